@@ -1,0 +1,58 @@
+# Needs only Python 3.11 or later with venv and pip; the first target that needs `.venv` makes it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := .venv-tools/bin/uv
+STAMP := .venv/.synced
+
+# Dagster starts a process per step: without bytecode each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+unexport VIRTUAL_ENV
+
+.PHONY: help demo ui test test-full check bench clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	$(PYTHON) -m venv .venv-tools
+	.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(STAMP): pyproject.toml uv.lock | $(UV)
+	UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --quiet --frozen --compile-bytecode \
+		--python $(PYTHON) --group dev --group demo
+	touch $@
+
+.venv: $(STAMP)  ## Make or renew the environment
+
+demo: $(STAMP)  ## Load flights from New York into DuckDB, twice
+	$(BIN)/python examples/nycflights.py
+
+ui: $(STAMP)  ## Open Dagster's web interface on definitions.py
+	$(BIN)/dagster dev -w workspace.yaml
+
+test: $(STAMP)  ## Run the tests, without the long ones
+	$(BIN)/pytest -n 2 -m "not full"
+
+test-full: $(STAMP)  ## Run all tests
+	$(BIN)/pytest -n 2
+
+check: $(STAMP)  ## Lint, format, types, layers, house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_house.py
+
+bench: $(STAMP)  ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove environments, caches and what runs left behind
+	rm -rf .venv .venv-tools .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

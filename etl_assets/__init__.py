@@ -1,0 +1,93 @@
+"""Move data as Dagster assets: each selected stream of a source becomes an asset whose materialization runs the sync.
+
+```python
+from etl_assets import DuckDBDestination, SqlSource, stream_assets
+```
+
+Every name is resolved when it is first used: `import etl_assets` loads neither Dagster nor pandas, pyarrow, DuckDB or
+SQLAlchemy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etl_assets.assets.config import SyncConfig
+    from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
+    from etl_assets.assets.io_manager import DestinationIOManager
+    from etl_assets.assets.iomanagers import DuckDBIOManager
+    from etl_assets.assets.options import StreamOptions
+    from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
+    from etl_assets.assets.translator import StreamProps, StreamTranslator
+    from etl_assets.destinations.base import Destination
+    from etl_assets.destinations.duckdb import DuckDBDestination
+    from etl_assets.protocol.batch import Batch
+    from etl_assets.protocol.catalog import Catalog
+    from etl_assets.protocol.load import Capabilities, SyncResult
+    from etl_assets.protocol.stream import Stream
+    from etl_assets.sources.base import Source
+    from etl_assets.sources.read import StreamRead
+    from etl_assets.sources.sql import SqlSource
+    from etl_assets.strategies import WriteStrategy
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Batch": "protocol.batch",
+    "Capabilities": "protocol.load",
+    "Catalog": "protocol.catalog",
+    "Destination": "destinations.base",
+    "DestinationIOManager": "assets.io_manager",
+    "DuckDBDestination": "destinations.duckdb",
+    "DuckDBIOManager": "assets.iomanagers",
+    "Source": "sources.base",
+    "SqlSource": "sources.sql",
+    "Stream": "protocol.stream",
+    "StreamOptions": "assets.options",
+    "StreamProps": "assets.translator",
+    "StreamRead": "sources.read",
+    "StreamTranslator": "assets.translator",
+    "SyncConfig": "assets.config",
+    "SyncResult": "protocol.load",
+    "WriteStrategy": "strategies",
+    "build_source_sensor": "assets.sensors",
+    "build_stream_asset_specs": "assets.factory",
+    "build_sync_schedule": "assets.sensors",
+    "stream_assets": "assets.factory",
+}
+
+__all__ = [
+    "Batch",
+    "Capabilities",
+    "Catalog",
+    "Destination",
+    "DestinationIOManager",
+    "DuckDBDestination",
+    "DuckDBIOManager",
+    "Source",
+    "SqlSource",
+    "Stream",
+    "StreamOptions",
+    "StreamProps",
+    "StreamRead",
+    "StreamTranslator",
+    "SyncConfig",
+    "SyncResult",
+    "WriteStrategy",
+    "build_source_sensor",
+    "build_stream_asset_specs",
+    "build_sync_schedule",
+    "stream_assets",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'etl_assets' has no attribute {name!r}")
+    value = getattr(import_module(f"etl_assets.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

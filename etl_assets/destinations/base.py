@@ -1,0 +1,230 @@
+"""A destination: hooks that a subclass overrides. `export_batch_data`, Mage's contract, is enough."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ValidationError
+from typing_extensions import override
+
+from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.naming import identifiers
+from etl_assets.protocol.batch import Batch, Encoding
+from etl_assets.protocol.load import (
+    Bookmark,
+    Capabilities,
+    Committed,
+    Load,
+    Session,
+    Stored,
+    StreamState,
+    TableName,
+)
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.references import resolve
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Destination:
+    """Something that rows are loaded into.
+
+    A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the first two it is
+    at-least-once: killed between its own commit and the event, the batch comes again. Overriding `session` and `stored`
+    with a state row in the rows' transaction makes it exactly-once. It MUST NOT connect in `__init__`.
+
+    ```python
+    class Printer(Destination):
+        def export_batch_data(self, record_data, stream, tags=None):
+            for item in record_data:
+                print(stream, item["record"])
+    ```
+
+    Args:
+        argument_parser: Mage's first parameter; kept for its modes.
+        config: Whatever the destination needs. Values may be references (`dagster.EnvVar`), resolved when `self.config`
+            is read.
+        logger: Where the destination logs.
+        options: The rest of Mage's parameters (`batch_processing`, `catalog`, `debug`, ...), kept as given.
+    """
+
+    Options: ClassVar[type[BaseModel] | None] = None
+    """The pydantic model of this destination's options, from which its Dagster resource is derived."""
+
+    capabilities: Capabilities = Capabilities()
+    storage_kind: ClassVar[str] = "destination"
+    native_types: ClassVar[bool] = False
+    """Give `export_batch_data` Python's dates, times and bytes instead of Mage's JSON values."""
+
+    def __init__(
+        self,
+        argument_parser: Any = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        logger: logging.Logger | None = None,
+        **options: Any,
+    ) -> None:
+        self.argument_parser = argument_parser
+        self._config = dict(config or {})
+        self.logger = logger or logging.getLogger(f"etl_assets.destinations.{type(self).__name__}")
+        self.settings = options
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config with its references resolved, anew at each access."""
+        resolved: dict[str, Any] = resolve(self._config)
+        return resolved
+
+    @config.setter
+    def config(self, value: Mapping[str, Any]) -> None:
+        self._config = dict(value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # never the config: it may hold a secret
+
+    # Hooks
+
+    def test_connection(self) -> None:
+        """Raise an error that says what is wrong if the destination cannot be reached.
+
+        Called once before the first batch of a session.
+        """
+
+    def export_batch_data(
+        self, record_data: list[dict[str, Any]], stream: str, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take a batch of records.
+
+        Args:
+            record_data: Never empty: dicts with `record` (all with the same keys, in the schema's order; a missing
+                value is None) and `stream`. Values are JSON types as Mage sends them (dates and times as ISO 8601 text,
+                decimals as `Decimal`), or Python's own with `native_types = True`.
+            stream: The stream's name.
+            tags: For logs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override export_batch_data (stream {stream!r}).")
+
+    def export(self, batch: Batch, load: Load) -> None:
+        """Take a batch in columns (`batch.to_arrow(load.stream)`); by default it is given on as rows."""
+        rows = batch.to_rows(load.stream, native_types=self.native_types)
+        name = load.stream.name
+        self.export_batch_data([{"record": row, "stream": name} for row in rows], name, {"load_id": load.load_id})
+
+    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
+        """Open a session. By default each batch goes to `export` at once."""
+        return _open_row_session(self, loads)
+
+    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+        """Tell what is known of a stream; nothing where no state is kept."""
+        del source, stream, table, partition
+        return Stored()
+
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream: schema = source name, table = its alias or name, normalised."""
+        limit = self.capabilities.max_identifier_bytes
+        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        return TableName(_one(name, limit), _one(source, limit))
+
+    def uri(self, table: TableName) -> str | None:
+        """Give where a table can be found, if there is such an address."""
+        del table
+        return None
+
+    def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
+        """Read a table back, for `load_input`."""
+        del columns
+        raise UnsupportedWriteError(f"{type(self).__name__} cannot read {table} back.")
+
+    # The stored state, for `etl-assets state`
+
+    def states(self) -> list[StreamState]:
+        """Give every state row."""
+        raise self._stateless()
+
+    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
+        """Store another bookmark for a stream."""
+        raise self._stateless()
+
+    def delete_state(self, state: StreamState) -> None:
+        """Forget a stream: its next sync starts afresh and replaces the table."""
+        raise self._stateless()
+
+    def rename_source(self, old: str, new: str) -> int:
+        """Give the states of a source to another name; returns how many."""
+        raise self._stateless()
+
+    def rewind(self, state: StreamState, load_id: str) -> int:
+        """Go back to what a stream was after a load; returns how many rows were deleted."""
+        raise self._stateless()
+
+    def _stateless(self) -> ConfigError:
+        return ConfigError(
+            f"{type(self).__name__} keeps no state.",
+            hint="Its bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
+        )
+
+
+def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any]) -> Any:
+    """Check a destination's options against its model.
+
+    Raises:
+        ConfigError: Names each option that is wrong; never shows its value, which may be a secret.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise ConfigError(f"{owner}: {problems}.", hint=f"Its options: {', '.join(model.model_fields)}.") from None
+
+
+def _one(name: str, limit: int) -> str:
+    return identifiers([name], max_bytes=limit)[name]
+
+
+class RowSession(Session):
+    """The session of a destination without transactions: every batch is exported as it comes."""
+
+    def __init__(self, destination: Destination, loads: Sequence[Load]) -> None:
+        self.encoding: Encoding = destination.capabilities.encoding
+        self._destination = destination
+        self._loads = {load.load_id: load for load in loads}
+        self._rows = dict.fromkeys(self._loads, 0)
+        self._connected = False
+
+    @override
+    def export(self, batch: Batch, load: Load) -> int:
+        if not self._connected:
+            self._destination.test_connection()
+            self._connected = True
+        self._destination.export(batch, load)
+        self._rows[load.load_id] += len(batch)
+        return 0
+
+    @override
+    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
+        del complete
+        committed = []
+        for load_id, bookmark in bookmarks.items():
+            load = self._loads[load_id]
+            committed.append(
+                Committed(
+                    load_id=load_id,
+                    rows_loaded=self._rows[load_id],
+                    rows_in_table=None,
+                    bookmark=bookmark,
+                    committed_at=datetime.now(UTC),
+                    table=str(load.table or load.stream.name),
+                    last_changed_by=load_id if self._rows[load_id] else "",
+                    delivery="at_least_once",
+                )
+            )
+            self._rows[load_id] = 0
+        return committed
+
+
+@contextmanager
+def _open_row_session(destination: Destination, loads: Sequence[Load]) -> Iterator[Session]:
+    yield RowSession(destination, loads)

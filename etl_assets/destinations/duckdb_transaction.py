@@ -1,0 +1,228 @@
+"""The write plans' primitives in DuckDB's SQL."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.staging import EXACT_DOUBLE
+from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.exceptions import DestinationError
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.types import is_json, json_type, logical
+from etl_assets.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_ARRIVAL = "_etl_assets_arrival"
+_STAGED = "_etl_assets_staged"
+_ROWS = "_etl_assets_rows"
+
+
+class DuckDBTransaction(Transaction):
+    """One open transaction. See `Transaction` for what each primitive promises."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        try:
+            return self._connection.execute(sql, list(parameters)).fetchall()
+        except duckdb.Error as error:
+            # The statement holds no value (they are bound), but DuckDB's message may show one.
+            raise DestinationError(f"DuckDB: {type(error).__name__}: {redact(str(error))}") from error
+
+    @override
+    def quoted(self, table: TableName) -> str:
+        return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        names = self.type_names(table)
+        if not names:
+            return None
+        empty = self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0").to_arrow_table().schema
+        fields = [f.with_type(json_type() if names[f.name] == "JSON" else logical(f.type)) for f in empty]
+        return pa.schema(fields)
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        rows = self.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            (table.schema or "main", table.name),
+        )
+        return {name: "JSON" if type_ == '"JSON"' else type_ for name, type_ in rows}
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        import pyarrow as pa
+
+        type_ = logical(type_)
+        if is_json(type_):
+            return "JSON"
+        if pa.types.is_decimal(type_):
+            return f"DECIMAL({type_.precision},{type_.scale})"
+        if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+            return f"{self.type_name(type_.value_type)}[]"
+        if pa.types.is_fixed_size_list(type_):
+            return f"{self.type_name(type_.value_type)}[{type_.list_size}]"
+        if pa.types.is_struct(type_):
+            inner = [type_.field(index) for index in range(type_.num_fields)]
+            return f"STRUCT({', '.join(f'{quote(f.name)} {self.type_name(f.type)}' for f in inner)})"
+        if pa.types.is_map(type_):
+            return f"MAP({self.type_name(type_.key_type)}, {self.type_name(type_.item_type)})"
+        name = _NAMES.get(str(type_))
+        if name is None:
+            raise DestinationError(f"DuckDB has no type for Arrow's {type_}.")
+        return name
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        if table.schema:
+            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
+        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
+        if stamp.load_id_column:
+            columns.append(f"{quote(stamp.load_id_column)} VARCHAR")
+        if stamp.loaded_at_column:
+            columns.append(f"{quote(stamp.loaded_at_column)} TIMESTAMP WITH TIME ZONE")
+        if not columns:
+            raise DestinationError(f"The table {table} would have no columns at all.")
+        self.execute(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+
+    @override
+    def drop_table(self, table: TableName) -> None:
+        self.execute(f"DROP TABLE {self.quoted(table)}")
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        column, type_name = quote(name), self.type_name(new)
+        # A cast of text to JSON would parse it; as a value of a JSON column it is a JSON string.
+        using = f"to_json({column})" if is_json(new) and not is_json(old) else f"CAST({column} AS {type_name})"
+        self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}")
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        column = quote(name)
+        beyond = self.execute(
+            f"SELECT 1 FROM {self.quoted(table)} WHERE {column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE} LIMIT 1"
+        )
+        return not beyond
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+    @override
+    def count(self, table: TableName) -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}")[0][0])
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        names, values = _stamped(rows.schema.names, stamp)
+        return self._with_rows(rows, f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}")
+
+    @override
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        by = ", ".join(quote(key) for key in keys)
+        columns = rows.schema.names
+        self._with_rows(
+            rows, f"CREATE TEMP TABLE {_STAGED} AS SELECT *, row_number() OVER () AS {_ARRIVAL} FROM {_ROWS}"
+        )
+        self.execute(
+            f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
+            if self._repeats(by)
+            else "SELECT 1"
+        )
+        count = int(self.execute(f"SELECT COUNT(*) FROM {_STAGED}")[0][0])
+        names, _ = _stamped(columns, stamp)
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
+        settings = [f"{quote(name)} = s.{quote(name)}" for name in columns if name not in keys]
+        settings += [f"{name} = {value}" for name, value in _stamps(stamp)]
+        when_matched = f"WHEN MATCHED THEN UPDATE SET {', '.join(settings)} " if update and settings else ""
+        qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
+        self.execute(
+            f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"
+            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({qualified})"
+        )
+        self.execute(f"DROP TABLE {_STAGED}")
+        return count
+
+    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+        """Read a table as Arrow, JSON columns as JSON."""
+        selected = ", ".join(quote(name) for name in columns) if columns else "*"
+        found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}").to_arrow_table()
+        names = self.type_names(table)
+        for index, field in enumerate(found.schema):
+            if names.get(field.name) == "JSON":
+                found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
+        return found
+
+    def _repeats(self, by: str) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {_STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"))
+
+    def _with_rows(self, rows: "pa.RecordBatchReader", sql: str) -> int:
+        """Run a statement that reads the rows once; gives the number of rows it wrote."""
+        self._connection.register(_ROWS, rows)
+        try:
+            written = self.execute(sql)
+        finally:
+            self._connection.unregister(_ROWS)
+        return int(written[0][0]) if written else 0
+
+
+def _stamps(stamp: Stamp) -> list[tuple[str, str]]:
+    stamps = []
+    if stamp.load_id_column:
+        stamps.append((quote(stamp.load_id_column), quote(stamp.load_id, "'")))
+    if stamp.loaded_at_column:
+        stamps.append((quote(stamp.loaded_at_column), "now()"))
+    return stamps
+
+
+def _stamped(columns: Sequence[str], stamp: Stamp) -> tuple[str, str]:
+    """Give the column list of an INSERT and the values beside it."""
+    names = [quote(name) for name in columns]
+    stamps = _stamps(stamp)
+    return ", ".join([*names, *(n for n, _ in stamps)]), ", ".join([*names, *(v for _, v in stamps)])
+
+
+_NAMES = {
+    "bool": "BOOLEAN",
+    "int8": "TINYINT",
+    "int16": "SMALLINT",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "uint8": "UTINYINT",
+    "uint16": "USMALLINT",
+    "uint32": "UINTEGER",
+    "uint64": "UBIGINT",
+    "float": "FLOAT",
+    "double": "DOUBLE",
+    "string": "VARCHAR",
+    "binary": "BLOB",
+    "date32[day]": "DATE",
+    "timestamp[us]": "TIMESTAMP",
+    "timestamp[ns]": "TIMESTAMP_NS",
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+    "timestamp[ns, tz=UTC]": "TIMESTAMPTZ_NS",
+    "time64[us]": "TIME",
+    "time64[ns]": "TIME_NS",
+    "duration[us]": "INTERVAL",
+    "null": "VARCHAR",
+    "extension<arrow.uuid>": "UUID",
+}

@@ -1,0 +1,250 @@
+"""The state row and the ledger, beside the data and in its transaction.
+
+`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record. `_etl_assets_loads`
+gets one row per COMMIT and is never changed: rewind, repair and ownership read it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import simplejson
+
+from etl_assets.destinations.transaction import Transaction
+from etl_assets.exceptions import ConcurrentSyncError, StateError
+from etl_assets.protocol.load import Bookmark, Column, Load, StreamState, TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+STATE_TABLE = "_etl_assets_state"
+LEDGER_TABLE = "_etl_assets_loads"
+FORMAT = 1
+"""Of the two tables; a newer one is refused, an older one migrated."""
+
+_STATE_COLUMNS = (
+    "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
+    "table_schema", "table_name", "columns", "rows_in_table", "changed_by",
+)  # fmt: skip
+_KEY = ("source", "namespace", "stream", "partition")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger: one COMMIT of one stream."""
+
+    load: Load
+    table: TableName
+    bookmark_after: Bookmark | None
+    rows_in: int
+    rows_in_table: int
+    committed_at: datetime
+
+
+def dump(bookmark: Bookmark | None) -> str | None:
+    """Give a bookmark's JSON, every digit kept."""
+    return None if bookmark is None else simplejson.dumps(bookmark, use_decimal=True, ensure_ascii=False)
+
+
+def parse(text: str | None) -> Any:
+    """Read a bookmark back."""
+    return None if text is None else simplejson.loads(text, use_decimal=True)
+
+
+class Ledger:
+    """The two tables of one database.
+
+    Args:
+        transaction: An open one.
+        schema: The database schema they are in; "" for the connection's own.
+    """
+
+    def __init__(self, transaction: Transaction, schema: str = "") -> None:
+        self._tx = transaction
+        self._state_table = TableName(STATE_TABLE, schema)
+        self._ledger_table = TableName(LEDGER_TABLE, schema)
+        self._state = transaction.quoted(self._state_table)
+        self._loads = transaction.quoted(self._ledger_table)
+
+    def create(self) -> None:
+        """Make the two tables where they are missing."""
+        self._tx.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._state} (source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, "
+            "stream VARCHAR(255) NOT NULL, partition VARCHAR(255) NOT NULL, load_id VARCHAR(64) NOT NULL, "
+            "run_id VARCHAR(255), bookmark TEXT, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
+            "table_schema VARCHAR(255), table_name VARCHAR(255), columns TEXT, rows_in_table BIGINT, "
+            "changed_by VARCHAR(64), PRIMARY KEY (source, namespace, stream, partition))"
+        )
+        self._tx.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
+            "source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, stream VARCHAR(255) NOT NULL, "
+            "partition VARCHAR(255) NOT NULL, table_schema VARCHAR(255), table_name VARCHAR(255), "
+            "strategy VARCHAR(16), bookmark_before TEXT, bookmark_after TEXT, rows_in BIGINT, rows_in_table BIGINT, "
+            "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
+        )
+
+    def exists(self) -> bool:
+        """Tell whether anything was ever synced into this database."""
+        return self._tx.schema(self._state_table) is not None
+
+    def states(self) -> list[StreamState]:
+        """Give every state row, by key."""
+        rows = self._tx.execute(f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        return [_state(row) for row in rows]
+
+    def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
+        """Give the state row of a stream."""
+        rows = self._tx.execute(
+            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
+            (source, stream.namespace or "", stream.name, partition),
+        )
+        return _state(rows[0]) if rows else None
+
+    def owner(self, table: TableName) -> tuple[str, str, str] | None:
+        """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
+        rows = self._tx.execute(
+            f"SELECT source, namespace, stream FROM {self._loads} WHERE table_schema = ? AND table_name = ? "
+            "ORDER BY committed_at DESC, load_id DESC LIMIT 1",
+            (table.schema, table.name),
+        )
+        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+    def check_begins_from(self, load: Load, current: StreamState | None) -> None:
+        """Refuse a commit when another sync of the stream was faster.
+
+        Raises:
+            ConcurrentSyncError: Names the run that was.
+        """
+        found = current.load_id if current else None
+        if found != load.begins_from:
+            by = f"run {current.run_id}" if current and current.run_id else f"load {found}"
+            raise ConcurrentSyncError(
+                f"stream {load.stream.name!r} was synced by {by if current else 'nobody, but its state was reset'} "
+                "meanwhile; this sync was rolled back.",
+                hint="Nothing is lost: the next run goes on from there.",
+                stream=load.stream.name,
+            )
+
+    def save(self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str) -> None:
+        """Write the state row and append to the ledger."""
+        load = entry.load
+        key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
+        committed_at = entry.committed_at.isoformat()
+        values = (
+            load.load_id, load.run_id, dump(entry.bookmark_after), committed_at, FORMAT, entry.table.schema,
+            entry.table.name, json.dumps([asdict(column) for column in columns]), entry.rows_in_table, changed_by,
+        )  # fmt: skip
+        if current is None:
+            marks = ", ".join("?" * len(_STATE_COLUMNS))
+            self._tx.execute(
+                f"INSERT INTO {self._state} ({', '.join(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values)
+            )
+        else:
+            settings = ", ".join(f"{name} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
+            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
+        self._tx.execute(
+            f"INSERT INTO {self._loads} VALUES ({', '.join('?' * 15)})",
+            (
+                load.load_id, load.run_id, *key, entry.table.schema, entry.table.name, str(load.strategy),
+                dump(current.bookmark if current else None), dump(entry.bookmark_after), entry.rows_in, entry.rows_in_table, committed_at,
+                FORMAT,
+            ),
+        )  # fmt: skip
+
+    # For people: `etl-assets state`
+
+    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
+        """Store another bookmark."""
+        self._tx.execute(
+            f"UPDATE {self._state} SET bookmark = ? WHERE {_where(_KEY)}", (dump(bookmark), *_key_of(state))
+        )
+
+    def delete(self, state: StreamState) -> None:
+        """Delete a state row; the ledger still knows the table, so the next sync replaces it."""
+        self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
+
+    def rename_source(self, old: str, new: str) -> int:
+        """Give a source's states and loads to another name; returns how many states.
+
+        Raises:
+            StateError: The new name has states already.
+        """
+        count = f"SELECT COUNT(*) FROM {self._state} WHERE source = ?"
+        if self._tx.execute(count, (new,))[0][0]:
+            raise StateError(f"The source {new!r} has stored states already; {old!r} cannot be renamed to it.")
+        renamed = int(self._tx.execute(count, (old,))[0][0])
+        for table in (self._state, self._loads):
+            self._tx.execute(f"UPDATE {table} SET source = ? WHERE source = ?", (new, old))
+        return renamed
+
+    def rewind(self, state: StreamState, load_id: str, load_id_column: str | None) -> int:
+        """Go back to what a stream was after a load: delete the later loads' rows by load id, restore the bookmark.
+
+        Raises:
+            StateError: There is no such load, or a later one merged or replaced rows, which cannot be undone.
+        """
+        loads = self._tx.execute(
+            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(_KEY)} "
+            "ORDER BY committed_at, load_id",
+            _key_of(state),
+        )
+        positions = [index for index, row in enumerate(loads) if row[0] == load_id]
+        if not positions:
+            raise StateError(f"stream {state.stream!r} has no load {load_id!r}.", stream=state.stream)
+        later = [row for row in loads[positions[-1] + 1 :] if row[0] != load_id]
+        changing = [row for row in later if row[2] or row[1] == WriteStrategy.REPLACE]
+        other = next((row for row in changing if row[1] != WriteStrategy.APPEND), None)
+        if other or (changing and load_id_column is None):
+            raise StateError(
+                f"stream {state.stream!r}: the load {other[0] if other else changing[0][0]} cannot be undone: "
+                + (f"it was a {other[1]}." if other else "its rows carry no load id."),
+                hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
+                stream=state.stream,
+            )
+        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column) if changing else 0
+        self._tx.execute(
+            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
+            f"WHERE {_where(_KEY)}",
+            (loads[positions[-1]][3], load_id, self._tx.count(state.table), load_id, *_key_of(state)),
+        )
+        return deleted
+
+    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str | None) -> int:
+        before = self._tx.count(state.table)
+        marks = ", ".join("?" * len(load_ids))
+        self._tx.execute(f'DELETE FROM {self._tx.quoted(state.table)} WHERE "{column}" IN ({marks})', load_ids)
+        return before - self._tx.count(state.table)
+
+
+def _where(names: Sequence[str]) -> str:
+    return " AND ".join(f"{name} = ?" for name in names)
+
+
+def _key_of(state: StreamState) -> tuple[str, str, str, str]:
+    return (state.source, state.namespace, state.stream, state.partition)
+
+
+def _state(row: tuple[Any, ...]) -> StreamState:
+    values = dict(zip(_STATE_COLUMNS, row, strict=True))
+    if values["format"] > FORMAT:
+        raise StateError(
+            f"The stored state of stream {values['stream']!r} has format {values['format']}; this version knows "
+            f"{FORMAT}.",
+            hint="Upgrade etl-assets.",
+            stream=values["stream"],
+        )
+    return StreamState(
+        source=values["source"],
+        namespace=values["namespace"],
+        stream=values["stream"],
+        partition=values["partition"],
+        load_id=values["load_id"],
+        run_id=values["run_id"] or "",
+        bookmark=parse(values["bookmark"]),
+        committed_at=datetime.fromisoformat(values["committed_at"]).astimezone(UTC),
+        table=TableName(values["table_name"], values["table_schema"] or ""),
+        columns=[Column(**column) for column in json.loads(values["columns"] or "[]")],
+        rows_in_table=values["rows_in_table"] or 0,
+        changed_by=values["changed_by"] or "",
+    )

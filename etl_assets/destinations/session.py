@@ -1,0 +1,255 @@
+"""The session of a database: stage batches, then publish them with their state and ledger rows in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import override
+
+from etl_assets.destinations.ledger import Entry, Ledger
+from etl_assets.destinations.staging import Staging
+from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.destinations.write import Plan, write
+from etl_assets.exceptions import DestinationError
+from etl_assets.faults import fault
+from etl_assets.protocol.batch import Batch, Encoding, declared_schema
+from etl_assets.protocol.load import (
+    Bookmark,
+    Capabilities,
+    Column,
+    Committed,
+    Load,
+    Session,
+    Stored,
+    StreamState,
+    TableName,
+)
+from etl_assets.protocol.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Database(Protocol):
+    """What the session needs of a destination that is a database."""
+
+    capabilities: Capabilities
+    load_id_column: str | None
+    loaded_at_column: str | None
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
+        ...
+
+    def ledger(self, transaction: Transaction) -> Ledger:
+        """Give the ledger in a transaction."""
+        ...
+
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream."""
+        ...
+
+    def column_identifiers(
+        self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
+    ) -> dict[str, str]:
+        """Give each field a column name of its own."""
+        ...
+
+
+class DatabaseSession(Session):
+    """Stages what is exported, and publishes it with `commit`.
+
+    Args:
+        database: The destination.
+        loads: What is loaded.
+        staging_root: Where batches are written that do not fit `memory_bytes`.
+        memory_bytes: Per load.
+    """
+
+    encoding: Encoding = "arrow"
+
+    def __init__(self, database: Database, loads: Sequence[Load], staging_root: Path, memory_bytes: int) -> None:
+        self._database = database
+        self._loads = {load.load_id: load for load in loads}
+        self._staging = {load.load_id: Staging(staging_root / load.load_id, memory_bytes) for load in loads}
+
+    @override
+    def export(self, batch: Batch, load: Load) -> int:
+        """Stage a batch."""
+        fault("export")
+        staged = self._staging[load.load_id].add(batch.to_arrow(load.stream))
+        fault("staged")
+        return staged
+
+    @override
+    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
+        """Publish everything staged in one transaction, or nothing."""
+        for load_id in bookmarks:
+            if self._loads[load_id].strategy is WriteStrategy.REPLACE and not complete:
+                raise DestinationError("A replace is published only when its stream is complete.")
+        with self._database.transaction() as tx:
+            ledger = self._database.ledger(tx)
+            ledger.create()
+            committed = [self._publish(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            fault("state")
+        fault("committed")
+        for one in committed:
+            self._staging[one.load_id].clear()
+            load = self._loads[one.load_id]
+            self._loads[one.load_id] = replace(load, begins_from=load.load_id)
+        fault("cleaned")
+        return committed
+
+    def close(self) -> None:
+        """Drop what was not published."""
+        for staging in self._staging.values():
+            staging.clear()
+
+    def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+        stream = load.stream
+        current = ledger.state(load.source, stream, load.partition)
+        ledger.check_begins_from(load, current)
+        table = load.table or self._database.table_for(load.source, stream)
+        check_owner(tx, ledger, load, table)
+        plan = self._plan(load, table, current)
+        rows = write(tx, plan)
+        fault("rows")
+        rows_in_table = tx.count(table)
+        columns = self._columns(tx, plan, current)
+        changed = bool(rows) or load.strategy is WriteStrategy.REPLACE
+        changed_by = load.load_id if changed or current is None else current.changed_by
+        now = datetime.now(UTC)
+        ledger.save(Entry(load, table, bookmark, rows, rows_in_table, now), current, columns, changed_by)
+        return Committed(
+            load_id=load.load_id,
+            rows_loaded=rows,
+            rows_in_table=rows_in_table,
+            bookmark=bookmark,
+            committed_at=now,
+            table=tx.quoted(table),
+            bytes_loaded=plan.staging.bytes,
+            columns=columns,
+            schema_changes=plan.changes if current else [],
+            last_changed_by=changed_by,
+        )
+
+    def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
+        staging = self._staging[load.load_id]
+        schema = _known_types(staging.schema, declared_schema(load.stream))
+        known = {column.name: column.physical for column in current.columns} if current else {}
+        ours = [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+        physical = self._database.column_identifiers(schema.names, known, ours)
+        limit = self._database.capabilities.max_columns
+        if limit and len(physical) + len(ours) > limit:
+            raise DestinationError(
+                f"stream {load.stream.name!r} has {len(physical)} columns; a table here can have {limit - len(ours)}.",
+                hint="Select fewer columns.",
+                stream=load.stream.name,
+            )
+        stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column)
+        return Plan(load, table, staging, physical, schema, stamp)
+
+    def _columns(self, tx: Transaction, plan: Plan, current: StreamState | None) -> list[Column]:
+        """Give the table's columns: those of this load first, then the ones kept from earlier loads."""
+        types = tx.type_names(plan.table)
+        properties: Mapping[str, Any] = (plan.load.stream.schema or {}).get("properties") or {}
+        columns = []
+        for name, physical in plan.physical.items():
+            declared = properties.get(name)
+            prop = declared if isinstance(declared, Mapping) else {}
+            description = prop.get("description")
+            if physical != name:
+                description = f"{description or ''} (field {name!r})".strip()
+            allowed = prop.get("type")
+            nullable = allowed is None or "null" in allowed
+            columns.append(Column(name, physical, types[physical], nullable, description))
+        kept = [c for c in (current.columns if current else ()) if c.name not in plan.physical and c.physical in types]
+        return columns + kept
+
+
+def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -> None:
+    """Refuse to write to a table that is not this stream's.
+
+    Raises:
+        DestinationError: Names the owner.
+    """
+    problem = foreign(tx, ledger, (load.source, load.stream.namespace or "", load.stream.name), table)
+    if problem and not load.adopt:
+        raise DestinationError(
+            f"stream {load.stream.name!r}: {problem}.",
+            hint="Choose another table, or take this one over with adopt=True.",
+            stream=load.stream.name,
+        )
+
+
+def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
+    """Tell why a table is not a stream's (source, namespace, name) to write to, or None."""
+    if tx.schema(table) is None:
+        return None
+    owner = ledger.owner(table)
+    if owner is None:
+        return f"the table {tx.quoted(table)} exists and was not made by this library"
+    if owner != stream:
+        return (
+            f"the table {tx.quoted(table)} belongs to stream {owner[2]!r} of source {owner[0]!r}, not to {stream[2]!r} "
+            f"of {stream[0]!r} (was the source renamed? `etl-assets state rename {owner[0]} {stream[0]}`)"
+        )
+    return None
+
+
+def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
+    """Tell what is known of a stream: its state row, and whether its table is as the ledger says."""
+    key = (source, stream.namespace or "", stream.name)
+    problem = foreign(tx, ledger, key, table) if ledger.exists() else _unknown(tx, table)
+    if not ledger.exists() or problem:
+        return Stored(foreign=problem)
+    state = ledger.state(source, stream, partition)
+    if state is None:
+        return Stored(reset=tx.schema(table) is not None)
+    return Stored(state, problem=_changed(tx, state))
+
+
+def _unknown(tx: Transaction, table: TableName) -> str | None:
+    if tx.schema(table) is None:
+        return None
+    return f"the table {tx.quoted(table)} exists and was not made by this library"
+
+
+def _changed(tx: Transaction, state: StreamState) -> str | None:
+    """Tell what someone else did to a table since its last load."""
+    schema = tx.schema(state.table)
+    if schema is None:
+        return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
+    if state.rows_in_table and not tx.count(state.table):
+        return f"the table {tx.quoted(state.table)} is empty, though its ledger says {state.rows_in_table} rows"
+    types = tx.type_names(state.table)
+    for column in state.columns:
+        if column.physical not in types:
+            return f'the column "{column.physical}" of the table {tx.quoted(state.table)} is gone'
+        if types[column.physical] != column.type:
+            return (
+                f'the column "{column.physical}" of the table {tx.quoted(state.table)} is now '
+                f"{types[column.physical]}, and was {column.type}"
+            )
+    return None
+
+
+def _known_types(staged: "pa.Schema | None", declared: "pa.Schema | None") -> "pa.Schema":
+    """Give the staged schema with a type for every column: one that is NULL throughout has its declared type, or text.
+
+    Without any row it is the declared schema.
+    """
+    import pyarrow as pa
+
+    if staged is None:
+        return declared if declared is not None else pa.schema([])
+    types = {field.name: field.type for field in declared} if declared is not None else {}
+    fields = [
+        f.with_type(types.get(f.name, pa.string())) if pa.types.is_null(f.type) else f
+        for f in staged
+    ]  # fmt: skip
+    return pa.schema(fields)

@@ -1,0 +1,243 @@
+"""Where batches wait for their transaction: in memory up to a limit, beyond it in Arrow IPC files.
+
+The directory of a load that was killed is swept when the next one starts: its owner held a lock on a file in it, which
+the operating system released.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from etl_assets.exceptions import DestinationError
+from etl_assets.protocol.types import is_json, is_nested, merge_types
+from etl_assets.protocol.values import to_json, to_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOCK_FILE = "owner.lock"
+EXACT_DOUBLE = 2**53
+Side = Literal["old", "new"]
+
+
+class Staging:
+    """The batches of one load between two commits, with the schema that holds them all.
+
+    Args:
+        directory: Made when it is first needed, removed with `clear`.
+        memory_bytes: Keep so much in memory before writing to files.
+    """
+
+    def __init__(self, directory: Path, memory_bytes: int) -> None:
+        self._directory = directory
+        self._memory_bytes = memory_bytes
+        self._memory: list[pa.Table] = []
+        self._held = 0
+        self._files: list[Path] = []
+        self._lock: IO[bytes] | None = None
+        self.schema: pa.Schema | None = None
+        self.rows = 0
+        self.bytes = 0
+
+    def add(self, table: "pa.Table") -> int:
+        """Stage a table; gives its size in bytes.
+
+        Raises:
+            SchemaConflictError: A field has no common type with what is staged; the error names it.
+            DestinationError: The file cannot be written; names the path.
+        """
+        self.schema = self._merged(table)
+        size = int(table.nbytes)
+        self.rows += table.num_rows
+        self.bytes += size
+        self._held += size
+        self._memory.append(table)
+        if self._held > self._memory_bytes:
+            self._spill()
+        return size
+
+    def tables(self, schema: "pa.Schema | None" = None) -> "Iterator[pa.Table]":
+        """Give what is staged in the order it came, as it is or cast to a schema; a missing field is NULL."""
+        import pyarrow as pa
+
+        for path in self._files:
+            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+                for index in range(reader.num_record_batches):
+                    table = pa.Table.from_batches([reader.get_batch(index)])
+                    yield table if schema is None else conform(table, schema)
+        for table in self._memory:
+            yield table if schema is None else conform(table, schema)
+
+    def reader(self, schema: "pa.Schema") -> "pa.RecordBatchReader":
+        """Give what is staged as a stream of one schema."""
+        import pyarrow as pa
+
+        batches = (batch for table in self.tables(schema) for batch in table.to_batches())
+        return pa.RecordBatchReader.from_batches(schema, batches)
+
+    def clear(self) -> None:
+        """Drop everything, files too."""
+        self._memory, self._files, self._held = [], [], 0
+        self.schema, self.rows, self.bytes = None, 0, 0
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def integers_fit(self, field: str) -> bool:
+        """Tell whether all staged integers of a field are exact as doubles."""
+        return all(integers_fit(t.column(field)) for t in self.tables() if field in t.column_names)
+
+    def _merged(self, table: "pa.Table") -> "pa.Schema":
+        if self.schema is None or self.schema.equals(table.schema):
+            return table.schema
+        return merge_schemas(
+            self.schema,
+            table.schema,
+            lambda name, side: self.integers_fit(name) if side == "old" else integers_fit(table.column(name)),
+        )
+
+    def _spill(self) -> None:
+        import pyarrow as pa
+
+        try:
+            self._own()
+            path = self._directory / f"{len(self._files):06d}.arrow"
+            for schema, tables in _runs(self._memory):
+                with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+                    for table in tables:
+                        writer.write_table(table)
+                self._files.append(path)
+                path = self._directory / f"{len(self._files):06d}.arrow"
+        except OSError as error:
+            raise DestinationError(
+                f"The staging directory {self._directory} cannot be written: {error.strerror or error}.",
+                hint="Make room there, or set the destination's staging_dir to a larger place.",
+            ) from error
+        self._memory, self._held = [], 0
+
+    def _own(self) -> None:
+        if self._lock is None:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = (self._directory / LOCK_FILE).open("wb")
+            _try_lock(self._lock)
+
+
+def sweep(root: Path) -> None:
+    """Remove the staging directories whose owner is no more."""
+    if not root.is_dir():
+        return
+    for lock_path in root.glob(f"*/{LOCK_FILE}"):
+        try:
+            with lock_path.open("rb+") as lock:
+                abandoned = _try_lock(lock)
+        except OSError:
+            continue  # removed by its owner meanwhile
+        if abandoned:
+            shutil.rmtree(lock_path.parent, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        root.rmdir()  # only when nothing is left in it
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # pragma: no cover
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _runs(tables: "list[pa.Table]") -> "Iterator[tuple[pa.Schema, list[pa.Table]]]":
+    """Part tables into runs of one schema: an IPC file has one."""
+    run: list[pa.Table] = []
+    for table in tables:
+        if run and not run[0].schema.equals(table.schema):
+            yield run[0].schema, run
+            run = []
+        run.append(table)
+    if run:
+        yield run[0].schema, run
+
+
+def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side], bool]) -> "pa.Schema":
+    """Merge two schemas of data that can be looked at.
+
+    Args:
+        old: The first; its fields come first.
+        new: The second.
+        fit: `fit(field, "old")` tells whether the integers of a field in the old data are exact as doubles.
+    """
+    import pyarrow as pa
+
+    fields = {field.name: field for field in old}
+    for field in new:
+        known = fields.get(field.name)
+        if known is None:
+            fields[field.name] = field
+        elif known.type != field.type:
+            side: Side = "old" if pa.types.is_integer(known.type) else "new"
+            merged = merge_types(
+                known.type,
+                field.type,
+                integers_fit=partial(fit, field.name, side),
+            )
+            fields[field.name] = known.with_type(merged)
+    return pa.schema(list(fields.values()))
+
+
+def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
+    """Tell whether all integers of a column are exact as doubles; true for one that holds none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_integer(column.type):
+        return True
+    bounds = pc.min_max(column)
+    low, high = bounds["min"].as_py(), bounds["max"].as_py()
+    return low is None or max(-low, high) <= EXACT_DOUBLE
+
+
+def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
+    """Give a table with exactly the fields and types of a schema that holds it."""
+    import pyarrow as pa
+
+    if table.schema.equals(schema):
+        return table
+    columns = []
+    for field in schema:
+        if field.name in table.column_names:
+            columns.append(cast(table.column(field.name), field.type))
+        else:
+            columns.append(pa.nulls(table.num_rows, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | pa.Array":
+    """Cast to a merged type: exactly, which Arrow checks; to text and JSON in this library's own forms."""
+    import pyarrow as pa
+
+    if column.type == type_:
+        return column
+    if is_json(type_):
+        if is_json(column.type):
+            return column
+        texts = [None if value is None else to_json(value) for value in column.to_pylist()]
+        return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
+    if pa.types.is_string(type_) and not _is_text(column.type):
+        if is_nested(column.type) or pa.types.is_floating(column.type) or pa.types.is_temporal(column.type):
+            return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
+        return column.cast(pa.string())
+    return column.cast(type_)
+
+
+def _is_text(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_) or t.is_dictionary(type_))

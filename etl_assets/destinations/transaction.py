@@ -1,0 +1,84 @@
+"""The few primitives of which every write plan is made: one class per engine implements them, the plans know none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from etl_assets.protocol.load import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What our own columns hold for the rows of one load; a name of None leaves that column out."""
+
+    load_id: str
+    load_id_column: str | None
+    loaded_at_column: str | None
+
+
+class Transaction(Protocol):
+    """One open transaction of an engine. Names are physical; nothing here is committed until the engine's owner does."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement; `?` stands for a parameter."""
+        ...
+
+    def quoted(self, table: TableName) -> str:
+        """Give a table's name as SQL."""
+        ...
+
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        """Give a table's columns as Arrow types, or None if there is no such table."""
+        ...
+
+    def type_name(self, type_: "pa.DataType") -> str:
+        """Give the engine's name of the type that holds an Arrow type exactly."""
+        ...
+
+    def type_names(self, table: TableName) -> dict[str, str]:
+        """Give the engine's type name of each column."""
+        ...
+
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        """Make a table, and its database schema where that is missing."""
+        ...
+
+    def drop_table(self, table: TableName) -> None:
+        """Drop a table; readers see it until the COMMIT."""
+        ...
+
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        """Add a column; the rows that are there have NULL in it."""
+        ...
+
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        """Change a column's type, keeping every value exactly."""
+        ...
+
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        """Tell whether every integer of a column is exact as a double."""
+        ...
+
+    def has_values(self, table: TableName, name: str) -> bool:
+        """Tell whether a column holds anything but NULL."""
+        ...
+
+    def count(self, table: TableName) -> int:
+        """Count a table's rows."""
+        ...
+
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        """Insert rows; gives how many."""
+        ...
+
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        """Insert rows, or update the rows that have their key; of a key that comes twice the last arrival wins.
+
+        Gives how many rows there were after removing repeats of a key.
+        """
+        ...

@@ -1,0 +1,146 @@
+"""The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from etl_assets.destinations.staging import Side, Staging, merge_schemas
+from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.exceptions import DataError
+from etl_assets.faults import fault
+from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.types import is_json
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass
+class Plan:
+    """What is to be written, by physical names.
+
+    Args:
+        load: What for.
+        table: Where to.
+        staging: The rows, by original names.
+        physical: The column's name by the field's name.
+        schema: The schema of the staged rows by original names, with no column of unknown type left.
+        stamp: For the columns of our own.
+        changes: Sentences about what was done to the table's schema.
+    """
+
+    load: Load
+    table: TableName
+    staging: Staging
+    physical: Mapping[str, str]
+    schema: "pa.Schema"
+    stamp: Stamp
+    changes: list[str] = field(default_factory=list)
+
+    def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
+        """Give the staged rows with the table's names and types."""
+        import pyarrow as pa
+
+        source = pa.schema([f.with_type(types[self.physical[f.name]]) for f in self.schema])
+        target = pa.schema([f.with_name(self.physical[f.name]) for f in source])
+        batches = (
+            batch.rename_columns(target.names) if target.names else batch for batch in self.staging.reader(source)
+        )
+        return pa.RecordBatchReader.from_batches(target, batches)
+
+
+def write(tx: Transaction, plan: Plan) -> int:
+    """Write a plan by its load's strategy; gives how many rows were loaded."""
+    existing = tx.schema(plan.table)
+    wanted = _wanted(plan, existing)
+    if plan.load.strategy is WriteStrategy.REPLACE or existing is None:
+        if existing is not None:
+            _note_replaced(plan, existing, wanted)
+            tx.drop_table(plan.table)
+        tx.create_table(plan.table, wanted, plan.stamp)
+        types = {f.name: f.type for f in wanted}
+    else:
+        types = _evolve(tx, plan, existing, wanted)
+    fault("altered")
+    if not plan.staging.rows:
+        return 0
+    if plan.load.strategy is WriteStrategy.MERGE:
+        keys = merge_keys(plan)
+        _refuse_null_keys(plan, keys)
+        columns = [plan.physical[key] for key in keys]
+        update = plan.load.on_conflict == "update"
+        return tx.merge(plan.table, plan.reader(types), plan.stamp, columns, update=update)
+    return tx.insert(plan.table, plan.reader(types), plan.stamp)
+
+
+def merge_keys(plan: Plan) -> Sequence[str]:
+    """Give the fields a merge goes by: the unique constraints where there are some, else the primary key.
+
+    Raises:
+        DataError: No row has one of them.
+    """
+    stream = plan.load.stream
+    keys = stream.unique_constraints or stream.primary_key
+    for key in keys:
+        if key not in plan.schema.names:
+            raise DataError("the rows have no such field, which is part of the key.", stream=stream.name, field=key)
+    return keys
+
+
+def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
+    """Give the schema of what is written, by physical names; an empty read that has none keeps the table's."""
+    import pyarrow as pa
+
+    if not plan.schema.names and existing is not None:
+        ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
+        return pa.schema([f for f in existing if f.name not in ours])
+    return pa.schema([f.with_name(plan.physical[f.name]) for f in plan.schema])
+
+
+def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
+    for table in plan.staging.tables():
+        for key in keys:
+            if key not in table.column_names or table.column(key).null_count:
+                raise DataError(
+                    "a key is NULL or missing, so its row could be told from no other.",
+                    stream=plan.load.stream.name,
+                    field=key,
+                    hint="Correct the source, choose another primary_key, or append.",
+                )
+
+
+def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> None:
+    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
+    before = {f.name: f.type for f in existing if f.name not in ours}
+    after = {f.name: f.type for f in wanted}
+    plan.changes.extend(f'added column "{name}" {type_}' for name, type_ in after.items() if name not in before)
+    plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
+
+
+def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "dict[str, pa.DataType]":
+    """Make the table hold the staged rows: new columns added, types widened, never narrowed; gone ones kept."""
+    import pyarrow as pa
+
+    original = {physical: name for name, physical in plan.physical.items()}
+    types = {f.name: f.type for f in existing}
+
+    def fit(name: str, side: Side) -> bool:
+        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(original[name])
+
+    for f in wanted:
+        old = types.get(f.name)
+        if old is None:
+            tx.add_column(plan.table, f.name, f.type)
+            plan.changes.append(f'added column "{f.name}" {tx.type_name(f.type)}')
+            types[f.name] = f.type
+            continue
+        merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
+        if merged == old or tx.type_name(merged) == tx.type_name(old):
+            continue
+        if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):
+            merged = f.type  # nothing is there yet that would have to be kept
+        tx.widen_column(plan.table, f.name, old, merged)
+        plan.changes.append(f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}')
+        types[f.name] = merged
+    return types

@@ -1,0 +1,183 @@
+"""Every public error, sorted by what the caller can do about it.
+
+```
+EtlAssetsError
+├── ConfigError             the user must change something: a name, an option, a secret
+├── ConnectError            the other side did not let us in
+│   ├── AuthenticationError     wrong or missing credentials; never retried
+│   └── UnavailableError        not reachable now; retried
+├── SourceError             reading failed
+│   └── RateLimitedError        retried, after `retry_after` seconds if the source said so
+├── DestinationError        writing failed; nothing of this load is visible
+│   ├── SchemaConflictError     the table cannot take this shape without losing something
+│   ├── UnsupportedWriteError   the destination cannot do this write strategy
+│   ├── BusyError               another process holds the destination; retried
+│   └── ConcurrentSyncError     another run has synced this stream meanwhile
+├── DataError               one value cannot be stored as it is: names stream, field and value
+├── BookmarkError           a bookmark would go back, or its values cannot be compared
+├── ProtocolError           a connector's line is not what the protocol says
+└── StateError              stored state and the table beside it disagree
+```
+
+Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+SHOWN_CHARACTERS = 80
+"""A value in an error is cut to this many characters (`contract/values.md`)."""
+
+
+def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
+    """Give the `repr` of a value in at most `limit` characters."""
+    # A huge string is cut before its repr is made: the repr of 200 MB would need several times that.
+    try:
+        text = repr(value[: limit + 1] if isinstance(value, str | bytes) else value)
+    except RecursionError:
+        text = f"<a deeply nested {type(value).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give a sentence with the nearest known names, or all of them when they are few."""
+    known = sorted(set(known))
+    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    if not known:
+        return "There are none."
+    shown = ", ".join(repr(n) for n in known[:10])
+    return f"Known: {shown}{', …' if len(known) > 10 else ''}."
+
+
+class EtlAssetsError(Exception):
+    """Base of every error this library raises on purpose.
+
+    Args:
+        message: What happened, with the names in it.
+        hint: What the reader can do about it.
+        stream: The stream it happened in, if there is one.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str | None = None, stream: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        self.stream = stream
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}" if self.hint else self.message
+
+
+class ConfigError(EtlAssetsError):
+    """The user must change something before this can work."""
+
+
+class ConnectError(EtlAssetsError):
+    """The other side could not be reached or did not let us in."""
+
+
+class AuthenticationError(ConnectError):
+    """The credentials are wrong, missing or not allowed to do this."""
+
+
+class UnavailableError(ConnectError):
+    """The other side is not reachable now; trying again may help."""
+
+    retryable = True
+
+
+class SourceError(EtlAssetsError):
+    """Reading from the source failed."""
+
+
+class RateLimitedError(SourceError):
+    """The source asks for a pause.
+
+    Args:
+        message: What happened.
+        retry_after: Seconds to wait, where the source said so.
+        hint: What the reader can do.
+        stream: The stream that was being read.
+    """
+
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, hint: str | None = None, stream: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, stream=stream)
+        self.retry_after = retry_after
+
+
+class DestinationError(EtlAssetsError):
+    """Writing failed; nothing of this load is visible."""
+
+
+class SchemaConflictError(DestinationError):
+    """The table cannot take this shape without losing something."""
+
+
+class UnsupportedWriteError(DestinationError):
+    """The destination cannot do what this write strategy needs."""
+
+
+class BusyError(DestinationError):
+    """Another process holds the destination; trying again may help."""
+
+    retryable = True
+
+
+class ConcurrentSyncError(DestinationError):
+    """Another run has synced this stream since this one began; this one was rolled back."""
+
+
+class DataError(EtlAssetsError):
+    """One value cannot be stored as it is.
+
+    Args:
+        message: Why, without the names.
+        stream: The stream's name.
+        field: The field's name.
+        value: The value; shown shortened.
+        hint: What the reader can do.
+    """
+
+    def __init__(
+        self, message: str, *, stream: str, field: str | None = None, value: object = None, hint: str | None = None
+    ) -> None:
+        where = f"stream {stream!r}" if field is None else f"stream {stream!r}, field {field!r}"
+        shown = "" if field is None else f" Value: {shorten(value)}."
+        super().__init__(f"{where}: {message}{shown}", hint=hint, stream=stream)
+        self.field = field
+        self.value = shorten(value)
+
+
+class BookmarkError(EtlAssetsError):
+    """A bookmark would go back, or its values cannot be compared."""
+
+
+class ProtocolError(EtlAssetsError):
+    """A connector sent a line that the protocol does not allow.
+
+    Args:
+        message: What is wrong with it.
+        line: The line; kept shortened.
+        hint: What the reader can do.
+        stream: The stream it belongs to, where that is known.
+    """
+
+    def __init__(
+        self, message: str, *, line: str | bytes | None = None, hint: str | None = None, stream: str | None = None
+    ) -> None:
+        shown = "" if line is None else f" Line: {shorten(line)}."
+        super().__init__(f"{message}{shown}", hint=hint, stream=stream)
+        self.line = None if line is None else shorten(line)
+
+
+class StateError(EtlAssetsError):
+    """The stored state and the table beside it disagree, or the state cannot be read."""

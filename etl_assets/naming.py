@@ -1,0 +1,112 @@
+"""Identifiers: normalise, tell apart, shorten with a hash, quote. Pure functions.
+
+The rules are those of "Names and columns on disk": lower case; every character but letters (of any script), digits and
+`_` becomes `_`; a leading digit gets `_` before it. Names that meet after that each keep their own identifier: the
+later ones get a short hash of the original name.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+
+from etl_assets.exceptions import ConfigError
+
+HASH_CHARACTERS = 8
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def normalise(name: str) -> str:
+    """Give PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
+    text = "".join(character if character.isalnum() or character == "_" else "_" for character in name.lower())
+    if not text:
+        return "_"
+    return f"_{text}" if text[0].isdigit() else text
+
+
+def snake_case(name: str) -> str:
+    """Give a name with its words parted by `_`: `userId` is `user_id`."""
+    return normalise(_WORD_START.sub("_", name))
+
+
+def preserve(name: str) -> str:
+    """Give a name as it is."""
+    return name
+
+
+STYLES: Mapping[str, Callable[[str], str]] = {
+    "pyairbyte": normalise,
+    "snake_case": snake_case,
+    "preserve": preserve,
+}
+
+
+def style(name: str) -> Callable[[str], str]:
+    """Give the naming function of an option's value.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in STYLES:
+        raise ConfigError(f"There is no naming {name!r}.", hint=f"Use one of {sorted(STYLES)}.")
+    return STYLES[name]
+
+
+def with_hash(name: str, original: str, max_bytes: int) -> str:
+    """Give a name that ends in a hash of the original and is at most `max_bytes` long in UTF-8."""
+    tail = "_" + sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARACTERS]
+    return cut(name, max_bytes - len(tail)) + tail
+
+
+def cut(name: str, max_bytes: int) -> str:
+    """Give the longest beginning of a name that is at most `max_bytes` long in UTF-8, whole characters only."""
+    return name.encode()[:max_bytes].decode(errors="ignore")
+
+
+def identifiers(
+    names: Iterable[str],
+    *,
+    known: Mapping[str, str] | None = None,
+    reserved: Iterable[str] = (),
+    naming: Callable[[str], str] = normalise,
+    max_bytes: int = 255,
+) -> dict[str, str]:
+    """Give each name an identifier of its own.
+
+    Engines compare identifiers without regard to case, so no two of the result are equal that way.
+
+    Args:
+        names: The original names, in the order in which they were first seen: earlier ones keep the plain form.
+        known: Identifiers given before (by original name); they stay as they are.
+        reserved: Identifiers that are taken.
+        naming: The style.
+        max_bytes: The engine's limit.
+
+    Returns:
+        Identifiers by original name, in the order of `names`.
+    """
+    known = known or {}
+    taken = {identifier.casefold() for identifier in [*reserved, *known.values()]}
+    given: dict[str, str] = {}
+    for name in names:
+        if name in known or name in given:
+            given[name] = known.get(name) or given[name]
+            continue
+        wanted = naming(name) or "_"
+        identifier = wanted if len(wanted.encode("utf-8", "surrogatepass")) <= max_bytes else None
+        if identifier is None or identifier.casefold() in taken:
+            identifier = with_hash(wanted, name, max_bytes)
+        taken.add(identifier.casefold())
+        given[name] = identifier
+    return given
+
+
+def quote(identifier: str, mark: str = '"') -> str:
+    """Quote an identifier for SQL, doubling the quote mark.
+
+    Raises:
+        ConfigError: It holds U+0000, which no engine can have in an identifier.
+    """
+    if "\0" in identifier:
+        raise ConfigError(f"The name {identifier!r} holds U+0000, which no database can have in a name.")
+    return f"{mark}{identifier.replace(mark, mark * 2)}{mark}"

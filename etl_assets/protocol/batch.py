@@ -1,0 +1,224 @@
+"""Some records of one stream in one encoding, converted at most once."""
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from etl_assets.exceptions import DataError
+from etl_assets.protocol.columns import rows_to_arrow, to_array
+from etl_assets.protocol.schema import to_arrow
+from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.types import is_json, is_nested, logical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Encoding = Literal["rows", "arrow"]
+"""How a batch holds its records. Encoded bytes (CSV, JSON lines, COPY) are to join these two."""
+
+
+class Batch:
+    """Some records of one stream, and the bookmark that covers them where the source knows one.
+
+    Args:
+        records: A list of dicts, a pandas DataFrame, or anything with the Arrow C stream or array interface (pyarrow,
+            polars, DuckDB, ...).
+        bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by it.
+
+    Raises:
+        TypeError: `records` is none of these.
+    """
+
+    def __init__(self, records: Any, *, bookmark: Mapping[str, Any] | None = None) -> None:
+        self.bookmark = bookmark
+        self.encoding: Encoding
+        self._rows: Sequence[Mapping[str, Any]] | None = None
+        self._table: pa.Table | None = None
+        self._normal = False
+        if isinstance(records, Mapping):
+            records = [records]
+        if isinstance(records, list | tuple):
+            self.encoding, self._rows = "rows", records
+            wrong = next((row for row in records if not isinstance(row, Mapping)), None)
+            if wrong is not None:
+                raise TypeError(f"A row must be a dict, not a {type(wrong).__name__}.")
+        else:
+            self.encoding, self._table = "arrow", _as_table(records)
+
+    def __len__(self) -> int:
+        if self._rows is not None:
+            return len(self._rows)
+        return int(self._arrow.num_rows)
+
+    @property
+    def _arrow(self) -> "pa.Table":
+        if self._table is None:
+            raise AssertionError("a batch holds rows or a table")
+        return self._table
+
+    def __repr__(self) -> str:
+        return f"Batch({len(self)} records, {self.encoding}, bookmark={'yes' if self.bookmark else 'no'})"
+
+    def head(self, rows: int) -> "Batch":
+        """Give the first `rows` records; a cut batch is no checkpoint."""
+        return self if rows >= len(self) else self.slice(0, rows)
+
+    def slice(self, start: int, stop: int) -> "Batch":
+        """Give the records from `start` up to `stop`, without a bookmark."""
+        if self._rows is not None:
+            return Batch(self._rows[start:stop])
+        return Batch(self._arrow.slice(start, stop - start))
+
+    def keep(self, mask: Sequence[bool]) -> "Batch":
+        """Give the records where the mask is true, with this batch's bookmark."""
+        if self._rows is None:
+            return Batch(self._arrow.filter(list(mask)), bookmark=self.bookmark)
+        kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
+        if self._table is not None:
+            kept._table, kept._normal = self._table.filter(list(mask)), self._normal
+        return kept
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]] | None:
+        """The records as the source gave them, if it gave rows."""
+        return self._rows
+
+    @property
+    def converted(self) -> bool:
+        """Whether the Arrow table is at hand."""
+        return self._table is not None
+
+    def to_arrow(self, stream: Stream) -> "pa.Table":
+        """Give the records as an Arrow table with logical types, by the stream's schema where it has one.
+
+        Raises:
+            DataError: A value cannot be stored exactly.
+        """
+        if self._table is None:
+            self._table = rows_to_arrow(self._rows or [], declared_schema(stream), stream=stream.name)
+        if not self._normal:
+            self._table = _normalised(self._table, stream.name)
+            self._normal = True
+        return self._table
+
+    def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
+        """Give the records as dicts that all have the same keys, in the schema's order, a missing one as None.
+
+        Args:
+            stream: Whose schema orders the keys.
+            native_types: Leave dates, times and bytes as Python's own; else they become JSON values (ISO 8601 text,
+                base64). Decimals stay `Decimal`.
+        """
+        rows = self._rows if self._rows is not None else _table_rows(self.to_arrow(stream))
+        names = dict.fromkeys((stream.schema or {}).get("properties") or {})
+        for row in rows:
+            names.update(dict.fromkeys(row))
+        if native_types:
+            return [{name: row.get(name) for name in names} for row in rows]
+        return [{name: json_value(row.get(name)) for name in names} for row in rows]
+
+
+def declared_schema(stream: Stream) -> "pa.Schema | None":
+    """Give the Arrow schema a stream declares, cut to its selected columns, or None."""
+    if not stream.schema or not stream.schema.get("properties"):
+        return None
+    return to_arrow(stream.schema)
+
+
+def batches_of(item: Any) -> Iterator[Batch]:
+    """Give what a source yielded as batches; a reader of many record batches stays lazy."""
+    import pyarrow as pa
+
+    if isinstance(item, Batch):
+        yield item
+    elif isinstance(item, pa.RecordBatchReader):
+        for record_batch in item:
+            yield Batch(record_batch)
+    else:
+        yield Batch(item)
+
+
+def json_value(value: Any) -> Any:
+    """Give a value as Mage sends it: JSON types, dates and times as ISO 8601 text, bytes as base64, Decimal kept."""
+    if value is None or type(value) in {str, int, float, bool}:
+        return value
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Mapping):
+        return {key: json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return value
+
+
+def _as_table(records: Any) -> "pa.Table":
+    import pyarrow as pa
+
+    if isinstance(records, pa.Table):
+        return records
+    if isinstance(records, pa.RecordBatch):
+        return pa.Table.from_batches([records])
+    if type(records).__module__.partition(".")[0] == "pandas" and hasattr(records, "columns"):
+        return _from_pandas(records)
+    if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
+        return pa.table(records)
+    raise TypeError(
+        f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or anything with the "
+        "Arrow C stream or array interface."
+    )
+
+
+def _from_pandas(frame: Any) -> "pa.Table":
+    """Give a DataFrame as Arrow; an object column goes value by value, and pandas' missing values are NULL."""
+    import pyarrow as pa
+
+    arrays, names = [], [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise TypeError("Two columns of the DataFrame have one name.")
+    for position, name in enumerate(names):
+        series = frame.iloc[:, position]
+        if str(series.dtype) == "object":
+            missing = series.isna()
+            values = [None if gone is True else value for value, gone in zip(series, missing, strict=True)]
+            arrays.append(to_array(values, None, stream="DataFrame", field=name))
+        else:
+            arrays.append(pa.array(series, from_pandas=True))
+    return pa.table(dict(zip(names, arrays, strict=True)))
+
+
+def _table_rows(table: "pa.Table") -> list[dict[str, Any]]:
+    import simplejson
+
+    rows: list[dict[str, Any]] = table.to_pylist()
+    for field in table.schema:
+        if is_json(field.type):
+            for row in rows:
+                text = row[field.name]
+                row[field.name] = None if text is None else simplejson.loads(text, use_decimal=True)
+    return rows
+
+
+def _normalised(table: "pa.Table", stream: str) -> "pa.Table":
+    """Cast to logical types where the encoding would cost digits further on; strings and dictionaries stay."""
+    import pyarrow as pa
+
+    if len(set(table.schema.names)) < table.num_columns:
+        raise DataError(f"two columns have one name: {table.schema.names}.", stream=stream)
+    for index, field in enumerate(table.schema):
+        wanted = logical(field.type)
+        if wanted == field.type or pa.types.is_string(wanted) or pa.types.is_binary(wanted) or is_nested(field.type):
+            continue
+        column = table.column(index)
+        if pa.types.is_dictionary(field.type):
+            continue
+        try:
+            cast = column.cast(wanted)
+        except pa.ArrowInvalid as error:
+            raise DataError(f"does not fit {wanted}: {error}", stream=stream, field=field.name) from error
+        table = table.set_column(index, field.with_type(wanted), cast)
+    return table

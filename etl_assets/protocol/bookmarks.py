@@ -1,0 +1,165 @@
+"""The bookmark of a stream whose source gives none: the largest replication key, and the rows at that boundary.
+
+A source reads `>=` the bookmark, so that ties are never lost. With a primary key the repeated rows are merged away.
+Without one, the rows that were already loaded at the boundary are told by a hash of their values, kept with the
+bookmark under `BOUNDARY`, each with how often it came: append never removes equal rows that are really there twice.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from etl_assets.exceptions import BookmarkError, shorten
+from etl_assets.protocol.batch import Batch, json_value
+from etl_assets.protocol.keys import Key, Keys, comparable, keys_of, source_value
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import to_json
+
+BOUNDARY = "__boundary__"
+MAX_BOUNDARY_ROWS = 10_000
+HASH_BYTES = 10
+
+
+def without_boundary(bookmark: Bookmark | None) -> dict[str, Any] | None:
+    """Give the bookmark as a source is to see it: its values only."""
+    if bookmark is None:
+        return None
+    return {name: value for name, value in bookmark.items() if name != BOUNDARY} or None
+
+
+class BookmarkTracker:
+    """Follows the replication key through a read. It never goes back, and never becomes NULL.
+
+    Args:
+        stream: Has a cursor.
+        bookmark: Where the read began.
+        boundary: Tell rows at the boundary apart by their hash (an append without a primary key).
+        check_order: The first row out of order is an error.
+        ordered: The engine orders the rows, so once a larger key has come the boundary of the last sync lies behind.
+    """
+
+    def __init__(
+        self, stream: Stream, bookmark: Bookmark | None, *, boundary: bool, check_order: bool, ordered: bool
+    ) -> None:
+        self.stream = stream
+        self._check_order = check_order
+        self._ordered = ordered
+        self._began_at = bookmark
+        self._best: Key | None = None
+        self._best_values: Key | None = None
+        if bookmark and all(bookmark.get(name) is not None for name in stream.cursor):
+            self._best_values = tuple(bookmark[name] for name in stream.cursor)
+        self._repeats: Counter[str] = Counter((bookmark or {}).get(BOUNDARY) or {}) if boundary else Counter()
+        self._repeats_at: Key | None = None
+        self._boundary: Counter[str] | None = Counter(self._repeats) if boundary else None
+        self._last: Key | None = None
+
+    def take(self, batch: Batch) -> Batch:
+        """Follow a batch; gives it without the rows that an earlier sync has already loaded at the boundary.
+
+        Raises:
+            BookmarkError: The keys cannot be compared, or are out of order though the source promised one.
+        """
+        try:
+            return self._take(batch)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: values of its replication key {self._names()} cannot be compared: "
+                f"{error}.",
+                hint="Give the key one type in the stream's schema.",
+                stream=self.stream.name,
+            ) from error
+
+    def bookmark(self) -> Bookmark | None:
+        """Give the bookmark that covers everything taken so far; the one it began from if nothing was."""
+        if self._best_values is None:
+            return self._began_at
+        values = {name: json_value(v) for name, v in zip(self.stream.cursor, self._best_values, strict=True)}
+        if self._boundary:
+            values[BOUNDARY] = dict(self._boundary)
+        return values
+
+    def _take(self, batch: Batch) -> Batch:
+        keys = keys_of(batch, self.stream)
+        largest = keys.largest()
+        if largest is None:
+            return batch
+        key, index = largest
+        if self._best is None and self._best_values is not None:
+            stored = zip(self._best_values, key, strict=True)
+            self._best = self._repeats_at = tuple(comparable(value, like) for value, like in stored)
+        if self._check_order:
+            self._check(keys)
+        repeated = self._repeated(batch, keys)
+        self._advance(batch, keys, key, index, repeated)
+        return batch.keep([row not in repeated for row in range(len(batch))]) if repeated else batch
+
+    def _check(self, keys: Keys) -> None:
+        found = keys.disorder(self._last)
+        if found:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: rows came out of order: {self._names()} "
+                f"{_show(found[0])} after {_show(found[1])}.",
+                hint="Have the source order them, or set `is_sorted = False` on it: the bookmark is then saved once, "
+                "when the stream has ended.",
+                stream=self.stream.name,
+            )
+        self._last = keys.last()
+
+    def _repeated(self, batch: Batch, keys: Keys) -> set[int]:
+        """Give the rows that an earlier sync has loaded: as many of each hash as it had counted."""
+        repeated: set[int] = set()
+        if not self._repeats or self._repeats_at is None:
+            return repeated
+        at_boundary = keys.rows_at(self._repeats_at)
+        for row, its_hash in zip(at_boundary, self._hashes(batch, at_boundary), strict=True):
+            if self._repeats[its_hash] > 0:
+                self._repeats[its_hash] -= 1
+                repeated.add(row)
+        return repeated
+
+    def _advance(self, batch: Batch, keys: Keys, largest: Key, index: int, repeated: set[int]) -> None:
+        if self._best is None or largest > self._best:
+            self._best = largest
+            self._best_values = source_value(batch, self.stream, index)
+            if self._ordered:
+                self._repeats.clear()
+            if self._boundary is not None:
+                self._boundary = Counter()
+        if self._boundary is not None and largest == self._best:
+            fresh = [row for row in keys.rows_at(largest) if row not in repeated]
+            self._boundary.update(self._hashes(batch, fresh))
+            if self._boundary.total() > MAX_BOUNDARY_ROWS:
+                raise BookmarkError(
+                    f"stream {self.stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
+                    f"{self._names()} = {_show(largest)}, too many to tell apart without a primary key.",
+                    hint="Give the stream a primary key, or a replication key with fewer equal values.",
+                    stream=self.stream.name,
+                )
+
+    def _hashes(self, batch: Batch, indexes: Sequence[int]) -> list[str]:
+        if not indexes:
+            return []
+        if batch.rows is not None:
+            return [row_hash(batch.rows[index]) for index in indexes]
+        rows = batch.to_arrow(self.stream).take(list(indexes)).to_pylist()
+        return [row_hash(row) for row in rows]
+
+    def _names(self) -> str:
+        return ", ".join(repr(name) for name in self.stream.cursor)
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """Give a short hash of a row's values; a NULL field counts as not there, so that a new column is no change."""
+    present = {name: _hashable(value) for name, value in sorted(row.items()) if value is not None}
+    return blake2b(to_json(present).encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).hexdigest()
+
+
+def _hashable(value: Any) -> Any:
+    return repr(value) if isinstance(value, float) else json_value(value)  # JSON has no NaN
+
+
+def _show(key: Key) -> str:
+    return shorten(key[0] if len(key) == 1 else key)

@@ -1,0 +1,382 @@
+"""Python values to Arrow columns, exactly: what becomes of every value is decided here.
+
+An Arrow library's own inference is never used: it looks at a few values, drops keys and rounds. Each column is built
+with its declared type, or with the join over all its values, and a value that does not fit exactly either widens the
+column (numbers, and instants with more digits than microseconds hold) or is a `DataError` that names it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import chain
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import DataError
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, logical, merge_types
+from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EXACT_DOUBLE = 2**53
+"""Integers up to this size are exact as an IEEE double."""
+
+_PLAIN = {int, float, str, bool, Decimal, datetime, date, time, timedelta, bytes, dict, list, tuple}
+_NUMBERS = {int, float, Decimal}
+
+
+def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> "pa.Table":
+    """Give rows as an Arrow table: the declared fields first, then those that only the rows have.
+
+    A key that a row misses is NULL there.
+
+    Raises:
+        DataError: A value cannot be stored exactly; names stream, field and value.
+    """
+    names = dict.fromkeys(declared.names if declared is not None else ())
+    names.update(dict.fromkeys(chain.from_iterable(rows)))
+    columns: dict[str, list[Any]] = {}
+    for name in names:
+        if not isinstance(name, str):
+            raise DataError("a field's name must be text.", stream=stream, field=str(name), value=name)
+        try:
+            columns[name] = list(map(itemgetter(name), rows))
+        except KeyError:
+            columns[name] = [row.get(name) for row in rows]
+    return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
+
+
+def columns_to_arrow(
+    columns: Mapping[str, list[Any]], declared: "pa.Schema | None", *, stream: str, length: int | None = None
+) -> "pa.Table":
+    """Give columns of Python values as an Arrow table, in the order of `columns`.
+
+    Args:
+        columns: All of one length.
+        declared: Types by field name; a field that is not in it gets the join over its values.
+        stream: For errors.
+        length: The number of rows; needed only where there are no columns.
+    """
+    import pyarrow as pa
+
+    types = {field.name: field for field in declared} if declared is not None else {}
+    arrays, fields = [], []
+    for name, values in columns.items():
+        field = types.get(name)
+        array = to_array(values, field.type if field is not None else None, stream=stream, field=name)
+        arrays.append(array)
+        fields.append(pa.field(name, array.type, metadata=field.metadata if field is not None else None))
+    if not fields:
+        # A table without columns has no length of its own: an empty struct array gives it one.
+        empty = pa.array([{}] * (length or 0), pa.struct([]))
+        return pa.Table.from_batches([pa.RecordBatch.from_struct_array(empty)], pa.schema([]))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def to_array(
+    values: list[Any], declared: "pa.DataType | None", *, stream: str, field: str
+) -> "pa.Array | pa.ChunkedArray":
+    """Give one column; its type is the declared one, or a wider one if a value needs it."""
+    import pyarrow as pa
+
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    column = _Column(values, kinds, stream, field)
+    if not kinds <= _PLAIN:
+        column.make_plain()
+    if declared is not None:
+        declared = logical(declared)
+    if not column.kinds:
+        return pa.nulls(len(values))  # what the column is, its first value tells, or the declared type
+    if declared is None or pa.types.is_null(declared):
+        return column.build(column.joined_type())
+    return column.declared(declared)
+
+
+class _Column:
+    """One column on its way: its values, and the set of their Python types."""
+
+    def __init__(self, values: list[Any], kinds: set[type], stream: str, field: str) -> None:
+        self.values = values
+        self.kinds = kinds
+        self.stream = stream
+        self.field = field
+
+    def error(self, message: str, value: object, hint: str | None = None) -> DataError:
+        return DataError(message, stream=self.stream, field=self.field, value=value, hint=hint)
+
+    def make_plain(self) -> None:
+        """Turn subclasses and other libraries' scalars into the plain values they stand for."""
+        values = []
+        for value in self.values:
+            try:
+                values.append(plain_value(value))
+            except TypeError as error:
+                raise self.error(str(error), value, "Convert it in the source.") from error
+        self.values = values
+        self.kinds = set(map(type, values)) - {type(None)}
+
+    def map(self, convert: Callable[[Any], Any]) -> list[Any]:
+        """Convert every value but None; a ValueError or TypeError becomes an error that names the value."""
+        converted = []
+        for value in self.values:
+            try:
+                converted.append(None if value is None else convert(value))
+            except FinerError:
+                raise
+            except (ValueError, TypeError, OverflowError, RecursionError) as error:
+                raise self.error(f"{error}." if str(error) else type(error).__name__, value) from error
+        return converted
+
+    def first(self, wrong: Callable[[Any], bool]) -> Any:
+        return next((value for value in self.values if value is not None and wrong(value)), None)
+
+    # The type
+
+    def joined_type(self) -> "pa.DataType":
+        """Give the join over all values: what a stream without a schema gets."""
+        import pyarrow as pa
+
+        kinds = self.kinds
+        if kinds <= _NUMBERS:
+            return self._number_type()
+        if len(kinds) == 1 or kinds == {date, datetime}:
+            return self._single_type()
+        if bytes in kinds:
+            text = self.first(lambda value: type(value) is not bytes)
+            raise self.error("bytes and other values in one column have no common type.", text)
+        return pa.json_(pa.utf8())
+
+    def _single_type(self) -> "pa.DataType":
+        import pyarrow as pa
+
+        if datetime in self.kinds:
+            zones = {isinstance(v, datetime) and v.utcoffset() is not None for v in self.values if v is not None}
+            if len(zones) > 1:
+                return pa.string()
+            return pa.timestamp("us", "UTC" if zones == {True} else None)
+        by_kind: dict[type, pa.DataType] = {
+            bool: pa.bool_(),
+            str: pa.string(),
+            date: pa.date32(),
+            time: pa.time64("us"),
+            timedelta: pa.duration("us"),
+            bytes: pa.binary(),
+        }
+        kind = next(iter(self.kinds))
+        if kind is time and any(v is not None and v.utcoffset() is not None for v in self.values):
+            return pa.string()
+        return by_kind.get(kind) or pa.json_(pa.utf8())
+
+    def _number_type(self) -> "pa.DataType":
+        import pyarrow as pa
+
+        present = [value for value in self.values if value is not None]
+        if self.kinds == {int}:
+            low, high = min(present), max(present)
+            if max(-low - 1, high) < 2**63:
+                return pa.int64()
+            return _decimal_type(len(str(abs(n))) for n in (low, high)) or pa.string()
+        if self.kinds == {float}:
+            return pa.float64()
+        if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
+            return pa.float64() if _all_exact_doubles(present) else pa.string()
+        return _decimal_for(present) or pa.string()
+
+    # A declared type
+
+    def declared(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        """Build with the declared type; widen it for numbers and finer instants; refuse what contradicts it."""
+        from pyarrow import types as t
+
+        if t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_):
+            self._refuse_unless(_NUMBERS, type_)
+            return self._declared_number(type_)
+        if t.is_boolean(type_):
+            self._refuse_unless({bool}, type_)
+        elif t.is_binary(type_):
+            self._refuse_unless({bytes}, type_)
+        elif is_nested(type_):
+            return self._declared_nested(type_)
+        return self.build(type_)
+
+    def _refuse_unless(self, allowed: set[type], type_: "pa.DataType") -> None:
+        if not self.kinds <= allowed:
+            value = self.first(lambda v: type(v) not in allowed)
+            raise self.error(
+                f"{type(value).__name__} in a column declared {type_}.",
+                value,
+                "Correct the value or the stream's schema; declare several types to have it stored as JSON.",
+            )
+
+    def _declared_number(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        takes = {int} if t.is_integer(type_) else ({float, int} if t.is_floating(type_) else {Decimal, int})
+        if self.kinds <= takes:
+            try:
+                return self._numbers(type_)
+            except (pa.ArrowInvalid, OverflowError):
+                pass  # a value does not fit exactly: widen below
+        needed = self._number_type()
+        if t.is_floating(type_) and self.kinds <= {float, int, Decimal}:
+            # Doubles are the narrowest type here: decimals that are exact doubles stay with it.
+            present = [v for v in self.values if v is not None]
+            return self.build(pa.float64() if _all_exact_doubles(present) else _decimal_for(present) or pa.string())
+        if t.is_decimal(type_) and float in self.kinds:
+            needed = _decimal_for([v for v in self.values if v is not None]) or pa.string()
+        exact = t.is_integer(type_) and t.is_floating(needed)  # the values themselves have been looked at
+        return self.build(needed if exact else merge_types(type_, needed))
+
+    def _declared_nested(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        try:
+            array = pa.array(self.values, type_)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+            return self.build(pa.json_(pa.utf8()))
+        # Arrow drops the keys of a dict that its struct does not name.
+        return array if array.to_pylist() == self.values else self.build(pa.json_(pa.utf8()))
+
+    # The array
+
+    def build(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        """Build an array of exactly this type."""
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        if is_json(type_):
+            return pa.ExtensionArray.from_storage(type_, self._texts(to_json))
+        if t.is_string(type_):
+            return self._texts(to_text)
+        if t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_):
+            return self._numbers(type_)
+        if t.is_timestamp(type_):
+            return self._instants()
+        if t.is_date(type_):
+            return pa.array(self.values if self.kinds == {date} else self.map(to_date), type_)
+        if t.is_time(type_):
+            return self._times(type_)
+        if getattr(type_, "extension_name", None) == "arrow.uuid":
+            return self._texts(to_text)
+        try:
+            return pa.array(self.values, type_)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise self.error(f"does not fit {type_}: {error}", self.first(lambda _: True)) from error
+
+    def _texts(self, convert: Callable[[Any], str]) -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        values = self.values if convert is to_text and self.kinds == {str} else self.map(convert)
+        try:
+            array = pa.array(values, pa.string())
+        except UnicodeEncodeError as error:
+            bad = next(v for v in values if v is not None and not _encodes(v))
+            raise self.error("holds an unpaired surrogate, which is no Unicode text.", bad) from error
+        return array if isinstance(array, pa.Array) else array.cast(pa.large_string()).combine_chunks()
+
+    def _numbers(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+        from pyarrow import types as t
+
+        values = self.values
+        if t.is_decimal(type_) and float in self.kinds:
+            values = self.map(lambda v: Decimal(repr(v)) if isinstance(v, float) else v)
+        elif t.is_floating(type_) and Decimal in self.kinds:
+            values = self.map(lambda v: float(v) if isinstance(v, Decimal) else v)
+        array = pa.array(values, type_)
+        if t.is_float32(type_) and not array.cast(pa.float64()).equals(pa.array(values, pa.float64())):
+            raise pa.ArrowInvalid(f"a value is not exact as {type_}")
+        return array
+
+    def _instants(self) -> "pa.Array | pa.ChunkedArray":
+        """Timestamps: with a zone as UTC, without one as they are; both, or finer than microseconds, as text."""
+        import pyarrow as pa
+
+        if self.kinds == {str}:
+            fast = _parse_instants(self.values)
+            if fast is not None:
+                return fast
+        try:
+            values = self.map(to_instant)
+        except FinerError:
+            return self._texts(to_text)
+        zones = {value.utcoffset() is not None for value in values if value is not None}
+        if len(zones) > 1:
+            return self._texts(to_text)
+        return pa.array(values, pa.timestamp("us", "UTC" if zones == {True} else None))
+
+    def _times(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        try:
+            return pa.array(self.map(to_time), type_)
+        except FinerError:
+            return self._texts(to_text)
+
+
+def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
+    """Parse ISO 8601 texts in one go; None when they are not all of one plain kind."""
+    import pyarrow as pa
+
+    shortest = min((len(text) for text in texts if text is not None), default=0)
+    if shortest < len("2026-01-01T00:00"):
+        return None  # a date alone; Arrow would take it for local midnight
+    try:
+        array = pa.array(texts, pa.string())
+    except UnicodeEncodeError:
+        return None
+    for type_ in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
+        try:
+            return array.cast(type_)
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decimal_type(digits: Iterable[int], scale: int = 0) -> "pa.DataType | None":
+    import pyarrow as pa
+
+    precision = max(digits) + scale
+    return (
+        pa.decimal128(max(precision, 1), scale)
+        if precision <= MAX_DECIMAL_DIGITS and scale <= MAX_DECIMAL_DIGITS
+        else None
+    )
+
+
+def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | None":
+    """Give the narrowest decimal that holds all these numbers, or None."""
+    whole, scale = 1, 0
+    for number in numbers:
+        value = number if isinstance(number, Decimal) else Decimal(repr(number))
+        if not value.is_finite():
+            return None
+        _, digits, exponent = value.as_tuple()
+        if isinstance(exponent, int):
+            scale = max(scale, -exponent)
+            whole = max(whole, len(digits) + exponent)
+    return _decimal_type([whole], scale)
+
+
+def _all_exact_doubles(numbers: Iterable[int | float | Decimal]) -> bool:
+    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text."""
+    for number in numbers:
+        if isinstance(number, int):
+            if not -EXACT_DOUBLE <= number <= EXACT_DOUBLE:
+                return False
+        elif isinstance(number, Decimal) and number.is_finite():
+            double = float(number)
+            if double in {float("inf"), float("-inf")} or Decimal(repr(double)) != number:
+                return False
+    return True

@@ -1,0 +1,213 @@
+"""The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import override
+
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Key = tuple[Any, ...]
+"""The values of a composite (or single) replication key, in order."""
+
+
+class Keys(Protocol):
+    """The keys of one batch. A key with a NULL in it stands outside any order."""
+
+    def largest(self) -> tuple[Key, int] | None:
+        """Give the largest key, comparable, and the index of a row that has it; None when there is none."""
+        ...
+
+    def rows_at(self, key: Key) -> list[int]:
+        """Give the indexes of the rows that have this comparable key."""
+        ...
+
+    def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
+        """Give the first key that is smaller than the one before it, with that one; None when all are in order."""
+        ...
+
+    def last(self) -> Key | None:
+        """Give the last key that is not NULL."""
+        ...
+
+
+def keys_of(batch: Batch, stream: Stream) -> Keys:
+    """Give the keys of a batch, as columns where its Arrow table is at hand."""
+    if batch.rows is None or batch.converted:
+        table = batch.to_arrow(stream)
+        if set(stream.cursor) <= set(table.column_names):
+            columns = [table.column(name) for name in stream.cursor]
+            if all(_orders_like_python(column.type) for column in columns):
+                return ArrowKeys(columns)
+            return RowKeys(list(zip(*(_pylist(column) for column in columns), strict=True)))
+        return RowKeys([])
+    instants = [_is_instant(stream, name) for name in stream.cursor]
+    return RowKeys([_row_key(row, stream.cursor, instants) for row in batch.rows])
+
+
+def comparable(stored: Any, like: Any) -> Any:
+    """Give a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
+    if type(stored) is type(like) or not isinstance(stored, str):
+        return stored
+    if isinstance(like, datetime):
+        instant = to_instant(stored)
+        return instant.astimezone(UTC) if instant.utcoffset() is not None else instant
+    if isinstance(like, date):
+        return to_date(stored)
+    if isinstance(like, time):
+        return to_time(stored)
+    if isinstance(like, int | float | Decimal):
+        return Decimal(stored)
+    return stored
+
+
+def source_value(batch: Batch, stream: Stream, index: int) -> Key:
+    """Give the key of one row as the source gave it: a stored bookmark keeps the source's own text."""
+    if batch.rows is not None:
+        return tuple(batch.rows[index].get(name) for name in stream.cursor)
+    row = batch.to_arrow(stream).slice(index, 1)
+    return tuple(_pylist(row.column(name))[0] for name in stream.cursor)
+
+
+class RowKeys(Keys):
+    """Keys as Python tuples."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys: list[Key | None] = [None if None in key else key for key in keys]
+
+    @override
+    def largest(self) -> tuple[Key, int] | None:
+        present = [key for key in self._keys if key is not None]
+        if not present:
+            return None
+        key = max(present)
+        return key, self._keys.index(key)
+
+    @override
+    def rows_at(self, key: Key) -> list[int]:
+        return [index for index, each in enumerate(self._keys) if each == key]
+
+    @override
+    def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
+        for key in self._keys:
+            if key is None:
+                continue
+            if last is not None and key < last:
+                return key, last
+            last = key
+        return None
+
+    @override
+    def last(self) -> Key | None:
+        return next((key for key in reversed(self._keys) if key is not None), None)
+
+
+class ArrowKeys(Keys):
+    """Keys as Arrow columns of types that Arrow orders as Python does."""
+
+    def __init__(self, columns: "Sequence[pa.ChunkedArray]") -> None:
+        self._columns = columns
+
+    @override
+    def largest(self) -> tuple[Key, int] | None:
+        import pyarrow.compute as pc
+
+        found: list[Any] = []
+        mask = self._whole()
+        for column in self._columns:
+            best = pc.max(column if mask is None else column.filter(mask))
+            if not best.is_valid:
+                return None
+            found.append(best)
+            same = pc.equal(column, best)
+            mask = same if mask is None else pc.and_kleene(mask, same)
+        return tuple(best.as_py() for best in found), int(
+            pc.index(pc.fill_null(mask, fill_value=False), value=True).as_py()
+        )
+
+    def _whole(self) -> Any:
+        """Give a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
+        import pyarrow.compute as pc
+
+        if len(self._columns) == 1:
+            return None
+        mask = pc.is_valid(self._columns[0])
+        for column in self._columns[1:]:
+            mask = pc.and_(mask, pc.is_valid(column))
+        return mask
+
+    @override
+    def rows_at(self, key: Key) -> list[int]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        mask: Any = None
+        for column, value in zip(self._columns, key, strict=True):
+            try:
+                same = pc.equal(column, pa.scalar(value, column.type))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+                return []  # no value of this column can be equal to it
+            mask = same if mask is None else pc.and_kleene(mask, same)
+        rows: list[int] = pc.indices_nonzero(pc.fill_null(mask, fill_value=False)).to_pylist()
+        return rows
+
+    @override
+    def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
+        import pyarrow.compute as pc
+
+        if len(self._columns) == 1:
+            column = self._columns[0].drop_null()
+            in_order = len(column) <= 1 or pc.all(pc.less_equal(column[:-1], column[1:])).as_py()
+            if in_order and (last is None or len(column) == 0 or last <= (column[0].as_py(),)):
+                return None
+        return RowKeys(list(zip(*(_pylist(column) for column in self._columns), strict=True))).disorder(last)
+
+    @override
+    def last(self) -> Key | None:
+        tail = [_pylist(column) for column in self._columns]
+        return RowKeys(list(zip(*tail, strict=True))).last() if tail else None
+
+
+def _orders_like_python(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    if t.is_timestamp(type_) or t.is_time64(type_):
+        return bool(type_.unit == "us")
+    return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal128(type_) or t.is_date32(type_)
+                or t.is_string(type_))  # fmt: skip
+
+
+def _pylist(column: "pa.ChunkedArray") -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.string())  # Python's datetime would cut the nanoseconds
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _is_instant(stream: Stream, name: str) -> bool:
+    prop = ((stream.schema or {}).get("properties") or {}).get(name)
+    return isinstance(prop, Mapping) and prop.get("format") == "date-time"
+
+
+def _row_key(row: Mapping[str, Any], cursor: Sequence[str], instants: Sequence[bool]) -> Key:
+    return tuple(_row_value(row.get(name), instant=instant) for name, instant in zip(cursor, instants, strict=True))
+
+
+def _row_value(value: Any, *, instant: bool) -> Any:
+    if instant and isinstance(value, str):
+        try:
+            value = to_instant(value)
+        except (FinerError, ValueError):
+            return value
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return value.astimezone(UTC)
+    return value

@@ -1,0 +1,245 @@
+"""What a sync hands to a destination, and what comes back: the structural types the one loop needs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from etl_assets.protocol.batch import Batch, Encoding
+from etl_assets.protocol.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+Bookmark = Mapping[str, Any]
+"""How far a stream has been read: JSON values by replication key, or whatever the source itself gives."""
+
+
+@dataclass(frozen=True)
+class TableName:
+    """Where a stream's rows are kept, by physical (already normalised) names."""
+
+    name: str
+    schema: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a destination table.
+
+    Args:
+        name: The field's name at the source.
+        physical: The column's name in the table.
+        type: The destination's name of the type, such as `BIGINT`.
+        nullable: Whether the stream allows NULL there.
+        description: What the stream's schema says about the field.
+    """
+
+    name: str
+    physical: str
+    type: str
+    nullable: bool = True
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one sync is about to do with one stream.
+
+    Args:
+        source: The source's name, unique in a project.
+        stream: The stream.
+        strategy: Never `AUTO`.
+        load_id: Of this sync; ids made later sort later.
+        run_id: Of the orchestrator's run; "" outside of one.
+        table: Where to; None leaves it to the destination.
+        partition: Which partition of the asset; "" for none.
+        begins_from: The load id of the state row that this read began from (None: there was none). A commit that finds
+            another one there is refused: somebody was faster.
+        bookmark: Where the read began.
+        on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
+        adopt: Take over a table that this library did not make.
+    """
+
+    source: str
+    stream: Stream
+    strategy: WriteStrategy
+    load_id: str
+    run_id: str = ""
+    table: TableName | None = None
+    partition: str = ""
+    begins_from: str | None = None
+    bookmark: Bookmark | None = None
+    on_conflict: str = "update"
+    adopt: bool = False
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """The state row of one stream: the state of record, kept beside the data by the same transaction."""
+
+    source: str
+    namespace: str
+    stream: str
+    partition: str
+    load_id: str
+    run_id: str
+    bookmark: Bookmark | None
+    committed_at: datetime
+    table: TableName
+    columns: Sequence[Column] = ()
+    rows_in_table: int = 0
+    changed_by: str = ""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a destination knows of a stream before a sync begins.
+
+    Args:
+        state: The state row, if there is one.
+        problem: Why the table is not as its ledger says (missing, emptied, columns gone), or None.
+        foreign: Why the table is not this stream's to write to, or None.
+        reset: There is no state row though the ledger knows the table: its state was reset, so a sync replaces it.
+    """
+
+    state: StreamState | None = None
+    problem: str | None = None
+    foreign: str | None = None
+    reset: bool = False
+
+
+@dataclass(frozen=True)
+class Committed:
+    """One COMMIT of one stream, as the ledger has it.
+
+    Args:
+        rows_loaded: Rows this commit brought (after removing repeats of a key in a merge).
+        rows_in_table: Rows the table held at the COMMIT; None where the destination cannot tell.
+        bytes_loaded: Bytes of the rows as Arrow holds them.
+        table: As the destination would quote it.
+        columns: The table's columns.
+        schema_changes: Sentences, such as `added column "x" VARCHAR`.
+        last_changed_by: The load id of the last load that changed rows.
+        delivery: `exactly_once`, or `at_least_once` where the destination keeps no state.
+    """
+
+    load_id: str
+    rows_loaded: int
+    rows_in_table: int | None
+    bookmark: Bookmark | None
+    committed_at: datetime
+    table: str
+    bytes_loaded: int = 0
+    columns: Sequence[Column] = ()
+    schema_changes: Sequence[str] = ()
+    last_changed_by: str = ""
+    delivery: str = "exactly_once"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a destination can do; a test kit skips what it cannot.
+
+    Args:
+        strategies: The write strategies it takes.
+        keeps_state: It stores the state row and the ledger in the same transaction as the rows, which makes a load
+            exactly-once. Without it a load is at-least-once, and its metadata says so.
+        encoding: How it wants its batches: `arrow` or `rows`.
+        max_identifier_bytes: Its limit for names.
+        max_columns: Its limit for the columns of a table.
+    """
+
+    strategies: frozenset[WriteStrategy] = frozenset({WriteStrategy.APPEND})
+    keeps_state: bool = False
+    encoding: Encoding = "rows"
+    max_identifier_bytes: int = 255
+    max_columns: int | None = None
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """Something that can be read once per call of `open`, from a bookmark on.
+
+    Attributes:
+        source_name: The source's name, unique in a project.
+        stream: What is read.
+        partial: Cut by a limit or a query, so not the whole stream.
+        ordered: The engine itself orders the rows by the replication key, so that the largest key so far is a safe
+            checkpoint, also of a read cut by a limit.
+        checked_order: The source promises that order without an engine behind it: the first row out of order is an
+            error.
+    """
+
+    source_name: str
+    stream: Stream
+    partial: bool
+    ordered: bool
+    checked_order: bool
+
+    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+        """Read the rows at and after the bookmark, oldest first where `ordered`."""
+        ...
+
+
+class Session(Protocol):
+    """One transaction after another on one destination, for one or more loads.
+
+    Nothing that was exported is visible before `commit`; leaving the session without one, by any exception (a cancelled
+    run is a `BaseException`), leaves everything as it was.
+    """
+
+    encoding: Encoding
+
+    def export(self, batch: Batch, load: Load) -> int:
+        """Take a batch, which becomes visible with the next commit; gives its size in bytes."""
+        ...
+
+    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> Sequence[Committed]:
+        """Make everything exported so far visible, with its bookmarks (by load id) and ledger rows, or nothing.
+
+        Args:
+            bookmarks: The bookmark that covers what was exported, by load id.
+            complete: The loads have positively ended. A replace publishes only then; before, its commit is refused.
+        """
+        ...
+
+
+class Target(Protocol):
+    """The destination as `sync` sees it."""
+
+    capabilities: Capabilities
+
+    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
+        """Open a session for these loads."""
+        ...
+
+    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+        """Tell what is known of a stream; an empty `Stored` if the destination keeps no state."""
+        ...
+
+
+@dataclass
+class SyncResult:
+    """What one sync of one stream did."""
+
+    stream: str
+    source: str
+    load_id: str
+    strategy: WriteStrategy
+    records_read: int = 0
+    records_loaded: int = 0
+    rejected: int = 0
+    bytes_loaded: int = 0
+    rows_in_table: int | None = None
+    bookmark_previous: Bookmark | None = None
+    bookmark: Bookmark | None = None
+    table: str = ""
+    columns: Sequence[Column] = ()
+    schema_changes: list[str] = field(default_factory=list)
+    duration_seconds: float = 0.0
+    commits: int = 0
+    last_changed_by: str = ""
+    delivery: str = "exactly_once"

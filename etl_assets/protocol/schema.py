@@ -1,0 +1,257 @@
+"""JSON Schema to Arrow and back.
+
+What JSON Schema can say, is said in its own words (`multipleOf`, `format`, bounds of an integer's width). What it
+cannot (bytes, single floats, nanoseconds, Arrow's own lists and structs), is added under `x-arrow`, which other readers
+of a Singer catalog pass over.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, logical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JsonSchema = Mapping[str, Any]
+
+MAX_REFERENCES = 64
+"""A chain of `$ref` longer than this goes in a circle."""
+
+_INTEGER_BOUNDS = {
+    (-(2**7), 2**7 - 1): "int8",
+    (-(2**15), 2**15 - 1): "int16",
+    (-(2**31), 2**31 - 1): "int32",
+    (0, 2**8 - 1): "uint8",
+    (0, 2**16 - 1): "uint16",
+    (0, 2**32 - 1): "uint32",
+    (0, 2**64 - 1): "uint64",
+}
+_INT64 = (-(2**63), 2**63 - 1)
+NAIVE = {"airbyte_type": "timestamp_without_timezone"}
+
+
+def to_arrow(schema: JsonSchema) -> "pa.Schema":
+    """Give the Arrow schema of a stream's JSON Schema; every field may be NULL.
+
+    `date-time` becomes a timestamp with a zone; rows whose values carry none give a naive one (`columns`). A property
+    without a type, or with several, is JSON.
+
+    Raises:
+        ConfigError: A `$ref` points nowhere or goes in a circle; the error names the property.
+    """
+    import pyarrow as pa
+
+    properties = _resolve(schema, schema, "").get("properties") or {}
+    fields = []
+    for name, declared in properties.items():
+        prop = _resolve(declared, schema, name)
+        metadata = {"description": prop["description"]} if isinstance(prop.get("description"), str) else None
+        fields.append(pa.field(name, property_type(prop, schema, name), metadata=metadata))
+    return pa.schema(fields)
+
+
+def property_type(prop: JsonSchema, root: JsonSchema | None = None, name: str = "") -> "pa.DataType":
+    """Give the Arrow type of one property."""
+    import pyarrow as pa
+
+    root = prop if root is None else root
+    alternatives = _alternatives(prop, root, name)
+    found: list[pa.DataType] = []
+    for alternative in alternatives:
+        type_ = _single_type(alternative, root, name)
+        if type_ not in found:
+            found.append(type_)
+    if len(found) == 1:
+        return found[0]
+    if found and all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in found):
+        return pa.float64()
+    if found and all(_is_text(a) for a in alternatives):
+        return pa.string()  # a date or any text: the text holds both as they are
+    return json_type()
+
+
+def _resolve(schema: Any, root: JsonSchema, name: str) -> JsonSchema:
+    for _ in range(MAX_REFERENCES):
+        if not isinstance(schema, Mapping):
+            return {}  # `true`, or nonsense: any value
+        reference = schema.get("$ref")
+        if reference is None:
+            return schema
+        target: Any = root
+        for part in str(reference).removeprefix("#").strip("/").split("/"):
+            key = part.replace("~1", "/").replace("~0", "~")
+            if not isinstance(target, Mapping) or key not in target:
+                raise ConfigError(f"property {name!r}: $ref {reference!r} points to nothing in its schema.")
+            target = target[key]
+        schema = {**(target if isinstance(target, Mapping) else {}), **{k: v for k, v in schema.items() if k != "$ref"}}
+    raise ConfigError(f"property {name!r}: its $ref goes in a circle.")
+
+
+def _alternatives(prop: JsonSchema, root: JsonSchema, name: str, depth: int = 0) -> list[JsonSchema]:
+    """Give the schemas a value may follow, each with at most one type, without null."""
+    if depth > MAX_REFERENCES:
+        raise ConfigError(f"property {name!r}: its anyOf refers to itself.")
+    prop = _resolve(prop, root, name)
+    for word in ("anyOf", "oneOf"):
+        if isinstance(prop.get(word), list):
+            inner = [alt for each in prop[word] for alt in _alternatives(each, root, name, depth + 1)]
+            return inner or [{}]
+    if isinstance(prop.get("allOf"), list):
+        merged: dict[str, Any] = {k: v for k, v in prop.items() if k != "allOf"}
+        for each in prop["allOf"]:
+            merged.update(_resolve(each, root, name))
+        return _alternatives(merged, root, name, depth + 1)
+    types = prop.get("type")
+    if isinstance(types, list):
+        return [{**prop, "type": one} for one in types if one != "null"] or ([prop] if not types else [])
+    return [] if types == "null" else [prop]
+
+
+def _is_text(prop: JsonSchema) -> bool:
+    return prop.get("type") == "string" and "x-arrow" not in prop
+
+
+def _single_type(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
+    import pyarrow as pa
+
+    if "x-arrow" in prop:
+        return _annotated(prop, root, name)
+    match prop.get("type"):
+        case "integer":
+            return _integer(prop)
+        case "number":
+            return _number(prop)
+        case "boolean":
+            return pa.bool_()
+        case "string":
+            return _string(prop)
+        case None if (enum := prop.get("enum")) and all(isinstance(one, str) for one in enum):
+            return pa.string()
+        case _:
+            return json_type()
+
+
+def _annotated(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
+    import pyarrow as pa
+
+    simple = {
+        "binary": pa.binary(),
+        "float": pa.float32(),
+        "timestamp[ns]": pa.timestamp("ns"),
+        "timestamp[ns, UTC]": pa.timestamp("ns", "UTC"),
+        "time64[ns]": pa.time64("ns"),
+        "duration": pa.duration("us"),
+        "uuid": pa.uuid(),
+    }
+    kind = prop["x-arrow"]
+    if kind == "list":
+        return pa.list_(property_type(_resolve(prop.get("items", {}), root, name), root, name))
+    if kind == "struct":
+        return pa.struct([(key, property_type(one, root, name)) for key, one in prop.get("properties", {}).items()])
+    if kind not in simple:
+        raise ConfigError(f"property {name!r}: x-arrow {kind!r} is none of {sorted([*simple, 'list', 'struct'])}.")
+    return simple[kind]
+
+
+def _integer(prop: JsonSchema) -> "pa.DataType":
+    import pyarrow as pa
+
+    low, high = prop.get("minimum"), prop.get("maximum")
+    width = _INTEGER_BOUNDS.get((low, high)) if isinstance(low, int) and isinstance(high, int) else None
+    if width:
+        return pa.type_for_alias(width)
+    wide = any(isinstance(b, int | float) and not _INT64[0] <= b <= _INT64[1] for b in (low, high))
+    if wide or prop.get("airbyte_type") == "big_integer":
+        return pa.decimal128(MAX_DECIMAL_DIGITS, 0)
+    return pa.int64()
+
+
+def _number(prop: JsonSchema) -> "pa.DataType":
+    import pyarrow as pa
+
+    if prop.get("airbyte_type") == "integer":
+        return pa.int64()
+    multiple = prop.get("multipleOf")
+    if isinstance(multiple, bool) or not isinstance(multiple, int | float | Decimal) or multiple <= 0:
+        return pa.float64()
+    exponent = Decimal(str(multiple)).normalize().as_tuple().exponent
+    scale = max(-exponent, 0) if isinstance(exponent, int) else 0
+    if scale > MAX_DECIMAL_DIGITS:
+        return pa.string()
+    # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
+    bound = prop.get("maximum", prop.get("exclusiveMaximum"))
+    whole = MAX_DECIMAL_DIGITS - scale
+    if isinstance(bound, int | float | Decimal) and not isinstance(bound, bool) and bound > 0:
+        digits = Decimal(str(bound)).normalize()
+        is_power = digits.as_tuple().digits == (1,)
+        whole = min(digits.adjusted() + (0 if is_power else 1), whole)
+    return pa.decimal128(max(whole + scale, 1), scale)
+
+
+def _string(prop: JsonSchema) -> "pa.DataType":
+    import pyarrow as pa
+
+    naive = prop.get("airbyte_type") in {"timestamp_without_timezone", "time_without_timezone"}
+    match prop.get("format"):
+        case "date-time":
+            return pa.timestamp("us", None if naive else "UTC")
+        case "date":
+            return pa.date32()
+        case "time":
+            return pa.time64("us")
+        case _:
+            return pa.string()
+
+
+def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
+    """Give the JSON Schema of an Arrow schema; `to_arrow` of it gives the same logical types back."""
+    properties = {}
+    for field in schema:
+        prop = type_to_property(field.type)
+        description = (field.metadata or {}).get(b"description")
+        if description:
+            prop["description"] = description.decode()
+        properties[field.name] = prop
+    return {"type": "object", "properties": properties}
+
+
+def type_to_property(type_: "pa.DataType") -> dict[str, Any]:
+    """Give the JSON Schema property of one Arrow type; it always allows null."""
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    type_ = logical(type_)
+    if t.is_integer(type_):
+        bounds = {name: pair for pair, name in _INTEGER_BOUNDS.items()}.get(str(type_))
+        return {"type": ["null", "integer"], **({"minimum": bounds[0], "maximum": bounds[1]} if bounds else {})}
+    if t.is_decimal(type_):
+        limit = 10 ** (type_.precision - type_.scale)
+        step = Decimal(1).scaleb(-type_.scale)
+        multiple = 1 if not type_.scale else float(step)
+        return {"type": ["null", "number"], "multipleOf": multiple, "minimum": -limit, "maximum": limit}
+    if t.is_list(type_) or t.is_large_list(type_) or t.is_fixed_size_list(type_):
+        return {"type": ["null", "array"], "items": type_to_property(type_.value_type), "x-arrow": "list"}
+    if t.is_struct(type_):
+        inner = {type_.field(i).name: type_to_property(type_.field(i).type) for i in range(type_.num_fields)}
+        return {"type": ["null", "object"], "properties": inner, "x-arrow": "struct"}
+    plain: dict[pa.DataType, dict[str, Any]] = {
+        pa.bool_(): {"type": ["null", "boolean"]},
+        pa.float64(): {"type": ["null", "number"]},
+        pa.float32(): {"type": ["null", "number"], "x-arrow": "float"},
+        pa.date32(): {"type": ["null", "string"], "format": "date"},
+        pa.timestamp("us", "UTC"): {"type": ["null", "string"], "format": "date-time"},
+        pa.timestamp("us"): {"type": ["null", "string"], "format": "date-time", **NAIVE},
+        pa.timestamp("ns", "UTC"): {"type": ["null", "string"], "format": "date-time", "x-arrow": "timestamp[ns, UTC]"},
+        pa.timestamp("ns"): {"type": ["null", "string"], "format": "date-time", "x-arrow": "timestamp[ns]"},
+        pa.time64("us"): {"type": ["null", "string"], "format": "time"},
+        pa.time64("ns"): {"type": ["null", "string"], "format": "time", "x-arrow": "time64[ns]"},
+        pa.duration("us"): {"type": ["null", "string"], "format": "duration", "x-arrow": "duration"},
+        pa.binary(): {"type": ["null", "string"], "contentEncoding": "base64", "x-arrow": "binary"},
+        pa.uuid(): {"type": ["null", "string"], "format": "uuid", "x-arrow": "uuid"},
+        pa.string(): {"type": ["null", "string"]},
+        pa.null(): {"type": ["null", "string"]},
+    }
+    return dict(plain.get(type_, {}))

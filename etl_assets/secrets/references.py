@@ -1,0 +1,40 @@
+"""Config values that stand for something kept elsewhere: anything with a `get_value()`, such as Dagster's `EnvVar`.
+
+They are resolved when a connection is opened, never when definitions load, and stored config keeps the reference.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.redaction import remember
+
+
+def resolve(value: Any, *, name: str = "config") -> Any:
+    """Give a config value with every reference in it resolved, nested and in lists.
+
+    What a reference stood for is remembered by the redactor.
+
+    Raises:
+        ConfigError: A reference has no value, such as an environment variable that is not set.
+    """
+    get_value = getattr(value, "get_value", None)
+    if callable(get_value):
+        found = get_value()
+        if found is None:
+            raise ConfigError(
+                f"{name} refers to {_name_of(value)!r}, which has no value.",
+                hint="Set that environment variable (or secret) where this process runs.",
+            )
+        remember(found)
+        return found
+    if isinstance(value, Mapping):
+        return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value))
+    return value
+
+
+def _name_of(reference: Any) -> str:
+    # Dagster's EnvVar is a str that is its own name; it also has `env_var_name`.
+    return str(getattr(reference, "env_var_name", None) or getattr(reference, "name", None) or type(reference).__name__)

@@ -1,0 +1,1 @@
+"""Sources: one module per family, over the hooks of `base`."""

@@ -1,0 +1,179 @@
+"""A source: hooks that a subclass overrides, under Mage's names."""
+
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.references import resolve
+
+
+class Source:
+    """Something that rows are read from.
+
+    A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT
+    connect in `__init__` or `declared_catalog`: both run whenever Dagster loads definitions.
+
+    ```python
+    class Shop(Source):
+        streams = [Stream("users", primary_key=["id"], replication_key="updated_at")]
+
+        def load_data(self, stream, bookmarks=None, query=None, **kwargs):
+            yield [{"id": 1, "name": "Ada", "updated_at": "2026-01-01T00:00:00Z"}]
+    ```
+
+    Args:
+        args: Ignored; Mage's first parameter.
+        catalog: The streams, where they are not declared on the class.
+        config: Whatever the source needs. Values may be references (`dagster.EnvVar`): read them with `self.config`
+            inside a hook, where they are resolved.
+        is_sorted: The rows of an incremental stream come in the order of its replication key. Checked: the first row
+            out of order is an error.
+        logger: Where the source logs.
+        query: What `load_data` is given as `query` when the caller gives none.
+        schemas_folder: Folder of `<stream>.json` JSON Schemas beside the class.
+        selected_streams: Names of the streams to read.
+        settings: Mage's settings, kept as given.
+        state: Mage's state; a read gives the copy it works on its own.
+        name: Unique in a project; part of the key under which state is stored, so changing it begins anew.
+        streams: The streams, where they are not declared on the class.
+        options: The rest of Mage's parameters (`discover_mode`, `verbose`, ...), kept as given.
+    """
+
+    name: str | None = None
+    streams: Sequence[Stream] = ()
+    is_sorted: bool = True
+    storage_kind: ClassVar[str | None] = None
+    """What the UI shows as the source's kind, such as `postgresql`."""
+
+    def __init__(
+        self,
+        args: Any = None,
+        catalog: Catalog | Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
+        *,
+        is_sorted: bool | None = None,
+        logger: logging.Logger | None = None,
+        query: Mapping[str, Any] | None = None,
+        schemas_folder: str = "schemas",
+        selected_streams: Sequence[str] | None = None,
+        settings: Any = None,
+        state: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        streams: Sequence[Stream] | None = None,
+        **options: Any,
+    ) -> None:
+        del args
+        self.catalog = Catalog.from_dict(dict(catalog)) if isinstance(catalog, Mapping) else catalog
+        self._config = dict(config or {})
+        self.logger = logger or logging.getLogger(f"etl_assets.sources.{type(self).__name__}")
+        self.query = dict(query or {})
+        self.schemas_folder = schemas_folder
+        self.selected_streams = list(selected_streams) if selected_streams is not None else None
+        self.settings = settings
+        self.state = dict(state or {})
+        self.options = options
+        if is_sorted is not None:
+            self.is_sorted = is_sorted
+        if streams is not None:
+            self.streams = streams
+        if name is not None:
+            self.name = name
+        if self.name is not None and not re.fullmatch(r"[^\W\d]\w*", self.name):
+            raise ConfigError(
+                f"The source name {self.name!r} is not a word.",
+                hint="Use letters, digits and '_': it names the schema, the group and the stored state.",
+            )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
+        resolved: dict[str, Any] = resolve(self._config)
+        return resolved
+
+    @config.setter
+    def config(self, value: Mapping[str, Any]) -> None:
+        self._config = dict(value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r})"  # never the config: it may hold a secret
+
+    # Hooks
+
+    def test_connection(self) -> None:
+        """Raise an error that says what is wrong if the source cannot be reached."""
+
+    def declared_catalog(self) -> Catalog | None:
+        """Give the streams that are known without connecting, or None. MUST NOT connect."""
+        if self.catalog is not None:
+            return self.catalog
+        return Catalog(list(self.streams)) if self.streams else None
+
+    def discover(self, streams: Sequence[str] | None = None) -> Catalog:
+        """Ask the source for its streams. MAY connect.
+
+        Args:
+            streams: Only these; None for all.
+        """
+        catalog = self.declared_catalog() or Catalog([])
+        return catalog if streams is None else Catalog(catalog.select(streams))
+
+    def load_data(
+        self,
+        stream: Stream,
+        bookmarks: Bookmark | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        """Yield the stream's rows, batch by batch.
+
+        A batch is a list of dicts, a DataFrame, anything with the Arrow C stream or array interface, or a
+        `Batch(records, bookmark=...)` where the source knows a better checkpoint than the largest replication key:
+        rows first, then the bookmark that covers them.
+
+        MUST yield every row whose replication key is at or after the bookmark (`>=`: ties at the boundary are taken
+        care of), and SHOULD yield no others.
+
+        Args:
+            stream: What to read.
+            bookmarks: JSON values by replication key (dates and times as ISO 8601 text), or what the source itself
+                gave as a bookmark; None at first.
+            query: What the caller asks for: column = value, and Mage's `_limit`, `_offset`, `_start_date`, `_end_date`.
+            kwargs: Room for what later versions pass.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override load_data to read {stream.name!r}.")
+
+    def count_records(
+        self,
+        stream: Stream,
+        bookmarks: Bookmark | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> int | None:
+        """Count the rows that `load_data` would yield, or None if the source cannot tell."""
+        del stream, bookmarks, query, kwargs
+        return None
+
+    def pending(self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float) -> dict[Stream, bool | None]:
+        """Tell which streams have rows beyond their bookmark, for a sensor; None where the source cannot tell.
+
+        Args:
+            bookmarks: The stored bookmark of each stream asked about.
+            timeout: Seconds that a single question to the source may take.
+        """
+        del timeout
+        counts = {stream: self.count_records(stream, bookmarks=bookmark) for stream, bookmark in bookmarks.items()}
+        return {stream: None if count is None else count > 0 for stream, count in counts.items()}
+
+    def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
+        """Tell whether the engine behind this source itself orders such a read by the replication key.
+
+        Only then is the largest key so far a safe checkpoint. A filter in the query makes it False: rows it leaves out
+        would be lost behind the bookmark.
+        """
+        del stream, query
+        return False

@@ -1,0 +1,118 @@
+"""One lazy read of one stream: what an asset's body returns, and what `sync` opens."""
+
+import copy
+import inspect
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from typing import Any
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import redact
+from etl_assets.sources.base import Source
+
+LIMIT = "_limit"
+"""Mage's query key for the number of rows."""
+
+
+class StreamRead:
+    """A read of one stream that has not begun.
+
+    Args:
+        source: The source.
+        stream: The stream.
+        source_name: Under which the state is stored; the source's own name by default.
+        limit: Read at most so many rows.
+        query: Passed to `load_data`; anything but `_limit` in it makes the read partial.
+        full_refresh: Read without a bookmark and replace the table.
+        bookmark: Read from this bookmark instead of the stored one.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        stream: Stream,
+        *,
+        source_name: str | None = None,
+        limit: int | None = None,
+        query: Mapping[str, Any] | None = None,
+        full_refresh: bool = False,
+        bookmark: Bookmark | None = None,
+    ) -> None:
+        name = source_name or source.name
+        if not name:
+            raise ConfigError(
+                f"{type(source).__name__} has no name.",
+                hint=f'Give it one, unique in the project: {type(source).__name__}(name="...").',
+            )
+        self.source = source
+        self.stream = stream
+        self.source_name = name
+        self.query = {**source.query, **(query or {})}
+        self.limit = limit if limit is not None else self.query.get(LIMIT)
+        if self.limit is not None:
+            self.query[LIMIT] = self.limit
+        self.full_refresh = full_refresh
+        self.bookmark = bookmark
+        filters = {key: value for key, value in self.query.items() if key != LIMIT}
+        self.partial = bool(filters) or self.limit is not None
+        self.ordered = source.orders(stream, filters)
+        self.checked_order = source.is_sorted and not self.ordered
+
+    def __repr__(self) -> str:
+        return f"StreamRead({self.source_name!r}, {self.stream.name!r})"
+
+    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+        """Read from the bookmark on.
+
+        Raises:
+            SourceError: Whatever the source raised, with the stream's name; our own errors pass as they are.
+        """
+        source = self._copy_for_this_read(bookmark)
+        arguments = {"stream": self.stream, "bookmarks": bookmark, "query": self.query}
+        try:
+            yield from self._cut(_call(source.load_data, arguments) or ())
+        except EtlAssetsError:
+            raise
+        except Exception as error:  # a connector may raise anything; this is the connector's edge
+            raise SourceError(
+                f"stream {self.stream.name!r}: reading from {self.source_name!r} failed: "
+                f"{type(error).__name__}: {redact(str(error))}",
+                stream=self.stream.name,
+            ) from error
+
+    def _cut(self, items: Iterable[Any]) -> Iterator[Batch]:
+        records = iter(items)
+        left = self.limit
+        try:
+            while left is None or left > 0:
+                item = next(records, None)
+                if item is None:
+                    return
+                batch = item if isinstance(item, Batch) else Batch(item)
+                if left is not None:
+                    batch = batch.head(left)
+                    left -= len(batch)
+                yield batch
+        finally:
+            if isinstance(records, Generator):
+                records.close()  # at once, not when it is collected: it may hold a connection
+
+    def _copy_for_this_read(self, bookmark: Bookmark | None) -> Source:
+        # One source object serves many assets at once, and Mage's sources keep what they read from on themselves.
+        source = copy.copy(self.source)
+        source.name = self.source_name
+        source.query = self.query
+        source.selected_streams = [self.stream.name]
+        source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
+        return source
+
+
+def _call(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    # A source of a few lines may leave out parameters it has no use for.
+    parameters = inspect.signature(hook).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return hook(**arguments)
+    taken = {p.name for p in parameters}
+    return hook(**{name: value for name, value in arguments.items() if name in taken})

@@ -1,0 +1,25 @@
+"""How a load meets the table that is already there."""
+
+from enum import StrEnum
+
+
+class WriteStrategy(StrEnum):
+    """What becomes of the rows a table holds when new ones arrive.
+
+    `AUTO` looks at the read first: a full table is replaced (else rows deleted at the source live for ever),
+    an incremental read with a primary key merges, one without a key appends.
+    """
+
+    AUTO = "auto"
+    APPEND = "append"
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
+def resolve_strategy(wanted: WriteStrategy, *, incremental: bool, keyed: bool) -> WriteStrategy:
+    """Give the strategy that `AUTO` stands for; any other stays as it is."""
+    if wanted is not WriteStrategy.AUTO:
+        return wanted
+    if not incremental:
+        return WriteStrategy.REPLACE
+    return WriteStrategy.MERGE if keyed else WriteStrategy.APPEND

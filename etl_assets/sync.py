@@ -1,0 +1,339 @@
+"""The one loop: the only place where data moves from a source to a destination.
+
+`resolve_start` decides where a sync begins, `sync` reads from there into a session of the destination and commits. Both
+know the source and the destination by their structure alone (`protocol/load.py`), and nothing of an orchestrator.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from etl_assets.exceptions import ConfigError, DestinationError, StateError
+from etl_assets.faults import fault
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
+from etl_assets.protocol.load import (
+    Bookmark,
+    Committed,
+    Load,
+    Readable,
+    Session,
+    StreamState,
+    SyncResult,
+    TableName,
+    Target,
+)
+from etl_assets.strategies import WriteStrategy, resolve_strategy
+
+CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_BYTES = 256 * 1024 * 1024
+
+
+class Observer:
+    """Sees a sync go on; a subclass overrides what it wants to see."""
+
+    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+        """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle."""
+
+    def checkpoint(self, committed: Committed) -> None:
+        """Take note of a COMMIT that is not the last one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a sync begins, and why.
+
+    Args:
+        bookmark: Read from here; None from the very beginning.
+        begins_from: The load id of the state row this read begins from; the commit checks that it is still there.
+        full_refresh: Replace the table whatever the write strategy.
+        given: The bookmark is the caller's.
+        reason: A sentence for the log.
+        state: The state row, if there is one.
+    """
+
+    bookmark: Bookmark | None = None
+    begins_from: str | None = None
+    full_refresh: bool = False
+    given: bool = False
+    reason: str = "nothing was synced before"
+    state: StreamState | None = None
+
+
+def new_load_id() -> str:
+    """Give a load id: 26 characters, later ones sort later (microseconds since 1970, then chance)."""
+    return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
+
+
+def resolve_start(
+    read: Readable,
+    destination: Target,
+    *,
+    full_refresh: bool = False,
+    bookmark: Bookmark | None = None,
+    fallback: Callable[[], Bookmark | None] | None = None,
+    on_table_changed: Literal["error", "full_refresh"] = "error",
+    adopt: bool = False,
+    table: TableName | None = None,
+    partition: str = "",
+) -> Start:
+    """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
+
+    Args:
+        read: What is going to be read.
+        destination: Where to.
+        full_refresh: Begin anew and replace the table.
+        bookmark: Begin here instead of where the stored bookmark says.
+        fallback: Asked where the destination keeps no state (the newest event of a run).
+        on_table_changed: What to do when someone else emptied or dropped the table since the last load.
+        adopt: Take over a table that this library did not make.
+        table: The stream's table, where it is not the destination's default.
+        partition: The partition that is synced.
+
+    Raises:
+        DestinationError: The table is somebody else's.
+        StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
+    """
+    stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+    state = stored.state
+    begins_from = state.load_id if state else None
+    if stored.foreign and not adopt:
+        raise DestinationError(
+            f"stream {read.stream.name!r}: {stored.foreign}.",
+            hint="Choose another table, or take this one over with adopt=True.",
+            stream=read.stream.name,
+        )
+    if full_refresh:
+        return Start(None, begins_from, full_refresh=True, reason="a full refresh was asked for", state=state)
+    if stored.problem:
+        if on_table_changed == "full_refresh":
+            return Start(None, begins_from, full_refresh=True, reason=stored.problem, state=state)
+        raise StateError(
+            f"stream {read.stream.name!r}: {stored.problem}.",
+            hint="Someone else changed it. Load it anew with `full_refresh`, or always, with "
+            'on_table_changed="full_refresh".',
+            stream=read.stream.name,
+        )
+    if bookmark is not None:
+        return Start(bookmark, begins_from, given=True, reason="the bookmark was given", state=state)
+    if state:
+        return Start(state.bookmark, begins_from, reason="the destination's state row", state=state)
+    if stored.reset:
+        return Start(full_refresh=True, reason="the stored state was reset")
+    found = fallback() if fallback else None
+    return Start(found, None, reason="the newest event of a run") if found is not None else Start()
+
+
+def sync(
+    read: Readable,
+    destination: Target,
+    *,
+    start: Start | None = None,
+    strategy: WriteStrategy | str = WriteStrategy.AUTO,
+    run_id: str = "",
+    table: TableName | None = None,
+    partition: str = "",
+    on_conflict: str = "update",
+    adopt: bool = False,
+    observer: Observer | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_bytes: int = CHECKPOINT_BYTES,
+) -> SyncResult:
+    """Read a stream from its bookmark on and load it; commit the rows together with the bookmark that covers them.
+
+    Args:
+        read: What to read.
+        destination: Where to.
+        start: Where to begin; resolved from the destination by default.
+        strategy: How the rows meet the table.
+        run_id: Of the orchestrator's run.
+        table: The stream's table, where it is not the destination's default.
+        partition: The partition that is synced.
+        on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
+        adopt: Take over a table that this library did not make.
+        observer: Sees progress and checkpoints.
+        checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
+        checkpoint_bytes: Or after so many bytes.
+
+    Returns:
+        What was done; its counts are those of the destination's ledger.
+
+    Raises:
+        EtlAssetsError: Reading or loading failed. What was committed at checkpoints stays; nothing else is visible.
+    """
+    start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
+    chosen = _strategy(read, destination, start, WriteStrategy(strategy))
+    load = Load(
+        source=read.source_name,
+        stream=read.stream,
+        strategy=chosen,
+        load_id=new_load_id(),
+        run_id=run_id,
+        table=table,
+        partition=partition,
+        begins_from=start.begins_from,
+        # A replace reads the whole stream: part of it would take the place of the table.
+        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,
+        on_conflict=on_conflict,
+        adopt=adopt,
+    )
+    with destination.session([load]) as session:
+        result = _Loop(read, load, session, observer or Observer()).run(checkpoint_seconds, checkpoint_bytes)
+    result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
+    return result
+
+
+def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+    stream = read.stream
+    can = destination.capabilities.strategies
+    incremental = stream.method != "FULL_TABLE"
+    chosen = resolve_strategy(wanted, incremental=incremental, keyed=bool(stream.primary_key))
+    if start.full_refresh and WriteStrategy.REPLACE in can:
+        chosen = WriteStrategy.REPLACE
+    if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):
+        chosen = WriteStrategy.APPEND  # a destination of `export_batch_data` alone takes rows as they come
+    if chosen not in can:
+        raise ConfigError(
+            f"stream {stream.name!r}: the destination cannot {chosen}.",
+            hint=f"It can: {', '.join(sorted(can))}.",
+            stream=stream.name,
+        )
+    if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
+        raise ConfigError(
+            f"stream {stream.name!r}: a merge needs a primary key.",
+            hint="Declare primary_key on the stream, or use append or replace.",
+            stream=stream.name,
+        )
+    if chosen is WriteStrategy.REPLACE and start.given:
+        raise ConfigError(
+            f"stream {stream.name!r}: a read from a given bookmark cannot replace the table.",
+            hint="Leave the bookmark out, or set the write strategy to append or merge.",
+            stream=stream.name,
+        )
+    _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
+    return chosen
+
+
+def _refuse_partial(read: Readable, strategy: WriteStrategy, *, exact: bool) -> None:
+    """Refuse a cut read where it would delete rows, or load them twice because its bookmark cannot move."""
+    if not read.partial:
+        return
+    if strategy is WriteStrategy.REPLACE:
+        raise ConfigError(
+            f"stream {read.stream.name!r}: a read cut by `limit` or `query` is not the whole stream, so it cannot "
+            "replace the table.",
+            hint="Leave the cut out, or set the write strategy to append or merge.",
+            stream=read.stream.name,
+        )
+    if strategy is WriteStrategy.APPEND and exact and not read.ordered:
+        raise ConfigError(
+            f"stream {read.stream.name!r}: a read cut by `limit` or `query` moves no bookmark here, so the rows it "
+            "appends would be loaded again by the next run.",
+            hint="Leave the cut out, or give the stream a primary key and merge.",
+            stream=read.stream.name,
+        )
+
+
+class _Loop:
+    """One read into one session, batch by batch."""
+
+    def __init__(self, read: Readable, load: Load, session: Session, observer: Observer) -> None:
+        self.read = read
+        self.load = load
+        self.session = session
+        self.observer = observer
+        self.result = SyncResult(
+            stream=load.stream.name,
+            source=load.source,
+            load_id=load.load_id,
+            strategy=load.strategy,
+            bookmark=load.bookmark,
+        )
+        self._tracker = self._new_tracker()
+        self._given: Bookmark | None = None
+        self._began = self._committed_at = time.monotonic()
+        self._bytes = self._bytes_at_commit = 0
+
+    def _new_tracker(self) -> BookmarkTracker | None:
+        stream = self.load.stream
+        if not stream.cursor:
+            return None
+        return BookmarkTracker(
+            stream,
+            self.load.bookmark,
+            boundary=self.load.strategy is not WriteStrategy.MERGE and not stream.primary_key,
+            check_order=self.read.checked_order,
+            ordered=self.read.ordered,
+        )
+
+    def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:
+        """Read to the end, then commit what is left."""
+        for batch in self.read.open(without_boundary(self.load.bookmark)):
+            fault("batch")
+            if batch.bookmark is not None:
+                self._given = batch.bookmark
+            if len(batch):
+                self._take(batch)
+            due = (
+                time.monotonic() - self._committed_at >= checkpoint_seconds
+                or self._bytes - self._bytes_at_commit >= checkpoint_bytes
+            )
+            if due and self._at_checkpoint(batch.bookmark):
+                self._commit(complete=False)
+        fault("read")
+        self._commit(complete=True)
+        self.result.duration_seconds = time.monotonic() - self._began
+        return self.result
+
+    def _take(self, batch: Batch) -> None:
+        self.result.records_read += len(batch)
+        if self.session.encoding == "arrow":
+            batch.to_arrow(self.load.stream)  # once, here: the tracker then compares columns, not rows
+        if self._tracker is not None:
+            batch = self._tracker.take(batch)
+        if len(batch):
+            self._bytes += self.session.export(batch, self.load)
+        seconds = time.monotonic() - self._began
+        self.observer.progress(
+            self.load.stream.name, self.result.records_read, self._bytes, seconds, self._bookmark_so_far()
+        )
+
+    def _at_checkpoint(self, given: Bookmark | None) -> bool:
+        if self.load.strategy is WriteStrategy.REPLACE:
+            return False  # published only when the stream is complete
+        return given is not None or (self._given is None and self._tracker is not None and self.read.ordered)
+
+    def _bookmark_so_far(self) -> Bookmark | None:
+        if self.read.partial and not self.read.ordered:
+            return self.load.bookmark  # what the cut left out would be lost behind any other
+        if self._given is not None:
+            return self._given
+        return self._tracker.bookmark() if self._tracker is not None else self.load.bookmark
+
+    def _commit(self, *, complete: bool) -> None:
+        bookmark = self._bookmark_so_far()
+        fault("before_commit")
+        committed = self.session.commit({self.load.load_id: bookmark}, complete=complete)
+        fault("after_commit")
+        self._committed_at = time.monotonic()
+        self._bytes_at_commit = self._bytes
+        self._account(committed, bookmark)
+        if not complete:
+            for one in committed:
+                self.observer.checkpoint(one)
+
+    def _account(self, committed: Sequence[Committed], bookmark: Bookmark | None) -> None:
+        result = self.result
+        result.bookmark = bookmark
+        for one in committed:
+            result.commits += 1
+            result.records_loaded += one.rows_loaded
+            result.bytes_loaded += one.bytes_loaded
+            result.rows_in_table = one.rows_in_table
+            result.table = one.table
+            result.columns = one.columns
+            result.schema_changes.extend(one.schema_changes)
+            result.last_changed_by = one.last_changed_by
+            result.delivery = one.delivery
