@@ -50,7 +50,8 @@ class DuckDBTransaction(Transaction):
         if not names:
             return None
         empty = self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0").to_arrow_table().schema
-        fields = [f.with_type(json_type() if names[f.name] == "JSON" else logical(f.type)) for f in empty]
+        special = {"JSON": json_type(), "INTERVAL": pa.duration("us")}  # of which Arrow says text and months
+        fields = [f.with_type(special.get(names[f.name]) or logical(f.type)) for f in empty]
         return pa.schema(fields)
 
     @override
@@ -132,6 +133,10 @@ class DuckDBTransaction(Transaction):
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         names, values = _stamped(rows.schema.names, stamp)
+        if not rows.schema.names:
+            count = sum(batch.num_rows for batch in rows)
+            self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
+            return count
         return self._with_rows(rows, f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}")
 
     @override

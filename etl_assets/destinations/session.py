@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from typing_extensions import override
 
@@ -29,9 +29,6 @@ from etl_assets.protocol.load import (
 )
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Database(Protocol):
@@ -138,8 +135,13 @@ class DatabaseSession(Session):
         )
 
     def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
+        import pyarrow as pa
+
         staging = self._staging[load.load_id]
-        schema = _known_types(staging.schema, declared_schema(load.stream))
+        declared = declared_schema(load.stream)
+        schema = staging.schema if staging.schema is not None else declared
+        if schema is None:
+            schema = pa.schema([])
         known = {column.name: column.physical for column in current.columns} if current else {}
         ours = [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
         physical = self._database.column_identifiers(schema.names, known, ours)
@@ -151,7 +153,7 @@ class DatabaseSession(Session):
                 stream=load.stream.name,
             )
         stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column)
-        return Plan(load, table, staging, physical, schema, stamp)
+        return Plan(load, table, staging, physical, schema, declared, stamp)
 
     def _columns(self, tx: Transaction, plan: Plan, current: StreamState | None) -> list[Column]:
         """Give the table's columns: those of this load first, then the ones kept from earlier loads."""
@@ -236,20 +238,3 @@ def _changed(tx: Transaction, state: StreamState) -> str | None:
                 f"{types[column.physical]}, and was {column.type}"
             )
     return None
-
-
-def _known_types(staged: "pa.Schema | None", declared: "pa.Schema | None") -> "pa.Schema":
-    """Give the staged schema with a type for every column: one that is NULL throughout has its declared type, or text.
-
-    Without any row it is the declared schema.
-    """
-    import pyarrow as pa
-
-    if staged is None:
-        return declared if declared is not None else pa.schema([])
-    types = {field.name: field.type for field in declared} if declared is not None else {}
-    fields = [
-        f.with_type(types.get(f.name, pa.string())) if pa.types.is_null(f.type) else f
-        for f in staged
-    ]  # fmt: skip
-    return pa.schema(fields)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from etl_assets.exceptions import DestinationError
+from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.protocol.types import is_json, is_nested, merge_types
 from etl_assets.protocol.values import to_json, to_text
 
@@ -183,11 +183,10 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side],
             fields[field.name] = field
         elif known.type != field.type:
             side: Side = "old" if pa.types.is_integer(known.type) else "new"
-            merged = merge_types(
-                known.type,
-                field.type,
-                integers_fit=partial(fit, field.name, side),
-            )
+            try:
+                merged = merge_types(known.type, field.type, integers_fit=partial(fit, field.name, side))
+            except SchemaConflictError as error:
+                raise SchemaConflictError(f"field {field.name!r}: {error.message}", hint=error.hint) from None
             fields[field.name] = known.with_type(merged)
     return pa.schema(list(fields.values()))
 

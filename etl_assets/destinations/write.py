@@ -25,7 +25,8 @@ class Plan:
         table: Where to.
         staging: The rows, by original names.
         physical: The column's name by the field's name.
-        schema: The schema of the staged rows by original names, with no column of unknown type left.
+        schema: The schema of the staged rows by original names; a column that is NULL throughout has the type null.
+        declared: What the stream declares, if it does.
         stamp: For the columns of our own.
         changes: Sentences about what was done to the table's schema.
     """
@@ -35,6 +36,7 @@ class Plan:
     staging: Staging
     physical: Mapping[str, str]
     schema: "pa.Schema"
+    declared: "pa.Schema | None"
     stamp: Stamp
     changes: list[str] = field(default_factory=list)
 
@@ -95,7 +97,15 @@ def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
     if not plan.schema.names and existing is not None:
         ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
         return pa.schema([f for f in existing if f.name not in ours])
-    return pa.schema([f.with_name(plan.physical[f.name]) for f in plan.schema])
+    there = {f.name: f.type for f in existing or ()}
+    declared = {f.name: f.type for f in plan.declared or ()}
+    fields = []
+    for f in plan.schema:
+        name, type_ = plan.physical[f.name], f.type
+        if pa.types.is_null(type_):
+            type_ = there.get(name) or declared.get(f.name) or pa.string()
+        fields.append(pa.field(name, type_))
+    return pa.schema(fields)
 
 
 def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:

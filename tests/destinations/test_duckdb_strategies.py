@@ -1,0 +1,319 @@
+"""Append, merge, replace and auto on DuckDB: what is in the table after each load."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.toys import Rows, read
+
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.exceptions import (
+    BookmarkError,
+    BusyError,
+    ConcurrentSyncError,
+    ConfigError,
+    DataError,
+    DestinationError,
+    SourceError,
+    StateError,
+)
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.read import StreamRead
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import resolve_start, sync
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+USERS = Stream("users", primary_key=["id"], replication_key="seq")
+EVENTS = Stream("events", replication_key="seq")
+CITIES = Stream("cities")
+
+
+def test_auto_merges_what_has_a_key_and_a_cursor(warehouse: DuckDBDestination, query: Query) -> None:
+    first = sync(read([{"id": 1, "seq": 1, "n": "a"}, {"id": 2, "seq": 1, "n": "b"}], USERS), warehouse)
+    second = sync(read([{"id": 2, "seq": 2, "n": "B"}, {"id": 3, "seq": 3, "n": "c"}], USERS), warehouse)
+    assert first.strategy is second.strategy is WriteStrategy.MERGE
+    assert query("SELECT id, n FROM shop.users ORDER BY id") == [(1, "a"), (2, "B"), (3, "c")]
+    assert (second.records_loaded, second.rows_in_table) == (2, 3)
+    assert second.bookmark_previous == first.bookmark == {"seq": 1}
+    assert second.bookmark == {"seq": 3}
+
+
+def test_of_one_key_in_one_batch_the_last_arrival_wins(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"id": 1, "seq": 1, "n": n} for n in "abc"]
+    result = sync(read(rows, USERS, batch=10), warehouse)
+    assert query("SELECT id, n FROM shop.users") == [(1, "c")]
+    assert (result.records_read, result.records_loaded) == (3, 1)
+
+
+def test_ignore_keeps_the_row_that_was_there(warehouse: DuckDBDestination, query: Query) -> None:
+    sync(read([{"id": 1, "seq": 1, "n": "a"}], USERS), warehouse)
+    sync(read([{"id": 1, "seq": 2, "n": "b"}, {"id": 2, "seq": 2, "n": "c"}], USERS), warehouse, on_conflict="ignore")
+    assert query("SELECT id, n FROM shop.users ORDER BY id") == [(1, "a"), (2, "c")]
+
+
+def test_a_composite_key_is_one_key(warehouse: DuckDBDestination, query: Query) -> None:
+    stream = Stream("pairs", primary_key=["a", "b"])
+    sync(read([{"a": 1, "b": 1, "v": 1}, {"a": 1, "b": 2, "v": 2}], stream), warehouse, strategy="merge")
+    sync(read([{"a": 1, "b": 2, "v": 3}], stream), warehouse, strategy="merge")
+    assert query("SELECT a, b, v FROM shop.pairs ORDER BY b") == [(1, 1, 1), (1, 2, 3)]
+
+
+@pytest.mark.parametrize("rows", [[{"id": None, "seq": 1}], [{"seq": 1}], [{"id": 1, "seq": 1}, {"seq": 2}]])
+def test_a_key_that_is_null_or_missing_is_refused(rows: Any, warehouse: DuckDBDestination, path: Path) -> None:
+    with pytest.raises(DataError, match=r"'users'.*'id'"):
+        sync(read(rows, USERS), warehouse)
+    with duckdb.connect(str(path)) as connection:
+        assert connection.sql("SHOW ALL TABLES").fetchall() == []
+
+
+def test_a_merge_without_a_key_is_refused_before_anything_is_read(warehouse: DuckDBDestination) -> None:
+    source = Rows([{"a": 1}])
+    with pytest.raises(ConfigError, match="primary key"):
+        sync(StreamRead(source, CITIES), warehouse, strategy="merge")
+    assert source.asked == []
+
+
+def test_append_keeps_equal_rows(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1, "n": "x"}, {"seq": 1, "n": "x"}]
+    result = sync(read(rows, EVENTS), warehouse)
+    assert result.strategy is WriteStrategy.APPEND
+    assert query("SELECT COUNT(*) FROM shop.events") == [(2,)]
+
+
+def test_ties_at_the_boundary_are_neither_lost_nor_doubled(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}, {"seq": 2, "n": "b"}]
+    sync(read(rows, EVENTS), warehouse)
+    late = [*rows, {"seq": 2, "n": "b"}, {"seq": 2, "n": "late"}]
+    second = sync(read(late, EVENTS), warehouse)
+    assert (second.records_read, second.records_loaded) == (4, 2)
+    third = sync(read(late, EVENTS), warehouse)
+    assert third.records_loaded == 0
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), *[(2, "b")] * 3, (2, "late")]
+
+
+def test_too_many_ties_without_a_key_ask_for_one(warehouse: DuckDBDestination) -> None:
+    rows = [{"seq": 1, "n": n} for n in range(10_001)]
+    with pytest.raises(BookmarkError, match="primary key"):
+        sync(read(rows, EVENTS, batch=5_000), warehouse)
+
+
+def test_a_full_table_is_replaced_so_deleted_rows_go(warehouse: DuckDBDestination, query: Query) -> None:
+    sync(read([{"n": 1}, {"n": 2}], CITIES), warehouse)
+    result = sync(read([{"n": 2}], CITIES), warehouse)
+    assert result.strategy is WriteStrategy.REPLACE
+    assert query("SELECT n FROM shop.cities") == [(2,)]
+
+
+def test_an_empty_full_refresh_empties_the_table_and_keeps_its_columns(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    sync(read([{"n": 1}], CITIES), warehouse)
+    result = sync(read([], CITIES), warehouse)
+    assert result.rows_in_table == 0
+    assert query("SELECT n FROM shop.cities") == []
+
+
+def test_a_replace_that_dies_leaves_the_old_table(warehouse: DuckDBDestination, query: Query) -> None:
+    class Dying(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield from super().load_data(*args, **kwargs)
+            raise OSError("the wire was cut")
+
+    sync(read([{"n": 1}], CITIES), warehouse)
+    with pytest.raises(SourceError, match="'cities'.*the wire was cut") as caught:
+        sync(StreamRead(Dying([{"n": 7}] * 10), CITIES), warehouse)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert query("SELECT n FROM shop.cities") == [(1,)]
+
+
+def test_a_full_refresh_of_an_append_stream_replaces_it(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    sync(read(rows, EVENTS), warehouse)
+    again = read(rows, EVENTS)
+    start = resolve_start(again, warehouse, full_refresh=True)
+    result = sync(again, warehouse, start=start)
+    assert result.strategy is WriteStrategy.REPLACE
+    assert query("SELECT COUNT(*) FROM shop.events") == [(2,)]
+    assert sync(read(rows, EVENTS), warehouse).records_loaded == 0
+
+
+def test_after_a_reset_the_stream_is_loaded_anew_never_twice(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1}, {"seq": 2}]
+    sync(read(rows, EVENTS), warehouse)
+    warehouse.delete_state(warehouse.states()[0])
+    sync(read(rows, EVENTS), warehouse)
+    assert query("SELECT COUNT(*) FROM shop.events") == [(2,)]
+
+
+def test_a_replace_reads_from_the_beginning_though_there_is_a_bookmark(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = [{"id": n, "seq": n} for n in range(4)]
+    sync(read(rows, USERS), warehouse, strategy="replace")
+    sync(read(rows, USERS), warehouse, strategy="replace")
+    assert query("SELECT COUNT(*) FROM shop.users") == [(4,)]
+
+
+@pytest.mark.parametrize("cut", [{"limit": 1}, {"query": {"n": 1}}])
+def test_a_cut_read_never_replaces_and_never_appends_twice(cut: Any, warehouse: DuckDBDestination) -> None:
+    with pytest.raises(ConfigError, match="cut by"):
+        sync(read([{"n": 1}], CITIES, **cut), warehouse)
+    with pytest.raises(ConfigError, match="loaded again"):
+        sync(read([{"seq": 1}], EVENTS, **cut), warehouse)
+
+
+def test_a_cut_read_that_merges_moves_no_bookmark(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"id": n, "seq": n} for n in range(1, 5)]
+    result = sync(read(rows, USERS, limit=3), warehouse)
+    assert (result.records_loaded, result.bookmark) == (3, None)
+    assert sync(read(rows, USERS), warehouse).records_read == 4
+    assert query("SELECT COUNT(*) FROM shop.users") == [(4,)]
+
+
+def test_rows_out_of_order_are_an_error_that_names_both_values(warehouse: DuckDBDestination) -> None:
+    with pytest.raises(BookmarkError, match=r"'users'.*'seq' 1 after 2.*is_sorted = False"):
+        sync(read([{"id": 1, "seq": 2}, {"id": 2, "seq": 1}], USERS), warehouse)
+
+
+def test_an_unsorted_source_saves_its_bookmark_once_at_the_end(warehouse: DuckDBDestination) -> None:
+    rows = [{"id": n, "seq": seq} for n, seq in enumerate([3, 1, 7, 2])]
+    result = sync(read(rows, USERS, is_sorted=False), warehouse, checkpoint_seconds=0)
+    assert (result.bookmark, result.commits) == ({"seq": 7}, 1)
+
+
+def test_only_a_bookmark_of_the_source_is_a_checkpoint(warehouse: DuckDBDestination, query: Query) -> None:
+    class Pages(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            for page, rows in enumerate(super().load_data(*args, **kwargs), 1):
+                if page > 2:
+                    raise OSError("page 3 is broken")
+                yield Batch(rows, bookmark={"page": page})
+
+    stream = Stream("pages")
+    with pytest.raises(SourceError):
+        sync(
+            StreamRead(Pages([{"n": n} for n in range(8)]), stream), warehouse, strategy="append", checkpoint_seconds=0
+        )
+    assert query("SELECT n FROM shop.pages ORDER BY n") == [(0,), (1,), (2,), (3,)]
+    assert warehouse.states()[0].bookmark == {"page": 2}
+
+
+def test_a_bookmark_never_goes_back_and_never_becomes_null(warehouse: DuckDBDestination) -> None:
+    sync(read([{"id": 1, "seq": 5}], USERS), warehouse)
+
+    class Ignoring(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield self.rows
+
+    result = sync(StreamRead(Ignoring([{"id": 2, "seq": None}, {"id": 3, "seq": 2}]), USERS), warehouse)
+    assert result.bookmark == {"seq": 5}
+
+
+def test_composite_bookmarks_keep_all_their_columns(warehouse: DuckDBDestination) -> None:
+    stream = Stream("lines", primary_key=["a", "b"], replication_key=["a", "b"])
+    rows = [{"a": 1, "b": 9}, {"a": 2, "b": 1}, {"a": 2, "b": 3}]
+    assert sync(read(rows, stream), warehouse).bookmark == {"a": 2, "b": 3}
+    assert sync(read([*rows, {"a": 3, "b": 0}], stream), warehouse).records_read == 2
+
+
+def test_two_syncs_of_one_stream_the_second_to_commit_is_refused(warehouse: DuckDBDestination, query: Query) -> None:
+    sync(read([{"seq": 0}], EVENTS), warehouse)
+    slow = read([{"seq": 0}, {"seq": 1}], EVENTS)
+    began = resolve_start(slow, warehouse)
+    sync(read([{"seq": 0}, {"seq": 1}], EVENTS), warehouse, run_id="run-a")
+    with pytest.raises(ConcurrentSyncError, match="'events' was synced by run run-a"):
+        sync(slow, warehouse, start=began, run_id="run-b")
+    assert query("SELECT seq FROM shop.events ORDER BY seq") == [(0,), (1,)]
+
+
+def test_two_first_syncs_collide_too(warehouse: DuckDBDestination, query: Query) -> None:
+    slow = read([{"seq": 1}], EVENTS)
+    began = resolve_start(slow, warehouse)
+    sync(read([{"seq": 1}], EVENTS), warehouse, run_id="run-a")
+    with pytest.raises(ConcurrentSyncError):
+        sync(slow, warehouse, start=began)
+    assert query("SELECT COUNT(*) FROM shop.events") == [(1,)]
+
+
+def test_a_table_of_someone_else_is_never_touched(warehouse: DuckDBDestination, query: Query) -> None:
+    query("CREATE SCHEMA shop; CREATE TABLE shop.cities AS SELECT 42 AS precious; SELECT 1")
+    with pytest.raises(DestinationError, match="not made by this library"):
+        sync(read([{"n": 1}], CITIES), warehouse)
+    assert query("SELECT * FROM shop.cities") == [(42,)]
+    sync(read([{"n": 1}], CITIES), warehouse, adopt=True)
+    assert query("SELECT n FROM shop.cities") == [(1,)]
+
+
+def test_a_table_of_another_source_is_an_error_that_names_both(path: Path) -> None:
+    warehouse = DuckDBDestination(str(path), schema_name="raw")
+    sync(read([{"n": 1}], CITIES), warehouse)
+    with pytest.raises(DestinationError, match=r"'cities' of source 'shop'.*etl-assets state rename shop store"):
+        sync(read([{"n": 1}], CITIES, name="store"), warehouse)
+    assert warehouse.rename_source("shop", "store") == 1
+    assert sync(read([{"n": 1}], CITIES, name="store"), warehouse).records_loaded == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("DROP TABLE shop.events", "is gone"),
+        ("DELETE FROM shop.events", "is empty"),
+        ("ALTER TABLE shop.events DROP COLUMN n", 'column "n".*is gone'),
+        ("ALTER TABLE shop.events ALTER n TYPE INTEGER", 'column "n".*is now INTEGER'),
+    ],
+)
+def test_a_table_changed_by_someone_else_is_an_error_or_loaded_anew(
+    sql: str, says: str, warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = [{"seq": 1, "n": 1}]
+    sync(read(rows, EVENTS), warehouse)
+    query(f"{sql}; SELECT 1")
+    with pytest.raises(StateError, match=says):
+        sync(read(rows, EVENTS), warehouse)
+    again = read(rows, EVENTS)
+    sync(again, warehouse, start=resolve_start(again, warehouse, on_table_changed="full_refresh"))
+    assert query("SELECT seq, n FROM shop.events") == [(1, 1)]
+
+
+def test_rewind_takes_the_later_loads_of_an_append_back(warehouse: DuckDBDestination, query: Query) -> None:
+    first = sync(read([{"seq": 1}], EVENTS), warehouse)
+    sync(read([{"seq": 1}, {"seq": 2}], EVENTS), warehouse)
+    sync(read([{"seq": 2}, {"seq": 3}], EVENTS), warehouse)
+    assert warehouse.rewind(warehouse.states()[0], first.load_id) == 2
+    assert query("SELECT seq FROM shop.events") == [(1,)]
+    assert sync(read([{"seq": n} for n in (1, 2, 3)], EVENTS), warehouse).records_loaded == 2
+
+
+def test_rewind_refuses_what_it_cannot_undo(warehouse: DuckDBDestination) -> None:
+    first = sync(read([{"id": 1, "seq": 1}], USERS), warehouse)
+    sync(read([{"id": 1, "seq": 2}], USERS), warehouse)
+    with pytest.raises(StateError, match="it was a merge"):
+        warehouse.rewind(warehouse.states()[0], first.load_id)
+
+
+def test_a_file_held_by_someone_is_named_when_it_lasts(path: Path) -> None:
+    warehouse = DuckDBDestination(str(path), lock_timeout=0.2)
+    sync(read([{"n": 1}], CITIES), warehouse)
+    with duckdb.connect(str(path), read_only=True), pytest.raises(BusyError, match="held by another process"):
+        sync(read([{"n": 1}], CITIES), warehouse)
+
+
+def test_what_does_not_fit_in_memory_is_staged_in_files_and_nothing_is_left(path: Path, query: Query) -> None:
+    warehouse = DuckDBDestination(str(path), staging_memory_bytes=100)
+    rows = [{"seq": n, "n": "x" * 50 if n % 3 else None, **({"extra": 1.5} if n > 30 else {})} for n in range(60)]
+    result = sync(read(rows, EVENTS), warehouse)
+    assert result.records_loaded == 60
+    assert query("SELECT COUNT(*), SUM(seq), COUNT(n), COUNT(extra) FROM shop.events") == [(60, 1770, 40, 29)]
+    assert [p.name for p in path.parent.iterdir()] == ["warehouse.duckdb"]
+
+
+def test_a_staging_directory_of_a_dead_process_is_swept(path: Path, warehouse: DuckDBDestination) -> None:
+    left = Path(f"{path}.staging") / "0123"
+    left.mkdir(parents=True)
+    (left / "owner.lock").touch()
+    sync(read([{"n": 1}], CITIES), warehouse)
+    assert not left.parent.exists()
