@@ -134,7 +134,7 @@ class DuckDBTransaction(Transaction):
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         names, values = _stamped(rows.schema.names, stamp)
         if not rows.schema.names:
-            count = sum(batch.num_rows for batch in rows)
+            count = int(sum(batch.num_rows for batch in rows))
             self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
             return count
         return self._with_rows(rows, f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import rows_to_arrow, to_array
 from etl_assets.protocol.schema import to_arrow
+from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json, is_nested, logical
 
@@ -95,11 +96,15 @@ class Batch:
         Raises:
             DataError: A value cannot be stored exactly.
         """
+        if self._normal:
+            return self._arrow
+        declared = declared_schema(stream)
         if self._table is None:
-            self._table = rows_to_arrow(self._rows or [], declared_schema(stream), stream=stream.name)
-        if not self._normal:
-            self._table = _normalised(self._table, stream.name)
-            self._normal = True
+            table = rows_to_arrow(self._rows or [], declared, stream=stream.name)
+        else:
+            table = _as_declared(_normalised(self._table, stream.name), declared, stream.name)
+        self._table = table.select([name for name in table.column_names if is_column_selected(stream, name)])
+        self._normal = True
         return self._table
 
     def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
@@ -114,6 +119,7 @@ class Batch:
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
+        names = {name: None for name in names if is_column_selected(stream, name)}
         if native_types:
             return [{name: row.get(name) for name in names} for row in rows]
         return [{name: json_value(row.get(name)) for name in names} for row in rows]
@@ -121,9 +127,12 @@ class Batch:
 
 def declared_schema(stream: Stream) -> "pa.Schema | None":
     """Give the Arrow schema a stream declares, cut to its selected columns, or None."""
+    import pyarrow as pa
+
     if not stream.schema or not stream.schema.get("properties"):
         return None
-    return to_arrow(stream.schema)
+    declared = to_arrow(stream.schema)
+    return pa.schema([field for field in declared if is_column_selected(stream, field.name)])
 
 
 def batches_of(item: Any) -> Iterator[Batch]:
@@ -201,6 +210,44 @@ def _table_rows(table: "pa.Table") -> list[dict[str, Any]]:
                 text = row[field.name]
                 row[field.name] = None if text is None else simplejson.loads(text, use_decimal=True)
     return rows
+
+
+def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":
+    """Read columns of text and numbers as what the stream declares them to be; Arrow's other types speak for themselves."""
+    import pyarrow as pa
+
+    for field in declared or ():
+        index = table.schema.get_field_index(field.name)
+        found = logical(table.schema.field(index).type) if index >= 0 else field.type
+        if found == field.type or is_json(found):
+            continue
+        if pa.types.is_string(found) or _is_number(found) or is_json(field.type):
+            array = _cast(table.column(index), found, field.type)
+            if array is None:
+                values = table.column(index).to_pylist()
+                array = to_array(values, field.type, stream=stream, field=field.name)
+            table = table.set_column(index, field.with_type(array.type), array)
+    return table
+
+
+def _cast(column: "pa.ChunkedArray", found: "pa.DataType", wanted: "pa.DataType") -> "pa.ChunkedArray | None":
+    """Cast integers and decimals in columns where Arrow checks that each value stays exact; else None."""
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    checked = t.is_integer(found) and _is_number(wanted)
+    if not checked and not (t.is_decimal(found) and t.is_decimal(wanted)):
+        return None
+    try:
+        return column.cast(wanted)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _is_number(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_))
 
 
 def _normalised(table: "pa.Table", stream: str) -> "pa.Table":

@@ -3,10 +3,11 @@
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError
-from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.batch import Batch, batches_of
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
@@ -86,15 +87,13 @@ class StreamRead:
         records = iter(items)
         left = self.limit
         try:
-            while left is None or left > 0:
-                item = next(records, None)
-                if item is None:
-                    return
-                batch = item if isinstance(item, Batch) else Batch(item)
+            for batch in chain.from_iterable(map(batches_of, records)):
                 if left is not None:
-                    batch = batch.head(left)
+                    batch = batch.head(left)  # noqa: PLW2901 - the same batch, cut
                     left -= len(batch)
                 yield batch
+                if left is not None and left <= 0:
+                    return
         finally:
             if isinstance(records, Generator):
                 records.close()  # at once, not when it is collected: it may hold a connection
