@@ -232,12 +232,12 @@ class Stream:
         return mine == others
 
     def __repr__(self) -> str:
-        shown = {name: value for name, value in self._values().items() if value not in (None, (), {}, False)}
-        shown.pop("name")
-        if self.stream == self.name:
-            shown.pop("stream")
-        if self.selected is False:
-            shown["selected"] = False
+        usual = {"name": self.name, "stream": self.name, "auto_add_new_fields": False, "run_in_parallel": False}
+        shown = {
+            name: value
+            for name, value in self._values().items()
+            if value not in (None, (), {}) and (name not in usual or value != usual[name])
+        }
         if self.schema is not None:
             shown["schema"] = f"<{len(self.schema.get('properties') or {})} columns>"
         if self.metadata:

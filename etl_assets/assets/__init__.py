@@ -1,0 +1,1 @@
+"""Everything Dagster: assets of streams, the IO manager, sensors. It adds no data logic."""

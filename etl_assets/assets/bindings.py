@@ -1,0 +1,81 @@
+"""What an asset of ours was made of: its source and stream, kept on the function that materializes it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import dagster as dg
+
+from etl_assets.assets.config import SyncConfig
+from etl_assets.assets.dagster_private import assets_of_repository, compute_function
+from etl_assets.assets.options import StreamOptions, Writing
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
+
+_ATTRIBUTE = "etl_assets_binding"
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One stream of one source, and how its rows meet its table."""
+
+    source: Source
+    source_name: str
+    stream: Stream
+    writing: Writing
+    options: StreamOptions = field(default_factory=StreamOptions)
+
+    def read(self, config: SyncConfig) -> StreamRead:
+        """Give the lazy read of one run."""
+        return StreamRead(
+            self.source,
+            self.stream,
+            source_name=self.source_name,
+            limit=config.limit,
+            query=config.query,
+            full_refresh=config.full_refresh,
+            bookmark=config.bookmark,
+        )
+
+
+def bound(function: Function, binding: Binding) -> Function:
+    """Keep a binding on the function of an asset, where it stays through new keys and resources."""
+    setattr(function, _ATTRIBUTE, binding)
+    return function
+
+
+def binding_of(assets_def: dg.AssetsDefinition) -> Binding | None:
+    """Give the binding of an asset that `stream_assets` made, or None."""
+    found = getattr(compute_function(assets_def), _ATTRIBUTE, None)
+    return found if isinstance(found, Binding) else None
+
+
+def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
+    """Give the bindings of those assets that `stream_assets` made, by their present keys."""
+    found = {}
+    for one in assets:
+        binding = binding_of(one) if isinstance(one, dg.AssetsDefinition) else None
+        if binding is not None:
+            found[one.key] = binding
+    return found
+
+
+def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[Binding]:
+    """Give the bindings of the same source name and stream, in the same definitions, of a source that is another."""
+    for other in bindings_of(assets_of_repository(context)).values():
+        if (
+            other.source_name == binding.source_name
+            and other.stream.key == binding.stream.key
+            and other.source is not binding.source
+            and not _alike(other.source, binding.source)
+        ):
+            yield other
+
+
+def _alike(one: Source, other: Source) -> bool:
+    # Two objects that were made alike, as when a module builds the same source twice.
+    ignored = {"logger", "catalog", "streams", "selected_streams"}
+    mine, theirs = ({k: v for k, v in vars(each).items() if k not in ignored} for each in (one, other))
+    return type(one) is type(other) and mine == theirs

@@ -1,0 +1,78 @@
+"""A bookmark as metadata of an event, and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import dagster as dg
+import simplejson
+
+from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.values import to_json
+
+BOOKMARK = "etl_assets/bookmark"
+BOOKMARK_PREVIOUS = "etl_assets/bookmark_previous"
+LOAD_ID = "etl_assets/load_id"
+
+MAX_BYTES = 64 * 1024
+"""A larger bookmark is shown by its digest, where the destination keeps the bookmark itself."""
+MAX_SHOWN_BYTES = 4 * 1024
+BookmarkMetadata = dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
+DIGEST = "etl_assets_bookmark_sha256"
+
+
+@dataclass(frozen=True)
+class ShownBookmark:
+    """A bookmark as an event has it.
+
+    Args:
+        value: The bookmark; of one that is only shown by its digest, the values of its keys where they are short.
+        whole: It is the bookmark itself, so a sync may begin from it.
+    """
+
+    value: Bookmark | None
+    whole: bool = True
+
+
+def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> BookmarkMetadata:
+    """Give a bookmark as JSON for people to read, or as exact text where JSON of the UI would round a number.
+
+    Args:
+        bookmark: The bookmark.
+        show_with: The command that shows the whole of it.
+        may_cut: The destination keeps it, so a large one may be a digest here.
+    """
+    if bookmark is None:
+        return dg.NullMetadataValue()
+    text = to_json(dict(bookmark))
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if may_cut and size > MAX_BYTES:
+        return dg.JsonMetadataValue(_digest(bookmark, text, size, show_with))
+    plain = simplejson.loads(text)
+    return dg.JsonMetadataValue(plain) if to_json(plain) == text else dg.TextMetadataValue(text)
+
+
+def from_metadata(value: Any) -> ShownBookmark:
+    """Give the bookmark that an event's metadata holds."""
+    found = value.value if isinstance(value, dg.MetadataValue) else value
+    if isinstance(found, str):
+        found = simplejson.loads(found, use_decimal=True)
+    if not isinstance(found, Mapping):
+        return ShownBookmark(None)
+    if DIGEST in found:
+        return ShownBookmark(found.get("values"), whole=False)
+    return ShownBookmark(dict(found))
+
+
+def _digest(bookmark: Bookmark, text: str, size: int, show_with: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        DIGEST: sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        "bytes": size,
+        "show": show_with,
+    }
+    values = without_boundary(bookmark)
+    if values and len(to_json(values)) <= MAX_SHOWN_BYTES:
+        shown["values"] = simplejson.loads(to_json(values))
+    return shown

@@ -1,0 +1,92 @@
+"""Where the streams of a source come from when definitions load: never from a connection."""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+
+FOLDER = "catalogs"
+VARIABLE = "ETL_ASSETS_CATALOGS"
+"""Names another folder for committed catalogs."""
+
+_GLOB = set("*?[")
+
+
+class CatalogMissingError(ConfigError):
+    """The selection needs a catalog, and there is none yet."""
+
+
+def streams_at_load(
+    source: Source,
+    source_name: str,
+    selection: Sequence[str] | None,
+    catalog: Catalog | Mapping[str, Any] | str | Path | None,
+    path: Path,
+) -> list[Stream]:
+    """Give the streams that become assets.
+
+    Args:
+        source: The source.
+        source_name: Its name.
+        selection: Names and globs; None for what the catalog selects.
+        catalog: An object or a file that goes before all others.
+        path: The file where the source's committed catalog would be.
+
+    Raises:
+        CatalogMissingError: The selection needs a catalog.
+        ConfigError: A name is not in the catalog.
+    """
+    known = _known(source, catalog, path)
+    if known is not None:
+        streams = known.selected if selection is None else known.select(selection)
+        if not streams:
+            raise ConfigError(
+                f"No stream of {source_name!r} is selected.",
+                hint='Name some: streams=["..."], or select them in the catalog.',
+            )
+        return list(streams)
+    if selection is None or any(_GLOB & set(name) for name in selection):
+        wanted = "its streams" if selection is None else f"streams={list(selection)!r}"
+        raise CatalogMissingError(
+            f"{source_name!r} has no catalog at {path}, so {wanted} cannot be known without connecting.",
+            hint="Write it with `etl-assets discover <definitions file>` and commit it, or name the streams.",
+        )
+    return [Stream(name) for name in selection]
+
+
+def catalog_path(source_name: str) -> Path:
+    """Give the file of a source's committed catalog: in the working directory, or beside the file that defines assets.
+
+    The first that exists; none does before `etl-assets discover`, and then it is the one beside that file.
+    """
+    name = f"{source_name}.json"
+    if os.environ.get(VARIABLE):
+        return Path(os.environ[VARIABLE]) / name
+    here = Path(FOLDER) / name
+    beside = _folder_of_caller() / FOLDER / name
+    return here if here.exists() else beside
+
+
+def _known(source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | None, path: Path) -> Catalog | None:
+    if isinstance(catalog, str | Path):
+        return Catalog.load(catalog)
+    if catalog is not None:
+        return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(dict(catalog))
+    if path.exists():
+        return Catalog.load(path)
+    return source.declared_catalog()
+
+
+def _folder_of_caller() -> Path:
+    frame = inspect.currentframe()
+    package = __name__.partition(".")[0]
+    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+        frame = frame.f_back
+    file = frame.f_globals.get("__file__") if frame is not None else None
+    return Path(file).resolve().parent if file else Path.cwd()

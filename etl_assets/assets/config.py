@@ -1,0 +1,31 @@
+"""Run config of a stream's asset, and the run tag that refreshes many streams at once."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+FULL_REFRESH_TAG = "etl_assets/full_refresh"
+"""Run tag: `*`, or names of streams, `source/stream` or globs, parted by commas."""
+
+
+class SyncConfig(dg.Config):
+    """What one run may ask of one stream."""
+
+    full_refresh: bool = Field(default=False, description="Read everything anew and replace the table.")
+    bookmark: dict[str, Any] | None = Field(default=None, description="Read from here instead of the stored bookmark.")
+    limit: int | None = Field(default=None, description="Read at most so many rows.")
+    query: dict[str, Any] | None = Field(default=None, description="Passed on to the source's `load_data`.")
+
+
+def refreshed_by_tag(tags: Mapping[str, str], names: Iterable[str]) -> bool:
+    """Tell whether the run's tag asks for a full refresh of what has these names.
+
+    Args:
+        tags: The run's tags.
+        names: Names of one stream: `stream`, `source/stream`, its asset key with slashes.
+    """
+    patterns = [part.strip() for part in tags.get(FULL_REFRESH_TAG, "").split(",")]
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns if pattern)

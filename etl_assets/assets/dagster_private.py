@@ -1,0 +1,64 @@
+"""Every private name of Dagster that this package uses, and why; each has a test in `tests/assets`.
+
+A release of Dagster may move them. Then this module is where it shows, and where it is mended.
+"""
+
+from typing import Any
+
+import dagster as dg
+from dagster._check import CheckError
+from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+__all__ = [
+    "IN_PROGRESS_RUN_STATUSES",
+    "NamespacedMetadataSet",
+    "TableMetadataSet",
+    "assets_of_repository",
+    "attempts",
+    "compute_function",
+    "instance_of",
+    "retry_policy",
+    "run_tags",
+    "set_data_version",
+]
+
+
+def instance_of(context: dg.OutputContext) -> dg.DagsterInstance:
+    """Give the instance; an `OutputContext` has no public way to it."""
+    return context.step_context.instance
+
+
+def run_tags(context: dg.OutputContext) -> dict[str, str]:
+    """Give the tags of the run; an `OutputContext` has no public way to them."""
+    return dict(context.step_context.run_tags)
+
+
+def retry_policy(context: dg.OutputContext) -> dg.RetryPolicy | None:
+    """Give the retry policy of the op, or else that of its job."""
+    return context.step_context.op_retry_policy
+
+
+def attempts(context: dg.OutputContext) -> int:
+    """Give how many times this step was tried before."""
+    return context.step_context.previous_attempt_count
+
+
+def set_data_version(context: dg.OutputContext, version: str) -> None:
+    """Set the data version of the materialization to come; public only in an asset's body, which has ended by then."""
+    context.step_context.set_data_version(context.asset_key, dg.DataVersion(version))
+
+
+def assets_of_repository(context: dg.AssetExecutionContext) -> list[dg.AssetsDefinition]:
+    """Give the assets defined beside the one that runs; none where it runs without a repository, as in a test."""
+    try:
+        return list(context.repository_def.assets_defs_by_key.values())
+    except CheckError:
+        return []
+
+
+def compute_function(assets_def: dg.AssetsDefinition) -> Any:
+    """Give the function an asset was made of; it stays the same object through `with_resources` and new keys."""
+    if not assets_def.is_executable:
+        return None
+    return getattr(assets_def.op.compute_fn, "decorated_fn", None)

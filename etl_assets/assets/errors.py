@@ -1,0 +1,93 @@
+"""The one place where an error of ours becomes what Dagster shows and retries. What leaves is redacted."""
+
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import dagster as dg
+
+from etl_assets.exceptions import EtlAssetsError, RateLimitedError
+from etl_assets.secrets.redaction import redact
+
+PREFIX = "etl_assets/"
+MAX_FRAMES = 30
+"""Of each error in a chain, the innermost ones."""
+
+
+class Edge:
+    """Turns an error that leaves its block into a `dagster.Failure` (or a `RetryRequested`).
+
+    Dagster's own errors pass, and so does everything that is no `Exception`: a cancelled run is a `BaseException`.
+
+    Args:
+        policy: The retry policy of the step, if it has one.
+        attempts: How many times the step was tried before.
+    """
+
+    def __init__(self, policy: dg.RetryPolicy | None = None, attempts: int = 0) -> None:
+        self._policy = policy
+        self._attempts = attempts
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, trace
+        if not isinstance(error, Exception) or isinstance(error, dg.DagsterError | dg.Failure | dg.RetryRequested):
+            return
+        # `from None`: Dagster writes the whole chain of causes into its event log, and a driver's error may hold
+        # secrets and rows. The failure's metadata says where it came from.
+        raise self._for_dagster(error) from None
+
+    def _for_dagster(self, error: Exception) -> dg.Failure | dg.RetryRequested:
+        remaining = self._policy is not None and self._attempts < self._policy.max_retries
+        if isinstance(error, RateLimitedError) and error.retry_after is not None and self._policy and remaining:
+            return dg.RetryRequested(max_retries=self._policy.max_retries, seconds_to_wait=error.retry_after)
+        return as_failure(error)
+
+
+def as_failure(error: Exception) -> dg.Failure:
+    """Give the failure that says what an error says, with its hint, and whether trying again may help.
+
+    An error that is not ours comes from a custom source or destination; whether it may pass, nobody knows, so it is
+    retried where a retry policy asks for that.
+    """
+    metadata: dict[str, dg.MetadataValue] = {f"{PREFIX}error": dg.MetadataValue.text(type(error).__name__)}
+    if isinstance(error, EtlAssetsError):
+        description = error.message
+        if error.hint:
+            description = f"{description}\n{error.hint}"
+            metadata[f"{PREFIX}hint"] = dg.MetadataValue.text(redact(error.hint))
+        if error.stream:
+            metadata[f"{PREFIX}stream"] = dg.MetadataValue.text(redact(error.stream))
+        allow_retries = error.retryable
+    else:
+        description, allow_retries = f"{type(error).__name__}: {error}", True
+    metadata[f"{PREFIX}traceback"] = dg.MetadataValue.text(redact(trace_of(error)))
+    return dg.Failure(redact(description), metadata=metadata, allow_retries=allow_retries)
+
+
+def trace_of(error: BaseException) -> str:
+    """Give where an error and its causes were raised: classes and frames, without messages of the causes.
+
+    Messages are left out because a driver puts values of rows into them; what matters is in our own error's message.
+    """
+    return "\n".join(
+        f"{type(one).__module__}.{type(one).__qualname__}\n{''.join(_frames(one))}" for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def _frames(error: BaseException) -> list[str]:
+    return traceback.format_list(traceback.extract_tb(error.__traceback__))[-MAX_FRAMES:]

@@ -1,0 +1,334 @@
+"""Assets of a source's streams. Loading them connects to nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import dagster as dg
+
+from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.catalogs import CatalogMissingError, catalog_path, streams_at_load
+from etl_assets.assets.collector import Declared, collect, is_collecting
+from etl_assets.assets.config import SyncConfig
+from etl_assets.assets.errors import Edge
+from etl_assets.assets.io_manager import to_io_manager
+from etl_assets.assets.names import op_name, short_hash, word
+from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, StreamOptions, writing_of
+from etl_assets.assets.translator import StreamProps, StreamTranslator
+from etl_assets.destinations.base import Destination
+from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.naming import identifiers
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
+from etl_assets.strategies import WriteStrategy
+
+Granularity = Literal["stream", "source"]
+CatalogLike = Catalog | Mapping[str, Any] | str | Path
+OptionsByStream = Mapping[str, StreamOptions | Mapping[str, Any]]
+
+OUTPUT = "result"
+
+
+@dataclass(frozen=True)
+class _Call:
+    """The arguments that `stream_assets` and `build_stream_asset_specs` share."""
+
+    source: Source
+    source_name: str
+    destination: Any = None
+    io_manager_key: str | None = None
+    translator: StreamTranslator = field(default_factory=StreamTranslator)
+    write_strategy: WriteStrategy | str = WriteStrategy.AUTO
+    options: Mapping[str, StreamOptions] = field(default_factory=dict)
+
+    def bind(self, stream: Stream) -> Binding:
+        options = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
+        stream = options.applied_to(stream)
+        return Binding(
+            source=self.source,
+            source_name=self.source_name,
+            stream=stream,
+            writing=writing_of(options, stream, self.write_strategy),
+            options=options,
+        )
+
+    def table(self, binding: Binding) -> TableName:
+        # With a resource key the destination is not known yet; the general rules are those of most.
+        place = self.destination if isinstance(self.destination, Destination) else Destination()
+        return binding.writing.table or place.table_for(self.source_name, binding.stream)
+
+    def spec(self, binding: Binding) -> dg.AssetSpec:
+        stream = binding.stream
+        table = self.table(binding)
+        columns = selected_columns(stream) or ()
+        name = getattr(self.destination, "column_identifiers", None)
+        props = StreamProps(
+            source_name=self.source_name,
+            stream=stream,
+            source_kind=self.source.storage_kind,
+            destination_kind=getattr(self.destination, "storage_kind", None),
+            table=table,
+            columns=name(columns, {}, ()) if callable(name) else identifiers(columns),
+            options=binding.options,
+        )
+        # What the IO manager reads back, whatever a translator says.
+        ours: dict[str, Any] = {SOURCE: self.source_name, STREAM: stream.name}
+        if stream.namespace:
+            ours[NAMESPACE] = stream.namespace
+        if stream.stream_alias:
+            ours[ALIAS] = stream.stream_alias
+        if isinstance(self.destination, Destination):
+            ours[TABLE] = {"schema": table.schema, "name": table.name}
+        return self.translator.get_asset_spec(props).merge_attributes(metadata={**ours, **binding.writing.metadata()})
+
+
+def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each source
+    source: Source,
+    streams: Sequence[str] | str | None = None,
+    *,
+    destination: Any = None,
+    io_manager_key: str | None = None,
+    name: str | None = None,
+    catalog: CatalogLike | None = None,
+    translator: StreamTranslator | None = None,
+    write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
+    options: OptionsByStream | None = None,
+    granularity: Granularity = "stream",
+    retry_policy: dg.RetryPolicy | None = None,
+    pool: str | None = None,
+) -> list[dg.AssetsDefinition]:
+    """Give one asset for each stream of a source.
+
+    ```python
+    defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"], destination=DuckDBDestination("w.duckdb")))
+    ```
+
+    Args:
+        source: Where the rows come from.
+        streams: Names and globs; None for what the catalog selects.
+        destination: Where they go: a destination, or an IO manager. The assets carry it.
+        io_manager_key: In place of a destination: the resource of the project that is the IO manager.
+        name: Of the source, in place of its own.
+        catalog: The streams, as an object or a file; else the committed `catalogs/<source>.json`, else what the source
+            declares, else the names in `streams`.
+        translator: Says what the assets are.
+        write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say nothing.
+        options: What is particular about single streams, by name.
+        granularity: `stream`: a step for each stream.
+        retry_policy: Of each step, where a stream's options say nothing.
+        pool: Dagster's limit on what runs at once, where a stream's options say nothing.
+
+    Raises:
+        ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name; a name or an
+            option that there is not; two streams with one key or one table; no catalog for a glob.
+    """
+    if (destination is None) == (io_manager_key is None):
+        raise ConfigError(
+            "stream_assets needs a destination or an io_manager_key"
+            + (", and got both." if destination is not None else "."),
+            hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource of the project.",
+        )
+    if granularity != "stream":
+        raise ConfigError(
+            f"granularity={granularity!r} is not there yet.",
+            hint='granularity="source" comes with the connectors (Singer, Airbyte); use "stream".',
+        )
+    manager = None if destination is None else to_io_manager(destination)
+    call = _call(source, name, destination, io_manager_key, translator, write_strategy, options)
+    bindings = _bindings(call, streams, catalog)
+    specs = [call.spec(binding) for binding in bindings]
+    _check_places(call, bindings, specs)
+    key = io_manager_key or _resource_key(call, specs)
+    resources = {} if manager is None else {key: dg.IOManagerDefinition.hardcoded_io_manager(manager)}
+    assets = [
+        _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
+        for binding, spec in zip(bindings, specs, strict=True)
+    ]
+    return list(dg.with_resources(assets, resources)) if resources else assets
+
+
+def build_stream_asset_specs(
+    source: Source,
+    streams: Sequence[str] | str | None = None,
+    *,
+    destination: Destination | None = None,
+    name: str | None = None,
+    catalog: CatalogLike | None = None,
+    translator: StreamTranslator | None = None,
+    write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
+    options: OptionsByStream | None = None,
+) -> list[dg.AssetSpec]:
+    """Give the specs alone, for assets that something else materializes.
+
+    Args:
+        source: Where the rows come from.
+        streams: Names and globs; None for what the catalog selects.
+        destination: Where the tables are, if that is known.
+        name: Of the source, in place of its own.
+        catalog: As for `stream_assets`.
+        translator: Says what the assets are.
+        write_strategy: As for `stream_assets`.
+        options: What is particular about single streams, by name.
+
+    Raises:
+        ConfigError: As for `stream_assets`.
+    """
+    call = _call(source, name, destination, None, translator, write_strategy, options)
+    bindings = _bindings(call, streams, catalog)
+    specs = [call.spec(binding) for binding in bindings]
+    _check_places(call, bindings, specs)
+    return specs
+
+
+def bindings_by_key(
+    source: Source,
+    streams: Sequence[str] | str | None,
+    name: str,
+    catalog: CatalogLike | None,
+    translator: StreamTranslator | None,
+    options: OptionsByStream | None,
+) -> dict[dg.AssetKey, Binding]:
+    """Give the streams of a source by the keys that `stream_assets` gives them."""
+    call = _call(source, name, None, None, translator, WriteStrategy.AUTO, options)
+    return {call.spec(binding).key: binding for binding in _bindings(call, streams, catalog, report=False)}
+
+
+def named(source: Source, name: str | None) -> str:
+    """Give the name under which a source's state is stored.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    chosen = name or source.name
+    if not chosen:
+        raise ConfigError(
+            f"{type(source).__name__} has no name.",
+            hint=f'Give it one, unique in the project: {type(source).__name__}(name="..."), or name="..." here. '
+            "It names the keys, the group, the schema and the stored state.",
+        )
+    return chosen
+
+
+def _call(  # noqa: PLR0917 - they are one call's arguments
+    source: Source,
+    name: str | None,
+    destination: Any,
+    io_manager_key: str | None,
+    translator: StreamTranslator | None,
+    write_strategy: WriteStrategy | str,
+    options: OptionsByStream | None,
+) -> _Call:
+    return _Call(
+        source=source,
+        source_name=named(source, name),
+        destination=getattr(destination, "destination", destination),
+        io_manager_key=io_manager_key,
+        translator=translator or StreamTranslator(),
+        write_strategy=write_strategy,
+        options={stream: StreamOptions.of(given, stream) for stream, given in (options or {}).items()},
+    )
+
+
+def _bindings(
+    call: _Call, streams: Sequence[str] | str | None, catalog: CatalogLike | None, *, report: bool = True
+) -> list[Binding]:
+    selection = [streams] if isinstance(streams, str) else None if streams is None else list(streams)
+    path = catalog_path(call.source_name)
+    missing = False
+    try:
+        found = streams_at_load(call.source, call.source_name, selection, catalog, path)
+    except CatalogMissingError:
+        if not is_collecting():
+            raise
+        found, missing = [], True
+    if not missing:
+        _check_options(call, found)
+    bindings = [call.bind(stream) for stream in found]
+    if report:
+        collect(
+            Declared(
+                source=call.source,
+                source_name=call.source_name,
+                destination=call.destination,
+                io_manager_key=call.io_manager_key,
+                selection=selection,
+                streams=[binding.stream for binding in bindings],
+                catalog_path=path,
+                catalog_missing=missing,
+            )
+        )
+    return bindings
+
+
+def _check_options(call: _Call, streams: Sequence[Stream]) -> None:
+    known = {name for stream in streams for name in (stream.name, stream.full_name)}
+    for name in call.options:
+        if name not in known:
+            raise ConfigError(
+                f"options= names the stream {name!r}, which is not among the streams of this call.",
+                hint=did_you_mean(name, known),
+                stream=name,
+            )
+
+
+def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.AssetSpec]) -> None:
+    keys: dict[dg.AssetKey, Stream] = {}
+    tables: dict[tuple[str, str], Stream] = {}
+    for binding, spec in zip(bindings, specs, strict=True):
+        stream, table = binding.stream, call.table(binding)
+        other = keys.setdefault(spec.key, stream)
+        if other is not stream:
+            raise ConfigError(
+                f"The streams {other.full_name!r} and {stream.full_name!r} share the asset key "
+                f"{spec.key.to_user_string()!r}.",
+                hint="Give one of them another key, with a translator.",
+                stream=stream.name,
+            )
+        other = tables.setdefault((table.schema.casefold(), table.name.casefold()), stream)
+        if other is not stream:
+            raise ConfigError(
+                f"The streams {other.full_name!r} and {stream.full_name!r} share the table {str(table)!r}.",
+                hint=f'Give one of them another: options={{"{stream.full_name}": {{"table": "..."}}}}.',
+                stream=stream.name,
+            )
+
+
+def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
+    # The same in every process, and of its own: no other asset of the definitions has these keys.
+    keys = "\n".join(spec.key.to_string() for spec in specs)
+    return f"{word(call.source_name)}__destination_{short_hash(keys)}"
+
+
+def _asset(
+    binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
+) -> dg.AssetsDefinition:
+    def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
+        with Edge(retry_policy, context.retry_number):
+            _check_name(context, binding)
+            return binding.read(config)
+
+    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter that is not ASCII.
+    out = dg.AssetOut.from_spec(spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key)
+    return dg.multi_asset(
+        name=op_name(spec.key),
+        outs={OUTPUT: out},
+        deps=list(spec.deps),
+        retry_policy=retry_policy,
+        pool=pool,
+    )(bound(materialize, binding))
+
+
+def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
+    """Refuse two different sources of one name in a repository: they would share state and tables."""
+    for other in same_name(context, binding):
+        raise ConfigError(
+            f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, and both have "
+            f"the stream {binding.stream.full_name!r}.",
+            hint="Give one of them another name: it is the key of the stored state.",
+            stream=binding.stream.name,
+        )

@@ -1,0 +1,94 @@
+"""What a hand-written asset returns, as something that `sync` can read: it takes the same way as a stream."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets.options import PRIMARY_KEY, plain
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+
+ROOT_SOURCE = "assets"
+"""The source's name under which the state of an asset is kept whose key has one part only."""
+
+
+class Returned:
+    """Rows that an asset returned: a full table, read once.
+
+    Args:
+        rows: A DataFrame, anything with the Arrow C interfaces, a list of dicts, or an iterator of any of these.
+        source_name: Under which the state is kept.
+        stream: Named after the asset.
+    """
+
+    partial = False
+    ordered = False
+    checked_order = False
+
+    def __init__(self, rows: Any, source_name: str, stream: Stream) -> None:
+        self.source_name = source_name
+        self.stream = stream
+        self._rows = rows
+
+    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+        """Give the rows; there is no bookmark to begin from."""
+        del bookmark
+        for item in _items(self._rows):
+            yield from batches_of(item)
+
+
+def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Returned:
+    """Give what an asset returned as something to read.
+
+    Raises:
+        ConfigError: It is nothing that has rows.
+    """
+    if rows is None:
+        raise ConfigError(
+            f"The asset {key.to_user_string()} returned None, which has no rows.",
+            hint="Return a DataFrame, an Arrow table, a list of dicts or an iterator of batches. If the asset writes "
+            "its table itself, annotate its return type as None (`-> None`): then no IO manager is asked.",
+        )
+    if isinstance(rows, str | bytes | Mapping) or not _has_rows(rows):
+        raise ConfigError(
+            f"The asset {key.to_user_string()} returned a {type(rows).__name__}, which has no rows.",
+            hint="Return a DataFrame, an Arrow table, a list of dicts or an iterator of batches.",
+        )
+    return Returned(rows, source_of(key), stream_of(key, metadata))
+
+
+def source_of(key: dg.AssetKey) -> str:
+    """Give the name of the source under which the state of an asset is kept: the last part but one of its key."""
+    return key.path[-2] if len(key.path) > 1 else ROOT_SOURCE
+
+
+def stream_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Stream:
+    """Give the stream that stands for an asset: the last part of its key; what is before two is its namespace."""
+    keys = plain(metadata.get(PRIMARY_KEY)) or ()
+    if isinstance(keys, str):
+        keys = [name.strip() for name in keys.split(",")]
+    namespace = "/".join(key.path[:-2]) or None
+    return Stream(key.path[-1], namespace=namespace, primary_key=list(keys))
+
+
+def place_of(key: dg.AssetKey) -> tuple[str, Stream]:
+    """Give what a destination derives the table of an asset from: the last two parts of its key."""
+    return source_of(key), Stream(key.path[-1])
+
+
+def _has_rows(rows: Any) -> bool:
+    arrow = hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
+    return arrow or isinstance(rows, Sequence | Batch) or hasattr(rows, "__next__") or hasattr(rows, "__iter__")
+
+
+def _items(rows: Any) -> Iterator[Any]:
+    whole = isinstance(rows, Batch) or hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
+    if whole or (isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)):
+        yield rows
+    elif type(rows).__module__.partition(".")[0] == "pandas":
+        yield rows  # iterating it would give its columns' names
+    else:
+        yield from rows

@@ -1,0 +1,253 @@
+"""The Dagster face of a destination: the IO manager that every asset's rows go through."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from typing_extensions import override
+
+from etl_assets.assets.bookmarks import newest_bookmark
+from etl_assets.assets.config import refreshed_by_tag
+from etl_assets.assets.dagster_private import attempts, instance_of, retry_policy, run_tags, set_data_version
+from etl_assets.assets.errors import Edge
+from etl_assets.assets.handwritten import Returned, place_of, returned
+from etl_assets.assets.inputs import converter
+from etl_assets.assets.metadata import Decoration, sync_metadata, table_metadata
+from etl_assets.assets.observer import RunObserver, shortened
+from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Writing, plain, to_table
+from etl_assets.assets.repair import explain_missing_event
+from etl_assets.destinations.base import Destination
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import SyncResult, TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import redact
+from etl_assets.sources.read import StreamRead
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import Start, resolve_start, sync
+
+_Read = StreamRead | Returned
+
+
+class DestinationIOManager(dg.IOManager):
+    """Loads what an asset returns into a destination, and reads it back for those that come after.
+
+    Connects when there is something to do, never before. A subclass may do without a destination:
+
+    ```python
+    class Printer(DestinationIOManager):
+        def export_batch_data(self, record_data, stream, tags=None):
+            for item in record_data:
+                print(stream, item["record"])
+    ```
+
+    Args:
+        destination: Where to; None for a subclass that overrides `export_batch_data`.
+    """
+
+    native_types: bool = False
+    """Give `export_batch_data` Python's dates, times and bytes instead of JSON values."""
+
+    def __init__(self, destination: Destination | None = None) -> None:
+        self._destination = destination
+
+    @property
+    def destination(self) -> Destination:
+        """The destination, or one that hands its batches to `export_batch_data`."""
+        destination: Destination | None = getattr(self, "_destination", None)  # a subclass need not call our __init__
+        if destination is None:
+            if type(self).export_batch_data is DestinationIOManager.export_batch_data:
+                raise ConfigError(
+                    f"{type(self).__name__} has no destination.",
+                    hint="Give it one, or override export_batch_data(self, record_data, stream, tags=None).",
+                )
+            destination = self._destination = Handed(self)
+        return destination
+
+    def test_connection(self) -> None:
+        """Raise an error that says what is wrong; called before the first batch where there is no destination."""
+
+    def export_batch_data(
+        self, record_data: list[dict[str, Any]], stream: str, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take a batch of records, as `Destination.export_batch_data` does."""
+        self.destination.export_batch_data(record_data, stream, tags)
+
+    @override
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        with Edge(retry_policy(context), attempts(context)):
+            _refuse_what_is_no_table(context)
+            _Output(self.destination, context, obj).load()
+
+    @override
+    def load_input(self, context: dg.InputContext) -> Any:
+        with Edge():
+            convert = converter(context.dagster_type.typing_type)
+            columns = plain(context.definition_metadata.get("columns"))
+            upstream = context.upstream_output
+            metadata = upstream.definition_metadata if upstream is not None else {}
+            table = table_of(self.destination, context.asset_key, metadata)
+            return convert(self.destination.read_table(table, columns=list(columns) if columns else None))
+
+
+class Handed(Destination):
+    """The destination of an IO manager that has none: what comes is handed to its `export_batch_data`."""
+
+    storage_kind = "custom"
+
+    def __init__(self, target: Any) -> None:
+        super().__init__()
+        self._target = target
+        self.native_types = bool(getattr(target, "native_types", False))  # type: ignore[misc] # of this one object
+
+    def __repr__(self) -> str:
+        return f"{type(self._target).__name__}()"
+
+    @override
+    def test_connection(self) -> None:
+        test = getattr(self._target, "test_connection", None)
+        if callable(test):
+            test()
+
+    @override
+    def export_batch_data(
+        self, record_data: list[dict[str, Any]], stream: str, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        self._target.export_batch_data(record_data, stream, tags)
+
+
+def to_io_manager(destination: Any) -> dg.IOManager:
+    """Give the IO manager of a destination; one that is already an IO manager stays as it is.
+
+    Raises:
+        ConfigError: It is neither, or a class in place of an object.
+    """
+    if isinstance(destination, dg.IOManager):
+        return destination
+    if isinstance(destination, Destination):
+        return DestinationIOManager(destination)
+    if isinstance(destination, type):
+        raise ConfigError(f"{destination.__name__} is a class.", hint=f"Make one of it: {destination.__name__}(...).")
+    if callable(getattr(destination, "export_batch_data", None)):
+        return DestinationIOManager(Handed(destination))
+    raise ConfigError(
+        f"A {type(destination).__name__} is no destination.",
+        hint="Give an etl_assets Destination, an IO manager, or any object with export_batch_data.",
+    )
+
+
+def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
+    """Give where an asset's rows are: as its definition metadata says, else by the last two parts of its key."""
+    named = plain(metadata.get(TABLE))
+    if named is not None:
+        return to_table(named)
+    source, stream = plain(metadata.get(SOURCE)), plain(metadata.get(STREAM))
+    if not (isinstance(source, str) and isinstance(stream, str)):
+        return destination.table_for(*place_of(key))
+    alias, namespace = plain(metadata.get(ALIAS)), plain(metadata.get(NAMESPACE))
+    return destination.table_for(source, Stream(stream, namespace=namespace, stream_alias=alias))
+
+
+def _refuse_what_is_no_table(context: dg.OutputContext) -> None:
+    if not context.has_asset_key:
+        raise ConfigError(
+            f"The output {context.name!r} of an op has no asset key, so no table.", hint="Make the op an asset."
+        )
+    if context.has_asset_partitions:
+        raise ConfigError(
+            f"The asset {context.asset_key.to_user_string()} is partitioned, which is not there yet: one partition "
+            "would take the place of the whole table.",
+            hint="Leave out its partitions_def for now.",
+        )
+
+
+class _Output:
+    """One output on its way into the destination."""
+
+    def __init__(self, destination: Destination, context: dg.OutputContext, obj: Any) -> None:
+        self.destination = destination
+        self.context = context
+        self.key = context.asset_key
+        metadata = context.definition_metadata
+        self.read: _Read
+        if isinstance(obj, StreamRead):
+            self.read = obj
+            self.writing = Writing.from_metadata(metadata, default=WriteStrategy.AUTO)
+            self.table = self.writing.table or destination.table_for(obj.source_name, obj.stream)
+        else:
+            self.read = returned(obj, self.key, metadata)
+            self.writing = Writing.from_metadata(metadata, default=WriteStrategy.REPLACE)
+            self.table = table_of(destination, self.key, metadata)
+
+    def load(self) -> None:
+        """Sync, then say so."""
+        start = self._start()
+        self._say(start)
+        keeps_state = self.destination.capabilities.keeps_state
+        observer = RunObserver(
+            self.context, source=self.read.source_name, stream=self.read.stream.full_name, keeps_state=keeps_state
+        )
+        with observer:
+            result = sync(
+                self.read,
+                self.destination,
+                start=start,
+                strategy=self._strategy(),
+                run_id=self.context.run_id,
+                table=self.table,
+                on_conflict=self.writing.on_conflict,
+                adopt=self.writing.adopt,
+                observer=observer,
+            )
+        self._report(result)
+
+    def _start(self) -> Start:
+        read = self.read
+        handwritten = isinstance(read, Returned)
+        # A frame that replaces its table has no use for the rows that somebody deleted.
+        replaces = handwritten and self.writing.strategy is WriteStrategy.REPLACE
+        return resolve_start(
+            read,
+            self.destination,
+            full_refresh=False if isinstance(read, Returned) else read.full_refresh or self._refreshed(read),
+            bookmark=None if isinstance(read, Returned) else read.bookmark,
+            fallback=None if handwritten else lambda: newest_bookmark(instance_of(self.context), self.key),
+            on_table_changed="full_refresh" if replaces else self.writing.on_table_changed,
+            adopt=self.writing.adopt,
+            table=self.table,
+        )
+
+    def _refreshed(self, read: StreamRead) -> bool:
+        stream, source = read.stream, read.source_name
+        names = {name for one in (stream.name, stream.full_name) for name in (one, f"{source}/{one}")}
+        return refreshed_by_tag(run_tags(self.context), {*names, self.key.to_user_string()})
+
+    def _strategy(self) -> WriteStrategy:
+        # A custom destination takes rows as they come: what a hand-written asset did not ask for is not refused.
+        wanted = self.writing.strategy
+        can = self.destination.capabilities.strategies
+        declared = "etl_assets/write_strategy" in self.context.definition_metadata
+        return wanted if declared or wanted in can else WriteStrategy.AUTO
+
+    def _say(self, start: Start) -> None:
+        name = self.read.stream.full_name
+        where = f" from {shortened(start.bookmark)}" if start.bookmark else ""
+        self.context.log.info(redact(f"{name}: begins{where} ({start.reason})"))
+        if start.state is not None and isinstance(self.read, StreamRead):
+            with Decoration(self.context.log, "Looking for the event of the last load"):
+                explain_missing_event(instance_of(self.context), self.key, start, self.context.log)
+
+    def _report(self, result: SyncResult) -> None:
+        metadata: dict[str, Any] = {}
+        log = self.context.log
+        with Decoration(log, "Describing what was loaded"):
+            metadata |= sync_metadata(result)
+        with Decoration(log, "Describing the table"):
+            uri = self.destination.uri(self.table)
+            kind = self.destination.storage_kind
+            metadata |= table_metadata(result, self.read.stream, self.table, storage_kind=kind, uri=uri)
+        self.context.add_output_metadata(metadata)  # once: it refuses a key that it has
+        if result.last_changed_by:
+            with Decoration(log, "Setting the data version"):
+                set_data_version(self.context, result.last_changed_by)
+        for change in result.schema_changes:
+            log.info(redact(f"{self.read.stream.full_name}: {change}"))

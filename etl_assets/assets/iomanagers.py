@@ -1,0 +1,100 @@
+"""IO managers as Dagster resources, derived from the options of a destination: made, not written."""
+
+from typing import Any, ClassVar, get_args, get_origin
+
+import dagster as dg
+from pydantic import BaseModel, Field, PrivateAttr
+from pydantic_core import PydanticUndefined
+from typing_extensions import override
+
+from etl_assets.assets.io_manager import DestinationIOManager
+from etl_assets.destinations.base import Destination
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.redaction import remember
+
+SECRET_WORDS = ("password", "passwd", "token", "secret", "key", "dsn", "url", "credential")
+"""A field with one of these in its name holds what no log may show: Dagster resolves an `EnvVar` before we see it."""
+
+
+class DerivedIOManager(dg.ConfigurableIOManager):
+    """An IO manager whose fields are the options of a destination."""
+
+    destination_class: ClassVar[type[Destination]]
+    _manager: DestinationIOManager | None = PrivateAttr(default=None)
+
+    @property
+    def destination(self) -> Destination:
+        """The destination that these fields describe; made when it is first asked for."""
+        return self._face().destination
+
+    @property
+    def storage_kind(self) -> str:
+        """What the UI shows."""
+        return self.destination_class.storage_kind
+
+    @override
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        self._face().handle_output(context, obj)
+
+    @override
+    def load_input(self, context: dg.InputContext) -> Any:
+        return self._face().load_input(context)
+
+    def _face(self) -> DestinationIOManager:
+        if self._manager is None:
+            given = {}
+            for name in type(self).model_fields:
+                value = getattr(self, name)
+                if any(word in name.lower() for word in SECRET_WORDS):
+                    remember(value)
+                given[name] = value
+            self._manager = DestinationIOManager(self.destination_class(**given))
+        return self._manager
+
+
+def io_manager_class(name: str, destination: type[Destination]) -> type[DerivedIOManager]:
+    """Make the IO manager class of a destination, with a field for each of its options.
+
+    Args:
+        name: Of the class.
+        destination: Has `Options`.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    options = destination.Options
+    if options is None:
+        raise ConfigError(
+            f"{destination.__name__} has no Options, so no fields.",
+            hint=f"Give its class an `Options` model, or use DestinationIOManager({destination.__name__}(...)).",
+        )
+    namespace: dict[str, Any] = {
+        "__module__": __name__,
+        "__qualname__": name,
+        "__doc__": f"{destination.__name__} as a Dagster resource.",
+        "__annotations__": {"destination_class": ClassVar[type[Destination]]},
+        "destination_class": destination,
+    }
+    for field, info in options.model_fields.items():
+        namespace["__annotations__"][field] = _dagster_type(options, field)
+        default = ... if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
+        namespace[field] = Field(default=... if default is PydanticUndefined else default, description=info.description)
+    made: type[DerivedIOManager] = type(name, (DerivedIOManager,), namespace)
+    return made
+
+
+def _dagster_type(options: type[BaseModel], field: str) -> Any:
+    """Give the type of a field as Dagster's config knows it; what it cannot know (`Any` for a path) is text."""
+    annotation = options.model_fields[field].annotation
+    if annotation is Any:
+        return str
+    if get_origin(annotation) is dict:
+        return dict[str, Any]
+    arguments = [one for one in get_args(annotation) if one is not type(None)]
+    if len(arguments) == 1 and arguments[0] is Any:
+        return str | None
+    return annotation
+
+
+DuckDBIOManager = io_manager_class("DuckDBIOManager", DuckDBDestination)

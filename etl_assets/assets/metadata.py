@@ -1,0 +1,176 @@
+"""What every materialization says: Dagster's own keys with true values, and ours under one prefix."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import dagster as dg
+
+from etl_assets.assets.bookmark_metadata import to_metadata
+from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
+from etl_assets.assets.options import PREFIX, shown_table
+from etl_assets.naming import identifiers
+from etl_assets.protocol.load import Column, SyncResult, TableName
+from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import redact
+
+_FORMATS = {
+    "date-time": "timestamp",
+    "date": "date",
+    "time": "time",
+    "singer.decimal": "decimal",
+    "binary": "binary",
+    "uuid": "uuid",
+}
+
+
+class SyncMetadata(NamespacedMetadataSet):
+    """Our keys of a materialization, in the order in which the UI shows them. Numbers are those worth a plot."""
+
+    bookmark: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
+    bookmark_previous: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue | None = None
+    records_loaded: int | None = None
+    load_id: str | None = None
+    write_strategy: str | None = None
+    bytes: int | None = None
+    duration_seconds: float | None = None
+    schema_changes: dg.JsonMetadataValue | None = None
+    rejected: int | None = None
+    delivery: str | None = None
+
+    @classmethod
+    def namespace(cls) -> str:
+        """Give the prefix of the keys."""
+        return PREFIX.rstrip("/")
+
+
+def sync_metadata(result: SyncResult) -> dict[str, Any]:
+    """Give our part of the metadata of a sync's event, the bookmark first."""
+    at_least_once = result.delivery != "exactly_once"
+    show_with = f"etl-assets state get {result.source}/{result.stream}"
+    previous = None
+    if result.bookmark_previous is not None:
+        previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
+    shown = SyncMetadata(
+        # Where the destination keeps no state, the next run begins from this very value.
+        bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
+        bookmark_previous=previous,
+        records_loaded=result.records_loaded,
+        load_id=result.load_id,
+        write_strategy=str(result.strategy),
+        bytes=result.bytes_loaded,
+        duration_seconds=round(result.duration_seconds, 3),
+        schema_changes=dg.JsonMetadataValue(list(result.schema_changes)) if result.schema_changes else None,
+        rejected=result.rejected,
+        delivery=result.delivery if at_least_once else None,
+    )
+    return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+
+
+def table_metadata(
+    result: SyncResult, stream: Stream, table: TableName, *, storage_kind: str, uri: str | None
+) -> dict[str, Any]:
+    """Give Dagster's part of the metadata of a sync's event."""
+    shown = TableMetadataSet(
+        row_count=result.rows_in_table,
+        column_schema=table_schema(result.columns, stream) if result.columns else None,
+        table_name=shown_table(table) or result.table or None,
+        storage_kind=storage_kind,
+    )
+    metadata: dict[str, Any] = {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+    if uri:
+        metadata["dagster/uri"] = redact(uri)
+    return metadata
+
+
+def table_schema(columns: Sequence[Column], stream: Stream) -> dg.TableSchema:
+    """Give a table's columns as the UI shows them."""
+    return dg.TableSchema([_table_column(column, stream) for column in columns])
+
+
+def declared_table_schema(stream: Stream, physical: Mapping[str, str] | None = None) -> dg.TableSchema | None:
+    """Give the columns that a stream declares, under the names they are to get; None where it declares none.
+
+    Args:
+        stream: The stream.
+        physical: The column of each field; the default normalisation where it is not given.
+    """
+    properties = (stream.schema or {}).get("properties") or {}
+    chosen = selected_columns(stream) or tuple(properties)
+    if not properties:
+        return None
+    names = physical or identifiers(chosen)
+    required = set((stream.schema or {}).get("required") or ())
+    columns = []
+    for field in chosen:
+        schema = properties.get(field)
+        described = schema if isinstance(schema, Mapping) else {}
+        type_, nullable = _declared_type(described)
+        columns.append(
+            Column(
+                field,
+                names[field],
+                type_,
+                nullable=nullable and field not in required,
+                description=described.get("description"),
+            )
+        )
+    return table_schema(columns, stream)
+
+
+def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
+    keyed = column.name in stream.primary_key
+    description = column.description or ""
+    if column.name != column.physical and repr(column.name) not in description:
+        description = f"{description} Field {column.name!r} of the source.".strip()
+    tags = {}
+    if keyed:
+        tags["primary_key"] = ""
+    if column.name in stream.cursor:
+        tags["bookmark"] = ""
+    return dg.TableColumn(
+        name=column.physical,
+        type=column.type,
+        description=description or None,
+        constraints=dg.TableColumnConstraints(nullable=column.nullable, other=["primary key"] if keyed else []),
+        tags=tags,
+    )
+
+
+def _declared_type(schema: Mapping[str, Any]) -> tuple[str, bool]:
+    """Give the name of a JSON Schema's type, and whether it allows NULL."""
+    given = schema.get("type")
+    types = [given] if isinstance(given, str) else list(given or ())
+    nullable = not types or "null" in types
+    kinds = [kind for kind in types if kind != "null"]
+    if kinds == ["string"]:
+        return _FORMATS.get(str(schema.get("format")), "string"), nullable
+    if kinds == ["number"] and "multipleOf" in schema:
+        return "decimal", nullable
+    return (kinds[0] if len(kinds) == 1 else "json"), nullable
+
+
+class Decoration:
+    """Turns an error in its block into a warning: what decorates an event never fails the sync it tells of.
+
+    Args:
+        log: Of the run.
+        what: What is being computed.
+    """
+
+    def __init__(self, log: dg.DagsterLogManager, what: str) -> None:
+        self._log = log
+        self._what = what
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        del kind, trace
+        if not isinstance(error, Exception):
+            return False
+        self._log.warning(f"{self._what} failed, which changes nothing of what was loaded: {redact(repr(error))}")
+        return True

@@ -1,0 +1,125 @@
+"""What a run sees of a sync while it goes on: log lines, checkpoints as observations, progress on a terminal."""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import dagster as dg
+from typing_extensions import override
+
+from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
+from etl_assets.assets.metadata import Decoration
+from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
+from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.load import Bookmark, Committed
+from etl_assets.protocol.values import to_json
+from etl_assets.secrets.redaction import redact
+from etl_assets.sync import Observer
+
+LOG_SECONDS = 15.0
+"""A line costs 4 ms of CPU and an event row, so it comes now and then only."""
+OBSERVATION_SECONDS = 10.0
+HEARTBEAT_SECONDS = 50.0
+"""A sensor takes a run that has been silent for long for dead; a slow query yields no batch to log."""
+MAX_SHOWN_CHARACTERS = 200
+
+
+class RunObserver(Observer):
+    """Tells a run how its sync goes on.
+
+    Used as a context manager, for its heartbeat.
+
+    Args:
+        context: Of the output.
+        source: The source's name.
+        stream: The stream's name.
+        keeps_state: The destination keeps the bookmark, so a large one is shown by its digest.
+        clock: Gives seconds that never go back.
+        progress: Where progress is shown; chosen by the environment by default.
+    """
+
+    def __init__(
+        self,
+        context: dg.OutputContext,
+        *,
+        source: str,
+        stream: str,
+        keeps_state: bool,
+        clock: Callable[[], float] = time.monotonic,
+        progress: ProgressBar | None = None,
+    ) -> None:
+        self._context = context
+        self._source = source
+        self._stream = stream
+        self._keeps_state = keeps_state
+        self._clock = clock
+        self._bar = progress or ProgressBar(_style())
+        self._logged_at = clock()
+        self._observed_at: float | None = None
+        self._line = f"{stream}: waiting for the first rows"
+        self._began = clock()
+        self._over = threading.Event()
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of {stream}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del error, trace
+        self._over.set()
+        self._heart.join()
+        self._bar.end(self._line if kind is None else "")
+
+    @override
+    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+        shown = shortened(bookmark)
+        self._line = describe(stream, rows, bytes_, seconds)
+        self._bar.show(stream, rows, bytes_, seconds, shown)
+        if self._clock() - self._logged_at >= LOG_SECONDS:
+            self._log(f"{self._line}, bookmark {shown}" if shown else self._line)
+
+    @override
+    def checkpoint(self, committed: Committed) -> None:
+        now = self._clock()
+        if self._observed_at is not None and now - self._observed_at < OBSERVATION_SECONDS:
+            return
+        self._observed_at = now
+        with Decoration(self._context.log, "Showing a checkpoint"):
+            show_with = f"etl-assets state get {self._source}/{self._stream}"
+            # No bare numbers: the UI would plot them among those of whole syncs.
+            metadata = {
+                BOOKMARK: to_metadata(committed.bookmark, show_with=show_with, may_cut=self._keeps_state),
+                LOAD_ID: dg.MetadataValue.text(committed.load_id),
+                "etl_assets/checkpoint": dg.MetadataValue.text(f"{committed.rows_loaded:,} rows committed so far"),
+            }
+            self._context.log_event(dg.AssetObservation(self._context.asset_key, metadata=metadata))
+
+    def _log(self, line: str) -> None:
+        self._logged_at = self._clock()
+        self._context.log.info(redact(line))
+
+    def _beat(self) -> None:
+        while not self._over.wait(1.0):
+            if self._clock() - self._logged_at >= HEARTBEAT_SECONDS:
+                self._log(f"{self._line}; at it for {self._clock() - self._began:,.0f} s")
+
+
+def shortened(bookmark: Bookmark | None) -> str:
+    """Give a bookmark in one short line, without what tells its boundary rows apart."""
+    values = without_boundary(bookmark)
+    if not values:
+        return ""
+    text = to_json(next(iter(values.values())) if len(values) == 1 else values).strip('"')
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[: MAX_SHOWN_CHARACTERS - 1]}…"
+
+
+def _style() -> ProgressStyle:
+    # Without a terminal the log lines of the run are enough.
+    default = ProgressStyle.BAR if sys.stderr.isatty() else ProgressStyle.NONE
+    return chosen_style(default)

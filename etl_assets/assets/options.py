@@ -1,0 +1,196 @@
+"""What can be said of one stream without a translator, and how it reaches the IO manager: as definition metadata."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self, TypeVar
+
+import dagster as dg
+
+from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+PREFIX = "etl_assets/"
+SOURCE = f"{PREFIX}source"
+STREAM = f"{PREFIX}stream"
+NAMESPACE = f"{PREFIX}namespace"
+ALIAS = f"{PREFIX}stream_alias"
+TABLE = f"{PREFIX}table"
+WRITE_STRATEGY = f"{PREFIX}write_strategy"
+PRIMARY_KEY = f"{PREFIX}primary_key"
+ON_CONFLICT = f"{PREFIX}on_conflict"
+ON_TABLE_CHANGED = f"{PREFIX}on_table_changed"
+ADOPT = f"{PREFIX}adopt"
+
+V = TypeVar("V")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
+
+OnConflict = Literal["update", "ignore"]
+OnTableChanged = Literal["error", "full_refresh"]
+_CONFLICTS: dict[str, OnConflict] = {"update": "update", "ignore": "ignore"}
+_TABLE_CHANGES: dict[str, OnTableChanged] = {"error": "error", "full_refresh": "full_refresh"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """What is particular about one stream; None leaves it to the stream, or to the call's default.
+
+    Args:
+        write_strategy: `auto`, `append`, `merge` or `replace`.
+        primary_key: The fields that tell its rows apart.
+        replication_key: The field that grows; makes the stream incremental.
+        on_conflict: What a merge does with a key that is there already: `update` or `ignore`.
+        on_table_changed: What to do when somebody emptied or dropped its table: `error` or `full_refresh`.
+        adopt: Take over a table that this library did not make.
+        table: Its place, such as `schema.table`, already in the destination's spelling.
+        deps: Assets it comes after.
+        description: In place of the stream's own.
+        group: In place of the source's name.
+        tags: Of the asset.
+        owners: Of the asset, such as `team:shop` or a mail address.
+        automation_condition: When Dagster materializes it by itself.
+        pool: Dagster's limit on what runs at once.
+        retry_policy: Of its step.
+    """
+
+    write_strategy: WriteStrategy | str | None = None
+    primary_key: Sequence[str] | str | None = None
+    replication_key: Sequence[str] | str | None = None
+    on_conflict: OnConflict | None = None
+    on_table_changed: OnTableChanged | None = None
+    adopt: bool = False
+    table: TableName | str | None = None
+    deps: Sequence[Any] = ()
+    description: str | None = None
+    group: str | None = None
+    tags: Mapping[str, str] | None = None
+    owners: Sequence[str] | None = None
+    automation_condition: dg.AutomationCondition[Any] | None = None
+    pool: str | None = None
+    retry_policy: dg.RetryPolicy | None = None
+
+    @classmethod
+    def of(cls, given: "StreamOptions | Mapping[str, Any]", stream: str) -> Self:
+        """Read options given as a dict.
+
+        Raises:
+            ConfigError: It has an option that there is not.
+        """
+        if isinstance(given, cls):
+            return given
+        known = {field.name for field in fields(cls)}
+        values = dict(given) if isinstance(given, Mapping) else vars(given)
+        for name in values:
+            if name not in known:
+                raise ConfigError(
+                    f"stream {stream!r}: there is no option {name!r}.", hint=did_you_mean(name, known), stream=stream
+                )
+        return cls(**values)
+
+    def applied_to(self, stream: Stream) -> Stream:
+        """Give the stream with the keys that these options name in place of its own."""
+        changes: dict[str, Any] = {}
+        if self.primary_key is not None:
+            changes["primary_key"] = self.primary_key
+        if self.replication_key is not None:
+            changes["replication_key"] = self.replication_key
+            if stream.method == "FULL_TABLE":
+                changes["replication_method"] = "INCREMENTAL"
+        return stream.replace(**changes) if changes else stream
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How the rows of an asset meet its table."""
+
+    strategy: WriteStrategy
+    on_conflict: OnConflict = "update"
+    on_table_changed: OnTableChanged = "error"
+    adopt: bool = False
+    table: TableName | None = None
+
+    def metadata(self) -> dict[str, Any]:
+        """Give this as definition metadata: people see it, and the IO manager reads it back."""
+        shown: dict[str, Any] = {WRITE_STRATEGY: str(self.strategy)}
+        if self.on_conflict != "update":
+            shown[ON_CONFLICT] = self.on_conflict
+        if self.on_table_changed != "error":
+            shown[ON_TABLE_CHANGED] = self.on_table_changed
+        if self.adopt:
+            shown[ADOPT] = True
+        if self.table is not None:
+            shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
+        return shown
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any], *, default: WriteStrategy) -> Self:
+        """Read it back from definition metadata, also from what a hand-written asset declares.
+
+        Raises:
+            ConfigError: A value is not one of those there are.
+        """
+        table = plain(metadata.get(TABLE))
+        return cls(
+            strategy=to_strategy(plain(metadata.get(WRITE_STRATEGY)) or default),
+            on_conflict=_one_of(_CONFLICTS, plain(metadata.get(ON_CONFLICT)) or "update", ON_CONFLICT),
+            on_table_changed=_one_of(
+                _TABLE_CHANGES, plain(metadata.get(ON_TABLE_CHANGED)) or "error", ON_TABLE_CHANGED
+            ),
+            adopt=bool(plain(metadata.get(ADOPT))),
+            table=None if table is None else to_table(table),
+        )
+
+
+def writing_of(options: StreamOptions, stream: Stream, default: WriteStrategy | str) -> Writing:
+    """Put together how a stream is written: its options, then what its catalog says, then the call's default."""
+    ignore = stream.unique_conflict_method == "IGNORE"
+    return Writing(
+        strategy=to_strategy(options.write_strategy or default),
+        on_conflict=_one_of(_CONFLICTS, options.on_conflict or ("ignore" if ignore else "update"), "on_conflict"),
+        on_table_changed=_one_of(_TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"),
+        adopt=options.adopt,
+        table=None if options.table is None else to_table(options.table),
+    )
+
+
+def to_strategy(value: Any) -> WriteStrategy:
+    """Read a write strategy.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    try:
+        return WriteStrategy(value)
+    except ValueError:
+        hint = did_you_mean(str(value), WriteStrategy)
+        raise ConfigError(f"There is no write strategy {value!r}.", hint=hint) from None
+
+
+def to_table(value: Any) -> TableName:
+    """Read a table's place: a `TableName`, `schema.table`, or `{"schema": ..., "name": ...}` where names hold dots."""
+    if isinstance(value, TableName):
+        return value
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        return TableName(value["name"], str(value.get("schema") or ""))
+    if isinstance(value, str) and value:
+        schema, _, name = value.rpartition(".")
+        return TableName(name, schema)
+    raise ConfigError(f"{value!r} is no table.", hint='Write "schema.table", or TableName("table", "schema").')
+
+
+def shown_table(table: TableName) -> str | None:
+    """Give a table's name as people write it, or None if that needs the destination's own quoting."""
+    return str(table) if all(_PLAIN.fullmatch(part) for part in (table.name, table.schema or "main")) else None
+
+
+def plain(value: Any) -> Any:
+    """Give what a metadata value holds; definition metadata comes back raw or wrapped."""
+    return value.value if isinstance(value, dg.MetadataValue) else value
+
+
+def _one_of(known: Mapping[str, V], value: Any, name: str) -> V:
+    if value not in known:
+        raise ConfigError(f"{name} cannot be {value!r}.", hint=f"Use one of {', '.join(sorted(known))}.")
+    return known[value]

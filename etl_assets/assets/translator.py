@@ -1,0 +1,108 @@
+"""From a stream to an asset: one small method for each thing that an asset spec says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets.dagster_private import TableMetadataSet
+from etl_assets.assets.metadata import declared_table_schema
+from etl_assets.assets.names import group_name
+from etl_assets.assets.options import StreamOptions, shown_table
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
+
+
+@dataclass(frozen=True)
+class StreamProps:
+    """What a translator knows of a stream.
+
+    Args:
+        source_name: The source's name.
+        stream: The stream, with the keys that its options gave it.
+        source_kind: Such as `postgresql`; None where the source does not say.
+        destination_kind: Such as `duckdb`; None where only a resource key is known.
+        table: Where its rows are kept.
+        columns: The column of each declared field.
+        options: What `stream_assets(options=...)` says of it.
+    """
+
+    source_name: str
+    stream: Stream
+    source_kind: str | None
+    destination_kind: str | None
+    table: TableName
+    columns: Mapping[str, str] = field(default_factory=dict)
+    options: StreamOptions = field(default_factory=StreamOptions)
+
+
+class StreamTranslator:
+    """Says what the asset of a stream is; a subclass overrides what it wants to be different.
+
+    ```python
+    class Upper(StreamTranslator):
+        def get_asset_key(self, props):
+            return dg.AssetKey(["raw", props.stream.name.upper()])
+    ```
+    """
+
+    def get_asset_spec(self, props: StreamProps) -> dg.AssetSpec:
+        """Put the spec together from the methods below."""
+        return dg.AssetSpec(
+            self.get_asset_key(props),
+            deps=self.get_deps(props),
+            description=self.get_description(props),
+            metadata=self.get_metadata(props),
+            group_name=self.get_group_name(props),
+            automation_condition=self.get_automation_condition(props),
+            owners=self.get_owners(props),
+            tags=self.get_tags(props),
+            kinds=self.get_kinds(props),
+        )
+
+    def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
+        """Give the key: source, namespace if there is one, stream; names as they are."""
+        namespace = [props.stream.namespace] if props.stream.namespace else []
+        return dg.AssetKey([props.source_name, *namespace, props.stream.name])
+
+    def get_group_name(self, props: StreamProps) -> str:
+        """Give the group: the source's name."""
+        return props.options.group or group_name(props.source_name)
+
+    def get_description(self, props: StreamProps) -> str:
+        """Give the description: the stream's own, or where it comes from."""
+        return (
+            props.options.description
+            or props.stream.description
+            or f"Stream `{props.stream.full_name}` of `{props.source_name}`."
+        )
+
+    def get_tags(self, props: StreamProps) -> Mapping[str, str]:
+        """Give the tags; none by default."""
+        return props.options.tags or {}
+
+    def get_kinds(self, props: StreamProps) -> set[str]:
+        """Give the kinds, which the UI shows with their logos: the source's and the destination's."""
+        return {kind for kind in (props.source_kind, props.destination_kind) if kind}
+
+    def get_owners(self, props: StreamProps) -> Sequence[str]:
+        """Give the owners; none by default."""
+        return props.options.owners or ()
+
+    def get_deps(self, props: StreamProps) -> Sequence[Any]:
+        """Give the assets it comes after; none by default."""
+        return props.options.deps
+
+    def get_automation_condition(self, props: StreamProps) -> dg.AutomationCondition[Any] | None:
+        """Give the condition under which Dagster materializes it by itself; none by default."""
+        return props.options.automation_condition
+
+    def get_metadata(self, props: StreamProps) -> Mapping[str, Any]:
+        """Give the definition metadata: the table and its declared columns."""
+        shown = TableMetadataSet(
+            column_schema=declared_table_schema(props.stream, props.columns or None),
+            table_name=shown_table(props.table) or str(props.table),
+            storage_kind=props.destination_kind,
+        )
+        return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own

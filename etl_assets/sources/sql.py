@@ -1,0 +1,240 @@
+"""Tables and views of a SQL database, read in one snapshot, exactly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from etl_assets.exceptions import ConfigError, SourceError
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+from etl_assets.sources.sql_connection import Server, Snapshot, connected, streamed
+from etl_assets.sources.sql_cursor import Cursor, Span, as_bookmark
+from etl_assets.sources.sql_errors import is_timeout, translated
+from etl_assets.sources.sql_query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
+from etl_assets.sources.sql_reflection import discovered, selected_columns, table_of
+
+BATCH_ROWS = 50_000
+
+
+class SqlSource(Source):
+    """A SQL database: PostgreSQL, MySQL, MariaDB, SQLite, and what else SQLAlchemy has a dialect for.
+
+    One read is one server-side cursor in one read-only snapshot. Values come exactly as the database holds them, or the
+    read fails with an error that names stream, field and value.
+
+    ```python
+    shop = SqlSource("shop", dagster.EnvVar("SHOP_URL"), lag=timedelta(minutes=5))
+    ```
+
+    A stream with a replication key is read from its bookmark on (`>=`, several columns by weight) in the key's order.
+    It is an error if rows have a NULL in the key, or if the source ends before the bookmark.
+
+    The snapshot is a REPEATABLE READ transaction of PostgreSQL, MySQL and MariaDB, and a read transaction of SQLite;
+    other databases read with the isolation their connections have.
+
+    Args:
+        name: Unique in a project; part of the key under which state is stored.
+        url: Text, a SQLAlchemy URL, or anything with `get_value()`; used when a connection is opened, never before.
+        schema: The SQL schema, or schemas, to discover in, where it is not the connection's default. A stream's own
+            namespace goes first.
+        include: Globs for `table` or `schema.table` to discover; all by default.
+        exclude: The same, for what not to discover.
+        batch_rows: Rows of a batch at most; large rows make smaller batches.
+        lookback: Begin so far before the bookmark (timedelta or number), for rows that commit late. Needs a primary
+            key.
+        lag: Leave rows so near to the largest replication key to a later run.
+        on_null_cursor: What to do with rows whose replication key is NULL: `error`; `include` reads them every time
+            (needs a primary key); `exclude` never reads them.
+        connect_args: Passed to the driver.
+        statement_timeout: Seconds a statement, or the fetch of a batch, may take.
+        options: What every source takes (`streams`, `catalog`, `config`, ...).
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an option of its own, by keyword
+        self,
+        name: str | None = None,
+        url: Any = None,
+        *,
+        schema: str | Sequence[str] | None = None,
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+        batch_rows: int = BATCH_ROWS,
+        lookback: Span | None = None,
+        lag: Span | None = None,
+        on_null_cursor: str = "error",
+        connect_args: Mapping[str, Any] | None = None,
+        statement_timeout: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(name=name, **options)
+        self._url = self._config.get("url") if url is None else url
+        if self._url is None:
+            raise ConfigError(
+                f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
+            )
+        if on_null_cursor not in ON_NULL:
+            raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
+        if batch_rows < 1:
+            raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
+        self.schema = schema
+        self.include = _names(include)
+        self.exclude = _names(exclude)
+        self.batch_rows = batch_rows
+        self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor)
+        self.connect_args = dict(connect_args or {})
+        self.statement_timeout = statement_timeout
+        self.storage_kind = _kind(self._url)  # type: ignore[misc]  # known of the object, not of its class
+
+    # Hooks
+
+    def test_connection(self) -> None:
+        """Connect and ask for nothing.
+
+        Raises:
+            ConnectError: The database cannot be reached, does not exist, or does not let us in.
+        """
+        with connected(self._server()) as snapshot:
+            snapshot.connection.exec_driver_sql(_nothing(snapshot))
+
+    def discover(self, streams: Sequence[str] | None = None) -> Catalog:
+        """Give a stream for each table and view, with exact types, keys and comments.
+
+        A replication key is never guessed; `valid-replication-keys` in the stream's metadata says which there could be.
+        """
+        with connected(self._server()) as snapshot:
+            catalog = Catalog(discovered(snapshot, self._schemas(), self.include, self.exclude))
+        return catalog if streams is None else Catalog(catalog.select(streams))
+
+    def load_data(
+        self,
+        stream: Stream,
+        bookmarks: Bookmark | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Batch]:
+        """Yield the stream's rows as Arrow, in the order of its replication key if it has one.
+
+        Raises:
+            ConfigError: The stream, the query or an option does not fit the table.
+            BookmarkError: The source ends before the bookmark, or the bookmark does not fit its columns.
+            SourceError: Rows have a NULL in the replication key.
+            DataError: A value cannot be read exactly.
+        """
+        del kwargs
+        with self._asking(stream) as snapshot:
+            asked = self._query(snapshot, stream, bookmarks, query)
+            asked.check()
+            columns, missing = selected_columns(stream, asked.table)
+            for name in missing:
+                self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
+            with streamed(self._server(), snapshot, asked.select(columns), self.batch_rows) as result:
+                for table in batches(snapshot, result, columns, stream=stream.name, batch_rows=self.batch_rows):
+                    yield Batch(table)
+
+    def count_records(
+        self,
+        stream: Stream,
+        bookmarks: Bookmark | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> int:
+        """Count the rows that `load_data` would yield."""
+        del kwargs
+        with self._asking(stream) as snapshot:
+            return self._query(snapshot, stream, bookmarks, query).count()
+
+    def pending(self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float) -> dict[Stream, bool | None]:
+        """Tell which streams have rows beyond their bookmark, over one connection.
+
+        A stream without a replication key, and one whose question took longer than the time-out, is None.
+        """
+        answers: dict[Stream, bool | None] = dict.fromkeys(bookmarks)
+        left = [stream for stream in bookmarks if stream.cursor]
+        while left:
+            with connected(self._server(), timeout=timeout) as snapshot:
+                while left:
+                    stream = left.pop(0)
+                    try:
+                        with self._told(snapshot, stream):
+                            answers[stream] = self._has_more(snapshot, stream, bookmarks[stream])
+                    except SourceError as error:
+                        if not is_timeout(error):
+                            raise
+                        break  # the transaction is gone with it: the others need a new one
+        return answers
+
+    def latest(self, stream: Stream) -> dict[str, Any] | None:
+        """Give the largest replication key as a bookmark; None if the stream has no key, or no row.
+
+        Raises:
+            SourceError: That key is not finite.
+        """
+        if not stream.cursor:
+            return None
+        with self._asking(stream) as snapshot:
+            cursor = Cursor(snapshot, table_of(snapshot, stream, self._default_schema()), stream, None)
+            largest = cursor.maximum()
+        return None if largest is None else as_bookmark(stream, largest)
+
+    def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
+        """Tell whether the database orders such a read by the replication key: always, unless rows are filtered out."""
+        return bool(stream.cursor) and not set(query or {}) - NOT_A_FILTER
+
+    # Inside
+
+    def _server(self) -> Server:
+        return Server(self._url, self.name or type(self).__name__, self.connect_args, self.statement_timeout)
+
+    @contextmanager
+    def _asking(self, stream: Stream) -> Iterator[Snapshot]:
+        with connected(self._server()) as snapshot, self._told(snapshot, stream):
+            yield snapshot
+
+    def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
+        where = f"source {self.name!r}"
+        return translated(where, phase="reading", failures=snapshot.failures, stream=stream.name)
+
+    def _query(
+        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+    ) -> Query:
+        table = table_of(snapshot, stream, self._default_schema())
+        return Query(snapshot, table, stream, bookmark, query, self.rules)
+
+    def _has_more(self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None) -> bool:
+        import sqlalchemy as sa
+
+        asked = self._query(snapshot, stream, bookmark, None)
+        cursor = asked.cursor
+        assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
+        conditions = [cursor.known(), *asked.lagging(cursor)]
+        if cursor.bookmark is not None:
+            conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
+        statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
+        return snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
+
+    def _schemas(self) -> Sequence[str | None]:
+        return list(_names(self.schema)) or [None]
+
+    def _default_schema(self) -> str | None:
+        return self.schema if isinstance(self.schema, str) else None
+
+
+def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _kind(url: Any) -> str:
+    """Give the kind of a database by its URL's beginning; a reference is not resolved for it."""
+    if type(url) is str:
+        return url.partition(":")[0].partition("+")[0]
+    name = getattr(url, "get_backend_name", None)
+    return str(name()) if callable(name) else "sql"
+
+
+def _nothing(snapshot: Snapshot) -> str:
+    return "SELECT 1 FROM DUAL" if snapshot.dialect == "oracle" else "SELECT 1"

@@ -1,0 +1,298 @@
+"""Connections to a database to read from: one snapshot, read only, and errors that say what is wrong."""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from etl_assets.exceptions import ConfigError, ConnectError, DataError
+from etl_assets.secrets.redaction import redact, remember
+from etl_assets.secrets.references import resolve
+from etl_assets.sources.sql_errors import translated
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+CONNECT_SECONDS = 30
+"""How long to wait for a server to answer, where neither URL nor `connect_args` say."""
+
+SQLITE_STEPS = 10_000
+"""SQLite looks at the clock every so many steps of its machine."""
+
+DAY = 86_400
+
+DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+"""The drivers this library's extras install, for a URL that names none."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where to connect, and how; nothing is resolved before `connected` is called.
+
+    Args:
+        url: Text, a SQLAlchemy URL, or a reference with `get_value()`.
+        source: The source's name, for errors.
+        connect_args: Passed to the driver; values may be references.
+        statement_timeout: Seconds a statement may take; None for the server's own limit.
+    """
+
+    url: Any
+    source: str
+    connect_args: Mapping[str, Any] = field(default_factory=dict)
+    statement_timeout: float | None = None
+
+
+class Snapshot:
+    """One open connection in one read-only transaction that sees the database as it was when it began."""
+
+    def __init__(self, connection: "sa.Connection", clock: "_Clock") -> None:
+        self.connection = connection
+        self.dialect = connection.dialect.name
+        self.failures: list[DataError] = []
+        """What a function of ours found wrong while SQLite called it: the driver would only say that it failed."""
+        self.functions: set[str] = set()
+        self._clock = clock
+
+    @property
+    def is_mysql(self) -> bool:
+        """Whether this is MySQL or MariaDB."""
+        return self.dialect in {"mysql", "mariadb"}
+
+    def restart_clock(self) -> None:
+        """Count the time-out from now: what the caller did between two fetches is not the statement's time."""
+        self._clock.restart()
+
+    def add_function(self, name: str, function: Callable[[Any], Any]) -> None:
+        """Have SQLite call a Python function of one argument; a DataError it raises is kept for the translation."""
+
+        def guarded(value: Any) -> Any:
+            try:
+                return function(value)
+            except DataError as error:
+                self.failures.append(error)
+                raise
+
+        driver: Any = self.connection.connection.driver_connection
+        driver.create_function(name, 1, guarded, deterministic=True)
+        self.functions.add(name)
+
+
+class _Clock:
+    """The end of the running statement's time, for SQLite, which has no such setting."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.end = float("inf")
+
+    def restart(self) -> None:
+        if self.seconds is not None:
+            self.end = time.monotonic() + self.seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.end
+
+
+def parse_url(value: Any, source: str) -> "sa.URL":
+    """Resolve and parse a URL; a dialect without a driver gets the one of our extras.
+
+    Raises:
+        ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a password.
+    """
+    import sqlalchemy as sa
+
+    found = resolve(value, name=f"the url of source {source!r}")
+    try:
+        url = sa.make_url(found)
+    except sa.exc.ArgumentError:
+        raise ConfigError(
+            f"source {source!r}: its url is not a database URL.",
+            hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+        ) from None
+    remember(url.password)
+    driver = DRIVERS.get(url.drivername)
+    if driver:
+        name = "postgresql" if url.drivername == "postgres" else url.drivername
+        url = url.set(drivername=f"{name}+{driver}")
+    return url
+
+
+def shown_url(url: "sa.URL") -> str:
+    """Give a URL without its password."""
+    return redact(url.render_as_string(hide_password=True))
+
+
+@contextmanager
+def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snapshot]:
+    """Open one connection in one read-only snapshot, and close it whatever happens.
+
+    Args:
+        server: Where to.
+        timeout: Seconds a statement may take, instead of the server's own option.
+
+    Raises:
+        ConfigError: The URL is wrong, or its driver is not installed.
+        ConnectError: The database cannot be reached, does not exist, or does not let us in.
+    """
+    seconds = server.statement_timeout if timeout is None else timeout
+    clock = _Clock(seconds)
+    engine = _engine(server, seconds if timeout is not None else None, clock)
+    where = f"source {server.source!r} ({shown_url(engine.url)})"
+    try:
+        with translated(where, phase="connecting"):
+            connection = engine.connect()
+        try:
+            snapshot = Snapshot(connection, clock)
+            with translated(where, phase="connecting"):
+                _begin(snapshot, seconds)
+            with translated(where, phase="reading", failures=snapshot.failures):
+                yield snapshot
+        finally:
+            _close(connection)
+    finally:
+        engine.dispose()
+
+
+def _close(connection: "sa.Connection") -> None:
+    import sqlalchemy as sa
+
+    # Nothing was written, and the result is complete or not wanted: a failure here would hide the one that matters.
+    with suppress(sa.exc.DBAPIError):
+        connection.close()
+
+
+def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa.Engine":
+    import sqlalchemy as sa
+
+    url = parse_url(server.url, server.source)
+    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
+    for name, value in args.items():
+        if re.search("pass|secret|token|key", name, re.IGNORECASE):
+            remember(value)
+    backend = url.get_backend_name()
+    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+        args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
+    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
+        args["charset"] = "utf8mb4"  # any other would replace characters without a word
+    try:
+        engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
+    except sa.exc.NoSuchModuleError:
+        raise ConfigError(
+            f"source {server.source!r}: there is no dialect for {url.drivername!r}.",
+            hint="Check the beginning of the url, or install the package that brings this dialect.",
+        ) from None
+    except ImportError as error:
+        raise ConfigError(
+            f"source {server.source!r}: the driver of {url.drivername!r} is not installed: {error}.",
+            hint="Install the extra: pip install 'etl-assets[postgres]' or 'etl-assets[mysql]'.",
+        ) from error
+    if backend == "sqlite":
+        _prepare_sqlite(engine, server.source, clock)
+    return engine
+
+
+def _prepare_sqlite(engine: "sa.Engine", source: str, clock: _Clock) -> None:
+    from sqlalchemy import event
+
+    def do_connect(_dialect: Any, _record: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cargs[0], is_uri = _existing_file(str(cargs[0]), source, is_uri=bool(cparams.get("uri")))
+        if is_uri:
+            cparams["uri"] = True
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver.isolation_level = None  # the driver would begin its transactions where it likes
+        driver.execute("PRAGMA query_only = ON")
+        if clock.seconds is not None:
+            driver.set_progress_handler(clock.is_over, SQLITE_STEPS)
+
+    def before_execute(*_: Any) -> None:
+        clock.restart()
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "before_cursor_execute", before_execute)
+
+
+def _existing_file(name: str, source: str, *, is_uri: bool) -> tuple[str, bool]:
+    """Give the name in a form with which SQLite never creates the file."""
+    if name in {"", ":memory:"} or "mode=memory" in name or name.startswith("file::memory:"):
+        return name, is_uri
+    if is_uri:
+        return (name if "mode=" in name else f"{name}{'&' if '?' in name else '?'}mode=rw"), True
+    if not Path(name).is_file():
+        raise ConnectError(
+            f"source {source!r}: there is no file {name!r}.", hint="Check the path in the url; it is never created."
+        )
+    # Writable where the file is, so that SQLite can roll back what a killed writer left; query_only keeps us from it.
+    return f"file:{quote(name)}?mode=rw", True
+
+
+def _begin(snapshot: Snapshot, seconds: float | None) -> None:
+    """Begin the transaction that holds the snapshot, with settings under which values come as text we know."""
+    run = snapshot.connection.exec_driver_sql
+    if snapshot.dialect == "postgresql":
+        run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        settings = {"timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601", "extra_float_digits": "3"}
+        if seconds is not None:
+            settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
+        for name, value in settings.items():
+            run(f"SET LOCAL {name} = '{value}'")
+    elif snapshot.is_mysql:
+        _begin_mysql(snapshot, seconds)
+    elif snapshot.dialect == "sqlite":
+        run("BEGIN")
+
+
+def _begin_mysql(snapshot: Snapshot, seconds: float | None) -> None:
+    run = snapshot.connection.exec_driver_sql
+    run("SET SESSION time_zone = '+00:00'")
+    run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    # Rows wait in the server while the destination is busy; by default it would hang up after a minute.
+    run(f"SET SESSION net_write_timeout = {DAY}")
+    if seconds is not None:
+        if getattr(snapshot.connection.dialect, "is_mariadb", False):
+            run(f"SET SESSION max_statement_time = {max(0.001, round(seconds, 3))}")
+        else:
+            run(f"SET SESSION max_execution_time = {max(1, round(seconds * 1000))}")
+    run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+@contextmanager
+def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", rows: int) -> Iterator[Any]:
+    """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
+    import sqlalchemy as sa
+
+    thread = None
+    if snapshot.is_mysql:
+        thread = int(snapshot.connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
+    options = {"stream_results": True, "max_row_buffer": rows, "yield_per": rows}
+    result = snapshot.connection.execute(statement, execution_options=options)
+    complete = False
+    try:
+        yield result
+        complete = True
+    finally:
+        if not complete and thread is not None:
+            # MySQL's protocol has no word for "stop": the driver would read all the remaining rows to throw them away.
+            _kill(server, thread)
+        with suppress(sa.exc.DBAPIError, *_driver_errors(snapshot)):
+            result.close()
+
+
+def _driver_errors(snapshot: Snapshot) -> tuple[type[Exception], ...]:
+    base = getattr(snapshot.connection.dialect.dbapi, "Error", None)
+    return (base,) if isinstance(base, type) and issubclass(base, Exception) else ()
+
+
+def _kill(server: Server, thread: int) -> None:
+    import sqlalchemy as sa
+
+    engine = _engine(server, 5, _Clock(None))
+    try:
+        with suppress(sa.exc.DBAPIError), engine.connect() as connection:
+            connection.exec_driver_sql(f"KILL QUERY {thread}")
+    finally:
+        engine.dispose()

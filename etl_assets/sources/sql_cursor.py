@@ -1,0 +1,390 @@
+"""The incremental query and its rules: values of a bookmark typed back, compared, shifted, and ordered."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, shorten
+from etl_assets.protocol.batch import json_value
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
+from etl_assets.sources.sql_reflection import SqlColumn, SqlTable
+from etl_assets.sources.sql_sqlite import text_times
+
+if TYPE_CHECKING:
+    from etl_assets.sources.sql_connection import Snapshot
+
+Span = timedelta | int | float | Decimal
+"""How far `lookback` and `lag` reach."""
+
+BOUNDARY = "__boundary__"
+"""The sync loop's own key in a bookmark."""
+
+BIGGEST_INT64 = 2**63 - 1
+
+_COMPARABLE = {"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time", "text", "uuid", "any"}
+_TEXT_TIMES = {"date": "date", "time": "time", "timestamp": "timestamp", "instant": "timestamp"}
+
+
+@dataclass(frozen=True)
+class Comparable:
+    """A column in the form in which the database compares and orders it.
+
+    Args:
+        column: The column.
+        expression: What to compare and to order by: for texts by code point, whatever the column's collation, since
+            that is how the largest key of a batch is found.
+        bind: Gives the bound form of a typed value.
+    """
+
+    column: SqlColumn
+    expression: Any
+    bind: Callable[[Any], Any]
+
+
+def typed(value: Any, kind: str, *, zoned: bool | None = None) -> Any:
+    """Give a JSON value (of a bookmark or a query) as the Python value of a column's kind.
+
+    Args:
+        value: The value.
+        kind: The column's.
+        zoned: Whether a timestamp of SQLite has a zone; None takes both.
+
+    Raises:
+        ValueError: It is none of this kind.
+    """
+    try:
+        return _typed(value, kind, zoned)
+    except FinerError:
+        raise ValueError("has more digits than microseconds") from None
+    except (TypeError, InvalidOperation) as error:
+        raise ValueError(str(error) or f"is no {kind}") from error
+
+
+def _typed(value: Any, kind: str, zoned: bool | None) -> Any:  # noqa: C901, FBT001 - one case per kind
+    if isinstance(value, bool) and kind != "any":
+        raise ValueError(f"is no {kind}")
+    match kind:
+        case "integer":
+            number = Decimal(str(value))
+            if number != number.to_integral_value():
+                raise ValueError("is no integer")
+            return int(number)
+        case "decimal" | "number":
+            return Decimal(str(value))
+        case "float":
+            return float(value)
+        case "date":
+            return to_date(value)
+        case "time":
+            return to_time(value)
+        case "timestamp" | "instant":
+            return _instant(value, kind == "instant" if zoned is None else zoned)
+        case "uuid":
+            return str(UUID(str(value)))
+        case "text" if not isinstance(value, str):
+            raise ValueError("is no text")
+    return value
+
+
+def _instant(value: Any, zoned: bool) -> datetime:  # noqa: FBT001
+    if type(value) is date or (isinstance(value, str) and len(value.strip()) == len("2026-01-01")):
+        return datetime.combine(to_date(value), time(), UTC if zoned else None)
+    instant = to_instant(value)
+    if zoned:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    if instant.tzinfo is not None:
+        raise ValueError("has a zone, and the column has none")
+    return instant
+
+
+def shifted(value: Any, span: Span, *, stream: str, field: str, option: str) -> Any:
+    """Give a value less a span, never cut upwards; None where that is before all times.
+
+    Raises:
+        ConfigError: The span is no distance between values of this type.
+    """
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if isinstance(value, date) and isinstance(span, timedelta):
+        moment = value if isinstance(value, datetime) else datetime.combine(value, time())
+        try:
+            before = moment - span
+        except OverflowError:
+            return None
+        return before if isinstance(value, datetime) else before.date()
+    if is_number and not isinstance(span, timedelta):
+        exact = Decimal(str(value)) - Decimal(str(span))
+        return math.floor(exact) if isinstance(value, int) else type(value)(exact)
+    raise ConfigError(
+        f"stream {stream!r}: {option}={span!r} does not fit the replication key {field!r}.",
+        hint="Give a timedelta for dates and times, a number for numbers; others have no distance.",
+        stream=stream,
+    )
+
+
+class Cursor:
+    """A stream's replication key over its table, in one snapshot.
+
+    Args:
+        snapshot: The open connection.
+        table: The stream's table.
+        stream: Has a cursor.
+        against: JSON values each column is going to be compared with, besides the bookmark.
+        bookmark: JSON values by column; None or empty at first.
+
+    Raises:
+        ConfigError: A column is of no type that has an order.
+        BookmarkError: The bookmark's values are not of the columns' types, or one is missing.
+    """
+
+    def __init__(
+        self,
+        snapshot: "Snapshot",
+        table: SqlTable,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        against: Sequence[Any] = (),
+    ) -> None:
+        self.snapshot = snapshot
+        self.table = table
+        self.stream = stream
+        self.columns = [table.column(n, stream=stream.name, role="replication key") for n in stream.cursor]
+        given = {name: value for name, value in (bookmark or {}).items() if name != BOUNDARY}
+        self.bookmark = [self._stored(column, given) for column in self.columns] if given else None
+        values = [[] if self.bookmark is None else [self.bookmark[i]] for i in range(len(self.columns))]
+        values[0] = [*values[0], *against]
+        self.keys = [
+            comparable(snapshot, column, stream=stream.name, against=values[i]) for i, column in enumerate(self.columns)
+        ]
+
+    def _stored(self, column: SqlColumn, given: Bookmark) -> Any:
+        if given.get(column.name) is None:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: its bookmark has no value for the replication key {column.name!r}, "
+                f"only for {', '.join(map(repr, given))}.",
+                hint="After a change of the replication key, run once with full_refresh.",
+                stream=self.stream.name,
+            )
+        try:
+            return typed(given[column.name], column.type.kind, zoned=self._zoned(column, given[column.name]))
+        except ValueError as error:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(given[column.name])} does not "
+                f"fit its column ({column.declared}): {error}.",
+                hint="If the column's type has changed, run once with full_refresh.",
+                stream=self.stream.name,
+            ) from error
+
+    def _zoned(self, column: SqlColumn, value: Any) -> bool | None:
+        if self.snapshot.dialect != "sqlite" or column.type.kind != "timestamp":
+            return None
+        return has_zone(value)
+
+    def reaches(self, values: Sequence[Any], *, strictly: bool = False) -> Any:
+        """Give the condition that a row stands at or after a key (after it, `strictly`), column by column in weight."""
+        import sqlalchemy as sa
+
+        bound = [key.bind(value) for key, value in zip(self.keys, values, strict=True)]
+        alternatives = []
+        for i, key in enumerate(self.keys):
+            last = i == len(self.keys) - 1
+            here = key.expression >= bound[i] if last and not strictly else key.expression > bound[i]
+            equal = [k.expression == b for k, b in zip(self.keys[:i], bound[:i], strict=True)]
+            alternatives.append(sa.and_(*equal, here))
+        if len(alternatives) == 1:
+            return alternatives[0]
+        # The first part says nothing new, but an index can serve it.
+        return sa.and_(self.keys[0].expression >= bound[0], sa.or_(*alternatives))
+
+    def from_first(self, value: Any) -> Any:
+        """Give the condition that the first column stands at or after a value."""
+        return self.keys[0].expression >= self.keys[0].bind(value)
+
+    def before_first(self, value: Any, *, inclusive: bool) -> Any:
+        """Give the condition that the first column stands before a value, or at it."""
+        key = self.keys[0]
+        return key.expression <= key.bind(value) if inclusive else key.expression < key.bind(value)
+
+    def known(self) -> Any:
+        """Give the condition that no part of the key is NULL."""
+        import sqlalchemy as sa
+
+        return sa.and_(*(column.expression.is_not(None) for column in self.columns))
+
+    def order(self) -> list[Any]:
+        """Give what to order by."""
+        return [key.expression for key in self.keys]
+
+    def maximum(self, where: Sequence[Any] = ()) -> list[Any] | None:
+        """Give the largest key as typed values, or None if there is none."""
+        import sqlalchemy as sa
+
+        dialect = self.snapshot.dialect
+        shown = [column.type.expression(column.expression, dialect) for column in self.columns]
+        statement = sa.select(*(one.label(f"k{i}") for i, one in enumerate(shown)))
+        statement = statement.where(self.known(), *where).order_by(*(one.desc() for one in self.order())).limit(1)
+        row = self.snapshot.connection.execute(statement).first()
+        if row is None:
+            return None
+        return [self._read(column, value) for column, value in zip(self.columns, row, strict=True)]
+
+    def _read(self, column: SqlColumn, value: Any) -> Any:
+        try:
+            found = typed(value, column.type.kind, zoned=self._zoned(column, value))
+            if isinstance(found, float | Decimal) and not math.isfinite(found):
+                raise ValueError("stands above every number")  # noqa: TRY301 - one way out for all that is wrong
+        except ValueError as error:
+            raise SourceError(
+                f"stream {self.stream.name!r}: its largest replication key {column.name!r} = {shorten(value)} {error}, "
+                "so no bookmark can be made of it.",
+                hint="Correct that row, or choose another replication key.",
+                stream=self.stream.name,
+            ) from error
+        return found
+
+    def refuse_lower_maximum(self) -> None:
+        """Raise an error if the source ends before the bookmark: it was restored, or its newest rows were deleted.
+
+        Raises:
+            BookmarkError: Names both values.
+        """
+        import sqlalchemy as sa
+
+        if self.bookmark is None:
+            return
+        at_or_after: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table.clause)
+        at_or_after = at_or_after.where(self.reaches(self.bookmark)).limit(1)
+        if self.snapshot.connection.execute(at_or_after).first() is not None:
+            return
+        largest = self.maximum()
+        if largest is not None:
+            names = ", ".join(repr(name) for name in self.stream.cursor)
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: the largest {names} of the source is {_shown(largest)}, lower than the "
+                f"bookmark {_shown(self.bookmark)}: rows were deleted, or an older backup was restored.",
+                hint="Run once with full_refresh to load what the source has now.",
+                stream=self.stream.name,
+            )
+
+    def nulls(self, where: Sequence[Any]) -> dict[str, int]:
+        """Count the rows with a NULL in the key, by column; columns that have none are left out."""
+        import sqlalchemy as sa
+
+        columns = [column for column in self.columns if column.nullable]
+        if not columns:
+            return {}
+        counts = [sa.func.count(sa.case((c.expression.is_(None), 1))) for c in columns]
+        statement = sa.select(*counts).select_from(self.table.clause)
+        anywhere = sa.or_(*(column.expression.is_(None) for column in columns))
+        found = self.snapshot.connection.execute(statement.where(anywhere, *where)).one()
+        return {column.name: int(n) for column, n in zip(columns, found, strict=True) if n}
+
+
+def as_bookmark(stream: Stream, values: Sequence[Any]) -> dict[str, Any]:
+    """Give typed values as a JSON bookmark."""
+    return {name: json_value(value) for name, value in zip(stream.cursor, values, strict=True)}
+
+
+def has_zone(value: Any) -> bool | None:
+    """Tell whether a text or datetime has a zone; None if it is neither, or a date alone."""
+    if isinstance(value, str) and len(value.strip()) == len("2026-01-01"):
+        return None
+    try:
+        return to_instant(value).tzinfo is not None
+    except (FinerError, ValueError):
+        return None
+
+
+def _shown(values: Sequence[Any]) -> str:
+    shown = [json_value(value) for value in values]
+    return shorten(shown[0] if len(shown) == 1 else tuple(shown))
+
+
+def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against: Sequence[Any] = ()) -> Comparable:
+    """Give a column in the form in which the database is to compare it.
+
+    Raises:
+        ConfigError: Its type has no order that both the database and this library follow.
+    """
+    import pyarrow as pa
+
+    kind = column.type.kind
+    as_text = kind == "decimal" and column.type.arrow == pa.string()
+    # MySQL's TIME goes beyond a day, and each database has an order of UUIDs of its own.
+    only = {"any": {"sqlite"}, "uuid": {"postgresql"}, "time": {"postgresql", "sqlite"}}
+    if kind not in _COMPARABLE or as_text or snapshot.dialect not in only.get(kind, {snapshot.dialect}):
+        raise ConfigError(
+            f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark could follow.",
+            hint="Use an integer, a date or a timestamp as the replication key.",
+            stream=stream,
+        )
+    if snapshot.dialect == "sqlite":
+        return _in_sqlite(snapshot, column, stream, against)
+    if kind == "text":
+        return _text(snapshot, column)
+    return Comparable(column, column.expression, lambda value: _bound(snapshot, kind, value))
+
+
+def _bound(snapshot: "Snapshot", kind: str, value: Any) -> Any:
+    """Bind a typed value with the SQL type of its kind."""
+    import sqlalchemy as sa
+
+    if kind == "instant" and snapshot.is_mysql:
+        value = value.astimezone(UTC).replace(tzinfo=None)  # the session's zone is UTC
+    if kind == "uuid":
+        return sa.cast(sa.literal(value, sa.Text()), sa.Uuid(as_uuid=False))
+    wide = kind == "integer" and not -BIGGEST_INT64 <= value <= BIGGEST_INT64
+    types: dict[str, Any] = {
+        "integer": sa.Numeric() if wide else sa.BigInteger(),
+        "decimal": sa.Numeric(),
+        "number": sa.Numeric(),
+        "float": sa.Double(),
+        "date": sa.Date(),
+        "timestamp": sa.DateTime(),
+        "instant": sa.DateTime(timezone=True),
+        "time": sa.Time(),
+        "text": sa.Text(),
+    }
+    return sa.literal(Decimal(value) if wide else value, types[kind])
+
+
+def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
+    import sqlalchemy as sa
+
+    if snapshot.is_mysql:
+        as_unicode = sa.func.convert(column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text())
+        return Comparable(column, sa.collate(as_unicode, "utf8mb4_bin"), lambda value: _bound(snapshot, "text", value))
+    if snapshot.dialect == "postgresql":
+        expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
+        padded = isinstance(column.declared, sa.CHAR)  # the cast takes the padding off
+        return Comparable(
+            column, expression, lambda value: _bound(snapshot, "text", value.rstrip(" ") if padded else value)
+        )
+    return Comparable(column, column.expression, lambda value: _bound(snapshot, "text", value))
+
+
+def _in_sqlite(snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]) -> Comparable:
+    """SQLite compares what is stored: numbers as numbers, and dates and times as the texts they are kept as."""
+    import sqlalchemy as sa
+
+    raw = sa.types.NullType()
+    kind = column.type.kind
+    if kind in _TEXT_TIMES:
+        times = text_times(snapshot, column.expression, _TEXT_TIMES[kind], stream=stream, against=list(against))
+        return Comparable(column, times.expression, lambda value: sa.literal(times.write(value), raw))
+    if kind == "text":
+        # Whatever collation the column declares, the bookmark is found by code point.
+        return Comparable(column, sa.collate(column.expression, "BINARY"), lambda value: sa.literal(value, raw))
+    return Comparable(column, column.expression, lambda value: sa.literal(_stored_number(value), raw))
+
+
+def _stored_number(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    integral = value == value.to_integral_value() and abs(value) <= BIGGEST_INT64
+    return int(value) if integral else float(value)

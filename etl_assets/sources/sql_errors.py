@@ -1,0 +1,153 @@
+"""What a database driver's error means: ours, by what the caller can do about it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    ConnectError,
+    DataError,
+    EtlAssetsError,
+    SourceError,
+    UnavailableError,
+)
+from etl_assets.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+SHOWN_MESSAGE = 300
+
+# SQLSTATE, or its class of two characters.
+_STATES: dict[str, str] = {
+    "28": "login",
+    "42501": "login",  # insufficient privilege
+    "3D": "missing",
+    "08": "away",
+    "53": "away",  # insufficient resources
+    "57P": "away",  # shutting down, starting up
+    "40": "away",  # serialization failure, deadlock: the same statement may succeed
+    "57014": "slow",
+}
+_MYSQL_CODES: dict[int, str] = {
+    **dict.fromkeys((1044, 1045, 1130, 1142, 1143, 1227, 1251, 1698, 2061), "login"),
+    1049: "missing",
+    **dict.fromkeys((1040, 1053, 1205, 1213, 1927, 2002, 2003, 2005, 2006, 2013, 2055), "away"),
+    **dict.fromkeys((1969, 3024), "slow"),
+}
+# What has no code: libpq while connecting, and SQLite.
+_WORDS: Sequence[tuple[str, str]] = (
+    (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|permission denied", "login"),
+    (r"database .* does not exist|unable to open database file|not a database", "missing"),
+    (
+        r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known|no route|unreachable"  # noqa: ISC004
+        r"|starting up|shutting down|too many|server closed|locked|busy|reset by peer",
+        "away",
+    ),
+    (r"^interrupted", "slow"),
+)
+_HINTS = {
+    "login": "Check user, password and rights.",
+    "missing": "Check the name of the database or file in the url.",
+    "away": "Check host and port, and that the server runs; it is tried again.",
+    "slow": "The statement took longer than its time-out allows: raise `statement_timeout`, or add an index.",
+}
+_UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(?P<field>.*?)' with text", re.DOTALL)
+
+
+@contextmanager
+def translated(
+    where: str, *, phase: str, failures: Sequence[DataError] = (), stream: str | None = None
+) -> Iterator[None]:
+    """Turn a driver's error into ours, `from` the original, without values that were bound.
+
+    Args:
+        where: The source, for the message.
+        phase: `connecting` or `reading`.
+        failures: What our own functions found wrong while the database called them; the first one rules.
+        stream: The stream that is read, if it is one.
+    """
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except EtlAssetsError:
+        raise
+    except sa.exc.DBAPIError as error:
+        if failures:
+            raise failures[0] from error
+        raise _translate(error, where, phase, stream) from error
+    except sa.exc.SQLAlchemyError as error:
+        raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
+
+
+def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None) -> EtlAssetsError:
+    original: Any = error.orig
+    state = _state(original)
+    message = _message(original)
+    undecodable = _UNDECODABLE.search(message)
+    if undecodable and stream:
+        return DataError("is not UTF-8 text.", stream=stream, field=undecodable["field"], value="(undecodable)")
+    kind = _kind(original, state, message)
+    if error.connection_invalidated:
+        kind = "away"
+    name = f"{type(original).__name__}, SQLSTATE {state}" if state else type(original).__name__
+    told = f"stream {stream!r} of {where}" if stream else where
+    text = f"{told}: {phase} failed ({name}): {redact(_without_values(message, state))}"
+    hint = _HINTS.get(kind)
+    match kind:
+        case "login":
+            return AuthenticationError(text, hint=hint, stream=stream)
+        case "away":
+            return UnavailableError(text, hint=hint, stream=stream)
+        case "missing":
+            return ConnectError(text, hint=hint, stream=stream)
+        case "slow":
+            return SourceError(text, hint=hint, stream=stream)
+    return (ConnectError if phase == "connecting" else SourceError)(text, stream=stream)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether one of our errors stands for a statement that took too long."""
+    return isinstance(error, SourceError) and error.hint == _HINTS["slow"]
+
+
+def _state(original: Any) -> str:
+    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+    return state if isinstance(state, str) else ""
+
+
+def _message(original: Any) -> str:
+    """Give the driver's main sentence: no detail lines, which show values of rows."""
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)
+    if isinstance(primary, str):
+        return primary
+    args: tuple[Any, ...] = getattr(original, "args", ())
+    if len(args) > 1 and isinstance(args[0], int):
+        return f"({args[0]}) {args[1]}"
+    lines = [line.strip() for line in str(original).splitlines() if line.strip()]
+    return " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line)) or type(original).__name__
+
+
+def _without_values(message: str, state: str) -> str:
+    """Cut what a data exception quotes: it is a value of a row, or one that was bound."""
+    if state.startswith("22"):
+        message = message.split(": ", 1)[0]
+    return message if len(message) <= SHOWN_MESSAGE else message[: SHOWN_MESSAGE - 1] + "…"
+
+
+def _kind(original: Any, state: str, message: str) -> str:
+    for length in (5, 3, 2):
+        if state[:length] in _STATES and len(state) >= length:
+            return _STATES[state[:length]]
+    code = next(iter(getattr(original, "args", ())), None)
+    if isinstance(code, int) and code in _MYSQL_CODES:
+        return _MYSQL_CODES[code]
+    if not state and not isinstance(code, int):
+        for pattern, kind in _WORDS:
+            if re.search(pattern, message, re.IGNORECASE):
+                return kind
+    return ""

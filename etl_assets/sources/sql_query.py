@@ -1,0 +1,307 @@
+"""What one read of one stream asks the database for, and its rows as Arrow batches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.sql_cursor import Cursor, Span, comparable, has_zone, shifted, typed
+from etl_assets.sources.sql_reflection import SqlColumn, SqlTable
+from etl_assets.sources.sql_sqlite import values_have_zone
+from etl_assets.sources.sql_types import ColumnReader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    from etl_assets.sources.sql_connection import Snapshot
+
+LIMIT, OFFSET, START, END = "_limit", "_offset", "_start_date", "_end_date"
+EXECUTION, PARTITION = "_execution_date", "_execution_partition"
+WORDS = frozenset({LIMIT, OFFSET, START, END, EXECUTION, PARTITION})
+"""Mage's keys of a query; every other one is a column."""
+
+NOT_A_FILTER = frozenset({LIMIT, PARTITION})
+
+ON_NULL = ("error", "include", "exclude")
+
+FIRST_ROWS = 1_000
+"""The first fetch is small: the size of its rows tells how many to fetch at once."""
+
+BATCH_BYTES = 64 * 2**20
+"""A batch ends at about this size, however many rows were asked for."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How incremental streams are read; see `SqlSource`."""
+
+    lookback: Span | None = None
+    lag: Span | None = None
+    on_null_cursor: str = "error"
+
+
+class Query:
+    """One read of one stream in one snapshot: which rows, in which order.
+
+    Args:
+        snapshot: The open connection.
+        table: The stream's table.
+        stream: The stream.
+        bookmark: Where to begin.
+        query: Column = value, and Mage's words.
+        rules: How incremental streams are read.
+
+    Raises:
+        ConfigError: The query or a rule does not fit the stream.
+        BookmarkError: The bookmark does not fit the columns.
+    """
+
+    def __init__(
+        self,
+        snapshot: "Snapshot",
+        table: SqlTable,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        query: Mapping[str, Any] | None,
+        rules: Rules,
+    ) -> None:
+        self.snapshot = snapshot
+        self.table = table
+        self.stream = stream
+        self.rules = rules
+        self.query = dict(query or {})
+        self.limit = self._whole_number(LIMIT)
+        self.offset = self._whole_number(OFFSET)
+        self.cursor: Cursor | None = None
+        self._filters = [self._filter(name, value) for name, value in self.query.items() if name not in WORDS]
+        self._check()
+        if stream.cursor:
+            bounds = self._bounds()
+            self.cursor = Cursor(snapshot, table, stream, bookmark, against=list(bounds.values()))
+            self._bounds_given = bounds
+
+    def _check(self) -> None:
+        stream, rules = self.stream, self.rules
+        if not stream.cursor:
+            for word in (START, END, EXECUTION):
+                if self.query.get(word) is not None:
+                    raise self._error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
+            return
+        if self.offset:
+            raise self._error(
+                f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
+            )
+        if rules.lookback is not None and not stream.primary_key:
+            raise self._error(
+                "`lookback` reads rows again, so it needs a primary key.", "Declare primary_key on the stream."
+            )
+        if rules.on_null_cursor == "include" and not stream.primary_key:
+            raise self._error(
+                'on_null_cursor="include" reads rows again each time, so it needs a primary key.',
+                'Declare primary_key on the stream, or use "exclude".',
+            )
+
+    def _error(self, message: str, hint: str | None = None) -> ConfigError:
+        return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
+
+    def _whole_number(self, word: str) -> int | None:
+        value = self.query.get(word)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._error(f"{word} is {shorten(value)}, not a whole number.")
+        return value
+
+    # What the query says
+
+    def _filter(self, name: str, value: Any) -> Any:
+        column = self.table.columns.get(name)
+        if column is None:
+            known = [*self.table.columns, *(word for word in WORDS if name.startswith("_"))]
+            raise self._error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
+        if value is None:
+            return column.expression.is_(None)
+        kind = column.type.kind
+        if kind == "text" and isinstance(value, str):
+            return column.expression == _raw(self.snapshot, value)  # by the database's own collation
+        if kind == "boolean" and isinstance(value, bool):
+            return column.expression == _raw(self.snapshot, value)
+        return self._equals(column, value)
+
+    def _equals(self, column: SqlColumn, value: Any) -> Any:
+        found = self._typed(column, value, "the query's")
+        key = comparable(self.snapshot, column, stream=self.stream.name, against=[found])
+        return key.expression == key.bind(found)
+
+    def _typed(self, column: SqlColumn, value: Any, whose: str) -> Any:
+        kind, zoned = column.type.kind, None
+        if self.snapshot.dialect == "sqlite" and kind == "timestamp":
+            zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
+        elif kind not in {"timestamp", "instant"} and isinstance(value, list | dict | tuple | set):
+            raise self._error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
+        try:
+            return typed(value, kind, zoned=zoned)
+        except ValueError as error:
+            raise self._error(
+                f"{whose} {column.name!r} = {shorten(value)} does not fit its column ({column.declared}): {error}."
+            ) from error
+
+    def _bounds(self) -> dict[str, Any]:
+        """Give the values of the first replication key between which to read: `_execution_date` ends it by default."""
+        column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
+        end = self.query.get(END)
+        given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
+        return {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+
+    # Which rows
+
+    def check(self) -> None:
+        """Refuse what would lose rows in silence.
+
+        Raises:
+            SourceError: There are rows whose replication key is NULL.
+            BookmarkError: The source ends before the bookmark.
+        """
+        if self.cursor is None:
+            return
+        if self.rules.on_null_cursor == "error":
+            nulls = self.cursor.nulls(self._filters)
+            if nulls:
+                told = " and ".join(f"{count} rows whose {name!r} is NULL" for name, count in nulls.items())
+                raise SourceError(
+                    f"stream {self.stream.name!r}: there are {told}, so an incremental read would never see them.",
+                    hint='Use on_null_cursor="exclude" to leave them out, "include" to read them every time (needs a '
+                    "primary key), or another replication key.",
+                    stream=self.stream.name,
+                )
+        self.cursor.refuse_lower_maximum()
+
+    def where(self) -> list[Any]:
+        """Give the conditions on the rows."""
+        if self.cursor is None:
+            return self._filters
+        import sqlalchemy as sa
+
+        condition = sa.and_(self.cursor.known(), *self._between(self.cursor))
+        if self.rules.on_null_cursor == "include":
+            condition = sa.or_(condition, sa.not_(self.cursor.known()))
+        return [*self._filters, condition]
+
+    def _between(self, cursor: Cursor) -> list[Any]:
+        conditions = []
+        if cursor.bookmark is not None:
+            conditions.append(self._from(cursor, cursor.bookmark))
+        if START in self._bounds_given:
+            conditions.append(cursor.from_first(self._bounds_given[START]))
+        if END in self._bounds_given:
+            conditions.append(cursor.before_first(self._bounds_given[END], inclusive=False))
+        conditions += self.lagging(cursor)
+        return [condition for condition in conditions if condition is not None]
+
+    def _from(self, cursor: Cursor, bookmark: Sequence[Any]) -> Any:
+        if self.rules.lookback is None:
+            return cursor.reaches(bookmark)
+        first = shifted(
+            bookmark[0], self.rules.lookback, stream=self.stream.name, field=self.stream.cursor[0], option="lookback"
+        )
+        return None if first is None else cursor.from_first(first)
+
+    def lagging(self, cursor: Cursor) -> list[Any]:
+        """Give the condition that leaves the newest rows to a later run."""
+        if self.rules.lag is None:
+            return []
+        largest = cursor.maximum(self._filters)
+        if largest is None:
+            return []
+        last = shifted(largest[0], self.rules.lag, stream=self.stream.name, field=self.stream.cursor[0], option="lag")
+        if last is None:
+            import sqlalchemy as sa
+
+            return [sa.false()]
+        return [cursor.before_first(last, inclusive=True)]
+
+    def order(self) -> list[Any]:
+        """Give what to order by: the replication key, then the primary key; with a limit what makes it one order."""
+        if self.cursor is not None:
+            first = [] if self.rules.on_null_cursor != "include" else [self._nulls_last(self.cursor)]
+            rest = [n for n in self.stream.primary_key if n not in self.stream.cursor]
+            if not self.stream.primary_key and self.limit is not None:
+                rest = [name for name in self.table.columns if name not in self.stream.cursor]
+            return [*first, *self.cursor.order(), *(self._sortable(self.table.columns[n]) for n in rest)]
+        if self.limit is None and self.offset is None:
+            return []
+        names = self.stream.primary_key or tuple(self.table.columns)
+        return [self._sortable(self.table.column(n, stream=self.stream.name, role="primary key")) for n in names]
+
+    def _nulls_last(self, cursor: Cursor) -> Any:
+        import sqlalchemy as sa
+
+        return sa.case((cursor.known(), 0), else_=1)
+
+    def _sortable(self, column: SqlColumn) -> Any:
+        if column.type.kind in {"json", "other", "uuid"}:
+            return column.type.expression(column.expression, self.snapshot.dialect)  # some of these have no order
+        return column.expression
+
+    # The statements
+
+    def select(self, columns: Sequence[SqlColumn]) -> "sa.Select[Any]":
+        """Give the statement that reads these columns."""
+        import sqlalchemy as sa
+
+        dialect = self.snapshot.dialect
+        # Labels of our own: in ORDER BY, a database takes a bare name for what is selected.
+        shown = [c.type.expression(c.expression, dialect).label(f"c{i}") for i, c in enumerate(columns)]
+        statement = sa.select(*shown).select_from(self.table.clause).where(*self.where()).order_by(*self.order())
+        if self.limit is not None:
+            statement = statement.limit(self.limit)
+        return statement.offset(self.offset) if self.offset else statement
+
+    def count(self) -> int:
+        """Count the rows."""
+        import sqlalchemy as sa
+
+        statement = sa.select(sa.func.count()).select_from(self.table.clause).where(*self.where())
+        rows = int(self.snapshot.connection.execute(statement).scalar_one()) - (self.offset or 0)
+        return max(rows if self.limit is None else min(rows, self.limit), 0)
+
+
+def batches(
+    snapshot: "Snapshot", result: Any, columns: Sequence[SqlColumn], *, stream: str, batch_rows: int
+) -> "Iterator[pa.Table]":
+    """Give a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
+    import pyarrow as pa
+
+    readers = [ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns]
+    fields = [pa.field(c.name, r.empty_type(), metadata=_metadata(c)) for c, r in zip(columns, readers, strict=True)]
+    rows = min(batch_rows, FIRST_ROWS)
+    empty = True
+    while True:
+        snapshot.restart_clock()
+        fetched = result.fetchmany(rows)
+        if not fetched:
+            break
+        empty = False
+        arrays = [reader.read(list(values)) for reader, values in zip(readers, zip(*fetched, strict=True), strict=True)]
+        got = [field.with_type(array.type) for field, array in zip(fields, arrays, strict=True)]
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(got))
+        rows = max(1, min(batch_rows, BATCH_BYTES * len(fetched) // max(table.nbytes, 1)))
+        del fetched, arrays
+        yield table
+    if empty:
+        yield pa.schema(fields).empty_table()
+
+
+def _metadata(column: SqlColumn) -> dict[str, str] | None:
+    return {"description": column.comment} if column.comment else None
+
+
+def _raw(snapshot: "Snapshot", value: Any) -> Any:
+    import sqlalchemy as sa
+
+    if snapshot.dialect == "sqlite":
+        return sa.literal(int(value) if isinstance(value, bool) else value, sa.types.NullType())
+    return sa.literal(value)

@@ -1,0 +1,260 @@
+"""What a database says of its tables: columns, keys, comments, and the streams they make."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.protocol import selection
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.sql_sqlite import type_of_values, values_have_zone
+from etl_assets.sources.sql_types import MySqlGeometry, SqlType, sql_type
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from etl_assets.sources.sql_connection import Snapshot
+
+CURSOR_KINDS = frozenset({"integer", "date", "timestamp", "instant"})
+"""What is offered as a replication key; more kinds can be one."""
+
+
+@dataclass(frozen=True)
+class SqlColumn:
+    """One column of a table.
+
+    Args:
+        name: Its name.
+        type: How its values are read.
+        declared: Its reflected type.
+        nullable: Whether it may be NULL; True where the database does not say.
+        comment: The database's comment.
+        expression: The column in a statement.
+    """
+
+    name: str
+    type: SqlType
+    declared: Any
+    nullable: bool
+    comment: str | None
+    expression: Any
+
+
+@dataclass(frozen=True)
+class SqlTable:
+    """A table or view as it is in the snapshot."""
+
+    name: str
+    schema: str | None
+    clause: "sa.TableClause"
+    columns: Mapping[str, SqlColumn]
+
+    def column(self, name: str, *, stream: str, role: str) -> SqlColumn:
+        """Give a column.
+
+        Raises:
+            ConfigError: There is none of this name; the error names the nearest.
+        """
+        if name not in self.columns:
+            raise ConfigError(
+                f"stream {stream!r}: its {role} {name!r} is no column of {self.name!r}.",
+                hint=did_you_mean(name, self.columns),
+                stream=stream,
+            )
+        return self.columns[name]
+
+
+def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -> SqlTable:
+    """Look up the table a stream is read from.
+
+    Raises:
+        ConfigError: There is no such table or view; the error names the nearest.
+    """
+    import sqlalchemy as sa
+
+    name = stream.table or stream.stream
+    schema = stream.namespace or default_schema
+    inspector = sa.inspect(snapshot.connection)
+    try:
+        with _quietly():
+            columns = inspector.get_columns(name, schema=schema)
+    except sa.exc.NoSuchTableError:
+        columns = []
+    if not columns:
+        known = [one for one, _ in _names(snapshot, inspector, schema)]
+        raise ConfigError(
+            f"stream {stream.name!r}: there is no table or view {f'{schema}.{name}' if schema else name!r}.",
+            hint=did_you_mean(name, known),
+            stream=stream.name,
+        )
+    return _table(snapshot, name, schema, columns)
+
+
+def discovered(
+    snapshot: "Snapshot", schemas: Sequence[str | None], include: Sequence[str], exclude: Sequence[str]
+) -> list[Stream]:
+    """Give a stream for each table and view.
+
+    Args:
+        snapshot: The open connection.
+        schemas: Where to look; None is the default schema.
+        include: Globs for `table` or `schema.table`; none for all.
+        exclude: The same, for what to leave out.
+    """
+    import sqlalchemy as sa
+
+    inspector = sa.inspect(snapshot.connection)
+    streams = []
+    for schema in schemas:
+        for name, is_view in _names(snapshot, inspector, schema):
+            told = (name, f"{schema}.{name}" if schema else name)
+            if include and not any(fnmatchcase(one, glob) for one in told for glob in include):
+                continue
+            if not any(fnmatchcase(one, glob) for one in told for glob in exclude):
+                streams.append(_stream(snapshot, inspector, name, schema, is_view=is_view))
+    return streams
+
+
+def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
+    """Give the columns to read, in the table's order, and the declared ones that the table does not have (any more).
+
+    Keys and replication keys are always read. A column that the stream's schema does not know is left out unless the
+    stream takes new ones (`auto_add_new_fields`) or has no schema.
+    """
+    for role, names in (("primary key", stream.primary_key), ("replication key", stream.cursor)):
+        for name in names:
+            table.column(name, stream=stream.name, role=role)
+    declared = selection.selected_columns(stream)
+    if declared is None:
+        return [c for c in table.columns.values() if selection.is_column_selected(stream, c.name)], []
+    known = set((stream.schema or {}).get("properties") or ())
+    chosen = {*declared, *selection.key_columns(stream)}
+    if stream.auto_add_new_fields:
+        chosen |= {name for name in table.columns if name not in known}
+    missing = [name for name in declared if name not in table.columns]
+    return [column for column in table.columns.values() if column.name in chosen], missing
+
+
+def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterable[Any]) -> SqlTable:
+    import sqlalchemy as sa
+
+    dialect = snapshot.connection.dialect
+    # A dialect that folds names to upper case must be left to quote as it likes.
+    force = None if getattr(dialect, "requires_name_normalize", False) else True
+    columns = list(columns)
+    clause = sa.table(
+        sa.sql.quoted_name(name, force),
+        *(sa.column(sa.sql.quoted_name(one["name"], force)) for one in columns),
+        **({"schema": sa.sql.quoted_name(schema, force)} if schema else {}),
+    )
+    made = {}
+    unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
+    geometries = _geometries(snapshot, name, schema) if unknown else set()
+    for one in columns:
+        declared = MySqlGeometry() if one["name"] in geometries else one["type"]
+        made[one["name"]] = SqlColumn(
+            name=one["name"],
+            type=sql_type(declared, snapshot.dialect),
+            declared=declared,
+            nullable=one.get("nullable") is not False,
+            comment=one.get("comment"),
+            expression=clause.c[one["name"]],
+        )
+    return SqlTable(name, schema, clause, made)
+
+
+def _names(snapshot: "Snapshot", inspector: Any, schema: str | None) -> Iterator[tuple[str, bool]]:
+    """Give the tables and views of a schema, and whether each is a view. A partition is part of its table."""
+    partitions = _partitions(snapshot, schema) if snapshot.dialect == "postgresql" else set()
+    tables = list(inspector.get_table_names(schema=schema))
+    views = list(inspector.get_view_names(schema=schema))
+    if snapshot.dialect == "postgresql":
+        tables += inspector.get_foreign_table_names(schema=schema)
+        views += inspector.get_materialized_view_names(schema=schema)
+    yield from sorted((name, False) for name in tables if name not in partitions)
+    yield from sorted((name, True) for name in views)
+
+
+def _partitions(snapshot: "Snapshot", schema: str | None) -> set[str]:
+    import sqlalchemy as sa
+
+    statement = sa.text(
+        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relispartition AND n.nspname = coalesce(CAST(:schema AS text), current_schema())"
+    )
+    return set(snapshot.connection.execute(statement, {"schema": schema}).scalars())
+
+
+def _geometries(snapshot: "Snapshot", name: str, schema: str | None) -> set[str]:
+    import sqlalchemy as sa
+
+    statement = sa.text(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = :name "
+        "AND table_schema = coalesce(:schema, database()) AND (data_type IN ('point', 'linestring', 'polygon') "
+        "OR data_type LIKE 'geom%' OR data_type LIKE 'multi%')"
+    )
+    return set(snapshot.connection.execute(statement, {"name": name, "schema": schema}).scalars())
+
+
+def _stream(snapshot: "Snapshot", inspector: Any, name: str, schema: str | None, *, is_view: bool) -> Stream:
+    with _quietly():
+        table = _table(snapshot, name, schema, inspector.get_columns(name, schema=schema))
+        key = tuple((inspector.get_pk_constraint(name, schema=schema) or {}).get("constrained_columns") or ())
+        comment = _comment(inspector, name, schema)
+    own: dict[str, Any] = {"inclusion": "available", "selected-by-default": True, "is-view": is_view}
+    own["view-key-properties" if is_view else "table-key-properties"] = list(key)
+    valid = [c.name for c in table.columns.values() if c.type.kind in CURSOR_KINDS]
+    own["valid-replication-keys"] = valid
+    metadata: list[dict[str, Any]] = [{"breadcrumb": [], "metadata": own}]
+    properties = {}
+    for column in table.columns.values():
+        properties[column.name] = _property(snapshot, column)
+        said = {
+            "inclusion": "automatic" if column.name in key else "available",
+            "selected-by-default": True,
+            "sql-datatype": str(column.declared) if type(column.declared).__name__ != "NullType" else "",
+        }
+        metadata.append({"breadcrumb": ["properties", column.name], "metadata": said})
+    schema_of_rows = {"type": "object", "properties": properties}
+    return Stream(
+        name, namespace=schema, schema=schema_of_rows, primary_key=key, metadata=metadata, description=comment
+    )
+
+
+def _property(snapshot: "Snapshot", column: SqlColumn) -> dict[str, Any]:
+    import pyarrow as pa
+
+    type_ = column.type
+    if snapshot.dialect == "sqlite" and type_.kind == "timestamp":
+        # SQLite's type does not say whether its texts have a zone; the texts do.
+        zoned = values_have_zone(snapshot, column.expression)
+        type_ = SqlType("timestamp", pa.timestamp("us", "UTC" if zoned else None))
+    elif snapshot.dialect == "sqlite" and type_.kind == "any":
+        type_ = SqlType("any", type_of_values(snapshot, column.expression))
+    elif snapshot.is_mysql and type_.kind == "time":
+        type_ = SqlType("time", pa.string())  # beyond a day it stays text, and a batch without such says it is a time
+    prop = type_.property(nullable=column.nullable)
+    if column.comment:
+        prop["description"] = column.comment
+    return prop
+
+
+def _comment(inspector: Any, name: str, schema: str | None) -> str | None:
+    try:
+        comment = inspector.get_table_comment(name, schema=schema).get("text")
+    except NotImplementedError:  # a database without comments
+        return None
+    return comment or None
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave out SQLAlchemy's warning about a type it does not know: such a column is read as its text."""
+    import sqlalchemy as sa
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Did not recognize type", category=sa.exc.SAWarning)
+        yield

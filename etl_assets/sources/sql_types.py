@@ -1,0 +1,356 @@
+"""What a database's column types mean: a reflected type to Arrow and JSON Schema, and how its values are read.
+
+Where a driver would round a value, shift it, or fail without naming the column, the database's own text of the value is
+asked for instead, and read here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+import simplejson
+
+from etl_assets.exceptions import DataError, SchemaConflictError
+from etl_assets.protocol.columns import to_array
+from etl_assets.protocol.schema import type_to_property
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, merge_types
+from etl_assets.protocol.values import to_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+Kind = Literal[
+    "integer", "decimal", "number", "float", "boolean", "date", "timestamp", "instant", "time", "text", "uuid", "json",
+    "binary", "other", "any",
+]  # fmt: skip
+"""`number` is a decimal of any scale, `instant` a timestamp with a zone, `other` is read as the database's own text,
+`any` as whatever the driver gives."""
+
+How = Literal["native", "text", "json", "double", "integer"]
+"""What is selected: the column itself, its text, the JSON of an array, a double of a single float, a number of bits."""
+
+USUAL_SCALE = 9
+"""Digits after the point that a decimal column without a declared scale is expected to need."""
+
+_MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
+_MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
+_TIMES = {"date", "timestamp", "instant", "time"}
+
+
+@dataclass(frozen=True)
+class SqlType:
+    """How the values of one column are read.
+
+    Args:
+        kind: What they are.
+        arrow: Their Arrow type; None for the join over the values.
+        how: What is selected.
+    """
+
+    kind: Kind
+    arrow: "pa.DataType | None"
+    how: How = "native"
+
+    def expression(self, column: Any, dialect: str) -> Any:
+        """Give what is selected for a column, or for an expression of its type."""
+        import sqlalchemy as sa
+
+        match self.how:
+            case "text":
+                return sa.cast(column, sa.CHAR if dialect in {"mysql", "mariadb"} else sa.Text)
+            case "json":
+                return sa.cast(sa.func.to_json(column), sa.Text)
+            case "double" if dialect == "postgresql":
+                return sa.cast(column, sa.Double)
+            case "double":
+                return column.op("+")(sa.literal_column("0e0"))  # MySQL shows six digits of a single float
+            case "integer":
+                return column.op("+")(sa.literal_column("0"))
+        return column
+
+    def property(self, *, nullable: bool) -> dict[str, Any]:
+        """Give the JSON Schema property."""
+        import pyarrow as pa
+
+        prop: dict[str, Any]
+        if self.kind == "number":
+            # JSON Schema has no decimal of any scale. This one widens to whatever the values need.
+            prop = type_to_property(pa.decimal128(MAX_DECIMAL_DIGITS, USUAL_SCALE))
+        elif self.kind == "uuid":
+            prop = {"type": ["null", "string"], "format": "uuid"}
+        elif self.arrow is None:
+            prop = {}
+        else:
+            prop = type_to_property(self.arrow)
+        types = prop.get("type")
+        if not nullable and isinstance(types, list):
+            prop["type"] = next(one for one in types if one != "null")
+        return prop
+
+
+def sql_type(type_: "sa.types.TypeEngine[Any] | MySqlGeometry", dialect: str) -> SqlType:
+    """Give how a column of a reflected type is read.
+
+    Args:
+        type_: As SQLAlchemy's inspector gives it.
+        dialect: The dialect's name.
+    """
+    by_dialect: Mapping[str, Callable[[Any], SqlType | None]] = {
+        "postgresql": _postgres,
+        "mysql": _mysql,
+        "mariadb": _mysql,
+        "sqlite": _sqlite,
+    }
+    special = by_dialect.get(dialect, lambda _: None)(type_)
+    return special or _general(type_, as_text=dialect in {"postgresql", "mysql", "mariadb"})
+
+
+def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, PLR0912 - one line per family
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    times: How = "text" if as_text else "native"
+    if isinstance(type_, sa.Enum):
+        return SqlType("text", pa.string(), times)
+    if isinstance(type_, sa.Boolean):
+        return SqlType("boolean", pa.bool_())
+    if isinstance(type_, sa.Float):
+        return SqlType("float", pa.float64())
+    if isinstance(type_, sa.Numeric):
+        return _decimal(type_.precision, type_.scale, as_text=as_text)
+    if isinstance(type_, sa.Integer):
+        width = pa.int16() if isinstance(type_, sa.SmallInteger) else pa.int32()
+        return SqlType("integer", pa.int64() if isinstance(type_, sa.BigInteger) else width)
+    if isinstance(type_, sa.DateTime):
+        kind: Kind = "instant" if type_.timezone else "timestamp"
+        return SqlType(kind, pa.timestamp("us", "UTC" if type_.timezone else None), times)
+    if isinstance(type_, sa.Date):
+        return SqlType("date", pa.date32(), times)
+    if isinstance(type_, sa.Time):
+        return SqlType("other", pa.string(), times) if type_.timezone else SqlType("time", pa.time64("us"), times)
+    if isinstance(type_, sa.Interval):
+        return SqlType("other", pa.string(), times) if as_text else SqlType("any", None)
+    if isinstance(type_, sa.Uuid):
+        return SqlType("uuid", pa.string(), times)
+    if isinstance(type_, sa.JSON):
+        return SqlType("json", json_type(), times)
+    if isinstance(type_, sa.LargeBinary | sa.BINARY | sa.VARBINARY):
+        return SqlType("binary", pa.binary())
+    if isinstance(type_, sa.String):
+        return SqlType("text", pa.string())
+    return SqlType("other", pa.string(), "text")
+
+
+def _decimal(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
+    import pyarrow as pa
+
+    if precision is None:
+        return SqlType("number", None)
+    scale = scale or 0
+    # numeric(2, -3) has five whole digits, numeric(3, 5) five after the point.
+    whole, scale = max(precision - scale, 0), max(scale, 0)
+    if whole + scale > MAX_DECIMAL_DIGITS:
+        return SqlType("decimal", pa.string(), "text" if as_text else "native")
+    return SqlType("decimal", pa.decimal128(max(whole + scale, 1), scale))
+
+
+def _postgres(type_: Any) -> SqlType | None:
+    import pyarrow as pa
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import postgresql
+
+    if isinstance(type_, postgresql.DOMAIN):
+        return sql_type(type_.data_type, "postgresql")
+    if isinstance(type_, sa.ARRAY):
+        return SqlType("json", json_type(), "json")
+    if isinstance(type_, postgresql.OID):
+        return SqlType("integer", pa.uint32())
+    if isinstance(type_, sa.REAL):
+        return SqlType("float", pa.float32(), "double")
+    if isinstance(type_, postgresql.INTERVAL | postgresql.BIT | postgresql.MONEY):
+        return SqlType("other", pa.string(), "text")
+    if isinstance(type_, postgresql.CITEXT):
+        return SqlType("text", pa.string(), "text")
+    return None
+
+
+class MySqlGeometry:
+    """Stands for MySQL's geometries, which SQLAlchemy does not know: as text they would be NULL, their bytes are not."""
+
+    def __str__(self) -> str:
+        return "GEOMETRY"
+
+
+def _mysql(type_: Any) -> SqlType | None:
+    import pyarrow as pa
+
+    name = type(type_).__name__.upper()
+    if name in _MYSQL_WIDTHS:
+        prefix = "uint" if getattr(type_, "unsigned", False) or getattr(type_, "zerofill", False) else "int"
+        return SqlType("integer", pa.type_for_alias(f"{prefix}{_MYSQL_WIDTHS[name]}"))
+    if name == "BIT":
+        return SqlType("integer", pa.uint64(), "integer")
+    if name == "YEAR":
+        return SqlType("integer", pa.int16())
+    if name == "FLOAT":
+        return SqlType("float", pa.float32(), "double")
+    if name in _MYSQL_BLOBS:
+        return SqlType("binary", pa.binary())
+    if name == "SET":
+        return SqlType("text", pa.string(), "text")
+    if name == "TIMESTAMP":
+        return SqlType("instant", pa.timestamp("us", "UTC"), "text")
+    if isinstance(type_, MySqlGeometry):
+        return SqlType("binary", pa.binary())
+    return None
+
+
+def _sqlite(type_: Any) -> SqlType | None:
+    """SQLite's types are affinities: what is stored is read as it is, and must be what the declared type says."""
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    if isinstance(type_, sa.types.NullType):
+        return SqlType("any", None)
+    if isinstance(type_, sa.Integer):
+        return SqlType("integer", pa.int64())
+    if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
+        # A name that SQLite does not know is reflected as a numeric, too: its values say what they are.
+        unknown = type_.precision is None
+        return SqlType("any", None) if unknown else _decimal(type_.precision, type_.scale, as_text=False)
+    return None
+
+
+class ColumnReader:
+    """Turns the values of one column into Arrow, batch by batch; its type only ever widens within a read.
+
+    Args:
+        type_: How they are read.
+        dialect: The dialect's name.
+        stream: For errors.
+        field: The column's name.
+    """
+
+    def __init__(self, type_: SqlType, *, dialect: str, stream: str, field: str) -> None:
+        self._type = type_
+        self._dialect = dialect
+        self._stream = stream
+        self._field = field
+        self._so_far: pa.DataType | None = None
+
+    def empty_type(self) -> "pa.DataType":
+        """Give the type of a column without values."""
+        import pyarrow as pa
+
+        return pa.null() if self._type.arrow is None or self._zone_is_unknown() else self._type.arrow
+
+    def read(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        """Give the values as Arrow, exactly.
+
+        Raises:
+            DataError: A value is not what the column's type says; names stream, field and value.
+        """
+        import pyarrow as pa
+
+        type_ = self._type
+        if type_.kind == "json":
+            return self._json(values)
+        if type_.kind == "boolean" and self._dialect == "sqlite":
+            return self._array([self._flag(value) for value in values], type_.arrow)
+        if type_.kind in _TIMES and type_.how == "text":
+            return self._times(values)
+        if type_.kind in {"decimal", "number"}:
+            return self._decimals(values)
+        if type_.how == "double":
+            return pa.array(values, type_.arrow)  # doubles that the database has made of single floats
+        if type_.arrow is None:
+            return self._joined(values)
+        return self._array(values, type_.arrow)
+
+    def _array(self, values: list[Any], declared: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        array = to_array(values, declared, stream=self._stream, field=self._field)
+        if pa.types.is_null(array.type) and declared is not None and not self._zone_is_unknown():
+            return pa.nulls(len(values), declared)
+        return array
+
+    def _zone_is_unknown(self) -> bool:
+        return self._dialect == "sqlite" and self._type.kind == "timestamp"
+
+    def _error(self, message: str, value: object) -> DataError:
+        return DataError(message, stream=self._stream, field=self._field, value=value)
+
+    def _times(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        type_ = self._type.arrow
+        assert type_ is not None  # noqa: S101 - dates and times have one
+        if pa.types.is_date(type_):
+            try:
+                return pa.array(values, pa.string()).cast(type_)
+            except pa.ArrowInvalid:
+                pass  # infinity, a zero date, a year beyond 9999: told by name below
+        if pa.types.is_time(type_) and not all(value is None or _is_time_of_day(value) for value in values):
+            return pa.array(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
+        array = self._array(values, type_)
+        if self._type.kind == "instant" and pa.types.is_timestamp(array.type) and array.type.tz is None:
+            return array.cast(type_)  # MySQL's text of a TIMESTAMP, in the session's zone, which is UTC
+        return array
+
+    def _decimals(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        declared = self._type.arrow
+        if declared is not None and pa.types.is_decimal(declared):
+            try:
+                return pa.array(values, declared)
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                pass  # not a number, or wider than declared
+        for value in values:
+            odd = isinstance(value, Decimal | float) and not math.isfinite(value)
+            if odd or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):
+                raise self._error("no decimal type holds this; select it as a double in a view.", str(value))
+        return self._joined(values) if declared is None else self._array(values, declared)
+
+    def _joined(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        array = self._array(values, None)
+        try:
+            wanted = array.type if self._so_far is None else merge_types(self._so_far, array.type)
+        except SchemaConflictError as error:
+            raise self._error(error.message, next(value for value in values if value is not None)) from error
+        self._so_far = wanted
+        return array if array.type.equals(wanted) else self._array(values, wanted)
+
+    def _json(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
+        import pyarrow as pa
+
+        if self._type.how == "native":
+            values = [None if value is None else self._json_text(value) for value in values]
+        texts = self._array(values, pa.string())
+        return pa.ExtensionArray.from_storage(pa.json_(texts.type), texts)
+
+    def _json_text(self, value: Any) -> str:
+        if isinstance(value, bytes | bytearray | memoryview):
+            raise self._error("bytes are no JSON text.", bytes(value))
+        try:
+            if isinstance(value, str):
+                simplejson.loads(value)
+                return value
+            return to_json(value)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._error("is not JSON.", value) from error
+
+    def _flag(self, value: Any) -> bool | None:
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int) and value in {0, 1}:
+            return value == 1
+        raise self._error("is no boolean: SQLite keeps 0 or 1 for one.", value)
+
+
+def _is_time_of_day(text: Any) -> bool:
+    return isinstance(text, str) and text[2:3] == ":" and text[:2] < "24"
