@@ -2,16 +2,18 @@
 
 `ETL_ASSETS_FAULT=point:n:action` arms one point: the `n`-th time (from 1) the process passes it, the action happens.
 Actions: `kill` (SIGKILL to ourselves), `exit` (`os._exit(137)`), `term` (SIGTERM to ourselves), `raise` (a
-`FaultError`), `sleep` (for ten minutes: another process is to act meanwhile).
+`FaultError`), `wait` (make the file `waiting` in the working directory, and go on when someone has removed it).
 """
 
 import os
 import signal
 import time
 from collections import Counter
+from pathlib import Path
 
 VARIABLE = "ETL_ASSETS_FAULT"
-SLEEP_SECONDS = 600
+WAITING = Path("waiting")
+PAUSE_SECONDS = 0.05
 
 _passed: Counter[str] = Counter()
 
@@ -41,7 +43,9 @@ def _act(point: str, armed: str) -> None:
         os._exit(137)
     elif action == "term":
         os.kill(os.getpid(), signal.SIGTERM)
-    elif action == "sleep":
-        time.sleep(SLEEP_SECONDS)
+    elif action == "wait":
+        WAITING.touch()
+        while WAITING.exists():
+            time.sleep(PAUSE_SECONDS)
     else:
         raise FaultError(point)

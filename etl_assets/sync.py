@@ -4,6 +4,7 @@
 know the source and the destination by their structure alone (`protocol/load.py`), and nothing of an orchestrator.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from etl_assets.protocol.load import (
 from etl_assets.strategies import WriteStrategy, resolve_strategy
 
 CHECKPOINT_SECONDS = 30.0
+"""How often a long sync commits; `ETL_ASSETS_CHECKPOINT_SECONDS` in the environment says otherwise."""
 CHECKPOINT_BYTES = 256 * 1024 * 1024
 
 
@@ -138,7 +140,7 @@ def sync(
     on_conflict: str = "update",
     adopt: bool = False,
     observer: Observer | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
 ) -> SyncResult:
     """Read a stream from its bookmark on and load it; commit the rows together with the bookmark that covers them.
@@ -180,6 +182,8 @@ def sync(
         adopt=adopt,
     )
     with destination.session([load]) as session:
+        if checkpoint_seconds is None:
+            checkpoint_seconds = float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
         result = _Loop(read, load, session, observer or Observer()).run(checkpoint_seconds, checkpoint_bytes)
     result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
     return result

@@ -18,7 +18,7 @@ from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, W
 from etl_assets.assets.repair import explain_missing_event
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import SyncResult, TableName
+from etl_assets.protocol.load import Bookmark, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.read import StreamRead
@@ -205,16 +205,21 @@ class _Output:
         handwritten = isinstance(read, Returned)
         # A frame that replaces its table has no use for the rows that somebody deleted.
         replaces = handwritten and self.writing.strategy is WriteStrategy.REPLACE
+        # Where state is kept, none means that nothing is there, whatever events say: the file is new.
+        keeps_state = self.destination.capabilities.keeps_state
         return resolve_start(
             read,
             self.destination,
             full_refresh=False if isinstance(read, Returned) else read.full_refresh or self._refreshed(read),
             bookmark=None if isinstance(read, Returned) else read.bookmark,
-            fallback=None if handwritten else lambda: newest_bookmark(instance_of(self.context), self.key),
+            fallback=None if handwritten or keeps_state else self._newest_bookmark,
             on_table_changed="full_refresh" if replaces else self.writing.on_table_changed,
             adopt=self.writing.adopt,
             table=self.table,
         )
+
+    def _newest_bookmark(self) -> Bookmark | None:
+        return newest_bookmark(instance_of(self.context), self.key)
 
     def _refreshed(self, read: StreamRead) -> bool:
         stream, source = read.stream, read.source_name

@@ -94,6 +94,8 @@ class DatabaseSession(Session):
             committed = [self._publish(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
             fault("state")
         fault("committed")
+        if complete:
+            fault("last_committed")
         for one in committed:
             self._staging[one.load_id].clear()
             load = self._loads[one.load_id]

@@ -41,6 +41,11 @@ class Catalog:
                     stream=stream.name,
                 )
             self._streams[stream.key] = stream
+        self._called: dict[str, list[Stream]] = {}
+        """The streams of each name and each full name."""
+        for stream in self._streams.values():
+            for name in dict.fromkeys((stream.name, stream.full_name)):
+                self._called.setdefault(name, []).append(stream)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -78,7 +83,10 @@ class Catalog:
             raise ConfigError(f"The catalog {str(path)!r} is not JSON: {error}.") from error
         if not isinstance(document, dict):
             raise ConfigError(f"The catalog {str(path)!r} is not an object.")
-        return cls.from_dict(document)
+        try:
+            return cls.from_dict(document)
+        except RecursionError as error:
+            raise ConfigError(f"The catalog {str(path)!r} is nested too deep.") from error
 
     def dump(self, path: str | Path) -> None:
         """Write a catalog file for people to review: streams and metadata sorted, indented, all of it or nothing.
@@ -118,11 +126,11 @@ class Catalog:
         Raises:
             ConfigError: There is none, or more than one.
         """
+        called = self._called.get(name, [])
         if namespace is not None:
-            found = [stream for stream in self.values() if stream.key == (namespace, name)]
+            found = [stream for stream in called if stream.key == (namespace, name)]
         else:
-            found = [stream for stream in self.values() if stream.name == name]
-            found = found or [stream for stream in self.values() if stream.full_name == name]
+            found = [stream for stream in called if stream.name == name] or called
         if len(found) == 1:
             return found[0]
         if found:
@@ -133,7 +141,7 @@ class Catalog:
                 stream=name,
             )
         wanted = f"{namespace}.{name}" if namespace else name
-        raise ConfigError(f"There is no stream {wanted!r}.", hint=did_you_mean(wanted, self._names()), stream=name)
+        raise ConfigError(f"There is no stream {wanted!r}.", hint=did_you_mean(wanted, self._called), stream=name)
 
     def select(self, patterns: Sequence[str] | str) -> list[Stream]:
         """Give the streams that names, `namespace.name`s or globs stand for, in the catalog's order, each once.
@@ -146,7 +154,7 @@ class Catalog:
         for pattern in patterns:
             found = self._matching(pattern)
             if not found:
-                raise ConfigError(f"{pattern!r} matches no stream.", hint=did_you_mean(pattern, self._names()))
+                raise ConfigError(f"{pattern!r} matches no stream.", hint=did_you_mean(pattern, self._called))
             chosen.update(found)
         return [stream for key, stream in self.items() if key in chosen]
 
@@ -178,15 +186,12 @@ class Catalog:
 
     def _matching(self, pattern: str) -> set[Key]:
         # A name may hold a dot or a glob's characters itself: the same text goes first.
-        exact = {key for key, stream in self.items() if pattern in {stream.name, stream.full_name}}
+        exact = self._called.get(pattern)
         if exact:
-            return exact
+            return {stream.key for stream in exact}
         return {
             key for key, stream in self.items() if matches(stream.name, pattern) or matches(stream.full_name, pattern)
         }
-
-    def _names(self) -> set[str]:
-        return {name for stream in self.values() for name in (stream.name, stream.full_name)}
 
     def __getitem__(self, key: str | Key) -> Stream:
         return self.get(key) if isinstance(key, str) else self.get(key[1], key[0] or "")
@@ -195,7 +200,7 @@ class Catalog:
         if isinstance(key, Stream):
             key = key.key
         if isinstance(key, str):
-            return any(key in {stream.name, stream.full_name} for stream in self.values())
+            return key in self._called
         return key in self._streams
 
     def __iter__(self) -> Iterator[Key]:

@@ -195,7 +195,9 @@ class SqlSource(Source):
 
     def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
         where = f"source {self.name!r}"
-        return translated(where, phase="reading", failures=snapshot.failures, stream=stream.name)
+        return translated(
+            where, phase="reading", failures=snapshot.failures, fields=snapshot.fields, stream=stream.name
+        )
 
     def _query(
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None

@@ -55,6 +55,8 @@ class Snapshot:
         self.failures: list[DataError] = []
         """What a function of ours found wrong while SQLite called it: the driver would only say that it failed."""
         self.functions: set[str] = set()
+        self.fields: dict[str, str] = {}
+        """The columns' names by their labels in the statement that is running."""
         self._clock = clock
 
     @property

@@ -1,7 +1,7 @@
 """What a database driver's error means: ours, by what the caller can do about it."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,12 @@ _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(?P<field>.*?)' wi
 
 @contextmanager
 def translated(
-    where: str, *, phase: str, failures: Sequence[DataError] = (), stream: str | None = None
+    where: str,
+    *,
+    phase: str,
+    failures: Sequence[DataError] = (),
+    fields: Mapping[str, str] | None = None,
+    stream: str | None = None,
 ) -> Iterator[None]:
     """Turn a driver's error into ours, `from` the original, without values that were bound.
 
@@ -68,6 +73,7 @@ def translated(
         where: The source, for the message.
         phase: `connecting` or `reading`.
         failures: What our own functions found wrong while the database called them; the first one rules.
+        fields: The columns' names by their labels in the statement.
         stream: The stream that is read, if it is one.
     """
     import sqlalchemy as sa
@@ -79,6 +85,10 @@ def translated(
     except sa.exc.DBAPIError as error:
         if failures:
             raise failures[0] from error
+        undecodable = _UNDECODABLE.search(_message(error.orig))
+        if undecodable and stream:
+            field = (fields or {}).get(undecodable["field"], undecodable["field"])
+            raise DataError("is not UTF-8 text.", stream=stream, field=field, value="(bytes)") from error
         raise _translate(error, where, phase, stream) from error
     except sa.exc.SQLAlchemyError as error:
         raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
@@ -88,9 +98,6 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
     original: Any = error.orig
     state = _state(original)
     message = _message(original)
-    undecodable = _UNDECODABLE.search(message)
-    if undecodable and stream:
-        return DataError("is not UTF-8 text.", stream=stream, field=undecodable["field"], value="(undecodable)")
     kind = _kind(original, state, message)
     if error.connection_invalidated:
         kind = "away"

@@ -255,6 +255,7 @@ class Query:
         dialect = self.snapshot.dialect
         # Labels of our own: in ORDER BY, a database takes a bare name for what is selected.
         shown = [c.type.expression(c.expression, dialect).label(f"c{i}") for i, c in enumerate(columns)]
+        self.snapshot.fields.update({f"c{i}": column.name for i, column in enumerate(columns)})
         statement = sa.select(*shown).select_from(self.table.clause).where(*self.where()).order_by(*self.order())
         if self.limit is not None:
             statement = statement.limit(self.limit)

@@ -178,7 +178,7 @@ def _postgres(type_: Any) -> SqlType | None:
 
 
 class MySqlGeometry:
-    """Stands for MySQL's geometries, which SQLAlchemy does not know: as text they would be NULL, their bytes are not."""
+    """Stands for MySQL's geometries, unknown to SQLAlchemy: as text they would be NULL, their bytes are not."""
 
     def __str__(self) -> str:
         return "GEOMETRY"

@@ -31,7 +31,7 @@ class Shop(Source):
         self.reads: list[tuple[str, Bookmark | None]] = []
         self.queries: list[Mapping[str, Any] | None] = []
         self.asked: list[dict[str, Bookmark | None]] = []
-        self.failures: dict[str, list[Exception]] = {}
+        self.failures: dict[str, list[BaseException]] = {}
 
     @override
     def load_data(

@@ -211,6 +211,7 @@ def test_a_file_may_be_read_by_others_as_the_umask_says(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
+        ('{"streams": [{"stream": "s", "x": ' + "[" * 700 + "]" * 700 + "}]}", "nested too deep"),
         ("[]", "not an object"),
         ("{}", "`streams`"),
         ('{"streams": {}}', "`streams`"),
@@ -218,7 +219,7 @@ def test_a_file_may_be_read_by_others_as_the_umask_says(tmp_path: Path) -> None:
         ('{"streams": [{"schema": {}}]}', "no name"),
         ('{"streams": [{"stream": "s", "replication_method": "INCREMENTAL"}]}', "'s'.*replication key"),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_what_is_no_catalog_is_refused(tmp_path: Path, content: str | None, says: str) -> None:
     path = tmp_path / "c.json"

@@ -1,0 +1,45 @@
+"""A Dagster project whose source is a file of JSON lines, to be killed. It is run by the tests, in its own process.
+
+The source gives 10 rows a batch, each batch with the bookmark that covers it, and reads `>` its bookmark, so that a row
+that is lost or doubled is the fault of whoever keeps the bookmark.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from etl_assets import Batch, DuckDBDestination, Source, Stream, stream_assets
+
+BATCH = 10
+
+
+class Lines(Source):
+    streams = [
+        Stream("append", replication_key="n"),
+        Stream("merge", primary_key=["id"], replication_key="n"),
+        Stream("replace"),
+    ]
+
+    def load_data(
+        self,
+        stream: Stream,
+        bookmarks: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Batch]:
+        del query, kwargs
+        with open(os.environ["ROWS"], encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines]
+        after = (bookmarks or {}).get("n", -1)
+        rows = [row for row in rows if row["n"] > after]
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            bookmark = {"n": batch[-1]["n"]} if stream.cursor else None
+            yield Batch(batch, bookmark=bookmark)
+
+
+assets = stream_assets(Lines(name="lines"), destination=DuckDBDestination(os.environ["WAREHOUSE"]))
+defs = dg.Definitions(assets=assets)
