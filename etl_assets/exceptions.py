@@ -35,6 +35,8 @@ def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     # A huge string is cut before its repr is made: the repr of 200 MB would need several times that.
     try:
         text = repr(value[: limit + 1] if isinstance(value, str | bytes) else value)
+    except ValueError:
+        return f"<an integer of {value.bit_length()} bits>" if isinstance(value, int) else f"<a {type(value).__name__}>"
     except RecursionError:
         text = f"<a deeply nested {type(value).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"

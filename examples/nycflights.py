@@ -167,7 +167,7 @@ def print_summary(materializations: list[Any]) -> None:
 
 def shown(bookmark: Any) -> str:
     """Give a bookmark's values."""
-    values = [str(value) for name, value in (bookmark or {}).items() if not name.startswith("__")]
+    values = [str(value) for name, value in (bookmark or {}).items() if not name.startswith("~")]
     return ", ".join(values) or "-"
 
 

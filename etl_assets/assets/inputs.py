@@ -1,7 +1,7 @@
 """A stored table as what a downstream asset asks for by its annotation, told by names: nothing is imported to ask."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.types import is_json
@@ -20,6 +20,7 @@ def converter(annotation: Any) -> "Callable[[pa.Table], Any]":
     """
     if annotation is None or annotation is Any or annotation is object or annotation is type(None):
         return to_pandas
+    annotation = get_origin(annotation) or annotation
     package = str(getattr(annotation, "__module__", "")).partition(".")[0].lstrip("_")
     name = str(getattr(annotation, "__qualname__", annotation))
     found = _CONVERTERS.get((package, name))

@@ -1,12 +1,14 @@
 """IO managers as Dagster resources, derived from the options of a destination: made, not written."""
 
-from typing import Any, ClassVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 import dagster as dg
 from pydantic import BaseModel, Field, PrivateAttr
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
+from etl_assets.assets.dagster_private import attempts, retry_policy
+from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -19,6 +21,11 @@ SECRET_WORDS = ("password", "passwd", "token", "secret", "key", "dsn", "url", "c
 
 class DerivedIOManager(dg.ConfigurableIOManager):
     """An IO manager whose fields are the options of a destination."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None:
+            """Take the options of the destination; a subclass that was made has them as fields."""
 
     destination_class: ClassVar[type[Destination]]
     _manager: DestinationIOManager | None = PrivateAttr(default=None)
@@ -35,11 +42,13 @@ class DerivedIOManager(dg.ConfigurableIOManager):
 
     @override
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        self._face().handle_output(context, obj)
+        with Edge(retry_policy(context), attempts(context)):
+            self._face().handle_output(context, obj)
 
     @override
     def load_input(self, context: dg.InputContext) -> Any:
-        return self._face().load_input(context)
+        with Edge():
+            return self._face().load_input(context)
 
     def _face(self) -> DestinationIOManager:
         if self._manager is None:

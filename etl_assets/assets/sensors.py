@@ -249,7 +249,7 @@ def _live_runs(
 
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun, now: float, stale_after: float) -> bool:
-    if run.status in {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}:
+    if run.status is dg.DagsterRunStatus.QUEUED:
         return False  # it waits for its turn, and logs nothing meanwhile
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return bool(newest) and now - newest[0].timestamp > stale_after

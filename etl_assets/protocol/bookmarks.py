@@ -17,7 +17,8 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_json
 
-BOUNDARY = "__boundary__"
+BOUNDARY = "~boundary"
+"""Sorts behind every replication key, so that people see those first."""
 MAX_BOUNDARY_ROWS = 10_000
 HASH_BYTES = 10
 

@@ -177,7 +177,8 @@ class _Column:
             low, high = min(present), max(present)
             if max(-low - 1, high) < 2**63:
                 return pa.int64()
-            return _decimal_type(len(str(abs(n))) for n in (low, high)) or pa.string()
+            largest = max(-low, high)
+            return pa.decimal128(len(str(largest)), 0) if largest < 10**MAX_DECIMAL_DIGITS else pa.string()
         if self.kinds == {float}:
             return pa.float64()
         if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
@@ -344,17 +345,6 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _decimal_type(digits: Iterable[int], scale: int = 0) -> "pa.DataType | None":
-    import pyarrow as pa
-
-    precision = max(digits) + scale
-    return (
-        pa.decimal128(max(precision, 1), scale)
-        if precision <= MAX_DECIMAL_DIGITS and scale <= MAX_DECIMAL_DIGITS
-        else None
-    )
-
-
 def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | None":
     """Give the narrowest decimal that holds all these numbers, or None."""
     whole, scale = 1, 0
@@ -366,7 +356,11 @@ def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | Non
         if isinstance(exponent, int):
             scale = max(scale, -exponent)
             whole = max(whole, len(digits) + exponent)
-    return _decimal_type([whole], scale)
+    if whole + scale > MAX_DECIMAL_DIGITS:
+        return None
+    import pyarrow as pa
+
+    return pa.decimal128(whole + scale, scale)
 
 
 def _all_exact_doubles(numbers: Iterable[int | float | Decimal]) -> bool:

@@ -99,7 +99,13 @@ def to_json(value: Any) -> str:
     """
     try:
         text: str = simplejson.dumps(
-            value, use_decimal=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=_json_default
+            value,
+            use_decimal=True,
+            allow_nan=False,
+            ensure_ascii=False,
+            separators=(",", ":"),
+            encoding=None,
+            default=_json_default,
         )
     except RecursionError as error:
         raise ValueError("nested too deep to be written as JSON") from error

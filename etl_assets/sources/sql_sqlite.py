@@ -29,7 +29,7 @@ _GLOBS = {"date": _DATE_GLOB, "time": f"{_TIME_GLOB}*", "timestamp": f"{_DATE_GL
 _LENGTHS = {"date": 10, "time": 8, "timestamp": 19}
 """Characters of a value without fraction and zone."""
 
-_ZONE = re.compile(r"[+-]\d\d:?\d\d")
+_ZONE = re.compile(r"[Zz]|[+-]\d\d:?\d\d")
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,35 @@ class Writing:
     Args:
         separator: Between date and time.
         zone: What each value ends with: "", `Z`, or an offset.
-        digits: Of the fraction, where they matter: after `Z`, which sorts behind a point. None: any number of them.
+        digits: Of the fraction.
+        optional: A fraction of zero is left out. Never with `Z`, which sorts behind a point.
     """
 
     separator: str = " "
     zone: str = ""
-    digits: int | None = None
+    digits: int = 0
+    optional: bool = False
 
     def fits(self, value: date | time | datetime) -> bool:
         """Tell whether a value can be written in this way: it has no more digits, and a zone if the others have one."""
         if isinstance(value, datetime) and (value.tzinfo is not None) != bool(self.zone):
             return False
         fraction = f"{value.microsecond:06d}" if isinstance(value, datetime | time) else ""
-        return self.digits is None or not fraction[self.digits :].strip("0")
+        return not fraction[self.digits :].strip("0")
 
     def write(self, value: date | time | datetime) -> str:
         """Write a value that fits in this way; digits it has too many are cut."""
         if isinstance(value, datetime):
             if self.zone:
                 value = value.astimezone(_offset(self.zone))
-            return f"{value.date().isoformat()}{self.separator}{_clock(value.time(), self.digits)}{self.zone}"
-        return _clock(value, self.digits) if isinstance(value, time) else value.isoformat()
+            return f"{value.date().isoformat()}{self.separator}{self._clock(value.time())}{self.zone}"
+        return self._clock(value) if isinstance(value, time) else value.isoformat()
+
+    def _clock(self, value: time) -> str:
+        fraction = f"{value.microsecond:06d}"[: self.digits]
+        text = value.replace(microsecond=0, tzinfo=None).isoformat()
+        left_out = not fraction or (self.optional and not fraction.strip("0"))
+        return text if left_out else f"{text}.{fraction}"
 
 
 @dataclass(frozen=True)
@@ -102,26 +110,34 @@ def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None
 
     length = _LENGTHS[kind]
     plain = sa.and_(sa.func.typeof(column) == "text", column.op("GLOB")(_GLOBS[kind]))
+    zone_part = sa.func.ltrim(sa.func.substr(column, length + 1), _DIGITS)
+    zeros = sa.and_(
+        sa.func.substr(column, length + 1, 1) == ".",
+        sa.func.ltrim(sa.func.substr(column, length + 2), "0") == zone_part,
+    )
     shape = (
-        sa.func.coalesce(plain, sa.literal_column("0")),
         sa.func.substr(column, 11, 1) if kind == "timestamp" else sa.literal(""),
-        sa.func.ltrim(sa.func.substr(column, length + 1), _DIGITS),
+        zone_part,
+        sa.func.coalesce(plain, sa.literal_column("0")),
         sa.func.length(column),
+        zeros,
     )
     statement = sa.select(*shape).where(column.is_not(None)).distinct().limit(MANY_WAYS + 1)
     found = [tuple(row) for row in snapshot.connection.execute(statement)]
-    if not found or len(found) > MANY_WAYS or len({row[1:3] for row in found}) > 1:
+    if not found or len(found) > MANY_WAYS or len({row[:2] for row in found}) > 1:
         return None
-    _, separator, zone, _ = found[0]
+    separator, zone = found[0][:2]
     digits = {max(row[3] - length - len(zone) - 1, 0) for row in found}
-    fits = all(row[0] for row in found) and max(digits) <= MICROSECOND_DIGITS
-    if not fits or (kind == "timestamp" and separator not in {" ", "T", "t"}):
+    if not all(row[2] for row in found) or max(digits) > MICROSECOND_DIGITS:
         return None
-    if zone in {"Z", "z"} and kind == "timestamp":
-        return Writing(separator, zone, digits.pop()) if len(digits) == 1 else None
-    if zone == "" or (_ZONE.fullmatch(zone) and kind == "timestamp"):
-        return Writing(separator, zone)
-    return None
+    if kind == "timestamp" and (separator not in {" ", "T", "t"} or not (zone == "" or _ZONE.fullmatch(zone))):
+        return None
+    if kind != "timestamp" and zone:
+        return None
+    if len(digits) == 1:
+        return Writing(separator, zone, digits.pop())
+    optional = len(digits) == 2 and 0 in digits and not any(row[4] for row in found)  # noqa: PLR2004 - with, and without
+    return Writing(separator, zone, max(digits), optional=True) if optional and zone not in {"Z", "z"} else None
 
 
 def _offset(zone: str) -> timezone:
@@ -129,14 +145,6 @@ def _offset(zone: str) -> timezone:
         return UTC
     minutes = int(zone[1:3]) * 60 + int(zone[-2:])
     return timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
-
-
-def _clock(value: time, digits: int | None) -> str:
-    """Write a time of day: with so many digits, or as few as it needs, which sorts before all that mean the same."""
-    fraction = f"{value.microsecond:06d}"
-    text = value.replace(microsecond=0, tzinfo=None).isoformat()
-    fraction = fraction.rstrip("0") if digits is None else fraction[:digits]
-    return f"{text}.{fraction}" if fraction else text
 
 
 class _Canonical:

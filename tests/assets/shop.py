@@ -137,7 +137,9 @@ def failure_text(result: dg.ExecuteInProcessResult) -> str:
 
 def logged(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str:
     """Give all that a run logged."""
-    return "\n".join(record.event_log_entry.user_message for record in instance.get_records_for_run(result.run_id).records)
+    return "\n".join(
+        record.event_log_entry.user_message for record in instance.get_records_for_run(result.run_id).records
+    )
 
 
 def query(path: Any, sql: str) -> list[tuple[Any, ...]]:

@@ -5,7 +5,6 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from tests.assets.shop import CUSTOMERS, ORDERS, Shop, event, failure_text, people, query, run
 from typing_extensions import override
 
 from etl_assets.assets.bindings import bindings_of
@@ -22,8 +21,22 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
+from tests.assets.shop import CUSTOMERS, ORDERS, Shop, event, failure_text, people, query, run
 
-ODD_NAMES = ["order items", "a.b", "a-b", "a/b", "ünïcode", "日本", "select", "1st", "x__y", "x_", "trailing ", 'quo"te']
+ODD_NAMES = [
+    "order items",
+    "a.b",
+    "a-b",
+    "a/b",
+    "ünïcode",
+    "日本",
+    "select",
+    "1st",
+    "x__y",
+    "x_",
+    "trailing ",
+    'quo"te',
+]
 
 
 def keys_of(assets: list[dg.AssetsDefinition]) -> list[list[str]]:
@@ -40,7 +53,10 @@ class TestStreams:
         assert keys_of(assets) == [["shop", name] for name in ("customers", "orders", "visits", "countries")]
 
     def test_globs_choose_among_them(self, shop: Shop, warehouse: DuckDBDestination) -> None:
-        assert keys_of(stream_assets(shop, "c*", destination=warehouse)) == [["shop", "customers"], ["shop", "countries"]]
+        assert keys_of(stream_assets(shop, "c*", destination=warehouse)) == [
+            ["shop", "customers"],
+            ["shop", "countries"],
+        ]
 
     def test_an_unknown_name_is_an_error_with_the_nearest(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         with pytest.raises(ConfigError, match="Did you mean 'customers'"):
@@ -271,7 +287,7 @@ class TestOddNames:
         shop = Shop({name: people(1) for name in names}, streams=[Stream(name, primary_key=["id"]) for name in names])
         result = run(stream_assets(shop, destination=warehouse), instance)
         assert result.success
-        stored = {one.materialization.asset_key.path[-1] for one in result.get_asset_materialization_events()}  # type: ignore[attr-defined] # of Dagster's own data class
+        stored = {one.materialization.asset_key.path[-1] for one in result.get_asset_materialization_events()}
         assert stored == set(names)
         assert query(path, "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'shop'") == [(len(names),)]
 

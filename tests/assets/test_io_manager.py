@@ -13,7 +13,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from tests.assets.shop import Shop, event, failure_text, query, run
 from typing_extensions import override
 
 from etl_assets.assets.factory import stream_assets
@@ -22,6 +21,7 @@ from etl_assets.assets.iomanagers import DuckDBIOManager, io_manager_class
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import ConfigError
+from tests.assets.shop import Shop, event, failure_text, query, run
 
 Io = dict[str, Any]
 
@@ -34,11 +34,11 @@ def io(warehouse: DuckDBDestination) -> Io:
 def returning(value: Any, **options: Any) -> dg.AssetsDefinition:
     """Give an asset `marts/daily` that returns a value."""
 
-    @dg.asset(key=["marts", "daily"], **options)
     def daily():  # type: ignore[no-untyped-def] # noqa: ANN202 - no annotation: Dagster would read it
         return value
 
-    return daily
+    made: dg.AssetsDefinition = dg.asset(key=["marts", "daily"], **options)(daily)
+    return made
 
 
 class Batches:
@@ -261,9 +261,7 @@ class TestInputs:
         rows = load(list, stored, io, instance)
         assert rows[0]["big"] == 2**53 + 1
 
-    def test_columns_are_pushed_down(
-        self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance
-    ) -> None:
+    def test_columns_are_pushed_down(self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance) -> None:
         frame = load(pd.DataFrame, stored, io, instance, metadata={"columns": ["text", "big"]})
         assert list(frame.columns) == ["text", "big"]
 
@@ -315,9 +313,9 @@ class TestInputs:
 
 class TestResources:
     def test_its_fields_are_the_destinations_options(self) -> None:
-        schema = DuckDBIOManager.to_config_schema()
-        assert set(schema.config_type.fields) == set(DuckDBDestination.Options.model_fields)  # type: ignore[attr-defined] # of a shape
-        assert schema.config_type.fields["path"].description  # type: ignore[attr-defined] # of a shape
+        fields: Any = DuckDBIOManager.to_config_schema().as_field().config_type
+        assert set(fields.fields) == set(DuckDBDestination.Options.model_fields)
+        assert fields.fields["path"].description
 
     def test_an_env_var_is_resolved_in_the_run(
         self, shop: Shop, instance: dg.DagsterInstance, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -344,5 +342,3 @@ class TestResources:
     def test_a_destination_without_options_has_none(self) -> None:
         with pytest.raises(ConfigError, match="has no Options"):
             io_manager_class("X", Destination)
-
-

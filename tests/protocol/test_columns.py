@@ -98,6 +98,7 @@ REFUSED = [
     ("an unpaired surrogate", ["\ud800"], TEXT),
     ("an unpaired surrogate in JSON", [{"a": "\ud800"}], json_type()),
     ("NaN inside JSON", [{"a": float("nan")}], None),
+    ("an integer of more digits than Python will write", [10**5000], None),
     ("bytes beside text", [b"a", "a"], None),
     ("an object of no known kind", [object()], None),
 ]

@@ -41,7 +41,7 @@ class Database:
         if not rows:
             return
         names = [f"p{i}" for i in range(len(rows[0]))]
-        statement = sa.text(f"INSERT INTO {table} VALUES ({', '.join(f':{name}' for name in names)})")  # noqa: S608
+        statement = sa.text(f"INSERT INTO {table} VALUES ({', '.join(f':{name}' for name in names)})")
         with self.engine.begin() as connection:
             connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 

@@ -164,7 +164,7 @@ def read_back(made: Database, case: Case, *, discovers: bool = True) -> None:
     made.run(f"CREATE TABLE t (id integer, v {type_})")
     for i, literal in enumerate([*literals, "NULL"]):
         with made.engine.begin() as connection:
-            connection.exec_driver_sql(f"INSERT INTO t VALUES ({i}, {literal.replace('%', '%%')})")  # noqa: S608
+            connection.exec_driver_sql(f"INSERT INTO t VALUES ({i}, {literal.replace('%', '%%')})")
     source = made.source()
     got = one_column(source, "t", "v")
     assert shown(got) == shown([*expected, None])
@@ -226,7 +226,7 @@ REFUSED_BY_SQLITE = [
 
 @pytest.mark.parametrize(("type_", "literal"), REFUSED_BY_SQLITE)
 def test_sqlite_values_that_contradict_their_type_are_named(type_: str, literal: str, sqlite: Database) -> None:
-    sqlite.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")  # noqa: S608
+    sqlite.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")
     with pytest.raises(DataError) as caught:
         rows(sqlite.source(), Stream("t"))
     assert "stream 't', field 'v'" in str(caught.value)
@@ -253,7 +253,7 @@ REFUSED_BY_POSTGRES = [
 
 @pytest.mark.parametrize(("type_", "literal"), REFUSED_BY_POSTGRES)
 def test_postgres_values_without_an_exact_form_are_named(type_: str, literal: str, postgres: Database) -> None:
-    postgres.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")  # noqa: S608
+    postgres.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")
     with pytest.raises(DataError, match="stream 't', field 'v'"):
         rows(postgres.source(), Stream("t"))
 
@@ -263,7 +263,7 @@ def test_mysql_zero_dates_are_named(type_: str, literal: str, mysql: Database) -
     mysql.run(f"CREATE TABLE t (id integer, v {type_})")
     with mysql.engine.begin() as connection:
         connection.exec_driver_sql("SET sql_mode = ''")
-        connection.exec_driver_sql(f"INSERT INTO t VALUES (1, {literal})")  # noqa: S608
+        connection.exec_driver_sql(f"INSERT INTO t VALUES (1, {literal})")
     with pytest.raises(DataError, match="stream 't', field 'v'"):
         rows(mysql.source(), Stream("t"))
 

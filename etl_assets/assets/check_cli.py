@@ -1,0 +1,236 @@
+"""`etl-assets check`: does everything that a definitions file names answer, and is it as the file says."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from types import TracebackType
+from typing import Any, Self
+
+from etl_assets.assets.bindings import Binding, bindings_of
+from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
+from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
+from etl_assets.destinations.base import Destination
+from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.protocol.load import Stored
+from etl_assets.protocol.rediscovery import missing_columns
+from etl_assets.protocol.selection import matches
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
+
+SECONDS = 10.0
+"""Of one question to a source."""
+
+
+class Findings:
+    """The lines of a check, and whether there was a problem."""
+
+    def __init__(self, say: Say) -> None:
+        self.problems = 0
+        self._say = say
+
+    def ok(self, subject: str, what: str) -> None:
+        """Say that all is well with something."""
+        self._say(f"ok       {subject}: {what}")
+
+    def problem(self, subject: str, what: object) -> None:
+        """Say that something is not."""
+        self.problems += 1
+        self._say(f"problem  {subject}: {what}")
+
+
+class Asking:
+    """Makes a problem of whatever a hook of a source or destination raises: it may be anybody's code.
+
+    Args:
+        findings: Get the problem.
+        subject: What is asked.
+    """
+
+    def __init__(self, findings: Findings, subject: str) -> None:
+        self._findings = findings
+        self._subject = subject
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        del kind, trace
+        if not isinstance(error, Exception):
+            return False  # also a cancel
+        own = isinstance(error, ConfigError) or type(error).__module__.startswith("etl_assets.")
+        self._findings.problem(self._subject, error if own else f"{type(error).__name__}: {error}")
+        return True
+
+
+def check(project: Project, say: Say, *, read: bool) -> int:
+    """Check sources, destinations, catalogs and assets.
+
+    Args:
+        project: The definitions.
+        say: Takes each line.
+        read: Read one row of each stream.
+
+    Returns:
+        The exit code.
+    """
+    findings = Findings(say)
+    for source in project.sources():
+        _check_source(findings, source, read=read)
+    bindings = _bindings(project)
+    for destination in project.destinations():
+        _check_destination(findings, project, destination, bindings)
+    _check_assets(findings, project)
+    return int(findings.problems > 0)
+
+
+def _check_source(findings: Findings, source: DeclaredSource, *, read: bool) -> None:
+    subject = f"source {source.name!r}"
+    before = findings.problems
+    look = None
+    with Asking(findings, subject):
+        if source.others:
+            raise ConfigError(name_clash(source))
+    with Asking(findings, subject):
+        _ = source.source.config  # resolves every reference
+        source.source.test_connection()
+        look = look_at(source)
+    if look is None:
+        return
+    _check_catalog(findings, subject, source, look)
+    for stream in source.streams:
+        _check_stream(findings, source, stream, look, read=read)
+    if findings.problems == before:
+        file = f", {shown(source.catalog_path)} is up to date" if look.committed is not None else ""
+        findings.ok(subject, f"connected, {_count(len(source.streams), 'stream')}{file}")
+
+
+def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, look: Look) -> None:
+    again = f"Run `etl-assets discover --source {source.name}` and commit {shown(source.catalog_path)}."
+    for change in look.outcome.changes if look.committed is not None else ():
+        findings.problem(subject, f"{shown(source.catalog_path)}: {change} {again}")
+    names = {name for stream in look.found.values() for name in (stream.name, stream.full_name)}
+    for pattern in source.selection:
+        there = any(matches(name, pattern) for name in names)
+        known = look.committed
+        if not there and (set(pattern) & set("*?[") or not source.streams) and _can_tell(source.source, look):
+            findings.problem(subject, f"it has no stream {pattern!r}. {did_you_mean(pattern, names)}")
+        elif there and known is not None and not source.catalog_missing and not _knows(known.values(), pattern):
+            findings.problem(subject, f"{pattern!r} is not in {shown(source.catalog_path)}. {again}")
+    if source.catalog_missing:
+        findings.problem(subject, f"{shown(source.catalog_path)} is missing or lacks streams. {again}")
+
+
+def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, look: Look, *, read: bool) -> None:
+    subject = f"source {source.name!r}, stream {stream.full_name!r}"
+    found = _of_same_name(stream, look.found.values())
+    for problem in missing_columns(stream, found) if found is not None else ():
+        findings.problem(f"source {source.name!r}", problem)
+    with Asking(findings, subject):
+        if read or (found is None and _can_tell(source.source, look)):
+            # What the source does not list may still be there; its own error says best what is wrong.
+            with closing(iter(StreamRead(source.source, stream, limit=1).open(None))) as batches:  # type: ignore[type-var] # a generator
+                next(batches, None)
+        elif stream.cursor:
+            source.source.pending({stream: None}, timeout=SECONDS)
+
+
+def _check_destination(
+    findings: Findings, project: Project, declared: DeclaredDestination, bindings: Sequence[Binding]
+) -> None:
+    subject = f"destination {declared}"
+    before = findings.problems
+    destination: Any = None
+    kept = 0
+    with Asking(findings, subject):
+        destination = project.resolve(declared)
+        if isinstance(destination, Destination):
+            _ = destination.config
+        test: Callable[[], None] | None = getattr(destination, "test_connection", None)
+        if callable(test):
+            test()
+        if isinstance(destination, Destination) and destination.capabilities.keeps_state:
+            kept = len(destination.states())
+            for what in _table_problems(destination, declared, bindings):
+                findings.problem(subject, what)
+    if findings.problems > before:
+        return
+    if isinstance(destination, Destination):
+        state = f"{_count(kept, 'stored state')}" if destination.capabilities.keeps_state else "keeps no state"
+        findings.ok(subject, f"connected, {state}")
+    else:
+        findings.ok(subject, "an IO manager of its own, which has nothing to ask")
+
+
+def _table_problems(
+    destination: Destination, declared: DeclaredDestination, bindings: Sequence[Binding]
+) -> Iterator[str]:
+    for call in declared.calls:
+        for stream in call.streams:
+            bound = next((b for b in bindings if b.source_name == call.source_name and b.stream.key == stream.key), None)
+            writing = bound.writing if bound else None
+            stored: Stored = destination.stored(call.source_name, stream, table=writing.table if writing else None)
+            where = f"stream {stream.full_name!r} of {call.source_name!r}"
+            if stored.foreign and not (writing and writing.adopt):
+                yield f"{where}: {stored.foreign}. Choose another table, or take this one over with adopt=True."
+            elif stored.problem and not (writing and writing.on_table_changed == "full_refresh"):
+                yield f"{where}: {stored.problem}. Load it anew with `full_refresh`."
+
+
+def _check_assets(findings: Findings, project: Project) -> None:
+    import dagster as dg
+
+    subject = shown(project.path)
+    count = 0
+    with Asking(findings, subject):
+        for target in project.targets:
+            if isinstance(target, dg.Definitions):
+                count += len(list(target.resolve_all_asset_specs()))
+                if not any(call.catalog_missing for call in project.declared):
+                    dg.Definitions.validate_loadable(target)
+            else:
+                count += len(target.assets_defs_by_key)
+        if not count:
+            raise ConfigError(
+                "it gives Dagster no assets.",
+                hint="Put what stream_assets gives into a `dg.Definitions(assets=...)` at the file's top level.",
+            )
+        findings.ok(subject, _count(count, "asset"))
+
+
+def _bindings(project: Project) -> list[Binding]:
+    import dagster as dg
+
+    found: list[Binding] = []
+    for target in project.targets:
+        assets: Any = target.assets_defs_by_key.values() if isinstance(target, dg.RepositoryDefinition) else target.assets
+        found.extend(bindings_of(_flat(assets or ())).values())
+    return found
+
+
+def _flat(assets: Any) -> Iterator[Any]:
+    for one in assets:
+        if isinstance(one, Sequence) and not isinstance(one, str):
+            yield from _flat(one)
+        else:
+            yield one
+
+
+def _can_tell(source: Source, look: Look) -> bool:
+    """Tell whether a source lists its streams: a source of a few lines need not."""
+    return len(look.found) > 0 or type(source).discover is not Source.discover
+
+
+def _of_same_name(stream: Stream, found: Any) -> Stream | None:
+    names = {stream.name, stream.stream, stream.table, stream.full_name}
+    near = [one for one in found if names & {one.name, one.full_name}]
+    return next((one for one in near if one.key == stream.key), near[0] if near else None)
+
+
+def _knows(streams: Any, pattern: str) -> bool:
+    return any(matches(name, pattern) for stream in streams for name in (stream.name, stream.full_name))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
