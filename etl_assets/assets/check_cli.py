@@ -1,7 +1,6 @@
 """`etl-assets check`: does everything that a definitions file names answer, and is it as the file says."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,7 +8,7 @@ from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
 from etl_assets.destinations.base import Destination
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import ConfigError, EtlAssetsError, did_you_mean
 from etl_assets.protocol.load import Stored
 from etl_assets.protocol.rediscovery import missing_columns
 from etl_assets.protocol.selection import matches
@@ -35,7 +34,8 @@ class Findings:
     def problem(self, subject: str, what: object) -> None:
         """Say that something is not."""
         self.problems += 1
-        self._say(f"problem  {subject}: {what}")
+        # An error of ours may name its subject itself.
+        self._say(f"problem  {subject}: {str(what).removeprefix(f'{subject}: ')}")
 
 
 class Asking:
@@ -59,8 +59,7 @@ class Asking:
         del kind, trace
         if not isinstance(error, Exception):
             return False  # also a cancel
-        own = isinstance(error, ConfigError) or type(error).__module__.startswith("etl_assets.")
-        self._findings.problem(self._subject, error if own else f"{type(error).__name__}: {error}")
+        self._findings.problem(self._subject, error if isinstance(error, EtlAssetsError) else _told(error))
         return True
 
 
@@ -108,8 +107,9 @@ def _check_source(findings: Findings, source: DeclaredSource, *, read: bool) -> 
 
 def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, look: Look) -> None:
     again = f"Run `etl-assets discover --source {source.name}` and commit {shown(source.catalog_path)}."
-    for change in look.outcome.changes if look.committed is not None else ():
-        findings.problem(subject, f"{shown(source.catalog_path)}: {change} {again}")
+    if look.committed is not None and look.outcome.changes:
+        changes = " ".join(look.outcome.changes)
+        findings.problem(subject, f"{shown(source.catalog_path)} is not as the source is now: {changes} {again}")
     names = {name for stream in look.found.values() for name in (stream.name, stream.full_name)}
     for pattern in source.selection:
         there = any(matches(name, pattern) for name in names)
@@ -118,8 +118,8 @@ def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, loo
             findings.problem(subject, f"it has no stream {pattern!r}. {did_you_mean(pattern, names)}")
         elif there and known is not None and not source.catalog_missing and not _knows(known.values(), pattern):
             findings.problem(subject, f"{pattern!r} is not in {shown(source.catalog_path)}. {again}")
-    if source.catalog_missing:
-        findings.problem(subject, f"{shown(source.catalog_path)} is missing or lacks streams. {again}")
+    if source.catalog_missing and not source.catalog_path.exists():
+        findings.problem(subject, f"{shown(source.catalog_path)} is missing. {again}")
 
 
 def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, look: Look, *, read: bool) -> None:
@@ -130,8 +130,8 @@ def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, lo
     with Asking(findings, subject):
         if read or (found is None and _can_tell(source.source, look)):
             # What the source does not list may still be there; its own error says best what is wrong.
-            with closing(iter(StreamRead(source.source, stream, limit=1).open(None))) as batches:  # type: ignore[type-var] # a generator
-                next(batches, None)
+            for _ in StreamRead(source.source, stream, limit=1).open(None):
+                pass
         elif stream.cursor:
             source.source.pending({stream: None}, timeout=SECONDS)
 
@@ -168,7 +168,9 @@ def _table_problems(
 ) -> Iterator[str]:
     for call in declared.calls:
         for stream in call.streams:
-            bound = next((b for b in bindings if b.source_name == call.source_name and b.stream.key == stream.key), None)
+            bound = next(
+                (b for b in bindings if b.source_name == call.source_name and b.stream.key == stream.key), None
+            )
             writing = bound.writing if bound else None
             stored: Stored = destination.stored(call.source_name, stream, table=writing.table if writing else None)
             where = f"stream {stream.full_name!r} of {call.source_name!r}"
@@ -191,6 +193,8 @@ def _check_assets(findings: Findings, project: Project) -> None:
                     dg.Definitions.validate_loadable(target)
             else:
                 count += len(target.assets_defs_by_key)
+        if not count and any(call.catalog_missing for call in project.declared):
+            return  # told above, with what to do
         if not count:
             raise ConfigError(
                 "it gives Dagster no assets.",
@@ -204,14 +208,16 @@ def _bindings(project: Project) -> list[Binding]:
 
     found: list[Binding] = []
     for target in project.targets:
-        assets: Any = target.assets_defs_by_key.values() if isinstance(target, dg.RepositoryDefinition) else target.assets
+        assets: Any = (
+            target.assets_defs_by_key.values() if isinstance(target, dg.RepositoryDefinition) else target.assets
+        )
         found.extend(bindings_of(_flat(assets or ())).values())
     return found
 
 
 def _flat(assets: Any) -> Iterator[Any]:
     for one in assets:
-        if isinstance(one, Sequence) and not isinstance(one, str):
+        if type(one) in {list, tuple}:  # an AssetSpec is a tuple too
             yield from _flat(one)
         else:
             yield one
@@ -230,6 +236,12 @@ def _of_same_name(stream: Stream, found: Any) -> Stream | None:
 
 def _knows(streams: Any, pattern: str) -> bool:
     return any(matches(name, pattern) for stream in streams for name in (stream.name, stream.full_name))
+
+
+def _told(error: Exception) -> str:
+    # Dagster says what failed, and in the cause why.
+    cause = f" ({error.__cause__})" if error.__cause__ else ""
+    return f"{type(error).__name__}: {error}{cause}"
 
 
 def _count(number: int, noun: str) -> str:

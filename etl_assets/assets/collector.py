@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from etl_assets.destinations.base import Destination
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 
@@ -18,7 +18,7 @@ class Declared:
     Args:
         source: The source.
         source_name: Under which its state is stored.
-        destination: The destination or IO manager; None where `io_manager_key` names one.
+        destination: The destination; None where `io_manager_key` names one, or for an IO manager that has none.
         io_manager_key: The resource; None where there is a destination.
         selection: What `streams=` said; None for what the catalog selects.
         streams: The streams that became assets; empty where the catalog is missing.
@@ -28,7 +28,7 @@ class Declared:
 
     source: Source
     source_name: str
-    destination: Any
+    destination: Destination | None
     io_manager_key: str | None
     selection: Sequence[str] | None
     streams: Sequence[Stream]

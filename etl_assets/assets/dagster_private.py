@@ -8,10 +8,8 @@ from typing import Any
 import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 __all__ = [
-    "IN_PROGRESS_RUN_STATUSES",
     "NamespacedMetadataSet",
     "TableMetadataSet",
     "assets_of_repository",

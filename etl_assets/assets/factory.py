@@ -40,7 +40,7 @@ class _Call:
 
     source: Source
     source_name: str
-    destination: Any = None
+    destination: Destination | None = None
     io_manager_key: str | None = None
     translator: StreamTranslator = field(default_factory=StreamTranslator)
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO
@@ -59,7 +59,7 @@ class _Call:
 
     def table(self, binding: Binding) -> TableName:
         # With a resource key the destination is not known yet; the general rules are those of most.
-        place = self.destination if isinstance(self.destination, Destination) else Destination()
+        place = self.destination or Destination()
         return binding.writing.table or place.table_for(self.source_name, binding.stream)
 
     def spec(self, binding: Binding) -> dg.AssetSpec:
@@ -82,7 +82,7 @@ class _Call:
             ours[NAMESPACE] = stream.namespace
         if stream.stream_alias:
             ours[ALIAS] = stream.stream_alias
-        if isinstance(self.destination, Destination):
+        if self.destination is not None:
             ours[TABLE] = {"schema": table.schema, "name": table.name}
         return self.translator.get_asset_spec(props).merge_attributes(metadata={**ours, **binding.writing.metadata()})
 
@@ -139,17 +139,17 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             hint='granularity="source" comes with the connectors (Singer, Airbyte); use "stream".',
         )
     manager = None if destination is None else to_io_manager(destination)
-    call = _call(source, name, destination, io_manager_key, translator, write_strategy, options)
+    place = getattr(manager, "destination", None)
+    call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
     bindings = _bindings(call, streams, catalog)
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
     key = io_manager_key or _resource_key(call, specs)
-    resources = {} if manager is None else {key: dg.IOManagerDefinition.hardcoded_io_manager(manager)}
     assets = [
         _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
         for binding, spec in zip(bindings, specs, strict=True)
     ]
-    return list(dg.with_resources(assets, resources)) if resources else assets
+    return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
 def build_stream_asset_specs(
@@ -217,7 +217,7 @@ def named(source: Source, name: str | None) -> str:
 def _call(  # noqa: PLR0917 - they are one call's arguments
     source: Source,
     name: str | None,
-    destination: Any,
+    destination: Destination | None,
     io_manager_key: str | None,
     translator: StreamTranslator | None,
     write_strategy: WriteStrategy | str,
@@ -226,7 +226,7 @@ def _call(  # noqa: PLR0917 - they are one call's arguments
     return _Call(
         source=source,
         source_name=named(source, name),
-        destination=getattr(destination, "destination", destination),
+        destination=destination,
         io_manager_key=io_manager_key,
         translator=translator or StreamTranslator(),
         write_strategy=write_strategy,

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from typing_extensions import override
 
+from etl_assets.assets.bookmark_metadata import BOOKMARK
 from etl_assets.assets.bookmarks import newest_bookmark
 from etl_assets.assets.config import refreshed_by_tag
 from etl_assets.assets.dagster_private import attempts, instance_of, retry_policy, run_tags, set_data_version
@@ -246,6 +247,8 @@ class _Output:
         log = self.context.log
         with Decoration(log, "Describing what was loaded"):
             metadata |= sync_metadata(result)
+            if isinstance(self.read, Returned):
+                del metadata[BOOKMARK]  # it can have none
         with Decoration(log, "Describing the table"):
             uri = self.destination.uri(self.table)
             kind = self.destination.storage_kind

@@ -24,6 +24,7 @@ LOG_SECONDS = 15.0
 OBSERVATION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 50.0
 """A sensor takes a run that has been silent for long for dead; a slow query yields no batch to log."""
+BEAT_SECONDS = 1.0
 MAX_SHOWN_CHARACTERS = 200
 
 
@@ -105,7 +106,7 @@ class RunObserver(Observer):
         self._context.log.info(redact(line))
 
     def _beat(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._over.wait(BEAT_SECONDS):
             if self._clock() - self._logged_at >= HEARTBEAT_SECONDS:
                 self._log(f"{self._line}; at it for {self._clock() - self._began:,.0f} s")
 

@@ -6,7 +6,7 @@ that nobody was faster.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,6 @@ from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
 from etl_assets.assets.collector import is_collecting
 from etl_assets.assets.config import FULL_REFRESH_TAG
-from etl_assets.assets.dagster_private import IN_PROGRESS_RUN_STATUSES
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_key, named
 from etl_assets.assets.names import word
@@ -31,6 +30,19 @@ from etl_assets.sources.base import Source
 
 STREAM_TAG = "etl_assets/stream"
 """Run tag: the asset key of the stream that a sensor launched."""
+
+UNFINISHED = [
+    status
+    for status in dg.DagsterRunStatus
+    if status
+    not in {
+        dg.DagsterRunStatus.SUCCESS,
+        dg.DagsterRunStatus.FAILURE,
+        dg.DagsterRunStatus.CANCELED,
+        dg.DagsterRunStatus.MANAGED,
+    }
+]
+"""Also those that wait in the queue, which Dagster does not count as in progress."""
 
 STALE_AFTER = 30 * 60
 BACK_OFF = 60.0
@@ -138,22 +150,12 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
             f"The sensor of {chosen_name!r} has no stream to look after.",
             hint="Give it the list that stream_assets gave: assets=..., or streams=[...].",
         )
-    polled = Polled(source, {key: binding.stream for key, binding in found.items()}, stale_after, timeout)
-
-    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        with Edge():
-            requests, reasons = polled.evaluate(context.instance, time.time())
-        told = "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
-        if not requests:
-            return dg.SkipReason(redact(told) or "no streams")
-        if told:
-            context.log.info(redact(told))
-        return dg.SensorResult(run_requests=requests)
-
     return dg.SensorDefinition(
         name=name or f"{word(chosen_name)}_new_data",
-        evaluation_fn=evaluate,
-        asset_selection=dg.AssetSelection.assets(*polled.streams),
+        evaluation_fn=_evaluation(
+            Polled(source, {key: binding.stream for key, binding in found.items()}, stale_after, timeout)
+        ),
+        asset_selection=dg.AssetSelection.assets(*found),
         minimum_interval_seconds=minimum_interval_seconds,
         default_status=default_status,
         description=f"Launches the streams of {chosen_name} that have new data.",
@@ -202,6 +204,20 @@ def build_sync_schedule(
     )
 
 
+def _evaluation(polled: Polled) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        with Edge():
+            requests, reasons = polled.evaluate(context.instance, time.time())
+        told = "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
+        if not requests:
+            return dg.SkipReason(redact(told) or "no streams")
+        if told:
+            context.log.info(redact(told))
+        return dg.SensorResult(run_requests=requests)
+
+    return evaluate
+
+
 def _key(given: Any) -> dg.AssetKey:
     if isinstance(given, dg.AssetKey):
         return given
@@ -236,7 +252,7 @@ def _live_runs(
     by_tag = {tag_of(key): key for key in keys}
     wanted = set(by_tag.values())
     live: dict[dg.AssetKey, str] = {}
-    records = instance.get_run_records(dg.RunsFilter(statuses=list(IN_PROGRESS_RUN_STATUSES)), limit=MAX_RUNS)
+    records = instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MAX_RUNS)
     for record in records:
         run = record.dagster_run
         concerned = wanted & set(run.asset_selection or ())

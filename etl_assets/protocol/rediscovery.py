@@ -49,7 +49,8 @@ def rediscovered(before: Catalog | None, found: Catalog, *, declared: bool = Fal
     if before is None:
         before = Catalog([])
         declared = False
-    streams, notes = [], []
+    streams: list[Stream] = []
+    notes: list[str] = []
     for key, stream in found.items():
         if key in before:
             kept = merged(before[key], stream)
@@ -81,7 +82,9 @@ def merged(before: Stream, found: Stream) -> Stream:
     if _has_own_key(before):
         entry["key_properties"] = list(before.primary_key)
     entry["metadata"] = list(_metadata(before, found))
-    return Stream.from_dict(entry)
+    # In one order, whoever wrote it first: people read the difference.
+    rest = [key for key in entry if key not in ENTRY_KEYS]
+    return Stream.from_dict({key: entry[key] for key in (*ENTRY_KEYS, *rest) if key in entry})
 
 
 def _has_own_key(before: Stream) -> bool:

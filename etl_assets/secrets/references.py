@@ -30,7 +30,7 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         return found
     if isinstance(value, Mapping):
         return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if type(value) in {list, tuple}:  # no subclass: SQLAlchemy's URL is a named tuple
         return type(value)(resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value))
     return value
 

@@ -10,9 +10,14 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
+from etl_assets.sources.arguments import run_source
+from etl_assets.sources.process import ProcessModes
+
+main = run_source
+"""Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
-class Source:
+class Source(ProcessModes):
     """Something that rows are read from.
 
     A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT

@@ -106,7 +106,8 @@ def parse_url(value: Any, source: str) -> "sa.URL":
     """
     import sqlalchemy as sa
 
-    found = resolve(value, name=f"the url of source {source!r}")
+    is_url = isinstance(value, sa.URL)  # a tuple, which `resolve` would go into
+    found = value if is_url else resolve(value, name=f"the url of source {source!r}")
     try:
         url = sa.make_url(found)
     except sa.exc.ArgumentError:

@@ -212,9 +212,9 @@ def _stream(snapshot: "Snapshot", inspector: Any, name: str, schema: str | None,
     properties = {}
     for column in table.columns.values():
         properties[column.name] = _property(snapshot, column)
+        # No word on selection: a stream none of whose columns is picked is read whole, new ones too if it takes them.
         said = {
             "inclusion": "automatic" if column.name in key else "available",
-            "selected-by-default": True,
             "sql-datatype": str(column.declared) if type(column.declared).__name__ != "NullType" else "",
         }
         metadata.append({"breadcrumb": ["properties", column.name], "metadata": said})

@@ -260,7 +260,7 @@ class ColumnReader:
             return self._json(values)
         if type_.kind == "boolean" and self._dialect == "sqlite":
             return self._array([self._flag(value) for value in values], type_.arrow)
-        if type_.kind in _TIMES and type_.how == "text":
+        if type_.kind in _TIMES and (type_.how == "text" or self._dialect == "sqlite"):
             return self._times(values)
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
@@ -292,9 +292,13 @@ class ColumnReader:
         if pa.types.is_date(type_):
             try:
                 return pa.array(values, pa.string()).cast(type_)
-            except pa.ArrowInvalid:
-                pass  # infinity, a zero date, a year beyond 9999: told by name below
-        if pa.types.is_time(type_) and not all(value is None or _is_time_of_day(value) for value in values):
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                pass  # infinity, a zero date, a year beyond 9999, a number: told by name below
+        if (
+            pa.types.is_time(type_)
+            and self._dialect != "sqlite"
+            and not all(value is None or _is_time_of_day(value) for value in values)
+        ):
             return pa.array(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
         array = self._array(values, type_)
         if self._type.kind == "instant" and pa.types.is_timestamp(array.type) and array.type.tz is None:
@@ -307,6 +311,8 @@ class ColumnReader:
         declared = self._type.arrow
         if declared is not None and pa.types.is_decimal(declared):
             try:
+                if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
+                    return pa.array([Decimal(repr(v)) if type(v) is float else v for v in values], declared)
                 return pa.array(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared

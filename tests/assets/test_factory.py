@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from typing_extensions import override
 
-from etl_assets.assets.bindings import bindings_of
+from etl_assets.assets.bindings import bindings_of, same_name
 from etl_assets.assets.collector import collecting
 from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
@@ -356,6 +356,31 @@ class TestDestinations:
         assert run(stream_assets(shop, ["customers"], destination=mage), instance).success
         assert mage.seen == [("customers", 1), ("customers", 2), ("customers", 3)]
         assert event(instance, "shop/customers")["etl_assets/delivery"] == "at_least_once"
+
+
+class TestOneName:
+    def test_two_sources_of_one_name_do_not_share_a_stream(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+        class Other(StreamTranslator):
+            @override
+            def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
+                return dg.AssetKey(["other", props.stream.name])
+
+        class Running:
+            def __init__(self, assets: list[dg.AssetsDefinition]) -> None:
+                self.repository_def = dg.Definitions(assets=assets).get_repository_def()
+
+        def clashes(*sources: Shop) -> int:
+            assets = [
+                *stream_assets(sources[0], ["orders"], destination=warehouse),
+                *stream_assets(sources[1], ["orders"], destination=warehouse, translator=Other()),
+            ]
+            context: Any = Running(assets)
+            return len(list(same_name(context, bindings_of(assets)[assets[0].key])))
+
+        assert clashes(shop, shop) == 0
+        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "here"})) == 0
+        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"})) == 1
+        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"}, name="other")) == 0
 
 
 class TestCollecting:

@@ -1,4 +1,4 @@
-"""Real databases for the tests of SQL sources: each test gets a schema or file of its own, which is dropped behind it."""
+"""Real databases for the tests of SQL sources: each test gets a schema or file of its own, dropped behind it."""
 
 import os
 import sqlite3

@@ -17,9 +17,9 @@ from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import BOUNDARY, BookmarkTracker
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources import sql_cursor
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
+from etl_assets.sources.sql_connection import connected
 from tests.sources.sql_databases import KINDS, Database, database, rows
 
 EVENTS = Stream("events", primary_key="id", replication_key="at")
@@ -84,10 +84,6 @@ def test_a_read_starts_at_the_bookmark_with_its_ties(made: Database) -> None:
     assert ids(source, EVENTS, {"at": stored(made, 1), BOUNDARY: {"x": 1}}) == [1, 2, 3, 4]
     assert ids(source, EVENTS, {}) == [0, 1, 2, 3, 4]
     assert source.latest(EVENTS) == {"at": stored(made, 2)}
-
-
-def test_the_reserved_key_is_the_loops_own() -> None:
-    assert sql_cursor.BOUNDARY == BOUNDARY
 
 
 def test_more_ties_than_a_batch_holds_are_all_read(made: Database) -> None:
@@ -169,7 +165,7 @@ def test_postgres_uuids_and_chars_can_be_a_cursor(tmp_path: Path) -> None:
 def test_columns_without_an_order_are_refused_as_a_cursor(made: Database) -> None:
     type_ = {"sqlite": "blob", "postgresql": "jsonb", "mysql": "blob"}[made.kind]
     made.run(f"CREATE TABLE t (id integer PRIMARY KEY, v {type_})")
-    with pytest.raises(ConfigError, match="'v' .* has no order"):
+    with pytest.raises(ConfigError, match=r"'v' .* has no order"):
         rows(made.source(), Stream("t", replication_key="v"))
 
 
@@ -297,7 +293,8 @@ def test_the_query_filters_limits_and_bounds(made: Database) -> None:
     assert ids(source, EVENTS, _execution_date=moment(1), _end_date=moment(2)) == [0, 1]
     assert ids(source, EVENTS, at=moment(2)) == [2]
     assert ids(source, EVENTS, {"at": stored(made, 1)}, _limit=2) == [1, 2]
-    for query in [{"note": "n2"}, {"_limit": 2}, {"_limit": 2, "_offset": 3}, {"_limit": 9}, {"id": None}]:
+    queries: list[dict[str, Any]] = [{"note": "n2"}, {"_limit": 2}, {"_limit": 2, "_offset": 3}, {"id": None}]
+    for query in [*queries, {"_limit": 9}]:
         assert source.count_records(plain, None, query) == len(rows(source, plain, None, query))
     assert source.count_records(EVENTS, {"at": stored(made, 1)}, {"_end_date": moment(3)}) == 2
 
@@ -305,7 +302,7 @@ def test_the_query_filters_limits_and_bounds(made: Database) -> None:
 def test_a_query_that_does_not_fit_is_refused(made: Database) -> None:
     fill(made, [0])
     source, plain = made.source(), Stream("events", primary_key="id")
-    for stream, query, told in [
+    cases: list[tuple[Stream, dict[str, Any], str]] = [
         (plain, {"nota": 1}, "Did you mean 'note'"),
         (plain, {"_start_date": "2013-01-01"}, "replication key"),
         (plain, {"_limits": 1}, "Did you mean '_limit'"),
@@ -314,8 +311,9 @@ def test_a_query_that_does_not_fit_is_refused(made: Database) -> None:
         (EVENTS, {"_limit": -1}, "whole number"),
         (EVENTS, {"_start_date": "soon"}, "_start_date of 'at'"),
         (plain, {"id": "one"}, "does not fit"),
-        (plain, {"id": [1, 2]}, "one value|does not fit"),
-    ]:
+        (plain, {"id": [1, 2]}, r"one value|does not fit"),
+    ]
+    for stream, query, told in cases:
         with pytest.raises(ConfigError, match=told):
             rows(source, stream, None, query)
 
@@ -388,16 +386,13 @@ def test_a_read_that_is_given_up_lets_go_of_its_connection(made: Database) -> No
 def test_streams_are_asked_about_over_one_connection(made: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(made, [0, 1])
     made.run("CREATE TABLE empty_one (id integer PRIMARY KEY)")
-    from etl_assets.sources import sql
-
     opened: list[float | None] = []
-    connected = sql.connected
 
     def counting(server: Any, *, timeout: float | None = None) -> Any:
         opened.append(timeout)
         return connected(server, timeout=timeout)
 
-    monkeypatch.setattr(sql, "connected", counting)
+    monkeypatch.setattr("etl_assets.sources.sql.connected", counting)
     empty = Stream("empty_one", primary_key="id", replication_key="id")
     full = Stream("events", namespace=made.schema, primary_key="id")
     asked: dict[Stream, Bookmark | None] = {EVENTS: {"at": stored(made, 1)}, empty: None, full: None}
@@ -478,7 +473,7 @@ def test_sqlite_dates_with_and_without_a_zone_have_no_order(sqlite: Database) ->
 def test_sqlite_values_that_are_no_date_are_named_when_they_are_compared(sqlite: Database) -> None:
     sqlite.run("CREATE TABLE t (id integer PRIMARY KEY, v datetime)")
     sqlite.insert("t", [(0, "2013-01-01T10:00:00Z"), (1, 1357034400)])
-    with pytest.raises(DataError, match="stream 't', field 'v'.*1357034400"):
+    with pytest.raises(DataError, match=r"stream 't', field 'v'.*1357034400"):
         rows(sqlite.source(), Stream("t", primary_key="id", replication_key="v"))
 
 

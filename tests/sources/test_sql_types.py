@@ -112,12 +112,32 @@ MYSQL: dict[str, Case] = {
     "bigint unsigned": ("bigint unsigned", ["18446744073709551615"], [2**64 - 1], pa.uint64()),
     "bit": ("bit(64)", ["b'" + "1" * 64 + "'"], [2**64 - 1], pa.uint64()),
     "year": ("year", ["2155"], [2155], pa.int16()),
-    "decimal": ("decimal(38,9)", ["'" + "9" * 29 + ".999999999'"], [Decimal("9" * 29 + "." + "9" * 9)], pa.decimal128(38, 9)),
-    "decimal wider than Arrow": ("decimal(65,30)", ["'" + "1" * 35 + "." + "2" * 30 + "'"], ["1" * 35 + "." + "2" * 30], pa.string()),
+    "decimal": (
+        "decimal(38,9)",
+        ["'" + "9" * 29 + ".999999999'"],
+        [Decimal("9" * 29 + "." + "9" * 9)],
+        pa.decimal128(38, 9),
+    ),
+    "decimal wider than Arrow": (
+        "decimal(65,30)",
+        ["'" + "1" * 35 + "." + "2" * 30 + "'"],
+        ["1" * 35 + "." + "2" * 30],
+        pa.string(),
+    ),
     "float": ("float", ["0.1", "16777216"], [0.10000000149011612, 16777216.0], pa.float32()),
-    "double": ("double", ["2.2250738585072014e-308", f"-{HUGE}", "0.1"], [2.2250738585072014e-308, -HUGE, 0.1], pa.float64()),
+    "double": (
+        "double",
+        ["2.2250738585072014e-308", f"-{HUGE}", "0.1"],
+        [2.2250738585072014e-308, -HUGE, 0.1],
+        pa.float64(),
+    ),
     "date": ("date", ["'1000-01-01'", "'9999-12-31'"], [date(1000, 1, 1), date.max], pa.date32()),
-    "datetime": ("datetime(6)", [f"'{LAST}'", "'2021-03-28 02:30:00'"], [at(LAST), at("2021-03-28T02:30:00")], pa.timestamp("us")),
+    "datetime": (
+        "datetime(6)",
+        [f"'{LAST}'", "'2021-03-28 02:30:00'"],
+        [at(LAST), at("2021-03-28T02:30:00")],
+        pa.timestamp("us"),
+    ),
     "time": ("time(6)", ["'23:59:59.999999'"], [time.max], pa.time64("us")),
     "time beyond a day": ("time", ["'-838:59:59'", "'10:00:00'"], ["-838:59:59", "10:00:00"], pa.string()),
     "text": ("longtext", ["'é😀'", "''", "'a%b:c'"], ["é😀", "", "a%b:c"], pa.string()),
@@ -126,7 +146,7 @@ MYSQL: dict[str, Case] = {
     "binary": ("binary(3)", ["x'01'"], [b"\x01\x00\x00"], pa.binary()),
     "enum": ("enum('b','a')", ["'a'"], ["a"], pa.string()),
     "set": ("set('x','y')", ["'y,x'"], ["x,y"], pa.string()),
-}  # fmt: skip
+}
 
 SQLITE: dict[str, Case] = {
     "integer": ("integer", ["-9223372036854775808", "9223372036854775807"], [-(2**63), 2**63 - 1], pa.int64()),
@@ -135,7 +155,12 @@ SQLITE: dict[str, Case] = {
     "decimal with more digits": ("decimal(10,2)", ["0.12345678901"], [Decimal("0.12345678901")], pa.decimal128(19, 11)),
     "boolean": ("boolean", ["1", "0"], [True, False], pa.bool_()),
     "date": ("date", ["'0001-01-01'", "'9999-12-31'"], [date.min, date.max], pa.date32()),
-    "naive datetime": ("datetime", ["'2021-03-28 02:30:00.000001'"], [at("2021-03-28T02:30:00.000001")], pa.timestamp("us")),
+    "naive datetime": (
+        "datetime",
+        ["'2021-03-28 02:30:00.000001'"],
+        [at("2021-03-28T02:30:00.000001")],
+        pa.timestamp("us"),
+    ),
     "datetime with a zone": (
         "datetime",
         ["'2021-03-28T02:30:00+05:45'", "'2021-03-28T02:30:00Z'"],
@@ -149,7 +174,7 @@ SQLITE: dict[str, Case] = {
     "unknown, text": ("money_text_", ["'a'", "'b'"], ["a", "b"], pa.string()),
     "unknown, numbers": ("string", ["1", "2"], [1, 2], pa.int64()),
     "unknown, mixed": ("string", ["1", "'a'"], ["1", '"a"'], pa.json_(pa.utf8())),
-}  # fmt: skip
+}
 
 
 def shown(values: list[Any]) -> str:
@@ -258,7 +283,9 @@ def test_postgres_values_without_an_exact_form_are_named(type_: str, literal: st
         rows(postgres.source(), Stream("t"))
 
 
-@pytest.mark.parametrize(("type_", "literal"), [("date", "'0000-00-00'"), ("datetime", "'0000-00-00'"), ("date", "'2013-00-15'")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("type_", "literal"), [("date", "'0000-00-00'"), ("datetime", "'0000-00-00'"), ("date", "'2013-00-15'")]
+)
 def test_mysql_zero_dates_are_named(type_: str, literal: str, mysql: Database) -> None:
     mysql.run(f"CREATE TABLE t (id integer, v {type_})")
     with mysql.engine.begin() as connection:

@@ -1,0 +1,314 @@
+"""`etl-assets state`: look at the stored bookmarks of a destination, and change them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import simplejson
+
+from etl_assets.assets.catalog_cli import Say, shown
+from etl_assets.assets.definitions_file import Project
+from etl_assets.destinations.base import Destination
+from etl_assets.destinations.ledger import dump
+from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.load import Bookmark, StreamState
+from etl_assets.protocol.stream import Stream
+
+SHOWN_BOOKMARK = 60
+SHOWN_IDS = 5
+_SINGER_KEYS = {"replication_key", "replication_key_value"}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A destination that keeps state, with what the definitions say of its streams.
+
+    Args:
+        destination: The destination.
+        streams: Declared ones, by source, namespace and name; nothing where no definitions were loaded.
+    """
+
+    destination: Destination
+    streams: Mapping[tuple[str, str, str], Stream] = field(default_factory=dict)
+
+    def find(self, text: str, partition: str | None = None) -> StreamState:
+        """Give the state of `source/stream`.
+
+        Raises:
+            ConfigError: There is none, or more than one; the error names the nearest.
+        """
+        source, slash, name = text.partition("/")
+        if not slash:
+            raise ConfigError(f"{text!r} names no stream.", hint="Write SOURCE/STREAM, such as shop/orders.")
+        states = self.destination.states()
+        mine = [state for state in states if state.source == source]
+        found = [one for one in mine if _full_name(one) == name] or [one for one in mine if one.stream == name]
+        if partition is not None:
+            found = [one for one in found if one.partition == partition]
+        if not found:
+            where = f" in partition {partition!r}" if partition is not None else ""
+            known = [f"{one.source}/{_full_name(one)}" for one in states]
+            raise ConfigError(f"No state of {text!r} is stored{where}.", hint=did_you_mean(text, known))
+        if len(found) > 1:
+            raise ConfigError(
+                f"{text!r} has {len(found)} stored states.",
+                hint="Name the one: " + ", ".join(_label(one) for one in found) + ".",
+            )
+        return found[0]
+
+    def cursor(self, state: StreamState) -> tuple[str, ...]:
+        """Give the keys that a bookmark of this stream has, as far as is known."""
+        declared = self.streams.get((state.source, state.namespace, state.stream))
+        return (declared.cursor if declared else ()) or tuple(without_boundary(state.bookmark) or ())
+
+
+def duckdb_store(path: Path) -> Store:
+    """Give the store of a DuckDB file.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    from etl_assets.destinations.duckdb import DuckDBDestination
+
+    if not path.is_file():
+        raise ConfigError(f"There is no DuckDB file {str(path)!r}.", hint="Check the path; it is never created here.")
+    return Store(DuckDBDestination(str(path)))
+
+
+def store_of(project: Project, number: int | None) -> Store:
+    """Give the one destination of a project that keeps state, or the one of this number.
+
+    Raises:
+        ConfigError: There is none, or a choice of several; the error lists them.
+    """
+    found = []
+    for declared in project.destinations():
+        destination = project.resolve(declared)
+        if isinstance(destination, Destination) and destination.capabilities.keeps_state:
+            found.append((declared, destination))
+    if not found:
+        raise ConfigError(
+            f"No destination in {shown(project.path)} keeps state.",
+            hint="The bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
+        )
+    if (number is None and len(found) > 1) or (number is not None and not 1 <= number <= len(found)):
+        listed = "; ".join(
+            f"{index}: {one} ({', '.join(one.sources)})" for index, (one, _) in enumerate(found, start=1)
+        )
+        told = "several destinations" if number is None else f"no destination {number}"
+        raise ConfigError(f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}.")
+    declared, destination = found[(number or 1) - 1]
+    streams = {(call.source_name, *stream.key): stream for call in declared.calls for stream in call.streams}
+    return Store(destination, streams)
+
+
+def list_states(store: Store, say: Say) -> int:
+    """Print every state row."""
+    states = store.destination.states()
+    if not states:
+        say(f"Nothing was synced into {store.destination!r} yet.")
+        return 0
+    head = ("SOURCE", "STREAM", "PARTITION", "BOOKMARK", "ROWS", "LOAD ID", "COMMITTED AT")
+    rows = [head, *(_row(state) for state in states)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    for row in rows:
+        cells = [
+            cell.rjust(w) if i == head.index("ROWS") else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        say("  ".join(cells).rstrip())
+    return 0
+
+
+def get(store: Store, text: str, partition: str | None, write: Say) -> int:
+    """Print a bookmark as JSON."""
+    write(dump(store.find(text, partition).bookmark) or "null")
+    return 0
+
+
+def set_bookmark(store: Store, text: str, value: str, partition: str | None, say: Say, *, force: bool) -> int:
+    """Store another bookmark."""
+    bookmark = _read_bookmark(value)
+    state = store.find(text, partition)
+    wrong = None if force else _mismatch(store, state, bookmark)
+    if wrong:
+        raise ConfigError(f"{_label(state)}: {wrong}", hint="With --force it is stored all the same.")
+    store.destination.set_bookmark(state, bookmark)
+    say(f"{_label(state)}: the bookmark was {_shown(state.bookmark)}, is {_shown(bookmark)}.")
+    say("  The rows in the table stay; the next sync reads from the new bookmark on.")
+    return 0
+
+
+def reset(store: Store, text: str, partition: str | None, say: Say) -> int:
+    """Forget a stream."""
+    state = store.find(text, partition)
+    store.destination.delete_state(state)
+    say(f"{_label(state)}: its state is gone; the bookmark was {_shown(state.bookmark)}.")
+    say(f"  The next sync reads everything and replaces the table {state.table}.")
+    return 0
+
+
+def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Say) -> int:
+    """Go back to what a stream was after a load."""
+    state = store.find(text, partition)
+    deleted = store.destination.rewind(state, load_id)
+    after = store.find(f"{state.source}/{_full_name(state)}", state.partition)
+    say(f"{_label(state)}: back at load {load_id}; {deleted} rows were deleted, {after.rows_in_table} are left.")
+    say(f"  The bookmark was {_shown(state.bookmark)}, is {_shown(after.bookmark)}.")
+    return 0
+
+
+def rename(store: Store, old: str, new: str, say: Say) -> int:
+    """Give the states of a source to another name.
+
+    Raises:
+        ConfigError: Nothing is stored of the source, or the new name is no word.
+    """
+    if not new.isidentifier():
+        raise ConfigError(f"The source name {new!r} is not a word.", hint="Use letters, digits and '_'.")
+    states = [state for state in store.destination.states() if state.source == old]
+    if not states:
+        known = {state.source for state in store.destination.states()}
+        raise ConfigError(f"No state of a source {old!r} is stored.", hint=did_you_mean(old, known))
+    count = store.destination.rename_source(old, new)
+    say(f"{count} stored state{'s' if count != 1 else ''} of {old!r} {'are' if count != 1 else 'is'} now of {new!r}.")
+    for state in states:
+        stream = store.streams.get((new, state.namespace, state.stream)) or Stream(
+            state.stream, namespace=state.namespace or None
+        )
+        if store.destination.table_for(new, stream) != state.table:
+            option = json.dumps({stream.full_name: {"table": str(state.table)}})
+            say(f"  {_full_name(state)}: its rows stay in {state.table}; keep them there with options={option}.")
+    return 0
+
+
+def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool) -> int:
+    """Take bookmarks over from a Singer or Mage state.
+
+    Returns:
+        The exit code: 1 if a stream of the file was skipped.
+
+    Raises:
+        ConfigError: The file holds no state.
+    """
+    bookmarks = read_state(file)
+    states = [state for state in store.destination.states() if state.source == source]
+    skipped = 0
+    for name, bookmark in bookmarks.items():
+        found = [state for state in states if name in _names(state)]
+        why = _why_not(store, found, bookmark, force=force)
+        if why:
+            skipped += 1
+            say(f"skipped   {source}/{name}: {why}")
+            continue
+        store.destination.set_bookmark(found[0], bookmark)
+        say(f"imported  {_label(found[0])}: the bookmark was {_shown(found[0].bookmark)}, is {_shown(bookmark)}.")
+    return int(skipped > 0)
+
+
+def read_state(file: Path) -> dict[str, dict[str, Any]]:
+    """Read the bookmarks of a state file: `{"bookmarks": {stream: {...}}}`, or a Singer STATE message.
+
+    Raises:
+        ConfigError: It is not there, or is none.
+    """
+    document = _json(_text(file), f"the state {str(file)!r}")
+    if isinstance(document, dict) and isinstance(document.get("value"), dict):
+        document = document["value"]
+    bookmarks = document.get("bookmarks") if isinstance(document, dict) else None
+    if not isinstance(bookmarks, dict) or not all(isinstance(one, dict) for one in bookmarks.values()):
+        raise ConfigError(f"{str(file)!r} is no state.", hint='It looks like {"bookmarks": {"orders": {"id": 5}}}.')
+    return {name: _from_singer(one) for name, one in bookmarks.items()}
+
+
+def _why_not(store: Store, found: Sequence[StreamState], bookmark: Bookmark, *, force: bool) -> str | None:
+    if not bookmark:
+        return "it has no bookmark."
+    if not found:
+        return (
+            "it was never synced into this destination, so it has no state to change. Launch it once with the "
+            f'run config {{"bookmark": {dump(bookmark)}}}.'
+        )
+    if len(found) > 1:
+        return "more than one stored state has this name."
+    return None if force else _mismatch(store, found[0], bookmark)
+
+
+def _from_singer(bookmark: dict[str, Any]) -> dict[str, Any]:
+    """Give the values by replication key, as database taps spell them with the key's name in a value."""
+    if bookmark.keys() >= _SINGER_KEYS and isinstance(bookmark["replication_key"], str):
+        return {bookmark["replication_key"]: bookmark["replication_key_value"]}
+    return bookmark
+
+
+def _mismatch(store: Store, state: StreamState, bookmark: Bookmark | None) -> str | None:
+    """Tell why a bookmark cannot be one of this stream, or None."""
+    keys = set(without_boundary(bookmark) or ())
+    known = store.cursor(state)
+    if bookmark is None or not known or keys == set(known):
+        return None
+    wrong = sorted(keys - set(known))
+    if wrong:
+        return f"its bookmark has no {wrong[0]!r}. {did_you_mean(wrong[0], known)}"
+    return f"its bookmark also has {', '.join(sorted(set(known) - keys))}."
+
+
+def _read_bookmark(value: str) -> dict[str, Any] | None:
+    text = _text(Path(value[1:])) if value.startswith("@") else value
+    bookmark = _json(text, "the bookmark")
+    if bookmark is not None and not isinstance(bookmark, dict):
+        raise ConfigError(
+            "A bookmark is an object of values by replication key, or null.",
+            hint='Such as {"updated_at": "2026-01-01"}.',
+        )
+    return bookmark
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return simplejson.loads(text, use_decimal=True)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{what[0].upper()}{what[1:]} is not JSON: {error}.") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{str(file)!r} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{str(file)!r} is not UTF-8 text.") from error
+
+
+def _row(state: StreamState) -> tuple[str, ...]:
+    return (
+        state.source,
+        _full_name(state),
+        state.partition or "-",
+        _shown(state.bookmark),
+        str(state.rows_in_table),
+        state.load_id,
+        state.committed_at.isoformat(timespec="seconds"),
+    )
+
+
+def _shown(bookmark: Bookmark | None) -> str:
+    text = dump(without_boundary(bookmark)) or "none"
+    return text if len(text) <= SHOWN_BOOKMARK else text[: SHOWN_BOOKMARK - 1] + "…"
+
+
+def _full_name(state: StreamState) -> str:
+    return f"{state.namespace}.{state.stream}" if state.namespace else state.stream
+
+
+def _label(state: StreamState) -> str:
+    partition = f" --partition {state.partition}" if state.partition else ""
+    return f"{state.source}/{_full_name(state)}{partition}"
+
+
+def _names(state: StreamState) -> set[str]:
+    # Singer's database taps call a stream `schema-table`.
+    return {state.stream, _full_name(state), f"{state.namespace}-{state.stream}"}

@@ -1,0 +1,209 @@
+"""The command `etl-assets`: discover catalogs, check a project, look at stored state and change it.
+
+It exits with 0 where all is well, 1 where something failed or was found, 2 where it was called wrongly.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from etl_assets import __version__
+from etl_assets.exceptions import EtlAssetsError
+from etl_assets.secrets.redaction import redact
+
+DEBUG = "ETL_ASSETS_DEBUG"
+"""Set to anything but 0: an error shows where it was raised, as with `--traceback`."""
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; give its exit code.
+
+    Args:
+        argv: The arguments; those of the process by default.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has what it wanted; Python would complain once more while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except EtlAssetsError as error:
+        return _failed(error, str(error), arguments)
+    except Exception as error:  # noqa: BLE001 - whatever a definitions file, a source or a destination raises
+        return _failed(error, f"{type(error).__name__}: {error}{_place(error)}", arguments)
+    return code
+
+
+def _failed(error: BaseException, text: str, arguments: argparse.Namespace) -> int:
+    if getattr(arguments, "traceback", False) or os.environ.get(DEBUG, "0") not in {"", "0"}:
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    sys.stderr.write(redact(f"error: {text}\n"))
+    return 1
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(redact(text) + "\n")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+# Commands. What they need is imported by them: Dagster takes a second, and `state --duckdb` does without.
+
+
+def _discover(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.catalog_cli import discover
+    from etl_assets.assets.definitions_file import loaded
+
+    with loaded(arguments.definitions) as project:
+        return discover(project, arguments.source, _say, check=arguments.check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.check_cli import check
+    from etl_assets.assets.definitions_file import loaded
+
+    with loaded(arguments.definitions) as project:
+        return check(project, _say, read=arguments.read)
+
+
+def _state(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets.definitions_file import loaded
+    from etl_assets.assets.state_cli import duckdb_store, store_of
+
+    if arguments.duckdb is not None:
+        return _verb(duckdb_store(arguments.duckdb), arguments)
+    with loaded(arguments.definitions) as project:
+        return _verb(store_of(project, arguments.destination), arguments)
+
+
+def _verb(store: Any, arguments: argparse.Namespace) -> int:
+    from etl_assets.assets import state_cli
+
+    match arguments.verb:
+        case "get":
+            return state_cli.get(store, arguments.stream, arguments.partition, _write)
+        case "set":
+            stream, value = arguments.stream, arguments.bookmark
+            return state_cli.set_bookmark(store, stream, value, arguments.partition, _say, force=arguments.force)
+        case "reset":
+            return state_cli.reset(store, arguments.stream, arguments.partition, _say)
+        case "rewind":
+            return state_cli.rewind(store, arguments.stream, arguments.load_id, arguments.partition, _say)
+        case "rename":
+            return state_cli.rename(store, arguments.old, arguments.new, _say)
+        case "import":
+            return state_cli.import_state(store, arguments.source, arguments.file, _say, force=arguments.force)
+    return state_cli.list_states(store, _say)
+
+
+# Arguments
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes options anywhere: argparse itself would give up on `state get --duckdb w.duckdb shop/orders`."""
+
+    intermixed = False
+    _again = False
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if not self.intermixed or self._again:
+            return super().parse_known_args(args, namespace)
+        self._again = True  # the method below calls this one
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._again = False
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="etl-assets", description="Catalogs, checks and stored state of an etl_assets project.")
+    parser.add_argument("--version", action="version", version=f"etl-assets {__version__}")
+    parser.add_argument("--traceback", action="store_true", help=f"show where an error was raised (also {DEBUG}=1)")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    discover = _command(commands, "discover", "ask the sources for their streams and write catalogs/<source>.json")
+    _add_definitions(discover)
+    discover.add_argument("--source", metavar="NAME", help="only this source")
+    discover.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a catalog would change")
+    discover.set_defaults(run=_discover)
+
+    check = _command(commands, "check", "check connections, configuration, rights, catalogs and assets")
+    _add_definitions(check)
+    check.add_argument("--read", action="store_true", help="also read one row of each stream")
+    check.set_defaults(run=_check)
+
+    state = _command(commands, "state", "look at the stored bookmarks of a destination, and change them")
+    state.intermixed = False
+    verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_verbs(verbs)
+    return parser
+
+
+def _add_verbs(verbs: Any) -> None:
+    _verb_parser(verbs, "list", "list every stored state")
+    _add_stream(_verb_parser(verbs, "get", "print a bookmark as JSON"))
+    one = _verb_parser(verbs, "set", "store another bookmark; rows stay as they are")
+    _add_stream(one)
+    one.add_argument("bookmark", metavar="JSON|@FILE", help="the bookmark, or a file that holds it")
+    _add_force(one)
+    _add_stream(_verb_parser(verbs, "reset", "forget a stream: its next sync replaces the table"))
+    one = _verb_parser(verbs, "rewind", "go back to what a stream was after a load; deletes rows that came later")
+    _add_stream(one)
+    one.add_argument("load_id", metavar="LOAD_ID", help="of the last load that stays")
+    one = _verb_parser(verbs, "rename", "give the states of a source to another name")
+    one.add_argument("old", metavar="OLD", help="the name so far")
+    one.add_argument("new", metavar="NEW", help="the name from now on")
+    one = _verb_parser(verbs, "import", "take over the bookmarks of a Singer or Mage state file")
+    one.add_argument("source", metavar="SOURCE", help="whose streams they are")
+    one.add_argument("file", metavar="FILE", type=Path, help='holds {"bookmarks": {stream: {...}}}')
+    _add_force(one)
+
+
+def _command(commands: Any, name: str, help_: str) -> _Parser:
+    parser: _Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    parser.intermixed = True
+    # Left out of the namespace where it is not given: it may have been given before the command.
+    parser.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _verb_parser(verbs: Any, name: str, help_: str) -> _Parser:
+    parser = _command(verbs, name, help_)
+    _add_definitions(parser)
+    parser.add_argument("--destination", type=int, metavar="N", help="which one, where the definitions have several")
+    parser.add_argument("--duckdb", type=Path, metavar="PATH", help="a DuckDB file in place of definitions")
+    parser.set_defaults(run=_state, verb=name)
+    return parser
+
+
+def _add_definitions(parser: argparse.ArgumentParser) -> None:
+    path = Path("definitions.py")
+    parser.add_argument("definitions", nargs="?", type=Path, default=path, help=f"the definitions file ({path})")
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("stream", metavar="SOURCE/STREAM", help="such as shop/orders")
+    parser.add_argument("--partition", help="of the stream, where it has several")
+
+
+def _add_force(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="also where the bookmark has other keys than before")

@@ -1,0 +1,109 @@
+"""The command line of a source that is run as a program: Mage's flags."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    from etl_assets.sources.base import Source
+
+_FLAGS = (
+    ("count_records", ["--count_records"], "print how many records each stream has"),
+    ("discover_mode", ["-d", "--discover"], "print the catalog"),
+    ("discover_streams_mode", ["--discover_streams"], "print the streams' names"),
+    ("show_templates", ["--show_templates"], "print the templates of the config"),
+    ("test_connection", ["--test_connection"], "say nothing if the source can be reached"),
+    ("load_sample_data", ["--load_sample_data"], "print some records of each stream"),
+)
+_DOCUMENTS = (
+    ("config", ["-c", "--config"], "JSON file: the config"),
+    ("catalog", ["--catalog"], "JSON file: the catalog"),
+    ("state", ["-s", "--state"], "JSON file: the state"),
+    ("properties", ["-p", "--properties"], "JSON file: the catalog, by its old name"),
+    ("query", ["--query"], "JSON: what to ask for"),
+    ("settings", ["--settings"], "JSON or YAML file with `config` and `catalog`"),
+)
+
+
+def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
+    """Make a source from the command line and run it; the exit code is 1 if it fails.
+
+    Args:
+        source_class: The class.
+        kwargs: Passed to it; they win over the command line.
+    """
+    try:
+        source = source_class(**{**parse_arguments(sys.argv[1:]), **kwargs})
+        source.process()
+    except EtlAssetsError as error:
+        sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
+        raise SystemExit(1) from error
+
+
+def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
+    """Give the constructor's arguments that a command line stands for."""
+    parser = argparse.ArgumentParser(description="Run a source as a Singer tap.")
+    for name, flags, text in _FLAGS:
+        parser.add_argument(*flags, dest=name, action="store_true", help=text)
+    for name, flags, text in _DOCUMENTS:
+        parser.add_argument(*flags, dest=name, help=text)
+    for name in ("config", "catalog", "state", "query", "selected_streams"):
+        parser.add_argument(f"--{name}_json", help=f"JSON: the {name.replace('_', ' ')}")
+    parser.add_argument("--log_to_stdout", help="kept for Mage's sake: standard output is the protocol's alone")
+    given = vars(parser.parse_args(argv))
+    arguments: dict[str, Any] = {name: True for name, _, _ in _FLAGS if given[name]}
+    if given["discover_streams_mode"]:
+        arguments["discover_mode"] = True
+    arguments.update(_documents(given))
+    return arguments
+
+
+def _documents(given: Mapping[str, Any]) -> dict[str, Any]:
+    settings = _file(given["settings"]) or {}
+    integration = settings.get("data_integration") or {}
+    config = {**(settings.get("config") or {}), **(_file(given["config"]) or {}), **(_text(given, "config") or {})}
+    catalog = (
+        _text(given, "catalog")
+        or _file(given["catalog"])
+        or _file(given["properties"])
+        or settings.get("catalog")
+        or integration.get("catalog")
+    )
+    query = _text(given, "query") or (json.loads(given["query"]) if given["query"] else None)
+    state = _text(given, "state") or _file(given["state"])
+    selected = _text(given, "selected_streams")
+    found = {"config": config, "catalog": catalog, "query": query, "state": state, "selected_streams": selected}
+    return {name: value for name, value in found.items() if value}
+
+
+def _text(given: Mapping[str, Any], name: str) -> Any:
+    text = given[f"{name}_json"]
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"--{name}_json is no JSON: {error}.") from None
+
+
+def _file(path: str | None) -> Any:
+    if not path:
+        return None
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from None
+    if path.endswith((".yaml", ".yml")):
+        import yaml
+
+        return yaml.safe_load(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"The file {path!r} is no JSON: {error}.") from None

@@ -1,0 +1,80 @@
+"""Where a source's messages go: to standard output as Singer lines, unless somebody else listens.
+
+The functions have Mage's names (`mage_integrations.sources.messages`).
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from etl_assets.protocol.messages import Message, RecordMessage, SchemaMessage, StateMessage, encode
+
+Writer = Callable[[Message], None]
+
+
+def to_stdout(message: Message) -> None:
+    """Write a message as one line to standard output, at once."""
+    sys.stdout.write(encode(message) + "\n")
+    sys.stdout.flush()
+
+
+_writer: ContextVar[Writer] = ContextVar("etl_assets_message_writer", default=to_stdout)
+
+
+@contextmanager
+def messages_to(writer: Writer) -> Iterator[None]:
+    """Have the messages of this context written by `writer`."""
+    token = _writer.set(writer)
+    try:
+        yield
+    finally:
+        _writer.reset(token)
+
+
+def write_message(message: Message) -> None:
+    """Write a message to whoever listens."""
+    _writer.get()(message)
+
+
+def write_schema(
+    stream_name: str,
+    schema: Mapping[str, Any],
+    key_properties: Sequence[str] | str = (),
+    bookmark_properties: Sequence[str] | None = None,
+    disable_column_type_check: bool | None = None,  # noqa: FBT001 - Mage's signature
+    **more: Any,
+) -> None:
+    """Write a SCHEMA message.
+
+    Args:
+        stream_name: The stream.
+        schema: Its JSON Schema.
+        key_properties: The primary key.
+        bookmark_properties: The replication key.
+        disable_column_type_check: Values need not follow the schema.
+        more: `partition_keys`, `replication_method`, `unique_conflict_method`, `unique_constraints`.
+    """
+    known = ("partition_keys", "replication_method", "unique_conflict_method", "unique_constraints")
+    write_message(
+        SchemaMessage(
+            stream=stream_name,
+            schema=schema,
+            key_properties=[key_properties] if isinstance(key_properties, str) else list(key_properties),
+            bookmark_properties=list(bookmark_properties or ()),
+            disable_column_type_check=disable_column_type_check,
+            **{name: more[name] for name in known if more.get(name)},
+        )
+    )
+
+
+def write_records(stream_name: str, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write a RECORD message for each record."""
+    for record in records:
+        write_message(RecordMessage(stream=stream_name, record=record))
+
+
+def write_state(value: Mapping[str, Any]) -> None:
+    """Write a STATE message."""
+    write_message(StateMessage(value=value))

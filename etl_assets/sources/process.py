@@ -1,0 +1,234 @@
+"""Mage's process modes: what a source does when it is run as a program, `python my_source.py --config ... --catalog ...`.
+
+Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import simplejson
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.bookmarks import BookmarkTracker
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.schema import from_arrow
+from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import redact
+from etl_assets.sources.messages import write_records, write_schema, write_state
+
+if TYPE_CHECKING:
+    from etl_assets.sources.base import Source
+
+SAMPLE_ROWS = 100
+
+
+class ProcessModes:
+    """The verbs a source has as a program: short delegations to the functions of this module."""
+
+    def process(self: Any) -> None:
+        """Do what the mode says, the first that is set: test, sample, discover, count, templates, else sync."""
+        process(self)
+
+    def sync(self: Any, catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
+        """Write the messages of every selected stream; one that fails does not stop the others.
+
+        Raises:
+            SourceError: Streams failed; names them, and its cause is the first one's error.
+        """
+        sync_catalog(self, catalog, properties)
+
+    def process_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> None:
+        """Write the SCHEMA message of a stream; one without a schema gets it from its first rows, in `sync_stream`."""
+        if stream.schema or properties:
+            _write_schema(stream, properties or _selected_schema(stream))
+
+    def sync_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
+        """Write the RECORD and STATE messages of a stream; gives the number of records."""
+        return sync_stream(self, stream, properties)
+
+    def write_records(
+        self: Any, stream: Stream, rows: Sequence[Mapping[str, Any]], properties: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Write RECORD messages; gives `final_record` and `max_bookmark` (the largest values, or None)."""
+        records = Batch(list(rows)).to_rows(stream)
+        if properties is not None:
+            records = [{name: record.get(name) for name in properties} for record in records]
+        write_records(stream.name, records)
+        largest = _tracker(self, stream, None)
+        if largest is not None:
+            largest.take(Batch(list(rows)))
+        bookmark = largest.bookmark() if largest is not None else None
+        return {
+            "final_record": records[-1] if records else None,
+            "max_bookmark": [bookmark[name] for name in stream.cursor] if bookmark else None,
+        }
+
+
+def process(source: "Source") -> None:
+    """Run the mode that is set, by Mage's priority."""
+    modes = source.options
+    if modes.get("test_connection"):
+        source.test_connection()
+    elif modes.get("load_sample_data"):
+        _sample(source)
+    elif modes.get("discover_mode"):
+        _discover(source, names_only=bool(modes.get("discover_streams_mode")))
+    elif modes.get("count_records"):
+        _count(source)
+    elif modes.get("show_templates"):
+        _print(_templates(source))
+    else:
+        source.sync(_catalog_to_sync(source))
+
+
+def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
+    """Write the messages of every selected stream, the one that was interrupted first."""
+    interrupted = source.state.get("currently_syncing")
+    streams = sorted(_selected(source, catalog), key=lambda stream: stream.name != interrupted)
+    failed: dict[str, EtlAssetsError] = {}
+    for stream in streams:
+        try:
+            source.process_stream(stream, properties)
+            source.sync_stream(stream, properties)
+        except EtlAssetsError as error:
+            source.logger.error("stream %r failed: %s", stream.name, redact(str(error)))  # noqa: TRY400 - raised below
+            failed[stream.name] = error
+    if failed:
+        first = next(iter(failed.values()))
+        names = ", ".join(repr(name) for name in failed)
+        raise SourceError(f"{len(failed)} of {len(streams)} streams failed: {names}. {first}") from first
+
+
+def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
+    """Write a stream's records, and its bookmark after each batch that is a checkpoint, and at the end."""
+    from etl_assets.sources.read import StreamRead
+
+    bookmarks = source.state.get("bookmarks") or {}
+    began = bookmarks.get(stream.name) or None
+    read = StreamRead(source, stream, source_name=source.name or type(source).__name__)
+    tracker = _tracker(source, stream, began)
+    known = set((stream.schema or properties or {}).get("properties") or properties or ())
+    records = 0
+    for batch in read.open(began):
+        if not len(batch):
+            continue
+        known = _declare_new_fields(stream, batch, known, properties)
+        rows = batch.to_rows(stream, native_types=True)
+        source.write_records(stream, rows, properties)
+        records += len(rows)
+        if tracker is not None:
+            tracker.take(batch)
+        in_order = tracker is not None and source.is_sorted
+        if batch.bookmark is not None or in_order:
+            _save(source, stream, batch.bookmark or (tracker.bookmark() if tracker else None))
+    _save(source, stream, tracker.bookmark() if tracker is not None and not source.is_sorted else None)
+    return records
+
+
+def _tracker(source: "Source", stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
+    if not stream.cursor:
+        return None
+    return BookmarkTracker(stream, began, boundary=False, check_order=source.is_sorted, ordered=False)
+
+
+def _save(source: "Source", stream: Stream, bookmark: Bookmark | None) -> None:
+    """Put a bookmark into the source's state, beside those of the other streams, and write the whole."""
+    if bookmark is None:
+        return
+    source.state.setdefault("bookmarks", {})[stream.name] = dict(bookmark)
+    write_state(source.state)
+
+
+def _declare_new_fields(
+    stream: Stream, batch: Batch, known: set[str], properties: Mapping[str, Any] | None
+) -> set[str]:
+    """Write a SCHEMA before the rows of a stream that declares none, and again when fields join."""
+    if stream.schema or properties:
+        return known
+    schema = batch.to_arrow(stream).schema
+    if known and set(schema.names) <= known:
+        return known
+    _write_schema(stream, from_arrow(schema)["properties"])
+    return known | set(schema.names)
+
+
+def _selected_schema(stream: Stream) -> dict[str, Any]:
+    declared = (stream.schema or {}).get("properties") or {}
+    names = selected_columns(stream)
+    return {name: prop for name, prop in declared.items() if names is None or name in names}
+
+
+def _write_schema(stream: Stream, properties: Mapping[str, Any]) -> None:
+    write_schema(
+        stream.name,
+        {**{key: value for key, value in (stream.schema or {}).items() if key != "properties"},
+         "type": "object", "properties": dict(properties)},
+        stream.primary_key,
+        stream.cursor,
+        stream.disable_column_type_check,
+        partition_keys=list(stream.partition_keys),
+        replication_method=stream.method,
+        unique_conflict_method=stream.unique_conflict_method,
+        unique_constraints=list(stream.unique_constraints),
+    )  # fmt: skip
+
+
+def _catalog_to_sync(source: "Source") -> Catalog:
+    return source.catalog if source.catalog is not None else source.discover(None)
+
+
+def _selected(source: "Source", catalog: Catalog) -> list[Stream]:
+    """Give the streams to read: those selected in the catalog, or those named, known or not."""
+    if source.selected_streams is None:
+        return list(catalog.selected)
+    known = {stream.name: stream for stream in catalog.streams}
+    return [known.get(name) or Stream(name) for name in source.selected_streams]
+
+
+def _discover(source: "Source", *, names_only: bool) -> None:
+    catalog = source.discover(source.selected_streams)
+    if names_only:
+        _print([{"stream": stream.name, "tap_stream_id": stream.tap_stream_id} for stream in catalog.streams])
+    else:
+        _print(catalog.to_dict())
+
+
+def _count(source: "Source") -> None:
+    bookmarks = source.state.get("bookmarks") or {}
+    counts = [
+        {
+            "count": source.count_records(stream, bookmarks=bookmarks.get(stream.name), query=source.query),
+            "id": stream.name,
+            "stream": stream.name,
+        }
+        for stream in _selected(source, _catalog_to_sync(source))
+    ]
+    _print(counts)
+
+
+def _sample(source: "Source") -> None:
+    from etl_assets.sources.read import StreamRead
+
+    for stream in _selected(source, _catalog_to_sync(source)):
+        read = StreamRead(source, stream, source_name=source.name or type(source).__name__, limit=SAMPLE_ROWS)
+        first = next((batch.to_rows(stream) for batch in read.open(None) if len(batch)), [])
+        _print({"stream_id": stream.name, "sample_data": first, "type": "SAMPLE_DATA"})
+
+
+def _templates(source: "Source") -> dict[str, Any]:
+    """Give the files of the folder `templates` beside the source's class, by name."""
+    module = sys.modules[type(source).__module__]
+    folder = Path(getattr(module, "__file__", None) or ".").parent / "templates"
+    if not folder.is_dir():
+        raise ConfigError(f"{type(source).__name__} has no folder `templates` ({folder}).")
+    return {path.stem: simplejson.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def _print(document: Any) -> None:
+    sys.stdout.write(simplejson.dumps(document, use_decimal=True, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,79 @@
+"""Each private name of Dagster that is used, by itself: the first to look at when a release of Dagster breaks."""
+
+from typing import Any
+
+import dagster as dg
+
+from etl_assets.assets import dagster_private as private
+
+
+class Looking(dg.IOManager):
+    """Looks at its context with every private name."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Any] = {}
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        del obj
+        self.seen = {
+            "instance": private.instance_of(context),
+            "tags": private.run_tags(context),
+            "policy": private.retry_policy(context),
+            "attempts": private.attempts(context),
+        }
+        private.set_data_version(context, "version of mine")
+
+    def load_input(self, context: dg.InputContext) -> None:
+        """Never asked."""
+
+
+def test_what_an_output_context_keeps_to_itself(instance: dg.DagsterInstance) -> None:
+    policy = dg.RetryPolicy(max_retries=3)
+
+    @dg.asset(retry_policy=policy)
+    def thing() -> int:
+        return 1
+
+    looking = Looking()
+    result = dg.materialize([thing], instance=instance, resources={"io_manager": looking}, tags={"a": "b"})
+    assert looking.seen["instance"] is instance
+    assert looking.seen["tags"]["a"] == "b"
+    assert looking.seen["policy"] == policy
+    assert looking.seen["attempts"] == 0
+    (made,) = result.asset_materializations_for_node("thing")
+    assert made.tags
+    assert made.tags["dagster/data_version"] == "version of mine"
+
+
+def test_the_function_of_an_asset_is_found_again() -> None:
+    def thing() -> None:
+        """Do nothing."""
+
+    made = dg.asset(thing)
+    moved = made.with_attributes(asset_key_replacements={made.key: dg.AssetKey("moved")})
+    assert private.compute_function(made) is thing
+    assert private.compute_function(moved) is thing
+    assert private.compute_function(dg.AssetsDefinition(specs=[dg.AssetSpec("external")])) is None
+
+
+def test_the_assets_of_a_repository_are_known_in_it_and_none_without() -> None:
+    seen = []
+
+    @dg.asset
+    def thing(context: dg.AssetExecutionContext) -> None:
+        seen.append(private.assets_of_repository(context))
+
+    dg.materialize([thing])
+    assert seen == [[]]
+
+    class InRepository:
+        repository_def = dg.Definitions(assets=[thing]).get_repository_def()
+
+    context: Any = InRepository()
+    assert [one.key for one in private.assets_of_repository(context)] == [thing.key]
+
+
+def test_metadata_sets_are_mappings_of_what_is_set() -> None:
+    shown = private.TableMetadataSet(row_count=1, table_name="t")
+    assert {key: shown[key] for key in shown.keys()} == {"dagster/row_count": 1, "dagster/table_name": "t"}  # noqa: SIM118 - it has no __iter__ of its own
+    assert issubclass(private.TableMetadataSet, private.NamespacedMetadataSet)

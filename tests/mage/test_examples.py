@@ -1,0 +1,117 @@
+"""Mage's documented source and destination run unchanged, from the command line and as assets."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import psycopg2
+import pytest
+from tests.mage.my_source import MySource
+from tests.mage.postgres_destination import PostgresDestination
+
+from etl_assets import DuckDBDestination, stream_assets
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).parent / "my_source.py"
+CATALOG = {
+    "streams": [
+        {
+            "tap_stream_id": "users",
+            "stream": "users",
+            "schema": {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
+            "key_properties": ["id"],
+            "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
+        }
+    ]
+}
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    (folder / "config.json").write_text("{}")
+    (folder / "catalog.json").write_text(json.dumps(CATALOG))
+    return subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_discovers(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "config.json", "-d")
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"streams": []})
+
+
+def test_it_tests_its_connection_and_says_nothing(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "config.json", "--test_connection")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_it_syncs_a_catalog_as_singer_messages(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "config.json", "--catalog", "catalog.json")
+    schema, record = map(json.loads, done.stdout.splitlines())
+    assert (schema["type"], schema["stream"], schema["key_properties"]) == ("SCHEMA", "users", ["id"])
+    assert record == {"type": "RECORD", "stream": "users", "record": {"id": 1, "name": "test"}}
+
+
+def test_a_file_that_is_missing_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "nowhere.json", "-d")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "nowhere.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_it_is_an_asset(tmp_path: Path) -> None:
+    warehouse = tmp_path / "w.duckdb"
+    assets = stream_assets(
+        MySource(), streams=["users"], name="my_source", destination=DuckDBDestination(str(warehouse))
+    )
+    assert dg.materialize(assets).success
+    with duckdb.connect(str(warehouse)) as connection:
+        assert connection.sql("SELECT id, name FROM my_source.users").fetchall() == [(1, "test")]
+
+
+CONNECTION = {"host": "127.0.0.1", "user": "postgres", "dbname": "test"}
+
+
+@pytest.fixture
+def table() -> Iterator[str]:
+    try:
+        connection = psycopg2.connect(**CONNECTION)
+    except psycopg2.OperationalError as error:
+        if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES"):
+            raise
+        pytest.skip(f"no PostgreSQL on 127.0.0.1: {error}")
+    name = f"users_{uuid.uuid4().hex[:8]}"
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {name} (id int, name text)")
+    yield name
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE {name}")
+    connection.close()
+
+
+def test_the_destination_takes_the_rows_of_an_asset(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PG_USER", "postgres")
+    config: dict[str, Any] = {**CONNECTION, "user": dg.EnvVar("PG_USER")}
+    destination = PostgresDestination(config=config)
+    assets = stream_assets(MySource(name="my_source"), streams=[table], destination=destination)
+    result = dg.materialize(assets)
+    assert result.success
+    with destination.connection, destination.connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, name FROM {table}")
+        assert cursor.fetchall() == [(1, "test")]
+    destination.connection.close()
+    metadata = result.asset_materializations_for_node(result.all_node_events[0].node_name or "")[0].metadata
+    assert metadata["etl_assets/delivery"].value == "at_least_once"
+    assert metadata["etl_assets/write_strategy"].value == "append"
