@@ -192,3 +192,27 @@ def test_the_catalog_is_written_beside_the_file_when_it_is_elsewhere(tmp_path: P
     assert main(["discover", "project/definitions.py"]) == 0
     assert (folder / "catalogs" / "shop.json").exists()
     assert main(["discover", "project", "--check"]) == 0
+
+
+def test_what_is_committed_of_a_source_of_ones_own_goes_before_its_code(tmp_path: Path, capsys: Capture) -> None:
+    text = """
+class Api(Source):
+    streams = [Stream("users", primary_key=["id"], replication_key="seq"), Stream("posts")]
+
+    def load_data(self, stream, **kwargs):
+        yield [{"id": 1, "seq": 1}]
+
+defs = dg.Definitions(assets=stream_assets(Api(name="shop"), destination=DuckDBDestination("warehouse.duckdb")))
+"""
+    project(tmp_path, text)
+    assert main(["discover"]) == 0
+    assert "as the definitions declare them" in capsys.readouterr().out
+    edit(tmp_path, "posts", metadata=[{"breadcrumb": [], "metadata": {"selected": False}}])
+    project(tmp_path, text.replace('"seq")', '"day")'))
+    assert main(["discover"]) == 0
+    out = capsys.readouterr().out
+    assert "no change" in out
+    assert "note: stream 'users' stays INCREMENTAL by seq; the source says INCREMENTAL by day." in out
+    assert catalog(tmp_path)["users"]["replication_key"] == "seq"
+    assert main(["check"]) == 0
+    assert "definitions.py: 1 asset\n" in capsys.readouterr().out

@@ -18,6 +18,8 @@ from etl_assets.sources.read import StreamRead
 
 SECONDS = 10.0
 """Of one question to a source."""
+SHOWN_ERROR = 500
+"""Dagster's messages may run to pages."""
 
 
 class Findings:
@@ -160,7 +162,7 @@ def _check_destination(
         state = f"{_count(kept, 'stored state')}" if destination.capabilities.keeps_state else "keeps no state"
         findings.ok(subject, f"connected, {state}")
     else:
-        findings.ok(subject, "an IO manager of its own, which has nothing to ask")
+        findings.ok(subject, "it has nothing to ask")
 
 
 def _table_problems(
@@ -241,7 +243,8 @@ def _knows(streams: Any, pattern: str) -> bool:
 def _told(error: Exception) -> str:
     # Dagster says what failed, and in the cause why.
     cause = f" ({error.__cause__})" if error.__cause__ else ""
-    return f"{type(error).__name__}: {error}{cause}"
+    text = " ".join(f"{type(error).__name__}: {error}{cause}".split())
+    return text if len(text) <= SHOWN_ERROR else f"{text[: SHOWN_ERROR - 1]}…"
 
 
 def _count(number: int, noun: str) -> str:

@@ -61,9 +61,15 @@ class DeclaredSource:
 
 @dataclass
 class DeclaredDestination:
-    """A destination, or what is in its place, with the calls of `stream_assets` that load into it."""
+    """A destination, or what is in its place, with the calls of `stream_assets` that load into it.
 
-    destination: Any
+    Args:
+        destination: None where a resource names it, or for an IO manager that has none.
+        io_manager_key: The resource.
+        calls: That load into it.
+    """
+
+    destination: Destination | None
     io_manager_key: str | None
     calls: list[Declared] = field(default_factory=list)
 
@@ -73,8 +79,9 @@ class DeclaredDestination:
         return list(dict.fromkeys(call.source_name for call in self.calls))
 
     def __str__(self) -> str:
-        key = f"io_manager_key={self.io_manager_key!r}"
-        return key if self.destination is None else repr(self.destination)
+        if self.io_manager_key is not None:
+            return f"io_manager_key={self.io_manager_key!r}"
+        return "of an IO manager" if self.destination is None else repr(self.destination)
 
 
 @dataclass(frozen=True)

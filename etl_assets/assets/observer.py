@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -107,7 +108,9 @@ class RunObserver(Observer):
 
     def _beat(self) -> None:
         while not self._over.wait(BEAT_SECONDS):
-            if self._clock() - self._logged_at >= HEARTBEAT_SECONDS:
+            if self._clock() - self._logged_at < HEARTBEAT_SECONDS:
+                continue
+            with suppress(Exception):  # a log that cannot be written now must not end the heartbeat
                 self._log(f"{self._line}; at it for {self._clock() - self._began:,.0f} s")
 
 

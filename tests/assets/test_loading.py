@@ -80,8 +80,9 @@ def test_the_quick_start_from_the_command_line(project: Path, path: Path) -> Non
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     env = {"SHOP_URL": f"sqlite:///{database}", "DAGSTER_HOME": str(home)}
     select = ["-m", "dagster", "asset", "materialize", "-f", "definitions.py", "--select"]
-    done = start(*select, "group:shop", folder=project, env=env)
-    assert done.returncode == 0, done.stderr
+    for selection in ("shop/customers", "group:shop"):
+        done = start(*select, selection, folder=project, env=env)
+        assert done.returncode == 0, done.stderr
     assert query(path, "SELECT id, name FROM shop.customers ORDER BY id") == [(1, "Ada"), (2, "Grace")]
     assert query(path, "SELECT customer FROM shop.orders") == [(1,)]
     with dg.DagsterInstance.from_config(str(home)) as instance:

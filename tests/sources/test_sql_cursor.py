@@ -4,22 +4,27 @@ import json
 import random
 import threading
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from etl_assets.exceptions import BookmarkError, ConfigError, DataError, SourceError
 from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import BOUNDARY, BookmarkTracker
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import to_instant
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql_connection import connected
+from etl_assets.sources.sql_sqlite import Writing
 from tests.sources.sql_databases import KINDS, Database, database, rows
 
 EVENTS = Stream("events", primary_key="id", replication_key="at")
@@ -461,6 +466,19 @@ def test_sqlite_bookmarks_are_compared_in_the_way_the_table_is_written(name: str
 
 def made_lag(sqlite: Database) -> SqlSource:
     return sqlite.source(lag=timedelta(microseconds=1))
+
+
+@given(
+    seconds=st.lists(st.integers(0, 200).map(lambda n: n / 4), min_size=1, max_size=12),
+    writing=st.builds(Writing, st.sampled_from(" T"), st.sampled_from(["", "Z", "+05:45", "-05:00"]), st.just(6)),
+)
+def test_the_order_of_texts_written_in_one_way_is_that_of_time(seconds: list[float], writing: Writing) -> None:
+    zone = UTC if writing.zone else None
+    moments = [START.replace(tzinfo=zone) + timedelta(seconds=s) for s in seconds]
+    shorter = replace(writing, optional=writing.zone != "Z")
+    for one in (writing, shorter):
+        assert all(one.fits(moment) for moment in moments)
+        assert sorted(moments) == [to_instant(text) for text in sorted(one.write(moment) for moment in moments)]
 
 
 def test_sqlite_dates_with_and_without_a_zone_have_no_order(sqlite: Database) -> None:
