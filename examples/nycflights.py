@@ -59,7 +59,9 @@ def main() -> int:
     else:
         print("The operational database is there already; asking it what is new ...")
     done = sync()
-    print(f"\n{time.monotonic() - started:.0f} s in all. `make ui` opens these assets in Dagster: http://127.0.0.1:3000")
+    print(
+        f"\n{time.monotonic() - started:.0f} s in all. `make ui` opens these assets in Dagster: http://127.0.0.1:3000"
+    )
     return 0 if done else 1
 
 

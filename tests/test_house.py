@@ -19,7 +19,11 @@ PUBLIC_METHODS = 25
 # Each exception: what it is for -> why. A key is `path`, or `path:qualified name` for a function or class.
 SIZE_EXCEPTIONS: dict[str, str] = {}
 NAME_EXCEPTIONS: dict[str, str] = {}
-BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {}
+BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
+    "etl_assets/cli.py:main": "the top of the command line: whatever a project raises becomes one redacted line",
+    "etl_assets/destinations/duckdb.py:DuckDBDestination.transaction": "around the rollback; also of a cancel",
+    "etl_assets/sources/read.py:StreamRead.open": "the edge of a connector, which may raise anything: wrapped by name",
+}
 
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}

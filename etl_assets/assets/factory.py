@@ -8,7 +8,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.catalogs import CatalogMissingError, catalog_path, streams_at_load
+from etl_assets.assets.catalogs import catalog_path, streams_at_load
 from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
@@ -242,9 +242,9 @@ def _bindings(
     missing = False
     try:
         found = streams_at_load(call.source, call.source_name, selection, catalog, path)
-    except CatalogMissingError:
+    except ConfigError:
         if not is_collecting():
-            raise
+            raise  # `discover` must be able to load what it is going to mend
         found, missing = [], True
     if not missing:
         _check_options(call, found)

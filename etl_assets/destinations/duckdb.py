@@ -1,5 +1,6 @@
 """DuckDB: one file, one writer at a time. Batches are staged, then loaded in one short exclusive transaction."""
 
+import os
 import random
 import threading
 import time
@@ -31,6 +32,7 @@ from etl_assets.protocol.load import (
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
 from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import duckdb
@@ -121,9 +123,13 @@ class DuckDBDestination(Destination):
     # Hooks
 
     def test_connection(self) -> None:
-        """Open the database and close it; the file is made if it is missing."""
-        with self._connection():
-            pass
+        """Open the database and close it; where there is none yet, look whether one can be made."""
+        if self.path == MEMORY or Path(self.path).exists():
+            with self._connection():
+                return
+        folder = self._folder()
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UnavailableError(f"The DuckDB file {self.path!r} cannot be made: no right to write to {folder}.")
 
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
         """Open a session; the database itself is opened only to look something up and to publish."""
@@ -172,7 +178,7 @@ class DuckDBDestination(Destination):
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
         """Store another bookmark for a stream."""
         with self.transaction() as tx:
-            self.ledger(tx).set_bookmark(state, bookmark)
+            self.ledger(tx).set_bookmark(state, bookmark, new_load_id())
 
     def delete_state(self, state: StreamState) -> None:
         """Forget a stream: its next sync replaces the table."""
@@ -236,8 +242,8 @@ class DuckDBDestination(Destination):
         import duckdb
 
         path = self.path
-        if path != MEMORY and not Path(path).absolute().parent.is_dir():
-            raise ConfigError(f"The folder of the DuckDB file {path!r} does not exist.", hint="Make it first.")
+        if path != MEMORY:
+            self._folder()
         deadline = time.monotonic() + self.options.lock_timeout
         pause = 0.02
         while True:
@@ -257,6 +263,12 @@ class DuckDBDestination(Destination):
             else:
                 connection.execute("SET TimeZone = 'UTC'")
                 return connection
+
+    def _folder(self) -> Path:
+        folder = Path(self.path).absolute().parent
+        if not folder.is_dir():
+            raise ConfigError(f"The folder of the DuckDB file {self.path!r} does not exist.", hint="Make it first.")
+        return folder
 
     def _exists(self) -> bool:
         return self._memory is not None if self.path == MEMORY else Path(self.path).exists()

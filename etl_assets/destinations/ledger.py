@@ -154,10 +154,11 @@ class Ledger:
 
     # For people: `etl-assets state`
 
-    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
-        """Store another bookmark."""
+    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None, load_id: str) -> None:
+        """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit."""
         self._tx.execute(
-            f"UPDATE {self._state} SET bookmark = ? WHERE {_where(_KEY)}", (dump(bookmark), *_key_of(state))
+            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, run_id = '' WHERE {_where(_KEY)}",
+            (dump(bookmark), load_id, *_key_of(state)),
         )
 
     def delete(self, state: StreamState) -> None:

@@ -214,6 +214,10 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
     state = ledger.state(source, stream, partition)
     if state is None:
         return Stored(reset=tx.schema(table) is not None)
+    if state.table != table:
+        return Stored(
+            state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
+        )
     return Stored(state, problem=_changed(tx, state))
 
 

@@ -103,7 +103,9 @@ def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
     for f in plan.schema:
         name, type_ = plan.physical[f.name], f.type
         if pa.types.is_null(type_):
-            type_ = there.get(name) or declared.get(f.name) or pa.string()
+            type_ = there.get(name) or declared.get(f.name, type_)
+        if pa.types.is_null(type_):
+            type_ = pa.string()
         fields.append(pa.field(name, type_))
     return pa.schema(fields)
 

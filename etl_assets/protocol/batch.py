@@ -219,7 +219,7 @@ def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -
     for field in declared or ():
         index = table.schema.get_field_index(field.name)
         found = logical(table.schema.field(index).type) if index >= 0 else field.type
-        if found == field.type or is_json(found):
+        if found == field.type or is_json(found) or pa.types.is_null(field.type):
             continue
         if pa.types.is_string(found) or _is_number(found) or is_json(field.type):
             array = _cast(table.column(index), found, field.type)

@@ -288,8 +288,11 @@ class _Column:
         elif t.is_floating(type_) and Decimal in self.kinds:
             values = self.map(lambda v: float(v) if isinstance(v, Decimal) else v)
         array = pa.array(values, type_)
-        if t.is_float32(type_) and not array.cast(pa.float64()).equals(pa.array(values, pa.float64())):
-            raise pa.ArrowInvalid(f"a value is not exact as {type_}")
+        if t.is_float32(type_):
+            sent = (None if value is None or value != value else value for value in values)  # noqa: PLR0124 - NaN
+            kept = (None if value is None or value != value else value for value in array.to_pylist())  # noqa: PLR0124
+            if list(sent) != list(kept):
+                raise pa.ArrowInvalid(f"a value is not exact as {type_}")
         return array
 
     def _instants(self) -> "pa.Array | pa.ChunkedArray":

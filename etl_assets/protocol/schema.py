@@ -2,7 +2,7 @@
 
 What JSON Schema can say, is said in its own words (`multipleOf`, `format`, bounds of an integer's width). What it
 cannot (bytes, single floats, nanoseconds, Arrow's own lists and structs), is added under `x-arrow`, which other readers
-of a Singer catalog pass over.
+of a Singer catalog pass over; `values` says that a column's type is that of its values, as in a stream without a schema.
 """
 
 from collections.abc import Mapping
@@ -145,6 +145,7 @@ def _annotated(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
         "time64[ns]": pa.time64("ns"),
         "duration": pa.duration("us"),
         "uuid": pa.uuid(),
+        "values": pa.null(),
     }
     kind = prop["x-arrow"]
     if kind == "list":

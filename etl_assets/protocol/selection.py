@@ -79,6 +79,8 @@ class _Columns:
             else:
                 self._said[place[1]] = _said(metadata)
         self._any_picked = any(self._said.values())
+        self._known = (stream.schema or {}).get("properties") or {}
+        self._takes_new = stream.auto_add_new_fields
 
     def selects(self, column: str) -> bool:
         if column in self._always:
@@ -88,6 +90,8 @@ class _Columns:
         if self._patterns is not None:
             return any(matches(column, pattern) for pattern in self._patterns)
         said = self._said.get(column)
+        if said is None and self._takes_new and column not in self._known:
+            return True
         return not self._any_picked if said is None else said
 
 

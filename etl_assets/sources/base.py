@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
@@ -52,7 +52,7 @@ class Source(ProcessModes):
     name: str | None = None
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
-    storage_kind: ClassVar[str | None] = None
+    storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
 
     def __init__(

@@ -86,7 +86,7 @@ class SqlSource(Source):
         self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor)
         self.connect_args = dict(connect_args or {})
         self.statement_timeout = statement_timeout
-        self.storage_kind = _kind(self._url)  # type: ignore[misc]  # known of the object, not of its class
+        self.storage_kind = _kind(self._url)
 
     # Hooks
 

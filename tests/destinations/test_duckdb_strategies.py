@@ -230,6 +230,16 @@ def test_two_syncs_of_one_stream_the_second_to_commit_is_refused(warehouse: Duck
     assert query("SELECT seq FROM shop.events ORDER BY seq") == [(0,), (1,)]
 
 
+def test_a_bookmark_set_by_hand_is_not_overwritten_by_a_sync_that_was_running(warehouse: DuckDBDestination) -> None:
+    sync(read([{"seq": 1}], EVENTS), warehouse)
+    running = read([{"seq": 1}, {"seq": 2}], EVENTS)
+    began = resolve_start(running, warehouse)
+    warehouse.set_bookmark(warehouse.states()[0], {"seq": 0})
+    with pytest.raises(ConcurrentSyncError):
+        sync(running, warehouse, start=began)
+    assert warehouse.states()[0].bookmark == {"seq": 0}
+
+
 def test_two_first_syncs_collide_too(warehouse: DuckDBDestination, query: Query) -> None:
     slow = read([{"seq": 1}], EVENTS)
     began = resolve_start(slow, warehouse)
@@ -277,6 +287,18 @@ def test_a_table_changed_by_someone_else_is_an_error_or_loaded_anew(
     again = read(rows, EVENTS)
     sync(again, warehouse, start=resolve_start(again, warehouse, on_table_changed="full_refresh"))
     assert query("SELECT seq, n FROM shop.events") == [(1, 1)]
+
+
+def test_a_stream_that_moves_to_another_table_is_never_continued_in_an_empty_one(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = [{"seq": 1}, {"seq": 2}]
+    sync(read(rows, EVENTS), warehouse)
+    moved = read(rows, EVENTS.replace(stream_alias="happenings"))
+    with pytest.raises(StateError, match='"events".*"happenings"'):
+        sync(moved, warehouse)
+    sync(moved, warehouse, start=resolve_start(moved, warehouse, full_refresh=True))
+    assert query("SELECT COUNT(*) FROM shop.happenings") == [(2,)]
 
 
 def test_rewind_takes_the_later_loads_of_an_append_back(warehouse: DuckDBDestination, query: Query) -> None:

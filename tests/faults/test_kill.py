@@ -139,6 +139,10 @@ def test_of_two_runs_of_one_append_stream_one_succeeds(base: Site, tmp_path: Pat
 
 def wait_for(path: Path, seconds: float = 60) -> None:
     subprocess.run(
-        ["/bin/sh", "-c", f'for i in $(seq {int(seconds * 10)}); do [ -e "{path}" ] && exit 0; sleep 0.1; done; exit 1'],
+        [
+            "/bin/sh",
+            "-c",
+            f'for i in $(seq {int(seconds * 10)}); do [ -e "{path}" ] && exit 0; sleep 0.1; done; exit 1',
+        ],
         check=True,
     )
