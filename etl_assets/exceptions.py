@@ -30,6 +30,9 @@ SHOWN_CHARACTERS = 80
 """A value in an error is cut to this many characters (`contract/values.md`)."""
 
 
+SHOWN_NAMES = 10
+
+
 def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     """Give the `repr` of a value in at most `limit` characters."""
     # A huge string is cut before its repr is made: the repr of 200 MB would need several times that.
@@ -50,8 +53,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not known:
         return "There are none."
-    shown = ", ".join(repr(n) for n in known[:10])
-    return f"Known: {shown}{', …' if len(known) > 10 else ''}."
+    shown = ", ".join(repr(n) for n in known[:SHOWN_NAMES])
+    return f"Known: {shown}{', …' if len(known) > SHOWN_NAMES else ''}."
 
 
 class EtlAssetsError(Exception):

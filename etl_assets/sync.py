@@ -69,7 +69,7 @@ def new_load_id() -> str:
     return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
 
 
-def resolve_start(
+def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     read: Readable,
     destination: Target,
     *,
@@ -128,7 +128,7 @@ def resolve_start(
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 
-def sync(
+def sync(  # noqa: PLR0913 - options of one verb
     read: Readable,
     destination: Target,
     *,

@@ -24,7 +24,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
-    return subprocess.run(  # noqa: S603 - our own script
+    return subprocess.run(
         [SCRIPT, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=120
     )
 
@@ -123,5 +123,5 @@ def test_a_command_on_a_duckdb_file_does_not_wait_for_dagster(tmp_path: Path) ->
         "code = main(['state', 'list', '--duckdb', 'warehouse.duckdb']); "
         "sys.exit(code or 'dagster' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)  # noqa: S603 - this interpreter
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)
     assert done.returncode == 0

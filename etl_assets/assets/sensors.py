@@ -45,6 +45,7 @@ UNFINISHED = [
 """Also those that wait in the queue, which Dagster does not count as in progress."""
 
 STALE_AFTER = 30 * 60
+TIMEOUT = 10.0
 BACK_OFF = 60.0
 LONGEST_BACK_OFF = 60 * 60.0
 MAX_FAILURES = 10
@@ -74,31 +75,52 @@ class Polled:
         reasons: dict[dg.AssetKey, str] = {}
         live = _live_runs(instance, self.streams, now, self.stale_after)
         waiting = {key: pause for key, event in events.items() if (pause := _pause(instance, key, event, now)) > 0}
-        asked: dict[dg.AssetKey, Bookmark | None] = {}
-        chosen: list[dg.AssetKey] = []
+        free = {}
         for key, event in events.items():
             if key in live:
                 reasons[key] = f"run {live[key]} is in progress"
             elif key in waiting:
                 reasons[key] = f"its last runs failed; tried again in {waiting[key]:.0f} s"
-            elif event is None:
-                chosen.append(key)  # nothing was loaded yet, whatever the source says
             else:
-                asked[key] = without_boundary(event.bookmark.value)
-        for key, new in self._pending(asked).items():
-            if new:
-                chosen.append(key)
-            else:
+                free[key] = event
+        answers = self.news(free)
+        for key, new in answers.items():
+            if not new:
                 reasons[key] = "nothing new" if new is False else "the source cannot tell whether there is anything new"
-        requests = [_request(key) for key in self.streams if key in chosen]
+        requests = [_request(key) for key in self.streams if answers.get(key)]
         return requests, {key.to_user_string(): reason for key, reason in reasons.items()}
 
-    def _pending(self, asked: Mapping[dg.AssetKey, Bookmark | None]) -> dict[dg.AssetKey, bool | None]:
-        if not asked:
-            return {}
-        bookmarks = {self.streams[key]: bookmark for key, bookmark in asked.items()}
-        told = self.source.pending(bookmarks, timeout=self.timeout)
-        return {key: told.get(self.streams[key]) for key in asked}
+    def news(self, events: Mapping[dg.AssetKey, BookmarkEvent | None]) -> dict[dg.AssetKey, bool | None]:
+        """Tell which streams have new data; None where the source cannot tell.
+
+        Args:
+            events: The newest event of each stream asked about.
+        """
+        answers: dict[dg.AssetKey, bool | None] = {}
+        asked: dict[Stream, Bookmark | None] = {}
+        for key, event in events.items():
+            if event is None:
+                answers[key] = True  # nothing was loaded yet, whatever the source says
+            else:
+                asked[self.streams[key]] = without_boundary(event.bookmark.value)
+        told = self.source.pending(asked, timeout=self.timeout) if asked else {}
+        return {key: answers[key] if key in answers else told.get(self.streams[key]) for key in events}
+
+
+def streams_with_news(
+    source: Source, assets: Iterable[Any], instance: dg.DagsterInstance, *, timeout: float = TIMEOUT
+) -> list[dg.AssetKey]:
+    """Give the assets whose streams were never loaded or have new data, for a script that syncs what is to be synced.
+
+    Args:
+        source: The source.
+        assets: What `stream_assets` gave.
+        instance: Where the events are.
+        timeout: Seconds that one question to the source may take.
+    """
+    streams = {key: binding.stream for key, binding in _among(bindings_of(assets), source, None, None).items()}
+    answers = Polled(source, streams, STALE_AFTER, timeout).news(newest_events(instance, streams))
+    return [key for key, new in answers.items() if new]
 
 
 def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
@@ -113,7 +135,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     options: OptionsByStream | None = None,
     minimum_interval_seconds: int = 30,
     stale_after: float = STALE_AFTER,
-    timeout: float = 10.0,
+    timeout: float = TIMEOUT,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
     """Give a sensor that asks the source, over one connection, and launches the streams that have new data.
@@ -225,7 +247,7 @@ def _key(given: Any) -> dg.AssetKey:
 
 
 def _among(
-    found: Mapping[dg.AssetKey, Binding], source: Source, source_name: str, streams: Sequence[str] | str | None
+    found: Mapping[dg.AssetKey, Binding], source: Source, source_name: str | None, streams: Sequence[str] | str | None
 ) -> dict[dg.AssetKey, Binding]:
     wanted = None if streams is None else {streams} if isinstance(streams, str) else set(streams)
     return {

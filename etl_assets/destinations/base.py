@@ -146,21 +146,22 @@ class Destination:
 
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
         """Store another bookmark for a stream."""
-        raise self._stateless()
+        raise self._stateless(state, bookmark)
 
     def delete_state(self, state: StreamState) -> None:
         """Forget a stream: its next sync starts afresh and replaces the table."""
-        raise self._stateless()
+        raise self._stateless(state)
 
     def rename_source(self, old: str, new: str) -> int:
         """Give the states of a source to another name; returns how many."""
-        raise self._stateless()
+        raise self._stateless(old, new)
 
     def rewind(self, state: StreamState, load_id: str) -> int:
         """Go back to what a stream was after a load; returns how many rows were deleted."""
-        raise self._stateless()
+        raise self._stateless(state, load_id)
 
-    def _stateless(self) -> ConfigError:
+    def _stateless(self, *asked: object) -> ConfigError:
+        del asked
         return ConfigError(
             f"{type(self).__name__} keeps no state.",
             hint="Its bookmarks are those of the materialization events; set one with the run config's `bookmark`.",

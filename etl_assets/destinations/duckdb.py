@@ -258,7 +258,7 @@ class DuckDBDestination(Destination):
                         f"{self.options.lock_timeout:g} s: {error}",
                         hint="End that process, or give the destination a longer lock_timeout.",
                     ) from error
-                time.sleep(pause * random.uniform(0.5, 1.5))
+                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
                 pause = min(pause * 1.6, 0.5)
             else:
                 connection.execute("SET TimeZone = 'UTC'")

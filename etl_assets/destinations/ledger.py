@@ -147,8 +147,8 @@ class Ledger:
             f"INSERT INTO {self._loads} VALUES ({', '.join('?' * 15)})",
             (
                 load.load_id, load.run_id, *key, entry.table.schema, entry.table.name, str(load.strategy),
-                dump(current.bookmark if current else None), dump(entry.bookmark_after), entry.rows_in, entry.rows_in_table, committed_at,
-                FORMAT,
+                dump(current.bookmark if current else None), dump(entry.bookmark_after), entry.rows_in,
+                entry.rows_in_table, committed_at, FORMAT,
             ),
         )  # fmt: skip
 

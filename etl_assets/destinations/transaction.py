@@ -20,7 +20,7 @@ class Stamp:
 
 
 class Transaction(Protocol):
-    """One open transaction of an engine. Names are physical; nothing here is committed until the engine's owner does."""
+    """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `?` stands for a parameter."""

@@ -213,7 +213,7 @@ def _table_rows(table: "pa.Table") -> list[dict[str, Any]]:
 
 
 def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":
-    """Read columns of text and numbers as what the stream declares them to be; Arrow's other types speak for themselves."""
+    """Read columns of text and numbers as what the stream declares; Arrow's other types speak for themselves."""
     import pyarrow as pa
 
     for field in declared or ():

@@ -2,7 +2,8 @@
 
 What JSON Schema can say, is said in its own words (`multipleOf`, `format`, bounds of an integer's width). What it
 cannot (bytes, single floats, nanoseconds, Arrow's own lists and structs), is added under `x-arrow`, which other readers
-of a Singer catalog pass over; `values` says that a column's type is that of its values, as in a stream without a schema.
+of a Singer catalog pass over; `values` says that a column's type is that of its values, as in a stream without a
+schema.
 """
 
 from collections.abc import Mapping

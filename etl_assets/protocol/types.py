@@ -1,8 +1,8 @@
 """The types a column can have, as Arrow types, and how two of them meet: merge, diff, and what a type is called.
 
 `merge_types` is a join: associative, commutative, idempotent, and it never narrows. Everything one of the two types
-can hold, the merged one holds exactly, perhaps in another form (text, JSON). Where there is no such type (bytes and anything
-else) it raises. JSON is the top: a column of values of any kind, each as its JSON text.
+can hold, the merged one holds exactly, perhaps in another form (text, JSON). Where there is no such type (bytes and
+anything else) it raises. JSON is the top: a column of values of any kind, each as its JSON text.
 """
 
 from collections.abc import Callable, Sequence

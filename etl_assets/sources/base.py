@@ -55,7 +55,7 @@ class Source(ProcessModes):
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
         self,
         args: Any = None,
         catalog: Catalog | Mapping[str, Any] | None = None,

@@ -1,4 +1,4 @@
-"""Mage's process modes: what a source does when it is run as a program, `python my_source.py --config ... --catalog ...`.
+"""Mage's process modes: what a source does when it is run as a program, `python my_source.py --catalog ...`.
 
 Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
 """

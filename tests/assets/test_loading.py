@@ -42,7 +42,7 @@ print(json.dumps({"heavy": heavy, "assets": len(list(defs.resolve_all_asset_keys
 
 def start(*command: str, folder: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(  # noqa: S603 - our own commands
+    return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths, **(env or {})},

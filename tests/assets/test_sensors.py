@@ -21,6 +21,7 @@ from etl_assets.assets.sensors import (
     _is_dead,
     build_source_sensor,
     build_sync_schedule,
+    streams_with_news,
 )
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -223,6 +224,14 @@ class TestKeys:
     def test_no_stream_at_all_is_an_error(self, shop: Shop) -> None:
         with pytest.raises(ConfigError, match="no stream to look after"):
             build_source_sensor(shop, assets=[])
+
+
+def test_a_script_may_ask_for_the_streams_with_news(project: Project) -> None:
+    assert streams_with_news(project.shop, project.assets, project.instance) == [CUSTOMERS, ORDERS]
+    run(project.defs, project.instance)
+    assert streams_with_news(project.shop, project.assets, project.instance) == []
+    project.shop.rows["orders"] += [person(6)]
+    assert streams_with_news(project.shop, project.assets, project.instance) == [ORDERS]
 
 
 class Counting(Source):

@@ -405,7 +405,7 @@ class TestPartDefinitions:
         class Printer(Destination):
             def test_connection(self): ...  # type: ignore[no-untyped-def] # noqa: ANN202 - as in the issue
 
-            def export_batch_data(self, record_data, stream, tags=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202, ARG002 - as above
+            def export_batch_data(self, record_data, stream, tags=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202 - as above
                 for item in record_data:
                     print(stream, item["record"])
 

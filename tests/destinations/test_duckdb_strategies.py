@@ -6,7 +6,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from tests.toys import Rows, read
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import (
@@ -24,6 +23,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import resolve_start, sync
+from tests.toys import Rows, read
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -124,7 +124,7 @@ def test_a_replace_that_dies_leaves_the_old_table(warehouse: DuckDBDestination, 
             raise OSError("the wire was cut")
 
     sync(read([{"n": 1}], CITIES), warehouse)
-    with pytest.raises(SourceError, match="'cities'.*the wire was cut") as caught:
+    with pytest.raises(SourceError, match=r"'cities'.*the wire was cut") as caught:
         sync(StreamRead(Dying([{"n": 7}] * 10), CITIES), warehouse)
     assert isinstance(caught.value.__cause__, OSError)
     assert query("SELECT n FROM shop.cities") == [(1,)]
@@ -295,7 +295,7 @@ def test_a_stream_that_moves_to_another_table_is_never_continued_in_an_empty_one
     rows = [{"seq": 1}, {"seq": 2}]
     sync(read(rows, EVENTS), warehouse)
     moved = read(rows, EVENTS.replace(stream_alias="happenings"))
-    with pytest.raises(StateError, match='"events".*"happenings"'):
+    with pytest.raises(StateError, match=r'"events".*"happenings"'):
         sync(moved, warehouse)
     sync(moved, warehouse, start=resolve_start(moved, warehouse, full_refresh=True))
     assert query("SELECT COUNT(*) FROM shop.happenings") == [(2,)]

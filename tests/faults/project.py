@@ -7,6 +7,7 @@ that is lost or doubled is the fault of whoever keeps the bookmark.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -31,7 +32,7 @@ class Lines(Source):
         **kwargs: Any,
     ) -> Iterator[Batch]:
         del query, kwargs
-        with open(os.environ["ROWS"], encoding="utf-8") as lines:
+        with Path(os.environ["ROWS"]).open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         after = (bookmarks or {}).get("n", -1)
         rows = [row for row in rows if row["n"] > after]

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.faults.harness import BATCH_ROWS, Site
 
-FIRST = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
-THEN = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
+FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
+THEN: list[dict[str, Any]] = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
 
 POINTS = {
     "in the middle of the batches": "export:2:kill",

@@ -13,10 +13,10 @@ import dagster as dg
 import duckdb
 import psycopg2
 import pytest
-from tests.mage.my_source import MySource
-from tests.mage.postgres_destination import PostgresDestination
 
 from etl_assets import DuckDBDestination, stream_assets
+from tests.mage.my_source import MySource
+from tests.mage.postgres_destination import PostgresDestination
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "my_source.py"
@@ -81,7 +81,7 @@ def test_it_is_an_asset(tmp_path: Path) -> None:
         assert connection.sql("SELECT id, name FROM my_source.users").fetchall() == [(1, "test")]
 
 
-CONNECTION = {"host": "127.0.0.1", "user": "postgres", "dbname": "test"}
+CONNECTION: dict[str, Any] = {"host": "127.0.0.1", "user": "postgres", "dbname": "test"}
 
 
 @pytest.fixture

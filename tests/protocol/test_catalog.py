@@ -123,7 +123,7 @@ def test_any_catalog_comes_out_as_it_went_in(document: dict[str, Any]) -> None:
 @given(CATALOGS, st.sampled_from([True, False]), st.lists(NAME, max_size=2), SCHEMA)
 def test_what_was_changed_comes_out_changed_and_the_rest_as_it_was(
     document: dict[str, Any],
-    selected: bool,  # noqa: FBT001 - drawn
+    selected: bool,
     key: list[str],
     schema: dict[str, Any],
 ) -> None:
@@ -304,7 +304,7 @@ def test_a_pattern_that_matches_nothing_is_an_error_with_the_nearest() -> None:
         ([root(selected="true")], False),
     ],
 )
-def test_streams_are_selected_by_singers_precedence(metadata: list[dict[str, Any]], selected: bool) -> None:  # noqa: FBT001
+def test_streams_are_selected_by_singers_precedence(metadata: list[dict[str, Any]], selected: bool) -> None:
     stream = Stream("s", metadata=metadata)
     assert Catalog([stream, Stream("other", selected=False)]).selected == ((stream,) if selected else ())
 

@@ -330,7 +330,7 @@ def test_one_large_value_is_read() -> None:
         ("]]]][[[[[[[[", True),
     ],
 )
-def test_depth_is_counted_outside_of_strings(text: str, deep: bool) -> None:  # noqa: FBT001 - the expected outcome
+def test_depth_is_counted_outside_of_strings(text: str, deep: bool) -> None:
     assert nested_too_deep(text, 3) is deep
 
 
