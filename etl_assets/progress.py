@@ -1,11 +1,13 @@
 """Progress on a terminal: one line that is rewritten, or a plain line now and then elsewhere."""
 
+import contextlib
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import TextIO
 
 from etl_assets.exceptions import ConfigError
@@ -62,8 +64,8 @@ class ProgressBar:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = stream if stream is not None else sys.stderr
         wanted = ProgressStyle(style)
+        self._stream = stream if stream is not None else _terminal() if wanted is ProgressStyle.BAR else sys.stderr
         if wanted is ProgressStyle.AUTO:
             wanted = ProgressStyle.BAR if self._stream.isatty() else ProgressStyle.PLAIN
         self.style = wanted
@@ -114,6 +116,14 @@ class ProgressBar:
             else:
                 self._stream.write(f"{text}\n")
             self._stream.flush()
+
+
+def _terminal() -> TextIO:
+    """Give where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal itself."""
+    if not sys.stderr.isatty():
+        with contextlib.suppress(OSError):
+            return Path("/dev/tty").open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    return sys.stderr
 
 
 def describe(name: str, rows: int, bytes_: int, seconds: float, detail: str = "") -> str:

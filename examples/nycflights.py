@@ -45,6 +45,8 @@ def main() -> int:
     if sys.argv[1:] == ["--insert-december"]:
         insert(december=True)
         return 0
+    if sys.stderr.isatty():
+        os.environ.setdefault("ETL_ASSETS_PROGRESS", "bar")
     os.chdir(ROOT)  # where dagster.yaml, definitions.py and the relative paths in it are
     started = time.monotonic()
     if not OPERATIONAL.exists():
