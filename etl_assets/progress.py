@@ -119,10 +119,10 @@ class ProgressBar:
 
 
 def _terminal() -> TextIO:
-    """Give where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal itself."""
+    """Give where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal."""
     if not sys.stderr.isatty():
         with contextlib.suppress(OSError):
-            return Path("/dev/tty").open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+            return Path("/dev/tty").open("w", encoding="utf-8")
     return sys.stderr
 
 

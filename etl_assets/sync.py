@@ -124,7 +124,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         return Start(state.bookmark, begins_from, reason="the destination's state row", state=state)
     if stored.reset:
         return Start(full_refresh=True, reason="the stored state was reset")
-    found = fallback() if fallback else None
+    # A destination that keeps state and has none for this stream is new to it, whatever events say.
+    found = fallback() if fallback and not destination.capabilities.keeps_state else None
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 

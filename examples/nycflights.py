@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 OPERATIONAL = ROOT / ".demo" / "flights.db"
+WAREHOUSE = ROOT / ".demo" / "warehouse.duckdb"
 DECEMBER = "12"
 
 TABLES = {
@@ -141,7 +142,7 @@ def sync() -> bool:
     from definitions import assets, flights
 
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
-        news = streams_with_news(flights, assets, instance)
+        news = streams_with_news(flights, assets, instance) if WAREHOUSE.exists() else [asset.key for asset in assets]
         if not news:
             print("Nothing new since the last sync: nothing was read, nothing was loaded.")
             return True

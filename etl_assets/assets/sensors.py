@@ -98,12 +98,15 @@ class Polled:
         """
         answers: dict[dg.AssetKey, bool | None] = {}
         asked: dict[Stream, Bookmark | None] = {}
+        rows: dict[Stream, int] = {}
         for key, event in events.items():
             if event is None:
                 answers[key] = True  # nothing was loaded yet, whatever the source says
-            else:
-                asked[self.streams[key]] = without_boundary(event.bookmark.value)
-        told = self.source.pending(asked, timeout=self.timeout) if asked else {}
+                continue
+            asked[self.streams[key]] = without_boundary(event.bookmark.value)
+            if event.rows is not None:
+                rows[self.streams[key]] = event.rows
+        told = self.source.pending(asked, timeout=self.timeout, rows=rows) if asked else {}
         return {key: answers[key] if key in answers else told.get(self.streams[key]) for key in events}
 
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEMORY = ":memory:"
+HEADER_BYTES = 12 * 1024
+BEING_MADE_SECONDS = 10.0
 _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One lock per file: DuckDB's own keeps other processes out, not other threads of this one."""
 
@@ -250,7 +252,7 @@ class DuckDBDestination(Destination):
             try:
                 connection = duckdb.connect(path, config=self.options.settings)
             except duckdb.Error as error:
-                if not _is_locked(error):
+                if not _is_locked(error) and not _is_being_made(error, path):
                     raise UnavailableError(f"The DuckDB file {path!r} cannot be opened: {error}") from error
                 if time.monotonic() >= deadline:
                     raise BusyError(
@@ -286,6 +288,17 @@ def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:
         connection.rollback()
     except duckdb.Error:
         connection.close()
+
+
+def _is_being_made(error: Exception, path: str) -> bool:
+    """Tell whether another process has just made the file and not yet written its header."""
+    if "not a valid DuckDB database file" not in str(error):
+        return False
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return True  # gone again
+    return found.st_size < HEADER_BYTES and time.time() - found.st_mtime < BEING_MADE_SECONDS
 
 
 def _is_locked(error: Exception) -> bool:

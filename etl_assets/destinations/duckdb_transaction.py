@@ -153,19 +153,22 @@ class DuckDBTransaction(Transaction):
             if self._repeats(by)
             else "SELECT 1"
         )
-        count = int(self.execute(f"SELECT COUNT(*) FROM {_STAGED}")[0][0])
         names, _ = _stamped(columns, stamp)
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        settings = [f"{quote(name)} = s.{quote(name)}" for name in columns if name not in keys]
-        settings += [f"{name} = {value}" for name, value in _stamps(stamp)]
-        when_matched = f"WHEN MATCHED THEN UPDATE SET {', '.join(settings)} " if update and settings else ""
+        others = [quote(name) for name in columns if name not in keys]
+        settings = [f"{name} = s.{name}" for name in others] + [f"{name} = {value}" for name, value in _stamps(stamp)]
+        # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
+        when_matched = (
+            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if update and others else ""
+        )
         qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
-        self.execute(
+        written = self.execute(
             f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"
             f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({qualified})"
         )
         self.execute(f"DROP TABLE {_STAGED}")
-        return count
+        return int(written[0][0])
 
     def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
         """Read a table as Arrow, JSON columns as JSON."""

@@ -77,8 +77,8 @@ class Transaction(Protocol):
     def merge(
         self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
-        """Insert rows, or update the rows that have their key; of a key that comes twice the last arrival wins.
+        """Insert rows, or update those that have their key and differ; of a key that comes twice the last arrival wins.
 
-        Gives how many rows there were after removing repeats of a key.
+        Gives how many rows were inserted or changed.
         """
         ...

@@ -130,10 +130,21 @@ def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> No
     plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
 
 
+def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> None:
+    """Add our own columns to a table that was adopted, or made while they were left out."""
+    import pyarrow as pa
+
+    own = {plan.stamp.load_id_column: pa.string(), plan.stamp.loaded_at_column: pa.timestamp("us", "UTC")}
+    for name, type_ in own.items():
+        if name and name not in existing.names:
+            tx.add_column(plan.table, name, type_)
+
+
 def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "dict[str, pa.DataType]":
     """Make the table hold the staged rows: new columns added, types widened, never narrowed; gone ones kept."""
     import pyarrow as pa
 
+    _add_own_columns(tx, plan, existing)
     original = {physical: name for name, physical in plan.physical.items()}
     types = {f.name: f.type for f in existing}
 

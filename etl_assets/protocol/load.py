@@ -116,7 +116,7 @@ class Committed:
     """One COMMIT of one stream, as the ledger has it.
 
     Args:
-        rows_loaded: Rows this commit brought (after removing repeats of a key in a merge).
+        rows_loaded: Rows this commit brought; of a merge those that were inserted or changed.
         rows_in_table: Rows the table held at the COMMIT; None where the destination cannot tell.
         bytes_loaded: Bytes of the rows as Arrow holds them.
         table: As the destination would quote it.

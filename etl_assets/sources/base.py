@@ -163,16 +163,36 @@ class Source(ProcessModes):
         del stream, bookmarks, query, kwargs
         return None
 
-    def pending(self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float) -> dict[Stream, bool | None]:
-        """Tell which streams have rows beyond their bookmark, for a sensor; None where the source cannot tell.
+    def pending(
+        self,
+        bookmarks: Mapping[Stream, Bookmark | None],
+        *,
+        timeout: float,
+        rows: Mapping[Stream, int] | None = None,
+    ) -> dict[Stream, bool | None]:
+        """Tell which streams have something new, for a sensor; None where the source cannot tell.
+
+        By default `count_records` is asked: of a full table for another number of rows than were loaded, of an
+        incremental stream for more than the one row that is the bookmark. A source whose replication key has many
+        equal values SHOULD override this and compare its largest one.
 
         Args:
             bookmarks: The stored bookmark of each stream asked about.
             timeout: Seconds that a single question to the source may take.
+            rows: How many rows the table of a stream holds, where that is known.
         """
         del timeout
-        counts = {stream: self.count_records(stream, bookmarks=bookmark) for stream, bookmark in bookmarks.items()}
-        return {stream: None if count is None else count > 0 for stream, count in counts.items()}
+        answers: dict[Stream, bool | None] = {}
+        for stream, bookmark in bookmarks.items():
+            count = self.count_records(stream, bookmarks=bookmark)
+            if count is None:
+                answers[stream] = None
+            elif stream.cursor:
+                answers[stream] = count > (1 if bookmark else 0)
+            else:
+                known = (rows or {}).get(stream)
+                answers[stream] = None if known is None else count != known
+        return answers
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Tell whether the engine behind this source itself orders such a read by the replication key.

@@ -146,20 +146,31 @@ class SqlSource(Source):
         with self._asking(stream) as snapshot:
             return self._query(snapshot, stream, bookmarks, query).count()
 
-    def pending(self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float) -> dict[Stream, bool | None]:
-        """Tell which streams have rows beyond their bookmark, over one connection.
+    def pending(
+        self,
+        bookmarks: Mapping[Stream, Bookmark | None],
+        *,
+        timeout: float,
+        rows: Mapping[Stream, int] | None = None,
+    ) -> dict[Stream, bool | None]:
+        """Tell which streams have rows beyond their bookmark, or another number of rows, over one connection.
 
-        A stream without a replication key, and one whose question took longer than the time-out, is None.
+        A stream whose question took longer than the time-out is None.
         """
+        loaded = rows or {}
         answers: dict[Stream, bool | None] = dict.fromkeys(bookmarks)
-        left = [stream for stream in bookmarks if stream.cursor]
+        left = [stream for stream in bookmarks if stream.cursor or stream in loaded]
         while left:
             with connected(self._server(), timeout=timeout) as snapshot:
                 while left:
                     stream = left.pop(0)
                     try:
                         with self._told(snapshot, stream):
-                            answers[stream] = self._has_more(snapshot, stream, bookmarks[stream])
+                            if stream.cursor:
+                                answers[stream] = self._has_more(snapshot, stream, bookmarks[stream])
+                            else:
+                                count = self._query(snapshot, stream, None, None).count()
+                                answers[stream] = count != loaded[stream]
                     except SourceError as error:
                         if not is_timeout(error):
                             raise

@@ -50,7 +50,9 @@ class Shop(Source):
             raise self.failures[stream.name].pop(0)
 
     @override
-    def pending(self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float) -> dict[Stream, bool | None]:
+    def pending(
+        self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float, rows: Any = None
+    ) -> dict[Stream, bool | None]:
         del timeout
         self.asked.append({stream.name: bookmark for stream, bookmark in bookmarks.items()})
         return {stream: self._has_more(stream, bookmark) for stream, bookmark in bookmarks.items()}

@@ -182,7 +182,7 @@ class TestSensor:
         class Down(Shop):
             @override
             def pending(
-                self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float
+                self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float, rows: Any = None
             ) -> dict[Stream, bool | None]:
                 raise UnavailableError("nobody home")
 
@@ -224,6 +224,25 @@ class TestKeys:
     def test_no_stream_at_all_is_an_error(self, shop: Shop) -> None:
         with pytest.raises(ConfigError, match="no stream to look after"):
             build_source_sensor(shop, assets=[])
+
+
+def test_a_full_table_is_launched_when_its_number_of_rows_is_another(project: Project, tmp_path: Path) -> None:
+    class Counting(Shop):
+        pending = Source.pending  # what a source has that overrides only count_records
+
+        @override
+        def count_records(self, stream: Stream, bookmarks: Bookmark | None = None, **kwargs: Any) -> int:
+            return len(self.after(stream, bookmarks))
+
+    shop = Counting({"orders": people(3), "countries": [{"code": "AA"}]})
+    warehouse = DuckDBDestination(str(tmp_path / "counted.duckdb"))
+    assets = stream_assets(shop, ["orders", "countries"], destination=warehouse)
+    defs = dg.Definitions(assets=assets)
+    run(defs, project.instance)
+    assert streams_with_news(shop, assets, project.instance) == []
+    shop.rows["countries"] = [*shop.rows["countries"], {"code": "XX"}]
+    shop.rows["orders"] += [person(9)]
+    assert set(streams_with_news(shop, assets, project.instance)) == {dg.AssetKey(["shop", "countries"]), ORDERS}
 
 
 def test_a_script_may_ask_for_the_streams_with_news(project: Project) -> None:

@@ -49,6 +49,17 @@ def test_of_one_key_in_one_batch_the_last_arrival_wins(warehouse: DuckDBDestinat
     assert (result.records_read, result.records_loaded) == (3, 1)
 
 
+def test_rows_that_come_again_as_they_were_change_nothing(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"id": 1, "seq": 1, "n": None}, {"id": 2, "seq": 1, "n": "b"}]
+    first = sync(read(rows, USERS), warehouse)
+    again = sync(read(rows, USERS), warehouse)
+    assert (again.records_read, again.records_loaded) == (2, 0)
+    assert again.last_changed_by == first.load_id
+    assert query("SELECT DISTINCT _etl_assets_load_id FROM shop.users") == [(first.load_id,)]
+    changed = sync(read([rows[0], {**rows[1], "n": None}], USERS), warehouse)
+    assert changed.records_loaded == 1
+
+
 def test_ignore_keeps_the_row_that_was_there(warehouse: DuckDBDestination, query: Query) -> None:
     sync(read([{"id": 1, "seq": 1, "n": "a"}], USERS), warehouse)
     sync(read([{"id": 1, "seq": 2, "n": "b"}, {"id": 2, "seq": 2, "n": "c"}], USERS), warehouse, on_conflict="ignore")
@@ -256,6 +267,19 @@ def test_a_table_of_someone_else_is_never_touched(warehouse: DuckDBDestination, 
     assert query("SELECT * FROM shop.cities") == [(42,)]
     sync(read([{"n": 1}], CITIES), warehouse, adopt=True)
     assert query("SELECT n FROM shop.cities") == [(1,)]
+
+
+def test_a_table_that_is_adopted_keeps_its_rows_and_gets_our_columns(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    query("CREATE SCHEMA shop; CREATE TABLE shop.events AS SELECT 0 AS seq; SELECT 1")
+    sync(read([{"seq": 1}], EVENTS), warehouse, adopt=True)
+    sync(read([{"seq": 1}, {"seq": 2}], EVENTS), warehouse)
+    assert query("SELECT seq, _etl_assets_load_id IS NULL FROM shop.events ORDER BY seq") == [
+        (0, True),
+        (1, False),
+        (2, False),
+    ]
 
 
 def test_a_table_of_another_source_is_an_error_that_names_both(path: Path) -> None:

@@ -403,7 +403,10 @@ def test_streams_are_asked_about_over_one_connection(made: Database, monkeypatch
     asked: dict[Stream, Bookmark | None] = {EVENTS: {"at": stored(made, 1)}, empty: None, full: None}
     assert made.source().pending(asked, timeout=7) == {EVENTS: False, empty: False, full: None}
     assert made.source().pending({EVENTS: None}, timeout=7) == {EVENTS: True}
-    assert opened == [7, 7]
+    count = made.source().count_records(full)
+    assert made.source().pending({full: None}, timeout=7, rows={full: count}) == {full: False}
+    assert made.source().pending({full: None}, timeout=7, rows={full: count + 1}) == {full: True}
+    assert opened.count(7) == 4
 
 
 def test_sqlite_questions_that_take_too_long_have_no_answer(sqlite: Database) -> None:
