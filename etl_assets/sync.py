@@ -99,14 +99,10 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
     stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+    if stored.foreign and not adopt:
+        raise _foreign(read, stored.foreign)
     state = stored.state
     begins_from = state.load_id if state else None
-    if stored.foreign and not adopt:
-        raise DestinationError(
-            f"stream {read.stream.name!r}: {stored.foreign}.",
-            hint="Choose another table, or take this one over with adopt=True.",
-            stream=read.stream.name,
-        )
     if full_refresh:
         return Start(None, begins_from, full_refresh=True, reason="a full refresh was asked for", state=state)
     if stored.problem:
@@ -127,6 +123,14 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     # A destination that keeps state and has none for this stream is new to it, whatever events say.
     found = fallback() if fallback and not destination.capabilities.keeps_state else None
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
+
+
+def _foreign(read: Readable, why: str) -> DestinationError:
+    return DestinationError(
+        f"stream {read.stream.name!r}: {why}.",
+        hint="Choose another table, or take this one over with adopt=True.",
+        stream=read.stream.name,
+    )
 
 
 def sync(  # noqa: PLR0913 - options of one verb

@@ -116,6 +116,7 @@ def test_rewind_refuses_a_load_it_does_not_know_and_a_merge(tmp_path: Path, caps
     first = load(tmp_path, CUSTOMERS)
     assert main(["state", "rewind", "shop/customers", "nope"]) == 1
     assert "error: stream 'customers' has no load 'nope'." in capsys.readouterr().err
+    run_sql(tmp_path, "UPDATE customers SET name = 'Bob', seq = 3 WHERE id = 2")
     load(tmp_path, CUSTOMERS)
     assert main(["state", "rewind", "shop/customers", first.load_id]) == 1
     assert "cannot be undone" in capsys.readouterr().err

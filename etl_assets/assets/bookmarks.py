@@ -14,6 +14,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Bookmark
 
 ROW_COUNT = "dagster/row_count"
+DESTINATION = "etl_assets/destination"
 PAGE = 100
 """Records a page: one by one, three hundred events without a bookmark took two seconds, so 76 ms."""
 
@@ -28,6 +29,7 @@ class BookmarkEvent:
         load_id: Of its load; "" where it names none.
         timestamp: Seconds since 1970.
         rows: In the table; None where the event does not say.
+        destination: The identity of a destination that keeps no state; "" for one that does.
         checkpoint: It is an observation: its run committed so far, and maybe no further.
     """
 
@@ -36,6 +38,7 @@ class BookmarkEvent:
     load_id: str
     timestamp: float
     rows: int | None = None
+    destination: str = ""
     checkpoint: bool = False
 
 
@@ -55,14 +58,19 @@ def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> 
     return found
 
 
-def newest_bookmark(instance: dg.DagsterInstance, key: dg.AssetKey) -> Bookmark | None:
+def newest_bookmark(instance: dg.DagsterInstance, key: dg.AssetKey, destination: str) -> Bookmark | None:
     """Give the bookmark to go on from where the destination keeps none: of a materialization, or a later checkpoint.
+
+    Args:
+        instance: Where events are.
+        key: Of the asset.
+        destination: The destination's identity: what another one has loaded, this one has not.
 
     Raises:
         ConfigError: The event shows only the digest of its bookmark.
     """
-    event = newest_event(instance, key)
-    checkpoint = next(_checkpoints(instance, key), None)
+    event = next((e for e in _materializations(instance, key) if e.destination == destination), None)
+    checkpoint = next((e for e in _checkpoints(instance, key) if e.destination == destination), None)
     if checkpoint and (event is None or checkpoint.timestamp > event.timestamp):
         event = checkpoint
     if event is None:
@@ -109,11 +117,13 @@ def _from_entry(entry: dg.EventLogEntry) -> BookmarkEvent | None:
     if not entry.run_id or shown is None or BOOKMARK not in shown.metadata:
         return None
     load_id, rows = shown.metadata.get(LOAD_ID), shown.metadata.get(ROW_COUNT)
+    destination = shown.metadata.get(DESTINATION)
     return BookmarkEvent(
         bookmark=from_metadata(shown.metadata[BOOKMARK]),
         run_id=entry.run_id,
         load_id=str(load_id.value) if load_id is not None else "",
         timestamp=entry.timestamp,
+        destination=str(destination.value) if destination is not None else "",
         rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
         checkpoint=observation is not None,
     )

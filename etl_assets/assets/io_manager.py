@@ -87,7 +87,10 @@ class DestinationIOManager(dg.IOManager):
             upstream = context.upstream_output
             metadata = upstream.definition_metadata if upstream is not None else {}
             table = table_of(self.destination, context.asset_key, metadata)
-            return convert(self.destination.read_table(table, columns=list(columns) if columns else None))
+            found = self.destination.read_table(table, columns=list(columns) if columns else None)
+            # Our own columns come only when they are named: an asset that returns its input would store them as its.
+            own = () if columns else self.destination.own_columns
+            return convert(found.drop_columns([name for name in own if name in found.column_names]))
 
 
 class Handed(Destination):
@@ -102,6 +105,11 @@ class Handed(Destination):
 
     def __repr__(self) -> str:
         return f"{type(self._target).__name__}()"
+
+    @property
+    @override
+    def identity(self) -> str:
+        return type(self._target).__name__
 
     @override
     def test_connection(self) -> None:
@@ -185,7 +193,10 @@ class _Output:
         self._say(start)
         keeps_state = self.destination.capabilities.keeps_state
         observer = RunObserver(
-            self.context, source=self.read.source_name, stream=self.read.stream.full_name, keeps_state=keeps_state
+            self.context,
+            source=self.read.source_name,
+            stream=self.read.stream.full_name,
+            destination=None if keeps_state else self.destination.identity,
         )
         with observer:
             result = sync(
@@ -220,7 +231,7 @@ class _Output:
         )
 
     def _newest_bookmark(self) -> Bookmark | None:
-        return newest_bookmark(instance_of(self.context), self.key)
+        return newest_bookmark(instance_of(self.context), self.key, self.destination.identity)
 
     def _refreshed(self, read: StreamRead) -> bool:
         stream, source = read.stream, read.source_name
@@ -246,7 +257,7 @@ class _Output:
         metadata: dict[str, Any] = {}
         log = self.context.log
         with Decoration(log, "Describing what was loaded"):
-            metadata |= sync_metadata(result)
+            metadata |= sync_metadata(result, self.destination.identity)
             if isinstance(self.read, Returned):
                 del metadata[BOOKMARK]  # it can have none
         with Decoration(log, "Describing the table"):

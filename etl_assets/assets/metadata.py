@@ -38,6 +38,7 @@ class SyncMetadata(NamespacedMetadataSet):
     schema_changes: dg.JsonMetadataValue | None = None
     rejected: int | None = None
     delivery: str | None = None
+    destination: str | None = None
 
     @classmethod
     def namespace(cls) -> str:
@@ -45,8 +46,13 @@ class SyncMetadata(NamespacedMetadataSet):
         return PREFIX.rstrip("/")
 
 
-def sync_metadata(result: SyncResult) -> dict[str, Any]:
-    """Give our part of the metadata of a sync's event, the bookmark first."""
+def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
+    """Give our part of the metadata of a sync's event, the bookmark first.
+
+    Args:
+        result: What was done.
+        destination: The destination's identity.
+    """
     at_least_once = result.delivery != "exactly_once"
     show_with = f"etl-assets state get {result.source}/{result.stream}"
     previous = None
@@ -64,6 +70,8 @@ def sync_metadata(result: SyncResult) -> dict[str, Any]:
         schema_changes=dg.JsonMetadataValue(list(result.schema_changes)) if result.schema_changes else None,
         rejected=result.rejected,
         delivery=result.delivery if at_least_once else None,
+        # Its next run goes on from an event of this destination only.
+        destination=destination if at_least_once else None,
     )
     return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
 

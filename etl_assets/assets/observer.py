@@ -12,6 +12,7 @@ import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
+from etl_assets.assets.bookmarks import DESTINATION
 from etl_assets.assets.metadata import Decoration
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
 from etl_assets.protocol.bookmarks import without_boundary
@@ -38,7 +39,8 @@ class RunObserver(Observer):
         context: Of the output.
         source: The source's name.
         stream: The stream's name.
-        keeps_state: The destination keeps the bookmark, so a large one is shown by its digest.
+        destination: The identity of a destination that keeps no state; None for one that keeps the bookmark, so that a
+            large one is shown by its digest.
         clock: Gives seconds that never go back.
         progress: Where progress is shown; chosen by the environment by default.
     """
@@ -49,14 +51,14 @@ class RunObserver(Observer):
         *,
         source: str,
         stream: str,
-        keeps_state: bool,
+        destination: str | None,
         clock: Callable[[], float] = time.monotonic,
         progress: ProgressBar | None = None,
     ) -> None:
         self._context = context
         self._source = source
         self._stream = stream
-        self._keeps_state = keeps_state
+        self._destination = destination
         self._clock = clock
         self._bar = progress or ProgressBar(_style())
         self._logged_at = clock()
@@ -96,10 +98,12 @@ class RunObserver(Observer):
             show_with = f"etl-assets state get {self._source}/{self._stream}"
             # No bare numbers: the UI would plot them among those of whole syncs.
             metadata = {
-                BOOKMARK: to_metadata(committed.bookmark, show_with=show_with, may_cut=self._keeps_state),
+                BOOKMARK: to_metadata(committed.bookmark, show_with=show_with, may_cut=self._destination is None),
                 LOAD_ID: dg.MetadataValue.text(committed.load_id),
                 "etl_assets/checkpoint": dg.MetadataValue.text(f"{committed.rows_loaded:,} rows committed so far"),
             }
+            if self._destination is not None:
+                metadata[DESTINATION] = dg.MetadataValue.text(self._destination)
             self._context.log_event(dg.AssetObservation(self._context.asset_key, metadata=metadata))
 
     def _log(self, line: str) -> None:

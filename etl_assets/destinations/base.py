@@ -85,6 +85,19 @@ class Destination:
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # never the config: it may hold a secret
 
+    @property
+    def own_columns(self) -> Sequence[str]:
+        """The columns that this library adds to the tables."""
+        return ()
+
+    @property
+    def identity(self) -> str:
+        """What tells this destination from others of an asset's past; a class and no config by default.
+
+        Events are the only memory of a destination without state: one that was loaded elsewhere is none of its own.
+        """
+        return type(self).__name__
+
     # Hooks
 
     def test_connection(self) -> None:

@@ -97,6 +97,11 @@ class DuckDBDestination(Destination):
     def __repr__(self) -> str:
         return f"DuckDBDestination({self.options.path!r})"
 
+    @property
+    def own_columns(self) -> Sequence[str]:
+        """The columns that this library adds to the tables."""
+        return [name for name in (self.load_id_column, self.loaded_at_column) if name]
+
     # Places and names
 
     @property

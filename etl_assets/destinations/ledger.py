@@ -143,14 +143,28 @@ class Ledger:
         else:
             settings = ", ".join(f"{name} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
             self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
-        self._tx.execute(
-            f"INSERT INTO {self._loads} VALUES ({', '.join('?' * 15)})",
-            (
-                load.load_id, load.run_id, *key, entry.table.schema, entry.table.name, str(load.strategy),
-                dump(current.bookmark if current else None), dump(entry.bookmark_after), entry.rows_in,
-                entry.rows_in_table, committed_at, FORMAT,
-            ),
+        before, after = dump(current.bookmark if current else None), dump(entry.bookmark_after)
+        self._append(
+            load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
+            entry.rows_in_table, entry.committed_at,
         )  # fmt: skip
+
+    def _append(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
+        self,
+        load_id: str,
+        run_id: str,
+        key: tuple[str, str, str, str],
+        table: TableName,
+        what: str,
+        before: str | None,
+        after: str | None,
+        rows_in: int,
+        rows_in_table: int,
+        at: datetime,
+    ) -> None:
+        values = (load_id, run_id, *key, table.schema, table.name, what, before, after, rows_in, rows_in_table)
+        marks = ", ".join("?" * (len(values) + 2))
+        self._tx.execute(f"INSERT INTO {self._loads} VALUES ({marks})", (*values, at.isoformat(), FORMAT))
 
     # For people: `etl-assets state`
 
@@ -160,6 +174,9 @@ class Ledger:
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, run_id = '' WHERE {_where(_KEY)}",
             (dump(bookmark), load_id, *_key_of(state)),
         )
+        before, after = dump(state.bookmark), dump(bookmark)
+        rows = self._tx.count(state.table) if self._tx.schema(state.table) is not None else 0
+        self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, datetime.now(UTC))
 
     def delete(self, state: StreamState) -> None:
         """Delete a state row; the ledger still knows the table, so the next sync replaces it."""

@@ -84,6 +84,8 @@ class BookmarkTracker:
 
     def _take(self, batch: Batch) -> Batch:
         keys = keys_of(batch, self.stream)
+        if self._boundary is not None:
+            self._refuse_null(batch, keys)
         largest = keys.largest()
         if largest is None:
             return batch
@@ -109,10 +111,28 @@ class BookmarkTracker:
             )
         self._last = keys.last()
 
+    def _refuse_null(self, batch: Batch, keys: Keys) -> None:
+        """Refuse rows that no bookmark covers and no key tells apart: they would be loaded again and again."""
+        without = keys.rows_without()
+        if without:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: {len(without)} rows have no value in the replication key "
+                f"{self._names()}, so that they would be loaded again by the next sync. The first: "
+                f"{_show(source_value(batch, self.stream, without[0]))}.",
+                hint="Leave them out in the source, or give the stream a primary key, and they are merged.",
+                stream=self.stream.name,
+            )
+
     def _repeated(self, batch: Batch, keys: Keys) -> set[int]:
-        """Give the rows that an earlier sync has loaded: as many of each hash as it had counted."""
-        repeated: set[int] = set()
-        if not self._repeats or self._repeats_at is None:
+        """Give the rows that an earlier sync has loaded.
+
+        Those before its bookmark, which a source that honours it would not have given, and at its bookmark as many of
+        each hash as it had counted.
+        """
+        if self._boundary is None or self._repeats_at is None:
+            return set()
+        repeated = set(keys.rows_before(self._repeats_at))
+        if not self._repeats:
             return repeated
         at_boundary = keys.rows_at(self._repeats_at)
         for row, its_hash in zip(at_boundary, self._hashes(batch, at_boundary), strict=True):

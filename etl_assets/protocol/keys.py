@@ -29,6 +29,14 @@ class Keys(Protocol):
         """Give the indexes of the rows that have this comparable key."""
         ...
 
+    def rows_before(self, key: Key) -> list[int]:
+        """Give the indexes of the rows whose key is smaller than this comparable one."""
+        ...
+
+    def rows_without(self) -> list[int]:
+        """Give the indexes of the rows with a NULL in their key."""
+        ...
+
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
         """Give the first key that is smaller than the one before it, with that one; None when all are in order."""
         ...
@@ -58,6 +66,8 @@ def comparable(stored: Any, like: Any) -> Any:
         return stored
     if isinstance(like, datetime):
         instant = to_instant(stored)
+        if like.utcoffset() is None and len(stored.strip()) == len("2026-01-01"):
+            return instant.replace(tzinfo=None)  # a date alone is the midnight of the clock it is compared with
         return instant.astimezone(UTC) if instant.utcoffset() is not None else instant
     if isinstance(like, date):
         return to_date(stored)
@@ -93,6 +103,14 @@ class RowKeys(Keys):
     @override
     def rows_at(self, key: Key) -> list[int]:
         return [index for index, each in enumerate(self._keys) if each == key]
+
+    @override
+    def rows_before(self, key: Key) -> list[int]:
+        return [index for index, each in enumerate(self._keys) if each is not None and each < key]
+
+    @override
+    def rows_without(self) -> list[int]:
+        return [index for index, each in enumerate(self._keys) if each is None]
 
     @override
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
@@ -159,6 +177,19 @@ class ArrowKeys(Keys):
         return rows
 
     @override
+    def rows_before(self, key: Key) -> list[int]:
+        import pyarrow.compute as pc
+
+        smallest = pc.min(self._columns[0])
+        if not smallest.is_valid or smallest.as_py() > key[0]:
+            return []  # the usual case, told by one number
+        return self._as_rows().rows_before(key)
+
+    @override
+    def rows_without(self) -> list[int]:
+        return self._as_rows().rows_without() if any(column.null_count for column in self._columns) else []
+
+    @override
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
         import pyarrow.compute as pc
 
@@ -167,12 +198,17 @@ class ArrowKeys(Keys):
             in_order = len(column) <= 1 or pc.all(pc.less_equal(column[:-1], column[1:])).as_py()
             if in_order and (last is None or len(column) == 0 or last <= (column[0].as_py(),)):
                 return None
-        return RowKeys(list(zip(*(_pylist(column) for column in self._columns), strict=True))).disorder(last)
+        return self._as_rows().disorder(last)
 
     @override
     def last(self) -> Key | None:
-        tail = [_pylist(column) for column in self._columns]
-        return RowKeys(list(zip(*tail, strict=True))).last() if tail else None
+        if len(self._columns) > 1:
+            return self._as_rows().last()
+        known = self._columns[0].drop_null()
+        return (known[-1].as_py(),) if len(known) else None
+
+    def _as_rows(self) -> RowKeys:
+        return RowKeys(list(zip(*(_pylist(column) for column in self._columns), strict=True)))
 
 
 def _orders_like_python(type_: "pa.DataType") -> bool:

@@ -73,7 +73,7 @@ class TestMetadata:
 class TestEvents:
     def test_there_is_none_at_first(self, instance: dg.DagsterInstance) -> None:
         assert newest_event(instance, KEY) is None
-        assert newest_bookmark(instance, KEY) is None
+        assert newest_bookmark(instance, KEY, "") is None
         assert newest_events(instance, [KEY]) == {KEY: None}
 
     def test_the_newest_of_a_run_is_found_behind_many_without_one(self, instance: dg.DagsterInstance) -> None:
@@ -83,7 +83,7 @@ class TestEvents:
         for number in range(130):  # more than a page
             metadata = {BOOKMARK: {"id": 99}} if number % 2 else {}
             instance.report_runless_asset_event(dg.AssetMaterialization(KEY, metadata=metadata))
-        assert newest_bookmark(instance, KEY) == {"id": 2}
+        assert newest_bookmark(instance, KEY, "") == {"id": 2}
         event = newest_events(instance, [KEY])[KEY]
         assert event is not None
         assert event.bookmark.value == {"id": 2}
@@ -91,23 +91,23 @@ class TestEvents:
     def test_none_is_a_bookmark_too(self, instance: dg.DagsterInstance) -> None:
         materialize(instance, {BOOKMARK: {"id": 1}})
         materialize(instance, {BOOKMARK: dg.MetadataValue.null()})
-        assert newest_bookmark(instance, KEY) is None
+        assert newest_bookmark(instance, KEY, "") is None
 
     def test_a_checkpoint_counts_where_it_is_newer(self, instance: dg.DagsterInstance) -> None:
         materialize(instance, {BOOKMARK: {"id": 1}})
         materialize(instance, {BOOKMARK: {"id": 5}}, fails=True)
-        assert newest_bookmark(instance, KEY) == {"id": 5}
+        assert newest_bookmark(instance, KEY, "") == {"id": 5}
         materialize(instance, {BOOKMARK: {"id": 3}})
-        assert newest_bookmark(instance, KEY) == {"id": 3}
+        assert newest_bookmark(instance, KEY, "") == {"id": 3}
         instance.report_runless_asset_event(dg.AssetObservation(KEY, metadata={BOOKMARK: {"id": 99}}))
-        assert newest_bookmark(instance, KEY) == {"id": 3}
+        assert newest_bookmark(instance, KEY, "") == {"id": 3}
 
     def test_a_digest_is_nothing_to_go_on_from(self, instance: dg.DagsterInstance) -> None:
         materialize(instance, {BOOKMARK: shown({"id": "x" * MAX_BYTES})})
         with pytest.raises(ConfigError, match="only the digest"):
-            newest_bookmark(instance, KEY)
+            newest_bookmark(instance, KEY, "")
 
     def test_a_wiped_asset_has_none(self, instance: dg.DagsterInstance) -> None:
         materialize(instance, {BOOKMARK: {"id": 1}})
         instance.wipe_assets([KEY])
-        assert newest_bookmark(instance, KEY) is None
+        assert newest_bookmark(instance, KEY, "") is None

@@ -72,7 +72,7 @@ def observing(context: Any, clock: Clock, bar: ProgressBar | None = None) -> Run
         context,
         source="shop",
         stream="orders",
-        keeps_state=True,
+        destination=None,
         clock=clock,
         progress=bar or ProgressBar("none"),
     )

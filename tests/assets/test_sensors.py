@@ -231,7 +231,9 @@ def test_a_full_table_is_launched_when_its_number_of_rows_is_another(project: Pr
         pending = Source.pending  # what a source has that overrides only count_records
 
         @override
-        def count_records(self, stream: Stream, bookmarks: Bookmark | None = None, **kwargs: Any) -> int:
+        def count_records(
+            self, stream: Stream, bookmarks: Bookmark | None = None, query: Any = None, **kwargs: Any
+        ) -> int:
             return len(self.after(stream, bookmarks))
 
     shop = Counting({"orders": people(3), "countries": [{"code": "AA"}]})

@@ -1,10 +1,12 @@
 """Append, merge, replace and auto on DuckDB: what is in the table after each load."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -22,7 +24,7 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import resolve_start, sync
+from etl_assets.sync import Start, resolve_start, sync
 from tests.toys import Rows, read
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -50,7 +52,7 @@ def test_of_one_key_in_one_batch_the_last_arrival_wins(warehouse: DuckDBDestinat
 
 
 def test_rows_that_come_again_as_they_were_change_nothing(warehouse: DuckDBDestination, query: Query) -> None:
-    rows = [{"id": 1, "seq": 1, "n": None}, {"id": 2, "seq": 1, "n": "b"}]
+    rows: list[dict[str, Any]] = [{"id": 1, "seq": 1, "n": None}, {"id": 2, "seq": 1, "n": "b"}]
     first = sync(read(rows, USERS), warehouse)
     again = sync(read(rows, USERS), warehouse)
     assert (again.records_read, again.records_loaded) == (2, 0)
@@ -104,6 +106,39 @@ def test_ties_at_the_boundary_are_neither_lost_nor_doubled(warehouse: DuckDBDest
     third = sync(read(late, EVENTS), warehouse)
     assert third.records_loaded == 0
     assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), *[(2, "b")] * 3, (2, "late")]
+
+
+@pytest.mark.parametrize("as_arrow", [False, True])
+def test_a_source_that_ignores_its_bookmark_doubles_nothing(
+    as_arrow: bool, warehouse: DuckDBDestination, query: Query
+) -> None:
+    class Ignoring(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield pa.Table.from_pylist(list(self.rows)) if as_arrow else self.rows
+
+    rows = [{"seq": n, "n": n % 2} for n in range(5)]
+    for _ in range(2):
+        sync(StreamRead(Ignoring(rows), EVENTS), warehouse)
+    result = sync(StreamRead(Ignoring([*rows, {"seq": 4, "n": 7}, {"seq": 5, "n": 0}]), EVENTS), warehouse)
+    assert result.records_loaded == 2
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [
+        *((n, n % 2) for n in range(5)), (4, 7), (5, 0)
+    ]  # fmt: skip
+
+
+def test_a_null_in_the_key_of_an_append_is_refused_for_no_bookmark_would_cover_it(
+    warehouse: DuckDBDestination,
+) -> None:
+    with pytest.raises(BookmarkError, match="'events': 1 rows have no value in the replication key 'seq'"):
+        sync(read([{"seq": 1}, {"seq": None}], EVENTS), warehouse)
+
+
+def test_a_bookmark_given_as_a_date_fits_a_naive_clock(warehouse: DuckDBDestination) -> None:
+    rows = [{"id": n, "seq": datetime(2026, 1, n)} for n in (1, 2, 3)]  # noqa: DTZ001
+    dated = read(rows, USERS)
+    dated.source.load_data = lambda **_: iter([rows])  # type: ignore[method-assign]
+    start = Start(bookmark={"seq": "2026-01-02"}, given=True)
+    assert sync(dated, warehouse, start=start).bookmark == {"seq": "2026-01-03T00:00:00"}
 
 
 def test_too_many_ties_without_a_key_ask_for_one(warehouse: DuckDBDestination) -> None:
