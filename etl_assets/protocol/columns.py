@@ -152,7 +152,7 @@ class _Column:
         import pyarrow as pa
 
         if datetime in self.kinds:
-            zones = {isinstance(v, datetime) and v.utcoffset() is not None for v in self.values if v is not None}
+            zones = _zones(self.values)
             if len(zones) > 1:
                 return pa.string()
             return pa.timestamp("us", "UTC" if zones == {True} else None)
@@ -304,10 +304,10 @@ class _Column:
             if fast is not None:
                 return fast
         try:
-            values = self.map(to_instant)
+            values = self.values if self.kinds == {datetime} else self.map(to_instant)
         except FinerError:
             return self._texts(to_text)
-        zones = {value.utcoffset() is not None for value in values if value is not None}
+        zones = _zones(values)
         if len(zones) > 1:
             return self._texts(to_text)
         return pa.array(values, pa.timestamp("us", "UTC" if zones == {True} else None))
@@ -338,6 +338,11 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
         except pa.ArrowInvalid:
             continue
     return None
+
+
+def _zones(values: Iterable[Any]) -> set[bool]:
+    """Tell which kinds of date and time there are: with a zone (True), without one or a date alone (False)."""
+    return {zone is not None for zone in {getattr(value, "tzinfo", None) for value in values if value is not None}}
 
 
 def _encodes(text: str) -> bool:
