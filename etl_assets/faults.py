@@ -1,7 +1,7 @@
 """Named points at which a test may kill or fail a sync; nothing happens when none is set.
 
 `ETL_ASSETS_FAULT=point:n:action` arms one point: the `n`-th time (from 1) the process passes it, the action happens.
-Actions: `kill` (SIGKILL to ourselves), `exit` (`os._exit(137)`), `term` (SIGTERM to ourselves), `raise` (a
+Actions: `kill` (SIGKILL to ourselves), `term` and `int` (SIGTERM, SIGINT), `exit` (`os._exit(137)`), `raise` (a
 `FaultError`), `wait` (make the file `waiting` in the working directory, and go on when someone has removed it).
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 VARIABLE = "ETL_ASSETS_FAULT"
 WAITING = Path("waiting")
 PAUSE_SECONDS = 0.05
+SIGNALS = {"kill": "SIGKILL", "term": "SIGTERM", "int": "SIGINT"}
 
 _passed: Counter[str] = Counter()
 
@@ -37,12 +38,10 @@ def _act(point: str, armed: str) -> None:
     _passed[point] += 1
     if _passed[point] != int(nth or 1):
         return
-    if action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    elif action == "exit":
+    if action == "exit":
         os._exit(137)
-    elif action == "term":
-        os.kill(os.getpid(), signal.SIGTERM)
+    elif action in SIGNALS:
+        os.kill(os.getpid(), getattr(signal, SIGNALS[action]))
     elif action == "wait":
         WAITING.touch()
         while WAITING.exists():

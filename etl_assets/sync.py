@@ -198,7 +198,9 @@ def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteSt
     stream = read.stream
     can = destination.capabilities.strategies
     incremental = stream.method != "FULL_TABLE"
-    chosen = resolve_strategy(wanted, incremental=incremental, keyed=bool(stream.primary_key))
+    chosen = resolve_strategy(
+        wanted, incremental=incremental, keyed=bool(stream.primary_key or stream.unique_constraints)
+    )
     if start.full_refresh and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):

@@ -211,7 +211,7 @@ class DuckDBDestination(Destination):
     @contextmanager
     def transaction(self) -> Iterator[DuckDBTransaction]:
         """Open the file exclusively for one transaction."""
-        with _in_process[self.path], self._connection() as connection:
+        with _in_process[str(Path(self.path).absolute())], self._connection() as connection:
             connection.begin()
             try:
                 yield DuckDBTransaction(connection)

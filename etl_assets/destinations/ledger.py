@@ -101,6 +101,11 @@ class Ledger:
         )
         return _state(rows[0]) if rows else None
 
+    def knows(self, source: str, stream: Stream) -> bool:
+        """Tell whether a stream has a state row, of whatever partition."""
+        key = (source, stream.namespace or "", stream.name)
+        return bool(self._tx.execute(f"SELECT 1 FROM {self._state} WHERE {_where(_KEY[:3])} LIMIT 1", key))
+
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
         rows = self._tx.execute(

@@ -213,7 +213,7 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
         return Stored(foreign=problem)
     state = ledger.state(source, stream, partition)
     if state is None:
-        return Stored(reset=tx.schema(table) is not None)
+        return Stored(reset=tx.schema(table) is not None and not ledger.knows(source, stream))
     if state.table != table:
         return Stored(
             state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"

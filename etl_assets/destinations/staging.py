@@ -120,10 +120,15 @@ class Staging:
         self._memory, self._held = [], 0
 
     def _own(self) -> None:
-        if self._lock is None:
+        path = self._directory / LOCK_FILE
+        while self._lock is None:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = (self._directory / LOCK_FILE).open("wb")
-            _try_lock(self._lock)
+            lock = path.open("wb")
+            # A sweep may have found the file before it was locked, and removed it.
+            if _try_lock(lock) and path.exists():
+                self._lock = lock
+            else:
+                lock.close()
 
 
 def sweep(root: Path) -> None:

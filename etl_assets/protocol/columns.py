@@ -38,8 +38,8 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
     names.update(dict.fromkeys(chain.from_iterable(rows)))
     columns: dict[str, list[Any]] = {}
     for name in names:
-        if not isinstance(name, str):
-            raise DataError("a field's name must be text.", stream=stream, field=str(name), value=name)
+        if not isinstance(name, str) or not _encodes(name):
+            raise DataError("a field's name must be Unicode text.", stream=stream, field=repr(name), value=name)
         try:
             columns[name] = list(map(itemgetter(name), rows))
         except KeyError:

@@ -98,10 +98,11 @@ def test_the_first_run_killed_before_any_event(tmp_path: Path) -> None:
     assert look(site, "append") == expected("append", FIRST)
 
 
-def test_a_cancelled_run_rolls_back_and_leaves_nothing(base: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signalled", ["term", "int"])
+def test_a_cancelled_run_rolls_back_and_leaves_nothing(signalled: str, base: Site, tmp_path: Path) -> None:
     site = base.copy(tmp_path)
     site.write(THEN)
-    cancelled = site.run("merge", "rows:2:term")
+    cancelled = site.run("merge", f"rows:2:{signalled}")
     assert cancelled.returncode not in (0, -signal.SIGKILL)
     reached = site.bookmark("merge")
     assert reached == 39, "the first checkpoint stays, the second is rolled back"

@@ -169,6 +169,12 @@ def test_declared_fields_come_first_then_those_of_the_rows() -> None:
     assert table.column_names == ["a", "gone", "z"]
 
 
+def test_a_name_that_is_no_text_is_refused() -> None:
+    for name in ("\ud800", 7):
+        with pytest.raises(DataError, match="name must be Unicode text"):
+            rows_to_arrow([{name: 1}], None, stream="s")  # type: ignore[dict-item]
+
+
 def test_rows_without_any_key_keep_their_number() -> None:
     assert rows_to_arrow([{}, {}], None, stream="s").num_rows == 2
 
