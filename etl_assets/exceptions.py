@@ -7,6 +7,7 @@ EtlAssetsError
 │   ├── AuthenticationError     wrong or missing credentials; never retried
 │   └── UnavailableError        not reachable now; retried
 ├── SourceError             reading failed
+│   ├── StreamReadError         the connector raised something of its own, which may pass; retried
 │   └── RateLimitedError        retried, after `retry_after` seconds if the source said so
 ├── DestinationError        writing failed; nothing of this load is visible
 │   ├── SchemaConflictError     the table cannot take this shape without losing something
@@ -98,6 +99,12 @@ class UnavailableError(ConnectError):
 
 class SourceError(EtlAssetsError):
     """Reading from the source failed."""
+
+
+class StreamReadError(SourceError):
+    """The connector raised an error that is not ours; whether it may pass, nobody knows, so trying again may help."""
+
+    retryable = True
 
 
 class RateLimitedError(SourceError):

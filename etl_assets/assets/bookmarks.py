@@ -4,7 +4,7 @@ The web server takes a runless event from anybody who reaches it, and "Report ma
 without a bookmark, which must not hide the one before.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
@@ -85,10 +85,17 @@ def newest_bookmark(instance: dg.DagsterInstance, key: dg.AssetKey, destination:
 
 
 def _materializations(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[BookmarkEvent]:
+    return _events(instance.fetch_materializations, key, limit=1)  # the newest one is nearly always enough
+
+
+def _checkpoints(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[BookmarkEvent]:
+    return _events(instance.fetch_observations, key, limit=PAGE)
+
+
+def _events(fetch: Callable[..., dg.EventRecordsResult], key: dg.AssetKey, limit: int) -> Iterator[BookmarkEvent]:
     cursor: str | None = None
-    limit = 1
     while True:
-        page = instance.fetch_materializations(key, limit=limit, cursor=cursor)
+        page = fetch(key, limit=limit, cursor=cursor)
         for record in page.records:
             event = _from_entry(record.event_log_entry)
             if event is not None:
@@ -96,19 +103,6 @@ def _materializations(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterato
         if not page.has_more:
             return
         cursor, limit = page.cursor, PAGE
-
-
-def _checkpoints(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[BookmarkEvent]:
-    cursor: str | None = None
-    while True:
-        page = instance.fetch_observations(key, limit=PAGE, cursor=cursor)
-        for record in page.records:
-            event = _from_entry(record.event_log_entry)
-            if event is not None:
-                yield event
-        if not page.has_more:
-            return
-        cursor = page.cursor
 
 
 def _from_entry(entry: dg.EventLogEntry) -> BookmarkEvent | None:

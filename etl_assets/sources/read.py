@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError
+from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.batch import Batch, batches_of
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -68,7 +68,7 @@ class StreamRead:
         """Read from the bookmark on.
 
         Raises:
-            SourceError: Whatever the source raised, with the stream's name; our own errors pass as they are.
+            StreamReadError: Whatever the source raised, with the stream's name; our own errors pass as they are.
         """
         source = self._copy_for_this_read(bookmark)
         arguments = {"stream": self.stream, "bookmarks": bookmark, "query": self.query}
@@ -77,7 +77,7 @@ class StreamRead:
         except EtlAssetsError:
             raise
         except Exception as error:  # a connector may raise anything; this is the connector's edge
-            raise SourceError(
+            raise StreamReadError(
                 f"stream {self.stream.name!r}: reading from {self.source_name!r} failed: "
                 f"{type(error).__name__}: {redact(str(error))}",
                 stream=self.stream.name,

@@ -136,7 +136,7 @@ class TestFailures:
         data = failure(result).step_failure_data.user_failure_data
         assert data is not None
         metadata = {key: value.value for key, value in data.metadata.items()}
-        assert metadata["etl_assets/error"] == "SourceError"
+        assert metadata["etl_assets/error"] == "StreamReadError"
         assert metadata["etl_assets/stream"] == "orders"
         assert "builtins.KeyError" in str(metadata["etl_assets/traceback"])
         assert "load_data" in str(metadata["etl_assets/traceback"])
@@ -156,6 +156,14 @@ class TestFailures:
         ]
         assert any("login failed: ****" in text for text in events)
         assert not any("canary" in text for text in events)
+
+    def test_an_error_of_a_connector_of_ones_own_is_retried_for_it_may_pass(
+        self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+    ) -> None:
+        orders = only_orders(shop, warehouse, retry_policy=dg.RetryPolicy(max_retries=1))
+        shop.failures["orders"] = [ConnectionResetError("peer went away")]
+        assert run(orders, instance).success
+        assert query(path, ORDERS) == [(5, 5)]
 
     def test_what_may_pass_is_retried_and_what_may_not_is_not(
         self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination, path: Path
