@@ -52,7 +52,7 @@ class Work:
 
 def table(rows: int, first: int = 0) -> pa.Table:
     """Give rows of eight columns, the same at each call."""
-    chance = random.Random(first)  # noqa: S311 - made-up rows
+    chance = random.Random(first)
     ids = range(first, first + rows)
     return pa.table(
         {

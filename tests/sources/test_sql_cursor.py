@@ -100,7 +100,7 @@ def test_more_ties_than_a_batch_holds_are_all_read(made: Database) -> None:
 @pytest.mark.parametrize("stop_after", [1, 2, 5])
 def test_composite_resume_equals_a_straight_read(made: Database, stop_after: int) -> None:
     made.run("CREATE TABLE t (id integer PRIMARY KEY, a integer NOT NULL, b varchar(9) NOT NULL, c date NOT NULL)")
-    chance = random.Random(7)  # noqa: S311 - made-up rows
+    chance = random.Random(7)
     made.insert(
         "t",
         [
