@@ -27,6 +27,7 @@ class DuckDBTransaction(Transaction):
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
+        self._types: dict[TableName, dict[str, str]] = {}  # as they are, since a look into the catalog takes 5 ms
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -56,6 +57,12 @@ class DuckDBTransaction(Transaction):
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
+        known = self._types.get(table)
+        if not known:  # a table that is not there yet may be made by any statement
+            known = self._types[table] = self._type_names(table)
+        return known
+
+    def _type_names(self, table: TableName) -> dict[str, str]:
         rows = self.execute(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
             "AND schema_name = ? AND table_name = ? ORDER BY column_index",
@@ -97,22 +104,23 @@ class DuckDBTransaction(Transaction):
             columns.append(f"{quote(stamp.loaded_at_column)} TIMESTAMP WITH TIME ZONE")
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
-        self.execute(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+        self._change(table, f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
 
     @override
     def drop_table(self, table: TableName) -> None:
-        self.execute(f"DROP TABLE {self.quoted(table)}")
+        self._change(table, f"DROP TABLE {self.quoted(table)}")
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+        self._change(table, f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         column, type_name = quote(name), self.type_name(new)
         # A cast of text to JSON would parse it; as a value of a JSON column it is a JSON string.
         using = f"to_json({column})" if is_json(new) and not is_json(old) else f"CAST({column} AS {type_name})"
-        self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}")
+        altered = f"ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}"
+        self._change(table, f"ALTER TABLE {self.quoted(table)} {altered}")
 
     @override
     def integers_fit(self, table: TableName, name: str) -> bool:
@@ -179,6 +187,11 @@ class DuckDBTransaction(Transaction):
             if names.get(field.name) == "JSON":
                 found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
         return found
+
+    def _change(self, table: TableName, sql: str) -> None:
+        """Run a statement that changes a table's columns."""
+        self._types.pop(table, None)
+        self.execute(sql)
 
     def _repeats(self, by: str) -> bool:
         return bool(self.execute(f"SELECT 1 FROM {_STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"))

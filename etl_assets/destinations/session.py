@@ -208,8 +208,10 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
 def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
     """Tell what is known of a stream: its state row, and whether its table is as the ledger says."""
     key = (source, stream.namespace or "", stream.name)
-    problem = foreign(tx, ledger, key, table) if ledger.exists() else _unknown(tx, table)
-    if not ledger.exists() or problem:
+    if not ledger.exists():
+        return Stored(foreign=_unknown(tx, table))
+    problem = foreign(tx, ledger, key, table)
+    if problem:
         return Stored(foreign=problem)
     state = ledger.state(source, stream, partition)
     if state is None:
