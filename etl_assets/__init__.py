@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from etl_assets.protocol.load import Capabilities, SyncResult
     from etl_assets.protocol.stream import Stream
     from etl_assets.sources.base import Source
+    from etl_assets.sources.files import FileSource
     from etl_assets.sources.read import StreamRead
     from etl_assets.sources.sql import SqlSource
     from etl_assets.strategies import WriteStrategy
@@ -40,6 +41,7 @@ _HOME = {
     "DestinationIOManager": "assets.io_manager",
     "DuckDBDestination": "destinations.duckdb",
     "DuckDBIOManager": "assets.iomanagers",
+    "FileSource": "sources.files",
     "Source": "sources.base",
     "SqlSource": "sources.sql",
     "Stream": "protocol.stream",
@@ -64,6 +66,7 @@ __all__ = [
     "DestinationIOManager",
     "DuckDBDestination",
     "DuckDBIOManager",
+    "FileSource",
     "Source",
     "SqlSource",
     "Stream",

@@ -1,0 +1,202 @@
+"""Texts of a CSV file as values of declared, or inferred, types: exactly, or not at all."""
+
+import base64
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import simplejson
+
+from etl_assets.exceptions import DataError
+from etl_assets.protocol.columns import to_array
+from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.schema import property_type
+from etl_assets.protocol.types import is_json, is_nested
+from etl_assets.protocol.values import to_date, to_instant
+from etl_assets.sources.file_options import Reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+Convert = Callable[[str], Any]
+
+
+def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
+    """Give the types of the columns that the stream's schema declares to be something else than text."""
+    import pyarrow as pa
+
+    properties: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
+    types = {}
+    for name, declared in properties.items():
+        if not declared or declared.get("x-arrow") == "values":
+            continue
+        type_ = property_type(declared, reading.stream.schema, name)
+        if not pa.types.is_string(type_):
+            types[name] = type_
+    return types
+
+
+def typed_column(texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str) -> Any:
+    """Give a column of texts as values of a type; an empty text is NULL, for it is no number and no date.
+
+    Raises:
+        CellError: A text is no value of this type.
+    """
+    convert = converter(type_)
+    values: list[Any] = []
+    for row, text in enumerate(texts):
+        try:
+            values.append(convert(text) if text else None)
+        except (ValueError, ArithmeticError, RecursionError) as error:
+            raise CellError(row, text or "", _said(error)) from error
+    try:
+        return to_array(values, type_, stream=reading.stream.name, field=field)
+    except DataError as error:
+        raise _located(values, type_, texts, error) from error
+
+
+class CellError(Exception):
+    """A text is no value of its column's type.
+
+    Args:
+        row: Its place in the column.
+        text: The text.
+        reason: Why.
+    """
+
+    def __init__(self, row: int, text: str, reason: str) -> None:
+        super().__init__(reason)
+        self.row = row
+        self.text = text
+        self.reason = reason
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _located(values: list[Any], type_: "pa.DataType", texts: Sequence[str | None], error: DataError) -> CellError:
+    for row, value in enumerate(values):
+        try:
+            to_array([value], type_, stream="", field="")
+        except DataError:
+            return CellError(row, texts[row] or "", f"does not fit {type_}")
+    return CellError(0, texts[0] or "", error.message)
+
+
+def converter(type_: "pa.DataType") -> Convert:
+    """Give what turns a text into a value of a type; it raises ValueError where the text is none."""
+    from pyarrow import types as t
+
+    if is_json(type_) or is_nested(type_):
+        return _json
+    if t.is_integer(type_):
+        return _integer
+    if t.is_floating(type_):
+        return _floating
+    if t.is_decimal(type_):
+        return _decimal
+    if t.is_boolean(type_):
+        return _boolean
+    if t.is_binary(type_):
+        return lambda text: base64.b64decode(text, validate=True)
+    return lambda text: text  # dates, times, ...: their text is read by `to_array`
+
+
+def _integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError("not an integer")
+    return int(text)
+
+
+def _decimal(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a number")
+    return Decimal(text)
+
+
+def _floating(text: str) -> float | Decimal:
+    return float(text) if _NOT_FINITE.fullmatch(text) else _decimal(text)
+
+
+def _boolean(text: str) -> bool:
+    found = _BOOLEANS.get(text.lower())
+    if found is None:
+        raise ValueError("not a boolean (true, false, 1, 0)")
+    return found
+
+
+def _json(text: str) -> Any:
+    if nested_too_deep(text):
+        raise ValueError("JSON nested too deep")
+    try:
+        return simplejson.loads(text, use_decimal=True, allow_nan=False)
+    except simplejson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg}") from error
+
+
+# Inference, where it was asked for
+
+_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
+_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PLAIN_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(?P<zone>Z|[+-]\d\d:\d\d)?"
+)
+MAX_INFERRED_DIGITS = 38
+
+
+def kind_of(text: str) -> str:
+    """Give the kind of value that a text is written as; `text` where turning it into one would lose something."""
+    if _PLAIN_INTEGER.fullmatch(text):
+        return "integer" if len(text) <= MAX_INFERRED_DIGITS else "text"  # 007 is no number
+    if _PLAIN_NUMBER.fullmatch(text) and text != "-0":
+        return "number"
+    if text in {"true", "false"}:
+        return "boolean"
+    instant = _PLAIN_INSTANT.fullmatch(text)
+    try:
+        if _PLAIN_DATE.fullmatch(text):
+            to_date(text)
+            return "date"
+        if instant:
+            to_instant(text)
+            return "instant" if instant["zone"] else "moment"
+    except (ValueError, OverflowError):
+        return "text"
+    return "text"
+
+
+def joined_kind(kind: str | None, texts: Sequence[str | None]) -> str | None:
+    """Give the kind that all texts are of, those before included; an empty text is of any kind."""
+    for text in texts:
+        if kind == "text":
+            break
+        if text:
+            found = kind_of(text)
+            if kind is None or kind == found:
+                kind = found
+            else:
+                kind = "number" if {kind, found} == {"integer", "number"} else "text"
+    return kind
+
+
+def type_of_kind(kind: str | None) -> "pa.DataType | None":
+    """Give the type of a kind; None is text."""
+    import pyarrow as pa
+
+    types: dict[str | None, pa.DataType] = {
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "date": pa.date32(),
+        "instant": pa.timestamp("us", "UTC"),
+        "moment": pa.timestamp("us"),
+    }
+    return types.get(kind)
