@@ -1,0 +1,29 @@
+"""The conformance kit: inherit a class, give a fixture, and have the promises of a connector checked.
+
+```python
+class TestMine(DestinationConformance):
+    @pytest.fixture
+    def destination(self, tmp_path):
+        return MyDestination(tmp_path / "data")
+```
+"""
+
+from importlib.util import find_spec
+
+from etl_assets.exceptions import ConfigError
+
+if any(find_spec(name) is None for name in ("pytest", "hypothesis")):
+    raise ConfigError(
+        "etl_assets.testing needs pytest and hypothesis.", hint="Install them: pip install 'etl-assets[testing]'."
+    )
+
+import pytest
+
+pytest.register_assert_rewrite("etl_assets.testing.destination", "etl_assets.testing.state", "etl_assets.testing.rows")
+pytest.register_assert_rewrite("etl_assets.testing.kit", "etl_assets.testing.source")
+
+from etl_assets.testing.cases import Case, load_cases  # noqa: E402 - after their asserts are known to pytest
+from etl_assets.testing.destination import DestinationConformance  # noqa: E402 - after their asserts are known to pytest
+from etl_assets.testing.source import SourceConformance  # noqa: E402 - after their asserts are known to pytest
+
+__all__ = ["Case", "DestinationConformance", "SourceConformance", "load_cases"]

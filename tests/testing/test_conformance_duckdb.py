@@ -1,0 +1,28 @@
+"""DuckDB passes the kit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.testing import DestinationConformance
+
+
+class TestDuckDB(DestinationConformance):
+    title = "DuckDB"
+    known_gaps = {
+        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
+    }
+
+    @pytest.fixture
+    def destination(self, tmp_path: Path) -> DuckDBDestination:
+        self.folder = tmp_path
+        return DuckDBDestination(str(tmp_path / "warehouse.duckdb"))
+
+    def left_over(self) -> Sequence[str]:
+        files = [path.name for path in self.folder.iterdir() if path.name != "warehouse.duckdb"]
+        with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
+            tables = connection.sql("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%stag%'").fetchall()
+        return files + [name for (name,) in tables]
