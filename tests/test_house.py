@@ -18,10 +18,16 @@ PUBLIC_METHODS = 25
 
 # Each exception: what it is for -> why. A key is `path`, or `path:qualified name` for a function or class.
 SIZE_EXCEPTIONS: dict[str, str] = {}
-NAME_EXCEPTIONS: dict[str, str] = {}
+NAME_EXCEPTIONS: dict[str, str] = {
+    "etl_assets/sources/utils.py": "sources written for Mage import `get_standard_metadata` from there",
+    "etl_assets/utils/__init__.py": "the folder of the two below",
+    "etl_assets/utils/dictionary.py": "sources written for Mage import its functions from there",
+    "etl_assets/utils/schema_helpers.py": "sources written for Mage import `extract_selected_columns` from there",
+}
 BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/cli.py:main": "the top of the command line: whatever a project raises becomes one redacted line",
     "etl_assets/destinations/duckdb.py:DuckDBDestination.transaction": "around the rollback; also of a cancel",
+    "etl_assets/destinations/target.py:_Loop._attempt": "the edge of a destination, which may raise anything",
     "etl_assets/sources/read.py:StreamRead.open": "the edge of a connector, which may raise anything: wrapped by name",
 }
 

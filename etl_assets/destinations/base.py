@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
+from etl_assets.destinations.arguments import arguments_of, run_destination
+from etl_assets.destinations.process import DestinationModes
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
@@ -29,7 +31,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Destination:
+main = run_destination
+"""Mage's entry point: `if __name__ == "__main__": main(MyDestination)`."""
+
+
+class Destination(DestinationModes):
     """Something that rows are loaded into.
 
     A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the first two it is
@@ -44,11 +50,13 @@ class Destination:
     ```
 
     Args:
-        argument_parser: Mage's first parameter; kept for its modes.
+        argument_parser: Makes it a program: Mage's flags are added to it, and the command line of the process is read.
         config: Whatever the destination needs. Values may be references (`dagster.EnvVar`), resolved when `self.config`
             is read.
         logger: Where the destination logs.
-        options: The rest of Mage's parameters (`batch_processing`, `catalog`, `debug`, ...), kept as given.
+        options: The rest of Mage's parameters: `batch_processing`, `catalog`, `config_file_path`, `debug`,
+            `input_file_path`, `log_to_stdout`, `settings`, `settings_file_path`, `show_templates`, `state_file_path`,
+            `test_connection` (see `TargetArguments`).
     """
 
     Options: ClassVar[type[BaseModel] | None] = None
@@ -68,9 +76,9 @@ class Destination:
         **options: Any,
     ) -> None:
         self.argument_parser = argument_parser
-        self._config = dict(config or {})
+        self._config, self.target = arguments_of(argument_parser, options, config)
+        self.settings = self.target.settings
         self.logger = logger or logging.getLogger(f"etl_assets.destinations.{type(self).__name__}")
-        self.settings = options
 
     @property
     def config(self) -> dict[str, Any]:

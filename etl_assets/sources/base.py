@@ -11,13 +11,15 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.arguments import run_source
+from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.process import ProcessModes
 
 main = run_source
 """Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
-class Source(ProcessModes):
+class Source(ProcessModes, DiscoveryHooks):
     """Something that rows are read from.
 
     A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT
@@ -46,12 +48,15 @@ class Source(ProcessModes):
         state: Mage's state; a read gives the copy it works on its own.
         name: Unique in a project; part of the key under which state is stored, so changing it begins anew.
         streams: The streams, where they are not declared on the class.
-        options: The rest of Mage's parameters (`discover_mode`, `verbose`, ...), kept as given.
+        options: The rest of Mage's parameters (`discover_mode`, `verbose`, ...), kept as given, and
+            `state_message_every`.
     """
 
     name: str | None = None
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
+    state_message_every: int | None = None
+    """Run as a tap: write a STATE message after so many records of a sorted stream; None for one per batch."""
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
 
@@ -73,7 +78,7 @@ class Source(ProcessModes):
         **options: Any,
     ) -> None:
         del args
-        self.catalog = Catalog.from_dict(dict(catalog)) if isinstance(catalog, Mapping) else catalog
+        self.catalog: Catalog | None = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
         self._config = dict(config or {})
         self.logger = logger or logging.getLogger(f"etl_assets.sources.{type(self).__name__}")
         self.query = dict(query or {})
@@ -81,6 +86,7 @@ class Source(ProcessModes):
         self.selected_streams = list(selected_streams) if selected_streams is not None else None
         self.settings = settings
         self.state = dict(state or {})
+        self.state_message_every = options.pop("state_message_every", type(self).state_message_every)
         self.options = options
         if is_sorted is not None:
             self.is_sorted = is_sorted
@@ -116,7 +122,7 @@ class Source(ProcessModes):
         """Give the streams that are known without connecting, or None. MUST NOT connect."""
         if self.catalog is not None:
             return self.catalog
-        return Catalog(list(self.streams)) if self.streams else None
+        return Catalog(list(self.streams)) if self.streams else catalog_of_schemas(self)
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
         """Ask the source for its streams. MAY connect.
@@ -124,8 +130,7 @@ class Source(ProcessModes):
         Args:
             streams: Only these; None for all.
         """
-        catalog = self.declared_catalog() or Catalog([])
-        return catalog if streams is None else Catalog(catalog.select(streams))
+        return only(self.declared_catalog() or Catalog([]), streams)
 
     def load_data(
         self,
@@ -148,7 +153,8 @@ class Source(ProcessModes):
             bookmarks: JSON values by replication key (dates and times as ISO 8601 text), or what the source itself
                 gave as a bookmark; None at first.
             query: What the caller asks for: column = value, and Mage's `_limit`, `_offset`, `_start_date`, `_end_date`.
-            kwargs: Room for what later versions pass.
+            kwargs: `start_date`: the config's, as a datetime, where nothing was read before; `sample_data`: True where
+                some rows are enough; and room for what later versions pass.
         """
         raise NotImplementedError(f"{type(self).__name__} must override load_data to read {stream.name!r}.")
 

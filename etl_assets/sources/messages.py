@@ -33,6 +33,11 @@ def messages_to(writer: Writer) -> Iterator[None]:
         _writer.reset(token)
 
 
+def current_writer() -> Writer:
+    """Give whoever listens to the messages of this context."""
+    return _writer.get()
+
+
 def write_message(message: Message) -> None:
     """Write a message to whoever listens."""
     _writer.get()(message)

@@ -4,7 +4,7 @@ Standard output is the protocol and nothing else. These are verbs; the engine (`
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
+from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.sources.discovery import with_columns, with_new_fields
 from etl_assets.sources.messages import write_records, write_schema, write_state
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ProcessModes:
 
     def process_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> None:
         """Write the SCHEMA message of a stream; one without a schema gets it from its first rows, in `sync_stream`."""
+        stream = with_columns(stream, self.internal_column_schema(stream, self._get_bookmarks_for_stream(stream)))
         if stream.schema or properties:
             _write_schema(stream, properties or _selected_schema(stream))
 
@@ -67,6 +70,16 @@ class ProcessModes:
             "final_record": records[-1] if records else None,
             "max_bookmark": [bookmark[name] for name in stream.cursor] if bookmark else None,
         }
+
+    # Mage's names; what overrides `sync` or `sync_stream` calls them.
+
+    def _get_bookmarks_for_stream(self: Any, stream: Stream) -> Bookmark | None:
+        """Give the stream's bookmark in the state, or None."""
+        return (self.state.get("bookmarks") or {}).get(stream.name) or None
+
+    def _get_bookmark_properties_for_stream(self, stream: Stream) -> list[str]:
+        """Give the fields of the stream's bookmark: all of them, of a composite one too."""
+        return list(stream.cursor)
 
 
 def process(source: "Source") -> None:
@@ -108,14 +121,15 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     """Write a stream's records, and its bookmark after each batch that is a checkpoint, and at the end."""
     from etl_assets.sources.read import StreamRead
 
-    bookmarks = source.state.get("bookmarks") or {}
-    began = bookmarks.get(stream.name) or None
-    read = StreamRead(source, stream, source_name=source.name or type(source).__name__)
+    began = (source.state.get("bookmarks") or {}).get(stream.name) or None
+    read = StreamRead(source, stream, source_name=source.name or type(source).__name__, as_tap=True)
+    stream = read.stream
     tracker = _tracker(source, stream, began)
     known = set((stream.schema or properties or {}).get("properties") or properties or ())
     records = 0
-    for batch in read.open(began):
+    for batch in _parts(read.open(began), source.state_message_every if tracker and source.is_sorted else None):
         if not len(batch):
+            _save(source, stream, batch.bookmark)
             continue
         known = _declare_new_fields(stream, batch, known, properties)
         rows = batch.to_rows(stream, native_types=True)
@@ -128,6 +142,17 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
             _save(source, stream, batch.bookmark or (tracker.bookmark() if tracker else None))
     _save(source, stream, tracker.bookmark() if tracker is not None and not source.is_sorted else None)
     return records
+
+
+def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
+    """Give batches cut to so many records; a bookmark the source gave comes with the last part."""
+    for batch in batches:
+        if not every or len(batch) <= every:
+            yield batch
+            continue
+        yield from (batch.slice(start, start + every) for start in range(0, len(batch), every))
+        if batch.bookmark is not None:
+            yield Batch([], bookmark=batch.bookmark)
 
 
 def _tracker(source: "Source", stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
@@ -179,7 +204,9 @@ def _write_schema(stream: Stream, properties: Mapping[str, Any]) -> None:
 
 
 def _catalog_to_sync(source: "Source") -> Catalog:
-    return source.catalog if source.catalog is not None else source.discover(None)
+    if source.catalog is None:
+        return MageCatalog.of(source.discover(None))
+    return MageCatalog.of(with_new_fields(source, source.catalog))
 
 
 def _selected(source: "Source", catalog: Catalog) -> list[Stream]:
@@ -191,11 +218,11 @@ def _selected(source: "Source", catalog: Catalog) -> list[Stream]:
 
 
 def _discover(source: "Source", *, names_only: bool) -> None:
-    catalog = source.discover(source.selected_streams)
     if names_only:
-        _print([{"stream": stream.name, "tap_stream_id": stream.tap_stream_id} for stream in catalog.streams])
+        _print(source.discover_streams())
     else:
-        _print(catalog.to_dict())
+        found: Any = source.discover(streams=source.selected_streams)
+        _print(found if isinstance(found, Mapping) else found.to_dict())
 
 
 def _count(source: "Source") -> None:
@@ -215,8 +242,11 @@ def _sample(source: "Source") -> None:
     from etl_assets.sources.read import StreamRead
 
     for stream in _selected(source, _catalog_to_sync(source)):
-        read = StreamRead(source, stream, source_name=source.name or type(source).__name__, limit=SAMPLE_ROWS)
-        first = next((batch.to_rows(stream) for batch in read.open(None) if len(batch)), [])
+        read = StreamRead(
+            source, stream, source_name=source.name or type(source).__name__, limit=SAMPLE_ROWS, as_tap=True
+        )
+        found = read.open(None, sample=True)
+        first = next((batch.to_rows(stream) for batch in found if len(batch)), [])
         _print({"stream_id": stream.name, "sample_data": first, "type": "SAMPLE_DATA"})
 
 

@@ -3,15 +3,23 @@
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.batch import Batch, batches_of
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.messages import Message
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import FinerError, to_instant
 from etl_assets.secrets.redaction import redact
+from etl_assets.secrets.references import resolve
 from etl_assets.sources.base import Source
+from etl_assets.sources.catalog import Catalog, CatalogEntry
+from etl_assets.sources.discovery import with_columns
+from etl_assets.sources.messages import Writer, current_writer, messages_to
+from etl_assets.sources.process import ProcessModes
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
@@ -28,6 +36,10 @@ class StreamRead:
         query: Passed to `load_data`; anything but `_limit` in it makes the read partial.
         full_refresh: Read without a bookmark and replace the table.
         bookmark: Read from this bookmark instead of the stored one.
+        as_tap: The source runs as a program: it may write Singer messages itself.
+
+    Raises:
+        ConfigError: The source has no name, or writes Singer messages itself though it is no program.
     """
 
     def __init__(
@@ -40,7 +52,10 @@ class StreamRead:
         query: Mapping[str, Any] | None = None,
         full_refresh: bool = False,
         bookmark: Bookmark | None = None,
+        as_tap: bool = False,
     ) -> None:
+        if not as_tap:
+            _refuse_tap(source)
         name = source_name or source.name
         if not name:
             raise ConfigError(
@@ -48,7 +63,8 @@ class StreamRead:
                 hint=f'Give it one, unique in the project: {type(source).__name__}(name="...").',
             )
         self.source = source
-        self.stream = stream
+        self.as_tap = as_tap
+        self.stream = with_columns(stream, source.internal_column_schema(stream, bookmark))
         self.source_name = name
         self.query = {**source.query, **(query or {})}
         self.limit = limit if limit is not None else self.query.get(LIMIT)
@@ -64,16 +80,28 @@ class StreamRead:
     def __repr__(self) -> str:
         return f"StreamRead({self.source_name!r}, {self.stream.name!r})"
 
-    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+    def open(self, bookmark: Bookmark | None, *, sample: bool = False) -> Iterator[Batch]:
         """Read from the bookmark on.
+
+        Args:
+            bookmark: Where to begin.
+            sample: Some rows are enough.
 
         Raises:
             StreamReadError: Whatever the source raised, with the stream's name; our own errors pass as they are.
         """
         source = self._copy_for_this_read(bookmark)
-        arguments = {"stream": self.stream, "bookmarks": bookmark, "query": self.query}
+        arguments: dict[str, Any] = {
+            "stream": CatalogEntry.of(self.stream),
+            "bookmarks": bookmark,
+            "query": self.query,
+            "start_date": None if bookmark else _start_date(self.source),
+            **({"sample_data": True} if sample else {}),
+        }
         try:
-            yield from self._cut(_call(source.load_data, arguments) or ())
+            with messages_to(self._writer()):
+                items = _call(source.load_data, arguments) or ()
+            yield from self._cut(items)
         except EtlAssetsError:
             raise
         except Exception as error:  # a connector may raise anything; this is the connector's edge
@@ -84,7 +112,7 @@ class StreamRead:
             ) from error
 
     def _cut(self, items: Iterable[Any]) -> Iterator[Batch]:
-        records = iter(items)
+        records = self._listened(iter(items))
         left = self.limit
         try:
             for batch in chain.from_iterable(map(batches_of, records)):
@@ -95,8 +123,30 @@ class StreamRead:
                 if left is not None and left <= 0:
                     return
         finally:
-            if isinstance(records, Generator):
-                records.close()  # at once, not when it is collected: it may hold a connection
+            records.close()  # at once, not when it is collected: it may hold a connection
+
+    def _listened(self, items: Iterator[Any]) -> Generator[Any, None, None]:
+        """Give the items; messages that the source writes on the way are refused, or go where they should."""
+        try:
+            while True:
+                with messages_to(self._writer()):
+                    try:
+                        item = next(items)
+                    except StopIteration:
+                        return
+                yield item
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+
+    def _writer(self) -> Writer:
+        if self.as_tap:
+            return current_writer()
+
+        def refuse(message: Message) -> None:
+            raise _no_stream_asset(self.source, f"`load_data` writes a {type(message).__name__} itself")
+
+        return refuse
 
     def _copy_for_this_read(self, bookmark: Bookmark | None) -> Source:
         # One source object serves many assets at once, and Mage's sources keep what they read from on themselves.
@@ -105,7 +155,34 @@ class StreamRead:
         source.query = self.query
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
+        source.catalog = Catalog.of(source.catalog) if source.catalog is not None else Catalog([self.stream])
         return source
+
+
+def _refuse_tap(source: Source) -> None:
+    for hook in ("sync", "sync_stream"):
+        if getattr(type(source), hook) is not getattr(ProcessModes, hook):
+            raise _no_stream_asset(source, f"it overrides `{hook}`")
+
+
+def _no_stream_asset(source: Source, why: str) -> ConfigError:
+    name = type(source).__name__
+    return ConfigError(
+        f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its own.",
+        hint=f"Have `load_data` yield the rows and leave `sync` and `sync_stream` alone, or run it as a tap: "
+        f"main({name}), piped into a target.",
+    )
+
+
+def _start_date(source: Source) -> datetime | None:
+    """Give the config's `start_date`, from which a source reads that nothing was read of before."""
+    given = resolve(source._config.get("start_date"))  # noqa: SLF001 - the rest of the config stays unresolved
+    if not given:
+        return None
+    try:
+        return to_instant(given)
+    except (ValueError, FinerError) as error:
+        raise ConfigError(f"The config's start_date {given!r} is no date and time (ISO 8601).") from error
 
 
 def _call(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

@@ -1,0 +1,203 @@
+"""What a destination is told when it is run as a program: Mage's constructor arguments and flags."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    from etl_assets.destinations.base import Destination
+
+MEGABYTE = 1024 * 1024
+
+
+@dataclass
+class TargetArguments:
+    """Mage's arguments of a destination, beside its config.
+
+    Args:
+        batch_processing: Export many records at once; else one by one, as Mage does without it.
+        catalog: A Singer catalog whose schemas win over those of SCHEMA messages.
+        debug: Log more.
+        input_file_path: Read messages from this file instead of the buffer.
+        log_to_stdout: Kept for Mage's sake: standard output holds states alone.
+        settings: `config` and `catalog` in one document.
+        show_templates: Print the templates and do nothing else.
+        state_file_path: Write each state to this file instead of standard output.
+        test_connection: Test the connection and do nothing else.
+    """
+
+    batch_processing: bool = False
+    catalog: Mapping[str, Any] | None = None
+    debug: bool = False
+    input_file_path: str | None = None
+    log_to_stdout: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    show_templates: bool = False
+    state_file_path: str | None = None
+    test_connection: bool = False
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What the config says about loading; its own keys stand beside the destination's.
+
+    Args:
+        source: The source's name: the default schema of the tables, and part of the key of what is remembered.
+        write_strategy: `auto` (merge by the key, append without one), `append` or `merge`.
+        maximum_batch_size_mb: Export when so many megabytes of messages wait.
+        maximum_batch_rows: Or so many records.
+        state_seconds: At a state, export and pass it on if the last one is so many seconds ago.
+        maximum_line_mb: A longer message is an error.
+        ignore_activate_version: Let a destination that cannot remove rows keep those of older versions.
+    """
+
+    source: str = "tap"
+    write_strategy: str = "auto"
+    maximum_batch_size_mb: float = 64
+    maximum_batch_rows: int = 50_000
+    state_seconds: float = 30.0
+    maximum_line_mb: float = 64
+    ignore_activate_version: bool = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "TargetOptions":
+        """Read them from a config.
+
+        Raises:
+            ConfigError: One is not of its kind.
+        """
+        given = {each.name: config[each.name] for each in fields(cls) if config.get(each.name) is not None}
+        options = cls(**given)
+        if options.write_strategy not in {"auto", "append", "merge"}:
+            raise ConfigError(
+                f"write_strategy {options.write_strategy!r} is none of auto, append, merge.",
+                hint="A pipe cannot tell a whole stream from one that broke off; a tap says so by ACTIVATE_VERSION.",
+            )
+        for name in ("maximum_batch_size_mb", "maximum_batch_rows", "state_seconds", "maximum_line_mb"):
+            value = getattr(options, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise ConfigError(f"{name} is a number that is not negative, not {value!r}.")
+        return options
+
+
+OPTION_NAMES = frozenset(each.name for each in fields(TargetOptions))
+
+
+def arguments_of(
+    parser: argparse.ArgumentParser | None, given: Mapping[str, Any], config: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], TargetArguments]:
+    """Give the config and the other arguments, from the constructor's and the command line's; the latter win.
+
+    Args:
+        parser: Mage's `argument_parser`; None reads no command line.
+        given: The constructor's arguments, by Mage's names.
+        config: The constructor's config.
+    """
+    said: dict[str, Any] = dict(given)
+    if parser is not None:
+        said.update(_parsed(parser, sys.argv[1:]))
+    settings = said.get("settings") or document(said.pop("settings_file_path", None)) or {}
+    merged = {
+        **(settings.get("config") or {}),
+        **(document(said.pop("config_file_path", None)) or {}),
+        **(config or {}),
+        **(said.pop("config_json", None) or {}),
+    }
+    integration = settings.get("data_integration") or {}
+    said["settings"] = settings
+    said["catalog"] = said.get("catalog") or settings.get("catalog") or integration.get("catalog")
+    known = {each.name for each in fields(TargetArguments)}
+    return merged, TargetArguments(**{name: value for name, value in said.items() if name in known})
+
+
+def run_destination(destination_class: "type[Destination]", argv: Sequence[str] | None = None) -> None:
+    """Make a destination from the command line and run it as a Singer target on standard input.
+
+    The exit code is 1 if it fails, and standard error says why.
+
+    Args:
+        destination_class: The class.
+        argv: The command line; the process's own by default.
+    """
+    try:
+        parser = argparse.ArgumentParser(description="Run a destination as a Singer target.")
+        said = _parsed(parser, sys.argv[1:] if argv is None else argv)
+        destination = _made(destination_class, said)
+        logging.basicConfig(level=logging.DEBUG if said.get("debug") else logging.INFO, stream=sys.stderr)
+        destination.process(sys.stdin.buffer)
+    except EtlAssetsError as error:
+        sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
+        raise SystemExit(1) from error
+
+
+def document(path: str | None) -> Any:
+    """Read a JSON or YAML file; None for no path.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    if not path:
+        return None
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from None
+    if path.endswith((".yaml", ".yml")):
+        import yaml
+
+        return yaml.safe_load(text)
+    return _json(text, f"The file {path!r}")
+
+
+def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "Destination":
+    if destination_class.Options is None:
+        return destination_class(batch_processing=True, **said)
+    # One of our own takes its options, not a config: what the pipe needs to know beside them is told by `target`.
+    config, arguments = arguments_of(None, {"batch_processing": True, **said}, None)
+    options = {name: value for name, value in config.items() if name not in OPTION_NAMES}
+    destination = destination_class(**options)
+    destination.target = arguments
+    destination.config = {name: value for name, value in config.items() if name in OPTION_NAMES}
+    return destination
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
+    """Add Mage's flags to a parser and read them; gives the constructor's arguments that were said."""
+    for flag in ("--debug", "--show_templates", "--test_connection"):
+        parser.add_argument(flag, action="store_true")
+    texts = {
+        "--config": "config_file_path",
+        "--config_json": "config_json",
+        "--catalog_json": "catalog",
+        "--input_file_path": "input_file_path",
+        "--log_to_stdout": "log_to_stdout",
+        "--settings": "settings_file_path",
+        "--state": "state_file_path",
+    }
+    for flag, name in texts.items():
+        parser.add_argument(*(["-c", flag] if flag == "--config" else [flag]), dest=name)
+    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, False)}
+    for name in ("config_json", "catalog"):
+        if name in given:
+            given[name] = _json(given[name], f"--{name.removesuffix('_json')}_json")
+    if "log_to_stdout" in given:
+        given["log_to_stdout"] = str(given["log_to_stdout"]).lower() in {"1", "true", "yes"}
+    return given
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{what} is no JSON: {error}.") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{what} is no JSON object.")
+    return found

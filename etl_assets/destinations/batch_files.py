@@ -1,0 +1,61 @@
+"""The records of a Singer BATCH message: files of JSON lines or Parquet on this machine."""
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import simplejson
+
+from etl_assets.exceptions import ProtocolError
+from etl_assets.protocol.messages import BatchMessage, RecordMessage
+
+
+def records_of(message: BatchMessage) -> Iterator[RecordMessage]:
+    """Give the records of a batch's files, one after the other.
+
+    Raises:
+        ProtocolError: A file is elsewhere, cannot be read, or has another encoding.
+    """
+    kind, compression = message.encoding.get("format"), message.encoding.get("compression")
+    if kind not in {"jsonl", "parquet"} or compression not in {None, "", "none", "gzip"}:
+        raise _wrong(message, f"its encoding {dict(message.encoding)!r} is not known")
+    for url in message.manifest:
+        path = _path(message, url)
+        try:
+            rows = _parquet(path) if kind == "parquet" else _json_lines(path, zipped=compression == "gzip")
+            for row in rows:
+                yield RecordMessage(message.stream, row, message.version)
+        except (OSError, EOFError, ValueError) as error:
+            raise _wrong(message, f"its file {path.name!r} cannot be read: {error}") from error
+
+
+def _path(message: BatchMessage, url: str) -> Path:
+    parts = urlsplit(url)
+    if parts.scheme not in {"", "file"} or parts.netloc not in {"", "localhost"}:
+        raise _wrong(message, f"its file {url!r} is not on this machine")
+    return Path(unquote(parts.path))
+
+
+def _json_lines(path: Path, *, zipped: bool) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rb") if zipped else path.open("rb") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            row = simplejson.loads(line, use_decimal=True)
+            if not isinstance(row, dict):
+                raise ValueError("a line is no JSON object")  # noqa: TRY004 - as for any line that is not JSON
+            yield row
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+
+
+def _wrong(message: BatchMessage, what: str) -> ProtocolError:
+    return ProtocolError(f"stream {message.stream!r}: a BATCH message cannot be read: {what}.", stream=message.stream)

@@ -1,0 +1,1 @@
+"""Import paths of destinations written for Mage."""

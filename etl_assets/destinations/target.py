@@ -1,0 +1,216 @@
+"""The loop of a Singer target: messages in, batches to the destination, states out once what they cover is there.
+
+A state is a barrier. It is passed on, whole and unchanged, when everything that came before it has been exported (and
+committed, where the destination has a session); of several that wait, the last one. A stream that fails does not stop
+the others, but no state is passed on after that: each one is about the whole tap, and would lose the failed rows.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
+from etl_assets.destinations.batch_files import records_of
+from etl_assets.destinations.process import overrides
+from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
+from etl_assets.exceptions import DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.protocol.messages import (
+    ActivateVersionMessage,
+    BatchMessage,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    Unknown,
+    decode,
+)
+from etl_assets.secrets.redaction import redact
+
+if TYPE_CHECKING:
+    from etl_assets.destinations.base import Destination
+
+_NOTHING: Any = object()
+
+
+def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> None:
+    """Load all messages of a buffer.
+
+    Raises:
+        ProtocolError: A line is no message, or is cut off.
+        DestinationError: Streams failed.
+    """
+    loop = _Loop(destination, TargetOptions.of(destination.config))
+    with closing(loop):
+        for line in _lines(lines, int(loop.options.maximum_line_mb * MEGABYTE)):
+            loop.take(line)
+        loop.finish()
+
+
+def _lines(source: Iterable[bytes | str], limit: int) -> Iterator[bytes | str]:
+    """Give lines; of a file never more than the limit is held, and decoding refuses what is longer."""
+    readline = getattr(source, "readline", None)
+    if readline is None:
+        yield from source
+        return
+    while line := readline(limit + 2):
+        yield line
+
+
+@dataclass
+class _Loop:
+    """One run over the messages of a tap."""
+
+    destination: "Destination"
+    options: TargetOptions
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
+    waiting_bytes: int = 0
+    waiting_rows: int = 0
+
+    def __post_init__(self) -> None:
+        self._state: Any = _NOTHING
+        self._unknown: dict[str, int] = {}
+        self._exported_at = time.monotonic()
+        self._connected = False
+
+    def take(self, line: bytes | str) -> None:
+        """Take one line."""
+        message = decode(line, max_bytes=int(self.options.maximum_line_mb * MEGABYTE))
+        match message:
+            case RecordMessage():
+                self._record(message, len(line), line)
+            case SchemaMessage():
+                self._schema(message)
+            case StateMessage():
+                self._state = message.value
+                self._at_state()
+            case ActivateVersionMessage():
+                self._activate(message)
+            case BatchMessage():
+                for record in records_of(message):
+                    self._record(record, len(line))
+            case Unknown(type=kind):
+                if kind != "LOG" and kind not in self._unknown:
+                    self.destination.logger.warning("messages of the type %r are not known and are skipped", kind)
+                self._unknown[kind] = self._unknown.get(kind, 0) + 1
+            case None:
+                pass
+
+    def finish(self) -> None:
+        """Export and commit what is left, pass the last state on, and raise what has failed."""
+        self._export()
+        self._commit(complete=True)
+        skipped = {kind: count for kind, count in self._unknown.items() if kind != "LOG"}
+        if skipped:
+            self.destination.logger.warning("messages that are not known and were skipped: %s", skipped)
+        if self.failed:
+            names = ", ".join(repr(name) for name in self.failed)
+            errors = list(self.failed.values())
+            cause = errors[0] if len(errors) == 1 else ExceptionGroup("the streams' errors", errors)
+            first = next(iter(self.failed))
+            raise DestinationError(
+                f"{len(errors)} of {len(self.sinks)} streams failed: {names}. {_said(first, errors[0])}", stream=first
+            ) from cause
+
+    def close(self) -> None:
+        """Let go of what was not committed."""
+        for sink in self.sinks.values():
+            sink.close()
+
+    def _schema(self, message: SchemaMessage) -> None:
+        name = message.stream
+        row = {
+            "type": "SCHEMA", **{key: value for key, value in vars(message).items() if value not in (None, (), [])}
+        }  # fmt: skip
+        before = self.sinks.get(name)
+        if before is not None:
+            self._attempt(before, before.before_schema)
+        self.destination.process_schema(stream=name, schema=dict(message.schema), row=row, tags={"stream": name})
+        if before is None:
+            self.sinks[name] = before = self._new_sink(name)
+        self._attempt(before, before.after_schema)
+
+    def _new_sink(self, name: str) -> Sink:
+        if self.destination.capabilities.keeps_state or overrides(self.destination, "session"):
+            return SessionSink(self.destination, name, self.options)
+        if not self._connected:
+            self.destination.test_connection()
+            self._connected = True
+        return RowSink(self.destination, name, self.options)
+
+    def _record(self, message: RecordMessage, size: int, line: bytes | str | None = None) -> None:
+        sink = self._sink(message.stream)
+        if message.stream in self.failed:
+            return
+        sink.add(message, line)
+        self.waiting_rows += 1
+        self.waiting_bytes += size
+        full = self.waiting_bytes >= self.options.maximum_batch_size_mb * MEGABYTE
+        if full or self.waiting_rows >= self.options.maximum_batch_rows:
+            self._export()
+            self._pass_on_where_nothing_waits()
+
+    def _sink(self, name: str) -> Sink:
+        sink = self.sinks.get(name)
+        if sink is None:
+            raise ProtocolError(f"stream {name!r}: a message came before its SCHEMA.", stream=name)
+        return sink
+
+    def _activate(self, message: ActivateVersionMessage) -> None:
+        sink = self._sink(message.stream)
+        versions: Any = self.destination.versions
+        versions[message.stream] = max(message.version, versions.get(message.stream, message.version))
+        self._attempt(sink, lambda: sink.activate(message.version))
+
+    def _at_state(self) -> None:
+        if time.monotonic() - self._exported_at < self.options.state_seconds:
+            return
+        self._export()
+        if not any(sink.holds for sink in self.sinks.values()):
+            self._commit(complete=False)
+
+    def _export(self) -> None:
+        for sink in self.sinks.values():
+            self._attempt(sink, sink.export)
+        self.waiting_rows = self.waiting_bytes = 0
+
+    def _commit(self, *, complete: bool) -> None:
+        for sink in self.sinks.values():
+            self._attempt(sink, lambda sink=sink: sink.commit(self._covering(), complete=complete))
+        self._exported_at = time.monotonic()
+        self._pass_on()
+
+    def _pass_on_where_nothing_waits(self) -> None:
+        # Between two states, a session's rows wait for the next one: a commit would separate them from theirs.
+        if not any(isinstance(sink, SessionSink) for sink in self.sinks.values()):
+            self._exported_at = time.monotonic()
+            self._pass_on()
+
+    def _covering(self) -> Mapping[str, Any] | None:
+        return None if self._state is _NOTHING else {"state": self._state}
+
+    def _pass_on(self) -> None:
+        if self._state is _NOTHING or self.failed:
+            return
+        value, self._state = self._state, _NOTHING
+        self.destination.process_state({"type": "STATE", "value": value})
+
+    def _attempt(self, sink: Sink, action: Any) -> None:
+        """Do something for one stream; if it fails, the stream is over, and the others go on."""
+        if sink.name in self.failed:
+            return
+        try:
+            action()
+        except ProtocolError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a destination may raise anything; this is its edge
+            self.failed[sink.name] = error
+            self.destination.logger.error("%s", redact(_said(sink.name, error)))  # noqa: TRY400 - raised at the end
+            sink.close()
+
+
+def _said(stream: str, error: Exception) -> str:
+    own = isinstance(error, EtlAssetsError)
+    text = str(error) if own else f"{type(error).__name__}: {error}"
+    return redact(text if repr(stream) in text else f"stream {stream!r}: {text}")

@@ -1,0 +1,137 @@
+"""Mage's hooks of discovery: catalog entries out of schema files that lie beside the source's class."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import simplejson
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.catalog import Catalog as OwnCatalog
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.catalog import Catalog, CatalogEntry, Schema
+from etl_assets.sources.utils import get_standard_metadata
+
+
+class DiscoveryHooks:
+    """What a source written for Mage overrides to say what its streams are like. None of them may connect."""
+
+    schemas_folder: str = "schemas"
+
+    def load_schemas_from_folder(self) -> dict[str, Schema]:
+        """Give the JSON Schemas of the folder `schemas_folder` beside the class, by stream; {} without a folder.
+
+        Raises:
+            ConfigError: A file is no JSON object.
+        """
+        return schemas_beside(type(self), self.schemas_folder)
+
+    def build_catalog_entry(self, stream_id: str, schema: Any, **kwargs: Any) -> CatalogEntry:
+        """Give the catalog entry of a stream.
+
+        Args:
+            stream_id: The stream.
+            schema: Its JSON Schema.
+            kwargs: Words of the entry that are others than by default.
+        """
+        plain = schema.to_dict() if hasattr(schema, "to_dict") else dict(schema)
+        method = self.get_forced_replication_method(stream_id)
+        keys = self.get_table_key_properties(stream_id)
+        metadata = get_standard_metadata(
+            key_properties=keys,
+            replication_method=method,
+            schema=plain,
+            stream_id=stream_id,
+            valid_replication_keys=self.get_valid_replication_keys(stream_id),
+        )
+        words = {
+            "key_properties": keys, "metadata": metadata, "replication_method": method, "stream": stream_id, **kwargs
+        }  # fmt: skip
+        return CatalogEntry(tap_stream_id=words.pop("tap_stream_id", stream_id), schema=plain, **words)
+
+    def get_forced_replication_method(self, stream_id: str) -> str:
+        """Give the replication method of a stream; a hook."""
+        del stream_id
+        return "FULL_TABLE"
+
+    def get_table_key_properties(self, stream_id: str) -> list[str]:
+        """Give the primary key of a stream; a hook."""
+        del stream_id
+        return []
+
+    def get_valid_replication_keys(self, stream_id: str) -> list[str]:
+        """Give the fields that can be the replication key of a stream; a hook."""
+        del stream_id
+        return []
+
+    def get_stream_ids(self: Any) -> list[str]:
+        """Give the names of all streams; a hook for sources that know them at less cost than `discover`."""
+        return [stream.tap_stream_id for stream in Catalog.of(self.discover()).streams]
+
+    def discover_streams(self) -> list[dict[str, Any]]:
+        """Give the names of all streams as the mode `discover_streams` prints them."""
+        return [{"stream": name, "tap_stream_id": name} for name in self.get_stream_ids()]
+
+    def internal_column_schema(
+        self, stream: Stream, bookmarks: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Give the JSON Schemas of columns that the source adds to a stream by itself; a hook."""
+        del stream, bookmarks
+        return {}
+
+
+def catalog_of_schemas(source: Any) -> Catalog | None:
+    """Give the catalog that a source's schema files make, or None without any."""
+    schemas = source.load_schemas_from_folder()
+    return Catalog([source.build_catalog_entry(name, schema) for name, schema in schemas.items()]) if schemas else None
+
+
+def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
+    """Give the JSON Schemas of a folder beside the file of a class, by the file's name."""
+    try:
+        folder = Path(inspect.getfile(class_)).parent / folder_name
+    except (OSError, TypeError):  # made by hand in an interpreter: there is no file
+        return {}
+    if not folder.is_dir():
+        return {}
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            document = simplejson.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"The schema {str(path)!r} cannot be read: {error}.") from error
+        if not isinstance(document, dict):
+            raise ConfigError(f"The schema {str(path)!r} is no JSON object.")
+        found[path.stem] = Schema(document)
+    return found
+
+
+def with_columns(stream: Stream, columns: Mapping[str, Mapping[str, Any]]) -> Stream:
+    """Give a stream with more columns, all of them selected; one it has already stays as it is."""
+    known = (stream.schema or {}).get("properties") or {}
+    new = {name: dict(prop) for name, prop in columns.items() if name not in known}
+    if not new or not known:
+        return stream  # without a schema, its columns are found in its rows
+    said = [{"breadcrumb": ["properties", name], "metadata": {"inclusion": "automatic"}} for name in new]
+    schema = {**(stream.schema or {}), "properties": {**known, **new}}
+    return stream.replace(schema=schema, metadata=[*stream.metadata, *said])
+
+
+def with_new_fields(source: Any, catalog: OwnCatalog) -> OwnCatalog:
+    """Give a catalog whose streams with `auto_add_new_fields` have the columns that the source has today."""
+    names = [stream.name for stream in catalog.values() if stream.auto_add_new_fields]
+    if not names:
+        return catalog
+    found = Catalog.of(source.discover(streams=names))
+    changed = []
+    for name in names:
+        now = found.get_stream(name)
+        if now is not None and now.schema:
+            changed.append(with_columns(catalog[name], now.schema.get("properties") or {}))
+    return catalog.replace(*changed)
+
+
+def only(catalog: OwnCatalog, streams: Sequence[str] | None) -> OwnCatalog:
+    """Give the named streams of a catalog, or all of it."""
+    return catalog if streams is None else type(catalog)(catalog.select(streams))

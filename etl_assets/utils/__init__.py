@@ -1,0 +1,1 @@
+"""Functions under the names sources written for Mage import."""

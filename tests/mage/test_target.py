@@ -1,0 +1,462 @@
+"""Destinations run as programs: what Mage's hooks see, and what Mage's own loop gets wrong."""
+
+import gzip
+import io
+import json
+import logging
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from etl_assets import Destination, DuckDBDestination
+from etl_assets.exceptions import ConfigError, DataError, DestinationError, ProtocolError
+
+PROPERTIES = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}, "price": {"type": ["null", "number"]}}
+
+
+def schema(stream: str = "users", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "SCHEMA",
+        "stream": stream,
+        "schema": {"type": "object", "properties": PROPERTIES},
+        "key_properties": ["id"],
+        **more,
+    }
+
+
+def record(id_: int, stream: str = "users", **more: Any) -> dict[str, Any]:
+    return {"type": "RECORD", "stream": stream, "record": {"id": id_, "name": f"n{id_}"}, **more}
+
+
+def state(value: Any) -> dict[str, Any]:
+    return {"type": "STATE", "value": value}
+
+
+def lines(*messages: dict[str, Any] | bytes) -> io.BytesIO:
+    return io.BytesIO(b"".join(m if isinstance(m, bytes) else json.dumps(m).encode() + b"\n" for m in messages))
+
+
+class Kept(Destination):
+    """A destination in Mage's style that keeps what it got, in the order of the calls."""
+
+    broken: tuple[str, ...] = ()
+
+    def __init__(self, argument_parser: Any = None, batch_processing: bool = True, **options: Any) -> None:  # noqa: FBT002
+        super().__init__(argument_parser, batch_processing=batch_processing, **options)
+        self.calls: list[Any] = []
+
+    def test_connection(self) -> None:
+        self.calls.append("connected")
+
+    def before_process(self) -> None:
+        self.calls.append("before")
+
+    def after_process(self) -> None:
+        self.calls.append("after")
+
+    def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
+        if stream in self.broken:
+            raise ValueError(f"no room for {stream}")
+        self.calls.append((stream, [item["record"]["id"] for item in record_data]))
+        self.records = record_data
+        self.tags = tags
+
+    def process_state(self, row: Any, tags: Any = None) -> None:
+        self.calls.append(("state", row["value"]))
+        super().process_state(row, tags)
+
+
+def run(*messages: dict[str, Any] | bytes, **config: Any) -> Kept:
+    kept = Kept(config=config)
+    kept.process(lines(*messages))
+    return kept
+
+
+def test_a_batch_reaches_the_hook_as_mage_sends_it(capsys: pytest.CaptureFixture[str]) -> None:
+    line = b'{"type":"RECORD","stream":"users","record":{"price":0.1,"id":9007199254740993}}\n'
+    kept = run(schema(), line, record(2), state({"bookmarks": {"users": {"id": 2}}}))
+    assert kept.calls == [
+        "before",
+        "connected",
+        ("users", [9007199254740993, 2]),
+        ("state", {"bookmarks": {"users": {"id": 2}}}),
+        "after",
+    ]
+    first = kept.records[0]
+    assert first["stream"] == "users"
+    assert list(first["record"].items()) == [("id", 9007199254740993), ("name", None), ("price", Decimal("0.1"))]
+    assert (kept.tags["batch"], kept.tags["stream"], kept.tags["records"]) == (0, "users", 2)
+    assert capsys.readouterr().out == '{"bookmarks":{"users":{"id":2}}}\n'
+
+
+def test_what_a_schema_says_is_kept_by_stream() -> None:
+    said: dict[str, Any] = {
+        "bookmark_properties": ["id"], "unique_constraints": ["name"], "unique_conflict_method": "IGNORE",
+        "replication_method": "INCREMENTAL", "partition_keys": ["id"], "disable_column_type_check": False,
+    }  # fmt: skip
+    kept = run(
+        schema(**said), {"type": "ACTIVATE_VERSION", "stream": "users", "version": 3}, ignore_activate_version=True
+    )
+    assert kept.schemas == {"users": {"type": "object", "properties": PROPERTIES}}
+    assert kept.key_properties == {"users": ["id"]}
+    assert kept.bookmark_properties == {"users": ["id"]}
+    assert kept.unique_constraints == {"users": ["name"]}
+    assert kept.unique_conflict_methods == {"users": "IGNORE"}
+    assert kept.replication_methods == {"users": "INCREMENTAL"}
+    assert kept.partition_keys == {"users": ["id"]}
+    assert kept.disable_column_type_check == {"users": False}
+    assert kept.versions == {"users": 3}
+
+
+def test_without_batch_processing_each_record_goes_through_export_data() -> None:
+    class Single(Destination):
+        seen: list[Any] = []
+
+        def export_data(self, stream: str, schema: Any, record: Any, tags: Any = None, **kwargs: Any) -> None:
+            self.seen.append((stream, record["id"], sorted(schema["properties"])))
+
+    Single().process(lines(schema(), record(1), record(2)))
+    assert Single.seen == [("users", 1, ["id", "name", "price"]), ("users", 2, ["id", "name", "price"])]
+
+
+def test_it_runs_as_mage_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"host": "a"}')
+    (tmp_path / "input.jsonl").write_bytes(lines(schema(), record(1), state({"a": 1})).getvalue())
+    monkeypatch.chdir(tmp_path)
+    line = "x --config config.json --state state.json --input_file_path input.jsonl --log_to_stdout False"
+    monkeypatch.setattr("sys.argv", line.split())
+    kept = Kept(argument_parser=ArgumentParser(), batch_processing=True)
+    kept.process(io.BytesIO())
+    assert kept.config == {"host": "a"}
+    assert kept.target.log_to_stdout is False
+    assert (tmp_path / "state.json").read_text() == '{"a":1}\n'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "input.jsonl", "state.json"]
+
+
+def test_nothing_reads_the_command_line_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["pytest", "-c", "nowhere.json", "--state"])
+    assert Kept().config == {}
+
+
+def test_settings_and_config_are_put_together(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("config: {a: 1, b: 1, c: 1}\ncatalog: {streams: []}\n")
+    (tmp_path / "c.json").write_text('{"b": 2, "c": 2}')
+    kept = Kept(settings_file_path=str(tmp_path / "s.yaml"), config_file_path=str(tmp_path / "c.json"), config={"c": 3})
+    assert kept.config == {"a": 1, "b": 2, "c": 3}
+    assert kept.settings["catalog"] == {"streams": []}
+
+
+def test_modes_that_load_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Kept(test_connection=True)
+    kept.process(lines(b"nonsense\n"))
+    assert kept.calls == ["before", "connected", "after"]
+    with pytest.raises(ConfigError, match="templates"):
+        Kept(show_templates=True).process(lines())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_schema_of_the_catalog_wins() -> None:
+    entry = {"tap_stream_id": "users", "schema": {"properties": {"name": {}, "id": {}}}, "key_properties": ["name"]}
+    kept = Kept(catalog={"streams": [entry]})
+    kept.process(lines(schema(), record(1)))
+    assert kept.key_properties == {"users": ["name"]}
+    assert list(kept.records[0]["record"]) == ["name", "id"]
+
+
+def test_duplicates_are_removed_by_the_hook() -> None:
+    class Last(Kept):
+        def remove_duplicate_rows(self, row_data: Any, stream: str) -> Any:
+            return list({row["id"]: row for row in row_data}.values())
+
+    kept = Last()
+    kept.process(lines(schema(), record(1), record(2), record(1)))
+    assert kept.calls[2] == ("users", [1, 2])
+
+
+def test_static_columns_of_the_config_are_added() -> None:
+    kept = run(schema(), record(1), _streams={"columns": {"tenant": "acme"}, "partition_keys": ["tenant"]})
+    assert kept.records[0]["record"]["tenant"] == "acme"
+    assert kept.partition_keys == {"users": ["tenant"]}
+
+
+def test_an_arrow_destination_is_a_target_too() -> None:
+    class Arrow(Destination):
+        rows = 0
+
+        def export(self, batch: Any, load: Any) -> None:
+            Arrow.rows += batch.to_arrow(load.stream).num_rows
+
+    Arrow(batch_processing=True).process(lines(schema(), record(1), record(2)))
+    assert Arrow.rows == 2
+
+
+# Where Mage's loop loses something
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b'{"type": "RECORD", "stream": "users", "rec\n', b"INFO not a message\n", b'{"type": "RECORD", "stre', b"[1]\n"],
+    ids=["corrupt", "noise", "half", "no object"],
+)
+def test_a_line_that_is_no_message_is_an_error_and_no_state_after_it_is_passed_on(bad: bytes, tmp_path: Path) -> None:
+    kept = Kept(state_file_path=str(tmp_path / "state.json"))
+    tail = [] if not bad.endswith(b"\n") else [record(3), state({"at": 3})]
+    with pytest.raises(ProtocolError):
+        kept.process(lines(schema(), record(1), state({"at": 1}), record(2), bad, *tail))
+    assert ("state", {"at": 3}) not in kept.calls
+    assert kept.calls[-1] == "after"
+    assert not (tmp_path / "state.json").exists()
+
+
+def test_the_last_line_needs_no_end() -> None:
+    assert run(schema(), json.dumps(record(1)).encode()).calls[2] == ("users", [1])
+
+
+def test_logs_are_skipped_and_unknown_messages_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        run(schema(), {"type": "LOG", "message": "hi"}, {"type": "NEWS"}, {"type": "NEWS"}, record(1))
+    assert "{'NEWS': 2}" in caplog.text
+    assert "LOG" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"bookmarks": {"z": {"id": 1}}}, {"anything": [1, 2]}, {}, {"bookmarks": {}}, 7, {"big": 2**70}],
+    ids=["a stream not seen", "no bookmarks", "empty", "no bookmark", "no object", "a long integer"],
+)
+def test_any_state_is_passed_on_whole(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = run(schema(), record(1), state({"bookmarks": {"users": {"id": 9}}}), state(value))
+    assert kept.calls[2] == ("users", [1])
+    assert json.loads(capsys.readouterr().out) == value
+
+
+def test_a_state_without_records_is_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    run(schema(), state({"empty": "window"}))
+    assert capsys.readouterr().out == '{"empty":"window"}\n'
+
+
+def test_states_are_barriers(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = run(
+        schema(), schema("b"), record(1), state({"n": 1}), record(1, "b"), state({"n": 2}), record(2), state({"n": 3}),
+        maximum_batch_rows=2,
+    )  # fmt: skip
+    assert kept.calls[2:-1] == [
+        ("users", [1]), ("b", [1]), ("state", {"n": 1}), ("users", [2]), ("state", {"n": 3}),
+    ]  # fmt: skip
+    assert capsys.readouterr().out == '{"n":1}\n{"n":3}\n'
+
+
+def test_a_state_is_passed_on_in_time() -> None:
+    kept = run(schema(), record(1), state({"n": 1}), record(2), state({"n": 2}), record(3), state_seconds=0)
+    assert kept.calls[2:-1] == [
+        ("users", [1]), ("state", {"n": 1}), ("users", [2]), ("state", {"n": 2}), ("users", [3]),
+    ]  # fmt: skip
+
+
+def test_a_batch_is_bounded_by_the_bytes_on_the_wire() -> None:
+    wide = {"type": "RECORD", "stream": "users", "record": {"id": 1, "name": "x" * 600_000}}
+    kept = run(schema(), wide, wide, wide, wide, maximum_batch_size_mb=1)
+    assert [call for call in kept.calls if call[0] == "users"] == [("users", [1, 1]), ("users", [1, 1])]
+
+
+def test_a_line_that_is_too_long_is_refused_before_it_is_held() -> None:
+    class Endless(io.RawIOBase):
+        given = 0
+
+        def readline(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert 0 < size < 2_000_000
+            self.given += size
+            return b"x" * size
+
+    endless = Endless()
+    with pytest.raises(ProtocolError, match="longer than"):
+        Kept(config={"maximum_line_mb": 1}).process(endless)
+    assert endless.given < 2_000_000
+
+
+def test_one_failing_stream_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Kept(config={"maximum_batch_rows": 2})
+    kept.broken = ("users", "c")
+    with pytest.raises(DestinationError, match=r"2 of 3 streams failed: 'users', 'c'.*no room for users") as caught:
+        kept.process(
+            lines(
+                schema(), schema("b"), schema("c"), state({"n": 0}), record(1), record(1, "b"), state({"n": 1}),
+                record(2, "b"), record(2), record(1, "c"), record(3, "b"), state({"n": 2}),
+            )
+        )  # fmt: skip
+    assert [call for call in kept.calls if isinstance(call, tuple) and call[0] == "b"] == [
+        ("b", [1]),
+        ("b", [2]),
+        ("b", [3]),
+    ]
+    assert isinstance(caught.value.__cause__, ExceptionGroup)
+    assert capsys.readouterr().out == ""
+    assert kept.calls[-1] == "after"
+
+
+def test_the_cause_of_a_failure_is_kept() -> None:
+    kept = Kept()
+    kept.broken = ("users",)
+    with pytest.raises(DestinationError, match="stream 'users': ValueError: no room") as caught:
+        kept.process(lines(schema(), record(1)))
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_record_before_its_schema_is_an_error() -> None:
+    with pytest.raises(ProtocolError, match="'orders'"):
+        run(schema(), record(1, "orders"))
+
+
+def test_types_are_checked_where_the_stream_asks_for_it() -> None:
+    wrong = {"type": "RECORD", "stream": "users", "record": {"id": "seven"}}
+    with pytest.raises(DestinationError) as caught:
+        run(schema(disable_column_type_check=False), wrong)
+    assert isinstance(caught.value.__cause__, DataError)
+    assert "'id'" in str(caught.value)
+    extra = {"type": "RECORD", "stream": "users", "record": {"id": 1, "undeclared": 2}}
+    assert run(schema(disable_column_type_check=False), extra).records[0]["record"]["undeclared"] == 2
+
+
+def test_a_destination_that_cannot_remove_old_rows_says_so() -> None:
+    activate = {"type": "ACTIVATE_VERSION", "stream": "users", "version": 2}
+    with pytest.raises(DestinationError, match="older than version 2"):
+        run(schema(), record(1, version=2), activate)
+
+
+def test_a_changed_schema_parts_the_batches() -> None:
+    wider = schema()
+    wider["schema"] = {"properties": {**PROPERTIES, "age": {"type": "integer"}}}
+    kept = run(schema(), record(1), wider, record(2))
+    assert [call for call in kept.calls if call[0] == "users"] == [("users", [1]), ("users", [2])]
+    assert list(kept.records[0]["record"]) == ["id", "name", "price", "age"]
+
+
+def test_batch_messages_are_read(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.jsonl.gz", "wb") as file:
+        file.write(b'{"id": 1}\n{"id": 2}\n')
+    batch = {
+        "type": "BATCH", "stream": "users", "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [(tmp_path / "a.jsonl.gz").as_uri()],
+    }  # fmt: skip
+    assert run(schema(), batch).calls[2] == ("users", [1, 2])
+    with pytest.raises(ProtocolError, match="not on this machine"):
+        run(schema(), {**batch, "manifest": ["s3://bucket/a.jsonl.gz"]})
+
+
+# DuckDB as a target
+
+
+def rows(path: Path, sql: str) -> list[Any]:
+    with duckdb.connect(str(path)) as connection:
+        return connection.sql(sql).fetchall()
+
+
+def into(path: Path, messages: Iterable[dict[str, Any] | bytes], **config: Any) -> None:
+    warehouse = DuckDBDestination(str(path))
+    warehouse.config = config
+    warehouse.process(lines(*messages))
+
+
+def test_duckdb_merges_by_the_key_and_passes_the_state_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.duckdb"
+    into(path, [schema(), record(1), record(2), state({"n": 2})])
+    again = {"type": "RECORD", "stream": "users", "record": {"id": 2, "name": "new"}}
+    into(path, [schema(), again, record(3), state({"n": 3})])
+    assert rows(path, "SELECT id, name FROM tap.users ORDER BY id") == [(1, "n1"), (2, "new"), (3, "n3")]
+    assert capsys.readouterr().out == '{"n":2}\n{"n":3}\n'
+
+
+def test_duckdb_makes_a_table_of_a_stream_without_records(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    into(path, [schema(), state({"n": 0})], source="shop")
+    assert rows(path, "SELECT count(*) FROM shop.users") == [(0,)]
+
+
+def test_duckdb_commits_at_states_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.duckdb"
+    messages: list[dict[str, Any] | bytes] = [
+        schema(key_properties=[]),
+        record(1),
+        state({"n": 1}),
+        record(2),
+        b"broken\n",
+    ]
+    with pytest.raises(ProtocolError):
+        into(path, messages, state_seconds=0, maximum_batch_rows=1)
+    assert rows(path, "SELECT id FROM tap.users") == [(1,)]
+    assert capsys.readouterr().out == '{"n":1}\n'
+    into(path, [schema(key_properties=[]), record(2), state({"n": 2})])  # resumed: nothing twice, nothing lost
+    assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(1,), (2,)]
+
+
+def test_duckdb_keeps_the_other_streams_when_one_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.duckdb"
+    wrong = {"type": "RECORD", "stream": "users", "record": {"id": "seven"}}
+    with pytest.raises(DestinationError, match="'users'"):
+        into(path, [schema(), schema("b"), wrong, record(1, "b"), state({"n": 1})])
+    assert rows(path, "SELECT id FROM tap.b") == [(1,)]
+    assert capsys.readouterr().out == ""
+
+
+def test_duckdb_removes_the_rows_of_older_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.duckdb"
+
+    def activate(version: int) -> dict[str, Any]:
+        return {"type": "ACTIVATE_VERSION", "stream": "users", "version": version}
+
+    keyless = schema(key_properties=[])
+    into(path, [keyless, record(1, version=1), record(2, version=1), activate(1), state({"v": 1})])
+    assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(1,), (2,)]
+    into(path, [keyless, record(2, version=5), state({"v": 4}), activate(5), state({"v": 5})], state_seconds=0)
+    assert rows(path, "SELECT id FROM tap.users") == [(2,)]
+    with pytest.raises(ProtocolError):  # the next one dies: the table stays
+        into(path, [keyless, record(9, version=6), state({"v": 6}), b"broken\n"], state_seconds=0)
+    assert rows(path, "SELECT id FROM tap.users") == [(2,)]
+    into(path, [keyless, activate(7), record(8, version=7), activate(7), state({"v": 7})])
+    assert rows(path, "SELECT id FROM tap.users") == [(8,)]
+    into(path, [keyless, record(9, version=7), state({"v": 8})])  # incremental: announced by an earlier run
+    assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(8,), (9,)]
+    assert [json.loads(line)["v"] for line in capsys.readouterr().out.splitlines()] == [1, 5, 7, 8]
+
+
+def test_duckdb_takes_a_schema_that_changes(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    wider = schema()
+    wider["schema"] = {"properties": {**PROPERTIES, "age": {"type": "integer"}}}
+    older = {"type": "RECORD", "stream": "users", "record": {"id": 2, "age": 30}}
+    into(path, [schema(), record(1), wider, older, wider])
+    assert rows(path, "SELECT id, age FROM tap.users ORDER BY id") == [(1, None), (2, 30)]
+
+
+def test_duckdb_runs_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(json.dumps({"path": "w.duckdb", "source": "shop"}))
+    program = "from etl_assets import DuckDBDestination; DuckDBDestination.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--config", "c.json", "--state", "state.json"],
+        cwd=tmp_path,
+        input=lines(schema(), record(1), state({"n": 1})).getvalue(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr
+    assert (tmp_path / "state.json").read_text() == '{"n":1}\n'
+    assert rows(tmp_path / "w.duckdb", "SELECT id FROM shop.users") == [(1,)]
+
+
+def test_an_error_of_a_program_is_one_line(tmp_path: Path) -> None:
+    program = "from etl_assets.destinations.base import Destination, main\nmain(Destination)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=b"broken\n", cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.decode().startswith("ProtocolError: ")
+    assert b"Traceback" not in done.stderr
