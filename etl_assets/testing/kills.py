@@ -11,25 +11,38 @@ class TestMine(KillConformance):
 ```
 """
 
+import random
 import signal
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from etl_assets import faults
-from etl_assets.testing.lines import FIRST, STREAMS, THEN
+from etl_assets.testing.lines import FIRST, STREAMS, THEN, Lines, expected, load, numbered
 from etl_assets.testing.place import Place
 from etl_assets.testing.points import ENGINE_POINTS, POINTS, PROJECT_POINTS, STRATEGIES, passing, positions
-from etl_assets.testing.site import TIMEOUT_SECONDS, Site, ended
+from etl_assets.testing.site import TIMEOUT_SECONDS, Site, armed, ended, wait_for
 
 STATUS = {"kill": -signal.SIGKILL, "exit": 137}
 """The exit status by how a process ended; of the others it is any but 0."""
-SIGNALLED = ("exit", "term", "int", "raise")
+SIGNALS = ("exit", "term", "int")
 SIGNALLED_AT = ("staged", "rows", "committed")
+RecordProperty = Callable[[str, object], None]
+PROPERTY = "etl_assets_fault"
+"""Under which a test tells what it did, for a summary."""
+HELD_SECONDS = 2.0
+LARGE_BYTES = 300_000
+FILE_BYTES = 2_000_000
+"""A batch of ten large rows is a staged file that may not become as large."""
+CHAOS_FIRST, CHAOS_THEN = numbered(40, old=40), numbered(240, old=40)
+EARLY = 0.1
+"""The share of random kills that come at a random moment since the start of the process, not of the read."""
+LATER = 1.1
+"""Random kills come up to so many times the seconds that a sync takes."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +61,17 @@ class Kill:
 def kills(place: type[Place]) -> list[Kill]:
     """Give every way in which syncs into a place are ended.
 
-    SIGKILL at every point and position; at some points the other ways, too; the source fails after its last checkpoint.
+    By an exception (in this process) and by SIGKILL at every point and position, at some of them also by an exit and by
+    the signals that may be caught.
     """
     points = [point for point in POINTS if point not in ENGINE_POINTS or point in place.engine_points]
     found = []
     for strategy in STRATEGIES:
         # A replace alone swaps tables.
         own = [point for point in points if point != "swapped" or strategy == "replace"]
-        found += [Kill(strategy, point, where, "kill") for point in own for where in positions(strategy, point)]
-        found += [Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALLED]
-        found.append(Kill(strategy, "source_ended", "first", "raise"))
+        where = [(point, position) for point in own for position in positions(strategy, point)]
+        found += [Kill(strategy, *one, action) for one in where for action in ("raise", "kill")]
+        found += [Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALS]
     return found
 
 
@@ -68,101 +82,234 @@ class KillConformance:
     """
 
     place: ClassVar[type[Place]]
+    seeds: ClassVar[range] = range(200)
+    """Of the random kills."""
     _passed: ClassVar[dict[tuple[type[Place], str], Counter[str]]] = {}
-
-    def marks(self, kill: Kill) -> Sequence[pytest.MarkDecorator]:
-        """Give the marks of a test; none by default."""
-        del kill
-        return ()
+    _seconds: ClassVar[dict[tuple[type[Place], str], float]] = {}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Give each kill a test."""
+        """Give each kill and each seed a test."""
         if "kill" in metafunc.fixturenames:
-            cases = [pytest.param(kill, id=str(kill), marks=self.marks(kill)) for kill in kills(self.place)]
-            metafunc.parametrize("kill", cases)
+            metafunc.parametrize("kill", kills(self.place), ids=str)
+        if "seed" in metafunc.fixturenames:
+            metafunc.parametrize("seed", self.seeds)
 
     @pytest.fixture
-    def site(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    def folders(self, tmp_path_factory: pytest.TempPathFactory) -> pytest.TempPathFactory:
+        """Where places are made that serve several tests."""
+        return tmp_path_factory
+
+    @pytest.fixture
+    def site(self, tmp_path: Path) -> Iterator[Site]:
         """A place of its own, whose streams are still to be synced."""
-        monkeypatch.setenv("ETL_ASSETS_CHECKPOINT_SECONDS", "0")
         site = Site(self.place(tmp_path))
         yield site
         site.place.drop()
 
-    def test_ended_then_run_again(self, kill: Kill, site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+    def test_ended_then_run_again(
+        self, kill: Kill, site: Site, folders: pytest.TempPathFactory, record_property: RecordProperty
+    ) -> None:
         """A run ends at a point: all invariants hold at once, after the next run, and after the one after it."""
-        stream = kill.strategy
-        site.give(FIRST)
-        assert site.run(stream).success
-        site.give(THEN)
-        passed = self.passed(stream, tmp_path_factory)[kill.point]
+        passed = self.passed(kill.strategy, folders)[kill.point]
         assert passed, f"no sync of this place passes {kill.point}"
-        with ended(site.start(stream, f"{kill.point}:{passing(kill.position, passed)}:{kill.action}")) as process:
-            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
-        assert process.returncode == STATUS.get(kill.action, process.returncode), errors
-        assert process.returncode != 0, "the run did not end where it should have"
+        record_property(PROPERTY, f"{kill.action} at a point")
+        self.check_kill(kill, site, passing(kill.position, passed))
 
-        reached = site.check(stream, FIRST, THEN)
-        site.check_events(stream)
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_first_run_killed_before_its_event(self, strategy: str, site: Site) -> None:
+        """The very first run is killed after its last COMMIT: the next one tells of its rows."""
+        site.give(FIRST)
+        with ended(site.start(strategy, "last_committed:1:kill")) as process:
+            process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == -signal.SIGKILL
+        assert site.events(strategy) == []
+        assert site.found(strategy) == expected(strategy, FIRST)
+        assert site.run(strategy)
+        site.check_recovered(strategy, FIRST)
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_of_two_runs_one_succeeds(self, strategy: str, site: Site) -> None:
+        """A run that another one overtakes is refused, and its rows come once."""
+        self.begin(site, strategy)
+        with ended(site.start(strategy, "before_commit:1:wait")) as slow:
+            wait_for(site.place.folder / "waiting", slow)
+            assert site.run(strategy)
+            (site.place.folder / "waiting").unlink()
+            _, errors = slow.communicate(timeout=TIMEOUT_SECONDS)
+        assert slow.returncode == 1
+        assert "was synced by run" in errors
+        site.check_recovered(strategy, THEN)
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_waits_for_a_lock(self, strategy: str, site: Site) -> None:
+        """Another process holds the destination for a while: a sync waits."""
+        self.begin(site, strategy)
+        with ended(site.start_bare(strategy)) as process:
+            with site.place.hold():
+                time.sleep(HELD_SECONDS)
+                assert process.poll() is None, "it did not wait"
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == 0, errors
+        assert site.found(strategy) == expected(strategy, THEN)
+        site.check_clean()
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_gives_up_on_a_lock(self, strategy: str, site: Site) -> None:
+        """Another process holds the destination for longer than a sync waits: it fails, and nothing is changed."""
+        self.begin(site, strategy)
+        site.place.lock_seconds = 0.2
+        with site.place.hold():
+            assert not site.run(strategy)
+        assert site.found(strategy) == expected(strategy, FIRST)
+        site.check_clean()
+        self.check_recovery(site, strategy, site.reached(strategy))
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_connection_is_cut(self, strategy: str, site: Site) -> None:
+        """The server ends the connection in the middle of a transaction: it is rolled back."""
+        self.begin(site, strategy)
+        with ended(site.start(strategy, "state:1:wait")) as process:
+            wait_for(site.place.folder / "waiting", process)
+            assert site.place.disconnect()
+            (site.place.folder / "waiting").unlink()
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == 1, errors
+        reached = site.check(strategy, FIRST, THEN)
+        assert site.found(strategy) == expected(strategy, FIRST), "what was cut off is there"
+        self.check_recovery(site, strategy, reached)
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_no_room_for_staging(self, strategy: str, site: Site) -> None:
+        """A staged file cannot be written: the sync fails and names the directory; nothing is changed, nothing left."""
+        self.begin(site, strategy)
+        site.give(numbered(60, old=30, text="x" * LARGE_BYTES))
+        with ended(site.start_bare(strategy, file_bytes=FILE_BYTES)) as process:
+            _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+        assert process.returncode == 1
+        assert "The staging directory" in errors
+        assert site.found(strategy) == expected(strategy, FIRST)
+        site.check_clean()
+        site.give(THEN)
+        self.check_recovery(site, strategy, site.reached(strategy))
+
+    def test_random_kill(
+        self, seed: int, site: Site, folders: pytest.TempPathFactory, record_property: RecordProperty
+    ) -> None:
+        """A sync is killed at a random moment: all invariants hold at once and after the next run."""
+        chance = random.Random(seed)  # noqa: S311 - chance with a seed is what this wants
+        strategy = chance.choice(STRATEGIES)
+        site.give(CHAOS_FIRST)
+        load(Lines(site.rows), site.place.destination(), strategy)
+        site.give(CHAOS_THEN)
+        early, moment = chance.random() < EARLY, chance.uniform(0, LATER) * self.seconds(strategy, folders)
+        with ended(site.start_bare(strategy)) as process:
+            if not early:
+                wait_for(site.home / "started", process)
+            time.sleep(moment)
+            process.kill()
+            process.communicate()
+        assert process.returncode in {0, -signal.SIGKILL}
+        reached = site.check(strategy, CHAOS_FIRST, CHAOS_THEN)
+        record_property(PROPERTY, _random_outcome(process.returncode, reached, len(site.found(strategy)), strategy))
+        assert site.run(strategy)
+        site.check_recovered(strategy, CHAOS_THEN)
+
+    # What they share
+
+    def begin(self, site: Site, strategy: str) -> None:
+        """Sync the first rows, and give the source more."""
+        site.give(FIRST)
+        assert site.run(strategy)
+        site.give(THEN)
+
+    def check_kill(self, kill: Kill, site: Site, nth: int) -> None:
+        """End a run at the n-th passing of a point, and check everything."""
+        self.begin(site, kill.strategy)
+        fault = f"{kill.point}:{nth}:{kill.action}"
+        if kill.action == "raise":
+            assert not site.run(kill.strategy, fault), "the run did not fail where it should have"
+        else:
+            with ended(site.start(kill.strategy, fault)) as process:
+                _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
+            assert process.returncode == STATUS.get(kill.action, process.returncode), errors
+            assert process.returncode != 0, "the run did not end where it should have"
+        reached = site.check(kill.strategy, FIRST, THEN)
+        site.check_events(kill.strategy)
         if kill.action not in STATUS:
             site.check_clean()
         self.check_expected(kill, site, reached)
-        self.check_recovery(site, stream, reached)
+        self.check_recovery(site, kill.strategy, reached)
 
     def check_expected(self, kill: Kill, site: Site, reached: int) -> None:
         """Check what is particular about a point."""
         before, last = FIRST[-1]["n"], THEN[-1]["n"]
-        old = len(site.found("replace")) == len(FIRST) if kill.strategy == "replace" else reached == before
+        replaces = kill.strategy == "replace"
+        old = site.found("replace") == expected("replace", FIRST) if replaces else reached == before
         crash = POINTS[kill.point]
-        if crash in {"P0", "P1"} or (kill.strategy == "replace" and crash in {"P2", "P3", "P9", "P4", "P5", "P10"}):
+        if crash in {"P0", "P1"} or (replaces and crash in {"P2", "P3", "P4", "P5", "P9", "P10"}):
             assert old, "nothing was committed, and yet the table is not the old one"
-        if kill.strategy != "replace" and crash == "P9":
-            assert reached == last, "a committed checkpoint is gone"
-        if kill.point in {"last_committed", "event"}:
-            assert not old
-            assert kill.strategy == "replace" or reached == last, "what was committed is gone"
+        if kill.point in {"last_committed", "event"} or (crash == "P9" and not replaces):
+            assert not old, "what was committed is gone"
+            assert replaces or reached == last, "what was committed is gone"
         assert len(site.events(kill.strategy)) == (2 if crash == "P8" else 1), "an event only of a load that has ended"
 
-    def check_recovery(self, site: Site, stream: str, reached: int) -> None:
+    def check_recovery(self, site: Site, strategy: str, reached: int) -> None:
         """Check the next run, and that the one after it changes nothing (I7)."""
-        assert site.run(stream).success
-        site.check_recovered(stream, THEN)
-        event = site.events(stream)[-1]
-        if stream != "replace":
+        assert site.run(strategy)
+        site.check_recovered(strategy, THEN)
+        event = site.events(strategy)[-1]
+        if strategy != "replace":
             assert event["etl_assets/bookmark"] == {"n": THEN[-1]["n"]}
             assert event["etl_assets/bookmark_previous"] == {"n": reached}
-        before = site.place.state(STREAMS[stream])
-        assert site.run(stream).success
-        site.check_recovered(stream, THEN)
-        after = site.place.state(STREAMS[stream])
+        before = site.place.state(STREAMS[strategy])
+        assert site.run(strategy)
+        site.check_recovered(strategy, THEN)
+        after = site.place.state(STREAMS[strategy])
         assert before is not None
         assert after is not None
         assert after.bookmark == before.bookmark
-        if stream != "replace":
-            assert site.events(stream)[-1]["etl_assets/records_loaded"] == 0
+        if strategy != "replace":
+            assert site.events(strategy)[-1]["etl_assets/records_loaded"] == 0
             assert after.changed_by == before.changed_by, "a run without news has changed rows"
 
-    def passed(self, stream: str, folders: pytest.TempPathFactory) -> Counter[str]:
-        """Count how often a sync passes each point that a position is asked of, once for all tests."""
-        key = (self.place, stream)
+    def passed(self, strategy: str, folders: pytest.TempPathFactory) -> Counter[str]:
+        """Count how often the second sync of a stream passes each point, once for all tests."""
+        key = (self.place, strategy)
         if key not in self._passed:
             site = Site(self.place(folders.mktemp("passed")))
             try:
-                self._passed[key] = count_passed(site, stream)
+                self.begin(site, strategy)
+                with armed("none:1:raise") as passed:
+                    assert site.run(strategy)
             finally:
                 site.place.drop()
+            self._passed[key] = passed + Counter(dict.fromkeys(PROJECT_POINTS, 1))
         return self._passed[key]
 
+    def seconds(self, strategy: str, folders: pytest.TempPathFactory) -> float:
+        """Measure how long the sync takes that is killed at random, from its first read on; once for all tests."""
+        key = (self.place, strategy)
+        if key not in self._seconds:
+            site = Site(self.place(folders.mktemp("seconds")))
+            try:
+                site.give(CHAOS_FIRST)
+                load(Lines(site.rows), site.place.destination(), strategy)
+                site.give(CHAOS_THEN)
+                with ended(site.start_bare(strategy)) as process:
+                    wait_for(site.home / "started", process)
+                    began = time.monotonic()
+                    process.communicate(timeout=TIMEOUT_SECONDS)
+                self._seconds[key] = time.monotonic() - began
+            finally:
+                site.place.drop()
+        return self._seconds[key]
 
-def count_passed(site: Site, stream: str) -> Counter[str]:
-    """Count the passings of the second sync of a stream."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ETL_ASSETS_CHECKPOINT_SECONDS", "0")
-        site.give(FIRST)
-        assert site.run(stream).success
-        site.give(THEN)
-        passed: Counter[str] = Counter(dict.fromkeys(PROJECT_POINTS, 1))
-        patch.setattr(faults, "_passed", passed)
-        patch.setenv(faults.VARIABLE, "none:1:raise")
-        assert site.run(stream).success
-    return passed
+
+def _random_outcome(status: int, reached: int, rows: int, strategy: str) -> str:
+    if status == 0:
+        return "random kill after the end"
+    begun = rows != len(CHAOS_FIRST) if strategy == "replace" else reached >= len(CHAOS_FIRST)
+    whole = rows == len(CHAOS_THEN) if strategy == "replace" else reached == CHAOS_THEN[-1]["n"]
+    if whole:
+        return "random kill after the last commit"
+    return "random kill between two commits" if begun else "random kill before the first commit"

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
@@ -46,12 +46,14 @@ class Lines(Source):
     Args:
         path: JSON lines.
         pause: Seconds after each batch.
+        started: A file to make when it is first asked for rows.
     """
 
-    streams: ClassVar[Sequence[Stream]] = list(STREAMS.values())
+    streams = list(STREAMS.values())  # noqa: RUF012 - as a user declares them
 
-    def __init__(self, path: Path, *, pause: float = 0.0) -> None:
+    def __init__(self, path: Path, *, pause: float = 0.0, started: Path | None = None) -> None:
         super().__init__(name=SOURCE)
+        self.started = started
         self.path = path
         self.pause = pause
 
@@ -61,6 +63,8 @@ class Lines(Source):
         """Give the rows behind the bookmark."""
         del query, kwargs
         fault("source_started")
+        if self.started is not None:
+            self.started.touch()
         with self.path.open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         after = (bookmarks or {}).get("n", -1)

@@ -42,8 +42,11 @@ class Place:
 
     # To be overridden
 
+    lock_seconds = 20.0
+    """How long a sync is to wait for whoever holds the destination."""
+
     def destination(self) -> Destination:
-        """Make the destination: with `staging_memory_bytes=SMALL_STAGING_BYTES` or the like.
+        """Make the destination; it stages in files beyond `SMALL_STAGING_BYTES`, and waits `lock_seconds` for a lock.
 
         Called anew for each sync, also in other processes.
         """
@@ -59,15 +62,11 @@ class Place:
 
     def hold(self) -> AbstractContextManager[Any]:
         """Hold the destination by another process, as a long write would, until the context is left."""
-        pytest.skip(f"{type(self).__name__} says no `hold`: no lock keeps others out")
+        pytest.skip(f"{type(self).__name__} has no `hold`: nothing keeps others out")
 
     def disconnect(self) -> int:
         """End the connections that syncs have to a server, as its operator would; gives how many."""
-        pytest.skip(f"{type(self).__name__} says no `disconnect`: it is no server")
-
-    def filled(self) -> AbstractContextManager["Place"]:
-        """Give another place of this kind on a disk that has room for a few batches only."""
-        pytest.skip(f"{type(self).__name__} says no `filled`: its disk is out of reach")
+        pytest.skip(f"{type(self).__name__} has no `disconnect`: it is no server")
 
     def drop(self) -> None:
         """Drop what is not in the folder."""

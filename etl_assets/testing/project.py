@@ -1,9 +1,7 @@
 """The Dagster project of the fault harness: the streams of `Lines` into a place, which the environment names."""
 
-import math
 import os
 import sys
-from collections.abc import Sequence
 
 import dagster as dg
 
@@ -30,10 +28,10 @@ def after(stream: str) -> dg.AssetsDefinition:
     return runs_later
 
 
-def definitions(place: Place) -> dg.Definitions:
-    """Give all assets."""
-    others: Sequence[dg.AssetsDefinition] = [after(stream) for stream in STREAMS]
-    return dg.Definitions(assets=[*assets_of(place), *others])
+def chosen(place: Place, stream: str, *, later: bool) -> list[dg.AssetsDefinition]:
+    """Give the asset of one stream, and the one after it where that is wanted."""
+    found = [one for one in assets_of(place) if dg.AssetKey([SOURCE, stream]) in one.keys]
+    return [*found, after(stream)] if later else found
 
 
 def _limit_files(bytes_: str) -> None:
@@ -45,8 +43,9 @@ def _limit_files(bytes_: str) -> None:
 
 if __name__ == "__main__":  # one sync without Dagster: `python -m etl_assets.testing.project STREAM [BYTES]`
     here = place_here()
-    if sys.argv[2:] and float(sys.argv[2]) < math.inf:
+    if sys.argv[2:]:
         _limit_files(sys.argv[2])
-    load(Lines(here.folder / "rows.jsonl", pause=PAUSE_SECONDS), here.destination(), sys.argv[1])
+    lines = Lines(here.folder / "rows.jsonl", pause=PAUSE_SECONDS, started=here.folder / "home" / "started")
+    load(lines, here.destination(), sys.argv[1])
 elif PLACE in os.environ:
-    defs = definitions(place_here())
+    defs = dg.Definitions(assets=[*assets_of(place_here()), *map(after, STREAMS)])

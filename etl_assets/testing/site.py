@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from etl_assets import faults
 from etl_assets.testing.lines import SOURCE, STREAMS, Rows, expected, write_rows
@@ -32,27 +34,27 @@ class Site:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.home = place.folder / "home"
+        self.rows = place.folder / "rows.jsonl"
         self.home.mkdir(exist_ok=True)
         (self.home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
 
     def give(self, rows: Rows) -> None:
         """Make these the rows that the source has."""
-        write_rows(self.place.folder / "rows.jsonl", rows)
+        write_rows(self.rows, rows)
 
     # Syncs
 
-    def run(self, stream: str) -> dg.ExecuteInProcessResult:
-        """Materialize a stream here, committing at every checkpoint."""
-        from etl_assets.testing.project import assets_of
+    def run(self, stream: str, fault: str | None = None) -> bool:
+        """Materialize a stream in this process, committing at every checkpoint; gives whether that succeeded."""
+        from etl_assets.testing.project import chosen
 
-        with dg.DagsterInstance.from_config(str(self.home)) as instance:
-            found = [one for one in assets_of(self.place) if dg.AssetKey([SOURCE, stream]) in one.keys]
-            return dg.materialize(found, instance=instance, raise_on_error=False)
+        assets = chosen(self.place, stream, later=_is_later(fault))
+        with dg.DagsterInstance.from_config(str(self.home)) as instance, armed(fault):
+            return dg.materialize(assets, instance=instance, raise_on_error=False).success
 
     def start(self, stream: str, fault: str | None = None) -> subprocess.Popen[str]:
         """Begin `dagster asset materialize` in a process of its own."""
-        after = f",after_{stream}" if fault and fault.partition(":")[0] in PROJECT_POINTS else ""
-        select = f"key:{SOURCE}/{stream}{after.replace(',', ' or key:')}"
+        select = f"key:{SOURCE}/{stream}" + (f" or key:after_{stream}" if _is_later(fault) else "")
         dagster = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", PROJECT]
         return self._popen([*dagster, "--select", select, "--config-json", IN_PROCESS], fault)
 
@@ -69,10 +71,10 @@ class Site:
             "ETL_ASSETS_CHECKPOINT_SECONDS": "0",
             "PYTHONPATH": os.pathsep.join(path or "." for path in ["", *sys.path]),
         }
-        armed = {faults.VARIABLE: fault} if fault else {}
+        fault_point = {faults.VARIABLE: fault} if fault else {}
         return subprocess.Popen(  # noqa: S603 - the command is ours
             command,
-            env=kept | ours | armed,
+            env=kept | ours | fault_point,
             cwd=self.place.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -142,6 +144,22 @@ class Site:
         assert list(processes_of(self.place)) == [], "a process is left"
 
 
+def _is_later(fault: str | None) -> bool:
+    return fault is not None and fault.partition(":")[0] in PROJECT_POINTS
+
+
+@contextmanager
+def armed(fault: str | None) -> Iterator[Counter[str]]:
+    """Arm a point in this process and commit at every checkpoint; gives how often each point was passed since."""
+    passed: Counter[str] = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETL_ASSETS_CHECKPOINT_SECONDS", "0")
+        if fault is not None:
+            patch.setenv(faults.VARIABLE, fault)
+            patch.setattr(faults, "_passed", passed)
+        yield passed
+
+
 @contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     """Have a process end with the context, whatever happens."""
@@ -150,7 +168,7 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate()
+            process.communicate()
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60.0) -> None:

@@ -16,12 +16,10 @@ HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flu
 class DuckDBPlace(Place):
     """A file in the folder."""
 
-    lock_timeout = 20.0
-
     @override
     def destination(self) -> DuckDBDestination:
         path = str(self.folder / "warehouse.duckdb")
-        return DuckDBDestination(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_timeout)
+        return DuckDBDestination(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds)
 
     @override
     def files(self) -> set[str]:
