@@ -25,6 +25,7 @@ import pytest
 from etl_assets.testing.lines import FIRST, STREAMS, THEN, Lines, expected, load, numbered
 from etl_assets.testing.place import Place
 from etl_assets.testing.points import ENGINE_POINTS, POINTS, PROJECT_POINTS, STRATEGIES, passing, positions
+from etl_assets.testing.proxy import LosingProxy
 from etl_assets.testing.site import TIMEOUT_SECONDS, Site, armed, ended, wait_for
 
 STATUS = {"kill": -signal.SIGKILL, "exit": 137}
@@ -61,16 +62,16 @@ class Kill:
 def kills(place: type[Place]) -> list[Kill]:
     """Give every way in which syncs into a place are ended.
 
-    By an exception (in this process) and by SIGKILL at every point and position, at some of them also by an exit and by
-    the signals that may be caught.
+    By SIGKILL at every point and position; by an exception (in this process) at every point, the other positions being
+    the conformance kit's; at some points also by an exit and by the signals that may be caught.
     """
     points = [point for point in POINTS if point not in ENGINE_POINTS or point in place.engine_points]
     found = []
     for strategy in STRATEGIES:
         # A replace alone swaps tables.
         own = [point for point in points if point != "swapped" or strategy == "replace"]
-        where = [(point, position) for point in own for position in positions(strategy, point)]
-        found += [Kill(strategy, *one, action) for one in where for action in ("raise", "kill")]
+        found += [Kill(strategy, point, where, "kill") for point in own for where in positions(strategy, point)]
+        found += [Kill(strategy, point, "first", "raise") for point in own]
         found += [Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALS]
     return found
 
@@ -176,6 +177,23 @@ class KillConformance:
         assert process.returncode == 1, errors
         reached = site.check(strategy, FIRST, THEN)
         assert site.found(strategy) == expected(strategy, FIRST), "what was cut off is there"
+        self.check_recovery(site, strategy, reached)
+
+    @pytest.mark.parametrize("strategy", STRATEGIES)
+    def test_answer_to_the_commit_is_lost(self, strategy: str, site: Site) -> None:
+        """The connection ends between a COMMIT and its answer: whatever the sync makes of it, nothing comes twice."""
+        server = site.place.server
+        if server is None:
+            pytest.skip(f"{type(site.place).__name__} has no `server`")
+        self.begin(site, strategy)
+        # The first transaction looks the state up.
+        with LosingProxy(server, nth=2) as proxy:
+            site.place.address = proxy.address
+            site.run(strategy)
+            site.place.address = server
+        assert proxy.lost, "no answer was lost"
+        reached = site.check(strategy, FIRST, THEN)
+        site.check_events(strategy)
         self.check_recovery(site, strategy, reached)
 
     @pytest.mark.parametrize("strategy", STRATEGIES)

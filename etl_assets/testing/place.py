@@ -17,8 +17,8 @@ from etl_assets.testing.lines import SOURCE
 
 PLACE, FOLDER = "ETL_ASSETS_TEST_PLACE", "ETL_ASSETS_TEST_FOLDER"
 """The environment of a process that is to make a place: `module:Class`, and its folder."""
-SMALL_STAGING_BYTES = 500
-"""Less than two batches of the harness, so that some wait in files."""
+SMALL_STAGING_BYTES = 100
+"""Less than a batch of the harness or the kit, so that all wait in files."""
 Commit = tuple[str, int, int, Bookmark | None]
 """A row of the ledger: load id, rows in, rows in the table, the bookmark after it."""
 
@@ -37,8 +37,12 @@ class Place:
     engine_points: ClassVar[Sequence[str]] = ()
     """The points of `points.ENGINE_POINTS` that this destination passes."""
 
+    server: ClassVar[tuple[str, int] | None] = None
+    """Host and port of a server; `destination` connects to `self.address`, which a test may put a proxy in place of."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.address = self.server
 
     # To be overridden
 

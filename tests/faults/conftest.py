@@ -24,6 +24,7 @@ SAMPLE = {
     "test_waits_for_a_lock[merge]",
     "test_gives_up_on_a_lock[replace]",
     "test_connection_is_cut[append]",
+    "test_answer_to_the_commit_is_lost[append]",
     "test_no_room_for_staging[append]",
     *(f"test_random_kill[{seed}]" for seed in range(4)),
 }
