@@ -33,10 +33,8 @@ def fault(point: str) -> None:
 def _act(point: str, armed: str) -> None:
     name, _, rest = armed.partition(":")
     nth, _, action = rest.partition(":")
-    if name != point:
-        return
     _passed[point] += 1
-    if _passed[point] != int(nth or 1):
+    if name != point or _passed[point] != int(nth or 1):
         return
     if action == "exit":
         os._exit(137)

@@ -98,6 +98,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         DestinationError: The table is somebody else's.
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
+    fault("begin")
     stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     if stored.foreign and not adopt:
         raise _foreign(read, stored.foreign)
@@ -281,7 +282,9 @@ class _Loop:
 
     def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
-        for batch in self.read.open(without_boundary(self.load.bookmark)):
+        batches = self.read.open(without_boundary(self.load.bookmark))
+        fault("opened")
+        for batch in batches:
             fault("batch")
             if batch.bookmark is not None:
                 self._given = batch.bookmark

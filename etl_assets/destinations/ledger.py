@@ -106,6 +106,15 @@ class Ledger:
         key = (source, stream.namespace or "", stream.name)
         return bool(self._tx.execute(f"SELECT 1 FROM {self._state} WHERE {_where(_KEY[:3])} LIMIT 1", key))
 
+    def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
+        """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
+        rows = self._tx.execute(
+            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {_where(_KEY[:3])} "
+            "ORDER BY committed_at, load_id",
+            (source, stream.namespace or "", stream.name),
+        )
+        return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
+
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
         rows = self._tx.execute(

@@ -5,13 +5,13 @@ the operating system released.
 """
 
 import contextlib
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.faults import fault
 from etl_assets.protocol.types import is_json, is_nested, merge_types
 from etl_assets.protocol.values import to_json, to_text
 
@@ -85,7 +85,8 @@ class Staging:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-            shutil.rmtree(self._directory, ignore_errors=True)
+            fault("cleaning")
+            _remove(self._directory)
 
     def integers_fit(self, field: str) -> bool:
         """Tell whether all staged integers of a field are exact as doubles."""
@@ -123,7 +124,10 @@ class Staging:
         path = self._directory / LOCK_FILE
         while self._lock is None:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = path.open("wb")
+            try:
+                lock = path.open("wb")
+            except FileNotFoundError:  # a sweep has removed the empty directory
+                continue
             # A sweep may have found the file before it was locked, and removed it.
             if _try_lock(lock) and path.exists():
                 self._lock = lock
@@ -142,9 +146,22 @@ def sweep(root: Path) -> None:
         except OSError:
             continue  # removed by its owner meanwhile
         if abandoned:
-            shutil.rmtree(lock_path.parent, ignore_errors=True)
+            _remove(lock_path.parent)
+    for empty in root.iterdir():
+        with contextlib.suppress(OSError):
+            empty.rmdir()  # whoever removed it was killed at that; one that is just being made is made again
     with contextlib.suppress(OSError):
         root.rmdir()  # only when nothing is left in it
+
+
+def _remove(directory: Path) -> None:
+    """Remove a load's directory: its lock file last, by which a sweep would find what is left."""
+    with contextlib.suppress(OSError):  # another process may be sweeping it; what stays is swept by the next
+        for path in directory.iterdir():
+            if path.name != LOCK_FILE:
+                path.unlink(missing_ok=True)
+        (directory / LOCK_FILE).unlink(missing_ok=True)
+        directory.rmdir()
 
 
 def _try_lock(file: IO[bytes]) -> bool:

@@ -11,14 +11,14 @@ from etl_assets.protocol.load import SyncResult
 from etl_assets.protocol.stream import Stream
 from etl_assets.testing.cases import FIELD, Case, CaseLoad, load_cases
 from etl_assets.testing.compare import EXACT, paired, row_forms, same
+from etl_assets.testing.failing import FaultChecks
 from etl_assets.testing.kit import DestinationKit
 from etl_assets.testing.rows import RowHookChecks
-from etl_assets.testing.state import StateChecks
 
 REFUSED = "refused"
 
 
-class DestinationConformance(StateChecks, RowHookChecks, DestinationKit):
+class DestinationConformance(FaultChecks, RowHookChecks, DestinationKit):
     """The promises of a destination, as tests.
 
     A subclass, in a module of tests and with a name that begins with `Test`, gives a fixture `destination`: fresh and

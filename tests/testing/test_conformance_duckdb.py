@@ -8,6 +8,7 @@ import pytest
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.testing import DestinationConformance
+from etl_assets.testing.place import SMALL_STAGING_BYTES
 
 
 class TestDuckDB(DestinationConformance):
@@ -19,7 +20,7 @@ class TestDuckDB(DestinationConformance):
     @pytest.fixture
     def destination(self, tmp_path: Path) -> DuckDBDestination:
         self.folder = tmp_path
-        return DuckDBDestination(str(tmp_path / "warehouse.duckdb"))
+        return DuckDBDestination(str(tmp_path / "warehouse.duckdb"), staging_memory_bytes=SMALL_STAGING_BYTES)
 
     def left_over(self) -> Sequence[str]:
         files = [path.name for path in self.folder.iterdir() if path.name != "warehouse.duckdb"]

@@ -1,0 +1,76 @@
+"""A TCP proxy before a server that loses the answer to a COMMIT: the server has done it, the client does not know."""
+
+import socket
+import threading
+from contextlib import suppress
+from typing import Self
+
+CHUNK_BYTES = 65_536
+Address = tuple[str, int]
+
+
+class LosingProxy:
+    """Forwards connections to a server, up to an answer that is lost; a context manager.
+
+    Args:
+        server: Host and port.
+        word: What the client sends whose answer is lost; upper and lower case are one.
+        nth: Which of the messages with it, from 1. The connection is closed instead of its answer, and others go on.
+    """
+
+    def __init__(self, server: Address, *, word: bytes = b"COMMIT", nth: int = 1) -> None:
+        self._server = server
+        self._word = word.upper()
+        self._left = nth
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: Address = self._listener.getsockname()[:2]
+        self.lost = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for one in [self._listener, *self._sockets]:
+            _close(one)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+            except OSError:
+                return  # closed
+            self._sockets += [client, server]
+            lose = threading.Event()
+            threading.Thread(target=self._ask, args=(client, server, lose), daemon=True).start()
+            threading.Thread(target=self._answer, args=(client, server, lose), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket, lose: threading.Event) -> None:
+        with suppress(OSError):
+            while data := client.recv(CHUNK_BYTES):
+                if self._word in data.upper():
+                    with self._lock:
+                        self._left -= 1
+                        if self._left == 0:
+                            lose.set()
+                server.sendall(data)
+        _close(server)
+
+    def _answer(self, client: socket.socket, server: socket.socket, lose: threading.Event) -> None:
+        with suppress(OSError):
+            while data := server.recv(CHUNK_BYTES):
+                if lose.is_set():
+                    self.lost = True
+                    break
+                client.sendall(data)
+        _close(client)
+        _close(server)
+
+
+def _close(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()

@@ -1,0 +1,184 @@
+"""A place with a source and a Dagster instance: syncs as processes that end at a fault point, what must then hold."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from etl_assets import faults
+from etl_assets.testing.lines import SOURCE, STREAMS, Rows, expected, write_rows
+from etl_assets.testing.place import Place, processes_of
+from etl_assets.testing.points import PROJECT_POINTS
+
+PROJECT = "etl_assets.testing.project"
+IN_PROCESS = json.dumps({"execution": {"config": {"in_process": {}}}})
+TIMEOUT_SECONDS = 200
+
+
+class Site:
+    """One place under test.
+
+    Args:
+        place: In a folder that is empty.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.home = place.folder / "home"
+        self.rows = place.folder / "rows.jsonl"
+        self.home.mkdir(exist_ok=True)
+        (self.home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    def give(self, rows: Rows) -> None:
+        """Make these the rows that the source has."""
+        write_rows(self.rows, rows)
+
+    # Syncs
+
+    def run(self, stream: str, fault: str | None = None) -> bool:
+        """Materialize a stream in this process, committing at every checkpoint; gives whether that succeeded."""
+        from etl_assets.testing.project import chosen
+
+        assets = chosen(self.place, stream, later=_is_later(fault))
+        with dg.DagsterInstance.from_config(str(self.home)) as instance, armed(fault):
+            return dg.materialize(assets, instance=instance, raise_on_error=False).success
+
+    def start(self, stream: str, fault: str | None = None) -> subprocess.Popen[str]:
+        """Begin `dagster asset materialize` in a process of its own."""
+        select = f"key:{SOURCE}/{stream}" + (f" or key:after_{stream}" if _is_later(fault) else "")
+        dagster = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", PROJECT]
+        return self._popen([*dagster, "--select", select, "--config-json", IN_PROCESS], fault)
+
+    def start_bare(self, stream: str, *, file_bytes: int | None = None) -> subprocess.Popen[str]:
+        """Begin a sync without Dagster; `file_bytes` is how large a file may become."""
+        limit = [] if file_bytes is None else [str(file_bytes)]
+        return self._popen([sys.executable, "-m", PROJECT, stream, *limit], None)
+
+    def _popen(self, command: Sequence[str], fault: str | None) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")}
+        ours = {
+            **self.place.environment(),
+            "DAGSTER_HOME": str(self.home),
+            "ETL_ASSETS_CHECKPOINT_SECONDS": "0",
+            "PYTHONPATH": os.pathsep.join(path or "." for path in ["", *sys.path]),
+        }
+        fault_point = {faults.VARIABLE: fault} if fault else {}
+        return subprocess.Popen(  # noqa: S603 - the command is ours
+            command,
+            env=kept | ours | fault_point,
+            cwd=self.place.folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    # What is there
+
+    def found(self, stream: str) -> list[tuple[Any, ...]]:
+        """Read the table."""
+        return sorted((row["n"], row["id"], row["text"]) for row in self.place.rows(STREAMS[stream]))
+
+    def reached(self, stream: str) -> int:
+        """Give how far the destination's state says a stream was read; -1 for not at all."""
+        state = self.place.state(STREAMS[stream])
+        return -1 if state is None or state.bookmark is None else int(state.bookmark["n"])
+
+    def events(self, stream: str) -> list[dict[str, Any]]:
+        """Give the metadata of a stream's materialization events, oldest first."""
+        with dg.DagsterInstance.from_config(str(self.home)) as instance:
+            key = dg.AssetKey([SOURCE, stream])
+            records = instance.fetch_materializations(key, limit=100, ascending=True).records
+            found = [record.asset_materialization for record in records]
+        return [{name: value.value for name, value in one.metadata.items()} for one in found if one is not None]
+
+    # What must hold
+
+    def check(self, stream: str, first: Rows, then: Rows) -> int:
+        """Check what must hold at any time (I2, I3, I4); gives how far the bookmark is.
+
+        The state is neither ahead of the rows nor behind them (each batch has its bookmark), and a replace is whole:
+        the old table or the new one.
+        """
+        found, reached = self.found(stream), self.reached(stream)
+        if stream == "replace":
+            assert found in (expected(stream, first), expected(stream, then)), f"a table of {len(found)} rows, mixed"
+        else:
+            covered = expected(stream, [row for row in then if row["n"] <= reached])
+            assert found == covered, f"{len(found)} rows are there; the stored bookmark says {reached}"
+        return reached
+
+    def check_events(self, stream: str) -> None:
+        """Check that each event tells of what was committed, and tells the truth (I5)."""
+        commits = self.place.commits(STREAMS[stream])
+        for event in self.events(stream):
+            load_id = event["etl_assets/load_id"]
+            own = [commit for commit in commits if commit[0] == load_id]
+            assert own, f"an event tells of load {load_id}, which the ledger does not know"
+            assert event["etl_assets/records_loaded"] == sum(rows for _, rows, _, _ in own), "an event's rows"
+            assert event["dagster/row_count"] == own[-1][2], "an event's rows in the table"
+            assert event.get("etl_assets/bookmark") == own[-1][3], "an event's bookmark"
+
+    def check_recovered(self, stream: str, rows: Rows) -> None:
+        """Check what must hold when a run has succeeded (I1, I2, I5, I6)."""
+        assert self.found(stream) == expected(stream, rows), "rows are lost, doubled or old"
+        self.check_events(stream)
+        event = self.events(stream)[-1]
+        state = self.place.state(STREAMS[stream])
+        assert state is not None
+        assert event["etl_assets/load_id"] == state.load_id, "the newest event is not of the last load"
+        assert event["dagster/row_count"] == len(expected(stream, rows)), "the newest event's rows in the table"
+        self.check_clean()
+
+    def check_clean(self) -> None:
+        """Check that nothing is left of syncs that have ended (I6)."""
+        assert list(self.place.left_over()) == [], "a sync has left something behind"
+        assert list(processes_of(self.place)) == [], "a process is left"
+
+
+def _is_later(fault: str | None) -> bool:
+    return fault is not None and fault.partition(":")[0] in PROJECT_POINTS
+
+
+@contextmanager
+def armed(fault: str | None) -> Iterator[Counter[str]]:
+    """Arm a point in this process and commit at every checkpoint; gives how often each point was passed since."""
+    passed: Counter[str] = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ETL_ASSETS_CHECKPOINT_SECONDS", "0")
+        if fault is not None:
+            patch.setenv(faults.VARIABLE, fault)
+            patch.setattr(faults, "_passed", passed)
+        yield passed
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """Have a process end with the context, whatever happens."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60.0) -> None:
+    """Wait until a process has made a file.
+
+    Raises:
+        AssertionError: It has not, or has ended.
+    """
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, "the process has ended"
+        assert time.monotonic() < deadline, f"there is no {path.name} after {seconds:g} s"
+        time.sleep(0.05)
