@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import rows_to_arrow, to_array
 from etl_assets.protocol.schema import to_arrow
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json, is_nested, logical
 
@@ -111,7 +111,8 @@ class Batch:
 
     def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
         declared = (stream.schema or {}).get("properties") or {}
-        chosen = {name: is_column_selected(stream, name) for name in names}
+        selects = column_selector(stream)
+        chosen = {name: selects(name) for name in names}
         if declared:
             left_out = (name for name, selected in chosen.items() if not selected and name not in declared)
             self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out)))
@@ -141,8 +142,8 @@ def declared_schema(stream: Stream) -> "pa.Schema | None":
 
     if not stream.schema or not stream.schema.get("properties"):
         return None
-    declared = to_arrow(stream.schema)
-    return pa.schema([field for field in declared if is_column_selected(stream, field.name)])
+    declared, selects = to_arrow(stream.schema), column_selector(stream)
+    return pa.schema([field for field in declared if selects(field.name)])
 
 
 def batches_of(item: Any) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.entries import copied, metadata_at
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.selection import column_selector, is_selected
 from etl_assets.protocol.stream import Stream
 
 _SCHEMA_WORDS = frozenset(
@@ -96,12 +96,19 @@ class CatalogEntry(Stream):
         self._fill(made._kept("_given"), made._kept("_entry"))  # noqa: SLF001 - its own class
 
     @classmethod
-    def of(cls, stream: Stream) -> "CatalogEntry":
-        """Give a copy of a stream with Mage's words, and with metadata for each of its columns."""
+    def of(cls, stream: Stream, *, selected: bool | None = None) -> "CatalogEntry":
+        """Give a copy of a stream with Mage's words, and with metadata for each of its columns.
+
+        Args:
+            stream: The stream.
+            selected: What the metadata says of the stream itself; None leaves it as it is.
+        """
         if isinstance(stream, CatalogEntry):
             return cls.from_dict(stream.to_dict())
         entry = cls._made(stream._kept("_given"), stream._kept("_entry"))  # noqa: SLF001 - its own class
-        said = [{"breadcrumb": [], "metadata": {**metadata_at(stream.metadata, ()), "selected": True}}]
+        own = {"selected": is_selected(stream) if selected is None else selected}
+        said = [{"breadcrumb": [], "metadata": {**metadata_at(stream.metadata, ()), **own}}]
+        selects = column_selector(stream)
         picks = stream.columns is not None or any(
             entry["breadcrumb"] and entry["metadata"].get("selected") for entry in stream.metadata
         )
@@ -109,7 +116,7 @@ class CatalogEntry(Stream):
             place = ("properties", column)
             word = {"inclusion": "available", **metadata_at(stream.metadata, place)}
             if picks:  # where nothing is picked, a word on one column would leave out those that are not declared
-                word["selected"] = is_column_selected(stream, column)
+                word["selected"] = selects(column)
             said.append({"breadcrumb": [*place], "metadata": word})
         entry.__dict__["metadata"] = copied(said)
         return entry

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.schema import from_arrow
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import merge_types
 
@@ -29,7 +29,8 @@ class DeclaredColumns:
         self._stream = stream
         self._fixed = properties is not None
         declared: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
-        selected = {name: prop for name, prop in declared.items() if is_column_selected(stream, name)}
+        selects = column_selector(stream)
+        selected = {name: prop for name, prop in declared.items() if selects(name)}
         self._declared = dict(properties if properties is not None else selected)
         self._found: dict[str, pa.DataType] = {}
 

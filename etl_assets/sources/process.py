@@ -6,6 +6,7 @@ Standard output is the protocol and nothing else. These are verbs; the engine (`
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
@@ -136,7 +138,7 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     version = _begin_version(source, stream, partial=read.partial)
     tracker = _tracker(source, stream, began)
     columns = DeclaredColumns(stream, properties)
-    records = 0
+    entry, records = CatalogEntry.of(stream, selected=True), 0
     for batch in _parts(read.open(began), source.state_message_every if tracker and source.is_sorted else None):
         if not len(batch):
             _save(source, stream, batch.bookmark)
@@ -144,7 +146,7 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
         rows = batch.to_rows(stream, native_types=True)
         if columns.take(batch, rows):
             _write_schema(stream, columns.properties)
-        source.write_records(CatalogEntry.of(stream), rows, properties)
+        source.write_records(entry, rows, properties)
         records += len(rows)
         if tracker is not None:
             tracker.take(batch)
@@ -242,8 +244,26 @@ def _discover(source: "Source", *, names_only: bool) -> None:
     if names_only:
         _print(source.discover_streams())
     else:
-        found: Any = source.discover(streams=source.selected_streams)
+        found: Any = _with_sampled(source) or source.discover(streams=source.selected_streams)
         _print(found if isinstance(found, Mapping) else found.to_dict())
+
+
+def _with_sampled(source: "Source") -> Catalog | None:
+    """Give the named streams of a source that declares some or none: the schema of the others is found in a sample."""
+    from etl_assets.sources.base import Source
+
+    if source.selected_streams is None or type(source).discover is not Source.discover:
+        return None
+    declared = {stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams}
+    return MageCatalog(
+        declared.get(name) or source.build_catalog_entry(name, _sampled_schema(source, Stream(name)))
+        for name in source.selected_streams
+    )
+
+
+def _sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
+    first = _first_batch(source, stream)
+    return from_arrow(first.to_arrow(stream).schema) if first is not None else {}
 
 
 def _count(source: "Source") -> None:
@@ -260,15 +280,21 @@ def _count(source: "Source") -> None:
 
 
 def _sample(source: "Source") -> None:
+    for stream in _selected(source, _catalog_to_sync(source)):
+        first = _first_batch(source, stream)
+        rows = [] if first is None else first.to_rows(stream)
+        _print({"stream_id": stream.name, "sample_data": rows, "type": "SAMPLE_DATA"})
+
+
+def _first_batch(source: "Source", stream: Stream) -> Batch | None:
+    """Give the first batch with rows, of a read that asks for some only."""
     from etl_assets.sources.read import StreamRead
 
-    for stream in _selected(source, _catalog_to_sync(source)):
-        read = StreamRead(
-            source, stream, source_name=source.name or type(source).__name__, limit=SAMPLE_ROWS, as_tap=True
-        )
-        found = read.open(None, sample=True)
-        first = next((batch.to_rows(stream) for batch in found if len(batch)), [])
-        _print({"stream_id": stream.name, "sample_data": first, "type": "SAMPLE_DATA"})
+    name = source.name or type(source).__name__
+    read = StreamRead(source, stream, source_name=name, limit=SAMPLE_ROWS, as_tap=True)
+    batches: Any = read.open(None, sample=True)
+    with closing(batches) as found:
+        return next((batch for batch in found if len(batch)), None)
 
 
 def _templates(source: "Source") -> dict[str, Any]:

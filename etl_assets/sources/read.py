@@ -95,7 +95,7 @@ class StreamRead:
         """
         source = self._copy_for_this_read(bookmark)
         arguments: dict[str, Any] = {
-            "stream": CatalogEntry.of(self.stream),
+            "stream": CatalogEntry.of(self.stream, selected=True),
             "bookmarks": bookmark,
             "query": self.query,
             "start_date": None if bookmark else _start_date(self.source),
@@ -175,7 +175,8 @@ class StreamRead:
         source.query = self.query
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
-        source.catalog = Catalog.of(source.catalog).copy() if source.catalog is not None else Catalog([self.stream])
+        chosen = Catalog([CatalogEntry.of(self.stream, selected=True)])
+        source.catalog = chosen if source.catalog is None else Catalog.of(source.catalog).copy()
         return source
 
 

@@ -52,6 +52,50 @@ def test_it_discovers(tmp_path: Path) -> None:
     assert (done.returncode, json.loads(done.stdout)) == (0, {"streams": []})
 
 
+NAMED = ("--selected_streams_json", '["users"]')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--discover_streams"], [[]]),
+        (["--count_records"], [[]]),
+        (["--count_records", *NAMED], [[{"count": None, "id": "users", "stream": "users"}]]),
+        (["--load_sample_data"], []),
+        (
+            ["--load_sample_data", *NAMED],
+            [{"stream_id": "users", "sample_data": [{"id": 1, "name": "test"}], "type": "SAMPLE_DATA"}],
+        ),
+        ([], []),
+    ],
+)
+def test_it_runs_in_every_mode(arguments: list[str], wanted: list[Any], tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "config.json", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == wanted
+
+
+def test_templates_it_has_none_of_are_an_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "--show_templates")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "templates" in done.stderr
+
+
+def test_the_schema_of_a_named_stream_is_found_in_a_sample_and_serves_as_its_catalog(tmp_path: Path) -> None:
+    (found,) = json.loads(run(tmp_path, "-d", *NAMED).stdout)["streams"]
+    assert (found["stream"], list(found["schema"]["properties"])) == ("users", ["id", "name"])
+    assert found["metadata"][0]["metadata"]["selected"] is False
+    assert run(tmp_path, "--catalog_json", json.dumps({"streams": [found]})).stdout == ""
+    done = run(tmp_path, "--catalog_json", json.dumps({"streams": [found]}), *NAMED)
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["SCHEMA", "RECORD"]
+
+
+def test_a_named_stream_needs_no_catalog(tmp_path: Path) -> None:
+    schema, record = map(json.loads, run(tmp_path, *NAMED).stdout.splitlines())
+    assert list(schema["schema"]["properties"]) == ["id", "name"]
+    assert record["record"] == {"id": 1, "name": "test"}
+
+
 def test_it_tests_its_connection_and_says_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", "config.json", "--test_connection")
     assert (done.returncode, done.stdout) == (0, "")
