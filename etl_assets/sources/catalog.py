@@ -13,7 +13,7 @@ import simplejson
 from typing_extensions import override
 
 from etl_assets.protocol.catalog import Catalog as OwnCatalog
-from etl_assets.protocol.entries import copied, metadata_at
+from etl_assets.protocol.entries import copied
 from etl_assets.protocol.selection import column_selector, is_selected
 from etl_assets.protocol.stream import Stream
 
@@ -107,14 +107,17 @@ class CatalogEntry(Stream):
             return cls.from_dict(stream.to_dict())
         entry = cls._made(stream._kept("_given"), stream._kept("_entry"))  # noqa: SLF001 - its own class
         own = {"selected": is_selected(stream) if selected is None else selected}
-        said = [{"breadcrumb": [], "metadata": {**metadata_at(stream.metadata, ()), **own}}]
+        words: dict[tuple[str, ...], dict[str, Any]] = {}
+        for one in stream.metadata:
+            words.setdefault(tuple(one["breadcrumb"]), {}).update(one["metadata"])
+        said = [{"breadcrumb": [], "metadata": {**words.get((), {}), **own}}]
         selects = column_selector(stream)
         picks = stream.columns is not None or any(
             entry["breadcrumb"] and entry["metadata"].get("selected") for entry in stream.metadata
         )
         for column in (stream.schema or {}).get("properties") or {}:
             place = ("properties", column)
-            word = {"inclusion": "available", **metadata_at(stream.metadata, place)}
+            word = {"inclusion": "available", **words.get(place, {})}
             if picks:  # where nothing is picked, a word on one column would leave out those that are not declared
                 word["selected"] = selects(column)
             said.append({"breadcrumb": [*place], "metadata": word})
