@@ -9,6 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := .venv-tools/bin/uv
 STAMP := .venv/.synced
+PIPES := $(patsubst tests/mage/pipes/%.txt,.venv-pipes/%/.synced,$(wildcard tests/mage/pipes/*.txt))
 
 # Dagster starts a process per step: without bytecode each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,16 +34,26 @@ $(STAMP): pyproject.toml uv.lock | $(UV)
 
 .venv: $(STAMP)  ## Make or renew the environment
 
+# Taps and targets of others: their pins fit nobody else's, and some name Python versions that are too few.
+.venv-pipes/%/.synced: tests/mage/pipes/%.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--ignore-requires-python -r $<
+	touch $@
+
+.venv-pipes: $(PIPES)  ## Make or renew the environments of the pipes' taps and targets
+
 demo: $(STAMP)  ## Load flights from New York into DuckDB, twice
 	$(BIN)/python examples/nycflights.py
 
 ui: $(STAMP)  ## Open Dagster's web interface on definitions.py
 	$(BIN)/dagster dev -w workspace.yaml
 
-test: $(STAMP)  ## Run the tests, without the long ones
+test: $(STAMP) $(PIPES)  ## Run the tests, without the long ones
 	$(BIN)/pytest -n 2 -m "not full"
 
-test-full: $(STAMP)  ## Run all tests
+test-full: $(STAMP) $(PIPES)  ## Run all tests
 	$(BIN)/pytest -n 2
 
 check: $(STAMP)  ## Lint, format, types, layers, house rules
@@ -56,6 +67,6 @@ bench: $(STAMP)  ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove environments, caches and what runs left behind
-	rm -rf .venv .venv-tools .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .venv .venv-tools .venv-pipes .dagster .demo .etl_assets .tmp_dagster_home_* build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
+from etl_assets.sources.catalog import frozen
 
 FOLDER = "catalogs"
 VARIABLE = "ETL_ASSETS_CATALOGS"
@@ -50,7 +51,7 @@ def streams_at_load(
                 f"No stream of {source_name!r} is selected.",
                 hint='Name some: streams=["..."], or select them in the catalog.',
             )
-        return list(streams)
+        return [frozen(stream) for stream in streams]
     if selection is None or any(_GLOB & set(name) for name in selection):
         wanted = "its streams" if selection is None else f"streams={list(selection)!r}"
         raise CatalogMissingError(

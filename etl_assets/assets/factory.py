@@ -24,7 +24,7 @@ from etl_assets.protocol.load import TableName
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
-from etl_assets.sources.read import StreamRead
+from etl_assets.sources.read import StreamRead, refuse_tap
 from etl_assets.strategies import WriteStrategy
 
 Granularity = Literal["stream", "source"]
@@ -124,8 +124,9 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
 
     Raises:
-        ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name; a name or an
-            option that there is not; two streams with one key or one table; no catalog for a glob.
+        ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name, or that writes
+            Singer messages itself; a name or an option that there is not; two streams with one key or one table; no
+            catalog for a glob.
     """
     if (destination is None) == (io_manager_key is None):
         raise ConfigError(
@@ -138,6 +139,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             f"granularity={granularity!r} is not there yet.",
             hint='granularity="source" comes with the connectors (Singer, Airbyte); use "stream".',
         )
+    refuse_tap(source)
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)

@@ -1,15 +1,20 @@
 """What a destination is told when it is run as a program: Mage's constructor arguments and flags."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.protocol.documents import (
+    as_object,
+    catalog_of_settings,
+    merged_config,
+    parse_document,
+    read_document,
+)
 from etl_assets.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -57,6 +62,12 @@ class TargetOptions:
         state_seconds: At a state, export and pass it on if the last one is so many seconds ago.
         maximum_line_mb: A longer message is an error.
         ignore_activate_version: Let a destination that cannot remove rows keep those of older versions.
+        independent_streams: No stream of the tap depends on another (a child on its parent), so that the bookmarks of
+            the others may be passed on when one fails, also where they are the Singer SDK's.
+        batch_folder: Read the files of BATCH messages from below this folder only.
+        created_at_column: Add a column of this name with the time of the export (Mage's `_mage_created_at`); for
+            destinations without columns of their own.
+        updated_at_column: The same, for Mage's `_mage_updated_at`.
     """
 
     source: str = "tap"
@@ -66,6 +77,10 @@ class TargetOptions:
     state_seconds: float = 30.0
     maximum_line_mb: float = 64
     ignore_activate_version: bool = False
+    independent_streams: bool = False
+    batch_folder: str | None = None
+    created_at_column: str | None = None
+    updated_at_column: str | None = None
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "TargetOptions":
@@ -88,7 +103,7 @@ class TargetOptions:
         return options
 
 
-OPTION_NAMES = frozenset(each.name for each in fields(TargetOptions))
+OPTION_NAMES = frozenset({*(each.name for each in fields(TargetOptions)), "_streams"})
 
 
 def arguments_of(
@@ -104,16 +119,11 @@ def arguments_of(
     said: dict[str, Any] = dict(given)
     if parser is not None:
         said.update(_parsed(parser, sys.argv[1:]))
-    settings = said.get("settings") or document(said.pop("settings_file_path", None)) or {}
-    merged = {
-        **(settings.get("config") or {}),
-        **(document(said.pop("config_file_path", None)) or {}),
-        **(config or {}),
-        **(said.pop("config_json", None) or {}),
-    }
-    integration = settings.get("data_integration") or {}
+    settings = as_object(said.get("settings") or read_document(said.pop("settings_file_path", None)), "The settings")
+    from_file = read_document(said.pop("config_file_path", None))
+    merged = merged_config(settings, from_file, dict(config or {}), said.pop("config_json", None))
     said["settings"] = settings
-    said["catalog"] = said.get("catalog") or settings.get("catalog") or integration.get("catalog")
+    said["catalog"] = said.get("catalog") or catalog_of_settings(settings)
     known = {each.name for each in fields(TargetArguments)}
     return merged, TargetArguments(**{name: value for name, value in said.items() if name in known})
 
@@ -136,25 +146,6 @@ def run_destination(destination_class: "type[Destination]", argv: Sequence[str] 
     except EtlAssetsError as error:
         sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
         raise SystemExit(1) from error
-
-
-def document(path: str | None) -> Any:
-    """Read a JSON or YAML file; None for no path.
-
-    Raises:
-        ConfigError: It cannot be read.
-    """
-    if not path:
-        return None
-    try:
-        text = Path(path).read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from None
-    if path.endswith((".yaml", ".yml")):
-        import yaml
-
-        return yaml.safe_load(text)
-    return _json(text, f"The file {path!r}")
 
 
 def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "Destination":
@@ -187,17 +178,8 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, A
     given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, False)}
     for name in ("config_json", "catalog"):
         if name in given:
-            given[name] = _json(given[name], f"--{name.removesuffix('_json')}_json")
+            flag = f"--{name.removesuffix('_json')}_json"
+            given[name] = as_object(parse_document(given[name], flag), flag)
     if "log_to_stdout" in given:
         given["log_to_stdout"] = str(given["log_to_stdout"]).lower() in {"1", "true", "yes"}
     return given
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{what} is no JSON: {error}.") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{what} is no JSON object.")
-    return found

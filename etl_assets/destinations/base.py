@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
 from etl_assets.destinations.arguments import arguments_of, run_destination
-from etl_assets.destinations.process import DestinationModes
+from etl_assets.destinations.process import DestinationModes, tags_taken, with_added_columns
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
@@ -64,6 +64,7 @@ class Destination(DestinationModes):
 
     capabilities: Capabilities = Capabilities()
     storage_kind: ClassVar[str] = "destination"
+    _config: Mapping[str, Any] = {}
     native_types: ClassVar[bool] = False
     """Give `export_batch_data` Python's dates, times and bytes instead of Mage's JSON values."""
 
@@ -130,9 +131,10 @@ class Destination(DestinationModes):
 
     def export(self, batch: Batch, load: Load) -> None:
         """Take a batch in columns (`batch.to_arrow(load.stream)`); by default it is given on as rows."""
-        rows = batch.to_rows(load.stream, native_types=self.native_types)
         name = load.stream.name
-        self.export_batch_data([{"record": row, "stream": name} for row in rows], name, {"load_id": load.load_id})
+        rows = with_added_columns(self, name, batch.to_rows(load.stream, native_types=self.native_types))
+        data = [{"record": row, "stream": name} for row in rows]
+        self.export_batch_data(data, name, **tags_taken(self, {"load_id": load.load_id}))
 
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
         """Open a session. By default each batch goes to `export` at once."""

@@ -1,6 +1,7 @@
 """The records of a Singer BATCH message: files of JSON lines or Parquet on this machine."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,25 +10,31 @@ from urllib.parse import unquote, urlsplit
 import simplejson
 
 from etl_assets.exceptions import ProtocolError
-from etl_assets.protocol.messages import BatchMessage, RecordMessage
+from etl_assets.protocol.messages import MAX_DEPTH, BatchMessage, RecordMessage, nested_too_deep
 
 
-def records_of(message: BatchMessage) -> Iterator[RecordMessage]:
+def records_of(message: BatchMessage, folder: str | None = None) -> Iterator[RecordMessage]:
     """Give the records of a batch's files, one after the other.
 
+    Args:
+        message: The message.
+        folder: Where the files must be; None for anywhere on this machine.
+
     Raises:
-        ProtocolError: A file is elsewhere, cannot be read, or has another encoding.
+        ProtocolError: A file is elsewhere, cannot be read, is cut off, or has another encoding.
     """
     kind, compression = message.encoding.get("format"), message.encoding.get("compression")
     if kind not in {"jsonl", "parquet"} or compression not in {None, "", "none", "gzip"}:
         raise _wrong(message, f"its encoding {dict(message.encoding)!r} is not known")
     for url in message.manifest:
         path = _path(message, url)
+        if folder is not None and not path.resolve().is_relative_to(Path(folder).resolve()):
+            raise _wrong(message, f"its file {url!r} is not below the folder {folder!r}")
         try:
             rows = _parquet(path) if kind == "parquet" else _json_lines(path, zipped=compression == "gzip")
             for row in rows:
                 yield RecordMessage(message.stream, row, message.version)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             raise _wrong(message, f"its file {path.name!r} cannot be read: {error}") from error
 
 
@@ -43,6 +50,8 @@ def _json_lines(path: Path, *, zipped: bool) -> Iterator[dict[str, Any]]:
         for line in file:
             if not line.strip():
                 continue
+            if nested_too_deep(line.decode()):
+                raise ValueError(f"a line is nested deeper than {MAX_DEPTH}")
             row = simplejson.loads(line, use_decimal=True)
             if not isinstance(row, dict):
                 raise ValueError("a line is no JSON object")  # noqa: TRY004 - as for any line that is not JSON

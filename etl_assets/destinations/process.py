@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ import simplejson
 from etl_assets.destinations.arguments import TargetArguments, run_destination
 from etl_assets.exceptions import ConfigError, ProtocolError
 from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.load import Load
+from etl_assets.protocol.schema import type_to_property
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -130,7 +133,7 @@ class DestinationModes:
         """Export one record; by default as a batch of one."""
         del kwargs
         item = {"record": record, "schema": schema, "stream": stream, "tags": tags or {}}
-        self.export_batch_data([item], stream, **_tags(self, tags))
+        self.export_batch_data([item], stream, **tags_taken(self, tags))
 
     def process_state(self: Any, row: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> None:
         """Pass on a STATE message (`row`): everything before it is exported."""
@@ -152,7 +155,10 @@ class DestinationModes:
         )
 
     def remove_duplicate_rows(self, row_data: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
-        """Give records without those that stand for the same row; a hook for destinations, which by default are all."""
+        """Give those of a batch's records to export: each a dict with `record`, the message as `row`, and `stream`.
+
+        A hook: by default all, also where two have one key.
+        """
         del stream
         return row_data
 
@@ -181,8 +187,14 @@ def process_schema(destination: "Destination", stream: str, schema: Mapping[str,
     listed = next((e for e in entries if stream in (e.get("tap_stream_id"), e.get("stream")) and e.get("schema")), None)
     said: Mapping[str, Any] = {**row, **{key: value for key, value in (listed or {}).items() if value}}
     partitions = [*(said.get("partition_keys") or ()), *destination.streams_override_settings.get("partition_keys", ())]
+    own: dict[str, Any] = listed["schema"] if listed else dict(schema)
+    static = {
+        # as its value is, so that the check of types takes it
+        column: type_to_property(to_array([value], None, stream=stream, field=column).type)
+        for column, value in static_columns(destination).items()
+    }
     words: dict[str, Any] = {
-        "schemas": {**(listed["schema"] if listed else schema)},
+        "schemas": {**own, "properties": {**(own.get("properties") or {}), **static}} if static else dict(own),
         "key_properties": list(said.get("key_properties") or ()),
         "bookmark_properties": list(row.get("bookmark_properties") or said.get("bookmark_properties") or ()),
         "unique_constraints": list(said.get("unique_constraints") or ()),
@@ -222,11 +234,48 @@ def prepared(destination: "Destination", name: str, rows: Sequence[Mapping[str, 
             its type.
     """
     stream = stream_of(destination, name)
-    static = destination.streams_override_settings.get("columns") or {}
-    batch = Batch([{**row["record"], **static} for row in rows])
+    batch = Batch(with_added_columns(destination, name, [row["record"] for row in rows]))
     if stream.disable_column_type_check is False:
         Batch(batch.rows).to_arrow(stream)
     return batch.to_rows(stream, native_types=destination.native_types)
+
+
+def with_added_columns(
+    destination: "Destination", name: str, records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Give records with the columns that the config adds: Mage's static ones, and those for the time of the export.
+
+    Raises:
+        ConfigError: A record has such a column itself.
+    """
+    added = static_columns(destination)
+    now = datetime.now(UTC)
+    for option in ("created_at_column", "updated_at_column"):
+        column = destination.config.get(option)
+        if column is not None:
+            added[column] = now if destination.native_types else now.isoformat()
+    return joined(name, records, added) if added else list(records)
+
+
+def static_columns(destination: "Destination") -> dict[str, Any]:
+    """Give the columns that the config adds to all records: `_streams.columns`."""
+    return dict(destination.streams_override_settings.get("columns") or {})
+
+
+def joined(name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give records with more columns.
+
+    Raises:
+        ConfigError: A record has such a column itself; its value would be lost.
+    """
+    taken = sorted({column for record in records for column in added.keys() & record.keys()})
+    if taken:
+        raise ConfigError(
+            f"stream {name!r}: the config adds the column {taken[0]!r}, which the stream has itself.",
+            hint="Call it something else: the values of the stream would be lost.",
+            stream=name,
+        )
+    return [{**record, **added} for record in records]
 
 
 def export_records(
@@ -240,10 +289,14 @@ def export_records(
         load = Load("", stream_of(destination, name), WriteStrategy.APPEND, str((tags or {}).get("load_id", "")))
         destination.export(Batch(records), load)
         return
-    kept = destination.remove_duplicate_rows(records, name)
+    common = {"schema": destination.schemas.get(name) or {}, "stream": name, "tags": dict(tags or {})}
+    items = [
+        {"row": {"type": "RECORD", "stream": name, "record": record}, "record": record, **common} for record in records
+    ]
+    kept = destination.remove_duplicate_rows(items, name)
     if kept:
-        data = [{"record": record, "stream": name} for record in kept]
-        destination.export_batch_data(data, name, **_tags(destination, tags))
+        data = [{"record": item["record"], "stream": name} for item in kept]
+        destination.export_batch_data(data, name, **tags_taken(destination, tags))
 
 
 def overrides(destination: "Destination", hook: str) -> bool:
@@ -293,7 +346,7 @@ def _run(destination: "Destination", input_buffer: Iterable[bytes | str]) -> Non
         load_messages(destination, input_buffer)
 
 
-def _tags(destination: "Destination", tags: Mapping[str, Any] | None) -> dict[str, Any]:
+def tags_taken(destination: "Destination", tags: Mapping[str, Any] | None) -> dict[str, Any]:
     """Give the argument `tags` where the destination's hook takes one: Mage's oldest do not."""
     taken = inspect.signature(destination.export_batch_data).parameters
     takes = "tags" in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
-from etl_assets.destinations.process import stream_of
+from etl_assets.destinations.process import joined, static_columns, stream_of
 from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Load, Session
@@ -187,8 +187,9 @@ class SessionSink:
         """Stage the records that wait."""
         rows, self._rows = self._rows, []
         if rows:
+            static = static_columns(self._destination)
             session, load = self._open()
-            session.export(Batch(rows), load)
+            session.export(Batch(joined(self.name, rows, static) if static else rows), load)
             self._staged = True
 
     def commit(self, bookmark: Mapping[str, Any] | None, *, complete: bool) -> None:

@@ -2,20 +2,23 @@
 
 A state is a barrier. It is passed on, whole and unchanged, when everything that came before it has been exported (and
 committed, where the destination has a session); of several that wait, the last one. A stream that fails does not stop
-the others, but no state is passed on after that: each one is about the whole tap, and would lose the failed rows.
+the others; in the states that are passed on after that it stays where its rows are safe (`states.py`).
 """
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
 from etl_assets.destinations.batch_files import records_of
 from etl_assets.destinations.process import overrides
 from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
-from etl_assets.exceptions import DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.destinations.states import SafeBookmarks
+from etl_assets.exceptions import ConfigError, DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.protocol.documents import read_document
 from etl_assets.protocol.messages import (
     ActivateVersionMessage,
     BatchMessage,
@@ -73,6 +76,10 @@ class _Loop:
         self._unknown: dict[str, int] = {}
         self._exported_at = time.monotonic()
         self._connected = False
+        self._uncommitted: set[str] = set()
+        """Streams with records of which no commit has told yet that they are there."""
+        self._safe = SafeBookmarks(_last_state(self.destination))
+        self._told = False
 
     def take(self, line: bytes | str) -> None:
         """Take one line."""
@@ -84,11 +91,12 @@ class _Loop:
                 self._schema(message)
             case StateMessage():
                 self._state = message.value
+                self._safe.take(self._state, self._uncommitted | self.failed.keys())
                 self._at_state()
             case ActivateVersionMessage():
                 self._activate(message)
             case BatchMessage():
-                for record in records_of(message):
+                for record in records_of(message, self.options.batch_folder):
                     self._record(record, len(line))
             case Unknown(type=kind):
                 if kind != "LOG" and kind not in self._unknown:
@@ -143,6 +151,7 @@ class _Loop:
         sink = self._sink(message.stream)
         if message.stream in self.failed:
             return
+        self._uncommitted.add(message.stream)
         sink.add(message, line)
         self.waiting_rows += 1
         self.waiting_bytes += size
@@ -160,6 +169,7 @@ class _Loop:
     def _activate(self, message: ActivateVersionMessage) -> None:
         sink = self._sink(message.stream)
         versions: Any = self.destination.versions
+        self._uncommitted.add(message.stream)
         versions[message.stream] = max(message.version, versions.get(message.stream, message.version))
         self._attempt(sink, lambda: sink.activate(message.version))
 
@@ -178,23 +188,45 @@ class _Loop:
     def _commit(self, *, complete: bool) -> None:
         for sink in self.sinks.values():
             self._attempt(sink, lambda sink=sink: sink.commit(self._covering(), complete=complete))
-        self._exported_at = time.monotonic()
         self._pass_on()
 
     def _pass_on_where_nothing_waits(self) -> None:
         # Between two states, a session's rows wait for the next one: a commit would separate them from theirs.
         if not any(isinstance(sink, SessionSink) for sink in self.sinks.values()):
-            self._exported_at = time.monotonic()
             self._pass_on()
 
     def _covering(self) -> Mapping[str, Any] | None:
         return None if self._state is _NOTHING else {"state": self._state}
 
     def _pass_on(self) -> None:
-        if self._state is _NOTHING or self.failed:
+        """Pass on the state that waits: what came before it is there, but for the rows of failed streams."""
+        self._exported_at = time.monotonic()
+        self._uncommitted &= self.failed.keys()
+        if self._state is _NOTHING:
             return
         value, self._state = self._state, _NOTHING
-        self.destination.process_state({"type": "STATE", "value": value})
+        self._safe.take(value, self.failed)
+        if self.failed:
+            value = self._without_failed(value)
+        if value is not _NOTHING:
+            self.destination.process_state({"type": "STATE", "value": value})
+
+    def _without_failed(self, value: Any) -> Any:
+        told = self.destination
+        kept = self._safe.state_without(
+            value,
+            self.failed,
+            full_tables={name for name, method in told.replication_methods.items() if method == "FULL_TABLE"},
+            keyed={name for name in self.sinks if told.key_properties.get(name) or told.unique_constraints.get(name)},
+            trusted=self.options.independent_streams,
+        )
+        if kept is not None:
+            return kept
+        if not self._told:
+            names = ", ".join(repr(name) for name in self.failed)
+            told.logger.warning("no state is passed on any more: it would cover the rows that failed, of %s", names)
+            self._told = True
+        return _NOTHING
 
     def _attempt(self, sink: Sink, action: Any) -> None:
         """Do something for one stream; if it fails, the stream is over, and the others go on."""
@@ -214,3 +246,14 @@ def _said(stream: str, error: Exception) -> str:
     own = isinstance(error, EtlAssetsError)
     text = str(error) if own else f"{type(error).__name__}: {error}"
     return redact(text if repr(stream) in text else f"stream {stream!r}: {text}")
+
+
+def _last_state(destination: "Destination") -> Any:
+    """Give the state that was passed on last: what the state file holds."""
+    path = destination.state_file_path
+    if path is None or not Path(path).exists():
+        return None
+    try:
+        return read_document(path)
+    except ConfigError:
+        return None  # it is about to be written over

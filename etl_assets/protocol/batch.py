@@ -1,14 +1,14 @@
 """Some records of one stream in one encoding, converted at most once."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import rows_to_arrow, to_array
 from etl_assets.protocol.schema import to_arrow
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json, is_nested, logical
 
@@ -37,6 +37,8 @@ class Batch:
         self._rows: Sequence[Mapping[str, Any]] | None = None
         self._table: pa.Table | None = None
         self._normal = False
+        self.left_out: tuple[str, ...] = ()
+        """Columns that the stream's schema does not name and its selection does not take, once converted."""
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
@@ -103,9 +105,18 @@ class Batch:
             table = rows_to_arrow(self._rows or [], declared, stream=stream.name)
         else:
             table = _as_declared(_normalised(self._table, stream.name), declared, stream.name)
-        self._table = table.select([name for name in table.column_names if is_column_selected(stream, name)])
+        self._table = table.select(self._selected(stream, table.column_names))
         self._normal = True
         return self._table
+
+    def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
+        declared = (stream.schema or {}).get("properties") or {}
+        selects = column_selector(stream)
+        chosen = {name: selects(name) for name in names}
+        if declared:
+            left_out = (name for name, selected in chosen.items() if not selected and name not in declared)
+            self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out)))
+        return [name for name, selected in chosen.items() if selected]
 
     def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
         """Give the records as dicts that all have the same keys, in the schema's order, a missing one as None.
@@ -119,7 +130,7 @@ class Batch:
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
-        names = {name: None for name in names if is_column_selected(stream, name)}
+        names = dict.fromkeys(self._selected(stream, names))
         if native_types:
             return [{name: row.get(name) for name in names} for row in rows]
         return [{name: json_value(row.get(name)) for name in names} for row in rows]
@@ -131,8 +142,8 @@ def declared_schema(stream: Stream) -> "pa.Schema | None":
 
     if not stream.schema or not stream.schema.get("properties"):
         return None
-    declared = to_arrow(stream.schema)
-    return pa.schema([field for field in declared if is_column_selected(stream, field.name)])
+    declared, selects = to_arrow(stream.schema), column_selector(stream)
+    return pa.schema([field for field in declared if selects(field.name)])
 
 
 def batches_of(item: Any) -> Iterator[Batch]:

@@ -177,6 +177,8 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
         return None
     raw = _parsed(text)
     kind = raw.get("type") if isinstance(raw, dict) else None
+    if kind is None and isinstance(raw, dict) and {"level", "message"} <= raw.keys():
+        kind = "LOG"  # as Mage's older connectors log to standard output
     if not isinstance(kind, str):
         raise ProtocolError("This is no message: not a JSON object with a `type`.", line=text)
     if kind not in _CLASSES:

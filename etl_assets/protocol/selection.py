@@ -7,7 +7,7 @@ hand) is selected; one with metadata that says nothing about selection, as a tap
 of whose columns is picked is read whole, but for the columns that were deselected one by one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -28,6 +28,11 @@ def is_selected(stream: Stream) -> bool:
 def is_column_selected(stream: Stream, column: str) -> bool:
     """Tell whether a column is selected; keys always are."""
     return _Columns(stream).selects(column)
+
+
+def column_selector(stream: Stream) -> Callable[[str], bool]:
+    """Give a function that tells of each column whether it is selected: for many columns of one stream."""
+    return _Columns(stream).selects
 
 
 def selected_columns(stream: Stream) -> tuple[str, ...] | None:

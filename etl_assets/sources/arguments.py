@@ -1,13 +1,18 @@
 """The command line of a source that is run as a program: Mage's flags."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.exceptions import EtlAssetsError
+from etl_assets.protocol.documents import (
+    as_object,
+    catalog_of_settings,
+    merged_config,
+    parse_document,
+    read_document,
+)
 from etl_assets.secrets.redaction import redact
 
 if TYPE_CHECKING:
@@ -65,45 +70,20 @@ def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
 
 
 def _documents(given: Mapping[str, Any]) -> dict[str, Any]:
-    settings = _file(given["settings"]) or {}
-    integration = settings.get("data_integration") or {}
-    config = {**(settings.get("config") or {}), **(_file(given["config"]) or {}), **(_text(given, "config") or {})}
+    settings = as_object(read_document(given["settings"]), "The settings")
+    config = merged_config(settings, read_document(given["config"]), _text(given, "config"))
     catalog = (
         _text(given, "catalog")
-        or _file(given["catalog"])
-        or _file(given["properties"])
-        or settings.get("catalog")
-        or integration.get("catalog")
+        or read_document(given["catalog"])
+        or read_document(given["properties"])
+        or catalog_of_settings(settings)
     )
-    query = _text(given, "query") or (json.loads(given["query"]) if given["query"] else None)
-    state = _text(given, "state") or _file(given["state"])
+    query = _text(given, "query") or parse_document(given["query"], "--query")
+    state = _text(given, "state") or read_document(given["state"])
     selected = _text(given, "selected_streams")
     found = {"config": config, "catalog": catalog, "query": query, "state": state, "selected_streams": selected}
     return {name: value for name, value in found.items() if value}
 
 
 def _text(given: Mapping[str, Any], name: str) -> Any:
-    text = given[f"{name}_json"]
-    if not text:
-        return None
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"--{name}_json is no JSON: {error}.") from None
-
-
-def _file(path: str | None) -> Any:
-    if not path:
-        return None
-    try:
-        text = Path(path).read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from None
-    if path.endswith((".yaml", ".yml")):
-        import yaml
-
-        return yaml.safe_load(text)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"The file {path!r} is no JSON: {error}.") from None
+    return parse_document(given[f"{name}_json"], f"--{name}_json")

@@ -12,6 +12,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.arguments import run_source
 from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.process import ProcessModes
 
@@ -88,6 +89,7 @@ class Source(ProcessModes, DiscoveryHooks):
         self.state = dict(state or {})
         self.state_message_every = options.pop("state_message_every", type(self).state_message_every)
         self.options = options
+        self.versions: dict[str, int] = {}
         if is_sorted is not None:
             self.is_sorted = is_sorted
         if streams is not None:
@@ -190,7 +192,7 @@ class Source(ProcessModes, DiscoveryHooks):
         del timeout
         answers: dict[Stream, bool | None] = {}
         for stream, bookmark in bookmarks.items():
-            count = self.count_records(stream, bookmarks=bookmark)
+            count = self.count_records(CatalogEntry.of(stream), bookmarks=bookmark)
             if count is None:
                 answers[stream] = None
             elif stream.cursor:

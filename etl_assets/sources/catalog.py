@@ -1,36 +1,61 @@
-"""Catalogs as sources written for Mage make and read them; each is one of ours with Mage's words beside ours."""
+"""Catalogs as sources written for Mage make and read them; each is one of ours with Mage's words beside ours.
+
+The engine's streams cannot be changed; what a source written for Mage is handed can, as Mage's can. It is a copy:
+nothing that happens to it reaches the engine's own stream, or another read.
+"""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import simplejson
 from typing_extensions import override
 
 from etl_assets.protocol.catalog import Catalog as OwnCatalog
-from etl_assets.protocol.entries import arguments_of, copied, metadata_at
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.entries import copied
+from etl_assets.protocol.selection import column_selector, is_selected
 from etl_assets.protocol.stream import Stream
+
+_SCHEMA_WORDS = frozenset(
+    {
+        "additionalProperties", "anyOf", "default", "description", "exclusiveMaximum", "exclusiveMinimum", "format",
+        "inclusion", "maxLength", "maximum", "minLength", "minimum", "multipleOf", "patternProperties", "selected",
+        "type",
+    }
+)  # fmt: skip
+_LISTS = ("primary_key", "bookmark_properties", "unique_constraints", "partition_keys", "metadata")
 
 
 class Schema(dict[str, Any]):
-    """A JSON Schema that also answers as Singer's `Schema` does."""
+    """A JSON Schema that also answers as Singer's `Schema` does: `schema.type`, `schema.properties["id"].format`.
+
+    Setting such an attribute changes the schema.
+    """
+
+    def __init__(self, *given: Any, **words: Any) -> None:
+        super().__init__(*given, **words)
+        properties = self.get("properties")
+        if isinstance(properties, Mapping):
+            self["properties"] = {
+                name: Schema(prop) if isinstance(prop, Mapping) else prop for name, prop in properties.items()
+            }
 
     @property
     def properties(self) -> dict[str, "Schema"]:
-        """The properties, each a `Schema`."""
-        return {name: Schema(prop) for name, prop in (self.get("properties") or {}).items()}
+        """The properties, each a `Schema`; the schema's own dict of them."""
+        properties: dict[str, Schema] = self.setdefault("properties", {})
+        return properties
 
-    @property
-    def type(self) -> Any:
-        """The type, or types."""
-        return self.get("type")
+    def __getattr__(self, name: str) -> Any:
+        if name in _SCHEMA_WORDS:
+            return self.get(name)
+        raise AttributeError(name)
 
-    @property
-    def format(self) -> Any:
-        """The format of a text."""
-        return self.get("format")
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _SCHEMA_WORDS and name != "properties":
+            raise AttributeError(name)
+        self[name] = value
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain dicts."""
@@ -44,7 +69,7 @@ class Schema(dict[str, Any]):
 
 
 class CatalogEntry(Stream):
-    """A stream, made with Mage's words.
+    """A stream with Mage's words, which can be changed: `entry.schema = ...`, `entry.metadata.append(...)`.
 
     Args:
         tap_stream_id: The stream's name.
@@ -53,57 +78,123 @@ class CatalogEntry(Stream):
             `database` and `table`, as Singer's class has them.
     """
 
+    _RENAMED: ClassVar[Mapping[str, str]] = {"key_properties": "primary_key", "tap_stream_id": "name"}
+    _IN_EXTRA: ClassVar[Mapping[str, str]] = {
+        "database": "database_name",
+        "is_view": "is_view",
+        "row_count": "row_count",
+        "table": "table_name",
+    }
+
     def __init__(self, tap_stream_id: str | None = None, *, schema: Any = None, **words: Any) -> None:
         renamed = {"database": "database_name", "table": "table_name"}
         entry = {renamed.get(key, key): value for key, value in words.items() if value is not None}
         if schema is not None:
             entry["schema"] = schema.to_dict() if hasattr(schema, "to_dict") else schema
         name = tap_stream_id or entry.get("stream")
-        entry = copied({"tap_stream_id": name, "stream": name, **entry})
-        self._fill(arguments_of(entry), entry)
+        made = Stream.from_dict({"tap_stream_id": name, "stream": name, **entry})
+        self._fill(made._kept("_given"), made._kept("_entry"))  # noqa: SLF001 - its own class
 
     @classmethod
-    def of(cls, stream: Stream) -> "CatalogEntry":
-        """Give a stream with Mage's words, and with metadata for each of its columns."""
+    def of(cls, stream: Stream, *, selected: bool | None = None) -> "CatalogEntry":
+        """Give a copy of a stream with Mage's words, and with metadata for each of its columns.
+
+        Args:
+            stream: The stream.
+            selected: What the metadata says of the stream itself; None leaves it as it is.
+        """
         if isinstance(stream, CatalogEntry):
-            return stream
+            return cls.from_dict(stream.to_dict())
         entry = cls._made(stream._kept("_given"), stream._kept("_entry"))  # noqa: SLF001 - its own class
-        said = [{"breadcrumb": [], "metadata": {**metadata_at(stream.metadata, ()), "selected": True}}]
+        own = {"selected": is_selected(stream) if selected is None else selected}
+        words: dict[tuple[str, ...], dict[str, Any]] = {}
+        for one in stream.metadata:
+            words.setdefault(tuple(one["breadcrumb"]), {}).update(one["metadata"])
+        said = [{"breadcrumb": [], "metadata": {**words.get((), {}), **own}}]
+        selects = column_selector(stream)
         picks = stream.columns is not None or any(
             entry["breadcrumb"] and entry["metadata"].get("selected") for entry in stream.metadata
         )
         for column in (stream.schema or {}).get("properties") or {}:
             place = ("properties", column)
-            word = {"inclusion": "available", **metadata_at(stream.metadata, place)}
+            word = {"inclusion": "available", **words.get(place, {})}
             if picks:  # where nothing is picked, a word on one column would leave out those that are not declared
-                word["selected"] = is_column_selected(stream, column)
+                word["selected"] = selects(column)
             said.append({"breadcrumb": [*place], "metadata": word})
-        object.__setattr__(entry, "metadata", tuple(said))
+        entry.__dict__["metadata"] = copied(said)
         return entry
+
+    def frozen(self) -> Stream:
+        """Give the engine's own stream: what this entry says now, which no later change reaches.
+
+        Raises:
+            ConfigError: Something was set that is not of its kind.
+        """
+        return Stream.from_dict(self.to_dict())
+
+    @override
+    def replace(self, **changes: Any) -> Self:
+        return self.from_dict(self.frozen().replace(**changes).to_dict())
 
     @override
     def _fill(self, given: dict[str, Any], entry: dict[str, Any]) -> None:
         super()._fill(given, entry)
+        for name, value in self.__dict__.items():
+            self.__dict__[name] = value if name.startswith("_") else copied(value)
+        for name in _LISTS:
+            self.__dict__[name] = list(self.__dict__[name])
         if self.schema is not None:
-            object.__setattr__(self, "schema", Schema(self.schema))
+            self.__dict__["schema"] = Schema(self.schema)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        name = self._RENAMED.get(name, name)
+        if name in self._IN_EXTRA:
+            self.extra[self._IN_EXTRA[name]] = value
+        elif name == "schema":
+            plain = value.to_dict() if hasattr(value, "to_dict") else value
+            self.__dict__[name] = None if plain is None else Schema.from_dict(plain)
+        else:
+            self.__dict__[name] = list(value or ()) if name in _LISTS and not isinstance(value, str) else value
+
+    def __delattr__(self, name: str) -> None:
+        setattr(self, name, None)
+
+    @override
+    def _values(self) -> dict[str, Any]:
+        values = super()._values()
+        for name in _LISTS:
+            values[name] = (values[name],) if isinstance(values[name], str) else tuple(values[name])
+        values["schema"] = None if self.schema is None else copied(dict(self.schema))
+        return values
 
     @property
     def is_view(self) -> Any:
-        """Whether the metadata says that it is a view."""
-        return self.metadata_of().get("is-view", self.extra.get("is_view"))
+        """Whether it is a view, by the entry or the metadata."""
+        return self.extra.get("is_view", self.metadata_of().get("is-view"))
+
+    @property
+    def row_count(self) -> Any:
+        """How many rows it has, where the entry or the metadata says so."""
+        return self.extra.get("row_count", self.metadata_of().get("row-count"))
 
     @property
     def database(self) -> Any:
         """The database it comes from, where the entry says so."""
         return self.extra.get("database_name")
 
+    @property
+    @override
+    def table(self) -> Any:
+        """The table it comes from, where the entry or the metadata names one."""
+        return self.extra.get("table_name") or super().table
+
     def is_selected(self) -> bool:
         """Tell whether the stream's own metadata selects it."""
-        return bool(self.selected)
+        return bool(self.metadata_of().get("selected"))
 
 
 class Catalog(OwnCatalog):
-    """A catalog with Mage's words.
+    """A catalog with Mage's words; its entries are its own copies, and can be changed.
 
     Args:
         streams: Streams, or entries as plain dicts.
@@ -113,10 +204,7 @@ class Catalog(OwnCatalog):
     def __init__(
         self, streams: Iterable[Stream | Mapping[str, Any]] = (), *, extra: Mapping[str, Any] | None = None
     ) -> None:
-        made = [
-            CatalogEntry.from_dict(each) if isinstance(each, Mapping) else CatalogEntry.of(each) for each in streams
-        ]
-        super().__init__(made, extra=extra)
+        super().__init__(map(_entry, streams), extra=extra)
 
     @classmethod
     def of(cls, found: Any) -> "Catalog":
@@ -127,6 +215,10 @@ class Catalog(OwnCatalog):
             return cls.from_dict(found)
         kept = {key: value for key, value in found.to_dict().items() if key != "streams"}
         return cls(found.streams, extra=kept)
+
+    def copy(self) -> "Catalog":
+        """Give a catalog with entries of its own."""
+        return Catalog([CatalogEntry.of(stream) for stream in self.streams], extra=self._extra)
 
     def get_stream(self, tap_stream_id: str) -> Stream | None:
         """Give a stream by its name, or None."""
@@ -145,3 +237,15 @@ class Catalog(OwnCatalog):
             return
         sys.stdout.write(simplejson.dumps(self.to_dict(), use_decimal=True, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+def frozen(stream: Stream) -> Stream:
+    """Give a stream as the engine keeps it: one that no source can change."""
+    return stream.frozen() if isinstance(stream, CatalogEntry) else stream
+
+
+def _entry(given: Stream | Mapping[str, Any]) -> Stream:
+    # An entry that a source has made stays the one it holds; the engine's own streams are copied.
+    if isinstance(given, Mapping):
+        return CatalogEntry.from_dict(given)
+    return given if isinstance(given, CatalogEntry) else CatalogEntry.of(given)

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from etl_assets.protocol.messages import Message, RecordMessage, SchemaMessage, StateMessage, encode
+from etl_assets.protocol.messages import (
+    ActivateVersionMessage,
+    Message,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    encode,
+)
+from etl_assets.sources.stdout import printed_messages_to
 
 Writer = Callable[[Message], None]
 
@@ -25,10 +33,14 @@ _writer: ContextVar[Writer] = ContextVar("etl_assets_message_writer", default=to
 
 @contextmanager
 def messages_to(writer: Writer) -> Iterator[None]:
-    """Have the messages of this context written by `writer`."""
+    """Have the messages of this context written by `writer`, those too that are printed to standard output."""
     token = _writer.set(writer)
     try:
-        yield
+        if writer is to_stdout:
+            yield
+        else:
+            with printed_messages_to(writer):
+                yield
     finally:
         _writer.reset(token)
 
@@ -74,10 +86,21 @@ def write_schema(
     )
 
 
-def write_records(stream_name: str, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write a RECORD message for each record."""
+def write_records(stream_name: str, records: Iterable[Mapping[str, Any]], *, version: int | None = None) -> None:
+    """Write a RECORD message for each record.
+
+    Args:
+        stream_name: The stream.
+        records: Its records.
+        version: Of the table they are part of, where `write_activate_version` is to follow.
+    """
     for record in records:
-        write_message(RecordMessage(stream=stream_name, record=record))
+        write_message(RecordMessage(stream=stream_name, record=record, version=version))
+
+
+def write_activate_version(stream_name: str, version: int) -> None:
+    """Write an ACTIVATE_VERSION message: the rows of older versions are gone."""
+    write_message(ActivateVersionMessage(stream=stream_name, version=version))
 
 
 def write_state(value: Mapping[str, Any]) -> None:

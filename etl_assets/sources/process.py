@@ -4,7 +4,9 @@ Standard output is the protocol and nothing else. These are verbs; the engine (`
 """
 
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +22,10 @@ from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.sources.catalog import CatalogEntry
+from etl_assets.sources.declared import DeclaredColumns
 from etl_assets.sources.discovery import with_columns, with_new_fields
-from etl_assets.sources.messages import write_records, write_schema, write_state
+from etl_assets.sources.messages import write_activate_version, write_records, write_schema, write_state
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
@@ -31,6 +35,10 @@ SAMPLE_ROWS = 100
 
 class ProcessModes:
     """The verbs a source has as a program: short delegations to the functions of this module."""
+
+    emit_activate_version_messages: bool = False
+    """Run as a tap: number the rows of each full table and end it with ACTIVATE_VERSION, so that a target removes those
+    of older runs. The config may say it too."""
 
     def process(self: Any) -> None:
         """Do what the mode says, the first that is set: test, sample, discover, count, templates, else sync."""
@@ -61,7 +69,7 @@ class ProcessModes:
         records = Batch(list(rows)).to_rows(stream)
         if properties is not None:
             records = [{name: record.get(name) for name in properties} for record in records]
-        write_records(stream.name, records)
+        write_records(stream.name, records, version=self.versions.get(stream.name))
         largest = _tracker(self, stream, None)
         if largest is not None:
             largest.take(Batch(list(rows)))
@@ -103,18 +111,21 @@ def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, An
     """Write the messages of every selected stream, the one that was interrupted first."""
     interrupted = source.state.get("currently_syncing")
     streams = sorted(_selected(source, catalog), key=lambda stream: stream.name != interrupted)
-    failed: dict[str, EtlAssetsError] = {}
+    failed: dict[str, Exception] = {}
     for stream in streams:
         try:
             source.process_stream(stream, properties)
             source.sync_stream(stream, properties)
-        except EtlAssetsError as error:
-            source.logger.error("stream %r failed: %s", stream.name, redact(str(error)))  # noqa: TRY400 - raised below
+        except BrokenPipeError:
+            raise  # nobody reads any more
+        except Exception as error:  # noqa: BLE001 - a hook may raise anything: it is the connector's edge
+            said = error if isinstance(error, EtlAssetsError) else f"{type(error).__name__}: {error}"
             failed[stream.name] = error
+            source.logger.error("stream %r failed: %s", stream.name, redact(str(said)))  # noqa: TRY400 - raised below
     if failed:
         first = next(iter(failed.values()))
         names = ", ".join(repr(name) for name in failed)
-        raise SourceError(f"{len(failed)} of {len(streams)} streams failed: {names}. {first}") from first
+        raise SourceError(f"{len(failed)} of {len(streams)} streams failed: {names}. {redact(str(first))}") from first
 
 
 def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
@@ -124,24 +135,49 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
     read = StreamRead(source, stream, source_name=source.name or type(source).__name__, as_tap=True)
     stream = read.stream
+    version = _begin_version(source, stream, partial=read.partial)
     tracker = _tracker(source, stream, began)
-    known = set((stream.schema or properties or {}).get("properties") or properties or ())
-    records = 0
+    columns = DeclaredColumns(stream, properties)
+    entry, records = CatalogEntry.of(stream, selected=True), 0
     for batch in _parts(read.open(began), source.state_message_every if tracker and source.is_sorted else None):
         if not len(batch):
             _save(source, stream, batch.bookmark)
             continue
-        known = _declare_new_fields(stream, batch, known, properties)
         rows = batch.to_rows(stream, native_types=True)
-        source.write_records(stream, rows, properties)
+        if columns.take(batch, rows):
+            _write_schema(stream, columns.properties)
+        source.write_records(entry, rows, properties)
         records += len(rows)
         if tracker is not None:
             tracker.take(batch)
         in_order = tracker is not None and source.is_sorted
         if batch.bookmark is not None or in_order:
             _save(source, stream, batch.bookmark or (tracker.bookmark() if tracker else None))
+    if version is not None:
+        write_activate_version(stream.name, version)
     _save(source, stream, tracker.bookmark() if tracker is not None and not source.is_sorted else None)
     return records
+
+
+def writes_messages_itself(source: "Source") -> bool:
+    """Tell whether a source stands for its Singer messages itself, so that it cannot be read stream by stream."""
+    return overridden_mode(source) is not None
+
+
+def overridden_mode(source: "Source") -> str | None:
+    """Give the verb that writes messages and that the source overrides, the first of them, or None."""
+    names = ("process", "sync", "process_stream", "sync_stream", "write_records")
+    return next((name for name in names if getattr(type(source), name) is not getattr(ProcessModes, name)), None)
+
+
+def _begin_version(source: "Source", stream: Stream, *, partial: bool) -> int | None:
+    """Give the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
+    source.versions.pop(stream.name, None)
+    asked = source.emit_activate_version_messages or source.config.get("emit_activate_version_messages")
+    if not asked or stream.cursor or partial:
+        return None
+    source.versions[stream.name] = time.time_ns() // 1_000_000
+    return source.versions[stream.name]
 
 
 def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
@@ -167,19 +203,6 @@ def _save(source: "Source", stream: Stream, bookmark: Bookmark | None) -> None:
         return
     source.state.setdefault("bookmarks", {})[stream.name] = dict(bookmark)
     write_state(source.state)
-
-
-def _declare_new_fields(
-    stream: Stream, batch: Batch, known: set[str], properties: Mapping[str, Any] | None
-) -> set[str]:
-    """Write a SCHEMA before the rows of a stream that declares none, and again when fields join."""
-    if stream.schema or properties:
-        return known
-    schema = batch.to_arrow(stream).schema
-    if known and set(schema.names) <= known:
-        return known
-    _write_schema(stream, from_arrow(schema)["properties"])
-    return known | set(schema.names)
 
 
 def _selected_schema(stream: Stream) -> dict[str, Any]:
@@ -214,15 +237,33 @@ def _selected(source: "Source", catalog: Catalog) -> list[Stream]:
     if source.selected_streams is None:
         return list(catalog.selected)
     known = {stream.name: stream for stream in catalog.streams}
-    return [known.get(name) or Stream(name) for name in source.selected_streams]
+    return [known.get(name) or CatalogEntry.of(Stream(name)) for name in source.selected_streams]
 
 
 def _discover(source: "Source", *, names_only: bool) -> None:
     if names_only:
         _print(source.discover_streams())
     else:
-        found: Any = source.discover(streams=source.selected_streams)
+        found: Any = _with_sampled(source) or source.discover(streams=source.selected_streams)
         _print(found if isinstance(found, Mapping) else found.to_dict())
+
+
+def _with_sampled(source: "Source") -> Catalog | None:
+    """Give the named streams of a source that declares some or none: the schema of the others is found in a sample."""
+    from etl_assets.sources.base import Source
+
+    if source.selected_streams is None or type(source).discover is not Source.discover:
+        return None
+    declared = {stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams}
+    return MageCatalog(
+        declared.get(name) or source.build_catalog_entry(name, _sampled_schema(source, Stream(name)))
+        for name in source.selected_streams
+    )
+
+
+def _sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
+    first = _first_batch(source, stream)
+    return from_arrow(first.to_arrow(stream).schema) if first is not None else {}
 
 
 def _count(source: "Source") -> None:
@@ -239,15 +280,21 @@ def _count(source: "Source") -> None:
 
 
 def _sample(source: "Source") -> None:
+    for stream in _selected(source, _catalog_to_sync(source)):
+        first = _first_batch(source, stream)
+        rows = [] if first is None else first.to_rows(stream)
+        _print({"stream_id": stream.name, "sample_data": rows, "type": "SAMPLE_DATA"})
+
+
+def _first_batch(source: "Source", stream: Stream) -> Batch | None:
+    """Give the first batch with rows, of a read that asks for some only."""
     from etl_assets.sources.read import StreamRead
 
-    for stream in _selected(source, _catalog_to_sync(source)):
-        read = StreamRead(
-            source, stream, source_name=source.name or type(source).__name__, limit=SAMPLE_ROWS, as_tap=True
-        )
-        found = read.open(None, sample=True)
-        first = next((batch.to_rows(stream) for batch in found if len(batch)), [])
-        _print({"stream_id": stream.name, "sample_data": first, "type": "SAMPLE_DATA"})
+    name = source.name or type(source).__name__
+    read = StreamRead(source, stream, source_name=name, limit=SAMPLE_ROWS, as_tap=True)
+    batches: Any = read.open(None, sample=True)
+    with closing(batches) as found:
+        return next((batch for batch in found if len(batch)), None)
 
 
 def _templates(source: "Source") -> dict[str, Any]:

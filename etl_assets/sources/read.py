@@ -16,13 +16,15 @@ from etl_assets.protocol.values import FinerError, to_instant
 from etl_assets.secrets.redaction import redact
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.base import Source
-from etl_assets.sources.catalog import Catalog, CatalogEntry
+from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
-from etl_assets.sources.process import ProcessModes
+from etl_assets.sources.process import overridden_mode
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
+
+_END: Any = object()
 
 
 class StreamRead:
@@ -55,7 +57,7 @@ class StreamRead:
         as_tap: bool = False,
     ) -> None:
         if not as_tap:
-            _refuse_tap(source)
+            refuse_tap(source)
         name = source_name or source.name
         if not name:
             raise ConfigError(
@@ -64,7 +66,8 @@ class StreamRead:
             )
         self.source = source
         self.as_tap = as_tap
-        self.stream = with_columns(stream, source.internal_column_schema(stream, bookmark))
+        # What a source is handed it may change; the engine's stream is another.
+        self.stream = frozen(with_columns(stream, source.internal_column_schema(CatalogEntry.of(stream), bookmark)))
         self.source_name = name
         self.query = {**source.query, **(query or {})}
         self.limit = limit if limit is not None else self.query.get(LIMIT)
@@ -74,7 +77,7 @@ class StreamRead:
         self.bookmark = bookmark
         filters = {key: value for key, value in self.query.items() if key != LIMIT}
         self.partial = bool(filters) or self.limit is not None
-        self.ordered = source.orders(stream, filters)
+        self.ordered = source.orders(self.stream, filters)
         self.checked_order = source.is_sorted and not self.ordered
 
     def __repr__(self) -> str:
@@ -92,16 +95,18 @@ class StreamRead:
         """
         source = self._copy_for_this_read(bookmark)
         arguments: dict[str, Any] = {
-            "stream": CatalogEntry.of(self.stream),
+            "stream": CatalogEntry.of(self.stream, selected=True),
             "bookmarks": bookmark,
             "query": self.query,
             "start_date": None if bookmark else _start_date(self.source),
             **({"sample_data": True} if sample else {}),
         }
+        refused: list[ConfigError] = []
         try:
-            with messages_to(self._writer()):
-                items = _call(source.load_data, arguments) or ()
-            yield from self._cut(items)
+            with messages_to(self._writer(refused)):
+                items = _call(source.load_data, arguments)
+            _raise(refused)
+            yield from self._cut(() if items is None else items, refused)
         except EtlAssetsError:
             raise
         except Exception as error:  # a connector may raise anything; this is the connector's edge
@@ -111,42 +116,57 @@ class StreamRead:
                 stream=self.stream.name,
             ) from error
 
-    def _cut(self, items: Iterable[Any]) -> Iterator[Batch]:
-        records = self._listened(iter(items))
+    def _cut(self, items: Iterable[Any], refused: list[ConfigError]) -> Iterator[Batch]:
+        records = self._listened(iter(items), refused)
         left = self.limit
+        told: set[str] = set()
         try:
             for batch in chain.from_iterable(map(batches_of, records)):
                 if left is not None:
                     batch = batch.head(left)  # noqa: PLW2901 - the same batch, cut
                     left -= len(batch)
                 yield batch
+                self._tell_left_out(batch, told)
                 if left is not None and left <= 0:
                     return
         finally:
             records.close()  # at once, not when it is collected: it may hold a connection
 
-    def _listened(self, items: Iterator[Any]) -> Generator[Any, None, None]:
+    def _listened(self, items: Iterator[Any], refused: list[ConfigError]) -> Generator[Any, None, None]:
         """Give the items; messages that the source writes on the way are refused, or go where they should."""
+        writer = self._writer(refused)
         try:
             while True:
-                with messages_to(self._writer()):
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        return
+                with messages_to(writer):
+                    item = next(items, _END)
+                _raise(refused)  # also where the source has caught what the message had raised
+                if item is _END:
+                    return
                 yield item
         finally:
             if isinstance(items, Generator):
                 items.close()
 
-    def _writer(self) -> Writer:
+    def _writer(self, refused: list[ConfigError]) -> Writer:
         if self.as_tap:
             return current_writer()
 
         def refuse(message: Message) -> None:
-            raise _no_stream_asset(self.source, f"`load_data` writes a {type(message).__name__} itself")
+            refused.append(tap_error(self.source, f"`load_data` writes a {type(message).__name__} itself"))
+            raise refused[-1]
 
         return refuse
+
+    def _tell_left_out(self, batch: Batch, told: set[str]) -> None:
+        """Warn of columns that were left out though nobody has said a word of them: only others were selected."""
+        for name in batch.left_out:
+            if name not in told:
+                told.add(name)
+                self.source.logger.warning(
+                    "stream %r: the column %r is not in the schema and is left out, because only others are selected",
+                    self.stream.name,
+                    name,
+                )
 
     def _copy_for_this_read(self, bookmark: Bookmark | None) -> Source:
         # One source object serves many assets at once, and Mage's sources keep what they read from on themselves.
@@ -155,23 +175,35 @@ class StreamRead:
         source.query = self.query
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
-        source.catalog = Catalog.of(source.catalog) if source.catalog is not None else Catalog([self.stream])
+        chosen = Catalog([CatalogEntry.of(self.stream, selected=True)])
+        source.catalog = chosen if source.catalog is None else Catalog.of(source.catalog).copy()
         return source
 
 
-def _refuse_tap(source: Source) -> None:
-    for hook in ("sync", "sync_stream"):
-        if getattr(type(source), hook) is not getattr(ProcessModes, hook):
-            raise _no_stream_asset(source, f"it overrides `{hook}`")
+def refuse_tap(source: Source) -> None:
+    """Raise an error for a source that writes Singer messages itself: it cannot be read stream by stream.
+
+    Raises:
+        ConfigError: It does.
+    """
+    mode = overridden_mode(source)
+    if mode is not None:
+        raise tap_error(source, f"it overrides `{mode}`")
 
 
-def _no_stream_asset(source: Source, why: str) -> ConfigError:
+def tap_error(source: Source, why: str) -> ConfigError:
+    """Give the error for a source that writes Singer messages itself."""
     name = type(source).__name__
     return ConfigError(
         f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its own.",
-        hint=f"Have `load_data` yield the rows and leave `sync` and `sync_stream` alone, or run it as a tap: "
+        hint=f"Have `load_data` yield the rows and leave `sync` and the like alone, or run it as a tap: "
         f"main({name}), piped into a target.",
     )
+
+
+def _raise(errors: list[ConfigError]) -> None:
+    if errors:
+        raise errors[0]
 
 
 def _start_date(source: Source) -> datetime | None:

@@ -20,6 +20,7 @@ from tests.mage.postgres_destination import PostgresDestination
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "my_source.py"
+INTERNAL = Path(__file__).parent / "internal_usage.py"
 CATALOG = {
     "streams": [
         {
@@ -33,11 +34,11 @@ CATALOG = {
 }
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, script: Path = SCRIPT) -> subprocess.CompletedProcess[str]:
     (folder / "config.json").write_text("{}")
     (folder / "catalog.json").write_text(json.dumps(CATALOG))
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments],
+        [sys.executable, str(script), *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -49,6 +50,50 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_discovers(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", "config.json", "-d")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"streams": []})
+
+
+NAMED = ("--selected_streams_json", '["users"]')
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--discover_streams"], [[]]),
+        (["--count_records"], [[]]),
+        (["--count_records", *NAMED], [[{"count": None, "id": "users", "stream": "users"}]]),
+        (["--load_sample_data"], []),
+        (
+            ["--load_sample_data", *NAMED],
+            [{"stream_id": "users", "sample_data": [{"id": 1, "name": "test"}], "type": "SAMPLE_DATA"}],
+        ),
+        ([], []),
+    ],
+)
+def test_it_runs_in_every_mode(arguments: list[str], wanted: list[Any], tmp_path: Path) -> None:
+    done = run(tmp_path, "-c", "config.json", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line) for line in done.stdout.splitlines()] == wanted
+
+
+def test_templates_it_has_none_of_are_an_error(tmp_path: Path) -> None:
+    done = run(tmp_path, "--show_templates")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "templates" in done.stderr
+
+
+def test_the_schema_of_a_named_stream_is_found_in_a_sample_and_serves_as_its_catalog(tmp_path: Path) -> None:
+    (found,) = json.loads(run(tmp_path, "-d", *NAMED).stdout)["streams"]
+    assert (found["stream"], list(found["schema"]["properties"])) == ("users", ["id", "name"])
+    assert found["metadata"][0]["metadata"]["selected"] is False
+    assert run(tmp_path, "--catalog_json", json.dumps({"streams": [found]})).stdout == ""
+    done = run(tmp_path, "--catalog_json", json.dumps({"streams": [found]}), *NAMED)
+    assert [json.loads(line)["type"] for line in done.stdout.splitlines()] == ["SCHEMA", "RECORD"]
+
+
+def test_a_named_stream_needs_no_catalog(tmp_path: Path) -> None:
+    schema, record = map(json.loads, run(tmp_path, *NAMED).stdout.splitlines())
+    assert list(schema["schema"]["properties"]) == ["id", "name"]
+    assert record["record"] == {"id": 1, "name": "test"}
 
 
 def test_it_tests_its_connection_and_says_nothing(tmp_path: Path) -> None:
@@ -79,6 +124,16 @@ def test_it_is_an_asset(tmp_path: Path) -> None:
     assert dg.materialize(assets).success
     with duckdb.connect(str(warehouse)) as connection:
         assert connection.sql("SELECT id, name FROM my_source.users").fetchall() == [(1, "test")]
+
+
+def test_write_records_in_a_loop_of_the_sources_own(tmp_path: Path) -> None:
+    entry = {**CATALOG["streams"][0], "replication_method": "INCREMENTAL", "replication_key": "id"}
+    catalog = json.dumps({"streams": [entry]})
+    done = run(tmp_path, "-c", "config.json", "--catalog_json", catalog, script=INTERNAL)
+    assert done.returncode == 0, done.stderr
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [message["type"] for message in messages] == ["SCHEMA", *["RECORD"] * 3]
+    assert [message["record"] for message in messages[1:]] == [{"id": n, "name": None} for n in (1, 2, 3)]
 
 
 CONNECTION: dict[str, Any] = {"host": "127.0.0.1", "user": "postgres", "dbname": "test"}
@@ -115,3 +170,47 @@ def test_the_destination_takes_the_rows_of_an_asset(table: str, monkeypatch: pyt
     metadata = result.asset_materializations_for_node(result.all_node_events[0].node_name or "")[0].metadata
     assert metadata["etl_assets/delivery"].value == "at_least_once"
     assert metadata["etl_assets/write_strategy"].value == "append"
+
+
+PROGRAM = """
+import sys
+from argparse import ArgumentParser
+from tests.mage.postgres_destination import PostgresDestination
+PostgresDestination(argument_parser=ArgumentParser(), batch_processing=True).process(sys.stdin.buffer)
+"""
+
+
+def test_source_and_destination_are_a_pipe(table: str, tmp_path: Path) -> None:
+    (tmp_path / "postgres.json").write_text(json.dumps(CONNECTION))
+    catalog = {"streams": [{**CATALOG["streams"][0], "tap_stream_id": table, "stream": table}]}
+    source = run(tmp_path, "-c", "config.json", "--catalog_json", json.dumps(catalog))
+    target = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "--config", "postgres.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=source.stdout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert target.returncode == 0, target.stderr
+    with psycopg2.connect(**CONNECTION) as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, name FROM {table}")
+        assert cursor.fetchall() == [(1, "test")]
+    connection.close()
+
+
+def test_a_destination_that_cannot_connect_says_so_and_passes_no_state_on(tmp_path: Path) -> None:
+    (tmp_path / "postgres.json").write_text(json.dumps({**CONNECTION, "port": 1}))
+    lines = '{"type": "SCHEMA", "stream": "a", "schema": {}}\n{"type": "STATE", "value": {}}\n'
+    target = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "--config", "postgres.json"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=lines,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (target.returncode, target.stdout) == (1, "")
+    assert "refused" in target.stderr

@@ -8,14 +8,18 @@ import subprocess
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
-from etl_assets import Destination, DuckDBDestination
+from etl_assets import Destination, DuckDBDestination, Source, Stream, stream_assets
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, ProtocolError
 
 PROPERTIES = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}, "price": {"type": ["null", "number"]}}
@@ -173,17 +177,59 @@ def test_a_schema_of_the_catalog_wins() -> None:
 def test_duplicates_are_removed_by_the_hook() -> None:
     class Last(Kept):
         def remove_duplicate_rows(self, row_data: Any, stream: str) -> Any:
-            return list({row["id"]: row for row in row_data}.values())
+            return list({item["row"]["record"]["id"]: item for item in row_data}.values())
 
     kept = Last()
     kept.process(lines(schema(), record(1), record(2), record(1)))
     assert kept.calls[2] == ("users", [1, 2])
 
 
-def test_static_columns_of_the_config_are_added() -> None:
-    kept = run(schema(), record(1), _streams={"columns": {"tenant": "acme"}, "partition_keys": ["tenant"]})
-    assert kept.records[0]["record"]["tenant"] == "acme"
+STATIC: dict[str, Any] = {"columns": {"tenant": "acme", "shard": 7}, "partition_keys": ["tenant"]}
+
+
+def test_static_columns_of_the_config_are_added(tmp_path: Path) -> None:
+    kept = run(schema(), record(1), _streams=STATIC)
+    assert kept.records[0]["record"] == {"id": 1, "name": "n1", "price": None, "tenant": "acme", "shard": 7}
     assert kept.partition_keys == {"users": ["tenant"]}
+    assert kept.schemas["users"]["properties"].keys() == {*PROPERTIES, "tenant", "shard"}
+    checked = run(schema(disable_column_type_check=False), record(1), _streams=STATIC)
+    assert checked.records[0]["record"]["shard"] == 7
+    into(tmp_path / "w.duckdb", [schema(), record(1), state({"n": 1})], _streams=STATIC)
+    assert rows(tmp_path / "w.duckdb", "SELECT id, tenant, shard FROM tap.users") == [(1, "acme", 7)]
+
+
+def test_they_are_added_to_the_rows_of_an_asset_too() -> None:
+    class Users(Source):
+        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Any:
+            yield [{"id": 1}]
+
+    kept = Kept(config={"_streams": STATIC, "created_at_column": "_mage_created_at"})
+    assert dg.materialize(stream_assets(Users(name="shop"), streams=["users"], destination=kept)).success
+    assert list(kept.records[0]["record"]) == ["id", "tenant", "shard", "_mage_created_at"]
+
+
+def test_a_static_column_takes_no_other_columns_place(tmp_path: Path) -> None:
+    for options in ({"_streams": {"columns": {"name": "x"}}}, {"updated_at_column": "name"}):
+        with pytest.raises(DestinationError, match=r"stream 'users'.*adds the column 'name', which the stream has"):
+            run(schema(), record(1), **options)
+    with pytest.raises(DestinationError, match="adds the column 'name'"):
+        into(tmp_path / "w.duckdb", [schema(), record(1)], _streams={"columns": {"name": "x"}})
+
+
+def test_columns_for_the_time_have_the_names_one_gives_them() -> None:
+    began = datetime.now(UTC)
+    kept = run(schema(), record(1), created_at_column="_mage_created_at", updated_at_column="_mage_updated_at")
+    row = kept.records[0]["record"]
+    assert list(row) == ["id", "name", "price", "_mage_created_at", "_mage_updated_at"]
+    assert began <= datetime.fromisoformat(row["_mage_created_at"]) <= datetime.now(UTC)
+    assert list(run(schema(), record(1)).records[0]["record"]) == ["id", "name", "price"]
+
+
+def test_duckdbs_own_columns_can_have_mages_names(tmp_path: Path) -> None:
+    warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"), load_id_column=None, loaded_at_column="_mage_updated_at")
+    warehouse.process(lines(schema(), record(1)))
+    (row,) = warehouse.read_table(warehouse.table_for("tap", Stream("users"))).to_pylist()
+    assert row["_mage_updated_at"] is not None
 
 
 def test_an_arrow_destination_is_a_target_too() -> None:
@@ -221,7 +267,14 @@ def test_the_last_line_needs_no_end() -> None:
 
 def test_logs_are_skipped_and_unknown_messages_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        run(schema(), {"type": "LOG", "message": "hi"}, {"type": "NEWS"}, {"type": "NEWS"}, record(1))
+        run(
+            schema(),
+            {"type": "LOG", "message": "hi"},
+            {"level": "info", "message": "hi"},
+            {"type": "NEWS"},
+            {"type": "NEWS"},
+            record(1),
+        )
     assert "{'NEWS': 2}" in caplog.text
     assert "LOG" not in caplog.text
 
@@ -339,16 +392,106 @@ def test_a_changed_schema_parts_the_batches() -> None:
     assert list(kept.records[0]["record"]) == ["id", "name", "price", "age"]
 
 
-def test_batch_messages_are_read(tmp_path: Path) -> None:
-    with gzip.open(tmp_path / "a.jsonl.gz", "wb") as file:
-        file.write(b'{"id": 1}\n{"id": 2}\n')
-    batch = {
-        "type": "BATCH", "stream": "users", "encoding": {"format": "jsonl", "compression": "gzip"},
-        "manifest": [(tmp_path / "a.jsonl.gz").as_uri()],
+def batch(*files: Path | str, kind: str = "jsonl", compression: str | None = None) -> dict[str, Any]:
+    return {
+        "type": "BATCH", "stream": "users", "encoding": {"format": kind, "compression": compression},
+        "manifest": [file.as_uri() if isinstance(file, Path) else file for file in files],
     }  # fmt: skip
-    assert run(schema(), batch).calls[2] == ("users", [1, 2])
-    with pytest.raises(ProtocolError, match="not on this machine"):
-        run(schema(), {**batch, "manifest": ["s3://bucket/a.jsonl.gz"]})
+
+
+def zipped(path: Path, count: int) -> Path:
+    with gzip.open(path, "wb") as file:
+        file.write(b"".join(b'{"id": %d, "name": "%s"}\n' % (n, b"x" * 50) for n in range(1, count + 1)))
+    return path
+
+
+def test_batches_of_gzipped_json_lines_are_read(tmp_path: Path) -> None:
+    one, two = zipped(tmp_path / "a b.jsonl.gz", 2), zipped(tmp_path / "c.jsonl.gz", 1)
+    assert run(schema(), batch(one, two, compression="gzip")).calls[2] == ("users", [1, 2, 1])
+
+
+def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": pa.array([1, 2**63 - 1], pa.int64()),
+            "name": ["Größe", None],
+            "price": pa.array([Decimal("0.10"), None], pa.decimal128(38, 2)),
+            "at": pa.array([datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")),
+        }
+    )
+    parquet.write_table(table, tmp_path / "a.parquet")
+    kept = run(schema(), batch(tmp_path / "a.parquet", kind="parquet"))
+    assert [item["record"] for item in kept.records] == [
+        {"id": 1, "name": "Größe", "price": Decimal("0.10"), "at": "2026-01-01T00:00:00.000001+00:00"},
+        {"id": 2**63 - 1, "name": None, "price": None, "at": None},
+    ]
+    warehouse = tmp_path / "w.duckdb"
+    into(warehouse, [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})])
+    assert rows(warehouse, "SELECT id, name, price FROM tap.users ORDER BY id") == [
+        (1, "Größe", 0.1), (2**63 - 1, None, None)
+    ]  # fmt: skip
+
+
+def test_nanoseconds_in_parquet_are_not_cut(tmp_path: Path) -> None:
+    at = pa.array([1_767_225_600_000_000_001], pa.timestamp("ns", "UTC"))
+    parquet.write_table(pa.table({"id": [1], "at": at}), tmp_path / "a.parquet")
+    warehouse = tmp_path / "w.duckdb"
+    into(warehouse, [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})])
+    ((found,),) = rows(warehouse, 'SELECT CAST("at" AS VARCHAR) FROM tap.users')
+    assert found.startswith("2026-01-01 00:00:00.000000001") or "T00:00:00.000000001" in found
+
+
+def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
+    whole = zipped(folder / "whole.gz", 1000).read_bytes()
+    (folder / "cut.gz").write_bytes(whole[: len(whole) // 2])
+    (folder / "corrupt.gz").write_bytes(whole[:30] + bytes(60) + whole[90:])
+    (folder / "plain.gz").write_bytes(b'{"id": 1}\n')
+    (folder / "half.jsonl").write_bytes(b'{"id": 1}\n{"id": 2')
+    (folder / "list.jsonl").write_bytes(b"[1]\n")
+    (folder / "latin.jsonl").write_bytes(b'{"id": "\xe4"}\n')
+    (folder / "deep.jsonl").write_bytes(b'{"id": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n")
+    parquet.write_table(pa.table({"id": [1] * 1000}), folder / "whole.parquet")
+    (folder / "cut.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:-20])
+    return {
+        **{name: batch(folder / name, compression="gzip") for name in ("cut.gz", "corrupt.gz", "plain.gz")},
+        **{name: batch(folder / name) for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl")},
+        "cut.parquet": batch(folder / "cut.parquet", kind="parquet"),
+        "missing": batch(folder / "missing.jsonl"),
+        "a folder": batch(folder),
+        "elsewhere": batch("s3://bucket/a.jsonl.gz"),
+        "csv": batch(folder / "half.jsonl", kind="csv"),
+        "zstd": batch(folder / "half.jsonl", compression="zstd"),
+    }
+
+
+BROKEN = ("cut.gz", "corrupt.gz", "plain.gz", "half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "cut.parquet",
+          "missing", "a folder", "elsewhere", "csv", "zstd")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_batch_that_cannot_be_read_whole_is_an_error_and_no_state_follows(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = broken_files(tmp_path)[name]
+    with pytest.raises(ProtocolError, match=r"stream 'users': a BATCH message cannot be read"):
+        run(schema(), message, state({"n": 1}))
+    warehouse = tmp_path / "w.duckdb"
+    with pytest.raises(ProtocolError):
+        into(warehouse, [schema(), record(1), state({"n": 0}), message, state({"n": 1})], state_seconds=0)
+    assert rows(warehouse, "SELECT id FROM tap.users") == [(1,)]
+    assert capsys.readouterr().out == '{"n":0}\n'
+
+
+def test_files_elsewhere_than_in_the_folder_are_refused(tmp_path: Path) -> None:
+    allowed = tmp_path / "batches"
+    allowed.mkdir()
+    inside, outside = zipped(allowed / "a.gz", 1), zipped(tmp_path / "secret.gz", 1)
+    (allowed / "link.gz").symlink_to(outside)
+    kept = run(schema(), batch(inside, compression="gzip"), batch_folder=str(allowed))
+    assert kept.calls[2] == ("users", [1])
+    for path in (outside.as_uri(), (allowed / "link.gz").as_uri(), f"{allowed.as_uri()}/../secret.gz"):
+        with pytest.raises(ProtocolError, match="not below the folder"):
+            run(schema(), batch(path, compression="gzip"), batch_folder=str(allowed))
 
 
 # DuckDB as a target
