@@ -193,7 +193,9 @@ class DuckDBTransaction(Transaction):
         """
         target, names = self.quoted(table), [quote(name) for name in columns]
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        differs = " OR ".join(f"t.{quote(name)} IS DISTINCT FROM s.{quote(name)}" for name in columns if name not in keys)
+        differs = " OR ".join(
+            f"t.{quote(name)} IS DISTINCT FROM s.{quote(name)}" for name in columns if name not in keys
+        )
         deleted = 0
         if update and differs:
             deleted = int(
@@ -214,9 +216,7 @@ class DuckDBTransaction(Transaction):
         others = [quote(name) for name in columns if name not in keys]
         settings = [f"{name} = s.{name}" for name in others] + [f"{name} = {value}" for name, value in _stamps(stamp)]
         differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
-        when_matched = (
-            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if others else ""
-        )
+        when_matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if others else ""
         qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
         written = self.execute(
             f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"
