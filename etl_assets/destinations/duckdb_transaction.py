@@ -210,7 +210,7 @@ class DuckDBTransaction(Transaction):
         return max(deleted, int(inserted[0][0]))  # more are deleted where the table had a key twice
 
     def _merge_into(self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str]) -> int:
-        """Update in place and insert: for a table with columns that the staged rows have not, which keep their values."""
+        """Update in place and insert: where the table has columns that the staged rows have not, and keeps them."""
         names, _ = _stamped(columns, stamp)
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in columns if name not in keys]

@@ -1,0 +1,55 @@
+"""Rows of dicts -> DuckDB: lists of dicts in memory, of a stream without a schema."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from benchmarks.work import Work, batches, fresh, fresh_dlt, load_by_hand, parquet, table
+
+
+def dicts(folder: Path) -> list[list[dict[str, Any]]]:
+    return [one.to_pylist() for one in batches(folder)]
+
+
+def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
+    schema = table(0).schema  # by hand it is known
+
+    def load() -> None:
+        load_by_hand(fresh(folder, "by hand"), [pa.Table.from_pylist(rows, schema=schema) for rows in given])
+
+    pa.array([1])  # imports pandas, as the first array of any process does
+    return load
+
+
+def ours(folder: Path, given: Any) -> Callable[[], Any]:
+    from benchmarks.given_source import GivenSource
+    from etl_assets.destinations.duckdb import DuckDBDestination
+    from etl_assets.protocol.stream import Stream
+    from etl_assets.sources.read import StreamRead
+    from etl_assets.sync import sync
+
+    pa.array([1])
+
+    def load() -> None:
+        sync(StreamRead(GivenSource(given), Stream("t")), DuckDBDestination(fresh(folder, "ours")))
+
+    return load
+
+
+def dlt(folder: Path, given: Any) -> Callable[[], Any]:
+    import dlt
+
+    pipeline = fresh_dlt(folder)
+    return lambda: pipeline.run(dlt.resource(given, name="t", write_disposition="append"))
+
+
+WORK = Work(
+    title="rows of dicts -> DuckDB",
+    rows=(100_000, 20_000),
+    prepare=parquet,
+    given=dicts,
+    candidates={"by hand": by_hand, "ours": ours, "dlt": dlt},
+    target=1.5,
+)
