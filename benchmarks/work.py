@@ -4,6 +4,7 @@ Imports nothing of ours, since peers run it in an environment of their own; and 
 imports of some works are what is measured.
 """
 
+import importlib
 import random
 import shutil
 from collections.abc import Callable, Mapping
@@ -51,6 +52,12 @@ class Work:
     whole: bool = False
     beyond: bool = False
     target: float | None = None
+
+
+def imported(*names: str) -> None:
+    """Import what a candidate imports on its way, so that it is not timed."""
+    for name in ("duckdb", "pandas", "pyarrow.compute", *names):
+        importlib.import_module(name)
 
 
 def table(rows: int, first: int = 0) -> "pa.Table":

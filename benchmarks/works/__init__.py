@@ -1,4 +1,4 @@
-"""The works that are measured, one module each, whose `WORK` says all there is; they run in the order of their names."""
+"""The works that are measured, one module each, whose `WORK` says it all; they run in the order of their names."""
 
 import importlib
 import pkgutil

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.work import Work, batches, fresh, fresh_dlt, load_by_hand, parquet
+from benchmarks.work import Work, batches, fresh, fresh_dlt, imported, load_by_hand, parquet
 
 
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
+    imported()
+
     return lambda: load_by_hand(fresh(folder, "by hand"), given)
 
 
@@ -18,6 +20,8 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.protocol.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
+
+    imported()
 
     def load() -> None:
         read = StreamRead(GivenSource([Batch(one) for one in given]), Stream("t", replication_key="id"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from benchmarks.work import Work, batches, fresh, fresh_dlt, load_by_hand, parquet, table
+from benchmarks.work import Work, batches, fresh, fresh_dlt, imported, load_by_hand, parquet, table
 
 
 def dicts(folder: Path) -> list[list[dict[str, Any]]]:
@@ -16,10 +16,11 @@ def dicts(folder: Path) -> list[list[dict[str, Any]]]:
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     schema = table(0).schema  # by hand it is known
 
+    imported()
+
     def load() -> None:
         load_by_hand(fresh(folder, "by hand"), [pa.Table.from_pylist(rows, schema=schema) for rows in given])
 
-    pa.array([1])  # imports pandas, as the first array of any process does
     return load
 
 
@@ -30,7 +31,7 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
 
-    pa.array([1])
+    imported()
 
     def load() -> None:
         sync(StreamRead(GivenSource(given), Stream("t")), DuckDBDestination(fresh(folder, "ours")))
