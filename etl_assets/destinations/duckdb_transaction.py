@@ -30,6 +30,7 @@ class DuckDBTransaction(Transaction):
         self._connection = connection
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
+        self._constrained: set[TableName] = set()
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -76,6 +77,8 @@ class DuckDBTransaction(Transaction):
             rows = connection.execute(f"DESCRIBE {self.quoted(table)}").fetchall()
         except duckdb.CatalogException:
             return {}
+        if any(row[3] for row in rows):  # PRI or UNI
+            self._constrained.add(table)
         return {row[0]: row[1] for row in rows}
 
     @override
@@ -175,7 +178,8 @@ class DuckDBTransaction(Transaction):
                 f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
             )
         covered = {*columns, stamp.load_id_column, stamp.loaded_at_column}.issuperset(self.type_names(table))
-        if update and not covered:
+        # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
+        if update and (not covered or table in self._constrained):
             written = self._merge_into(table, columns, stamp, keys)
         else:
             written = self._exchange(table, columns, stamp, keys, update=update)
@@ -210,7 +214,7 @@ class DuckDBTransaction(Transaction):
         return max(deleted, int(inserted[0][0]))  # more are deleted where the table had a key twice
 
     def _merge_into(self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str]) -> int:
-        """Update in place and insert: where the table has columns that the staged rows have not, and keeps them."""
+        """Update in place and insert: where columns have to keep their values, or rows their place."""
         names, _ = _stamped(columns, stamp)
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in columns if name not in keys]
