@@ -44,7 +44,7 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
 
     pipeline = fresh_dlt(folder)
     resource = dlt.resource(given, name="t", write_disposition="append")
-    # By default it writes INSERT statements, which takes it ten times as long.
+    # By default it writes INSERT statements, which takes it six times as long.
     return lambda: pipeline.run(resource, loader_file_format="parquet")
 
 
