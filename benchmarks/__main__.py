@@ -81,7 +81,7 @@ def row(work: Work, seconds: dict[str, float], right: dict[str, bool]) -> list[s
         if candidate not in seconds:
             return "-"
         limit = seconds[BY_HAND]
-        told = f"+{seconds[candidate] - limit:.2f} s" if work.beyond else f"{seconds[candidate] / limit:.2f}"
+        told = f"{seconds[candidate] - limit:+.2f} s" if work.beyond else f"{seconds[candidate] / limit:.2f}"
         return told if right[candidate] else f"WRONG ({told})"
 
     target = "-" if work.target is None else (f"+{work.target:.2f} s" if work.beyond else f"{work.target:.2f}")
