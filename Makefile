@@ -19,7 +19,7 @@ export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help demo ui test test-full check bench clean
+.PHONY: help demo ui test test-full check bench bench-peers clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,10 +63,13 @@ check: $(STAMP)  ## Lint, format, types, layers, house rules
 	$(BIN)/lint-imports --no-cache # the cache keeps what an import meant before a module was added
 	$(BIN)/pytest -q tests/test_house.py
 
-bench: $(STAMP)  ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(STAMP)  ## Run the benchmarks (BENCH="--quick" for few rows)
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-peers: $(STAMP)  ## Install the tools that the benchmarks compare with, in environments of their own
+	$(BIN)/python -m benchmarks.peers
 
 clean:  ## Remove environments, caches and what runs left behind
-	rm -rf .venv .venv-tools .venv-pipes .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .venv .venv-tools .venv-pipes .venv-peers .dagster .demo .etl_assets .tmp_dagster_home_* build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

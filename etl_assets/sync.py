@@ -37,7 +37,10 @@ class Observer:
     """Sees a sync go on; a subclass overrides what it wants to see."""
 
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
-        """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle."""
+        """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle.
+
+        The bookmark is for people to see: it lacks what tells its boundary rows apart.
+        """
 
     def checkpoint(self, committed: Committed) -> None:
         """Take note of a COMMIT that is not the last one."""
@@ -311,7 +314,7 @@ class _Loop:
             self._bytes += self.session.export(batch, self.load)
         seconds = time.monotonic() - self._began
         self.observer.progress(
-            self.load.stream.name, self.result.records_read, self._bytes, seconds, self._bookmark_so_far()
+            self.load.stream.name, self.result.records_read, self._bytes, seconds, self._bookmark_so_far(shown=True)
         )
 
     def _at_checkpoint(self, given: Bookmark | None) -> bool:
@@ -319,12 +322,14 @@ class _Loop:
             return False  # published only when the stream is complete
         return given is not None or (self._given is None and self._tracker is not None and self.read.ordered)
 
-    def _bookmark_so_far(self) -> Bookmark | None:
+    def _bookmark_so_far(self, *, shown: bool = False) -> Bookmark | None:
         if self.read.partial and not self.read.ordered:
             return self.load.bookmark  # what the cut left out would be lost behind any other
         if self._given is not None:
             return self._given
-        return self._tracker.bookmark() if self._tracker is not None else self.load.bookmark
+        if self._tracker is None:
+            return self.load.bookmark
+        return self._tracker.position() if shown else self._tracker.bookmark()
 
     def _commit(self, *, complete: bool) -> None:
         bookmark = self._bookmark_so_far()

@@ -86,7 +86,7 @@ class Ledger:
 
     def exists(self) -> bool:
         """Tell whether anything was ever synced into this database."""
-        return self._tx.schema(self._state_table) is not None
+        return self._tx.exists(self._state_table)
 
     def states(self) -> list[StreamState]:
         """Give every state row, by key."""
@@ -189,7 +189,7 @@ class Ledger:
             (dump(bookmark), load_id, *_key_of(state)),
         )
         before, after = dump(state.bookmark), dump(bookmark)
-        rows = self._tx.count(state.table) if self._tx.schema(state.table) is not None else 0
+        rows = self._tx.count(state.table) if self._tx.exists(state.table) else 0
         self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, datetime.now(UTC))
 
     def delete(self, state: StreamState) -> None:

@@ -27,6 +27,7 @@ from etl_assets.protocol.load import (
     StreamState,
     TableName,
 )
+from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -114,11 +115,15 @@ class DatabaseSession(Session):
         ledger.check_begins_from(load, current)
         table = load.table or self._database.table_for(load.source, stream)
         check_owner(tx, ledger, load, table)
-        plan = self._plan(load, table, current)
-        rows = write(tx, plan)
+        unchanged = self._unchanged(tx, load, table, current)
+        if unchanged is None:
+            plan = self._plan(load, table, current)
+            rows, changes = write(tx, plan), plan.changes
+            columns = self._columns(tx, load.stream, table, plan.physical, current)
+        else:
+            rows, changes, columns = 0, [], unchanged
         fault("rows")
         rows_in_table = tx.count(table)
-        columns = self._columns(tx, plan, current)
         changed = bool(rows) or load.strategy is WriteStrategy.REPLACE
         changed_by = load.load_id if changed or current is None else current.changed_by
         now = datetime.now(UTC)
@@ -130,11 +135,30 @@ class DatabaseSession(Session):
             bookmark=bookmark,
             committed_at=now,
             table=tx.quoted(table),
-            bytes_loaded=plan.staging.bytes,
+            bytes_loaded=self._staging[load.load_id].bytes,
             columns=columns,
-            schema_changes=plan.changes if current else [],
+            schema_changes=changes if current else [],
             last_changed_by=changed_by,
         )
+
+    def _unchanged(
+        self, tx: Transaction, load: Load, table: TableName, current: StreamState | None
+    ) -> list[Column] | None:
+        """Give the table's columns where there is nothing to write at all; None where a plan has to be made.
+
+        A run without anything new is the most frequent one, and a plan needs Arrow, whose import takes longer than the
+        rest of such a run. So a declared type that has changed waits for the first rows; a new field does not.
+        """
+        nothing = self._staging[load.load_id].schema is None and load.strategy is not WriteStrategy.REPLACE
+        if not nothing or current is None or current.table != table:
+            return None
+        types = tx.type_names(table)
+        known = {column.name: column.physical for column in current.columns if column.physical in types}
+        declared = [n for n in (load.stream.schema or {}).get("properties") or {} if is_column_selected(load.stream, n)]
+        ours = [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+        if not known or not known.keys() >= set(declared) or not types.keys() >= set(ours):
+            return None
+        return self._columns(tx, load.stream, table, {name: known[name] for name in declared}, current)
 
     def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
         import pyarrow as pa
@@ -157,12 +181,15 @@ class DatabaseSession(Session):
         stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column)
         return Plan(load, table, staging, physical, schema, declared, stamp)
 
-    def _columns(self, tx: Transaction, plan: Plan, current: StreamState | None) -> list[Column]:
-        """Give the table's columns: those of this load first, then the ones kept from earlier loads."""
-        types = tx.type_names(plan.table)
-        properties: Mapping[str, Any] = (plan.load.stream.schema or {}).get("properties") or {}
+    @staticmethod
+    def _columns(
+        tx: Transaction, stream: Stream, table: TableName, fields: Mapping[str, str], current: StreamState | None
+    ) -> list[Column]:
+        """Give the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
+        types = tx.type_names(table)
+        properties: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
         columns = []
-        for name, physical in plan.physical.items():
+        for name, physical in fields.items():
             declared = properties.get(name)
             prop = declared if isinstance(declared, Mapping) else {}
             description = prop.get("description")
@@ -171,7 +198,7 @@ class DatabaseSession(Session):
             allowed = prop.get("type")
             nullable = allowed is None or "null" in allowed
             columns.append(Column(name, physical, types[physical], nullable, description))
-        kept = [c for c in (current.columns if current else ()) if c.name not in plan.physical and c.physical in types]
+        kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
         return columns + kept
 
 
@@ -192,7 +219,7 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
 
 def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
     """Tell why a table is not a stream's (source, namespace, name) to write to, or None."""
-    if tx.schema(table) is None:
+    if not tx.exists(table):
         return None
     owner = ledger.owner(table)
     if owner is None:
@@ -215,7 +242,7 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
         return Stored(foreign=problem)
     state = ledger.state(source, stream, partition)
     if state is None:
-        return Stored(reset=tx.schema(table) is not None and not ledger.knows(source, stream))
+        return Stored(reset=tx.exists(table) and not ledger.knows(source, stream))
     if state.table != table:
         return Stored(
             state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
@@ -224,15 +251,14 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
 
 
 def _unknown(tx: Transaction, table: TableName) -> str | None:
-    if tx.schema(table) is None:
+    if not tx.exists(table):
         return None
     return f"the table {tx.quoted(table)} exists and was not made by this library"
 
 
 def _changed(tx: Transaction, state: StreamState) -> str | None:
     """Tell what someone else did to a table since its last load."""
-    schema = tx.schema(state.table)
-    if schema is None:
+    if not tx.exists(state.table):
         return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
     if state.rows_in_table and not tx.count(state.table):
         return f"the table {tx.quoted(state.table)} is empty, though its ledger says {state.rows_in_table} rows"

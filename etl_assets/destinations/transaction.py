@@ -34,6 +34,10 @@ class Transaction(Protocol):
         """Give a table's columns as Arrow types, or None if there is no such table."""
         ...
 
+    def exists(self, table: TableName) -> bool:
+        """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
+        return self.schema(table) is not None
+
     def type_name(self, type_: "pa.DataType") -> str:
         """Give the engine's name of the type that holds an Arrow type exactly."""
         ...

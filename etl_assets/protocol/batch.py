@@ -43,9 +43,9 @@ class Batch:
             records = [records]
         if isinstance(records, list | tuple):
             self.encoding, self._rows = "rows", records
-            wrong = next((row for row in records if not isinstance(row, Mapping)), None)
+            wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
             if wrong is not None:
-                raise TypeError(f"A row must be a dict, not a {type(wrong).__name__}.")
+                raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
         else:
             self.encoding, self._table = "arrow", _as_table(records)
 

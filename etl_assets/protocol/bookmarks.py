@@ -6,7 +6,7 @@ bookmark under `BOUNDARY`, each with how often it came: append never removes equ
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -55,6 +55,7 @@ class BookmarkTracker:
         self._repeats: Counter[str] = Counter((bookmark or {}).get(BOUNDARY) or {}) if boundary else Counter()
         self._repeats_at: Key | None = None
         self._boundary: Counter[str] | None = Counter(self._repeats) if boundary else None
+        self._pending: Callable[[], list[str]] | None = None
         self._last: Key | None = None
 
     def take(self, batch: Batch) -> Batch:
@@ -74,13 +75,22 @@ class BookmarkTracker:
             ) from error
 
     def bookmark(self) -> Bookmark | None:
-        """Give the bookmark that covers everything taken so far; the one it began from if nothing was."""
+        """Give the bookmark that covers everything taken so far; the one it began from if nothing was.
+
+        Raises:
+            BookmarkError: Too many rows share the largest key.
+        """
+        self._hash_pending()
+        values = self.position()
+        if self._best_values is not None and self._boundary:
+            return {**(values or {}), BOUNDARY: dict(self._boundary)}
+        return values
+
+    def position(self) -> Bookmark | None:
+        """Give the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
         if self._best_values is None:
             return self._began_at
-        values = {name: json_value(v) for name, v in zip(self.stream.cursor, self._best_values, strict=True)}
-        if self._boundary:
-            values[BOUNDARY] = dict(self._boundary)
-        return values
+        return {name: json_value(v) for name, v in zip(self.stream.cursor, self._best_values, strict=True)}
 
     def _take(self, batch: Batch) -> Batch:
         keys = keys_of(batch, self.stream)
@@ -148,17 +158,26 @@ class BookmarkTracker:
             if self._ordered:
                 self._repeats.clear()
             if self._boundary is not None:
-                self._boundary = Counter()
+                self._boundary, self._pending = Counter(), None
         if self._boundary is not None and largest == self._best:
-            fresh = [row for row in keys.rows_at(largest) if row not in repeated]
-            self._boundary.update(self._hashes(batch, fresh))
-            if self._boundary.total() > MAX_BOUNDARY_ROWS:
-                raise BookmarkError(
-                    f"stream {self.stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
-                    f"{self._names()} = {_show(largest)}, too many to tell apart without a primary key.",
-                    hint="Give the stream a primary key, or a replication key with fewer equal values.",
-                    stream=self.stream.name,
-                )
+            self._hash_pending()
+            # The next batch mostly has a larger key: only the rows at the last one are worth a hash.
+            self._pending = lambda: self._hashes(batch, [r for r in keys.rows_at(largest) if r not in repeated])
+            if batch.rows is not None:
+                self._hash_pending()  # the source may use its list and dicts again for what comes next
+
+    def _hash_pending(self) -> None:
+        if self._boundary is None or self._pending is None:
+            return
+        self._boundary.update(self._pending())
+        self._pending = None
+        if self._boundary.total() > MAX_BOUNDARY_ROWS:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
+                f"{self._names()} = {_show(self._best or ())}, too many to tell apart without a primary key.",
+                hint="Give the stream a primary key, or a replication key with fewer equal values.",
+                stream=self.stream.name,
+            )
 
     def _hashes(self, batch: Batch, indexes: Sequence[int]) -> list[str]:
         if not indexes:

@@ -6,10 +6,11 @@ column (numbers, and instants with more digits than microseconds hold) or is a `
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
@@ -34,17 +35,30 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
+    found = _columns_of(rows)
     names = dict.fromkeys(declared.names if declared is not None else ())
-    names.update(dict.fromkeys(chain.from_iterable(rows)))
+    names.update(dict.fromkeys(found))
     columns: dict[str, list[Any]] = {}
     for name in names:
         if not isinstance(name, str) or not _encodes(name):
             raise DataError("a field's name must be Unicode text.", stream=stream, field=repr(name), value=name)
-        try:
-            columns[name] = list(map(itemgetter(name), rows))
-        except KeyError:
-            columns[name] = [row.get(name) for row in rows]
+        columns[name] = found[name] if name in found else [None] * len(rows)
     return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
+
+
+def _columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    plain = set(map(type, rows)) <= {dict}  # a subclass may make up what it has not
+    if plain and len(set(map(len, rows))) == 1:
+        with suppress(KeyError):  # as many keys each, and all those of the first: the same keys
+            return {name: list(map(itemgetter(name), rows)) for name in rows[0]}
+    return {name: _column_of(rows, name, plain=plain) for name in dict.fromkeys(chain.from_iterable(rows))}
+
+
+def _column_of(rows: Sequence[Mapping[str, Any]], name: str, *, plain: bool) -> list[Any]:
+    if plain:
+        with suppress(KeyError):
+            return list(map(itemgetter(name), rows))
+    return [row.get(name) for row in rows]
 
 
 def columns_to_arrow(
@@ -90,6 +104,9 @@ def to_array(
     if not column.kinds:
         return pa.nulls(len(values))  # what the column is, its first value tells, or the declared type
     if declared is None or pa.types.is_null(declared):
+        if column.kinds == {int}:
+            with suppress(OverflowError):  # wider ones have their bounds looked at below
+                return pa.array(column.values, pa.int64())
         return column.build(column.joined_type())
     return column.declared(declared)
 
@@ -172,6 +189,8 @@ class _Column:
     def _number_type(self) -> "pa.DataType":
         import pyarrow as pa
 
+        if self.kinds == {float}:
+            return pa.float64()
         present = [value for value in self.values if value is not None]
         if self.kinds == {int}:
             low, high = min(present), max(present)
@@ -179,8 +198,6 @@ class _Column:
                 return pa.int64()
             largest = max(-low, high)
             return pa.decimal128(len(str(largest)), 0) if largest < 10**MAX_DECIMAL_DIGITS else pa.string()
-        if self.kinds == {float}:
-            return pa.float64()
         if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
             return pa.float64() if _all_exact_doubles(present) else pa.string()
         return _decimal_for(present) or pa.string()
@@ -342,7 +359,11 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
 
 def _zones(values: Iterable[Any]) -> set[bool]:
     """Tell which kinds of date and time there are: with a zone (True), without one or a date alone (False)."""
-    return {zone is not None for zone in {getattr(value, "tzinfo", None) for value in values if value is not None}}
+    try:
+        zones = set(map(attrgetter("tzinfo"), filter(None, values)))  # no date or time is false
+    except AttributeError:  # a date alone has none
+        zones = {getattr(value, "tzinfo", None) for value in values if value is not None}
+    return {zone is not None for zone in zones}
 
 
 def _encodes(text: str) -> bool:

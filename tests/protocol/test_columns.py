@@ -203,3 +203,34 @@ def test_every_list_of_scalars_can_be_recovered(values: list[Any]) -> None:
 def _number(value: Any) -> Any:
     # A double and the decimal of its shortest text stand for each other.
     return D(repr(value)) if isinstance(value, float) else value
+
+
+class MakesUp(dict[str, int]):
+    """Gives a value for keys that it has not, as `defaultdict` does."""
+
+    def __missing__(self, key: str) -> int:
+        return -1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"a": 1, "b": 2}, {"a": 3, "c": 4}],  # as many keys, but others
+        [{"a": 1}, {"a": 3, "b": 2, "c": 4}],
+        [{}, {"c": 1}],
+        [MakesUp(a=1, b=2), MakesUp(a=3, c=4)],
+        [MakesUp(a=1), {"b": 1}],
+    ],
+)
+def test_no_key_of_a_row_is_lost_or_made_up(rows: list[dict[str, int]]) -> None:
+    names = dict.fromkeys(name for row in rows for name in row)
+    table = rows_to_arrow(rows, None, stream="s")
+    assert table.to_pylist() == [{name: row.get(name) for name in names} for row in rows]
+
+
+@pytest.mark.parametrize("wide", [2**63, -(2**63) - 1, 10**37, 10**40])
+def test_integers_at_and_beyond_64_bits_are_kept(wide: int) -> None:
+    values = [-(2**63), 2**63 - 1, None]
+    assert to_array(values, None, stream="s", field="f").to_pylist() == values
+    wider = to_array([*values, wide], None, stream="s", field="f").to_pylist()
+    assert [None if value is None else int(value) for value in wider] == [*values, wide]

@@ -1,0 +1,142 @@
+"""What a work is, and what works have in common.
+
+Imports nothing of ours, since peers run it in an environment of their own; and nothing large at its top, since the
+imports of some works are what is measured.
+"""
+
+import importlib
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 50_000
+CHECK = "SELECT COUNT(*), SUM(id), SUM(LENGTH(name)), SUM(LENGTH(note)), ROUND(SUM(price), 2), SUM(count) FROM bench.t"
+BY_HAND, OURS = "by hand", "ours"
+
+Candidate = Callable[[Path, Any], Callable[[], Any]]
+"""Takes the folder and what is given, imports what it needs, and gives what is timed."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to do.
+
+    Args:
+        title: What it is called in the table.
+        rows: How many rows, and how many with `--quick`.
+        prepare: Puts files into a folder, once; takes the number of rows. Runs in our environment.
+        candidates: By name; `by hand` and `ours` are always there, others are peers with an environment of their own.
+        given: Gives what all candidates are given, in memory; not timed.
+        before: By candidate: what it does to the folder once, untimed, such as loading the table that it will change.
+        file: The DuckDB file that a candidate leaves in the folder; None where nothing is loaded.
+        check: The query over that file whose answer must be the same for all.
+        whole: Time the whole process, its start and imports included.
+        beyond: Show the CPU seconds above `by hand` instead of a ratio.
+        target: The ratio, or the seconds beyond, that ours is to stay below.
+    """
+
+    title: str
+    rows: tuple[int, int]
+    prepare: Callable[[Path, int], None]
+    candidates: Mapping[str, Candidate]
+    given: Callable[[Path], Any] = field(default=lambda _folder: None)
+    before: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    file: Callable[[str], str] | None = field(default=lambda candidate: f"{candidate}.duckdb")
+    check: str = CHECK
+    whole: bool = False
+    beyond: bool = False
+    target: float | None = None
+
+
+def imported(*names: str) -> None:
+    """Import what a candidate imports on its way, so that it is not timed."""
+    for name in ("duckdb", "pandas", "pyarrow.compute", *names):
+        importlib.import_module(name)
+
+
+def table(rows: int, first: int = 0) -> "pa.Table":
+    """Give rows of eight columns, the same at each call."""
+    import pyarrow as pa
+
+    chance = random.Random(first)
+    ids = range(first, first + rows)
+    return pa.table(
+        {
+            "id": pa.array(ids, pa.int64()),
+            "name": pa.array([f"name {i % 1000}" for i in ids], pa.string()),
+            "price": pa.array([round(chance.random() * 100, 2) for _ in ids], pa.float64()),
+            "weight": pa.array([chance.random() for _ in ids], pa.float64()),
+            "count": pa.array([i % 97 for i in ids], pa.int32()),
+            "note": pa.array([None if i % 3 else f"note {i}" for i in ids], pa.string()),
+            "flag": pa.array([i % 2 == 0 for i in ids], pa.bool_()),
+            "made": pa.array([1_700_000_000_000_000 + i * 1_000_000 for i in ids], pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def parquet(folder: Path, rows: int) -> None:
+    """Prepare a Parquet file."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(table(rows), folder / "rows.parquet")
+
+
+def batches(folder: Path) -> "list[pa.Table]":
+    """Read it, in batches."""
+    import pyarrow.parquet as pq
+
+    whole = pq.read_table(folder / "rows.parquet")
+    return [whole.slice(start, BATCH) for start in range(0, whole.num_rows, BATCH)]
+
+
+def fresh(folder: Path, candidate: str) -> str:
+    """Give the path of a candidate's DuckDB file, which is not there yet."""
+    path = folder / f"{candidate}.duckdb"
+    path.unlink(missing_ok=True)
+    return str(path)
+
+
+def again(folder: Path, candidate: str) -> str:
+    """Give the path of a candidate's DuckDB file, as it was after `before`."""
+    shutil.copy(folder / f"{candidate}.before", folder / f"{candidate}.duckdb")
+    return str(folder / f"{candidate}.duckdb")
+
+
+def keep(folder: Path, candidate: str) -> None:
+    """Keep a candidate's DuckDB file for `again`."""
+    (folder / f"{candidate}.duckdb").rename(folder / f"{candidate}.before")
+
+
+def load_by_hand(file: str, given: "list[pa.Table]") -> None:
+    """Load Arrow tables into DuckDB by the shortest way."""
+    import duckdb
+    import pyarrow as pa
+
+    with duckdb.connect(file) as connection:
+        connection.execute("CREATE SCHEMA bench")
+        connection.register("given", pa.concat_tables(given))
+        connection.execute("CREATE TABLE bench.t AS SELECT * FROM given")
+
+
+def dlt_pipeline(folder: Path, file: str) -> Any:
+    """Give a pipeline of dlt into a DuckDB file; its working directory is beside it."""
+    import dlt
+
+    return dlt.pipeline(
+        "bench",
+        pipelines_dir=str(folder / "dlt-pipelines"),
+        destination=dlt.destinations.duckdb(file),
+        dataset_name="bench",
+    )
+
+
+def fresh_dlt(folder: Path) -> Any:
+    """Give a pipeline of dlt that has not run yet."""
+    shutil.rmtree(folder / "dlt-pipelines", ignore_errors=True)
+    return dlt_pipeline(folder, fresh(folder, "dlt"))
