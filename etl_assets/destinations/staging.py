@@ -191,7 +191,7 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side],
             try:
                 merged = merge_types(known.type, field.type, integers_fit=partial(fit, field.name, side))
             except SchemaConflictError as error:
-                raise SchemaConflictError(f"field {field.name!r}: {error.message}", hint=error.hint) from None
+                raise error.named(field=field.name) from None
             fields[field.name] = known.with_type(merged)
     return pa.schema(list(fields.values()))
 

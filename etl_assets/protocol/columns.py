@@ -34,6 +34,15 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
+    return columns_to_arrow(columns_of(rows, declared, stream=stream), declared, stream=stream, length=len(rows))
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> dict[str, list[Any]]:
+    """Give the values of rows by field: the declared fields first, then those that only the rows have.
+
+    Raises:
+        DataError: A field's name is no Unicode text.
+    """
     names = dict.fromkeys(declared.names if declared is not None else ())
     names.update(dict.fromkeys(chain.from_iterable(rows)))
     columns: dict[str, list[Any]] = {}
@@ -44,7 +53,7 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
             columns[name] = list(map(itemgetter(name), rows))
         except KeyError:
             columns[name] = [row.get(name) for row in rows]
-    return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
+    return columns
 
 
 def columns_to_arrow(

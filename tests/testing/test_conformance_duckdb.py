@@ -12,9 +12,6 @@ from etl_assets.testing import DestinationConformance
 
 class TestDuckDB(DestinationConformance):
     title = "DuckDB"
-    known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> DuckDBDestination:
