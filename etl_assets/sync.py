@@ -26,7 +26,6 @@ from etl_assets.protocol.load import (
     SyncResult,
     TableName,
     Target,
-    check_contract,
     contract_of,
 )
 from etl_assets.strategies import WriteStrategy, resolve_strategy
@@ -65,6 +64,11 @@ class Start:
     given: bool = False
     reason: str = "nothing was synced before"
     state: StreamState | None = None
+
+
+def seconds_between_commits() -> float:
+    """Give how often a long sync commits, as the environment says or by default."""
+    return float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
 
 
 def new_load_id() -> str:
@@ -194,14 +198,12 @@ def sync(  # noqa: PLR0913 - options of one verb
         bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,
         on_conflict=on_conflict,
         adopt=adopt,
-        contract=contract_of(schema_contract, read.stream),
+        contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
         keep_rejected=keep_rejected,
     )
-    check_contract(load.contract, destination.capabilities, read.stream, keep_rejected=keep_rejected)
     with destination.session([load]) as session:
-        if checkpoint_seconds is None:
-            checkpoint_seconds = float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
-        result = _Loop(read, load, session, observer or Observer()).run(checkpoint_seconds, checkpoint_bytes)
+        seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        result = _Loop(read, load, session, observer or Observer()).run(seconds, checkpoint_bytes)
     result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
     return result
 

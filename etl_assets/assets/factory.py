@@ -21,7 +21,7 @@ from etl_assets.destinations.rejected import rejected_table
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.naming import identifiers
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import Capabilities, TableName, check_contract
+from etl_assets.protocol.load import TableName
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -51,14 +51,12 @@ class _Call:
     def bind(self, stream: Stream) -> Binding:
         options = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
         stream = options.applied_to(stream)
-        writing = writing_of(options, stream, self.write_strategy, self.schema_contract)
-        can = self.destination.capabilities if self.destination else Capabilities(keeps_state=True)
-        check_contract(writing.contract, can, stream, keep_rejected=writing.keep_rejected)
+        can = self.destination.capabilities if self.destination else None
         return Binding(
             source=self.source,
             source_name=self.source_name,
             stream=stream,
-            writing=writing,
+            writing=writing_of(options, stream, self.write_strategy, self.schema_contract, can),
             options=options,
         )
 

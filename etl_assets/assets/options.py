@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
-from etl_assets.protocol.load import TableName, contract_of
+from etl_assets.protocol.load import Capabilities, TableName, contract_of
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -161,9 +161,20 @@ class Writing:
 
 
 def writing_of(
-    options: StreamOptions, stream: Stream, default: WriteStrategy | str, contract: Contract | None = None
+    options: StreamOptions,
+    stream: Stream,
+    default: WriteStrategy | str,
+    contract: Contract | None = None,
+    capabilities: Capabilities | None = None,
 ) -> Writing:
     """Put together how a stream is written: its options, then what its catalog says, then the call's defaults.
+
+    Args:
+        options: Of the stream.
+        stream: What its catalog says.
+        default: The call's write strategy.
+        contract: The call's schema contract.
+        capabilities: Of the destination, where it is known.
 
     Raises:
         ConfigError: An option has a value that there is not; names the stream where it is the contract's.
@@ -175,18 +186,23 @@ def writing_of(
         on_table_changed=_one_of(_TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"),
         adopt=options.adopt,
         table=None if options.table is None else to_table(options.table),
-        contract=_contract(options, stream, contract),
+        contract=_contract(options, stream, contract, capabilities),
         keep_rejected=options.keep_rejected,
     )
 
 
-def _contract(options: StreamOptions, stream: Stream, default: Contract | None) -> SchemaContract:
+def _contract(
+    options: StreamOptions, stream: Stream, default: Contract | None, capabilities: Capabilities | None
+) -> SchemaContract:
     said = options.schema_contract is not None or stream.disable_column_type_check is not None
+    given = options.schema_contract if said else default
     try:
-        return contract_of(options.schema_contract if said else default, stream)
+        return contract_of(given, stream, capabilities, keep_rejected=options.keep_rejected)
     except ConfigError as error:
-        name = stream.full_name
-        raise ConfigError(f"stream {name!r}: {error.message}", hint=error.hint, stream=stream.name) from None
+        if error.stream is not None:
+            raise
+        message = f"stream {stream.full_name!r}: {error.message}"
+        raise ConfigError(message, hint=error.hint, stream=stream.name) from None
 
 
 def to_strategy(value: Any) -> WriteStrategy:

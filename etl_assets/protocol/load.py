@@ -169,35 +169,40 @@ class Capabilities:
     max_columns: int | None = None
 
 
-def contract_of(given: SchemaContract | str | Mapping[str, Any] | None, stream: Stream) -> SchemaContract:
-    """Give the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve."""
-    if given is None and stream.disable_column_type_check is False:
-        return SchemaContract(data_type=ContractMode.FREEZE)
-    return SchemaContract.of(given)
+def contract_of(
+    given: SchemaContract | str | Mapping[str, Any] | None,
+    stream: Stream,
+    capabilities: Capabilities | None = None,
+    *,
+    keep_rejected: bool = False,
+) -> SchemaContract:
+    """Give the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
 
-
-def check_contract(
-    contract: SchemaContract, capabilities: Capabilities, stream: Stream, *, keep_rejected: bool
-) -> None:
-    """Refuse to keep rejected records where there are none, or where nothing could keep them.
+    Args:
+        given: What is said; None leaves it to the stream.
+        stream: The stream.
+        capabilities: Of the destination, where it is known.
+        keep_rejected: Rejected records are to be kept.
 
     Raises:
-        ConfigError: Names the stream.
+        ConfigError: There is no such contract, or it rejects nothing that could be kept, or nothing could keep it.
     """
-    if not keep_rejected:
-        return
-    if not contract.discards:
+    contract = SchemaContract.of(given)
+    if given is None and stream.disable_column_type_check is False:
+        contract = SchemaContract(data_type=ContractMode.FREEZE)
+    if keep_rejected and not contract.discards:
         raise ConfigError(
             f"stream {stream.name!r}: keep_rejected has nothing to keep: its schema contract rejects no record.",
             hint='Set schema_contract to "discard_row" or "discard_value" too.',
             stream=stream.name,
         )
-    if not capabilities.keeps_state:
+    if keep_rejected and capabilities is not None and not capabilities.keeps_state:
         raise ConfigError(
             f"stream {stream.name!r}: keep_rejected needs a destination with transactions, and this one has none.",
             hint="Leave keep_rejected out: rejected records are counted all the same.",
             stream=stream.name,
         )
+    return contract
 
 
 @runtime_checkable

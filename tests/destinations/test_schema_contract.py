@@ -383,7 +383,7 @@ class TestKept:
 
     def test_a_deselected_column_is_not_kept(self, orders: DuckDBDestination, query: Query) -> None:
         stream = ORDERS.replace(columns=["id", "seq", "n"])
-        load(orders, order(2, n="x", token="t0p"), stream=stream, schema_contract="discard_row", keep_rejected=True)
+        load(orders, order(2, n="x", private="t0p"), stream=stream, schema_contract="discard_row", keep_rejected=True)
         assert query("SELECT record FROM shop.orders__rejected") == [('{"id":2,"seq":2,"n":"x"}',)]
 
     def test_nothing_is_kept_unasked(self, orders: DuckDBDestination, query: Query) -> None:
@@ -555,3 +555,49 @@ class TestConflicts:
         ) as raised:
             load(warehouse, {"x": 1}, stream=Stream("users"))
         assert "renamed" not in str(raised.value)
+
+
+class TestOfEachType:
+    COLUMNS: dict[str, Any] = {
+        "list": pa.array([[1, 2]]),
+        "struct": pa.array([{"a": 1, "b": "x"}]),
+        "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+        "uuid": pa.array([bytes(range(16))], pa.uuid()),
+        "float": pa.array([1.5], pa.float32()),
+        "uint8": pa.array([1], pa.uint8()),
+        "time": pa.array([1], pa.time64("us")),
+        "nanoseconds": pa.array([1], pa.timestamp("ns")),
+        "duration": pa.array([1], pa.duration("us")),
+        "decimal": pa.array([Decimal("1.10")]),
+        "json": pa.array(['{"a":1}'], pa.json_(pa.utf8())),
+        "dictionary": pa.array(["a"]).dictionary_encode(),
+        "large": pa.array(["a"], pa.large_string()),
+        "bytes": pa.array([b"1"]),
+        "zone": pa.array([1], pa.timestamp("s", "Europe/Berlin")),
+        "date": pa.array([0], pa.date64()),
+    }
+
+    @pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row"])
+    def test_what_came_once_fits_again(self, mode: str, warehouse: DuckDBDestination) -> None:
+        def given() -> StreamRead:
+            source = Rows([], name="shop")
+            source.load_data = lambda *args, **kwargs: iter([pa.table(self.COLUMNS)])  # type: ignore[method-assign]
+            return StreamRead(source, CITIES)
+
+        sync(given(), warehouse, strategy="append")
+        again = sync(given(), warehouse, strategy="append", schema_contract=mode)
+        assert (again.rejected, again.rejections, again.schema_changes) == (0, [], [])
+        first, second = warehouse.read_table(warehouse.table_for("shop", CITIES)).select(list(self.COLUMNS)).to_pylist()
+        assert first == second
+
+    def test_a_table_that_somebody_changes_meanwhile_is_refused(self, orders: DuckDBDestination, query: Query) -> None:
+        source = Rows([], name="shop")
+
+        def rows() -> Any:
+            yield [order(2)]
+            query("ALTER TABLE shop.orders DROP COLUMN n")
+
+        source.load_data = lambda *args, **kwargs: rows()  # type: ignore[method-assign]
+        with pytest.raises(SchemaConflictError, match=r"'orders', field 'n'.*not there"):
+            sync(StreamRead(source, ORDERS), orders, schema_contract="discard_row")
+        assert query("SELECT id FROM shop.orders") == [(1,)]
