@@ -25,7 +25,7 @@ Every error has a `message`, a `hint` (what to do), and says names: the stream, 
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Self
 
 SHOWN_CHARACTERS = 80
 """A value in an error is cut to this many characters (`contract/values.md`)."""
@@ -48,7 +48,7 @@ def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Give a sentence with the nearest known names, or all of them when they are few."""
-    known = sorted(set(known))
+    known = sorted(map(str, set(known)))
     near = get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
@@ -131,7 +131,42 @@ class DestinationError(EtlAssetsError):
 
 
 class SchemaConflictError(DestinationError):
-    """The table cannot take this shape without losing something."""
+    """The table cannot take this shape without losing something, or may not by its schema contract.
+
+    Args:
+        message: Why, without the names.
+        hint: What the reader can do.
+        stream: The stream's name.
+        field: The field's name at the source.
+        column: Its column, shown where that is another name.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        stream: str | None = None,
+        field: str | None = None,
+        column: str | None = None,
+    ) -> None:
+        where = [f"stream {stream!r}"] if stream is not None else []
+        if field is not None:
+            where.append(f"field {field!r}" + (f' (column "{column}")' if column not in {None, field} else ""))
+        super().__init__(": ".join([", ".join(where), message]) if where else message, hint=hint, stream=stream)
+        self.reason = message
+        self.field = field
+        self.column = column
+
+    def named(self, *, stream: str | None = None, field: str | None = None, column: str | None = None) -> Self:
+        """Give the error with the names that are known further out."""
+        return type(self)(
+            self.reason,
+            hint=self.hint,
+            stream=stream or self.stream,
+            field=field or self.field,
+            column=column or self.column,
+        )
 
 
 class UnsupportedWriteError(DestinationError):

@@ -7,14 +7,15 @@ know the source and the destination by their structure alone (`protocol/load.py`
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from etl_assets.exceptions import ConfigError, DestinationError, StateError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
+from etl_assets.protocol.contract import SchemaContract
 from etl_assets.protocol.load import (
     Bookmark,
     Committed,
@@ -25,6 +26,7 @@ from etl_assets.protocol.load import (
     SyncResult,
     TableName,
     Target,
+    contract_of,
 )
 from etl_assets.strategies import WriteStrategy, resolve_strategy
 
@@ -65,6 +67,11 @@ class Start:
     given: bool = False
     reason: str = "nothing was synced before"
     state: StreamState | None = None
+
+
+def seconds_between_commits() -> float:
+    """Give how often a long sync commits, as the environment says or by default."""
+    return float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
 
 
 def new_load_id() -> str:
@@ -148,6 +155,8 @@ def sync(  # noqa: PLR0913 - options of one verb
     partition: str = "",
     on_conflict: str = "update",
     adopt: bool = False,
+    schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
+    keep_rejected: bool = False,
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -164,6 +173,10 @@ def sync(  # noqa: PLR0913 - options of one verb
         partition: The partition that is synced.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
         adopt: Take over a table that this library did not make.
+        schema_contract: What may change about the table: `evolve`, `freeze`, `discard_value` or `discard_row`, or a
+            mapping of `columns` and `data_type` to these. By default it evolves, or freezes the types where the stream
+            says `disable_column_type_check=False`.
+        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
         checkpoint_bytes: Or after so many bytes.
@@ -189,11 +202,12 @@ def sync(  # noqa: PLR0913 - options of one verb
         bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,
         on_conflict=on_conflict,
         adopt=adopt,
+        contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
+        keep_rejected=keep_rejected,
     )
     with destination.session([load]) as session:
-        if checkpoint_seconds is None:
-            checkpoint_seconds = float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
-        result = _Loop(read, load, session, observer or Observer()).run(checkpoint_seconds, checkpoint_bytes)
+        seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        result = _Loop(read, load, session, observer or Observer()).run(seconds, checkpoint_bytes)
     result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
     return result
 
@@ -306,7 +320,9 @@ class _Loop:
 
     def _take(self, batch: Batch) -> None:
         self.result.records_read += len(batch)
-        if self.session.encoding == "arrow":
+        if not self.load.contract.evolves:
+            batch = self.session.screen(batch, self.load)
+        elif self.session.encoding == "arrow":
             batch.to_arrow(self.load.stream)  # once, here: the tracker then compares columns, not rows
         if self._tracker is not None:
             batch = self._tracker.take(batch)
@@ -356,3 +372,4 @@ class _Loop:
             result.schema_changes.extend(one.schema_changes)
             result.last_changed_by = one.last_changed_by
             result.delivery = one.delivery
+            result.account_rejected(one)

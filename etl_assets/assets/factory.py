@@ -1,7 +1,7 @@
 """Assets of a source's streams. Loading them connects to nothing."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,10 @@ from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.names import op_name, short_hash, word
-from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, StreamOptions, writing_of
+from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Contract, StreamOptions, writing_of
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
+from etl_assets.destinations.rejected import rejected_table
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.naming import identifiers
 from etl_assets.protocol.catalog import Catalog
@@ -45,15 +46,17 @@ class _Call:
     translator: StreamTranslator = field(default_factory=StreamTranslator)
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO
     options: Mapping[str, StreamOptions] = field(default_factory=dict)
+    schema_contract: Contract | None = None
 
     def bind(self, stream: Stream) -> Binding:
         options = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
         stream = options.applied_to(stream)
+        can = self.destination.capabilities if self.destination else None
         return Binding(
             source=self.source,
             source_name=self.source_name,
             stream=stream,
-            writing=writing_of(options, stream, self.write_strategy),
+            writing=writing_of(options, stream, self.write_strategy, self.schema_contract, can),
             options=options,
         )
 
@@ -98,6 +101,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     translator: StreamTranslator | None = None,
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
     options: OptionsByStream | None = None,
+    schema_contract: Contract | None = None,
     granularity: Granularity = "stream",
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
@@ -119,6 +123,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         translator: Says what the assets are.
         write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say nothing.
         options: What is particular about single streams, by name.
+        schema_contract: What may change about the tables, where a stream's options say nothing: `evolve`, `freeze`,
+            `discard_value` or `discard_row`, or a mapping of `columns` and `data_type` to these.
         granularity: `stream`: a step for each stream.
         retry_policy: Of each step, where a stream's options say nothing.
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
@@ -143,6 +149,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
+    call = replace(call, schema_contract=schema_contract)
     bindings = _bindings(call, streams, catalog)
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
@@ -154,7 +161,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
-def build_stream_asset_specs(
+def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but for the steps
     source: Source,
     streams: Sequence[str] | str | None = None,
     *,
@@ -164,6 +171,7 @@ def build_stream_asset_specs(
     translator: StreamTranslator | None = None,
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
     options: OptionsByStream | None = None,
+    schema_contract: Contract | None = None,
 ) -> list[dg.AssetSpec]:
     """Give the specs alone, for assets that something else materializes.
 
@@ -176,11 +184,13 @@ def build_stream_asset_specs(
         translator: Says what the assets are.
         write_strategy: As for `stream_assets`.
         options: What is particular about single streams, by name.
+        schema_contract: As for `stream_assets`.
 
     Raises:
         ConfigError: As for `stream_assets`.
     """
     call = _call(source, name, destination, None, translator, write_strategy, options)
+    call = replace(call, schema_contract=schema_contract)
     bindings = _bindings(call, streams, catalog)
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
@@ -281,6 +291,10 @@ def _check_options(call: _Call, streams: Sequence[Stream]) -> None:
 def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.AssetSpec]) -> None:
     keys: dict[dg.AssetKey, Stream] = {}
     tables: dict[tuple[str, str], Stream] = {}
+    for binding in bindings:
+        if binding.writing.keep_rejected:
+            kept = rejected_table(call.table(binding))
+            tables[kept.schema.casefold(), kept.name.casefold()] = binding.stream
     for binding, spec in zip(bindings, specs, strict=True):
         stream, table = binding.stream, call.table(binding)
         other = keys.setdefault(spec.key, stream)

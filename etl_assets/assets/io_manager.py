@@ -13,7 +13,7 @@ from etl_assets.assets.dagster_private import attempts, instance_of, retry_polic
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned
 from etl_assets.assets.inputs import converter
-from etl_assets.assets.metadata import Decoration, sync_metadata, table_metadata
+from etl_assets.assets.metadata import Decoration, sentence, sync_metadata, table_metadata
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
@@ -208,6 +208,8 @@ class _Output:
                 table=self.table,
                 on_conflict=self.writing.on_conflict,
                 adopt=self.writing.adopt,
+                schema_contract=self.writing.contract,
+                keep_rejected=self.writing.keep_rejected,
                 observer=observer,
             )
         self._report(result)
@@ -270,3 +272,5 @@ class _Output:
                 set_data_version(self.context, result.last_changed_by)
         for change in result.schema_changes:
             log.info(redact(f"{self.read.stream.full_name}: {change}"))
+        for one in result.rejections:
+            log.warning(redact(f"{self.read.stream.full_name}: rejected: {sentence(one)}"))

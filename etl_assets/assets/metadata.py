@@ -10,10 +10,14 @@ from etl_assets.assets.bookmark_metadata import to_metadata
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
 from etl_assets.assets.options import PREFIX, shown_table
 from etl_assets.naming import identifiers
+from etl_assets.protocol.contract import Rejected
 from etl_assets.protocol.load import Column, SyncResult, TableName
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
+
+MAX_REASONS = 50
+"""Of so many kinds an event tells why records were rejected; the table of the rejected records has all."""
 
 _FORMATS = {
     "date-time": "timestamp",
@@ -37,6 +41,7 @@ class SyncMetadata(NamespacedMetadataSet):
     duration_seconds: float | None = None
     schema_changes: dg.JsonMetadataValue | None = None
     rejected: int | None = None
+    rejected_reasons: dg.JsonMetadataValue | None = None
     delivery: str | None = None
     destination: str | None = None
 
@@ -55,6 +60,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
     """
     at_least_once = result.delivery != "exactly_once"
     show_with = f"etl-assets state get {result.source}/{result.stream}"
+    reasons = [sentence(one) for one in result.rejections[:MAX_REASONS]]
     previous = None
     if result.bookmark_previous is not None:
         previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
@@ -69,11 +75,22 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         duration_seconds=round(result.duration_seconds, 3),
         schema_changes=dg.JsonMetadataValue(list(result.schema_changes)) if result.schema_changes else None,
         rejected=result.rejected,
+        rejected_reasons=dg.JsonMetadataValue(reasons) if reasons else None,
         delivery=result.delivery if at_least_once else None,
         # Its next run goes on from an event of this destination only.
         destination=destination if at_least_once else None,
     )
     return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+
+
+def sentence(rejected: Rejected) -> str:
+    """Say in a line why records were rejected; it holds no value of theirs."""
+    parts = []
+    if rejected.rows:
+        parts.append(f"{rejected.rows:,} {'record' if rejected.rows == 1 else 'records'} left out")
+    if rejected.values:
+        parts.append(f"{rejected.values:,} {'value' if rejected.values == 1 else 'values'} left out")
+    return f"field {rejected.field!r} {rejected.reason}: {', '.join(parts)}"
 
 
 def table_metadata(

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self, TypeVar
 import dagster as dg
 
 from etl_assets.exceptions import ConfigError, did_you_mean
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.contract import EVOLVES, SchemaContract
+from etl_assets.protocol.load import Capabilities, TableName, contract_of
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -23,12 +24,15 @@ PRIMARY_KEY = f"{PREFIX}primary_key"
 ON_CONFLICT = f"{PREFIX}on_conflict"
 ON_TABLE_CHANGED = f"{PREFIX}on_table_changed"
 ADOPT = f"{PREFIX}adopt"
+SCHEMA_CONTRACT = f"{PREFIX}schema_contract"
+KEEP_REJECTED = f"{PREFIX}keep_rejected"
 
 V = TypeVar("V")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 OnConflict = Literal["update", "ignore"]
 OnTableChanged = Literal["error", "full_refresh"]
+Contract = SchemaContract | str | Mapping[str, str]
 _CONFLICTS: dict[str, OnConflict] = {"update": "update", "ignore": "ignore"}
 _TABLE_CHANGES: dict[str, OnTableChanged] = {"error": "error", "full_refresh": "full_refresh"}
 
@@ -44,6 +48,9 @@ class StreamOptions:
         on_conflict: What a merge does with a key that is there already: `update` or `ignore`.
         on_table_changed: What to do when somebody emptied or dropped its table: `error` or `full_refresh`.
         adopt: Take over a table that this library did not make.
+        schema_contract: What may change about its table: `evolve`, `freeze`, `discard_value` or `discard_row`, or a
+            mapping of `columns` and `data_type` to these.
+        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         table: Its place, such as `schema.table`, already in the destination's spelling.
         deps: Assets it comes after.
         description: In place of the stream's own.
@@ -61,6 +68,8 @@ class StreamOptions:
     on_conflict: OnConflict | None = None
     on_table_changed: OnTableChanged | None = None
     adopt: bool = False
+    schema_contract: Contract | None = None
+    keep_rejected: bool = False
     table: TableName | str | None = None
     deps: Sequence[Any] = ()
     description: str | None = None
@@ -110,6 +119,8 @@ class Writing:
     on_table_changed: OnTableChanged = "error"
     adopt: bool = False
     table: TableName | None = None
+    contract: SchemaContract = EVOLVES
+    keep_rejected: bool = False
 
     def metadata(self) -> dict[str, Any]:
         """Give this as definition metadata: people see it, and the IO manager reads it back."""
@@ -120,6 +131,10 @@ class Writing:
             shown[ON_TABLE_CHANGED] = self.on_table_changed
         if self.adopt:
             shown[ADOPT] = True
+        if not self.contract.evolves:
+            shown[SCHEMA_CONTRACT] = self.contract.spelled()
+        if self.keep_rejected:
+            shown[KEEP_REJECTED] = True
         if self.table is not None:
             shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
         return shown
@@ -140,11 +155,30 @@ class Writing:
             ),
             adopt=bool(plain(metadata.get(ADOPT))),
             table=None if table is None else to_table(table),
+            contract=SchemaContract.of(plain(metadata.get(SCHEMA_CONTRACT))),
+            keep_rejected=bool(plain(metadata.get(KEEP_REJECTED))),
         )
 
 
-def writing_of(options: StreamOptions, stream: Stream, default: WriteStrategy | str) -> Writing:
-    """Put together how a stream is written: its options, then what its catalog says, then the call's default."""
+def writing_of(
+    options: StreamOptions,
+    stream: Stream,
+    default: WriteStrategy | str,
+    contract: Contract | None = None,
+    capabilities: Capabilities | None = None,
+) -> Writing:
+    """Put together how a stream is written: its options, then what its catalog says, then the call's defaults.
+
+    Args:
+        options: Of the stream.
+        stream: What its catalog says.
+        default: The call's write strategy.
+        contract: The call's schema contract.
+        capabilities: Of the destination, where it is known.
+
+    Raises:
+        ConfigError: An option has a value that there is not; names the stream where it is the contract's.
+    """
     ignore = stream.unique_conflict_method == "IGNORE"
     return Writing(
         strategy=to_strategy(options.write_strategy or default),
@@ -152,7 +186,23 @@ def writing_of(options: StreamOptions, stream: Stream, default: WriteStrategy | 
         on_table_changed=_one_of(_TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"),
         adopt=options.adopt,
         table=None if options.table is None else to_table(options.table),
+        contract=_contract(options, stream, contract, capabilities),
+        keep_rejected=options.keep_rejected,
     )
+
+
+def _contract(
+    options: StreamOptions, stream: Stream, default: Contract | None, capabilities: Capabilities | None
+) -> SchemaContract:
+    said = options.schema_contract is not None or stream.disable_column_type_check is not None
+    given = options.schema_contract if said else default
+    try:
+        return contract_of(given, stream, capabilities, keep_rejected=options.keep_rejected)
+    except ConfigError as error:
+        if error.stream is not None:
+            raise
+        message = f"stream {stream.full_name!r}: {error.message}"
+        raise ConfigError(message, hint=error.hint, stream=stream.name) from None
 
 
 def to_strategy(value: Any) -> WriteStrategy:

@@ -10,7 +10,9 @@ from pydantic import BaseModel, ValidationError
 from typing_extensions import override
 
 from etl_assets.destinations.arguments import arguments_of, run_destination
+from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
 from etl_assets.destinations.process import DestinationModes, tags_taken, with_added_columns
+from etl_assets.destinations.rejected import Rejects
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
@@ -216,10 +218,25 @@ class RowSession(Session):
         self._destination = destination
         self._loads = {load.load_id: load for load in loads}
         self._rows = dict.fromkeys(self._loads, 0)
+        self._rejects = {load.load_id: Rejects(load) for load in loads}
+        self._screens: dict[str, Screen] = {}
         self._connected = False
 
     @override
+    def screen(self, batch: Batch, load: Load) -> Batch:
+        screen = self._screens.get(load.load_id)
+        if screen is None:
+            # What is there already, nobody can tell: what the stream declares is all that can be contradicted.
+            screen = Screen(load, declared_shape(load), self._rejects[load.load_id].add)
+            self._screens[load.load_id] = screen
+        screened = screen.take(batch)
+        return as_rows(screened, load.stream) if self.encoding == "rows" else screened
+
+    @override
     def export(self, batch: Batch, load: Load) -> int:
+        batch = settled(batch, self._rejects[load.load_id].add)
+        if not len(batch):
+            return 0
         if not self._connected:
             self._destination.test_connection()
             self._connected = True
@@ -243,8 +260,11 @@ class RowSession(Session):
                     table=str(load.table or load.stream.name),
                     last_changed_by=load_id if self._rows[load_id] else "",
                     delivery="at_least_once",
+                    rejected=self._rejects[load_id].records,
+                    rejections=self._rejects[load_id].counts,
                 )
             )
+            self._rejects[load_id].clear()
             self._rows[load_id] = 0
         return committed
 

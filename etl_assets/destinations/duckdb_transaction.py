@@ -54,7 +54,8 @@ class DuckDBTransaction(Transaction):
         if not names:
             return None
         empty = self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0").to_arrow_table().schema
-        special = {"JSON": json_type(), "INTERVAL": pa.duration("us")}  # of which Arrow says text and months
+        # Of which Arrow says text, months and text.
+        special = {"JSON": json_type(), "INTERVAL": pa.duration("us"), "UUID": pa.uuid()}
         fields = [f.with_type(special.get(names[f.name]) or logical(f.type)) for f in empty]
         return pa.schema(fields)
 

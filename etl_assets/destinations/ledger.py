@@ -20,6 +20,8 @@ from etl_assets.strategies import WriteStrategy
 
 STATE_TABLE = "_etl_assets_state"
 LEDGER_TABLE = "_etl_assets_loads"
+REJECTED = "rejected"
+"""In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
 FORMAT = 1
 """Of the two tables; a newer one is refused, an older one migrated."""
 
@@ -163,6 +165,15 @@ class Ledger:
             entry.rows_in_table, entry.committed_at,
         )  # fmt: skip
 
+    def note_rejected(self, entry: Entry) -> None:
+        """Append what was kept of rejected records, which also makes their table known as the stream's."""
+        load = entry.load
+        key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
+        self._append(
+            load.load_id, load.run_id, key, entry.table, REJECTED, None, None, entry.rows_in, entry.rows_in_table,
+            entry.committed_at,
+        )  # fmt: skip
+
     def _append(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
         self,
         load_id: str,
@@ -218,8 +229,8 @@ class Ledger:
         """
         loads = self._tx.execute(
             f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(_KEY)} "
-            "ORDER BY committed_at, load_id",
-            _key_of(state),
+            "AND strategy <> ? ORDER BY committed_at, load_id",
+            (*_key_of(state), REJECTED),
         )
         positions = [index for index, row in enumerate(loads) if row[0] == load_id]
         if not positions:
@@ -235,6 +246,7 @@ class Ledger:
                 stream=state.stream,
             )
         deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column) if changing else 0
+        self._delete_rejected(state, [row[0] for row in later])
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
             f"WHERE {_where(_KEY)}",
@@ -247,6 +259,18 @@ class Ledger:
         marks = ", ".join("?" * len(load_ids))
         self._tx.execute(f'DELETE FROM {self._tx.quoted(state.table)} WHERE "{column}" IN ({marks})', load_ids)
         return before - self._tx.count(state.table)
+
+    def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
+        """Delete the kept records of later loads: they will come, and be rejected, again."""
+        found = self._tx.execute(
+            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {_where(_KEY)} AND strategy = ?",
+            (*_key_of(state), REJECTED),
+        )
+        for schema, name in found if load_ids else ():
+            table = TableName(name, schema or "")
+            if self._tx.schema(table) is not None:
+                marks = ", ".join("?" * len(load_ids))
+                self._tx.execute(f"DELETE FROM {self._tx.quoted(table)} WHERE load_id IN ({marks})", load_ids)
 
 
 def _where(names: Sequence[str]) -> str:

@@ -4,18 +4,22 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from typing_extensions import override
 
+from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.ledger import Entry, Ledger
+from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
 from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, write
-from etl_assets.exceptions import DestinationError
+from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
+from etl_assets.protocol.contract import Rejected
 from etl_assets.protocol.load import (
     Bookmark,
     Capabilities,
@@ -74,12 +78,33 @@ class DatabaseSession(Session):
         self._database = database
         self._loads = {load.load_id: load for load in loads}
         self._staging = {load.load_id: Staging(staging_root / load.load_id, memory_bytes) for load in loads}
+        self._screens: dict[str, Screen] = {}
+        self._rejects = {
+            load.load_id: Rejects(load, Staging(staging_root / f"{load.load_id}{SUFFIX}", memory_bytes))
+            for load in loads
+            if not load.contract.evolves
+        }
+
+    @override
+    def screen(self, batch: Batch, load: Load) -> Batch:
+        """Hold a batch against the table as it is, which is looked up once between two commits."""
+        screen = self._screens.get(load.load_id)
+        if screen is None:
+            with self._database.transaction() as tx:
+                shape = self._shape(tx, load)
+            screen = self._screens[load.load_id] = Screen(load, shape, self._rejects[load.load_id].add)
+        return screen.take(batch)
 
     @override
     def export(self, batch: Batch, load: Load) -> int:
         """Stage a batch."""
         fault("export")
-        staged = self._staging[load.load_id].add(batch.to_arrow(load.stream))
+        if batch.rejections:
+            batch = settled(batch, self._rejects[load.load_id].add)
+        try:
+            staged = self._staging[load.load_id].add(batch.to_arrow(load.stream))
+        except SchemaConflictError as error:
+            raise error.named(stream=load.stream.name) from None
         fault("staged")
         return staged
 
@@ -99,6 +124,9 @@ class DatabaseSession(Session):
             fault("last_committed")
         for one in committed:
             self._staging[one.load_id].clear()
+            if one.load_id in self._rejects:
+                self._rejects[one.load_id].clear()
+                self._screens.pop(one.load_id, None)  # the table may be there now
             load = self._loads[one.load_id]
             self._loads[one.load_id] = replace(load, begins_from=load.load_id)
         fault("cleaned")
@@ -108,6 +136,36 @@ class DatabaseSession(Session):
         """Drop what was not published."""
         for staging in self._staging.values():
             staging.clear()
+        for rejects in self._rejects.values():
+            rejects.clear()
+
+    def _shape(self, tx: Transaction, load: Load) -> Shape | None:
+        """Give what a load has to fit: its table, or the schema that is declared for one to be."""
+        ledger = self._database.ledger(tx)
+        current = ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
+        existing = tx.schema(load.table or self._database.table_for(load.source, load.stream))
+        if existing is None:
+            return declared_shape(load)
+        known = {column.name: column.physical for column in current.columns} if current else {}
+        ours = self._own_columns()
+        types = {field.name: field.type for field in existing if field.name not in ours}
+        columns_of = partial(self._database.column_identifiers, known=known, reserved=ours)
+        return Shape(types, columns_of, tx.type_name, exists=True)
+
+    def _own_columns(self) -> list[str]:
+        return [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+
+    def _write_rejected(self, tx: Transaction, ledger: Ledger, entry: Entry) -> tuple[int, Sequence[Rejected]]:
+        """Keep the rejected records where that is asked for; gives how many there were, and why."""
+        rejects = self._rejects.get(entry.load.load_id)
+        if rejects is None:
+            return 0, ()
+        if entry.load.keep_rejected and rejects.records:
+            table = rejected_table(entry.table, self._database.capabilities.max_identifier_bytes)
+            check_owner(tx, ledger, replace(entry.load, adopt=False), table)
+            rows = rejects.write(tx, table, entry.committed_at)
+            ledger.note_rejected(replace(entry, table=table, rows_in=rows, rows_in_table=tx.count(table)))
+        return rejects.records, rejects.counts
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
@@ -127,7 +185,9 @@ class DatabaseSession(Session):
         changed = bool(rows) or load.strategy is WriteStrategy.REPLACE
         changed_by = load.load_id if changed or current is None else current.changed_by
         now = datetime.now(UTC)
-        ledger.save(Entry(load, table, bookmark, rows, rows_in_table, now), current, columns, changed_by)
+        entry = Entry(load, table, bookmark, rows, rows_in_table, now)
+        ledger.save(entry, current, columns, changed_by)
+        rejected, rejections = self._write_rejected(tx, ledger, entry)
         return Committed(
             load_id=load.load_id,
             rows_loaded=rows,
@@ -139,6 +199,8 @@ class DatabaseSession(Session):
             columns=columns,
             schema_changes=changes if current else [],
             last_changed_by=changed_by,
+            rejected=rejected,
+            rejections=rejections,
         )
 
     def _unchanged(
@@ -155,7 +217,7 @@ class DatabaseSession(Session):
         types = tx.type_names(table)
         known = {column.name: column.physical for column in current.columns if column.physical in types}
         declared = [n for n in (load.stream.schema or {}).get("properties") or {} if is_column_selected(load.stream, n)]
-        ours = [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+        ours = self._own_columns()
         if not known or not known.keys() >= set(declared) or not types.keys() >= set(ours):
             return None
         return self._columns(tx, load.stream, table, {name: known[name] for name in declared}, current)
@@ -169,7 +231,7 @@ class DatabaseSession(Session):
         if schema is None:
             schema = pa.schema([])
         known = {column.name: column.physical for column in current.columns} if current else {}
-        ours = [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+        ours = self._own_columns()
         physical = self._database.column_identifiers(schema.names, known, ours)
         limit = self._database.capabilities.max_columns
         if limit and len(physical) + len(ours) > limit:
@@ -190,6 +252,8 @@ class DatabaseSession(Session):
         properties: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
         columns = []
         for name, physical in fields.items():
+            if physical not in types:
+                continue  # left out by the contract of a load without rows
             declared = properties.get(name)
             prop = declared if isinstance(declared, Mapping) else {}
             description = prop.get("description")
@@ -224,6 +288,12 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
     owner = ledger.owner(table)
     if owner is None:
         return f"the table {tx.quoted(table)} exists and was not made by this library"
+    if owner != stream and owner[0] == stream[0]:
+        return (
+            f"the table {tx.quoted(table)} is that of another stream of the same source, {owner[2]!r}: two of its "
+            f"streams have one table name (give one its own: "
+            f'options={{"{stream[2]}": {{"table": "{table.schema or "schema"}.another_name"}}}})'
+        )
     if owner != stream:
         return (
             f"the table {tx.quoted(table)} belongs to stream {owner[2]!r} of source {owner[0]!r}, not to {stream[2]!r} "

@@ -208,7 +208,7 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side],
             try:
                 merged = merge_types(known.type, field.type, integers_fit=partial(fit, field.name, side))
             except SchemaConflictError as error:
-                raise SchemaConflictError(f"field {field.name!r}: {error.message}", hint=error.hint) from None
+                raise error.named(field=field.name) from None
             fields[field.name] = known.with_type(merged)
     return pa.schema(list(fields.values()))
 
@@ -252,6 +252,8 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
         texts = [None if value is None else to_json(value) for value in column.to_pylist()]
         return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
     if pa.types.is_string(type_) and not _is_text(column.type):
+        if getattr(column.type, "extension_name", None) == "arrow.uuid":
+            return pa.array([None if value is None else str(value) for value in column.to_pylist()], type_)
         if is_nested(column.type) or pa.types.is_floating(column.type) or pa.types.is_temporal(column.type):
             return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
         return column.cast(pa.string())

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from etl_assets.destinations.staging import Side, Staging, merge_schemas
 from etl_assets.destinations.transaction import Stamp, Transaction
-from etl_assets.exceptions import DataError
+from etl_assets.exceptions import DataError, SchemaConflictError
 from etl_assets.faults import fault
+from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.protocol.types import is_json
 from etl_assets.strategies import WriteStrategy
@@ -58,6 +59,7 @@ def write(tx: Transaction, plan: Plan) -> int:
     wanted = _wanted(plan, existing)
     if plan.load.strategy is WriteStrategy.REPLACE or existing is None:
         if existing is not None:
+            wanted = _replacing(plan, existing, wanted)
             _note_replaced(plan, existing, wanted)
             tx.drop_table(plan.table)
         tx.create_table(plan.table, wanted, plan.stamp)
@@ -122,6 +124,49 @@ def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
                 )
 
 
+def _may_add(plan: Plan, physical: str) -> bool:
+    """Tell whether a column that the table does not have is to be added; false leaves it out, which loses no value.
+
+    Raises:
+        SchemaConflictError: The contract does not let it.
+    """
+    contract = plan.load.contract
+    if contract.columns is ContractMode.EVOLVE:
+        return True
+    if contract.columns.discards and not plan.staging.rows:
+        return False
+    raise _changed_meanwhile(plan, physical, "not there")
+
+
+def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictError:
+    # Batches were held against the table before: it was another one then, or no row has come to tell.
+    original = {name: field for field, name in plan.physical.items()}
+    return SchemaConflictError(
+        f"its column in the table {plan.table} is {what}, and schema_contract lets no column or type change.",
+        hint='Accept the change with schema_contract="evolve" for one sync.',
+        stream=plan.load.stream.name,
+        field=original.get(physical, physical),
+        column=physical,
+    )
+
+
+def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Schema":
+    """Give the schema of a table that takes the place of another: what the contract holds fast stays as it stands."""
+    import pyarrow as pa
+
+    contract = plan.load.contract
+    if contract.evolves:
+        return wanted
+    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
+    there = {f.name: f.type for f in existing if f.name not in ours}
+    types = {f.name: f.type for f in wanted if f.name in there or _may_add(plan, f.name)}
+    if contract.data_type is not ContractMode.EVOLVE:
+        types |= {name: type_ for name, type_ in there.items() if name in types}
+    if contract.columns is not ContractMode.EVOLVE:
+        types = {name: types.get(name, type_) for name, type_ in there.items()} | types
+    return pa.schema(list(types.items()))
+
+
 def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> None:
     ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
     before = {f.name: f.type for f in existing if f.name not in ours}
@@ -151,16 +196,26 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
     def fit(name: str, side: Side) -> bool:
         return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(original[name])
 
+    contract = plan.load.contract
     for f in wanted:
         old = types.get(f.name)
         if old is None:
+            if not _may_add(plan, f.name):
+                continue
             tx.add_column(plan.table, f.name, f.type)
             plan.changes.append(f'added column "{f.name}" {tx.type_name(f.type)}')
             types[f.name] = f.type
             continue
-        merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
+        try:
+            merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
+        except SchemaConflictError as error:
+            raise error.named(stream=plan.load.stream.name, field=original.get(f.name, f.name), column=f.name) from None
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
+        if contract.data_type is not ContractMode.EVOLVE:
+            if not plan.staging.rows:
+                continue  # no value says that the declared type is needed
+            raise _changed_meanwhile(plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came")
         if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):
             merged = f.type  # nothing is there yet that would have to be kept
         tx.widen_column(plan.table, f.name, old, merged)

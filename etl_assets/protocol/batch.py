@@ -6,7 +6,8 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.columns import rows_to_arrow, to_array
+from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
+from etl_assets.protocol.contract import Rejection
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
@@ -39,6 +40,8 @@ class Batch:
         self._normal = False
         self.left_out: tuple[str, ...] = ()
         """Columns that the stream's schema does not name and its selection does not take, once converted."""
+        self.rejections: Mapping[int, Sequence[Rejection]] = {}
+        """What a schema contract has found wrong, by the row's index."""
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
@@ -76,16 +79,47 @@ class Batch:
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Give the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
-            return Batch(self._arrow.filter(list(mask)), bookmark=self.bookmark)
-        kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
-        if self._table is not None:
-            kept._table, kept._normal = self._table.filter(list(mask)), self._normal
+            kept = Batch(self._arrow.filter(list(mask)), bookmark=self.bookmark)
+            kept._normal = self._normal
+        else:
+            kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
+            if self._table is not None:
+                kept._table, kept._normal = self._table.filter(list(mask)), self._normal
+        if self.rejections:
+            places = {old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)}
+            kept.rejections = {places[old]: found for old, found in self.rejections.items() if old in places}
         return kept
+
+    def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
+        """Give this batch with the table into which its records were converted, and what was found wrong."""
+        made = Batch(self._rows if self._rows is not None else table, bookmark=self.bookmark)
+        made._table, made._normal, made.rejections = table, True, rejections
+        return made
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]] | None:
         """The records as the source gave them, if it gave rows."""
         return self._rows
+
+    def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
+        """Give the selected columns as they came, before any conversion; of rows, those that are declared come first.
+
+        Raises:
+            DataError: Two columns have one name, or a name is no text.
+        """
+        if self._rows is not None:
+            found: Mapping[str, Any] = columns_of(self._rows, declared_schema(stream), stream=stream.name)
+        else:
+            _refuse_equal_names(self._arrow, stream.name)
+            found = {name: self._arrow.column(name) for name in self._arrow.column_names}
+        selects = column_selector(stream)
+        return {name: values for name, values in found.items() if selects(name)}
+
+    def record(self, index: int, stream: Stream) -> dict[str, Any]:
+        """Give the selected fields of one record."""
+        row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1))[0]
+        selects = column_selector(stream)
+        return {name: value for name, value in row.items() if selects(name)}
 
     @property
     def converted(self) -> bool:
@@ -144,6 +178,22 @@ def declared_schema(stream: Stream) -> "pa.Schema | None":
         return None
     declared, selects = to_arrow(stream.schema), column_selector(stream)
     return pa.schema([field for field in declared if selects(field.name)])
+
+
+def column_to_arrow(
+    values: "list[Any] | pa.ChunkedArray", declared: "pa.DataType | None", *, stream: str, field: str
+) -> "pa.Array | pa.ChunkedArray":
+    """Give one column of a batch, of values or of Arrow's, as `Batch.to_arrow` would.
+
+    Raises:
+        DataError: A value cannot be stored exactly.
+    """
+    import pyarrow as pa
+
+    if isinstance(values, list):
+        return to_array(values, declared, stream=stream, field=field)
+    wanted = None if declared is None else pa.schema([(field, declared)])
+    return _as_declared(_normalised(pa.table({field: values}), stream), wanted, stream).column(0)
 
 
 def batches_of(item: Any) -> Iterator[Batch]:
@@ -265,8 +315,7 @@ def _normalised(table: "pa.Table", stream: str) -> "pa.Table":
     """Cast to logical types where the encoding would cost digits further on; strings and dictionaries stay."""
     import pyarrow as pa
 
-    if len(set(table.schema.names)) < table.num_columns:
-        raise DataError(f"two columns have one name: {table.schema.names}.", stream=stream)
+    _refuse_equal_names(table, stream)
     for index, field in enumerate(table.schema):
         wanted = logical(field.type)
         if wanted == field.type or pa.types.is_string(wanted) or pa.types.is_binary(wanted) or is_nested(field.type):
@@ -280,3 +329,8 @@ def _normalised(table: "pa.Table", stream: str) -> "pa.Table":
             raise DataError(f"does not fit {wanted}: {error}", stream=stream, field=field.name) from error
         table = table.set_column(index, field.with_type(wanted), cast)
     return table
+
+
+def _refuse_equal_names(table: "pa.Table", stream: str) -> None:
+    if len(set(table.schema.names)) < table.num_columns:
+        raise DataError(f"two columns have one name: {table.schema.names}.", stream=stream)

@@ -35,6 +35,15 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
+    return columns_to_arrow(columns_of(rows, declared, stream=stream), declared, stream=stream, length=len(rows))
+
+
+def columns_of(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> dict[str, list[Any]]:
+    """Give the values of rows by field: the declared fields first, then those that only the rows have.
+
+    Raises:
+        DataError: A field's name is no Unicode text.
+    """
     found = _columns_of(rows)
     names = dict.fromkeys(declared.names if declared is not None else ())
     names.update(dict.fromkeys(found))
@@ -43,7 +52,7 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
         if not isinstance(name, str) or not _encodes(name):
             raise DataError("a field's name must be Unicode text.", stream=stream, field=repr(name), value=name)
         columns[name] = found[name] if name in found else [None] * len(rows)
-    return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
+    return columns
 
 
 def _columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.protocol.batch import Batch, Encoding
+from etl_assets.protocol.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -61,6 +63,8 @@ class Load:
         bookmark: Where the read began.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
         adopt: Take over a table that this library did not make.
+        contract: What becomes of what does not fit the table.
+        keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
     """
 
     source: str
@@ -74,6 +78,8 @@ class Load:
     bookmark: Bookmark | None = None
     on_conflict: str = "update"
     adopt: bool = False
+    contract: SchemaContract = EVOLVES
+    keep_rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,8 @@ class Committed:
         schema_changes: Sentences, such as `added column "x" VARCHAR`.
         last_changed_by: The load id of the last load that changed rows.
         delivery: `exactly_once`, or `at_least_once` where the destination keeps no state.
+        rejected: Records that were left out by the schema contract, or lost a value.
+        rejections: How many of them, by field and reason.
     """
 
     load_id: str
@@ -137,6 +145,8 @@ class Committed:
     schema_changes: Sequence[str] = ()
     last_changed_by: str = ""
     delivery: str = "exactly_once"
+    rejected: int = 0
+    rejections: Sequence[Rejected] = ()
 
 
 @dataclass(frozen=True)
@@ -157,6 +167,42 @@ class Capabilities:
     encoding: Encoding = "rows"
     max_identifier_bytes: int = 255
     max_columns: int | None = None
+
+
+def contract_of(
+    given: SchemaContract | str | Mapping[str, Any] | None,
+    stream: Stream,
+    capabilities: Capabilities | None = None,
+    *,
+    keep_rejected: bool = False,
+) -> SchemaContract:
+    """Give the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
+
+    Args:
+        given: What is said; None leaves it to the stream.
+        stream: The stream.
+        capabilities: Of the destination, where it is known.
+        keep_rejected: Rejected records are to be kept.
+
+    Raises:
+        ConfigError: There is no such contract, or it rejects nothing that could be kept, or nothing could keep it.
+    """
+    contract = SchemaContract.of(given)
+    if given is None and stream.disable_column_type_check is False:
+        contract = SchemaContract(data_type=ContractMode.FREEZE)
+    if keep_rejected and not contract.discards:
+        raise ConfigError(
+            f"stream {stream.name!r}: keep_rejected has nothing to keep: its schema contract rejects no record.",
+            hint='Set schema_contract to "discard_row" or "discard_value" too.',
+            stream=stream.name,
+        )
+    if keep_rejected and capabilities is not None and not capabilities.keeps_state:
+        raise ConfigError(
+            f"stream {stream.name!r}: keep_rejected needs a destination with transactions, and this one has none.",
+            hint="Leave keep_rejected out: rejected records are counted all the same.",
+            stream=stream.name,
+        )
+    return contract
 
 
 @runtime_checkable
@@ -193,6 +239,19 @@ class Session(Protocol):
 
     encoding: Encoding
 
+    def screen(self, batch: Batch, load: Load) -> Batch:
+        """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.
+
+        Raises:
+            SchemaConflictError: The contract freezes the table, and something does not fit.
+        """
+        del batch
+        raise UnsupportedWriteError(
+            f"stream {load.stream.name!r}: {type(self).__name__} knows no schema contract.",
+            hint='Leave schema_contract out, or set it to "evolve".',
+            stream=load.stream.name,
+        )
+
     def export(self, batch: Batch, load: Load) -> int:
         """Take a batch, which becomes visible with the next commit; gives its size in bytes."""
         ...
@@ -223,7 +282,11 @@ class Target(Protocol):
 
 @dataclass
 class SyncResult:
-    """What one sync of one stream did."""
+    """What one sync of one stream did.
+
+    Args:
+        rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
+    """
 
     stream: str
     source: str
@@ -243,3 +306,10 @@ class SyncResult:
     commits: int = 0
     last_changed_by: str = ""
     delivery: str = "exactly_once"
+    rejections: list[Rejected] = field(default_factory=list)
+
+    def account_rejected(self, committed: Committed) -> None:
+        """Add what a COMMIT has rejected."""
+        if committed.rejected:
+            self.rejected += committed.rejected
+            self.rejections = summed(self.rejections, committed.rejections)

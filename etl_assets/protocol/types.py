@@ -197,7 +197,7 @@ def merge(old: "pa.Schema", new: "pa.Schema") -> "pa.Schema":
         try:
             fields[field.name] = known.with_type(merge_types(known.type, field.type))
         except SchemaConflictError as error:
-            raise SchemaConflictError(f"field {field.name!r}: {error.message}", hint=error.hint) from None
+            raise error.named(field=field.name) from None
     return pa.schema(list(fields.values()))
 
 

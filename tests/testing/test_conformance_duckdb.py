@@ -13,9 +13,6 @@ from etl_assets.testing.place import SMALL_STAGING_BYTES
 
 class TestDuckDB(DestinationConformance):
     title = "DuckDB"
-    known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> DuckDBDestination:

@@ -1,0 +1,409 @@
+"""Schema contracts: a batch is held against the table as it stands before it is staged.
+
+Nothing of this runs for a contract that evolves. One rule decides what fits: a value does, if loading it alone would
+leave its column as it is, or if it is a whole number that the column's integers hold. A column is converted in one go;
+only where that fails, or gives another type, are the offending values looked for, by halves.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.destinations.staging import cast, integers_fit
+from etl_assets.exceptions import DataError, SchemaConflictError, shorten
+from etl_assets.protocol.batch import Batch, column_to_arrow, declared_schema
+from etl_assets.protocol.contract import ContractMode, Rejection
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.types import merge_types
+from etl_assets.protocol.values import to_json
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+HINT = (
+    'Correct the source; or accept the change with schema_contract="evolve" for one sync; or leave such values out '
+    'with "discard_value", such rows with "discard_row".'
+)
+NULL_KEY = "a key is NULL or missing"
+NO_COLUMN = "the table has no such column"
+NO_TYPE = "cannot be stored exactly"
+MAX_RECORD_DEPTH = 50
+"""What is nested deeper has no JSON text here if a value in it has none."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+Reject = Callable[[Iterable[Sequence[Rejection]]], None]
+"""Takes what was wrong with records, for each one rejection or more."""
+_Convert = Callable[[Any], "pa.Array | pa.ChunkedArray | None"]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a batch has to fit.
+
+    Args:
+        types: By column.
+        columns_of: Gives the column of each field.
+        type_name: What a type is called there.
+        exists: It is the shape of a table, not of a schema that was declared for one to be.
+    """
+
+    types: "Mapping[str, pa.DataType]"
+    columns_of: Callable[[Sequence[str]], Mapping[str, str]]
+    type_name: "Callable[[pa.DataType], str]"
+    exists: bool
+
+    def of_field(self, names: Sequence[str]) -> "dict[str, pa.DataType]":
+        """Give the types of those fields that have a column."""
+        columns = self.columns_of(names)
+        return {name: self.types[columns[name]] for name in names if columns[name] in self.types}
+
+
+def declared_shape(load: Load) -> Shape | None:
+    """Give the shape that a stream declares, which rules while there is no table; None if it declares none."""
+    declared = declared_schema(load.stream)
+    if declared is None:
+        return None
+    types = {field.name: field.type for field in declared}
+    return Shape(types, lambda names: {name: name for name in names}, str, exists=False)
+
+
+class Screen:
+    """Holds the batches of one load against its contract.
+
+    Args:
+        load: Whose contract does not evolve.
+        shape: What they have to fit; None while nothing is known that they could contradict.
+        reject: Takes what was wrong with single records, for those that `take` leaves out.
+    """
+
+    def __init__(self, load: Load, shape: Shape | None, reject: Reject) -> None:
+        self._load = load
+        self._stream = load.stream
+        self._contract = load.contract
+        self._shape = shape
+        self._reject = reject
+        stream = load.stream
+        self._declared = {field.name: field.type for field in declared_schema(stream) or ()}
+        self._naive: dict[str, pa.DataType] = {}
+        self._seen: dict[str, None] = {}
+        self._keys = {*stream.primary_key, *stream.unique_constraints, *stream.cursor}
+        """A row whose key does not fit is rejected as a whole: without it, it would be another row, or none."""
+        self._required = _required(load) if self._contract.data_type.discards else ()
+
+    def take(self, batch: Batch) -> Batch:
+        """Give a batch whose columns fit, with what was found wrong; without a replication key a row is out at once.
+
+        Raises:
+            SchemaConflictError: The contract freezes the table, and something does not fit.
+            DataError: A value cannot be stored, and the contract does not say to leave it out.
+        """
+        found = _Findings(batch, self._load)
+        columns = batch.columns(self._stream)
+        if self._shape is not None and not self._shape.exists:
+            columns |= {name: [None] * len(batch) for name in self._declared if name not in columns}
+        self._seen |= dict.fromkeys(columns)
+        known = self._shape.of_field(list(self._seen)) if self._shape is not None else {}
+        arrays: dict[str, Any] = {}
+        for name, values in columns.items():
+            if self._shape is not None and name not in known and self._contract.columns is not ContractMode.EVOLVE:
+                self._no_column(name, values, found)
+            else:
+                arrays[name] = self._fitted(name, values, known.get(name), found)
+        for name in self._required:
+            found.add(_null_rows(arrays.get(name), len(batch)), name, NULL_KEY, whole=True)
+        screened = batch.screened(self._table(arrays, batch), found.by_row)
+        return self._without_cursor(screened)
+
+    def _without_cursor(self, batch: Batch) -> Batch:
+        """Leave out the rows whose replication key did not fit: no bookmark could say where they stand."""
+        cursor = self._stream.cursor
+        out = {i for i, found in batch.rejections.items() if any(one.whole and one.field in cursor for one in found)}
+        if not out:
+            return batch
+        self._reject(batch.rejections[index] for index in sorted(out))
+        return batch.keep([index not in out for index in range(len(batch))])
+
+    def _table(self, arrays: "Mapping[str, Any]", batch: Batch) -> "pa.Table":
+        import pyarrow as pa
+
+        if not arrays:
+            empty = pa.array([{}] * len(batch), pa.struct([]))
+            return pa.Table.from_batches([pa.RecordBatch.from_struct_array(empty)], pa.schema([]))
+        return pa.table(arrays)
+
+    # Columns
+
+    def _no_column(self, name: str, values: Any, found: "_Findings") -> None:
+        present = _present(values)
+        frozen = self._contract.columns is ContractMode.FREEZE
+        if frozen or (name in self._keys and present):
+            value = f" Value: {shorten(_value(values, present[0]))}." if present else ""
+            part = "" if frozen else ", and it is part of a key"
+            where = "the table has" if self._shape is None or self._shape.exists else "its schema declares"
+            raise SchemaConflictError(
+                f"{where} no such column, and schema_contract says {self._contract.columns!s}{part}.{value}",
+                hint=HINT if frozen else "Add the column to the table, or let columns evolve for one sync.",
+                stream=self._stream.name,
+                field=name,
+            )
+        found.add(present, name, NO_COLUMN, whole=self._contract.columns is ContractMode.DISCARD_ROW)
+
+    # Values
+
+    def _fitted(self, name: str, values: Any, type_: "pa.DataType | None", found: "_Findings") -> Any:
+        convert = partial(column_to_arrow, declared=self._declared.get(name), stream=self._stream.name, field=name)
+        mode = self._contract.data_type
+        if mode is ContractMode.EVOLVE:
+            return convert(values)
+        type_ = self._for_first_load(name, values, type_, convert)
+        array = _attempt(values, convert, type_)
+        if array is not None:
+            return array
+        if mode is ContractMode.FREEZE and type_ is None:
+            return convert(values)  # raises by name
+        pieces, bad = _parted(values, partial(_attempt, convert=convert, type_=type_))
+        if bad and mode is ContractMode.FREEZE:
+            raise self._conflict(name, _value(values, bad[0]), _slice(values, bad[0], bad[0] + 1), type_, convert)
+        if type_ is None:
+            array, bad = _joined(values, bad, convert)
+        else:
+            array = _concatenated(pieces, type_)
+        reason = NO_TYPE if type_ is None else f"does not fit {self._type_name(type_)}"
+        found.add(bad, name, reason, whole=mode is ContractMode.DISCARD_ROW or name in self._keys)
+        return array
+
+    def _for_first_load(
+        self, name: str, values: Any, type_: "pa.DataType | None", convert: _Convert
+    ) -> "pa.DataType | None":
+        """Give the type a column has to be of; of a table to be made, the first instant says whether it has a zone.
+
+        JSON Schema's `date-time` is declared for both, and what comes is one of the two throughout.
+        """
+        import pyarrow as pa
+
+        if type_ is None or pa.types.is_null(type_):
+            return None
+        if self._shape is None or self._shape.exists or not pa.types.is_timestamp(type_):
+            return type_
+        if name not in self._naive:
+            for index in _present(values)[:1]:
+                first = _attempt(_slice(values, index, index + 1), convert, None)
+                if first is not None and pa.types.is_timestamp(first.type):
+                    self._naive[name] = first.type
+        return self._naive.get(name, type_)
+
+    def _type_name(self, type_: "pa.DataType") -> str:
+        return self._shape.type_name(type_) if self._shape is not None else str(type_)
+
+    def _conflict(
+        self, name: str, value: Any, alone: Any, type_: "pa.DataType | None", convert: _Convert
+    ) -> SchemaConflictError:
+        try:
+            array = convert(alone)
+        except DataError as error:
+            raise error from None  # it cannot be stored whatever the column is
+        kind = "" if array is None or type_ is None else f" ({array.type} into {self._type_name(type_)})"
+        column = self._shape.columns_of(list(self._seen)).get(name) if self._shape is not None else None
+        return SchemaConflictError(
+            f"a value does not fit its column{kind}, and schema_contract says freeze. Value: {shorten(value)}.",
+            hint=HINT,
+            stream=self._stream.name,
+            field=name,
+            column=column,
+        )
+
+
+class _Findings:
+    """What is wrong with the rows of one batch."""
+
+    def __init__(self, batch: Batch, load: Load) -> None:
+        self._batch = batch
+        self._load = load
+        self._records: dict[int, str] = {}
+        self.by_row: dict[int, list[Rejection]] = {}
+
+    def add(self, rows: Iterable[int], field: str, reason: str, *, whole: bool) -> None:
+        for row in rows:
+            there = self.by_row.setdefault(row, [])
+            if not any(one.field == field for one in there):  # a key that did not fit is not also missing
+                there.append(Rejection(field, reason, whole, self._record(row)))
+
+    def _record(self, row: int) -> str | None:
+        if not self._load.keep_rejected:
+            return None
+        if row not in self._records:
+            self._records[row] = record_text(self._batch.record(row, self._load.stream))
+        return self._records[row]
+
+
+def settled(batch: Batch, reject: Reject) -> Batch:
+    """Give a screened batch without the rows that are to be left out, and say what was wrong."""
+    if not batch.rejections:
+        return batch
+    reject(batch.rejections.values())
+    out = {row for row, found in batch.rejections.items() if any(one.whole for one in found)}
+    return batch.keep([row not in out for row in range(len(batch))]) if out else batch
+
+
+def as_rows(batch: Batch, stream: Stream) -> Batch:
+    """Give a screened batch as rows of the source's own values, without what is to be left out of them."""
+    if batch.rows is None:
+        return batch
+    kept = set(batch.to_arrow(stream).column_names)
+    rows = []
+    for index, row in enumerate(batch.rows):
+        lost = {one.field for one in batch.rejections.get(index, ()) if not one.whole}
+        whole = not lost and row.keys() <= kept
+        rows.append(row if whole else {n: None if n in lost else v for n, v in row.items() if n in kept})
+    made = Batch(rows, bookmark=batch.bookmark)
+    made.rejections = batch.rejections
+    return made
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """Give a record as JSON text, every digit kept; what JSON has no form for is there as a text."""
+    try:
+        text = to_json(dict(record))
+    except (TypeError, ValueError):
+        text = to_json(_with_texts(record, MAX_RECORD_DEPTH))
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+def _with_texts(value: Any, depth: int) -> Any:
+    if depth and isinstance(value, Mapping):
+        return {str(name): _with_texts(item, depth - 1) for name, item in value.items()}
+    if depth and isinstance(value, list | tuple):
+        return [_with_texts(item, depth - 1) for item in value]
+    try:
+        to_json(value)
+    except (TypeError, ValueError):
+        return str(value) if isinstance(value, float | Decimal) else shorten(value)
+    return value
+
+
+def _required(load: Load) -> Sequence[str]:
+    """Give the fields without which a row has no place: what a merge goes by, or what its bookmark does."""
+    stream = load.stream
+    if load.strategy is WriteStrategy.MERGE:
+        return stream.unique_constraints or stream.primary_key
+    return () if stream.primary_key else stream.cursor
+
+
+# Columns of values, and of Arrow's
+
+
+def _slice(values: Any, start: int, stop: int) -> Any:
+    return values[start:stop] if isinstance(values, list) else values.slice(start, stop - start)
+
+
+def _value(values: Any, index: int) -> Any:
+    return values[index] if isinstance(values, list) else values[index].as_py()
+
+
+def _present(values: Any) -> list[int]:
+    if isinstance(values, list):
+        return [index for index, value in enumerate(values) if value is not None]
+    return [index for index, valid in enumerate(values.is_valid().to_pylist()) if valid]
+
+
+def _null_rows(array: Any, length: int) -> list[int]:
+    if array is None:
+        return list(range(length))
+    return [index for index, null in enumerate(array.is_null().to_pylist()) if null] if array.null_count else []
+
+
+def _attempt(values: Any, convert: _Convert, type_: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray | None":
+    """Convert values; None if one of them cannot be stored, or does not fit the type."""
+    try:
+        array = convert(values)
+    except DataError:
+        return None
+    return array if type_ is None or array is None else _as_type(array, type_)
+
+
+def _as_type(array: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray | None":
+    """Cast an array to a type that holds it exactly; None if it does not."""
+    import pyarrow as pa
+
+    if array.type == type_:
+        return array
+    try:
+        merged = merge_types(type_, array.type, integers_fit=lambda: integers_fit(array))
+    except SchemaConflictError:
+        return None
+    if merged != type_ and not _checked(array.type, type_):
+        return None
+    try:
+        return cast(array, type_)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _checked(old: "pa.DataType", new: "pa.DataType") -> bool:
+    """Tell whether Arrow, casting from one type to another, refuses each value that would not stay exact."""
+    from pyarrow import types as t
+
+    if t.is_integer(new):
+        return bool(t.is_integer(old) or t.is_floating(old) or t.is_decimal(old))
+    if t.is_timestamp(new) and t.is_timestamp(old):
+        return bool((old.tz is None) == (new.tz is None))
+    return bool((t.is_decimal(new) and t.is_decimal(old)) or (t.is_time64(new) and t.is_time64(old)))
+
+
+def _parted(values: Any, attempt: _Convert) -> "tuple[list[pa.Array | pa.ChunkedArray | None], list[int]]":
+    """Part a column into pieces that convert, and single values that do not (None, and their indexes)."""
+    pieces: list[Any] = []
+    bad: list[int] = []
+    spans = [(0, len(values))]
+    while spans:
+        start, stop = spans.pop()
+        piece = attempt(_slice(values, start, stop))
+        if piece is None and stop - start > 1:
+            middle = (start + stop) // 2
+            spans += [(middle, stop), (start, middle)]
+            continue
+        pieces.append(piece)
+        if piece is None:
+            bad.append(start)
+    return pieces, bad
+
+
+def _concatenated(pieces: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: "pa.DataType") -> "pa.ChunkedArray":
+    import pyarrow as pa
+
+    chunks: list[pa.Array] = []
+    for piece in pieces:
+        if piece is None:
+            chunks.append(pa.nulls(1, type_))
+        else:
+            chunks += piece.chunks if isinstance(piece, pa.ChunkedArray) else [piece]
+    return pa.chunked_array(chunks, type_)
+
+
+def _joined(values: Any, bad: list[int], convert: _Convert) -> "tuple[Any, list[int]]":
+    """Convert what is left without the offending values; of bytes and other values the first one's kind stays."""
+    kept = _blanked(values, bad)
+    try:
+        return convert(kept), bad
+    except DataError:
+        first = next((value for value in kept if value is not None), None)
+        bytes_stay = isinstance(first, bytes)
+        others = [i for i, v in enumerate(kept) if v is not None and isinstance(v, bytes) is not bytes_stay]
+        bad = sorted({*bad, *others})
+        return convert(_blanked(kept, others)), bad
+
+
+def _blanked(values: Any, bad: Iterable[int]) -> Any:
+    gone = set(bad)
+    if isinstance(values, list):
+        return [None if index in gone else value for index, value in enumerate(values)]
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = pa.array([index in gone for index in range(len(values))])
+    return pc.if_else(mask, pa.nulls(len(values), values.type), values)
