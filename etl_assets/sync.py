@@ -339,12 +339,4 @@ class _Loop:
         result = self.result
         result.bookmark = bookmark
         for one in committed:
-            result.commits += 1
-            result.records_loaded += one.rows_loaded
-            result.bytes_loaded += one.bytes_loaded
-            result.rows_in_table = one.rows_in_table
-            result.table = one.table
-            result.columns = one.columns
-            result.schema_changes.extend(one.schema_changes)
-            result.last_changed_by = one.last_changed_by
-            result.delivery = one.delivery
+            result.account(one)
