@@ -369,7 +369,7 @@ class Loop:
             one = by_id[line.load.load_id]
             line.result.account(one)
             if not line.ended or line.landed:
-                self.observer.checkpoint(replace(one, bookmark=line.result.bookmark))
+                self.observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self.whole))
 
     def _attempt(self, lines: Sequence[Line], work: Callable[[], T]) -> T | None:
         """Do something at the destination; an error is that of the stream it names, else of all that were in it."""

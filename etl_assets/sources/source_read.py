@@ -11,6 +11,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
+from etl_assets.sources.process import ProcessModes
 
 
 class SourceRead:
@@ -33,7 +34,7 @@ class SourceRead:
             )
         self.source = source
         self.source_name = name
-        self.streams = list(streams)
+        self.streams: Sequence[Stream] = list(streams)
 
     def __repr__(self) -> str:
         return f"SourceRead({self.source_name!r}, {[stream.full_name for stream in self.streams]})"
@@ -66,3 +67,14 @@ class SourceRead:
         source.selected_streams = [stream.name for stream in self.streams]
         source.catalog = Catalog.of(source.catalog) if source.catalog is not None else Catalog(self.streams)
         return source
+
+
+def reads_together(source: Source) -> bool:
+    """Tell whether a source needs one read for its streams: it says so, or writes its Singer messages itself."""
+    return source.granularity == "source" or is_tap(source)
+
+
+def is_tap(source: Source) -> bool:
+    """Tell whether a source overrides what writes the Singer messages of its streams."""
+    names = ("process", "sync", "process_stream", "sync_stream", "write_records")
+    return any(getattr(type(source), name) is not getattr(ProcessModes, name) for name in names)
