@@ -301,7 +301,7 @@ def _text(file: Path) -> str:
 def _row(state: StreamState) -> tuple[str, ...]:
     return (
         state.source,
-        _full_name(state),
+        _full_name(state) or "(the source)",
         state.partition or "-",
         _shown(state.bookmark),
         str(state.rows_in_table),

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import ConfigError, ProtocolError
+from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError
 from etl_assets.protocol.events import Checkpoint, Event, Records, SchemaChange, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.messages import ActivateVersionMessage, BatchMessage, RecordMessage, Unknown
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources import tap
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import write_message, write_records, write_schema, write_state
-from etl_assets.sources.source_read import SourceRead, reads_together
+from etl_assets.sources.source_read import SourceRead, first_of, reads_together
 from etl_assets.sync_source import StreamOutcome, sync_source
 from tests.toys import Rows
 
@@ -220,6 +220,15 @@ def test_who_is_read_together(source: Source, together: bool) -> None:
     assert reads_together(source) is together
 
 
+def test_a_first_look_ends_with_the_first_records() -> None:
+    source = Tap(record("a", *range(50_000)), fails(OSError("too far")))
+    first_of(source, A, "tap")
+    with pytest.raises(StreamReadError, match="at once"):
+        first_of(Tap(fails(OSError("at once"))), A, "tap")
+    with pytest.raises(StreamReadError, match="no such table"):
+        first_of(Each(), B, "each")
+
+
 # Versions
 
 
@@ -273,7 +282,7 @@ def test_a_source_faster_than_the_destination_waits() -> None:
     found = SourceRead(Tap(says), [A]).open(SourceState())
     next(found)
     assert len(said) <= tap.BATCH_ROWS + tap.PARCEL * (tap.PARCELS + 3)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert not [one for one in threading.enumerate() if one.name == "tap"]
     assert len(said) < 100_000
 
@@ -289,7 +298,7 @@ def test_a_read_that_is_not_wanted_any_more_ends_the_source() -> None:
     source = Tap(says)
     found = SourceRead(source, [A]).open(SourceState())
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     (ended,) = source.ended
     assert ended is not None
     assert not isinstance(ended, Exception)
@@ -303,7 +312,7 @@ def test_a_source_that_does_not_end_is_told_of(
     source = Tap(record("a", *range(tap.BATCH_ROWS)), at(a=1), lambda: over.wait(10))
     found = SourceRead(source, [A]).open(SourceState())
     next(found)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     over.set()
     assert "did not end" in caplog.text
 
