@@ -22,6 +22,7 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
+    StreamOfSource,
     StreamState,
     SyncResult,
     TableName,
@@ -37,6 +38,9 @@ CHECKPOINT_BYTES = 256 * 1024 * 1024
 
 class Observer:
     """Sees a sync go on; a subclass overrides what it wants to see."""
+
+    def begin(self, load: Load, start: "Start") -> None:
+        """Take note where one of the streams of `sync_source` begins."""
 
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
         """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle.
@@ -80,7 +84,7 @@ def new_load_id() -> str:
 
 
 def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
-    read: Readable,
+    read: StreamOfSource,
     destination: Target,
     *,
     full_refresh: bool = False,
@@ -136,7 +140,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 
-def _foreign(read: Readable, why: str) -> DestinationError:
+def _foreign(read: StreamOfSource, why: str) -> DestinationError:
     return DestinationError(
         f"stream {read.stream.name!r}: {why}.",
         hint="Choose another table, or take this one over with adopt=True.",
@@ -188,7 +192,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         EtlAssetsError: Reading or loading failed. What was committed at checkpoints stays; nothing else is visible.
     """
     start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
-    chosen = _strategy(read, destination, start, WriteStrategy(strategy))
+    chosen = strategy_of(read, destination, start, WriteStrategy(strategy))
     load = Load(
         source=read.source_name,
         stream=read.stream,
@@ -212,7 +216,12 @@ def sync(  # noqa: PLR0913 - options of one verb
     return result
 
 
-def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+    """Settle how a read meets its table.
+
+    Raises:
+        ConfigError: The destination cannot do it, or it would lose or double rows.
+    """
     stream = read.stream
     can = destination.capabilities.strategies
     incremental = stream.method != "FULL_TABLE"
@@ -245,7 +254,7 @@ def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteSt
     return chosen
 
 
-def _refuse_partial(read: Readable, strategy: WriteStrategy, *, exact: bool) -> None:
+def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:
     """Refuse a cut read where it would delete rows, or load them twice because its bookmark cannot move."""
     if not read.partial:
         return
@@ -363,13 +372,4 @@ class _Loop:
         result = self.result
         result.bookmark = bookmark
         for one in committed:
-            result.commits += 1
-            result.records_loaded += one.rows_loaded
-            result.bytes_loaded += one.bytes_loaded
-            result.rows_in_table = one.rows_in_table
-            result.table = one.table
-            result.columns = one.columns
-            result.schema_changes.extend(one.schema_changes)
-            result.last_changed_by = one.last_changed_by
-            result.delivery = one.delivery
-            result.account_rejected(one)
+            result.account(one)

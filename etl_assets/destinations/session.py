@@ -16,7 +16,7 @@ from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
 from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, write
-from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.contract import Rejected
@@ -27,13 +27,18 @@ from etl_assets.protocol.load import (
     Committed,
     Load,
     Session,
+    SharedState,
     Stored,
+    StoredSource,
     StreamState,
     TableName,
 )
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
+
+LEAST_MEMORY_BYTES = 1024 * 1024
+"""For a load among many others; less would make many small files."""
 
 
 class Database(Protocol):
@@ -69,7 +74,7 @@ class DatabaseSession(Session):
         database: The destination.
         loads: What is loaded.
         staging_root: Where batches are written that do not fit `memory_bytes`.
-        memory_bytes: Per load.
+        memory_bytes: Of all loads together, in equal parts.
     """
 
     encoding: Encoding = "arrow"
@@ -77,13 +82,19 @@ class DatabaseSession(Session):
     def __init__(self, database: Database, loads: Sequence[Load], staging_root: Path, memory_bytes: int) -> None:
         self._database = database
         self._loads = {load.load_id: load for load in loads}
-        self._staging = {load.load_id: Staging(staging_root / load.load_id, memory_bytes) for load in loads}
+        self._staging_root = staging_root
+        self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))
+        self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
-        self._rejects = {
-            load.load_id: Rejects(load, Staging(staging_root / f"{load.load_id}{SUFFIX}", memory_bytes))
-            for load in loads
-            if not load.contract.evolves
-        }
+        self._rejects: dict[str, Rejects] = {}
+        for load in loads:
+            self._prepare(load)
+
+    def _prepare(self, load: Load) -> None:
+        self._staging[load.load_id] = Staging(self._staging_root / load.load_id, self._memory_bytes)
+        if not load.contract.evolves:
+            staging = Staging(self._staging_root / f"{load.load_id}{SUFFIX}", self._memory_bytes)
+            self._rejects[load.load_id] = Rejects(load, staging)
 
     @override
     def screen(self, batch: Batch, load: Load) -> Batch:
@@ -109,7 +120,24 @@ class DatabaseSession(Session):
         return staged
 
     @override
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
+    def revise(self, load: Load) -> None:
+        known = self._loads.get(load.load_id)
+        if known is None:
+            self._prepare(load)
+        self._screens.pop(load.load_id, None)  # what the stream declares may be another thing now
+        self._loads[load.load_id] = replace(load, begins_from=known.begins_from) if known else load
+
+    @override
+    def discard(self, load_id: str) -> None:
+        self._staging[load_id].clear()
+        self._screens.pop(load_id, None)
+        if load_id in self._rejects:
+            self._rejects[load_id].clear()
+
+    @override
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> list[Committed]:
         """Publish everything staged in one transaction, or nothing."""
         for load_id in bookmarks:
             if self._loads[load_id].strategy is WriteStrategy.REPLACE and not complete:
@@ -117,7 +145,9 @@ class DatabaseSession(Session):
         with self._database.transaction() as tx:
             ledger = self._database.ledger(tx)
             ledger.create()
-            committed = [self._publish(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            committed = [self._published(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            if shared is not None:
+                ledger.save_shared(shared, datetime.now(UTC))
             fault("state")
         fault("committed")
         if complete:
@@ -166,6 +196,13 @@ class DatabaseSession(Session):
             rows = rejects.write(tx, table, entry.committed_at)
             ledger.note_rejected(replace(entry, table=table, rows_in=rows, rows_in_table=tx.count(table)))
         return rejects.records, rejects.counts
+
+    def _published(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+        try:
+            return self._publish(tx, ledger, load, bookmark)
+        except EtlAssetsError as error:
+            error.stream = error.stream or load.stream.name  # of many in one transaction, this one failed
+            raise
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
@@ -318,6 +355,15 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
             state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
         )
     return Stored(state, problem=_changed(tx, state))
+
+
+def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
+    """Tell what is known of a whole source: its shared state, and which of its streams were loaded."""
+    if not ledger.exists():
+        return StoredSource()
+    states = ledger.source_states(source, partition)
+    streams = frozenset((one.namespace, one.stream) for one in states if not one.shared)
+    return StoredSource(next((one for one in states if one.shared), None), streams)
 
 
 def _unknown(tx: Transaction, table: TableName) -> str | None:

@@ -196,8 +196,8 @@ def tap_error(source: Source, why: str) -> ConfigError:
     name = type(source).__name__
     return ConfigError(
         f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its own.",
-        hint=f"Have `load_data` yield the rows and leave `sync` and the like alone, or run it as a tap: "
-        f"main({name}), piped into a target.",
+        hint="Read all its streams in one step (`granularity='source'`, on the class where `load_data` writes them), "
+        f"have `load_data` yield the rows, or run it as a tap: main({name}), piped into a target.",
     )
 
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
-from etl_assets.protocol.load import Bookmark, Committed, Load, Session
+from etl_assets.protocol.load import Bookmark, Committed, Load, Session, SharedState
 from etl_assets.strategies import WriteStrategy
 from etl_assets.testing.place import SMALL_STAGING_BYTES
 from tests.faults.places import DuckDBPlace
@@ -22,11 +22,13 @@ from tests.testing.planted import Broken, LeavesStaging, Spoiled
 class Early(Spoiled):
     """Does something of its own before the transaction."""
 
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> Sequence[Committed]:
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> Sequence[Committed]:
         for load in self.turned.values():
             if self.broken.stored(load.source, load.stream).state is not None:
                 self.spoil(load, bookmarks[load.load_id])
-        return super().commit(bookmarks, complete=complete)
+        return super().commit(bookmarks, complete=complete, shared=shared)
 
     def spoil(self, load: Load, bookmark: Bookmark | None) -> None:
         raise NotImplementedError

@@ -15,6 +15,7 @@ import pytest
 
 from etl_assets import DuckDBDestination, Stream, StreamRead, stream_assets
 from etl_assets.exceptions import ConfigError, ProtocolError
+from etl_assets.protocol.load import TableName
 from etl_assets.protocol.messages import Message, RecordMessage
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import messages_to, to_stdout, write_records
@@ -223,12 +224,14 @@ def test_what_a_listener_prints_is_its_own(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("hook", ["process", "sync", "process_stream", "sync_stream", "write_records"])
-def test_a_source_that_writes_its_messages_is_refused_when_definitions_load(hook: str, tmp_path: Path) -> None:
+def test_a_source_that_writes_its_messages_has_one_step_or_is_refused(hook: str, tmp_path: Path) -> None:
     overriding = type("Overriding", (More,), {hook: lambda self, *args, **kwargs: None})
     source = overriding(name="more")
     assert writes_messages_itself(source)
+    warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
+    assert len(stream_assets(source, destination=warehouse)) == 1
     with pytest.raises(ConfigError, match=rf"overrides `{hook}`.*run it as a tap"):
-        stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
+        stream_assets(source, destination=warehouse, granularity="stream")
 
 
 def test_others_are_not() -> None:
@@ -315,3 +318,22 @@ def test_the_pipe_ends_as_the_asset_does(tmp_path: Path, capsysbinary: pytest.Ca
         for stream in Shrinking.streams:
             found, wanted = (one.read_table(one.table_for("tap", stream)) for one in (piped, direct))
             assert found.to_pylist() == wanted.to_pylist(), (stream, codes)
+
+
+def test_what_a_tap_prints_in_one_step_is_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Printing(Source):
+        streams = [Stream("users", primary_key="id")]
+
+        def sync(self, catalog: Any, properties: Any = None) -> None:
+            print(json.dumps({"type": "SCHEMA", "stream": "users", "key_properties": ["id"],
+                              "schema": {"properties": {"id": {"type": "integer"}}}}))  # fmt: skip
+            for number in range(3):
+                print(json.dumps({"type": "RECORD", "stream": "users", "record": {"id": number}}))
+            print(json.dumps({"type": "STATE", "value": {"at": 2}}))
+
+    path = str(tmp_path / "w.duckdb")
+    assets = stream_assets(Printing(name="printing"), destination=DuckDBDestination(path))
+    assert dg.materialize(assets, instance=dg.DagsterInstance.ephemeral()).success
+    found = DuckDBDestination(path).read_table(TableName("users", "printing")).to_pydict()
+    assert found["id"] == [0, 1, 2]
+    assert "RECORD" not in capsys.readouterr().out
