@@ -112,9 +112,13 @@ class DuckDBTransaction(Transaction):
         return name
 
     @override
+    def create_schema(self, name: str) -> None:
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+
+    @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
+            self.create_schema(table.schema)
         columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
         if stamp.load_id_column:
             columns.append(f"{quote(stamp.load_id_column)} VARCHAR")
@@ -163,6 +167,10 @@ class DuckDBTransaction(Transaction):
     @override
     def has_values(self, table: TableName, name: str) -> bool:
         return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return self.count(table) > 0  # which DuckDB knows without looking
 
     @override
     def count(self, table: TableName) -> int:

@@ -73,6 +73,8 @@ class Ledger:
         if self.exists():
             return  # whoever may not make tables may still write into those that are there
         self._tx.lock("etl_assets ledger")
+        if self._state_table.schema:
+            self._tx.create_schema(self._state_table.schema)
         key, text = self._tx.ledger_types.key, self._tx.ledger_types.text
         unique = self._tx.ledger_types.unique.format(key=", ".join(map(quote, _KEY)))
         self._tx.execute(

@@ -235,7 +235,7 @@ def _changed(tx: Transaction, state: StreamState) -> str | None:
     schema = tx.schema(state.table)
     if schema is None:
         return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
-    if state.rows_in_table and not tx.count(state.table):
+    if state.rows_in_table and not tx.has_rows(state.table):
         return f"the table {tx.quoted(state.table)} is empty, though its ledger says {state.rows_in_table} rows"
     types = tx.type_names(state.table)
     for column in state.columns:

@@ -81,6 +81,10 @@ class Transaction(Protocol):
         """Give the engine's type name of each column."""
         ...
 
+    def create_schema(self, name: str) -> None:
+        """Make a database schema where it is missing, so that no right to do so is needed where it is there."""
+        ...
+
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         """Make a table, and its database schema where that is missing."""
         ...
@@ -111,6 +115,10 @@ class Transaction(Protocol):
 
     def has_values(self, table: TableName, name: str) -> bool:
         """Tell whether a column holds anything but NULL."""
+        ...
+
+    def has_rows(self, table: TableName) -> bool:
+        """Tell whether a table has any row."""
         ...
 
     def count(self, table: TableName) -> int:
