@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 
+from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import SyncResult
@@ -21,6 +22,7 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 
 BATCH = 10
+MEMORY = 500
 STREAMS = {
     "append": Stream("append", replication_key="n"),
     "merge": Stream("merge", primary_key=["id"], replication_key="n"),
@@ -46,9 +48,11 @@ class Numbered(Source):
             time.sleep(self.pause)
 
 
-def load(warehouse: Path, rows: Rows, stream: str, *, pause: float = 0.0, memory: int = 500) -> SyncResult:
+def load(warehouse: Path | DatabaseDestination, rows: Rows, stream: str, *, pause: float = 0.0) -> SyncResult:
     """Sync a stream, committing at every checkpoint; a little memory, so that batches are staged in files."""
-    destination = DuckDBDestination(str(warehouse), staging_memory_bytes=memory)
+    destination = warehouse
+    if isinstance(destination, Path):
+        destination = DuckDBDestination(str(warehouse), staging_memory_bytes=MEMORY)
     return sync(StreamRead(Numbered(rows, pause), STREAMS[stream]), destination, checkpoint_seconds=0)
 
 
@@ -59,8 +63,10 @@ def expected(stream: str, rows: Rows) -> list[tuple[Any, ...]]:
     return sorted((row["n"], row["text"]) for row in rows)
 
 
-def found(warehouse: Path, stream: str) -> tuple[list[tuple[Any, ...]], int]:
+def found(warehouse: Path | DatabaseDestination, stream: str) -> tuple[list[tuple[Any, ...]], int]:
     """Give what the table holds, and how far the stored bookmark says the stream was read (-1: not at all)."""
+    if not isinstance(warehouse, Path):
+        return found_in(warehouse, stream)
     columns = "id, text" if stream == "merge" else "n, text"
     if not warehouse.exists():
         return [], -1
@@ -72,7 +78,19 @@ def found(warehouse: Path, stream: str) -> tuple[list[tuple[Any, ...]], int]:
     return sorted(rows), json.loads(state[0][0])["n"] if state and state[0][0] else -1
 
 
-def check(warehouse: Path, stream: str, first: Rows, then: Rows) -> int:
+def found_in(destination: DatabaseDestination, stream: str) -> tuple[list[tuple[Any, ...]], int]:
+    """Give the same of any database, by a connection that sees what is committed."""
+    states = [state for state in destination.states() if state.stream == stream]
+    table = destination.table_for("lines", STREAMS[stream])
+    with destination.transaction() as tx:
+        there = tx.schema(table) is not None
+    rows = destination.read_table(table).to_pylist() if there else []
+    key = "id" if stream == "merge" else "n"
+    reached = (states[0].bookmark or {}).get("n", -1) if states else -1
+    return sorted((row[key], row["text"]) for row in rows), reached
+
+
+def check(warehouse: Path | DatabaseDestination, stream: str, first: Rows, then: Rows) -> int:
     """Check what must hold at any moment; gives how far the bookmark is.
 
     The state is never ahead of the rows nor behind them (each batch has its bookmark), and a replace is whole: the old

@@ -1,5 +1,6 @@
 """An exception at every fault point of a sync, at its first, a middle and its last passing: nothing lost or doubled."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from etl_assets import faults
 from etl_assets.faults import FaultError
 from tests.faults.loads import check, expected, found, load
+from tests.faults.places import PLACES, Place
 
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
 THEN: list[dict[str, Any]] = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
@@ -28,13 +30,21 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with PLACES[request.param](tmp_path) as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    "nth", [1, pytest.param(2, marks=pytest.mark.full), 3, pytest.param(4, marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("stream", ["append", "merge", "replace"])
 def test_fails_there_then_goes_on(
-    stream: str, point: str, nth: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stream: str, point: str, nth: int, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warehouse = tmp_path / "warehouse.duckdb"
+    warehouse = place.destination
     load(warehouse, FIRST, stream)
     monkeypatch.setattr(faults, "_passed", faults._passed.__class__())
     monkeypatch.setenv(faults.VARIABLE, f"{point}:{nth}:raise")
@@ -46,7 +56,7 @@ def test_fails_there_then_goes_on(
     monkeypatch.delenv(faults.VARIABLE)
     assert passed == (faults._passed[point] < nth), "the fault happened if and only if the point was passed so often"
     check(warehouse, stream, FIRST, THEN)
-    assert [path.name for path in tmp_path.iterdir()] == ["warehouse.duckdb"], "no staging is left"
+    assert place.left_over() == [], "no staging is left"
 
     load(warehouse, THEN, stream)
     assert found(warehouse, stream)[0] == expected(stream, THEN)

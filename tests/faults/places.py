@@ -1,0 +1,44 @@
+"""The databases whose syncs are failed and killed: each gives a fresh one, and says what is left in it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.postgres import PostgresDestination
+from tests.faults.loads import MEMORY
+from tests.servers import POSTGRES, postgres_schema, query
+
+
+@dataclass
+class Place:
+    """A fresh database."""
+
+    destination: DatabaseDestination
+    left_over: Callable[[], Sequence[str]]
+
+
+@contextmanager
+def duckdb_place(folder: Path) -> Iterator[Place]:
+    warehouse = folder / "warehouse.duckdb"
+    destination = DuckDBDestination(str(warehouse), staging_memory_bytes=MEMORY)
+    yield Place(destination, lambda: [path.name for path in folder.iterdir() if path != warehouse])
+
+
+@contextmanager
+def postgres_place(folder: Path) -> Iterator[Place]:
+    def left_over() -> list[str]:
+        tables = query(
+            f"SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('{name}') AND relkind = 'r' "
+            "AND relname NOT IN ('append', 'merge', 'replace')"
+        )
+        return [path.name for path in folder.iterdir()] + [table for (table,) in tables]
+
+    with postgres_schema() as name:
+        options = {"schema_name": name, "state_schema": f"{name}_state", "staging_dir": str(folder / "staging")}
+        yield Place(PostgresDestination(POSTGRES, staging_memory_bytes=MEMORY, **options), left_over)
+
+
+PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place}
