@@ -80,7 +80,7 @@ class Ledger:
         self._tx.execute(
             f"CREATE TABLE IF NOT EXISTS {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
             f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
-            f"table_schema VARCHAR(255), table_name VARCHAR(255), strategy VARCHAR(16), bookmark_before {text}, "
+            f"table_schema {key}, table_name {key}, strategy VARCHAR(16), bookmark_before {text}, "
             f"bookmark_after {text}, rows_in BIGINT, rows_in_table BIGINT, "
             "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
         )
@@ -88,7 +88,7 @@ class Ledger:
             f"CREATE TABLE IF NOT EXISTS {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
             f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id VARCHAR(64) NOT NULL, '
             f"run_id VARCHAR(255), bookmark {text}, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
-            f"table_schema VARCHAR(255), table_name VARCHAR(255), columns {text}, rows_in_table BIGINT, "
+            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table BIGINT, "
             f"changed_by VARCHAR(64), {unique})"
         )
 

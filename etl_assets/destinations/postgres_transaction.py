@@ -127,9 +127,7 @@ class PostgresTransaction(SqlTransaction):
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         column = quote(name)
         using = f"to_json({column})" if is_json(new) and not is_json(old) else f"{column}::{self.type_name(new)}"
-        self.execute(
-            f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}"
-        )
+        self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}")
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:

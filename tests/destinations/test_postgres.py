@@ -114,11 +114,11 @@ def test_values_at_the_bounds_come_back_as_they_were(kind: str, shop: Shop) -> N
 
 
 def test_a_column_of_nulls_alone_is_not_lost(shop: Shop) -> None:
-    table = pa.table({"only": pa.array([None, "", None])})
+    table = pa.table({"lone": pa.array([None, "", None])})
     shop.give("things", table, load_id_column=None, loaded_at_column=None)
-    assert shop.ask("SELECT only FROM SHOP.things") == [(None,), ("",), (None,)]
+    assert shop.ask("SELECT lone FROM SHOP.things") == [(None,), ("",), (None,)]
     destination = shop.destination()
-    assert destination.read_table(destination.table_for("", Stream("things"))).column("only").to_pylist() == [
+    assert destination.read_table(destination.table_for("", Stream("things"))).column("lone").to_pylist() == [
         None, "", None,
     ]  # fmt: skip
 
@@ -135,7 +135,7 @@ def test_a_text_with_nul_is_refused_by_name_and_changes_nothing(strategy: str, s
 def test_an_adopted_column_that_is_too_narrow_is_named(shop: Shop) -> None:
     shop.run("CREATE SCHEMA SHOP; CREATE TABLE SHOP.things (id bigint, text varchar(3))")
     read = GivenRead(Stream("things"), [[{"id": 1, "text": "abcd"}]])
-    with pytest.raises(DataError, match="stream 'things', field 'text': .*too long"):
+    with pytest.raises(DataError, match=r"stream 'things', field 'text': .*too long"):
         sync(read, shop.destination(), strategy="append", adopt=True)
 
 
@@ -154,10 +154,9 @@ def test_long_names_that_begin_alike_keep_their_own_columns_and_tables(shop: Sho
     names = [name for (name,) in shop.ask("SELECT relname FROM pg_class WHERE relnamespace = 'SHOP'::regnamespace")]
     assert len(names) == 2
     assert max(len(name.encode()) for name in names) <= 63
-    assert (
-        shop.ask(f"SELECT (to_jsonb(t) - '_etl_assets_loaded_at')::text FROM SHOP.\"{names[0]}\" t")[0][0].count("ää")
-        == 2
-    )
+    for name in names:
+        stored = shop.ask(f'SELECT to_jsonb(t) FROM SHOP."{name}" t')[0][0]
+        assert sorted(value for value in stored.values() if isinstance(value, int)) == [1, 2]
 
 
 @pytest.mark.parametrize("name", ['a"b', "a?b", "50%", "%s", "a'b", "; DROP TABLE x; --", "\\"])
@@ -238,7 +237,7 @@ DEPENDENTS = {
     "index": "CREATE INDEX mine ON SHOP.things (text)",
     "primary key": "ALTER TABLE SHOP.things ADD PRIMARY KEY (id)",
     "policy": "ALTER TABLE SHOP.things ENABLE ROW LEVEL SECURITY",
-    "publication": "CREATE PUBLICATION SHOP_p FOR TABLE SHOP.things",
+    "publication": "CREATE PUBLICATION SHOP_p FOR TABLE SHOP.things; ALTER TABLE SHOP.things REPLICA IDENTITY FULL",
 }
 
 
@@ -289,7 +288,7 @@ def test_readers_do_not_wait_while_a_replace_loads(shop: Shop, monkeypatch: pyte
 def test_the_line_is_cut_at_commit(stream: str, deliver: bool, shop: Shop) -> None:
     load(shop.destination(), FIRST, stream)
     told = psycopg.conninfo.conninfo_to_dict(PLAIN)
-    with cutting(str(told["host"]), int(told["port"]), b"COMMIT", deliver=deliver) as cut:
+    with cutting(str(told["host"]), int(str(told["port"])), b"COMMIT", deliver=deliver) as cut:
         through = PLAIN.replace(f":{told['port']}/", f":{cut.port}/")
         with pytest.raises(UnavailableError) as lost:
             load(shop.destination(through), THEN, stream)

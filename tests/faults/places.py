@@ -8,6 +8,7 @@ from pathlib import Path
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.sqlite import SQLiteDestination
 from tests.faults.loads import MEMORY
 from tests.servers import POSTGRES, postgres_schema, query
 
@@ -28,6 +29,13 @@ def duckdb_place(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
+def sqlite_place(folder: Path) -> Iterator[Place]:
+    warehouse = folder / "warehouse.sqlite"
+    destination = SQLiteDestination(str(warehouse), staging_memory_bytes=MEMORY)
+    yield Place(destination, lambda: [path.name for path in folder.iterdir() if path != warehouse])
+
+
+@contextmanager
 def postgres_place(folder: Path) -> Iterator[Place]:
     def left_over() -> list[str]:
         tables = query(
@@ -41,4 +49,4 @@ def postgres_place(folder: Path) -> Iterator[Place]:
         yield Place(PostgresDestination(POSTGRES, staging_memory_bytes=MEMORY, **options), left_over)
 
 
-PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place}
+PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place, "sqlite": sqlite_place}
