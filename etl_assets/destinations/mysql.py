@@ -143,7 +143,13 @@ class MySQLDestination(DatabaseDestination):
 
     def _connect(self) -> Any:
         pymysql = _driver()
-        connection = pymysql.connect(**self._parameters())
+        try:
+            connection = pymysql.connect(**self._parameters())
+        except RuntimeError as error:  # no package for a kind of login
+            raise ConfigError(
+                f"{self._told()}: {error}",
+                hint='pip install cryptography, or encrypt the connection: connect_args={"ssl_disabled": False}.',
+            ) from error
         seconds = max(1, round(self.options.lock_timeout))
         settings = (
             f"SET SESSION sql_mode = '{_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {seconds}, "
@@ -160,7 +166,7 @@ class MySQLDestination(DatabaseDestination):
 
     def _parameters(self) -> dict[str, Any]:
         """Give PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
-        pymysql = _driver()
+        _driver()
         from pymysql.constants import FIELD_TYPE
         from pymysql.converters import conversions
 
@@ -195,10 +201,11 @@ class MySQLDestination(DatabaseDestination):
             "program_name": "etl_assets",
         }
         given |= resolve(dict(self.options.connect_args), name="connect_args")
-        secure = any(name.startswith("ssl") for name in given) or "unix_socket" in given
-        if not secure and not is_local_host(str(given["host"])):
+        secure = any(name.startswith("ssl") for name in given)
+        if is_local_host(str(given["host"])):
+            given.setdefault("ssl_disabled", not secure)  # nobody is between
+        elif not secure:
             given["ssl"] = ssl.create_default_context()
-        del pymysql
         return given
 
     def _state_schema(self) -> str:

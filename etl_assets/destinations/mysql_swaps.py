@@ -117,7 +117,7 @@ class Swaps:
         import pymysql
 
         try:
-            rows = self._at_once(f"SELECT table_schema, table_name FROM {self._notes}", ())
+            rows = self._within(f"SELECT table_schema, table_name FROM {self._notes}", ())
         except pymysql.err.ProgrammingError as error:
             if error.args[0] == NO_SUCH_TABLE:
                 return []

@@ -149,7 +149,7 @@ class MySQLTransaction(SqlTransaction):
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
         place = self._place(table)
-        return {row[0]: spelled(row[1], row[2]) for row in self._at_once(_COLUMNS, (place.schema, place.name))}
+        return {row[0]: spelled(row[1], row[2]) for row in self.execute(_COLUMNS, (place.schema, place.name))}
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -161,7 +161,7 @@ class MySQLTransaction(SqlTransaction):
 
     @override
     def create_schema(self, name: str) -> None:
-        if not self._at_once("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)):
+        if not self.execute("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)):
             self._at_once(f"CREATE DATABASE IF NOT EXISTS {quote(name)} DEFAULT CHARACTER SET utf8mb4")
 
     @override
@@ -177,7 +177,7 @@ class MySQLTransaction(SqlTransaction):
         wanted |= {name: type_ for name, type_ in own if name}
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
-        if self._at_once(_TIED, place * 3):
+        if self.execute(_TIED, place * 3):
             if not same:
                 raise DestinationError(
                     f"The table {table} has triggers or foreign keys, and would get other columns.",
@@ -290,7 +290,7 @@ class MySQLTransaction(SqlTransaction):
     def _index(self, place: TableName, keys: Sequence[str], types: dict[str, str]) -> None:
         """Make the index by which a merge finds a key; of a long text its beginning."""
         name = f"{KEY_INDEX}_{hashed(*keys)}"
-        there = self._at_once(
+        there = self.execute(
             "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = ? "
             "LIMIT 1",
             (place.schema, place.name, name),

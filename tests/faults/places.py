@@ -7,10 +7,11 @@ from pathlib import Path
 
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
 from tests.faults.loads import MEMORY
-from tests.servers import POSTGRES, postgres_schema, query
+from tests.servers import MYSQL, POSTGRES, mysql_left_over, mysql_schema, postgres_schema, query
 
 
 @dataclass
@@ -49,4 +50,12 @@ def postgres_place(folder: Path) -> Iterator[Place]:
         yield Place(PostgresDestination(POSTGRES, staging_memory_bytes=MEMORY, **options), left_over)
 
 
-PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place, "sqlite": sqlite_place}
+@contextmanager
+def mysql_place(folder: Path) -> Iterator[Place]:
+    with mysql_schema() as name:
+        options = {"schema_name": name, "state_schema": name, "staging_dir": str(folder / "staging")}
+        destination = MySQLDestination(MYSQL, staging_memory_bytes=MEMORY, **options)
+        yield Place(destination, lambda: [path.name for path in folder.iterdir()] + mysql_left_over(name))
+
+
+PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place, "sqlite": sqlite_place, "mysql": mysql_place}
