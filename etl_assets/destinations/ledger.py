@@ -75,20 +75,21 @@ class Ledger:
         self._tx.lock("etl_assets ledger")
         if self._state_table.schema:
             self._tx.create_schema(self._state_table.schema)
-        key, text = self._tx.ledger_types.key, self._tx.ledger_types.text
-        unique = self._tx.ledger_types.unique.format(key=", ".join(map(quote, _KEY)))
+        types = self._tx.ledger_types
+        create, key, text, big = types.create, types.key, types.text, types.big
+        unique = types.unique.format(key=", ".join(map(quote, _KEY)))
         self._tx.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
+            f"{create} {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
             f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
             f"table_schema {key}, table_name {key}, strategy VARCHAR(16), bookmark_before {text}, "
-            f"bookmark_after {text}, rows_in BIGINT, rows_in_table BIGINT, "
+            f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
             "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
         )
         self._tx.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
+            f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
             f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id VARCHAR(64) NOT NULL, '
             f"run_id VARCHAR(255), bookmark {text}, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
-            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table BIGINT, "
+            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
             f"changed_by VARCHAR(64), {unique})"
         )
 
@@ -112,16 +113,18 @@ class Ledger:
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
-        return bool(self._tx.execute(f"SELECT 1 FROM {self._state} WHERE {_where(_KEY[:3])} LIMIT 1", key))
+        return bool(self._tx.execute(f"SELECT COUNT(*) FROM {self._state} WHERE {_where(_KEY[:3])}", key)[0][0])
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
+        # Without LIMIT, which not every database has.
+        of_table = "table_schema = ? AND table_name = ?"
         rows = self._tx.execute(
-            f"SELECT source, namespace, stream FROM {self._loads} WHERE table_schema = ? AND table_name = ? "
-            "ORDER BY committed_at DESC, load_id DESC LIMIT 1",
-            (table.schema, table.name),
+            f"SELECT load_id, source, namespace, stream FROM {self._loads} WHERE {of_table} "
+            f"AND committed_at = (SELECT MAX(committed_at) FROM {self._loads} WHERE {of_table})",
+            (table.schema, table.name, table.schema, table.name),
         )
-        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+        return max(rows)[1:] if rows else None
 
     def check_begins_from(self, load: Load, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream was faster.

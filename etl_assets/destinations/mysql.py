@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import Field
 from typing_extensions import override
@@ -89,7 +89,8 @@ class MySQLDestination(DatabaseDestination):
         tx: MySQLTransaction | None = None
         phase = "connecting"
         try:
-            tx = self._begin()
+            tx = self._new_transaction()
+            tx.begin()
             phase = "loading"
             yield tx
             phase = "COMMIT"
@@ -97,27 +98,23 @@ class MySQLDestination(DatabaseDestination):
             phase = "dropping what was replaced"
             tx.after_commit()
         except pymysql.Error as error:
-            if tx is not None and phase in {"loading", "COMMIT"}:
-                self._undo(tx)
             if phase == "COMMIT" and kind_of(error) == "away":
                 raise UnavailableError(
                     f"{self._told()}: the answer to COMMIT was lost.",
                     hint="It was committed whole or not at all; the next run asks the ledger, and goes on from there.",
                 ) from error
             raise translate(error, self._told(), phase) from error
-        except BaseException:
-            if tx is not None:
-                self._undo(tx)
-            raise
         finally:
             if tx is not None:
+                if phase in {"loading", "COMMIT"}:  # it did not end
+                    self._undo(tx)
                 tx.close()
 
     def _undo(self, tx: MySQLTransaction) -> None:
         with suppress(_driver().Error):  # the next transaction reverts what is left
             tx.roll_back()
 
-    def _begin(self) -> MySQLTransaction:
+    def _new_transaction(self) -> MySQLTransaction:
         first = self._connect()
         with first.cursor() as cursor:
             marks = ", ".join(["%s"] * len(_COLLATIONS))
@@ -127,19 +124,13 @@ class MySQLDestination(DatabaseDestination):
             )
             there = {name for (name,) in cursor.fetchall()}
         waiting = [first]
-        tx = MySQLTransaction(
+        return MySQLTransaction(
             lambda: waiting.pop() if waiting else self._connect(),
             collation=next(name for name in _COLLATIONS if name in there),
             state_schema=self._state_schema(),
             lock_timeout=self.options.lock_timeout,
             local_infile=self.options.local_infile,
         )
-        try:
-            tx.begin()
-        except BaseException:
-            tx.close()
-            raise
-        return tx
 
     def _connect(self) -> Any:
         pymysql = _driver()
@@ -167,28 +158,20 @@ class MySQLDestination(DatabaseDestination):
     def _parameters(self) -> dict[str, Any]:
         """Give PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
         _driver()
-        from pymysql.constants import FIELD_TYPE
-        from pymysql.converters import conversions
-
         text = str(resolve(self.options.url, name="url"))
         remember(text)
-        try:
-            url = urlsplit(text)
-            port = url.port or PORT
-        except ValueError:
-            url, port = urlsplit(""), PORT
-        if url.scheme.partition("+")[0] not in {"mysql", "mariadb"}:
+        url = _parsed(text)
+        if url is None:
             raise ConfigError(
                 f"{type(self).__name__}: the url is none of MySQL.", hint="Write mysql://user@host:3306/database."
-            )
+            )  # without its text, which may show a password
         password = url.password and unquote(url.password)
         if self.options.password is not None:
             password = resolve(self.options.password, name="password")
         remember(password)
-        as_text = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.NEWDECIMAL)
         given = {
             "host": url.hostname or "127.0.0.1",
-            "port": port,
+            "port": url.port or PORT,
             "user": unquote(url.username or ""),
             "password": password or "",
             "database": unquote(url.path.strip("/")) or None,
@@ -197,7 +180,7 @@ class MySQLDestination(DatabaseDestination):
             "local_infile": self.options.local_infile,
             "connect_timeout": max(1, round(self.options.connect_timeout)),
             "read_timeout": self.options.read_timeout,
-            "conv": conversions | dict.fromkeys(as_text, str),
+            "conv": _conversions(),
             "program_name": "etl_assets",
         }
         given |= resolve(dict(self.options.connect_args), name="connect_args")
@@ -220,6 +203,24 @@ class MySQLDestination(DatabaseDestination):
     def _told(self) -> str:
         given = self._parameters()
         return f"MySQL at {given['host']}:{given['port']}"
+
+
+def _parsed(text: str) -> SplitResult | None:
+    try:
+        url = urlsplit(text)
+        known = url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
+    except ValueError:
+        return None
+    return url if known else None
+
+
+def _conversions() -> dict[Any, Any]:
+    """Give PyMySQL's conversions, with numbers and times that Python would change left as their text."""
+    from pymysql.constants import FIELD_TYPE
+    from pymysql.converters import conversions
+
+    as_text = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.NEWDECIMAL)
+    return conversions | dict.fromkeys(as_text, str)
 
 
 def _driver() -> Any:

@@ -107,10 +107,8 @@ class PostgresDestination(DatabaseDestination):
                     hint="It was committed whole or not at all; the next run asks the ledger, and goes on from there.",
                 ) from error
             raise translate(error, self._told(), phase) from error
-        except BaseException:
-            _cancel(connection)  # a cancelled run: the server would go on with a statement nobody waits for
-            raise
         finally:
+            _cancel(connection)  # of a cancelled run, the server would go on with a statement nobody waits for
             connection.close()  # what was not committed is rolled back
 
     def _connect(self) -> "Connection":

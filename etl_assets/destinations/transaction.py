@@ -23,8 +23,10 @@ class Stamp:
 class LedgerTypes:
     """How an engine spells the columns of the two tables of ours."""
 
+    create: str = "CREATE TABLE IF NOT EXISTS"
     key: str = "VARCHAR(255)"
     text: str = "TEXT"
+    big: str = "BIGINT"
     unique: str = "PRIMARY KEY ({key})"
 
 
