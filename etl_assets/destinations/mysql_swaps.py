@@ -99,7 +99,7 @@ class Swaps:
     def undo(self) -> None:
         """Revert this transaction's own swaps, after its ROLLBACK."""
         for swap in self.pending.values():
-            self._revert(swap)
+            self._settle(swap)
         self.pending.clear()
 
     def recover(self) -> None:
@@ -107,11 +107,15 @@ class Swaps:
         for table in self._noted():
             swap = Swap.of(table)
             self._lock(swap.lock)
-            found = self._at_once(f"SELECT done FROM {self._notes} WHERE {_WHERE}", (table.schema, table.name))
-            if found and found[0][0]:
-                self._clean(swap)
-            elif found:
-                self._revert(swap)
+            self._settle(swap)
+
+    def _settle(self, swap: Swap) -> None:
+        """Make the tables what the state row says: the note tells whether its COMMIT was."""
+        found = self._at_once(f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+        if found and found[0][0]:
+            self._clean(swap)
+        elif found:
+            self._revert(swap)
 
     def _noted(self) -> list[TableName]:
         import pymysql

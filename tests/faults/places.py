@@ -1,8 +1,8 @@
 """The databases whose syncs are failed and killed: each gives a fresh one, and says what is left in it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from etl_assets.destinations.database import DatabaseDestination
@@ -20,6 +20,8 @@ class Place:
 
     destination: DatabaseDestination
     left_over: Callable[[], Sequence[str]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """By which `project.py` finds it."""
 
 
 @contextmanager
@@ -33,7 +35,11 @@ def duckdb_place(folder: Path) -> Iterator[Place]:
 def sqlite_place(folder: Path) -> Iterator[Place]:
     warehouse = folder / "warehouse.sqlite"
     destination = SQLiteDestination(str(warehouse), staging_memory_bytes=MEMORY)
-    yield Place(destination, lambda: [path.name for path in folder.iterdir() if path != warehouse])
+    yield Place(
+        destination,
+        lambda: [path.name for path in folder.iterdir() if path != warehouse],
+        {"WAREHOUSE": str(warehouse)},
+    )
 
 
 @contextmanager
@@ -47,7 +53,11 @@ def postgres_place(folder: Path) -> Iterator[Place]:
 
     with postgres_schema() as name:
         options = {"schema_name": name, "state_schema": f"{name}_state", "staging_dir": str(folder / "staging")}
-        yield Place(PostgresDestination(POSTGRES, staging_memory_bytes=MEMORY, **options), left_over)
+        yield Place(
+            PostgresDestination(POSTGRES, staging_memory_bytes=MEMORY, **options),
+            left_over,
+            {"WAREHOUSE": POSTGRES, "SCHEMA": name},
+        )
 
 
 @contextmanager
@@ -55,7 +65,11 @@ def mysql_place(folder: Path) -> Iterator[Place]:
     with mysql_schema() as name:
         options = {"schema_name": name, "state_schema": name, "staging_dir": str(folder / "staging")}
         destination = MySQLDestination(MYSQL, staging_memory_bytes=MEMORY, **options)
-        yield Place(destination, lambda: [path.name for path in folder.iterdir()] + mysql_left_over(name))
+        yield Place(
+            destination,
+            lambda: [path.name for path in folder.iterdir()] + mysql_left_over(name),
+            {"WAREHOUSE": MYSQL, "SCHEMA": name},
+        )
 
 
 PLACES = {"duckdb": duckdb_place, "postgresql": postgres_place, "sqlite": sqlite_place, "mysql": mysql_place}

@@ -12,7 +12,17 @@ from typing import Any
 
 import dagster as dg
 
-from etl_assets import Batch, DuckDBDestination, Source, Stream, stream_assets
+from etl_assets import (
+    Batch,
+    Destination,
+    DuckDBDestination,
+    MySQLDestination,
+    PostgresDestination,
+    Source,
+    SQLiteDestination,
+    Stream,
+    stream_assets,
+)
 
 BATCH = 10
 
@@ -42,5 +52,17 @@ class Lines(Source):
             yield Batch(batch, bookmark=bookmark)
 
 
-assets = stream_assets(Lines(name="lines"), destination=DuckDBDestination(os.environ["WAREHOUSE"]))
+def destination() -> Destination:
+    """Give the destination that the environment names: a file, or a server with the schema to load into."""
+    warehouse, schema = os.environ["WAREHOUSE"], os.environ.get("SCHEMA", "")
+    if warehouse.startswith("postgresql:"):
+        return PostgresDestination(warehouse, schema_name=schema, state_schema=f"{schema}_state")
+    if warehouse.startswith("mysql:"):
+        return MySQLDestination(warehouse, schema_name=schema, state_schema=schema)
+    if warehouse.endswith(".sqlite"):
+        return SQLiteDestination(warehouse)
+    return DuckDBDestination(warehouse)
+
+
+assets = stream_assets(Lines(name="lines"), destination=destination())
 defs = dg.Definitions(assets=assets)
