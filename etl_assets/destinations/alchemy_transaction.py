@@ -333,12 +333,12 @@ def refused() -> Iterator[None]:
 
     try:
         yield
-    except (sa.exc.DataError, OverflowError) as error:
-        raise RefusedValueError(None, "the database refused a value.") from error
+    except (sa.exc.DataError, OverflowError):
+        raise RefusedValueError(None, "the database refused a value.") from None
     except sa.exc.StatementError as error:
         if isinstance(error, sa.exc.DBAPIError):
             raise
-        raise RefusedValueError(None, "the database refused a value.") from error
+        raise RefusedValueError(None, "the database refused a value.") from None
 
 
 def _select(table: "sa.Table") -> "sa.Select[Any]":

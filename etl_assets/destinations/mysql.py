@@ -12,7 +12,7 @@ from typing_extensions import override
 from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.mysql_transaction import MySQLTransaction
-from etl_assets.destinations.sql_errors import kind_of, translate
+from etl_assets.destinations.sql_errors import kind_of, patiently, translate
 from etl_assets.destinations.sql_url import is_local_host
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
@@ -135,7 +135,8 @@ class MySQLDestination(DatabaseDestination):
     def _connect(self) -> Any:
         pymysql = _driver()
         try:
-            connection = pymysql.connect(**self._parameters())
+            given = self._parameters()
+            connection = patiently(lambda: pymysql.connect(**given), pymysql.Error, self._told())
         except RuntimeError as error:  # no package for a kind of login
             raise ConfigError(
                 f"{self._told()}: {error}",

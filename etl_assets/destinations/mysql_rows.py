@@ -104,7 +104,7 @@ class Loader:
             column = (
                 message.partition("for column ")[2].split(" at row ")[0].strip("'`\"").rsplit(".", 1)[-1].strip('`"')
             )
-            raise RefusedValueError(column or None, f"MySQL would change a value: {message.split(': ')[0]}.")
+            raise RefusedValueError(column or None, f"MySQL would change a value: {_shown(message)}.")
         if taken != sent:
             raise DestinationError(f"MySQL took {taken} rows of {sent}.")
 
@@ -162,6 +162,11 @@ def _feed(pipe: int, text: memoryview) -> None:
         at = 0
         while at < len(text):
             at += sink.write(text[at : at + (1 << 16)])
+
+
+def _shown(message: str) -> str:
+    """Give a warning without the value in it."""
+    return message.split(": ", maxsplit=1)[0].split(" '", maxsplit=1)[0]
 
 
 def _doubled(sql: str) -> str:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.postgres_transaction import PostgresTransaction
-from etl_assets.destinations.sql_errors import translate
+from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.sql_url import is_local, without_driver
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
@@ -113,10 +113,8 @@ class PostgresDestination(DatabaseDestination):
 
     def _connect(self) -> "Connection":
         psycopg = _driver()
-        try:
-            connection: Connection = psycopg.connect(**self._parameters())
-        except psycopg.Error as error:
-            raise translate(error, self._told(), "connecting") from error
+        given = self._parameters()
+        connection: Connection = patiently(lambda: psycopg.connect(**given), psycopg.Error, self._told())
         try:
             settings = _SETTINGS | {
                 "lock_timeout": str(round(self.options.lock_timeout * 1000)),

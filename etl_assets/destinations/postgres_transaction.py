@@ -10,6 +10,7 @@ from typing_extensions import override
 from etl_assets.destinations import postgres_replace
 from etl_assets.destinations.csv_rows import encoded, parsed, selected
 from etl_assets.destinations.postgres_types import TIMESTAMP_TZ, arrow_type, stored_type, type_name
+from etl_assets.destinations.sql_errors import without_values
 from etl_assets.destinations.sql_transaction import (
     NEW,
     STAGED,
@@ -361,8 +362,8 @@ def refused() -> Iterator[None]:
     except psycopg.DataError as error:
         context = error.diag.context or ""
         column = context.partition(", column ")[2].partition(": ")[0] if context.startswith("COPY ") else ""
-        message = (error.diag.message_primary or type(error).__name__).split(": ", 1)[0]
-        raise RefusedValueError(column or None, f"PostgreSQL refused a value: {message}.") from error
+        message = f"PostgreSQL refused a value: {without_values(error)}."
+        raise RefusedValueError(column or None, message) from error
 
 
 def _stamped(rows: "pa.RecordBatchReader", own: list[tuple[str, Any]]) -> "Iterator[pa.RecordBatch]":

@@ -96,7 +96,7 @@ class SqlDestination(DatabaseDestination):
                 connection.commit()
         except sa.exc.DBAPIError as error:
             driver = error.orig if isinstance(error.orig, Exception) else error
-            raise translate(driver, self._told(engine), phase) from error
+            raise translate(driver, self._told(engine), phase) from driver
         finally:
             with suppress(sa.exc.DBAPIError):
                 engine.dispose()

@@ -1,8 +1,10 @@
 """What a database's error means to whoever writes: ours, by what the caller can do about it, without values of rows."""
 
+import random
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from etl_assets.exceptions import (
     AuthenticationError,
@@ -16,6 +18,9 @@ from etl_assets.exceptions import (
 from etl_assets.secrets.redaction import redact
 
 SHOWN_MESSAGE = 300
+PAUSES = (0.2, 0.6)
+"""Seconds before a server that was away is tried again."""
+_Connection = TypeVar("_Connection")
 
 # SQLSTATE, or its first three or two characters.
 _STATES: Mapping[str, str] = {
@@ -54,6 +59,8 @@ _WORDS: Sequence[tuple[str, str]] = (
         "away",
     ),
 )
+_QUOTED_VALUE = re.compile(r"(entry|value:?) '.*' for", re.DOTALL)
+"""In MySQL's messages."""
 _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     "login": (AuthenticationError, "Check user and password."),
     "rights": (AuthenticationError, "Give the user the rights that the documentation of databases lists."),
@@ -76,12 +83,33 @@ def translate(error: Exception, told: str, phase: str) -> EtlAssetsError:
         phase: `connecting`, `loading` or `COMMIT`.
     """
     state = _state(error)
-    message = _message(error)
     kind = kind_of(error)
+    message = without_values(error)
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
-    text = f"{told}: {phase} failed ({name}): {redact(_without_values(message, state))}"
+    text = f"{told}: {phase} failed ({name}): {redact(message)}"
     found, hint = _MEANING.get(kind, (ConnectError if phase == "connecting" else DestinationError, None))
     return found(text, hint=hint)
+
+
+def patiently(connect: Callable[[], _Connection], errors: type[Exception], told: str) -> _Connection:
+    """Connect; a server that is away is tried again, some times with growing, jittered pauses.
+
+    Args:
+        connect: Opens a connection.
+        errors: The driver's own.
+        told: What the destination is called in errors.
+
+    Raises:
+        EtlAssetsError: It stayed away, or there is another reason.
+    """
+    for pause in (*PAUSES, None):
+        try:
+            return connect()
+        except errors as error:
+            if pause is None or kind_of(error) != "away":
+                raise translate(error, told, "connecting") from error
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+    raise AssertionError  # pragma: no cover - the last turn returns or raises
 
 
 def kind_of(error: Exception) -> str:
@@ -117,8 +145,16 @@ def _message(error: Exception) -> str:
     return " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line)) or type(error).__name__
 
 
-def _without_values(message: str, state: str) -> str:
-    """Cut what a data exception quotes: it is a value of a row."""
-    if state.startswith("22"):
+def without_values(error: Exception) -> str:
+    """Give the driver's main sentence without what it quotes of rows, and take it out of the error itself.
+
+    The error is shown as the cause of ours, in logs and events, and its detail lines are rows.
+    """
+    message = _message(error)
+    if _state(error).startswith("22"):
         message = message.split(": ", 1)[0]
-    return message if len(message) <= SHOWN_MESSAGE else message[: SHOWN_MESSAGE - 1] + "…"
+    message = _QUOTED_VALUE.sub(r"\1 '…' for", message)
+    message = message if len(message) <= SHOWN_MESSAGE else message[: SHOWN_MESSAGE - 1] + "…"
+    code = next(iter(error.args), None)
+    error.args = (code, message) if isinstance(code, int) else (message,)
+    return message

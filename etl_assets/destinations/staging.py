@@ -91,6 +91,18 @@ class Staging:
         """Tell whether all staged integers of a field are exact as doubles."""
         return all(integers_fit(t.column(field)) for t in self.tables() if field in t.column_names)
 
+    def fits(self, field: str, type_: "pa.DataType") -> bool:
+        """Tell whether all staged values of a field are exact in another type."""
+        import pyarrow as pa
+
+        try:
+            for table in self.tables():
+                if field in table.column_names:
+                    table.column(field).cast(type_)
+        except pa.ArrowInvalid:
+            return False
+        return True
+
     def _merged(self, table: "pa.Table") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
             return table.schema
@@ -235,6 +247,8 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
         texts = [None if value is None else to_json(value) for value in column.to_pylist()]
         return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
     if pa.types.is_string(type_) and not _is_text(column.type):
+        if pa.types.is_time64(column.type) and column.type.unit == "ns":
+            return column.cast(pa.string())  # Python's time has no nanoseconds
         if is_nested(column.type) or pa.types.is_floating(column.type) or pa.types.is_temporal(column.type):
             return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
         return column.cast(pa.string())

@@ -125,8 +125,20 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(pa.field(name, tx.stored_type(type_)))
+        fields.append(pa.field(name, tx.stored_type(_narrowed(tx, plan, f.name, type_))))
     return pa.schema(fields)
+
+
+def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> "pa.DataType":
+    """Take nanoseconds for microseconds where all of them are, and the engine has no finer type but text."""
+    import pyarrow as pa
+
+    if not (pa.types.is_timestamp(type_) or pa.types.is_time64(type_)) or type_.unit != "ns":
+        return type_
+    if tx.stored_type(type_) == type_:
+        return type_
+    coarser = pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else pa.time64("us")
+    return coarser if plan.staging.fits(field, coarser) else type_
 
 
 def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
