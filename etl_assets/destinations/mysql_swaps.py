@@ -11,6 +11,7 @@ from typing import Any
 
 from etl_assets.destinations.sql_transaction import NEW, hashed
 from etl_assets.exceptions import BusyError
+from etl_assets.faults import fault
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 
@@ -87,6 +88,7 @@ class Swaps:
                 renames.append(f"{_quoted(swap.table)} TO {_quoted(swap.old)}")
             renames.append(f"{_quoted(swap.new)} TO {_quoted(swap.table)}")
         self._at_once(f"RENAME TABLE {', '.join(renames)}", ())
+        fault("renamed")
         for swap in self.pending.values():
             self._within(f"UPDATE {self._notes} SET done = 1 WHERE {_WHERE}", (swap.table.schema, swap.table.name))
 
@@ -173,9 +175,8 @@ def _quoted(table: TableName) -> str:
     return f"{quote(table.schema)}.{quote(table.name)}"
 
 
-def busy(name: str, seconds: float) -> BusyError:
+def busy(seconds: float) -> BusyError:
     """Give the error for a lock that was not had in time."""
-    del name
     return BusyError(
         f"Another session has been loading the same stream or table for more than {seconds:g} s.",
         hint="Wait for it, end it, or give the destination a longer lock_timeout.",

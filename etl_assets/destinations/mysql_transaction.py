@@ -110,7 +110,7 @@ class MySQLTransaction(SqlTransaction):
     def lock(self, name: str) -> None:
         got = self.execute("SELECT GET_LOCK(?, ?)", (f"etl_assets:{hashed(name)}", self._lock_timeout))
         if got[0][0] != 1:
-            raise busy(name, self._lock_timeout)
+            raise busy(self._lock_timeout)
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

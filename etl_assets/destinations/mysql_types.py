@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import time
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.destinations.sql_transaction import decimal_texts
 from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
 from etl_assets.protocol.values import to_text
@@ -136,7 +137,7 @@ def texts(column: "pa.Array", name: str) -> "pa.Array":
     if pa.types.is_duration(type_):
         return column.cast(pa.int64()).cast(pa.string())
     if pa.types.is_decimal(type_):
-        return pa.array([None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string())
+        return decimal_texts(column)
     if getattr(type_, "extension_name", None) == "arrow.uuid":
         raw = column.storage.to_pylist()
         return pa.array([None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string())

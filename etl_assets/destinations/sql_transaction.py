@@ -110,3 +110,14 @@ def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
 def column_list(names: Sequence[str], prefix: str = "") -> str:
     """Give names quoted and in a row, each with a prefix such as `s.`."""
     return ", ".join(f"{prefix}{quote(name)}" for name in names)
+
+
+def decimal_texts(column: "pa.Array") -> "pa.Array":
+    """Give decimals as text with all their digits and no exponent."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = column.cast(pa.string())
+    if not pc.any(pc.match_substring(texts, "E")).as_py():
+        return texts
+    return pa.array([None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string())

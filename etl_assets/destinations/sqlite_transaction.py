@@ -29,6 +29,7 @@ class SqliteTransaction(SqlTransaction):
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._made: set[TableName] = set()
         self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
 
     @override
@@ -54,6 +55,11 @@ class SqliteTransaction(SqlTransaction):
     @override
     def type_name(self, type_: "pa.DataType") -> str:
         return type_name(type_)
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        super().create_table(table, schema, stamp)
+        self._made.add(table)
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -118,13 +124,17 @@ class SqliteTransaction(SqlTransaction):
     ) -> int:
         names, target = rows.schema.names, self.quoted(table)
         by = column_list(keys)
+        # Of a key that came twice the last arrival wins: a new table's rowids grow.
+        repeated = f"WHERE rowid NOT IN (SELECT max(rowid) FROM {{}} GROUP BY {by})"
+        if table in self._made:
+            self._made.discard(table)
+            written = self.insert(table, rows, stamp)
+            self._index(table, keys)
+            return written - self._written(f"DELETE FROM {target} {repeated.format(target)}", ())
         staged = TableName(STAGED, "temp")
         self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
         self.insert(staged, rows, Stamp("", None, None))
-        # Of a key that came twice the last arrival wins: a new table's rowids grow.
-        self.execute(
-            f"DELETE FROM temp.{STAGED} WHERE rowid NOT IN (SELECT max(rowid) FROM temp.{STAGED} GROUP BY {by})"
-        )
+        self.execute(f"DELETE FROM temp.{STAGED} {repeated.format(f'temp.{STAGED}')}")
         own = stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import time
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.destinations.sql_transaction import decimal_texts
 from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
 from etl_assets.protocol.values import to_text
@@ -106,7 +107,7 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
             raise RefusedValueError(name, "SQLite cannot hold NaN, it would be NULL.", float("nan"))
         return list(column.to_pylist())
     if pa.types.is_decimal(type_):
-        return [None if one is None else f"{one:f}" for one in column.to_pylist()]
+        return list(decimal_texts(column).to_pylist())
     if pa.types.is_timestamp(type_) and type_.tz:
         naive = column.cast(pa.timestamp("us")).cast(pa.string())
         return list(pc.binary_join_element_wise(naive, "+00:00", "").to_pylist())

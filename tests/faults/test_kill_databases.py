@@ -55,3 +55,8 @@ def test_killed_then_run_again(kind: str, stream: str, point: str, tmp_path: Pat
         assert found(place.destination, stream)[0] == expected(stream, THEN)
         assert place.left_over() == []
         assert site.events(stream)[-1]["dagster/row_count"] == len(expected(stream, THEN))
+
+
+def test_killed_between_the_rename_and_the_commit(tmp_path: Path) -> None:
+    """P11, where a change of tables cannot be rolled back."""
+    test_killed_then_run_again("mysql", "replace", "renamed:1:kill", tmp_path)
