@@ -1,7 +1,7 @@
 """The write plans' primitives in DuckDB's SQL."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -236,11 +236,16 @@ class DuckDBTransaction(Transaction):
 
     def _with_rows(self, rows: "pa.RecordBatchReader", sql: str) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
+        import duckdb
+
         self._connection.register(_ROWS, rows)
         try:
             written = self.execute(sql)
-        finally:
-            self._connection.unregister(_ROWS)
+        except DestinationError:
+            with suppress(duckdb.Error):  # the transaction is aborted: it would hide why
+                self._connection.unregister(_ROWS)
+            raise
+        self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
+from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.protocol.types import is_json, is_nested, merge_types
 from etl_assets.protocol.values import to_json, to_text
@@ -229,7 +230,10 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
     columns = []
     for field in schema:
         if field.name in table.column_names:
-            columns.append(cast(table.column(field.name), field.type))
+            try:
+                columns.append(cast(table.column(field.name), field.type))
+            except (ValueError, TypeError) as error:  # of Arrow too: JSON has no NaN, a number is not exact
+                raise RefusedValueError(field.name, f"does not fit {field.type}: {error}.") from error
         else:
             columns.append(pa.nulls(table.num_rows, field.type))
     return pa.Table.from_arrays(columns, schema=schema)

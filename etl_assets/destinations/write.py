@@ -1,12 +1,12 @@
 """The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.staging import Side, Staging, merge_schemas
 from etl_assets.destinations.transaction import RefusedValueError, Stamp, Transaction
-from etl_assets.exceptions import DataError
+from etl_assets.exceptions import DataError, DestinationError
 from etl_assets.faults import fault
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.protocol.types import is_json
@@ -39,6 +39,8 @@ class Plan:
     declared: "pa.Schema | None"
     stamp: Stamp
     changes: list[str] = field(default_factory=list)
+    refused: RefusedValueError | None = None
+    """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Give the staged rows with the table's names and types."""
@@ -46,10 +48,16 @@ class Plan:
 
         source = pa.schema([f.with_type(types[self.physical[f.name]]) for f in self.schema])
         target = pa.schema([f.with_name(self.physical[f.name]) for f in source])
-        batches = (
-            batch.rename_columns(target.names) if target.names else batch for batch in self.staging.reader(source)
-        )
-        return pa.RecordBatchReader.from_batches(target, batches)
+        return pa.RecordBatchReader.from_batches(target, self._batches(source, target.names))
+
+    def _batches(self, schema: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch]":
+        try:
+            for table in self.staging.tables(schema):
+                for batch in table.to_batches():
+                    yield batch.rename_columns(names) if names else batch
+        except RefusedValueError as error:
+            self.refused = error
+            raise
 
 
 def write(tx: Transaction, plan: Plan) -> int:
@@ -60,10 +68,14 @@ def write(tx: Transaction, plan: Plan) -> int:
     """
     try:
         return _write(tx, plan)
-    except RefusedValueError as error:
-        names = {physical: name for name, physical in plan.physical.items()}
-        field = names.get(error.column or "", error.column)
-        raise DataError(error.message, stream=plan.load.stream.name, field=field, value=error.value) from error
+    except (RefusedValueError, DestinationError) as error:
+        refused = plan.refused or error
+        if not isinstance(refused, RefusedValueError):
+            raise
+        name = refused.column
+        if plan.refused is None:
+            name = {physical: name for name, physical in plan.physical.items()}.get(name or "", name)
+        raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=refused.value) from error
 
 
 def _write(tx: Transaction, plan: Plan) -> int:

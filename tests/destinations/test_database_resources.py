@@ -19,6 +19,10 @@ from etl_assets import (
     Stream,
     stream_assets,
 )
+from etl_assets.exceptions import DataError
+from etl_assets.sync import sync
+from etl_assets.testing.fakes import GivenRead
+from tests.faults.places import PLACES
 from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema
 
 
@@ -77,3 +81,12 @@ def test_loaded_and_read_back_as_what_is_asked_for(resource: Any) -> None:
         "polars": [0.0, 1 / 3, 2 / 3],
         "arrow": [(0, '["a",0]'), (1, '["a",1]'), (2, '["a",2]')],
     }
+
+
+@pytest.mark.parametrize("kind", ["duckdb", "postgresql", "mysql", "sqlite"])
+def test_what_no_common_form_can_hold_is_refused_by_name(kind: str, tmp_path: Path) -> None:
+    with PLACES[kind](tmp_path) as place:
+        read = GivenRead(Stream("things"), [[{"x": False}, {"x": "text"}], [{"x": float("inf")}]])
+        with pytest.raises(DataError, match=r"stream 'things', field 'x'"):
+            sync(read, place.destination, strategy="append")
+        assert place.left_over() == []
