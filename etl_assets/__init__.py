@@ -15,12 +15,22 @@ if TYPE_CHECKING:
     from etl_assets.assets.config import SyncConfig
     from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
     from etl_assets.assets.io_manager import DestinationIOManager
-    from etl_assets.assets.iomanagers import DuckDBIOManager
+    from etl_assets.assets.iomanagers import (
+        DuckDBIOManager,
+        MySQLIOManager,
+        PostgresIOManager,
+        SqlIOManager,
+        SQLiteIOManager,
+    )
     from etl_assets.assets.options import StreamOptions
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
     from etl_assets.destinations.base import Destination
     from etl_assets.destinations.duckdb import DuckDBDestination
+    from etl_assets.destinations.mysql import MySQLDestination
+    from etl_assets.destinations.postgres import PostgresDestination
+    from etl_assets.destinations.sql_destination import SqlDestination
+    from etl_assets.destinations.sqlite import SQLiteDestination
     from etl_assets.protocol.batch import Batch
     from etl_assets.protocol.catalog import Catalog
     from etl_assets.protocol.load import Capabilities, SyncResult
@@ -35,6 +45,9 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Batch": "protocol.batch",
+    "build_source_sensor": "assets.sensors",
+    "build_stream_asset_specs": "assets.factory",
+    "build_sync_schedule": "assets.sensors",
     "Capabilities": "protocol.load",
     "Catalog": "protocol.catalog",
     "Destination": "destinations.base",
@@ -42,9 +55,18 @@ _HOME = {
     "DuckDBDestination": "destinations.duckdb",
     "DuckDBIOManager": "assets.iomanagers",
     "FileSource": "sources.files",
+    "MySQLDestination": "destinations.mysql",
+    "MySQLIOManager": "assets.iomanagers",
+    "PostgresDestination": "destinations.postgres",
+    "PostgresIOManager": "assets.iomanagers",
     "Source": "sources.base",
+    "SqlDestination": "destinations.sql_destination",
+    "SqlIOManager": "assets.iomanagers",
+    "SQLiteDestination": "destinations.sqlite",
+    "SQLiteIOManager": "assets.iomanagers",
     "SqlSource": "sources.sql",
     "Stream": "protocol.stream",
+    "stream_assets": "assets.factory",
     "StreamOptions": "assets.options",
     "StreamProps": "assets.translator",
     "StreamRead": "sources.read",
@@ -52,10 +74,6 @@ _HOME = {
     "SyncConfig": "assets.config",
     "SyncResult": "protocol.load",
     "WriteStrategy": "strategies",
-    "build_source_sensor": "assets.sensors",
-    "build_stream_asset_specs": "assets.factory",
-    "build_sync_schedule": "assets.sensors",
-    "stream_assets": "assets.factory",
 }
 
 __all__ = [
@@ -67,7 +85,15 @@ __all__ = [
     "DuckDBDestination",
     "DuckDBIOManager",
     "FileSource",
+    "MySQLDestination",
+    "MySQLIOManager",
+    "PostgresDestination",
+    "PostgresIOManager",
+    "SQLiteDestination",
+    "SQLiteIOManager",
     "Source",
+    "SqlDestination",
+    "SqlIOManager",
     "SqlSource",
     "Stream",
     "StreamOptions",

@@ -12,6 +12,10 @@ from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.mysql import MySQLDestination
+from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.secrets.redaction import remember
 
@@ -107,3 +111,7 @@ def _dagster_type(options: type[BaseModel], field: str) -> Any:
 
 
 DuckDBIOManager = io_manager_class("DuckDBIOManager", DuckDBDestination)
+MySQLIOManager = io_manager_class("MySQLIOManager", MySQLDestination)
+PostgresIOManager = io_manager_class("PostgresIOManager", PostgresDestination)
+SQLiteIOManager = io_manager_class("SQLiteIOManager", SQLiteDestination)
+SqlIOManager = io_manager_class("SqlIOManager", SqlDestination)

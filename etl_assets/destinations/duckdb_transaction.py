@@ -1,13 +1,13 @@
 """The write plans' primitives in DuckDB's SQL."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from etl_assets.destinations.staging import EXACT_DOUBLE
-from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -26,11 +26,17 @@ _ROWS = "_etl_assets_rows"
 class DuckDBTransaction(Transaction):
     """One open transaction. See `Transaction` for what each primitive promises."""
 
+    ledger_types = LedgerTypes()
+
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
         self._constrained: set[TableName] = set()
+
+    @override
+    def lock(self, name: str) -> None:
+        del name  # the file is ours alone
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -87,6 +93,10 @@ class DuckDBTransaction(Transaction):
         return bool(self.type_names(table))  # Arrow, which takes longer to import than all else here, is not needed
 
     @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return type_  # DuckDB has them all
+
+    @override
     def type_name(self, type_: "pa.DataType") -> str:
         import pyarrow as pa
 
@@ -110,9 +120,13 @@ class DuckDBTransaction(Transaction):
         return name
 
     @override
+    def create_schema(self, name: str) -> None:
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+
+    @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(table.schema)}")
+            self.create_schema(table.schema)
         columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
         if stamp.load_id_column:
             columns.append(f"{quote(stamp.load_id_column)} VARCHAR")
@@ -127,6 +141,16 @@ class DuckDBTransaction(Transaction):
         self.execute(f"DROP TABLE {self.quoted(table)}")
         self._types[table] = {}
         self._changed.discard(table)
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        self.drop_table(table)
+        self.create_table(table, schema, stamp)
+        return table
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # it is in its place already: nobody else has the file open
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -151,6 +175,10 @@ class DuckDBTransaction(Transaction):
     @override
     def has_values(self, table: TableName, name: str) -> bool:
         return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return self.count(table) > 0  # which DuckDB knows without looking
 
     @override
     def count(self, table: TableName) -> int:
@@ -229,8 +257,8 @@ class DuckDBTransaction(Transaction):
         )
         return int(written[0][0])
 
+    @override
     def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
-        """Read a table as Arrow, JSON columns as JSON."""
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}").to_arrow_table()
         names = self.type_names(table)
@@ -249,11 +277,16 @@ class DuckDBTransaction(Transaction):
 
     def _with_rows(self, rows: "pa.RecordBatchReader", sql: str) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
+        import duckdb
+
         self._connection.register(_ROWS, rows)
         try:
             written = self.execute(sql)
-        finally:
-            self._connection.unregister(_ROWS)
+        except DestinationError:
+            with suppress(duckdb.Error):  # the transaction is aborted: it would hide why
+                self._connection.unregister(_ROWS)
+            raise
+        self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
 
 

@@ -15,6 +15,7 @@ import simplejson
 
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConcurrentSyncError, StateError
+from etl_assets.naming import quote
 from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
@@ -72,19 +73,27 @@ class Ledger:
 
     def create(self) -> None:
         """Make the two tables where they are missing."""
+        if self.exists():
+            return  # whoever may not make tables may still write into those that are there
+        self._tx.lock("etl_assets ledger")
+        if self._state_table.schema:
+            self._tx.create_schema(self._state_table.schema)
+        types = self._tx.ledger_types
+        create, key, text, big = types.create, types.key, types.text, types.big
+        unique = types.unique.format(key=", ".join(map(quote, _KEY)))
         self._tx.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._state} (source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, "
-            "stream VARCHAR(255) NOT NULL, partition VARCHAR(255) NOT NULL, load_id VARCHAR(64) NOT NULL, "
-            "run_id VARCHAR(255), bookmark TEXT, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
-            "table_schema VARCHAR(255), table_name VARCHAR(255), columns TEXT, rows_in_table BIGINT, "
-            "changed_by VARCHAR(64), PRIMARY KEY (source, namespace, stream, partition))"
+            f"{create} {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
+            f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
+            f"table_schema {key}, table_name {key}, strategy VARCHAR(16), bookmark_before {text}, "
+            f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
+            "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
         )
         self._tx.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
-            "source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, stream VARCHAR(255) NOT NULL, "
-            "partition VARCHAR(255) NOT NULL, table_schema VARCHAR(255), table_name VARCHAR(255), "
-            "strategy VARCHAR(16), bookmark_before TEXT, bookmark_after TEXT, rows_in BIGINT, rows_in_table BIGINT, "
-            "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
+            f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
+            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id VARCHAR(64) NOT NULL, '
+            f"run_id VARCHAR(255), bookmark {text}, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
+            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
+            f"changed_by VARCHAR(64), {unique})"
         )
 
     def exists(self) -> bool:
@@ -93,13 +102,13 @@ class Ledger:
 
     def states(self) -> list[StreamState]:
         """Give every state row, by key."""
-        rows = self._tx.execute(f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        rows = self._tx.execute(f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
         return [_state(row) for row in rows]
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Give the state row of a stream."""
         rows = self._tx.execute(
-            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
             (source, stream.namespace or "", stream.name, partition),
         )
         return _state(rows[0]) if rows else None
@@ -107,7 +116,7 @@ class Ledger:
     def source_states(self, source: str, partition: str = "") -> list[StreamState]:
         """Give the state rows of a source, that of its shared state (with an empty stream) first."""
         rows = self._tx.execute(
-            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE source = ? AND partition = ? "
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(('source', 'partition'))} "
             "ORDER BY stream, namespace",
             (source, partition),
         )
@@ -116,7 +125,7 @@ class Ledger:
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
-        return bool(self._tx.execute(f"SELECT 1 FROM {self._state} WHERE {_where(_KEY[:3])} LIMIT 1", key))
+        return bool(self._tx.execute(f"SELECT COUNT(*) FROM {self._state} WHERE {_where(_KEY[:3])}", key)[0][0])
 
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
         """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
@@ -129,12 +138,14 @@ class Ledger:
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
+        # Without LIMIT, which not every database has.
+        of_table = "table_schema = ? AND table_name = ?"
         rows = self._tx.execute(
-            f"SELECT source, namespace, stream FROM {self._loads} WHERE table_schema = ? AND table_name = ? "
-            "ORDER BY committed_at DESC, load_id DESC LIMIT 1",
-            (table.schema, table.name),
+            f"SELECT load_id, source, namespace, stream FROM {self._loads} WHERE {of_table} "
+            f"AND committed_at = (SELECT MAX(committed_at) FROM {self._loads} WHERE {of_table})",
+            (table.schema, table.name, table.schema, table.name),
         )
-        return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+        return max(rows)[1:] if rows else None
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
@@ -185,11 +196,9 @@ class Ledger:
     def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
         if current is None:
             marks = ", ".join("?" * len(_STATE_COLUMNS))
-            self._tx.execute(
-                f"INSERT INTO {self._state} ({', '.join(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values)
-            )
+            self._tx.execute(f"INSERT INTO {self._state} ({_names(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
         else:
-            settings = ", ".join(f"{name} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
+            settings = ", ".join(f"{quote(name)} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
             self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
 
     def note_rejected(self, entry: Entry) -> None:
@@ -237,8 +246,8 @@ class Ledger:
         A shared state goes with the rows of all its source's streams: without it they would be appended once more.
         """
         if state.shared:
-            where, key = "source = ? AND partition = ?", (state.source, state.partition)
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {where}", key)
+            key = (state.source, state.partition)
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(('source', 'partition'))}", key)
         else:
             self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
 
@@ -287,7 +296,7 @@ class Ledger:
                 hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
                 stream=state.stream,
             )
-        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column) if changing else 0
+        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column or "") if changing else 0
         self._delete_rejected(state, [row[0] for row in later])
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
@@ -296,10 +305,10 @@ class Ledger:
         )
         return deleted
 
-    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str | None) -> int:
+    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str) -> int:
         before = self._tx.count(state.table)
         marks = ", ".join("?" * len(load_ids))
-        self._tx.execute(f'DELETE FROM {self._tx.quoted(state.table)} WHERE "{column}" IN ({marks})', load_ids)
+        self._tx.execute(f"DELETE FROM {self._tx.quoted(state.table)} WHERE {quote(column)} IN ({marks})", load_ids)
         return before - self._tx.count(state.table)
 
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
@@ -316,7 +325,11 @@ class Ledger:
 
 
 def _where(names: Sequence[str]) -> str:
-    return " AND ".join(f"{name} = ?" for name in names)
+    return " AND ".join(f"{quote(name)} = ?" for name in names)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(quote, names))  # in MySQL, `partition` is a word of its own
 
 
 def _key_of(state: StreamState) -> tuple[str, str, str, str]:

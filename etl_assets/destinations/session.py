@@ -206,6 +206,7 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
+        tx.lock(f"{load.source}\0{stream.namespace or ''}\0{stream.name}\0{load.partition}")
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
         table = load.table or self._database.table_for(load.source, stream)
@@ -376,7 +377,7 @@ def _changed(tx: Transaction, state: StreamState) -> str | None:
     """Tell what someone else did to a table since its last load."""
     if not tx.exists(state.table):
         return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
-    if state.rows_in_table and not tx.count(state.table):
+    if state.rows_in_table and not tx.has_rows(state.table):
         return f"the table {tx.quoted(state.table)} is empty, though its ledger says {state.rows_in_table} rows"
     types = tx.type_names(state.table)
     for column in state.columns:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
+from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.types import is_json, is_nested, merge_types
@@ -91,6 +92,18 @@ class Staging:
     def integers_fit(self, field: str) -> bool:
         """Tell whether all staged integers of a field are exact as doubles."""
         return all(integers_fit(t.column(field)) for t in self.tables() if field in t.column_names)
+
+    def fits(self, field: str, type_: "pa.DataType") -> bool:
+        """Tell whether all staged values of a field are exact in another type."""
+        import pyarrow as pa
+
+        try:
+            for table in self.tables():
+                if field in table.column_names:
+                    table.column(field).cast(type_)
+        except pa.ArrowInvalid:
+            return False
+        return True
 
     def _merged(self, table: "pa.Table") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
@@ -234,7 +247,10 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
     columns = []
     for field in schema:
         if field.name in table.column_names:
-            columns.append(cast(table.column(field.name), field.type))
+            try:
+                columns.append(cast(table.column(field.name), field.type))
+            except (ValueError, TypeError) as error:  # of Arrow too: JSON has no NaN, a number is not exact
+                raise RefusedValueError(field.name, f"does not fit {field.type}: {error}.") from error
         else:
             columns.append(pa.nulls(table.num_rows, field.type))
     return pa.Table.from_arrays(columns, schema=schema)
@@ -254,6 +270,8 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
     if pa.types.is_string(type_) and not _is_text(column.type):
         if getattr(column.type, "extension_name", None) == "arrow.uuid":
             return pa.array([None if value is None else str(value) for value in column.to_pylist()], type_)
+        if pa.types.is_time64(column.type) and column.type.unit == "ns":
+            return column.cast(pa.string())  # Python's time has no nanoseconds
         if is_nested(column.type) or pa.types.is_floating(column.type) or pa.types.is_temporal(column.type):
             return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
         return column.cast(pa.string())

@@ -1,12 +1,12 @@
 """The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.staging import Side, Staging, merge_schemas
-from etl_assets.destinations.transaction import Stamp, Transaction
-from etl_assets.exceptions import DataError, SchemaConflictError
+from etl_assets.destinations.transaction import RefusedValueError, Stamp, Transaction
+from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.load import Load, TableName
@@ -40,6 +40,8 @@ class Plan:
     declared: "pa.Schema | None"
     stamp: Stamp
     changes: list[str] = field(default_factory=list)
+    refused: RefusedValueError | None = None
+    """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Give the staged rows with the table's names and types."""
@@ -47,35 +49,64 @@ class Plan:
 
         source = pa.schema([f.with_type(types[self.physical[f.name]]) for f in self.schema])
         target = pa.schema([f.with_name(self.physical[f.name]) for f in source])
-        batches = (
-            batch.rename_columns(target.names) if target.names else batch for batch in self.staging.reader(source)
-        )
-        return pa.RecordBatchReader.from_batches(target, batches)
+        return pa.RecordBatchReader.from_batches(target, self._batches(source, target.names))
+
+    def _batches(self, schema: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch]":
+        try:
+            for table in self.staging.tables(schema):
+                for batch in table.to_batches():
+                    yield batch.rename_columns(names) if names else batch
+        except RefusedValueError as error:
+            self.refused = error
+            raise
 
 
 def write(tx: Transaction, plan: Plan) -> int:
-    """Write a plan by its load's strategy; gives how many rows were loaded."""
+    """Write a plan by its load's strategy; gives how many rows were loaded.
+
+    Raises:
+        DataError: The engine cannot hold a value; names stream and field.
+    """
+    try:
+        return _write(tx, plan)
+    except (RefusedValueError, DestinationError) as error:
+        refused = plan.refused or error
+        if not isinstance(refused, RefusedValueError):
+            raise
+        name = refused.column
+        if plan.refused is None:
+            name = {physical: name for name, physical in plan.physical.items()}.get(name or "", name)
+        raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=refused.value) from error
+
+
+def _write(tx: Transaction, plan: Plan) -> int:
     existing = tx.schema(plan.table)
-    wanted = _wanted(plan, existing)
-    if plan.load.strategy is WriteStrategy.REPLACE or existing is None:
-        if existing is not None:
-            wanted = _replacing(plan, existing, wanted)
-            _note_replaced(plan, existing, wanted)
-            tx.drop_table(plan.table)
-        tx.create_table(plan.table, wanted, plan.stamp)
+    wanted = _wanted(tx, plan, existing)
+    table = plan.table
+    if existing is None:
+        tx.create_table(table, wanted, plan.stamp)
+        types = {f.name: f.type for f in wanted}
+    elif plan.load.strategy is WriteStrategy.REPLACE:
+        wanted = _replacing(plan, existing, wanted)
+        _note_replaced(plan, existing, wanted)
+        table = tx.begin_replace(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
     else:
         types = _evolve(tx, plan, existing, wanted)
     fault("altered")
-    if not plan.staging.rows:
-        return 0
-    if plan.load.strategy is WriteStrategy.MERGE:
-        keys = merge_keys(plan)
-        _refuse_null_keys(plan, keys)
-        columns = [plan.physical[key] for key in keys]
-        update = plan.load.on_conflict == "update"
-        return tx.merge(plan.table, plan.reader(types), plan.stamp, columns, update=update)
-    return tx.insert(plan.table, plan.reader(types), plan.stamp)
+    rows = _load(tx, plan, table, types) if plan.staging.rows else 0
+    if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
+        tx.end_replace(plan.table, table)
+    return rows
+
+
+def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
+    if plan.load.strategy is not WriteStrategy.MERGE:
+        return tx.insert(table, plan.reader(types), plan.stamp)
+    keys = merge_keys(plan)
+    _refuse_null_keys(plan, keys)
+    columns = [plan.physical[key] for key in keys]
+    return tx.merge(table, plan.reader(types), plan.stamp, columns, update=plan.load.on_conflict == "update")
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:
@@ -92,7 +123,7 @@ def merge_keys(plan: Plan) -> Sequence[str]:
     return keys
 
 
-def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
+def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
     """Give the schema of what is written, by physical names; an empty read that has none keeps the table's."""
     import pyarrow as pa
 
@@ -108,8 +139,20 @@ def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(pa.field(name, type_))
+        fields.append(pa.field(name, tx.stored_type(_narrowed(tx, plan, f.name, type_))))
     return pa.schema(fields)
+
+
+def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> "pa.DataType":
+    """Take nanoseconds for microseconds where all of them are, and the engine has no finer type but text."""
+    import pyarrow as pa
+
+    if not (pa.types.is_timestamp(type_) or pa.types.is_time64(type_)) or type_.unit != "ns":
+        return type_
+    if tx.stored_type(type_) == type_:
+        return type_
+    coarser = pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else pa.time64("us")
+    return coarser if plan.staging.fits(field, coarser) else type_
 
 
 def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
@@ -210,6 +253,7 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
             merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
         except SchemaConflictError as error:
             raise error.named(stream=plan.load.stream.name, field=original.get(f.name, f.name), column=f.name) from None
+        merged = tx.stored_type(merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
         if contract.data_type is not ContractMode.EVOLVE:

@@ -2,15 +2,37 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from typing_extensions import override
 
 from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.mysql import MySQLDestination
+from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
+from tests.servers import MYSQL, POSTGRES, mysql_left_over, mysql_query, postgres_server, query
 
 HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+HOLD_SQLITE = (
+    "import sys, sqlite3; con = sqlite3.connect(sys.argv[1], isolation_level=None); con.execute('BEGIN EXCLUSIVE'); "
+    "print('held', flush=True); sys.stdin.read()"
+)
+
+
+@contextmanager
+def held(program: str, path: str) -> Iterator[None]:
+    """Run a program that holds a file until the context is left."""
+    command = [sys.executable, "-c", program, path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        yield
+        holder.communicate()
 
 
 class DuckDBPlace(Place):
@@ -28,12 +50,116 @@ class DuckDBPlace(Place):
     @override
     @contextmanager
     def hold(self) -> Iterator[None]:
-        command = [sys.executable, "-c", HOLD, str(self.folder / "warehouse.duckdb")]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-            assert holder.stdout is not None
-            assert holder.stdout.readline() == "held\n"
+        with held(HOLD, str(self.folder / "warehouse.duckdb")):
             yield
-            holder.communicate()
 
 
-PLACES: list[type[Place]] = [DuckDBPlace]
+class SQLitePlace(Place):
+    """A file in the folder."""
+
+    @override
+    def destination(self) -> SQLiteDestination:
+        path = str(self.folder / "warehouse.sqlite")
+        return SQLiteDestination(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds)
+
+    @override
+    def files(self) -> set[str]:
+        return {*super().files(), "warehouse.sqlite"}
+
+    @override
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with held(HOLD_SQLITE, str(self.folder / "warehouse.sqlite")):
+            yield
+
+
+class ServerPlace(Place):
+    """A schema of a server, whose name follows from the folder."""
+
+    url: str
+
+    @property
+    def schema(self) -> str:
+        """The schema's name."""
+        return f"f_{sha256(str(self.folder).encode()).hexdigest()[:16]}"
+
+    @property
+    def reached(self) -> str:
+        """The URL, by the address that a test may have put in place of the server's."""
+        assert self.address is not None
+        parts = urlsplit(self.url)
+        login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+        return urlunsplit(parts._replace(netloc=f"{login}{self.address[0]}:{self.address[1]}"))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What both servers' destinations take."""
+        return {
+            "schema_name": self.schema,
+            "staging_dir": str(self.folder / "staging"),
+            "staging_memory_bytes": SMALL_STAGING_BYTES,
+        }
+
+
+def _address(url: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "127.0.0.1", parts.port or port
+
+
+class PostgresPlace(ServerPlace):
+    """A schema of PostgreSQL."""
+
+    url = POSTGRES
+    server = _address(POSTGRES, 5432)
+
+    @override
+    def destination(self) -> PostgresDestination:
+        return PostgresDestination(self.reached, state_schema=f"{self.schema}_state", **self.options)
+
+    @override
+    def left_over(self) -> Sequence[str]:
+        tables = query(
+            f"SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace('{self.schema}') AND relkind = 'r' "
+            "AND relname NOT IN ('append', 'merge', 'replace')"
+        )
+        return [*super().left_over(), *(table for (table,) in tables)]
+
+    @override
+    def disconnect(self) -> int:
+        return len(
+            query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+                f"AND query LIKE '%{self.schema}%'"
+            )
+        )
+
+    @override
+    def drop(self) -> None:
+        postgres_server().execute("SET client_min_messages = warning")
+        postgres_server().execute(f"DROP SCHEMA IF EXISTS {self.schema}, {self.schema}_state CASCADE")
+
+
+class MySQLPlace(ServerPlace):
+    """A database of MySQL or MariaDB."""
+
+    url = MYSQL
+    server = _address(MYSQL, 3306)
+    engine_points = ("swapped",)
+
+    @override
+    def destination(self) -> MySQLDestination:
+        mysql_query(f"CREATE DATABASE IF NOT EXISTS {self.schema}")
+        return MySQLDestination(self.reached, state_schema=self.schema, **self.options)
+
+    @override
+    def left_over(self) -> Sequence[str]:
+        with suppress(Exception):
+            return [*super().left_over(), *mysql_left_over(self.schema)]
+        return super().left_over()
+
+    @override
+    def drop(self) -> None:
+        mysql_query(f"DROP DATABASE IF EXISTS {self.schema}")
+
+
+PLACES: list[type[Place]] = [DuckDBPlace, PostgresPlace, MySQLPlace, SQLitePlace]

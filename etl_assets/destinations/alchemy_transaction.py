@@ -1,0 +1,392 @@
+"""The write plans' primitives through SQLAlchemy, for databases that have no transaction of their own here."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.sql_transaction import SqlTransaction, stamps
+from etl_assets.destinations.staging import EXACT_DOUBLE, cast
+from etl_assets.destinations.transaction import LedgerTypes, RefusedValueError, Stamp
+from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, logical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+KEYS_AT_ONCE = 200
+LOWEST = -1.7976931348623157e308
+_WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
+ROWS_AT_ONCE = 1000
+_ROLLS_BACK_TABLES = frozenset({"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"})
+"""Dialects whose databases roll back a change of tables."""
+_WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
+
+
+class AlchemyTransaction(SqlTransaction):
+    """One open transaction. See `Transaction` for what each primitive promises.
+
+    Where a change of tables cannot be rolled back, it is made on a connection of its own before the rows.
+    """
+
+    def __init__(self, connection: "sa.Connection") -> None:
+        import sqlalchemy as sa
+
+        self._connection = connection
+        self._dialect = connection.dialect
+        self._together = connection.dialect.name in _ROLLS_BACK_TABLES
+        self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
+        self.ledger_types = LedgerTypes(
+            create="CREATE TABLE",
+            key=self._ddl(sa.String(180)),
+            text=self._ddl(_text()),
+            big=self._ddl(sa.BigInteger()),
+        )
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        import sqlalchemy as sa
+
+        if sql.startswith("CREATE"):
+            self._changing(sql)
+            return []
+        bound = {f"p{at}": value for at, value in enumerate(parameters)}
+        result = self._connection.execute(sa.text(_named(sql)), bound)
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+    def _changing(self, sql: str) -> None:
+        """Change tables: in the transaction where the database can roll it back, else at once."""
+        if self._together:
+            self._connection.exec_driver_sql(sql.replace("%", "%%") if self._percent() else sql)
+            return
+        with self._connection.engine.connect() as other:
+            other.exec_driver_sql(sql.replace("%", "%%") if self._percent() else sql)
+            other.commit()
+
+    def _percent(self) -> bool:
+        return self._dialect.paramstyle in {"format", "pyformat"} and self._dialect.name != "postgresql"
+
+    # Columns
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        columns = self._columns(table)
+        return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()]) if columns else None
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        return {name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()}
+
+    def _columns(self, table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
+        import sqlalchemy as sa
+
+        try:
+            found = sa.inspect(self._connection).get_columns(table.name, schema=table.schema or None)
+        except sa.exc.NoSuchTableError:
+            return {}
+        return {column["name"]: column["type"] for column in found}
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give int64, double, decimal or bytes; all else is text: what a date is, databases do not agree on."""
+        import pyarrow as pa
+
+        type_ = logical(type_)
+        if pa.types.is_floating(type_):
+            return pa.float64()
+        if pa.types.is_uint64(type_):
+            return pa.decimal128(20, 0) if self._dialect.supports_native_decimal else pa.string()
+        if pa.types.is_integer(type_):
+            return pa.int64()
+        if pa.types.is_decimal(type_) and self._dialect.supports_native_decimal and type_.scale <= 30:  # noqa: PLR2004
+            return type_
+        return type_ if pa.types.is_binary(type_) else pa.string()
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return self._ddl(self._type(type_))
+
+    def _type(self, type_: "pa.DataType") -> "sa.types.TypeEngine[Any]":
+        import pyarrow as pa
+        import sqlalchemy as sa
+        from sqlalchemy.dialects import mysql
+
+        type_ = self.stored_type(type_)
+        if pa.types.is_integer(type_):
+            return sa.BigInteger()
+        if pa.types.is_floating(type_):
+            return sa.Double()
+        if pa.types.is_decimal(type_):
+            return sa.Numeric(type_.precision, type_.scale)
+        if pa.types.is_binary(type_):
+            return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+        return _text()
+
+    def _ddl(self, type_: "sa.types.TypeEngine[Any]") -> str:
+        return str(type_.compile(dialect=self._dialect))
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
+        columns += [f"{quote(name)} {self._ddl(_text())}" for name, _ in stamps(stamp, self.now)]
+        if not columns:
+            raise DestinationError(f"The table {table} would have no columns at all.")
+        self._changing(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        import pyarrow as pa
+
+        own = pa.schema([(name, pa.string()) for name, _ in stamps(stamp, self.now)])
+        wanted = {f.name: self.type_name(f.type) for f in (*schema, *own)}
+        there = self.type_names(table)
+        if there != wanted and self._together:
+            self._changing(f"DROP TABLE {self.quoted(table)}")
+            self.create_table(table, schema, stamp)
+            return table
+        for name, type_ in wanted.items():
+            if there.get(name, type_) != type_:
+                raise self._cannot_change(table, name)
+        for f in (*schema, *own):
+            if f.name not in there:
+                self.add_column(table, f.name, f.type)
+        self.execute(f"DELETE FROM {self.quoted(table)}")
+        return table
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        word = "ADD" if self._dialect.name in {"mssql", "oracle"} else "ADD COLUMN"
+        self._changing(f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}")
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        import pyarrow as pa
+
+        if not self._together:
+            raise self._cannot_change(table, name)
+        # Each database has its own words for this: the table is made anew.
+        rows = self.read(table, None)
+        index = rows.schema.get_field_index(name)
+        rows = rows.set_column(index, pa.field(name, new), cast(rows.column(index), new))
+        self._changing(f"DROP TABLE {self.quoted(table)}")
+        self.create_table(table, rows.schema, Stamp("", None, None))
+        self.insert(table, rows.to_reader(), Stamp("", None, None))
+
+    def _cannot_change(self, table: TableName, name: str) -> SchemaConflictError:
+        return SchemaConflictError(
+            f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
+            f"in {self._dialect.name}.",
+            hint="Change it by hand, or drop the table and do a full refresh.",
+        )
+
+    # Rows
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        import sqlalchemy as sa
+
+        column: sa.ColumnClause[Any] = sa.column(name)
+        beyond = sa.or_(column > EXACT_DOUBLE, column < -EXACT_DOUBLE)
+        return not self._connection.execute(
+            sa.select(sa.func.count()).select_from(self._named(table)).where(beyond)
+        ).scalar()
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        return bool(self.execute(f"SELECT COUNT({quote(name)}) FROM {self.quoted(table)}")[0][0])
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return self.count(table) > 0
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        total = 0
+        for records in self._records(rows):
+            self._insert(table, records, stamp)
+            total += len(records)
+        return total
+
+    @override
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
+        own = dict(stamps(stamp, self.now))
+        wanted = list(latest)
+        written = 0
+        for start in range(0, len(wanted), KEYS_AT_ONCE):
+            some = wanted[start : start + KEYS_AT_ONCE]
+            there = self._those_with(table, keys, some, rows.schema)
+            self._insert(table, [latest[key] for key in some if key not in there], stamp)
+            changed = [latest[key] | own for key in some if update and there.get(key, latest[key]) != latest[key]]
+            self._update(table, keys, changed)
+            written += len(some) - len(there) + len(changed)
+        return written
+
+    @override
+    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+        import pyarrow as pa
+
+        schema = self.schema(table) or pa.schema([])
+        schema = pa.schema([schema.field(name) for name in columns or schema.names])
+        rows = self._connection.execute(_select(self._table(table, schema))).fetchall()
+        values: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * len(schema)
+        return pa.Table.from_arrays([_array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+
+    def _insert(self, table: TableName, records: list[dict[str, Any]], stamp: Stamp) -> None:
+        import pyarrow as pa
+
+        own = dict(stamps(stamp, self.now))
+        if not records:
+            return
+        schema = self.schema(table) or pa.schema([])
+        target = self._table(table, pa.schema([schema.field(name) for name in (*records[0], *own)]))
+        with refused():
+            self._connection.execute(target.insert(), [record | own for record in records])
+
+    def _update(self, table: TableName, keys: Sequence[str], records: list[dict[str, Any]]) -> None:
+        import sqlalchemy as sa
+
+        if not records:
+            return
+        target = self._table(table, self.schema(table))
+        where = sa.and_(*(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys)))
+        values: dict[str, Any] = {name: sa.bindparam(f"value {at}") for at, name in enumerate(records[0])}
+        bound = [
+            {f"key {at}": record[key] for at, key in enumerate(keys)}
+            | {f"value {at}": value for at, value in enumerate(record.values())}
+            for record in records
+        ]
+        with refused():
+            self._connection.execute(target.update().where(where).values(values), bound)
+
+    def _those_with(
+        self, table: TableName, keys: Sequence[str], wanted: Sequence[tuple[Any, ...]], schema: "pa.Schema"
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        import pyarrow as pa
+        import sqlalchemy as sa
+
+        types = self.schema(table) or pa.schema([])
+        target = self._table(table, pa.schema([types.field(name) for name in schema.names]))
+        where = sa.or_(*(sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True))) for one in wanted))
+        rows = self._connection.execute(_select(target).where(where)).fetchall()
+        found = pa.Table.from_arrays(
+            [_array([row[at] for row in rows], types.field(name).type) for at, name in enumerate(schema.names)],
+            names=schema.names,
+        )
+        return {tuple(row[key] for key in keys): row for row in found.to_pylist()}
+
+    def _records(self, rows: "pa.RecordBatchReader") -> Iterator[list[dict[str, Any]]]:
+        for batch in rows:
+            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                part = batch.slice(start, ROWS_AT_ONCE)
+                self._refuse(part)
+                yield part.to_pylist() if part.num_columns else [{} for _ in range(part.num_rows)]
+
+    def _refuse(self, batch: "pa.RecordBatch") -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if pa.types.is_floating(column.type):
+                odd = pc.invert(pc.is_finite(column))
+                if self._dialect.name in _WITHOUT_NEGATIVE_ZERO:
+                    odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
+                if pc.any(odd).as_py():
+                    raise RefusedValueError(
+                        name, "not every database has NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
+                    )
+            elif self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in column.to_pylist():
+                raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
+
+    def _named(self, table: TableName) -> "sa.TableClause":
+        import sqlalchemy as sa
+
+        return sa.table(table.name, schema=table.schema or None)
+
+    def _table(self, table: TableName, schema: "pa.Schema") -> "sa.Table":
+        import sqlalchemy as sa
+
+        columns = [sa.Column(f.name, self._type(f.type), quote=True, key=f.name) for f in schema]
+        return sa.Table(table.name, sa.MetaData(), *columns, schema=table.schema or None, quote=True)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn what a driver says of a value into an error of the stream's."""
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except (sa.exc.DataError, OverflowError):
+        raise RefusedValueError(None, "the database refused a value.") from None
+    except sa.exc.StatementError as error:
+        if isinstance(error, sa.exc.DBAPIError):
+            raise
+        raise RefusedValueError(None, "the database refused a value.") from None
+
+
+def _select(table: "sa.Table") -> "sa.Select[Any]":
+    import sqlalchemy as sa
+
+    return sa.select(*table.columns)
+
+
+def _text() -> "sa.types.TypeEngine[Any]":
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    return sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def _arrow_type(type_: "sa.types.TypeEngine[Any]") -> "pa.DataType":
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    if isinstance(type_, sa.Boolean):
+        return pa.string()
+    if isinstance(type_, sa.Integer):
+        return pa.int64()
+    if isinstance(type_, sa.Float):
+        return pa.float64()
+    if isinstance(type_, sa.Numeric) and type_.precision and type_.precision <= MAX_DECIMAL_DIGITS:
+        return pa.decimal128(type_.precision, type_.scale or 0)
+    return pa.binary() if isinstance(type_, sa.LargeBinary | sa.types._Binary) else pa.string()  # noqa: SLF001 - its only common class
+
+
+def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    if pa.types.is_decimal(type_):
+        return pa.array([None if one is None else Decimal(str(one)) for one in values], type_)
+    if pa.types.is_string(type_):
+        return pa.array([one if one is None or isinstance(one, str) else str(one) for one in values], type_)
+    if pa.types.is_binary(type_):
+        return pa.array([None if one is None else bytes(one) for one in values], type_)
+    return pa.array(values, type_)
+
+
+def _named(sql: str) -> str:
+    """Give a statement with SQLAlchemy's named marks in place of each `?`."""
+    numbers = count()
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
+
+    return _WRITTEN.sub(replaced, sql)

@@ -1,0 +1,183 @@
+"""How a table is made or replaced in MySQL, where a change of tables commits at once and cannot be rolled back.
+
+A new table is loaded under a name of its own. The swap is noted in `_etl_assets_swaps` before it begins. Then, at the
+COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row, the ledger, and the note that the swap
+is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state row says.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from etl_assets.destinations.sql_transaction import NEW, hashed
+from etl_assets.exceptions import BusyError
+from etl_assets.faults import fault
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+
+OLD = "_etl_assets_old"
+SWAPS = "_etl_assets_swaps"
+NO_SUCH_TABLE = 1146
+Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Swap:
+    """One table to be put in the place of another, or where none is."""
+
+    table: TableName
+    new: TableName
+    old: TableName
+
+    @classmethod
+    def of(cls, table: TableName) -> "Swap":
+        """Give the names that a table's swap uses."""
+        tail = hashed(table.schema, table.name)
+        return cls(table, TableName(f"{NEW}_{tail}", table.schema), TableName(f"{OLD}_{tail}", table.schema))
+
+    @property
+    def lock(self) -> str:
+        """What whoever swaps or reverts holds."""
+        return f"swap\0{self.table.schema}\0{self.table.name}"
+
+
+class Swaps:
+    """The swaps of one transaction, and those that others left unfinished.
+
+    Args:
+        at_once: Runs a statement that commits at once.
+        within: Runs a statement in the transaction.
+        lock: Takes a lock until the transaction's end.
+        schema: Where the notes are.
+    """
+
+    def __init__(self, at_once: Run, within: Run, lock: Callable[[str], None], schema: str) -> None:
+        self._at_once = at_once
+        self._within = within
+        self._lock = lock
+        self._notes = _quoted(TableName(SWAPS, schema))
+        self.pending: dict[TableName, Swap] = {}
+
+    def begin(self, table: TableName, create: str) -> TableName:
+        """Make the new table; gives its name.
+
+        Args:
+            table: Whose place it is to take.
+            create: The statement that makes it, with `{}` for its name.
+        """
+        swap = Swap.of(table)
+        self._lock(swap.lock)
+        self._make_notes()
+        self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
+        self._at_once(create.replace("{}", _quoted(swap.new), 1), ())
+        # Noted after it is made: a note stands for a new table, or for one that was renamed.
+        self._at_once(
+            f"INSERT INTO {self._notes} (table_schema, table_name, done) VALUES (?, ?, 0)", (table.schema, table.name)
+        )
+        self.pending[table] = swap
+        return swap.new
+
+    def rename(self) -> None:
+        """Put the new tables in their places, all at one moment; and note that it is done, with the COMMIT."""
+        if not self.pending:
+            return
+        renames = []
+        for swap in self.pending.values():
+            self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.old)}", ())
+            if self._exists(swap.table):
+                renames.append(f"{_quoted(swap.table)} TO {_quoted(swap.old)}")
+            renames.append(f"{_quoted(swap.new)} TO {_quoted(swap.table)}")
+        self._at_once(f"RENAME TABLE {', '.join(renames)}", ())
+        fault("swapped")
+        for swap in self.pending.values():
+            self._within(f"UPDATE {self._notes} SET done = 1 WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+
+    def finish(self) -> None:
+        """Drop the tables that were replaced, after the COMMIT."""
+        for swap in self.pending.values():
+            self._clean(swap)
+        self.pending.clear()
+
+    def undo(self) -> None:
+        """Revert this transaction's own swaps, after its ROLLBACK."""
+        for swap in self.pending.values():
+            self._settle(swap)
+        self.pending.clear()
+
+    def recover(self) -> None:
+        """Finish or revert the swaps of those that are no more; wait for those that still are."""
+        for table in self._noted():
+            swap = Swap.of(table)
+            self._lock(swap.lock)
+            self._settle(swap)
+
+    def _settle(self, swap: Swap) -> None:
+        """Make the tables what the state row says: the note tells whether its COMMIT was."""
+        found = self._at_once(f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+        if found and found[0][0]:
+            self._clean(swap)
+        elif found:
+            self._revert(swap)
+
+    def _noted(self) -> list[TableName]:
+        import pymysql
+
+        try:
+            rows = self._within(f"SELECT table_schema, table_name FROM {self._notes}", ())
+        except pymysql.err.ProgrammingError as error:
+            if error.args[0] == NO_SUCH_TABLE:
+                return []
+            raise
+        return [TableName(name, schema) for schema, name in rows]
+
+    def _clean(self, swap: Swap) -> None:
+        for table in (swap.old, swap.new):
+            self._at_once(f"DROP TABLE IF EXISTS {_quoted(table)}", ())
+        self._forget(swap)
+
+    def _revert(self, swap: Swap) -> None:
+        if self._exists(swap.old):
+            back = f"{_quoted(swap.table)} TO {_quoted(swap.new)}, {_quoted(swap.old)} TO {_quoted(swap.table)}"
+            self._at_once(f"RENAME TABLE {back}", ())
+        elif not self._exists(swap.new):
+            # Renamed to where no table was.
+            self._at_once(f"RENAME TABLE {_quoted(swap.table)} TO {_quoted(swap.new)}", ())
+        self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
+        self._forget(swap)
+
+    def _forget(self, swap: Swap) -> None:
+        self._at_once(f"DELETE FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+
+    def _exists(self, table: TableName) -> bool:
+        sql = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"
+        return bool(self._at_once(sql, (table.schema, table.name)))
+
+    def _make_notes(self) -> None:
+        import pymysql
+
+        try:
+            self._at_once(f"SELECT 1 FROM {self._notes} LIMIT 1", ())
+        except pymysql.err.ProgrammingError as error:
+            if error.args[0] != NO_SUCH_TABLE:
+                raise
+            self._at_once(
+                f"CREATE TABLE IF NOT EXISTS {self._notes} (table_schema VARCHAR(64) CHARACTER SET utf8mb4 COLLATE "
+                "utf8mb4_bin NOT NULL, table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, "
+                "done TINYINT NOT NULL, PRIMARY KEY (table_schema, table_name)) ENGINE = InnoDB",
+                (),
+            )
+
+
+_WHERE = "table_schema = ? AND table_name = ?"
+
+
+def _quoted(table: TableName) -> str:
+    return f"{quote(table.schema)}.{quote(table.name)}"
+
+
+def busy(seconds: float) -> BusyError:
+    """Give the error for a lock that was not had in time."""
+    return BusyError(
+        f"Another session has been loading the same stream or table for more than {seconds:g} s.",
+        hint="Wait for it, end it, or give the destination a longer lock_timeout.",
+    )

@@ -1,0 +1,352 @@
+"""The write plans' primitives in the SQL of MySQL and MariaDB.
+
+Two connections: one holds the transaction; the other changes tables, each change of which commits at once. A change is
+made before its data, so that what a killed sync may leave is an empty column; tables are made and replaced by swaps.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.mysql_rows import Loader
+from etl_assets.destinations.mysql_swaps import Swaps, busy
+from etl_assets.destinations.mysql_types import array, arrow_type, declared, spelled, stored_type
+from etl_assets.destinations.sql_transaction import (
+    STAGED,
+    SqlTransaction,
+    column_list,
+    hashed,
+    stamps,
+    with_marks,
+)
+from etl_assets.destinations.transaction import LedgerTypes, Stamp
+from etl_assets.exceptions import DestinationError
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.types import is_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY_INDEX = "_etl_assets_key"
+KEY_BYTES = 3072
+WIDENED = "_etl_assets_widened"
+_ARRIVAL = "_etl_assets_arrival"
+_KEPT = "_etl_assets_kept"
+_LONG = ("longtext", "longblob", "text", "mediumtext", "blob", "varchar", "char(36)")
+_COLUMNS = (
+    "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT FROM information_schema.COLUMNS "
+    "WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION"
+)
+_TIED = (
+    "SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? "
+    "UNION ALL SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL "
+    "AND (TABLE_SCHEMA = ? AND TABLE_NAME = ? OR REFERENCED_TABLE_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?) LIMIT 1"
+)
+
+
+class MySQLTransaction(SqlTransaction):
+    """One open transaction. See `Transaction` for what each primitive promises.
+
+    Args:
+        connect: Opens a connection; called once more for the changes of tables.
+        collation: Under which two texts are equal only if they are the same.
+        state_schema: The database of our own tables.
+        lock_timeout: Seconds to wait for somebody else's load of the same stream.
+        local_infile: Load by LOAD DATA LOCAL INFILE where the server allows it.
+    """
+
+    own_types = ("varchar(64)", "datetime(6)")
+
+    def __init__(
+        self, connect: Callable[[], Any], *, collation: str, state_schema: str, lock_timeout: float, local_infile: bool
+    ) -> None:
+        self._connect = connect
+        self._connection = connect()
+        self._other: Any = None
+        self._options = f"ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
+        self._lock_timeout = lock_timeout
+        self._local_infile = local_infile
+        self._swaps = Swaps(self._at_once, self.execute, self.lock, state_schema)
+        key = f"VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE {collation}"
+        self.ledger_types = LedgerTypes(
+            key=key,
+            text="LONGTEXT CHARACTER SET utf8mb4",
+            unique="key_hash BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2(CONCAT_WS(CHAR(0), {key}), 256))) STORED, "
+            "UNIQUE (key_hash)",
+        )
+        self.now = datetime.now(UTC).replace(tzinfo=None)
+
+    # The transaction itself
+
+    def begin(self) -> None:
+        """Begin, and put right what a killed sync left of a swap."""
+        self._swaps.recover()
+        self._connection.begin()
+
+    def commit(self) -> None:
+        """Commit: the tables that were made or replaced come into their places in one moment."""
+        self._swaps.rename()
+        self._connection.commit()
+
+    def after_commit(self) -> None:
+        """Drop what was replaced."""
+        self._swaps.finish()
+
+    def roll_back(self) -> None:
+        """Undo everything."""
+        self._connection.rollback()
+        self._swaps.undo()
+
+    def close(self) -> None:
+        """Close both connections; the server rolls back what was not committed, and gives the locks free."""
+        for connection in (self._other, self._connection):
+            if connection is not None and connection.open:
+                connection.close()
+
+    @override
+    def lock(self, name: str) -> None:
+        got = self.execute("SELECT GET_LOCK(?, ?)", (f"etl_assets:{hashed(name)}", self._lock_timeout))
+        if got[0][0] != 1:
+            raise busy(self._lock_timeout)
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return _run(self._connection, sql, parameters)[0]
+
+    def _at_once(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return _run(self._changing(), sql, parameters)[0]
+
+    def _changing(self) -> Any:
+        if self._other is None:
+            self._other = self._connect()
+            self._other.autocommit(True)  # noqa: FBT003 - PyMySQL's own
+        return self._other
+
+    def _place(self, table: TableName) -> TableName:
+        """Give where a table's rows are now: one that is being made has another name until the COMMIT."""
+        swap = self._swaps.pending.get(table)
+        return swap.new if swap else table
+
+    def _on(self, table: TableName) -> Any:
+        """Give the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
+        return self._changing() if table in self._swaps.pending or self._is_new(table) else self._connection
+
+    def _is_new(self, table: TableName) -> bool:
+        return any(swap.new == table for swap in self._swaps.pending.values())
+
+    # Columns
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        names = self.type_names(table)
+        return pa.schema([(name, arrow_type(type_)) for name, type_ in names.items()]) if names else None
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        place = self._place(table)
+        return {row[0]: spelled(row[1], row[2]) for row in self.execute(_COLUMNS, (place.schema, place.name))}
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return stored_type(type_)
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return spelled(*declared(type_))
+
+    @override
+    def create_schema(self, name: str) -> None:
+        if not self.execute("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)):
+            self._at_once(f"CREATE DATABASE IF NOT EXISTS {quote(name)} DEFAULT CHARACTER SET utf8mb4")
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        if table.schema:
+            self.create_schema(table.schema)
+        self._swaps.begin(table, self._create(table, schema, stamp))
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        wanted = {f.name: self.type_name(f.type) for f in schema}
+        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_NAMES, strict=True)
+        wanted |= {name: type_ for name, type_ in own if name}
+        same = wanted == self.type_names(table)
+        place = (table.schema, table.name)
+        if self.execute(_TIED, place * 3):
+            if not same:
+                raise DestinationError(
+                    f"The table {table} has triggers or foreign keys, and would get other columns.",
+                    hint="Drop them, or keep the stream's columns as they were.",
+                )
+            self.execute(f"DELETE FROM {self.quoted(table)}")
+            return table
+        create = f"CREATE TABLE {{}} LIKE {self.quoted(table)}" if same else self._create(table, schema, stamp)
+        return self._swaps.begin(table, create)
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # at the COMMIT
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        self._at_once(f"ALTER TABLE {self.quoted(self._place(table))} ADD COLUMN {quote(name)} {_column(type_)}")
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        # A new column beside the old one, then one change that puts it in its place: a kill in between leaves a column
+        # more, and no value changed.
+        target, column, made = self.quoted(self._place(table)), quote(name), quote(WIDENED)
+        if WIDENED in self.type_names(table):
+            self._at_once(f"ALTER TABLE {target} DROP COLUMN {made}")
+        self._at_once(f"ALTER TABLE {target} ADD COLUMN {made} {_column(new)} AFTER {column}")
+        self._at_once(f"UPDATE {target} SET {made} = {_widened(column, old, new)}")
+        self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {_column(new)}")
+
+    def _create(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
+        columns = [f"{quote(f.name)} {_column(f.type)}" for f in schema]
+        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_COLUMNS, strict=True)
+        columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
+        if not columns:
+            raise DestinationError(f"The table {table} would have no columns at all.")
+        return f"CREATE TABLE {{}} ({', '.join(columns)}) {self._options}"
+
+    # Rows
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        column = quote(name)
+        beyond = f"{column} > {2**53} OR {column} < -{2**53}"
+        return not self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))} WHERE {beyond} LIMIT 1")
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        where = f"WHERE {quote(name)} IS NOT NULL LIMIT 1"
+        return bool(self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))} {where}"))
+
+    @override
+    def count(self, table: TableName) -> int:
+        sql = f"SELECT COUNT(*) FROM {self.quoted(self._place(table))}"
+        return int(_run(self._on(table), sql, ())[0][0][0])
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        loader = Loader(self._on(table), local_infile=self._local_infile)
+        return loader.load(self.quoted(self._place(table)), rows, stamps(stamp, self.now))
+
+    @override
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        place, connection, names = self._place(table), self._on(table), rows.schema.names
+        types = self.type_names(table)
+        self._index(place, keys, types)
+        target = self.quoted(place)
+        _run(
+            connection,
+            f"CREATE TEMPORARY TABLE {STAGED} ({_ARRIVAL} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+            f"KEY ({_key_parts(keys, types)})) {self._options} SELECT {column_list(names)} FROM {target} WHERE FALSE",
+            (),
+        )
+        Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
+        _drop_repeated(connection, keys)
+        own = stamps(stamp, self.now)
+        constants = [value for _, value in own]
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
+        others = [name for name in names if name not in keys]
+        written = 0
+        if update and others:
+            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+            differs = " OR ".join(f"NOT (t.{quote(name)} <=> s.{quote(name)})" for name in others)
+            settings = [f"t.{quote(name)} = s.{quote(name)}" for name in others]
+            settings += [f"t.{quote(name)} = ?" for name, _ in own]
+            sql = f"UPDATE {target} t JOIN {STAGED} s ON {same} SET {', '.join(settings)} WHERE {differs}"
+            written = _run(connection, sql, constants)[1]
+        marks = "".join(", ?" for _ in own)
+        written += _run(
+            connection,
+            f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
+            f"SELECT {column_list(names, 's.')}{marks} FROM {STAGED} s LEFT JOIN {target} t ON {same} "
+            f"WHERE t.{quote(keys[0])} IS NULL",
+            constants,
+        )[1]
+        _run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
+        return written
+
+    @override
+    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+        import pyarrow as pa
+
+        schema = self.schema(table) or pa.schema([])
+        schema = pa.schema([schema.field(name) for name in columns or schema.names])
+        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}")
+        values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
+        return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+
+    def _index(self, place: TableName, keys: Sequence[str], types: dict[str, str]) -> None:
+        """Make the index by which a merge finds a key; of a long text its beginning."""
+        name = f"{KEY_INDEX}_{hashed(*keys)}"
+        there = self.execute(
+            "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = ? "
+            "LIMIT 1",
+            (place.schema, place.name, name),
+        )
+        if not there:
+            parts = _key_parts(keys, types)
+            self._at_once(f"CREATE INDEX {quote(name)} ON {self.quoted(place)} ({parts})")
+
+
+_OWN_COLUMNS = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
+_OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
+
+
+def _run(connection: Any, sql: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
+    """Run a statement; gives the rows it found, and how many it wrote."""
+    with connection.cursor() as cursor:
+        # Without parameters PyMySQL leaves the statement as it is.
+        written = cursor.execute(with_marks(sql, "%s"), list(parameters)) if parameters else cursor.execute(sql)
+        return list(cursor.fetchall()), int(written)
+
+
+def _column(type_: "pa.DataType") -> str:
+    name, comment = declared(type_)
+    return f"{name} NULL{f' COMMENT {quote(comment, chr(39))}' if comment else ''}"
+
+
+def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:
+    characters = min(191, KEY_BYTES // (4 * max(1, len(keys))) - 1)
+    parts = [
+        f"{quote(key)}({characters})" if types[key].startswith(("longtext", "longblob", "text")) else quote(key)
+        for key in keys
+    ]
+    return ", ".join(parts)
+
+
+def _drop_repeated(connection: Any, keys: Sequence[str]) -> None:
+    """Of a key that came twice leave the last arrival."""
+    by = column_list(keys)
+    if not _run(connection, f"SELECT 1 FROM {STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1", ())[0]:
+        return
+    # MySQL cannot open a temporary table twice in one statement.
+    _run(connection, f"CREATE TEMPORARY TABLE {_KEPT} SELECT MAX({_ARRIVAL}) a FROM {STAGED} GROUP BY {by}", ())
+    _run(connection, f"DELETE s FROM {STAGED} s LEFT JOIN {_KEPT} k ON k.a = s.{_ARRIVAL} WHERE k.a IS NULL", ())
+    _run(connection, f"DROP TEMPORARY TABLE {_KEPT}", ())
+
+
+def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:
+    """Give the expression of a column's value in a wider type, in this library's own forms."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(new) or is_json(new)):
+        return column
+    text = f"CAST({column} AS CHAR CHARACTER SET utf8mb4)"
+    if pa.types.is_boolean(old):
+        return f"IF({column} IS NULL, NULL, IF({column}, 'true', 'false'))"
+    if pa.types.is_timestamp(old) and old.tz:
+        text = f"CONCAT({text}, '+00:00')"
+    plain = is_json(old) or pa.types.is_integer(old) or pa.types.is_floating(old) or pa.types.is_decimal(old)
+    return f"JSON_QUOTE({text})" if is_json(new) and not plain else text

@@ -1,0 +1,133 @@
+"""Any database that SQLAlchemy reaches, where there is no destination of its own: INSERTs of many rows.
+
+It asks little of a database: tables are made and changed on a connection of their own before the rows' transaction
+begins, so that it does not matter whether that can be rolled back; a replace deletes and inserts in one transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from etl_assets.destinations.alchemy_transaction import AlchemyTransaction
+from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.ledger import Ledger
+from etl_assets.destinations.sql_errors import translate
+from etl_assets.destinations.transaction import Transaction
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import remember
+from etl_assets.secrets.references import resolve
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+class SqlOptions(DatabaseOptions):
+    """Where the database is."""
+
+    url: Any = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
+    password: Any = Field(default=None, description="Instead of one in the url; may be a reference.")
+    state_schema: str | None = Field(
+        default=None, description="The schema of our two tables; by default none is named."
+    )
+    connect_args: dict[str, Any] = Field(default_factory=dict, description="The driver's own arguments.")
+
+
+class SqlDestination(DatabaseDestination):
+    """Loads streams into any database with a SQLAlchemy dialect, exactly once.
+
+    It is the slow, general way; `PostgresDestination`, `MySQLDestination`, `SQLiteDestination` and `DuckDBDestination`
+    know their databases. Numbers that a database has no exact type for, dates and times are text.
+
+    ```python
+    SqlDestination("mssql+pyodbc://loader@db.example.com/warehouse?driver=ODBC+Driver+18+for+SQL+Server")
+    ```
+
+    Args:
+        url: A SQLAlchemy URL.
+        options: Those of `SqlOptions`.
+    """
+
+    Options: ClassVar[type[DatabaseOptions]] = SqlOptions
+    storage_kind: ClassVar[str] = "sql"
+    capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1000)
+
+    def __init__(self, url: Any = None, **options: Any) -> None:
+        super().__init__(**({"url": url, **options} if url is not None else options))
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # the url may hold a password
+
+    @override
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream: `<schema_name>.<source>__<stream>`; without one, in the own schema."""
+        table = super().table_for(source, stream)
+        name = self.identifier(f"{self.identifier(source)}__{table.name}")
+        return TableName(name, self.options.schema_name or "")
+
+    @override
+    def test_connection(self) -> None:
+        """Connect, and say what is wrong if that fails."""
+        with self.transaction() as tx:
+            tx.execute("SELECT 1")
+
+    @override
+    def ledger(self, transaction: Transaction) -> Ledger:
+        return Ledger(transaction, self.options.state_schema or "")
+
+    @override
+    @contextmanager
+    def transaction(self) -> Iterator[AlchemyTransaction]:
+        """Connect for one transaction."""
+        import sqlalchemy as sa
+
+        phase = "connecting"
+        engine = self._engine()
+        try:
+            with engine.connect() as connection:
+                phase = "loading"
+                yield AlchemyTransaction(connection)
+                phase = "COMMIT"
+                connection.commit()
+        except sa.exc.DBAPIError as error:
+            driver = error.orig if isinstance(error.orig, Exception) else error
+            raise translate(driver, self._told(engine), phase) from driver
+        finally:
+            with suppress(sa.exc.DBAPIError):
+                engine.dispose()
+
+    def _engine(self) -> "sa.Engine":
+        import sqlalchemy as sa
+
+        text = resolve(self.options.url, name="url")
+        remember(text)
+        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
+        try:
+            url = sa.make_url(text)
+            if self.options.password is not None:
+                password = resolve(self.options.password, name="password")
+                remember(password)
+                url = url.set(password=password)
+            args = resolve(dict(self.options.connect_args), name="connect_args")
+            if url.get_backend_name() in {"mysql", "mariadb"}:
+                # As the names are quoted here, and so that no value is changed to one that fits.
+                args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
+                # A table that was made meanwhile, on another connection, could not be read otherwise.
+                options["isolation_level"] = "READ COMMITTED"
+            return sa.create_engine(url, **options, connect_args=args)
+        except sa.exc.NoSuchModuleError as error:
+            raise ConfigError(
+                "There is no dialect for this url.", hint="Install the package that brings it, such as sqlalchemy-..."
+            ) from error
+        except sa.exc.ArgumentError:
+            raise ConfigError("The url is none of SQLAlchemy's.") from None  # its text may show a password
+        except ImportError as error:
+            raise ConfigError(f"The driver of this url is not installed: {error}.", hint="Install it.") from error
+
+    def _told(self, engine: "sa.Engine") -> str:
+        return f"The database {engine.url.render_as_string(hide_password=True)}"

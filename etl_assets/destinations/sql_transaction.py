@@ -1,0 +1,123 @@
+"""The write plans' primitives that are the same in every SQL database."""
+
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.staging import EXACT_DOUBLE
+from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
+from etl_assets.exceptions import DestinationError
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STAGED = "_etl_assets_staged"
+NEW = "_etl_assets_new"
+_WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|%")
+
+
+def with_marks(sql: str, mark: str) -> str:
+    """Give a statement with the driver's mark in place of each `?`; none inside of quotes is one.
+
+    Args:
+        sql: The statement.
+        mark: Such as `%s`; then each `%` is doubled.
+    """
+    double = mark.startswith("%")
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        if text == "?":
+            return mark
+        return text.replace("%", "%%") if double else text
+
+    return _WRITTEN.sub(replaced, sql)
+
+
+def hashed(*parts: str) -> str:
+    """Give a short hash of names, for a name of our own that depends on them."""
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class SqlTransaction(Transaction):
+    """What is said in the SQL that all databases have; a subclass says the rest."""
+
+    ledger_types = LedgerTypes()
+    own_types: tuple[str, str]
+    """The types of the columns of our own: of a load id, and of the time of a load."""
+
+    @override
+    def lock(self, name: str) -> None:
+        del name
+
+    @override
+    def quoted(self, table: TableName) -> str:
+        return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
+
+    @override
+    def create_schema(self, name: str) -> None:
+        del name
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        if table.schema:
+            self.create_schema(table.schema)
+        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
+        own = zip((stamp.load_id_column, stamp.loaded_at_column), self.own_types, strict=True)
+        columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
+        if not columns:
+            raise DestinationError(f"The table {table} would have no columns at all.")
+        self.execute(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+
+    @override
+    def drop_table(self, table: TableName) -> None:
+        self.execute(f"DROP TABLE {self.quoted(table)}")
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        column = quote(name)
+        beyond = f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}"
+        return not self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {beyond} LIMIT 1")
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} LIMIT 1"))
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+    @override
+    def count(self, table: TableName) -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}")[0][0])
+
+
+def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
+    """Give our own columns and their values, in order."""
+    both = ((stamp.load_id_column, stamp.load_id), (stamp.loaded_at_column, now))
+    return [(name, value) for name, value in both if name]
+
+
+def column_list(names: Sequence[str], prefix: str = "") -> str:
+    """Give names quoted and in a row, each with a prefix such as `s.`."""
+    return ", ".join(f"{prefix}{quote(name)}" for name in names)
+
+
+def decimal_texts(column: "pa.Array") -> "pa.Array":
+    """Give decimals as text with all their digits and no exponent."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = column.cast(pa.string())
+    if not pc.any(pc.match_substring(texts, "E")).as_py():
+        return texts
+    return pa.array([None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string())

@@ -1,0 +1,32 @@
+"""What a database's URL says."""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+
+def without_driver(url: str, name: str) -> str:
+    """Give a URL as the database's own library knows it: without SQLAlchemy's `+driver`, by the database's name."""
+    scheme, found, rest = url.partition("://")
+    return f"{name}://{rest}" if found and scheme.partition("+")[0] in {name, "postgres", "mariadb"} else url
+
+
+def is_local(given: Mapping[str, Any]) -> bool:
+    """Tell whether a server is on this machine: a socket, or a loopback address.
+
+    Args:
+        given: libpq's parameters.
+    """
+    hosts = str(given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "").split(",")
+    return all(is_local_host(host) for host in hosts)
+
+
+def is_local_host(host: str) -> bool:
+    """Tell whether a host's name means this machine."""
+    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,203 @@
+"""The write plans' primitives in SQLite's SQL."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.sql_transaction import NEW, STAGED, SqlTransaction, column_list, hashed, stamps
+from etl_assets.destinations.sqlite_types import array, arrow_type, bound, stored_type, type_name
+from etl_assets.destinations.staging import cast
+from etl_assets.destinations.transaction import RefusedValueError, Stamp
+from etl_assets.naming import quote
+from etl_assets.protocol.load import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY_INDEX = "_etl_assets_key"
+MAIN = "main"
+
+
+class SqliteTransaction(SqlTransaction):
+    """One open transaction. See `Transaction` for what each primitive promises."""
+
+    own_types = ("TEXT", "TIMESTAMPTZ")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._made: set[TableName] = set()
+        self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        names = self.type_names(table)
+        return pa.schema([(name, arrow_type(type_)) for name, type_ in names.items()]) if names else None
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        sql = "SELECT name, type FROM pragma_table_info(?, ?) ORDER BY cid"
+        return dict(self.execute(sql, (table.name, table.schema or MAIN)))
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return stored_type(type_)
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return type_name(type_)
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        super().create_table(table, schema, stamp)
+        self._made.add(table)
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        """Empty the table, which nobody sees before the COMMIT; one of another shape is made anew.
+
+        Views name a table, and stay. Its indexes and triggers stay, or are made again.
+        """
+        new = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
+        self.create_table(new, schema, stamp)
+        if self.type_names(new) == self.type_names(table):
+            self.drop_table(new)
+            self.execute(f"DELETE FROM {self.quoted(table)}")
+        else:
+            self._put_in_place(table, new)
+        return table
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        import pyarrow as pa
+
+        # SQLite cannot change a column's type: the table is made anew, and the column's values are written into it.
+        source, column = self.quoted(table), quote(name)
+        rows = self.execute(f"SELECT rowid, {column} FROM {source} WHERE {column} IS NOT NULL")
+        values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
+        chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+        types = self.type_names(table) | {name: self.type_name(new)}
+        made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
+        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in types.items())
+        self.execute(f"CREATE TABLE {self.quoted(made)} ({declared})")
+        others = column_list([one for one in types if one != name])
+        separator = ", " if others else ""
+        self.execute(
+            f"INSERT INTO {self.quoted(made)} (rowid{separator}{others}) SELECT rowid{separator}{others} FROM {source}"
+        )
+        pairs = zip(bound(chunk, name), (rowid for rowid, _ in rows), strict=True)
+        self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE rowid = ?", pairs)
+        self._put_in_place(table, made)
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        own = stamps(stamp, self.now)
+        names = [*rows.schema.names, *(name for name, _ in own)]
+        marks = ", ".join("?" * len(names))
+        constants = tuple(value for _, value in own)
+        sql = f"INSERT INTO {self.quoted(table)} ({column_list(names)}) VALUES ({marks})"
+        count = 0
+        for batch in rows:
+            count += batch.num_rows
+            columns = [bound(batch.column(at), name) for at, name in enumerate(rows.schema.names)]
+            values = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
+            with refused():
+                self._connection.executemany(sql, ((*row, *constants) for row in values))
+        return count
+
+    @override
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        names, target = rows.schema.names, self.quoted(table)
+        by = column_list(keys)
+        # Of a key that came twice the last arrival wins: a new table's rowids grow.
+        repeated = f"WHERE rowid NOT IN (SELECT max(rowid) FROM {{}} GROUP BY {by})"
+        if table in self._made:
+            self._made.discard(table)
+            written = self.insert(table, rows, stamp)
+            self._index(table, keys)
+            return written - self._written(f"DELETE FROM {target} {repeated.format(target)}", ())
+        staged = TableName(STAGED, "temp")
+        self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
+        self.insert(staged, rows, Stamp("", None, None))
+        self.execute(f"DELETE FROM temp.{STAGED} {repeated.format(f'temp.{STAGED}')}")
+        own = stamps(stamp, self.now)
+        constants = [value for _, value in own]
+        others = [name for name in names if name not in keys]
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
+        self._index(table, keys)
+        written = 0
+        if update and others:
+            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+            differs = " OR ".join(f"t.{quote(name)} IS NOT s.{quote(name)}" for name in others)
+            settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
+            settings += [f"{quote(name)} = ?" for name, _ in own]
+            written = self._written(
+                f"UPDATE {target} AS t SET {', '.join(settings)} FROM temp.{STAGED} AS s WHERE {same} AND ({differs})",
+                constants,
+            )
+        marks = "".join(", ?" for _ in own)
+        written += self._written(
+            f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
+            f"SELECT {column_list(names, 's.')}{marks} FROM temp.{STAGED} AS s "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
+            constants,
+        )
+        self.execute(f"DROP TABLE temp.{STAGED}")
+        return written
+
+    @override
+    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+        import pyarrow as pa
+
+        schema = self.schema(table) or pa.schema([])
+        schema = pa.schema([schema.field(name) for name in columns or schema.names])
+        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}")
+        values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
+        return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+
+    def _written(self, sql: str, parameters: Sequence[Any]) -> int:
+        with refused():
+            self._connection.execute(sql, parameters)
+        return int(self.execute("SELECT changes()")[0][0])
+
+    def _index(self, table: TableName, keys: Sequence[str]) -> None:
+        """Make the index by which a merge finds a key. It need not be unique: rows may have been appended before."""
+        name = quote(f"{KEY_INDEX}_{hashed(table.name, *keys)}")
+        schema = f"{quote(table.schema)}." if table.schema else ""
+        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {quote(table.name)} ({column_list(keys)})")
+
+    def _put_in_place(self, table: TableName, new: TableName) -> None:
+        catalog = f"{quote(table.schema or MAIN)}.sqlite_master"
+        kept = self.execute(
+            f"SELECT sql FROM {catalog} WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL "
+            f"AND name NOT LIKE '{KEY_INDEX}%'",
+            (table.name,),
+        )
+        self.drop_table(table)
+        self.execute(f"ALTER TABLE {self.quoted(new)} RENAME TO {quote(table.name)}")
+        for (sql,) in kept:
+            self.execute(sql)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn what SQLite says of a value into an error of the stream's."""
+    try:
+        yield
+    except (sqlite3.DataError, OverflowError) as error:
+        raise RefusedValueError(None, f"SQLite refused a value: {error}.") from error
