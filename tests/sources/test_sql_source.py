@@ -17,7 +17,7 @@ from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
-from etl_assets.sources.sql_connection import Server, connected
+from etl_assets.sources.sql.connection import Server, connected
 from tests.sources.sql_databases import KINDS, MYSQL, POSTGRES, Database, database, rows
 
 PASSWORD = "s3cret-of-the-shop"  # noqa: S105 - no one's

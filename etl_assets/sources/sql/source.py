@@ -10,11 +10,11 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
-from etl_assets.sources.sql_connection import Server, Snapshot, connected, streamed
-from etl_assets.sources.sql_cursor import Cursor, Span, as_bookmark
-from etl_assets.sources.sql_errors import is_timeout, translated
-from etl_assets.sources.sql_query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
-from etl_assets.sources.sql_reflection import discovered, selected_columns, table_of
+from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
+from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
+from etl_assets.sources.sql.errors import is_timeout, translated
+from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
+from etl_assets.sources.sql.reflection import discovered, selected_columns, table_of
 
 BATCH_ROWS = 50_000
 

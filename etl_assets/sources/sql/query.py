@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql_cursor import Cursor, Span, comparable, has_zone, shifted, typed
-from etl_assets.sources.sql_reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql_sqlite import values_have_zone
-from etl_assets.sources.sql_types import ColumnReader
+from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
+from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
+from etl_assets.sources.sql.sqlite_times import values_have_zone
+from etl_assets.sources.sql.types import ColumnReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 LIMIT, OFFSET, START, END = "_limit", "_offset", "_start_date", "_end_date"
 EXECUTION, PARTITION = "_execution_date", "_execution_partition"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql_sqlite import type_of_values, values_have_zone
-from etl_assets.sources.sql_types import MySqlGeometry, SqlType, sql_type
+from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
+from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 CURSOR_KINDS = frozenset({"integer", "date", "timestamp", "instant"})
 """What is offered as a replication key; more kinds can be one."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from etl_assets.exceptions import ConfigError, ConnectError, DataError
 from etl_assets.secrets.redaction import redact, remember
 from etl_assets.secrets.references import resolve
-from etl_assets.sources.sql_errors import translated
+from etl_assets.sources.sql.errors import translated
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
