@@ -238,7 +238,13 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
     run = snapshot.connection.exec_driver_sql
     if snapshot.dialect == "postgresql":
         run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        settings = {"timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601", "extra_float_digits": "3"}
+        settings = {
+            "timezone": "UTC",
+            "datestyle": "ISO, YMD",
+            "intervalstyle": "iso_8601",
+            "extra_float_digits": "3",
+            "client_encoding": "UTF8",
+        }
         if seconds is not None:
             settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
         for name, value in settings.items():

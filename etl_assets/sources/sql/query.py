@@ -1,6 +1,6 @@
 """What one read of one stream asks the database for, and its rows as Arrow batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -248,13 +248,21 @@ class Query:
 
     # The statements
 
-    def select(self, columns: Sequence[SqlColumn]) -> "sa.Select[Any]":
-        """Give the statement that reads these columns."""
+    def select(
+        self, columns: Sequence[SqlColumn], shown_as: Callable[[SqlColumn], Any] | None = None
+    ) -> "sa.Select[Any]":
+        """Give the statement that reads these columns.
+
+        Args:
+            columns: Which.
+            shown_as: Gives what is selected for a column, where it is not what a driver is to give.
+        """
         import sqlalchemy as sa
 
         dialect = self.snapshot.dialect
+        give = shown_as or (lambda c: c.type.expression(c.expression, dialect))
         # Labels of our own: in ORDER BY, a database takes a bare name for what is selected.
-        shown = [c.type.expression(c.expression, dialect).label(f"c{i}") for i, c in enumerate(columns)]
+        shown = [give(c).label(f"c{i}") for i, c in enumerate(columns)]
         self.snapshot.fields.update({f"c{i}": column.name for i, column in enumerate(columns)})
         statement = sa.select(*shown).select_from(self.table.clause).where(*self.where()).order_by(*self.order())
         if self.limit is not None:
@@ -277,7 +285,9 @@ def batches(
     import pyarrow as pa
 
     readers = [ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns]
-    fields = [pa.field(c.name, r.empty_type(), metadata=_metadata(c)) for c, r in zip(columns, readers, strict=True)]
+    fields = [
+        pa.field(c.name, r.empty_type(), metadata=field_metadata(c)) for c, r in zip(columns, readers, strict=True)
+    ]
     rows = min(batch_rows, FIRST_ROWS)
     empty = True
     while True:
@@ -296,7 +306,8 @@ def batches(
         yield pa.schema(fields).empty_table()
 
 
-def _metadata(column: SqlColumn) -> dict[str, str] | None:
+def field_metadata(column: SqlColumn) -> dict[str, str] | None:
+    """Give what is said of a column beside its type."""
     return {"description": column.comment} if column.comment else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError
 from etl_assets.protocol.batch import Batch
@@ -14,9 +14,13 @@ from etl_assets.sources.sql.connection import Server, Snapshot, connected, strea
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
 from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
-from etl_assets.sources.sql.reflection import discovered, selected_columns, table_of
+from etl_assets.sources.sql.reflection import SqlColumn, discovered, selected_columns, table_of
 
-BATCH_ROWS = 50_000
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 122_880
+"""As many as DuckDB has in a row group: it stores such a batch with a third less work than smaller ones."""
 
 
 class SqlSource(Source):
@@ -130,9 +134,8 @@ class SqlSource(Source):
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
                 self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
-            with streamed(self._server(), snapshot, asked.select(columns), self.batch_rows) as result:
-                for table in batches(snapshot, result, columns, stream=stream.name, batch_rows=self.batch_rows):
-                    yield Batch(table)
+            for table in self._tables(snapshot, asked, columns):
+                yield Batch(table)
 
     def count_records(
         self,
@@ -215,6 +218,17 @@ class SqlSource(Source):
     ) -> Query:
         table = table_of(snapshot, stream, self._default_schema())
         return Query(snapshot, table, stream, bookmark, query, self.rules)
+
+    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[pa.Table]":
+        """Read by the fastest route that the driver has; each gives the same tables."""
+        stream, rows = asked.stream.name, self.batch_rows
+        if columns and snapshot.connection.dialect.driver == "psycopg":
+            from etl_assets.sources.sql.postgres_copy import Copied, shown
+
+            yield from Copied(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows).batches()
+            return
+        with streamed(self._server(), snapshot, asked.select(columns), rows) as result:
+            yield from batches(snapshot, result, columns, stream=stream, batch_rows=rows)
 
     def _has_more(self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None) -> bool:
         import sqlalchemy as sa

@@ -37,7 +37,7 @@ USUAL_SCALE = 9
 
 _MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
 _MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
-_TIMES = {"date", "timestamp", "instant", "time"}
+TIMES = {"date", "timestamp", "instant", "time"}
 
 
 @dataclass(frozen=True)
@@ -260,7 +260,7 @@ class ColumnReader:
             return self._json(values)
         if type_.kind == "boolean" and self._dialect == "sqlite":
             return self._array([self._flag(value) for value in values], type_.arrow)
-        if type_.kind in _TIMES and (type_.how == "text" or self._dialect == "sqlite"):
+        if type_.kind in TIMES and (type_.how == "text" or self._dialect == "sqlite"):
             return self._times(values)
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
