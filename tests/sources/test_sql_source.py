@@ -217,14 +217,13 @@ def test_an_error_of_the_database_shows_no_value_of_a_row(postgres: Database) ->
 
 
 def test_a_server_that_goes_away_during_the_read_can_be_tried_again(postgres: Database) -> None:
-    postgres.run("CREATE TABLE t (id integer PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 5000)")
+    postgres.run("CREATE TABLE t (id integer PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 2000000)")
     source = postgres.source(batch_rows=10)
     read = source.load_data(Stream("t", primary_key="id"))
     next(read)
     postgres.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' "
-        f"AND query LIKE '%FETCH%' AND pid <> pg_backend_pid() AND query LIKE '%c_%' AND datname = current_database() "
-        f"AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{postgres.schema}.t'::regclass)"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND pid <> pg_backend_pid() "
+        f"AND datname = current_database() AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{postgres.schema}.t'::regclass)"
     )
     with pytest.raises(UnavailableError):
         list(read)

@@ -1,7 +1,6 @@
 """The binary format of PostgreSQL's COPY, as Arrow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +22,14 @@ NARROW_DIGITS = 18
 """Decimals of so many digits fit an int64, with which numpy can reckon."""
 DIGITS_OF_BASE = 4
 """A numeric is sent in digits to the base 10,000."""
+WHOLE_GROUPS = 5
+"""So many of them stand before the point of a narrow decimal at most."""
+COUNT_BYTES, LENGTH_BYTES = 2, 4
 NEGATIVE = 0x4000
 NO_NUMBERS = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
 
-_POWERS = 10 ** np.arange(NARROW_DIGITS + 1, dtype=np.int64)
+_WIRE = {"boolean": "u1", "date": ">i4", "timestamp": ">i8", "instant": ">i8", "time": ">i8"}
+_WIRE_NUMBERS = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "uint32": ">u4", "float": ">f4", "double": ">f8"}
 
 
 def is_narrow(column: SqlColumn) -> bool:
@@ -47,7 +50,6 @@ def as_text(column: SqlColumn) -> bool:
     return kind not in {"integer", "float", "boolean", "date", "timestamp", "instant", "time", "binary"}
 
 
-@dataclass(frozen=True)
 class Field:
     """How one column is decoded.
 
@@ -56,44 +58,50 @@ class Field:
         stream: For errors.
     """
 
-    column: SqlColumn
-    stream: str
+    def __init__(self, column: SqlColumn, stream: str) -> None:
+        self.column = column
+        self.stream = stream
+        self.is_text = as_text(column) or column.type.kind == "text"
+        self._plain = self.is_text or column.type.kind == "binary"
+        self._decimal = is_narrow(column) and not self._plain
+        self._wire: np.dtype[Any] | None = None if self._plain else self._record()
 
-    def decode(self, buffer: Buffer, at: Positions, length: Positions, null: Nulls) -> "pa.Array":
-        """Give a piece of the column: days and microseconds as plain numbers, what is text as text."""
+    def decode(self, buffer: Buffer, at: Positions) -> "tuple[pa.Array, Positions]":
+        """Give a piece of the column: days and microseconds as plain numbers, what is text as text; and what follows.
+
+        Args:
+            buffer: The rows.
+            at: Where the column begins in each row, with its length.
+        """
         import pyarrow as pa
 
-        type_ = self.column.type
-        if as_text(self.column) or type_.kind == "text":
-            return buffer.texts(at, length, null, pa.string())
-        if type_.kind == "binary":
-            return buffer.texts(at, length, null, pa.binary())
-        if null is not None:
-            at = np.where(null, 0, at)  # anywhere: it is not looked at
-        if type_.kind == "decimal":
-            return self._decimals(buffer, at, null)
-        name = self._wire_type()
-        self._check_width(np.dtype(name).itemsize, length, null)
-        found = buffer.numbers(name, at)
-        if type_.kind == "boolean":
-            return pa.array(found != 0, mask=null)
-        numbers = found.astype(found.dtype.newbyteorder("="))
-        return pa.array(numbers, mask=null)
+        if self._wire is None:
+            length = buffer.records(">i4", at).astype(np.int64)
+            null, length = _parted(length)
+            begin = at + LENGTH_BYTES
+            type_ = pa.string() if self.is_text else pa.binary()
+            return buffer.texts(begin, length, null, type_), begin + length
+        found = buffer.records(self._wire, at)
+        null, length = _parted(found["length"])
+        following = at + (LENGTH_BYTES + length)
+        if self._decimal:
+            return self._decimals(found, null), following
+        self._check_width(found["value"].itemsize, length, null)
+        value = found["value"]
+        native = value.astype(value.dtype.newbyteorder("=")) if self.column.type.kind != "boolean" else value != 0
+        return pa.array(native, mask=null), following
 
-    def _wire_type(self) -> str:
-        arrow = self.column.type.arrow
-        by_kind = {"boolean": "u1", "date": ">i4", "timestamp": ">i8", "instant": ">i8", "time": ">i8"}
-        by_arrow = {
-            "int16": ">i2",
-            "int32": ">i4",
-            "int64": ">i8",
-            "uint32": ">u4",
-            "float": ">f4",
-            "double": ">f8",
-        }
-        return by_kind.get(self.column.type.kind) or by_arrow[str(arrow)]
+    def _record(self) -> "np.dtype[Any]":
+        """Give what is looked at in each row: the length, and the value or all digits there can be."""
+        arrow: Any = self.column.type.arrow
+        if not self._decimal:
+            wire = _WIRE.get(self.column.type.kind) or _WIRE_NUMBERS[str(arrow)]
+            return np.dtype([("length", ">i4"), ("value", wire)])
+        digits = _groups(arrow.scale) + _groups(arrow.precision - arrow.scale)
+        head = [("length", ">i4"), ("count", ">u2"), ("weight", ">i2"), ("sign", ">u2"), ("scale", ">u2")]
+        return np.dtype([*head, ("digits", ">u2", (digits,))])
 
-    def _check_width(self, width: int, length: Positions, null: Nulls) -> None:
+    def _check_width(self, width: int, length: Numbers, null: Nulls) -> None:
         wrong = length != width
         if null is not None:
             wrong &= ~null
@@ -105,28 +113,31 @@ class Field:
                 stream=self.stream,
             )
 
-    def _decimals(self, buffer: Buffer, at: Positions, null: Nulls) -> "pa.Array":
+    def _decimals(self, found: Numbers, null: Nulls) -> "pa.Array":
         import pyarrow as pa
 
         arrow: Any = self.column.type.arrow
-        present = np.ones(len(at), np.bool_) if null is None else ~null
-        count = np.where(present, buffer.numbers(">u2", at), 0).astype(np.int64)
-        weight = buffer.numbers(">i2", at + 2).astype(np.int64)
-        sign = np.where(present, buffer.numbers(">u2", at + 4), 0)
-        self._refuse_no_numbers(sign)
-        total = np.zeros(len(at), np.int64)
+        rows = len(found)
+        sign, count = found["sign"], found["count"].astype(np.int64)
+        if null is not None:
+            sign, count = np.where(null, 0, sign), np.where(null, 0, count)
+        if (sign > NEGATIVE).any():
+            self._refuse_no_numbers(sign)
+        # Digits of the base count from the point: the first before it is 0, the first behind it -1.
+        last, rest = -_groups(arrow.scale), -arrow.scale % DIGITS_OF_BASE
+        powers = 10 ** np.maximum(DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0).clip(max=18)
+        place = found["weight"].astype(np.int64) - last
+        total = np.zeros(rows, np.int64)
         for i in range(int(count.max(initial=0))):
-            there = count > i
-            digits = buffer.numbers(">u2", np.where(there, at + 8 + 2 * i, 0)).astype(np.int64)
-            exponent = np.where(there, DIGITS_OF_BASE * (weight - i) + arrow.scale, 0)
-            # Digits of the base that lie behind the column's scale are zeros.
-            scaled = digits * _POWERS[np.clip(exponent, 0, NARROW_DIGITS)] // _POWERS[np.clip(-exponent, 0, 4)]
-            total += np.where(there, scaled, 0)
-        halves = np.empty((len(at), 2), np.int64)
+            digits = np.where(count > i, found["digits"][:, i], 0).astype(np.uint16)
+            if rest:  # behind the column's scale stand zeros
+                digits = np.where(place == i, digits // np.uint16(10**rest), digits)
+            total += digits * powers.take(place - i, mode="clip")
+        halves = np.empty((rows, 2), np.int64)
         halves[:, 0] = np.where(sign == NEGATIVE, -total, total)
         halves[:, 1] = halves[:, 0] >> 63
-        validity = None if null is None else pa.array(present).buffers()[1]
-        return pa.Array.from_buffers(arrow, len(at), [validity, pa.py_buffer(halves)])
+        validity = None if null is None else pa.array(~null).buffers()[1]
+        return pa.Array.from_buffers(arrow, rows, [validity, pa.py_buffer(halves)])
 
     def _refuse_no_numbers(self, sign: Numbers) -> None:
         for code, name in NO_NUMBERS.items():
@@ -186,20 +197,26 @@ def decode(fields: Sequence[Field], buffer: Buffer, begin: Positions) -> "list[p
         buffer: The rows.
         begin: Where each row begins.
     """
-    if (buffer.numbers(">i2", begin) != len(fields)).any():
+    if (buffer.records(">i2", begin) != len(fields)).any():
         raise SourceError("the server sent a row with another number of columns.", stream=fields[0].stream)
-    at = begin + 2
+    at = begin + COUNT_BYTES
     arrays = []
     for field in fields:
-        length = buffer.numbers(">i4", at).astype(np.int64)
-        null = None
-        if length.min(initial=0) < 0:
-            null = length < 0
-            length = np.where(null, 0, length)
-        at = at + 4
-        arrays.append(field.decode(buffer, at, length, null))
-        at = at + length
+        array, at = field.decode(buffer, at)
+        arrays.append(array)
     return arrays
+
+
+def _parted(length: Numbers) -> "tuple[Nulls, Numbers]":
+    """Give which values are NULL, whose length is -1, and the lengths of what is there."""
+    if length.min(initial=0) >= 0:
+        return None, length
+    null = length < 0
+    return null, np.where(null, 0, length)
+
+
+def _groups(digits: int) -> int:
+    return -(-digits // DIGITS_OF_BASE)
 
 
 def _nulls(array: "pa.Array") -> Nulls:

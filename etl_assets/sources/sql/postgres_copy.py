@@ -136,7 +136,7 @@ class Copied:
             array = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
             if as_text(field.column):
                 arrays.append(reader.read_texts(self._checked(array, field)))
-            elif field.column.type.kind == "text":
+            elif field.is_text:
                 arrays.append(self._checked(array, field))
             else:
                 arrays.append(field.finish(array))
