@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from etl_assets.sources.base import Source
     from etl_assets.sources.files import FileSource
     from etl_assets.sources.read import StreamRead
-    from etl_assets.sources.sql import SqlSource
+    from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
 
 __version__ = "0.1.0"
@@ -42,8 +42,11 @@ _HOME = {
     "DuckDBDestination": "destinations.duckdb",
     "DuckDBIOManager": "assets.iomanagers",
     "FileSource": "sources.files",
+    "MySQLSource": "sources.sql.databases",
+    "PostgresSource": "sources.sql.databases",
+    "SQLiteSource": "sources.sql.databases",
     "Source": "sources.base",
-    "SqlSource": "sources.sql",
+    "SqlSource": "sources.sql.source",
     "Stream": "protocol.stream",
     "StreamOptions": "assets.options",
     "StreamProps": "assets.translator",
@@ -67,6 +70,9 @@ __all__ = [
     "DuckDBDestination",
     "DuckDBIOManager",
     "FileSource",
+    "MySQLSource",
+    "PostgresSource",
+    "SQLiteSource",
     "Source",
     "SqlSource",
     "Stream",

@@ -223,7 +223,8 @@ def test_a_server_that_goes_away_during_the_read_can_be_tried_again(postgres: Da
     next(read)
     postgres.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND pid <> pg_backend_pid() "
-        f"AND datname = current_database() AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{postgres.schema}.t'::regclass)"
+        "AND datname = current_database() "
+        f"AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{postgres.schema}.t'::regclass)"
     )
     with pytest.raises(UnavailableError):
         list(read)

@@ -4,11 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etl_assets.sources.sql.databases import MySQLSource, PostgresSource, SQLiteSource
     from etl_assets.sources.sql.source import SqlSource
 
-_HOME = {"SqlSource": "source"}
+_HOME = {"MySQLSource": "databases", "PostgresSource": "databases", "SQLiteSource": "databases", "SqlSource": "source"}
 
-__all__ = ["SqlSource"]
+__all__ = ["MySQLSource", "PostgresSource", "SQLiteSource", "SqlSource"]
 
 
 def __getattr__(name: str) -> Any:

@@ -41,6 +41,8 @@ class Rules:
     lookback: Span | None = None
     lag: Span | None = None
     on_null_cursor: str = "error"
+    start: Any = None
+    end: Any = None
 
 
 class Query:
@@ -154,7 +156,13 @@ class Query:
         column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
-        return {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        bounds = {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        for word, value in ((START, self.rules.start), (END, self.rules.end)):
+            if value is not None:
+                fixed = self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+                narrower = max if word == START else min
+                bounds[word] = narrower(bounds[word], fixed) if word in bounds else fixed
+        return bounds
 
     # Which rows
 
@@ -203,11 +211,22 @@ class Query:
 
     def _from(self, cursor: Cursor, bookmark: Sequence[Any]) -> Any:
         if self.rules.lookback is None:
-            return cursor.reaches(bookmark)
+            return cursor.reaches(bookmark, strictly=self._strictly())
         first = shifted(
             bookmark[0], self.rules.lookback, stream=self.stream.name, field=self.stream.cursor[0], option="lookback"
         )
         return None if first is None else cursor.from_first(first)
+
+    def _strictly(self) -> bool:
+        """Tell whether the stream's operators leave out the rows at the bookmark."""
+        operators = self.stream.bookmark_property_operators or {}
+        said = {name: str(operators[name]).strip() for name in self.stream.cursor if operators.get(name)}
+        wrong = next((name for name, one in said.items() if one not in {">", ">="}), None)
+        if wrong is not None:
+            raise self._error(
+                f"bookmark_property_operators says {said[wrong]!r} of {wrong!r}.", "A bookmark is read with > or >=."
+            )
+        return len(said) == len(self.stream.cursor) and set(said.values()) == {">"}
 
     def lagging(self, cursor: Cursor) -> list[Any]:
         """Give the condition that leaves the newest rows to a later run."""

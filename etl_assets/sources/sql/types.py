@@ -32,9 +32,6 @@ Kind = Literal[
 How = Literal["native", "text", "json", "double", "integer"]
 """What is selected: the column itself, its text, the JSON of an array, a double of a single float, a number of bits."""
 
-USUAL_SCALE = 9
-"""Digits after the point that a decimal column without a declared scale is expected to need."""
-
 _MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
 _MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
 TIMES = {"date", "timestamp", "instant", "time"}
@@ -73,12 +70,9 @@ class SqlType:
 
     def property(self, *, nullable: bool) -> dict[str, Any]:
         """Give the JSON Schema property."""
-        import pyarrow as pa
-
         prop: dict[str, Any]
         if self.kind == "number":
-            # JSON Schema has no decimal of any scale. This one widens to whatever the values need.
-            prop = type_to_property(pa.decimal128(MAX_DECIMAL_DIGITS, USUAL_SCALE))
+            prop = {"type": ["null", "number"], "x-arrow": "values"}  # JSON Schema has no decimal of any scale
         elif self.kind == "uuid":
             prop = {"type": ["null", "string"], "format": "uuid"}
         elif self.arrow is None:
@@ -120,7 +114,7 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     if isinstance(type_, sa.Float):
         return SqlType("float", pa.float64())
     if isinstance(type_, sa.Numeric):
-        return _decimal(type_.precision, type_.scale, as_text=as_text)
+        return decimal_type(type_.precision, type_.scale, as_text=as_text)
     if isinstance(type_, sa.Integer):
         width = pa.int16() if isinstance(type_, sa.SmallInteger) else pa.int32()
         return SqlType("integer", pa.int64() if isinstance(type_, sa.BigInteger) else width)
@@ -144,7 +138,8 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     return SqlType("other", pa.string(), "text")
 
 
-def _decimal(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
+def decimal_type(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
+    """Give how a decimal column is read; without a precision, as the narrowest decimal that its values need."""
     import pyarrow as pa
 
     if precision is None:
@@ -220,7 +215,7 @@ def _sqlite(type_: Any) -> SqlType | None:
     if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
         # A name that SQLite does not know is reflected as a numeric, too: its values say what they are.
         unknown = type_.precision is None
-        return SqlType("any", None) if unknown else _decimal(type_.precision, type_.scale, as_text=False)
+        return SqlType("any", None) if unknown else decimal_type(type_.precision, type_.scale, as_text=False)
     return None
 
 
@@ -309,7 +304,7 @@ class ColumnReader:
         import pyarrow as pa
 
         declared = self._type.arrow
-        if declared is not None and pa.types.is_decimal(declared):
+        if declared is not None and pa.types.isdecimal_type(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
                     return pa.array([Decimal(repr(v)) if type(v) is float else v for v in values], declared)
