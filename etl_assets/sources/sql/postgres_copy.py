@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etl_assets.exceptions import DataError, SourceError
+from etl_assets.exceptions import SourceError
 from etl_assets.sources.sql.connection import Snapshot
+from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.postgres_binary import Field, as_text, decode
-from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Positions
 from etl_assets.sources.sql.text_reader import TextReader
@@ -64,7 +64,7 @@ class Copied:
         self._readers = [
             TextReader(column.type, dialect="postgresql", stream=stream, field=column.name) for column in columns
         ]
-        self._encodes = True
+        self._encodes = True  # whether the server knows how its texts are encoded
 
     def batches(self) -> "Iterator[pa.Table]":
         """Give the rows as Arrow tables; at least one, which says the types where there are no rows.
@@ -80,7 +80,12 @@ class Copied:
         try:
             with _as_database_errors(self._snapshot):
                 received.begin(self._sql(driver))
-            yield from self._tables(received)
+            yield from self._assembly(received).tables(self._batch_rows)
+            if received.rows != received.told:
+                raise SourceError(
+                    f"stream {self._stream!r}: the server says it sent {received.told} rows, and {received.rows} came.",
+                    stream=self._stream,
+                )
         finally:
             if not received.ended:
                 received.cancel()
@@ -102,72 +107,26 @@ class Copied:
         select_sql = psycopg.ClientCursor(driver).mogrify(str(compiled), compiled.construct_params())
         return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
 
-    def _tables(self, received: "_Received") -> "Iterator[pa.Table]":
-        """Take pieces apart as they come, and give them in batches."""
-        pieces: list[list[pa.Array]] = []
-        rows = size = 0
-        empty = True
-        while True:
+    def _assembly(self, received: "_Received") -> Assembly:
+        def receive(rows: int) -> Piece:
             with _as_database_errors(self._snapshot):
-                piece, begin = received.piece(self._batch_rows - rows)
-            if len(begin):
-                pieces.append(decode(self._fields, piece, begin))
-                rows += len(begin)
-                size += len(piece.data)
-            if rows and (received.ended or rows >= self._batch_rows or size >= BATCH_BYTES):
-                yield self._table(pieces)
-                empty, pieces, rows, size = False, [], 0, 0
-            if received.ended:
-                break
-        if received.rows != received.told:
-            raise SourceError(
-                f"stream {self._stream!r}: the server says it sent {received.told} rows, and {received.rows} came.",
-                stream=self._stream,
-            )
-        if empty:
-            yield self._nothing()
+                return received.piece(rows)
 
-    def _table(self, pieces: "list[list[pa.Array]]") -> "pa.Table":
-        import pyarrow as pa
+        return Assembly(
+            columns=[field.column for field in self._fields],
+            receive=receive,
+            decode=lambda buffer, begin: decode(self._fields, buffer, begin),
+            finish=self._finish,
+            empty_type=lambda index: self._readers[index].empty_type(),
+        )
 
-        arrays = []
-        for index, (field, reader) in enumerate(zip(self._fields, self._readers, strict=True)):
-            parts = [piece[index] for piece in pieces]
-            array = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
-            if as_text(field.column):
-                arrays.append(reader.read_texts(self._checked(array, field)))
-            elif field.is_text:
-                arrays.append(self._checked(array, field))
-            else:
-                arrays.append(field.finish(array))
-        found = [
-            pa.field(f.column.name, array.type, metadata=field_metadata(f.column))
-            for f, array in zip(self._fields, arrays, strict=True)
-        ]
-        return pa.Table.from_arrays(arrays, schema=pa.schema(found))
-
-    def _checked(self, texts: "pa.Array", field: Field) -> "pa.Array":
-        """Refuse bytes that are no text, which only a database without an encoding can hold."""
-        import pyarrow as pa
-
-        if self._encodes:
-            return texts
-        try:
-            texts.validate(full=True)
-        except pa.ArrowInvalid as error:
-            raise DataError("is not UTF-8 text.", stream=self._stream, field=field.column.name, value="(bytes)") from (
-                error
-            )
-        return texts
-
-    def _nothing(self) -> "pa.Table":
-        import pyarrow as pa
-
-        found = [
-            pa.field(f.column.name, reader.empty_type(), metadata=field_metadata(f.column))
-            for f, reader in zip(self._fields, self._readers, strict=True)
-        ]
-        return pa.schema(found).empty_table()
+    def _finish(self, index: int, array: "pa.Array") -> "pa.Array":
+        field = self._fields[index]
+        if not field.is_text:
+            return field.finish(array)
+        if not self._encodes:
+            checked(array, stream=self._stream, field=field.column.name)
+        return self._readers[index].read_texts(array) if as_text(field.column) else array
 
 
 @contextmanager
@@ -210,8 +169,8 @@ class _Received:
             self._finish()
             raise errors.error_from_result(result)
 
-    def piece(self, rows: int) -> "tuple[Buffer, Positions]":
-        """Give the bytes of some rows, at most so many, and where each begins; sets `ended` behind the last."""
+    def piece(self, rows: int) -> Piece:
+        """Give the bytes of some rows, at most so many; sets `ended` behind the last."""
         get = self._pg.get_copy_data
         data = bytearray()
         sizes: list[int] = []
@@ -232,7 +191,7 @@ class _Received:
             sizes.pop()
         self.rows += len(sizes)
         each: Positions = np.array(sizes, dtype="int64")
-        return Buffer(data), np.cumsum(each) - each
+        return Piece(Buffer(data), np.cumsum(each) - each, self.ended)
 
     def _cut_header(self, data: bytearray, sizes: list[int]) -> None:
         if not data.startswith(SIGNATURE):

@@ -257,6 +257,12 @@ class SqlSource(Source):
 
             yield from Copied(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows).batches()
             return
+        if columns and snapshot.is_mysql:
+            from etl_assets.sources.sql.mysql_packets import Packets, can_read
+
+            if can_read(snapshot, columns):
+                yield from Packets(snapshot, asked.select(columns), columns, stream=stream, batch_rows=rows).batches()
+                return
         with streamed(self._server(), snapshot, asked.select(columns), rows) as result:
             yield from batches(snapshot, result, columns, stream=stream, batch_rows=rows)
 

@@ -40,9 +40,13 @@ class TextReader(ColumnReader):
 
     def _cast(self, texts: "pa.Array", wanted: "pa.DataType") -> "pa.Array":
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         if self._type.kind in TIMES and pa.types.is_timestamp(wanted):
             return texts.cast(pa.timestamp("us")).cast(wanted)  # in the session's zone, which is UTC
+        if pa.types.is_time(wanted):  # which Arrow reads only as part of a timestamp
+            moments = pc.binary_join_element_wise(pa.scalar("1970-01-01"), texts, " ")
+            return moments.cast(pa.timestamp("us")).cast(wanted)
         if pa.types.is_float32(wanted):
             return texts.cast(pa.float64()).cast(wanted)
         return texts.cast(wanted)

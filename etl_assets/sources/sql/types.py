@@ -304,7 +304,7 @@ class ColumnReader:
         import pyarrow as pa
 
         declared = self._type.arrow
-        if declared is not None and pa.types.isdecimal_type(declared):
+        if declared is not None and pa.types.is_decimal(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
                     return pa.array([Decimal(repr(v)) if type(v) is float else v for v in values], declared)
