@@ -183,7 +183,7 @@ class Field:
         if wrong.any():
             first = int(moments[wrong][0])
             day, rest = divmod(first, DAY)
-            raise self._error(_NO_YEAR, _infinite(first, 64) or f"{_date(day + EPOCH_DAYS)} {_clock(rest)}")
+            raise self._error(_NO_YEAR, _infinite(first, 64) or _date(day + EPOCH_DAYS, f" {_clock(rest)}"))
 
 
 _NO_YEAR = "only dates of the years 1 to 9999 can be read."
@@ -234,14 +234,14 @@ def _infinite(value: int, bits: int) -> str:
     return {-(2 ** (bits - 1)): "-infinity", 2 ** (bits - 1) - 1: "infinity"}.get(value, "")
 
 
-def _date(days: int) -> str:
-    """Give a day since 1970 as text, in any year: 400 years of the calendar are 146,097 days."""
+def _date(days: int, clock: str = "") -> str:
+    """Give a day since 1970, and a time, as PostgreSQL writes it: 400 years of the calendar are 146,097 days."""
     from datetime import date, timedelta
 
     cycles, rest = divmod(days - FIRST_DAY, 146_097)
     day = date(1, 1, 1) + timedelta(days=rest)
     year = day.year + 400 * cycles
-    return f"{year if year > 0 else 1 - year:04d}-{day:%m-%d}{'' if year > 0 else ' BC'}"
+    return f"{year if year > 0 else 1 - year:04d}-{day:%m-%d}{clock}{'' if year > 0 else ' BC'}"
 
 
 def _clock(microseconds: int) -> str:
