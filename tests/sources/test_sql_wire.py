@@ -24,7 +24,21 @@ from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.types import SqlType
 from tests.sources.sql_databases import Database, database, one_column, rows
 
-SHAPES = [(1, 0), (1, 1), (4, 4), (5, 1), (9, 3), (15, 2), (18, 0), (18, 2), (18, 9), (18, 18), (19, 2), (38, 9), (38, 38)]
+SHAPES = [
+    (1, 0),
+    (1, 1),
+    (4, 4),
+    (5, 1),
+    (9, 3),
+    (15, 2),
+    (18, 0),
+    (18, 2),
+    (18, 9),
+    (18, 18),
+    (19, 2),
+    (38, 9),
+    (38, 38),
+]
 
 
 @pytest.fixture(params=["postgresql", "mysql"])

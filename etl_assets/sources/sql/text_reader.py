@@ -61,6 +61,8 @@ class TextReader(ColumnReader):
         if wanted is None:
             found = _narrowest(texts)
             wanted = found if self._so_far is None else merge_types(self._so_far, found)
+            if pa.types.is_null(wanted):
+                return pa.nulls(len(texts))
             self._so_far = wanted
         return texts if pa.types.is_string(wanted) else texts.cast(wanted)
 
