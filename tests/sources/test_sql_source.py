@@ -166,16 +166,17 @@ def server(kind: str, tmp_path: Path, **changes: Any) -> sa.URL:
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_what_is_wrong_with_a_server_is_told_apart(kind: str, tmp_path: Path) -> None:
-    cases: list[tuple[dict[str, Any], type[ConnectError]]] = [
-        ({"port": 1}, UnavailableError),
-        ({"host": "nowhere.invalid"}, UnavailableError),
-        ({"database": "no_such_database"}, ConnectError),
-        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError),
+    cases: list[tuple[dict[str, Any], type[ConnectError], str]] = [
+        ({"port": 1}, UnavailableError, "check the port"),
+        ({"host": "nowhere.invalid"}, UnavailableError, "name of the host"),
+        ({"database": "no_such_database"}, ConnectError, "name of the database"),
+        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError, "user and password"),
     ]
-    for changes, error in cases:
+    for changes, error, hint in cases:
         with pytest.raises(ConnectError) as caught:
             SqlSource("s", server(kind, tmp_path, **changes)).test_connection()
         assert type(caught.value) is error
+        assert hint in (caught.value.hint or "")
         assert caught.value.retryable == (error is UnavailableError)
         assert PASSWORD not in str(caught.value)
         assert isinstance(caught.value.__cause__, sa.exc.OperationalError)

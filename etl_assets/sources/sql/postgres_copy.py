@@ -24,6 +24,9 @@ HEADER_BYTES = 19
 END = b"\xff\xff"
 CANCEL_SECONDS = 5.0
 
+FEW_ROWS, LARGE_ROW = 64, PIECE_BYTES // 64
+"""So many rows are received, none of them large, before their size all together is looked at."""
+
 
 def shown(column: SqlColumn) -> Any:
     """Give what COPY is to select for a column."""
@@ -175,18 +178,22 @@ class _Received:
         data = bytearray()
         sizes: list[int] = []
         add = sizes.append
-        while len(sizes) < rows and len(data) < PIECE_BYTES:
-            size, message = get(1)
-            if size > 0:
+        while len(sizes) < rows and len(data) < PIECE_BYTES and not self.ended:
+            size = 1
+            for _ in range(min(rows - len(sizes), FEW_ROWS)):  # nothing but the row is looked at for each row
+                size, message = get(1)
+                if size <= 0:
+                    break
                 data += message
                 add(size)
-                if self._header:
-                    self._cut_header(data, sizes)
-            elif size == 0:
+                if size > LARGE_ROW:
+                    break
+            if self._header and data:
+                self._cut_header(data, sizes)
+            if size == 0:
                 self._wait()
-            else:
+            elif size < 0:
                 self._end()
-                break
         if data.endswith(END) and sizes and sizes[-1] == len(END):
             sizes.pop()
         self.rows += len(sizes)
@@ -199,8 +206,8 @@ class _Received:
         self._header = False
         del data[:HEADER_BYTES]
         sizes[0] -= HEADER_BYTES
-        if not data:
-            sizes.pop()
+        if not sizes[0]:  # the header came alone
+            del sizes[0]
 
     def _wait(self) -> None:
         from psycopg import errors
