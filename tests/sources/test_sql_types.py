@@ -153,6 +153,12 @@ SQLITE: dict[str, Case] = {
     "real": ("real", [repr(TINY), repr(-HUGE), "0.1"], [TINY, -HUGE, 0.1], pa.float64()),
     "decimal": ("decimal(10,2)", ["12.34", "7"], [Decimal("12.34"), Decimal(7)], pa.decimal128(10, 2)),
     "decimal with more digits": ("decimal(10,2)", ["0.12345678901"], [Decimal("0.12345678901")], pa.decimal128(19, 11)),
+    "decimal beyond doubles": (
+        "decimal(20,0)",
+        ["9007199254740993", "1"],
+        [Decimal(9007199254740993), Decimal(1)],
+        pa.decimal128(20, 0),
+    ),
     "boolean": ("boolean", ["1", "0"], [True, False], pa.bool_()),
     "date": ("date", ["'0001-01-01'", "'9999-12-31'"], [date.min, date.max], pa.date32()),
     "naive datetime": (

@@ -4,7 +4,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from etl_assets.exceptions import ConfigError, ConnectError, DataError, Unavaila
 from etl_assets.secrets.redaction import remember
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.sql.address import parse_url, shown_url, verified_tls
-from etl_assets.sources.sql.errors import translated
+from etl_assets.sources.sql.errors import as_database_errors, translated
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -263,6 +263,10 @@ def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", ro
     """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
     import sqlalchemy as sa
 
+    if snapshot.dialect == "sqlite":
+        with closing(_SqliteRows(snapshot, statement)) as fetched:
+            yield fetched
+        return
     thread = None
     if snapshot.is_mysql:
         thread = int(snapshot.connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
@@ -278,6 +282,31 @@ def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", ro
             _kill(server, thread)
         with suppress(sa.exc.DBAPIError, *_driver_errors(snapshot)):
             result.close()
+
+
+class _SqliteRows:
+    """The rows of a statement as SQLite's own cursor gives them: no objects are made around them."""
+
+    def __init__(self, snapshot: Snapshot, statement: "sa.Select[Any]") -> None:
+        dialect = snapshot.connection.dialect
+        self._error = dialect.loaded_dbapi.Error
+        compiled = statement.compile(dialect=dialect)
+        named = compiled.construct_params()
+        driver: Any = snapshot.connection.connection.driver_connection
+        self._cursor = driver.cursor()
+        snapshot.restart_clock()
+        with as_database_errors(self._error):
+            self._cursor.execute(str(compiled), [named[name] for name in compiled.positiontup or ()])
+
+    def fetchmany(self, rows: int) -> list[tuple[Any, ...]]:
+        """Give the next rows."""
+        with as_database_errors(self._error):
+            fetched: list[tuple[Any, ...]] = self._cursor.fetchmany(rows)
+        return fetched
+
+    def close(self) -> None:
+        """Give the statement up."""
+        self._cursor.close()
 
 
 def _driver_errors(snapshot: Snapshot) -> tuple[type[Exception], ...]:

@@ -1,7 +1,7 @@
 """What a database driver's error means: ours, by what the caller can do about it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,22 @@ def translated(
         raise _translate(error, where, phase, stream) from error
     except sa.exc.SQLAlchemyError as error:
         raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
+
+
+@contextmanager
+def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Give a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
+
+    Args:
+        kind: The driver's class of errors.
+        broken: Tells whether its connection is lost.
+    """
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except kind as error:
+        raise sa.exc.DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=broken()) from error
 
 
 def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None) -> EtlAssetsError:

@@ -2,12 +2,13 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from etl_assets.sources.sql.connection import Snapshot
+from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Nulls, Positions
@@ -77,7 +78,7 @@ class Packets:
         driver: Any = self._snapshot.connection.connection.driver_connection
         cursor = SSCursor(driver)
         try:
-            with _as_database_errors(driver):
+            with _errors_of(driver):
                 compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
                 cursor.execute(str(compiled), compiled.construct_params())
             assembly = Assembly(
@@ -123,7 +124,7 @@ class Packets:
         from pymysql.constants import CR
         from pymysql.err import OperationalError
 
-        with _as_database_errors(driver):
+        with _errors_of(driver):
             try:
                 found = driver._rfile.read1(PIECE_BYTES // 8)  # noqa: SLF001 - it has no other way to its bytes
             except OSError as error:
@@ -153,7 +154,7 @@ class Packets:
 
         self._complete = True
         if failed:
-            with _as_database_errors(None):
+            with _errors_of(None):
                 raise_mysql_exception(bytes(payload))
 
     def _decode(self, buffer: Buffer, begin: Positions) -> "list[pa.Array]":
@@ -205,14 +206,7 @@ def _forget(driver: Any, cursor: Any) -> None:
     cursor.connection = None
 
 
-@contextmanager
-def _as_database_errors(driver: Any) -> Iterator[None]:
-    """Give PyMySQL's errors the form in which SQLAlchemy raises them."""
+def _errors_of(driver: Any) -> AbstractContextManager[None]:
     import pymysql
-    import sqlalchemy as sa
 
-    try:
-        yield
-    except pymysql.Error as error:
-        broken = driver is not None and not driver.open
-        raise sa.exc.DBAPIError("SELECT", None, error, hide_parameters=True, connection_invalidated=broken) from error
+    return as_database_errors(pymysql.Error, broken=lambda: driver is not None and not driver.open)

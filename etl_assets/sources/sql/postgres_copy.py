@@ -2,13 +2,14 @@
 
 import select
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from etl_assets.exceptions import SourceError
 from etl_assets.sources.sql.connection import Snapshot
+from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.postgres_binary import Field, as_text, decode
 from etl_assets.sources.sql.reflection import SqlColumn
@@ -81,7 +82,7 @@ class Copied:
         self._encodes = driver.info.parameter_status("server_encoding") != "SQL_ASCII"
         received = _Received(driver, seconds)
         try:
-            with _as_database_errors(self._snapshot):
+            with _errors_of(driver):
                 received.begin(self._sql(driver))
             yield from self._assembly(received).tables(self._batch_rows)
             if received.rows != received.told:
@@ -112,7 +113,7 @@ class Copied:
 
     def _assembly(self, received: "_Received") -> Assembly:
         def receive(rows: int) -> Piece:
-            with _as_database_errors(self._snapshot):
+            with _errors_of(received.driver):
                 return received.piece(rows)
 
         return Assembly(
@@ -132,25 +133,17 @@ class Copied:
         return self._readers[index].read_texts(array) if as_text(field.column) else array
 
 
-@contextmanager
-def _as_database_errors(snapshot: Snapshot) -> Iterator[None]:
-    """Give psycopg's errors the form in which SQLAlchemy raises them."""
+def _errors_of(driver: Any) -> AbstractContextManager[None]:
     import psycopg
-    import sqlalchemy as sa
 
-    try:
-        yield
-    except psycopg.Error as error:
-        driver: Any = snapshot.connection.connection.driver_connection
-        broken = bool(driver.broken)
-        raise sa.exc.DBAPIError("COPY", None, error, hide_parameters=True, connection_invalidated=broken) from error
+    return as_database_errors(psycopg.Error, broken=lambda: bool(driver.broken))
 
 
 class _Received:
     """The messages of a COPY, through libpq itself: psycopg's own loop takes twice as long for each row."""
 
     def __init__(self, driver: Any, seconds: float | None) -> None:
-        self._driver = driver
+        self.driver = driver
         self._pg = driver.pgconn
         self._seconds = seconds
         self._header = True
@@ -234,4 +227,4 @@ class _Received:
         import psycopg
 
         with suppress(psycopg.Error):
-            self._driver.cancel_safe(timeout=CANCEL_SECONDS)
+            self.driver.cancel_safe(timeout=CANCEL_SECONDS)

@@ -307,10 +307,12 @@ class ColumnReader:
         if declared is not None and pa.types.is_decimal(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
-                    return pa.array([Decimal(repr(v)) if type(v) is float else v for v in values], declared)
+                    return pa.array(values, pa.float64()).cast(pa.string()).cast(declared)
                 return pa.array(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
+        if self._dialect == "sqlite":
+            values = [Decimal(repr(v)) if type(v) is float and math.isfinite(v) else v for v in values]
         for value in values:
             odd = isinstance(value, Decimal | float) and not math.isfinite(value)
             if odd or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):
