@@ -38,16 +38,13 @@ if TYPE_CHECKING:
     from etl_assets.sources.base import Source
     from etl_assets.sources.files import FileSource
     from etl_assets.sources.read import StreamRead
-    from etl_assets.sources.sql import SqlSource
+    from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Batch": "protocol.batch",
-    "build_source_sensor": "assets.sensors",
-    "build_stream_asset_specs": "assets.factory",
-    "build_sync_schedule": "assets.sensors",
     "Capabilities": "protocol.load",
     "Catalog": "protocol.catalog",
     "Destination": "destinations.base",
@@ -57,16 +54,18 @@ _HOME = {
     "FileSource": "sources.files",
     "MySQLDestination": "destinations.mysql",
     "MySQLIOManager": "assets.iomanagers",
+    "MySQLSource": "sources.sql.databases",
     "PostgresDestination": "destinations.postgres",
     "PostgresIOManager": "assets.iomanagers",
+    "PostgresSource": "sources.sql.databases",
+    "SQLiteDestination": "destinations.sqlite",
+    "SQLiteIOManager": "assets.iomanagers",
+    "SQLiteSource": "sources.sql.databases",
     "Source": "sources.base",
     "SqlDestination": "destinations.sql_destination",
     "SqlIOManager": "assets.iomanagers",
-    "SQLiteDestination": "destinations.sqlite",
-    "SQLiteIOManager": "assets.iomanagers",
-    "SqlSource": "sources.sql",
+    "SqlSource": "sources.sql.source",
     "Stream": "protocol.stream",
-    "stream_assets": "assets.factory",
     "StreamOptions": "assets.options",
     "StreamProps": "assets.translator",
     "StreamRead": "sources.read",
@@ -74,6 +73,10 @@ _HOME = {
     "SyncConfig": "assets.config",
     "SyncResult": "protocol.load",
     "WriteStrategy": "strategies",
+    "build_source_sensor": "assets.sensors",
+    "build_stream_asset_specs": "assets.factory",
+    "build_sync_schedule": "assets.sensors",
+    "stream_assets": "assets.factory",
 }
 
 __all__ = [
@@ -87,10 +90,13 @@ __all__ = [
     "FileSource",
     "MySQLDestination",
     "MySQLIOManager",
+    "MySQLSource",
     "PostgresDestination",
     "PostgresIOManager",
+    "PostgresSource",
     "SQLiteDestination",
     "SQLiteIOManager",
+    "SQLiteSource",
     "Source",
     "SqlDestination",
     "SqlIOManager",

@@ -23,8 +23,8 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_instant
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
-from etl_assets.sources.sql_connection import connected
-from etl_assets.sources.sql_sqlite import Writing
+from etl_assets.sources.sql.connection import connected
+from etl_assets.sources.sql.sqlite_times import Writing
 from tests.sources.sql_databases import KINDS, Database, database, rows
 
 EVENTS = Stream("events", primary_key="id", replication_key="at")
@@ -397,7 +397,7 @@ def test_streams_are_asked_about_over_one_connection(made: Database, monkeypatch
         opened.append(timeout)
         return connected(server, timeout=timeout)
 
-    monkeypatch.setattr("etl_assets.sources.sql.connected", counting)
+    monkeypatch.setattr("etl_assets.sources.sql.source.connected", counting)
     empty = Stream("empty_one", primary_key="id", replication_key="id")
     full = Stream("events", namespace=made.schema, primary_key="id")
     asked: dict[Stream, Bookmark | None] = {EVENTS: {"at": stored(made, 1)}, empty: None, full: None}

@@ -17,7 +17,7 @@ from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
-from etl_assets.sources.sql_connection import Server, connected
+from etl_assets.sources.sql.connection import Server, connected
 from tests.sources.sql_databases import KINDS, MYSQL, POSTGRES, Database, database, rows
 
 PASSWORD = "s3cret-of-the-shop"  # noqa: S105 - no one's
@@ -166,16 +166,17 @@ def server(kind: str, tmp_path: Path, **changes: Any) -> sa.URL:
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_what_is_wrong_with_a_server_is_told_apart(kind: str, tmp_path: Path) -> None:
-    cases: list[tuple[dict[str, Any], type[ConnectError]]] = [
-        ({"port": 1}, UnavailableError),
-        ({"host": "nowhere.invalid"}, UnavailableError),
-        ({"database": "no_such_database"}, ConnectError),
-        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError),
+    cases: list[tuple[dict[str, Any], type[ConnectError], str]] = [
+        ({"port": 1}, UnavailableError, "check the port"),
+        ({"host": "nowhere.invalid"}, UnavailableError, "name of the host"),
+        ({"database": "no_such_database"}, ConnectError, "name of the database"),
+        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError, "user and password"),
     ]
-    for changes, error in cases:
+    for changes, error, hint in cases:
         with pytest.raises(ConnectError) as caught:
             SqlSource("s", server(kind, tmp_path, **changes)).test_connection()
         assert type(caught.value) is error
+        assert hint in (caught.value.hint or "")
         assert caught.value.retryable == (error is UnavailableError)
         assert PASSWORD not in str(caught.value)
         assert isinstance(caught.value.__cause__, sa.exc.OperationalError)
@@ -217,13 +218,13 @@ def test_an_error_of_the_database_shows_no_value_of_a_row(postgres: Database) ->
 
 
 def test_a_server_that_goes_away_during_the_read_can_be_tried_again(postgres: Database) -> None:
-    postgres.run("CREATE TABLE t (id integer PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 5000)")
+    postgres.run("CREATE TABLE t (id integer PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 2000000)")
     source = postgres.source(batch_rows=10)
     read = source.load_data(Stream("t", primary_key="id"))
     next(read)
     postgres.run(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' "
-        f"AND query LIKE '%FETCH%' AND pid <> pg_backend_pid() AND query LIKE '%c_%' AND datname = current_database() "
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND pid <> pg_backend_pid() "
+        "AND datname = current_database() "
         f"AND pid IN (SELECT pid FROM pg_locks WHERE relation = '{postgres.schema}.t'::regclass)"
     )
     with pytest.raises(UnavailableError):

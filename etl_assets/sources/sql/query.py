@@ -1,22 +1,22 @@
 """What one read of one stream asks the database for, and its rows as Arrow batches."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql_cursor import Cursor, Span, comparable, has_zone, shifted, typed
-from etl_assets.sources.sql_reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql_sqlite import values_have_zone
-from etl_assets.sources.sql_types import ColumnReader
+from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
+from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
+from etl_assets.sources.sql.sqlite_times import values_have_zone
+from etl_assets.sources.sql.types import ColumnReader
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 LIMIT, OFFSET, START, END = "_limit", "_offset", "_start_date", "_end_date"
 EXECUTION, PARTITION = "_execution_date", "_execution_partition"
@@ -41,6 +41,8 @@ class Rules:
     lookback: Span | None = None
     lag: Span | None = None
     on_null_cursor: str = "error"
+    start: Any = None
+    end: Any = None
 
 
 class Query:
@@ -154,7 +156,13 @@ class Query:
         column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
-        return {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        bounds = {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        for word, value in ((START, self.rules.start), (END, self.rules.end)):
+            if value is not None:
+                fixed = self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+                narrower = max if word == START else min
+                bounds[word] = narrower(bounds[word], fixed) if word in bounds else fixed
+        return bounds
 
     # Which rows
 
@@ -203,11 +211,22 @@ class Query:
 
     def _from(self, cursor: Cursor, bookmark: Sequence[Any]) -> Any:
         if self.rules.lookback is None:
-            return cursor.reaches(bookmark)
+            return cursor.reaches(bookmark, strictly=self._strictly())
         first = shifted(
             bookmark[0], self.rules.lookback, stream=self.stream.name, field=self.stream.cursor[0], option="lookback"
         )
         return None if first is None else cursor.from_first(first)
+
+    def _strictly(self) -> bool:
+        """Tell whether the stream's operators leave out the rows at the bookmark."""
+        operators = self.stream.bookmark_property_operators or {}
+        said = {name: str(operators[name]).strip() for name in self.stream.cursor if operators.get(name)}
+        wrong = next((name for name, one in said.items() if one not in {">", ">="}), None)
+        if wrong is not None:
+            raise self._error(
+                f"bookmark_property_operators says {said[wrong]!r} of {wrong!r}.", "A bookmark is read with > or >=."
+            )
+        return len(said) == len(self.stream.cursor) and set(said.values()) == {">"}
 
     def lagging(self, cursor: Cursor) -> list[Any]:
         """Give the condition that leaves the newest rows to a later run."""
@@ -248,13 +267,21 @@ class Query:
 
     # The statements
 
-    def select(self, columns: Sequence[SqlColumn]) -> "sa.Select[Any]":
-        """Give the statement that reads these columns."""
+    def select(
+        self, columns: Sequence[SqlColumn], shown_as: Callable[[SqlColumn], Any] | None = None
+    ) -> "sa.Select[Any]":
+        """Give the statement that reads these columns.
+
+        Args:
+            columns: Which.
+            shown_as: Gives what is selected for a column, where it is not what a driver is to give.
+        """
         import sqlalchemy as sa
 
         dialect = self.snapshot.dialect
+        give = shown_as or (lambda c: c.type.expression(c.expression, dialect))
         # Labels of our own: in ORDER BY, a database takes a bare name for what is selected.
-        shown = [c.type.expression(c.expression, dialect).label(f"c{i}") for i, c in enumerate(columns)]
+        shown = [give(c).label(f"c{i}") for i, c in enumerate(columns)]
         self.snapshot.fields.update({f"c{i}": column.name for i, column in enumerate(columns)})
         statement = sa.select(*shown).select_from(self.table.clause).where(*self.where()).order_by(*self.order())
         if self.limit is not None:
@@ -277,7 +304,9 @@ def batches(
     import pyarrow as pa
 
     readers = [ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns]
-    fields = [pa.field(c.name, r.empty_type(), metadata=_metadata(c)) for c, r in zip(columns, readers, strict=True)]
+    fields = [
+        pa.field(c.name, r.empty_type(), metadata=field_metadata(c)) for c, r in zip(columns, readers, strict=True)
+    ]
     rows = min(batch_rows, FIRST_ROWS)
     empty = True
     while True:
@@ -296,7 +325,8 @@ def batches(
         yield pa.schema(fields).empty_table()
 
 
-def _metadata(column: SqlColumn) -> dict[str, str] | None:
+def field_metadata(column: SqlColumn) -> dict[str, str] | None:
+    """Give what is said of a column beside its type."""
     return {"description": column.comment} if column.comment else None
 
 

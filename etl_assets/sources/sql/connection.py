@@ -1,18 +1,20 @@
 """Connections to a database to read from: one snapshot, read only, and errors that say what is wrong."""
 
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from etl_assets.exceptions import ConfigError, ConnectError, DataError
-from etl_assets.secrets.redaction import redact, remember
+from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
+from etl_assets.secrets.redaction import remember
 from etl_assets.secrets.references import resolve
-from etl_assets.sources.sql_errors import translated
+from etl_assets.sources.sql.address import parse_url, shown_url, verified_tls
+from etl_assets.sources.sql.errors import as_database_errors, translated
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,8 +27,8 @@ SQLITE_STEPS = 10_000
 
 DAY = 86_400
 
-DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
-"""The drivers this library's extras install, for a URL that names none."""
+FIRST_PAUSE = 0.2
+"""Seconds before the first new attempt to connect; each further pause is three times as long."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Server:
         source: The source's name, for errors.
         connect_args: Passed to the driver; values may be references.
         statement_timeout: Seconds a statement may take; None for the server's own limit.
+        retries: How often to try again to connect to a server that cannot be reached at the moment.
     """
 
     url: Any
     source: str
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     statement_timeout: float | None = None
+    retries: int = 2
 
 
 class Snapshot:
@@ -98,36 +102,6 @@ class _Clock:
         return time.monotonic() > self.end
 
 
-def parse_url(value: Any, source: str) -> "sa.URL":
-    """Resolve and parse a URL; a dialect without a driver gets the one of our extras.
-
-    Raises:
-        ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a password.
-    """
-    import sqlalchemy as sa
-
-    is_url = isinstance(value, sa.URL)  # a tuple, which `resolve` would go into
-    found = value if is_url else resolve(value, name=f"the url of source {source!r}")
-    try:
-        url = sa.make_url(found)
-    except sa.exc.ArgumentError:
-        raise ConfigError(
-            f"source {source!r}: its url is not a database URL.",
-            hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
-        ) from None
-    remember(url.password)
-    driver = DRIVERS.get(url.drivername)
-    if driver:
-        name = "postgresql" if url.drivername == "postgres" else url.drivername
-        url = url.set(drivername=f"{name}+{driver}")
-    return url
-
-
-def shown_url(url: "sa.URL") -> str:
-    """Give a URL without its password."""
-    return redact(url.render_as_string(hide_password=True))
-
-
 @contextmanager
 def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snapshot]:
     """Open one connection in one read-only snapshot, and close it whatever happens.
@@ -145,8 +119,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
     engine = _engine(server, seconds if timeout is not None else None, clock)
     where = f"source {server.source!r} ({shown_url(engine.url)})"
     try:
-        with translated(where, phase="connecting"):
-            connection = engine.connect()
+        connection = _connect(engine, where, server.retries if timeout is None else 0)
         try:
             snapshot = Snapshot(connection, clock)
             with translated(where, phase="connecting"):
@@ -157,6 +130,21 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
             _close(connection)
     finally:
         engine.dispose()
+
+
+def _connect(engine: "sa.Engine", where: str, retries: int) -> "sa.Connection":
+    """Connect; to a server that cannot be reached at the moment, again after a pause."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            with translated(where, phase="connecting"):
+                return engine.connect()
+        except UnavailableError:
+            if not retries:
+                raise
+            retries -= 1
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+            pause *= 3
 
 
 def _close(connection: "sa.Connection") -> None:
@@ -180,6 +168,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
         args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
     if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
         args["charset"] = "utf8mb4"  # any other would replace characters without a word
+    args |= verified_tls(url, args)
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
     except sa.exc.NoSuchModuleError:
@@ -238,7 +227,13 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
     run = snapshot.connection.exec_driver_sql
     if snapshot.dialect == "postgresql":
         run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        settings = {"timezone": "UTC", "datestyle": "ISO, YMD", "intervalstyle": "iso_8601", "extra_float_digits": "3"}
+        settings = {
+            "timezone": "UTC",
+            "datestyle": "ISO, YMD",
+            "intervalstyle": "iso_8601",
+            "extra_float_digits": "3",
+            "client_encoding": "UTF8",
+        }
         if seconds is not None:
             settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
         for name, value in settings.items():
@@ -268,6 +263,10 @@ def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", ro
     """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
     import sqlalchemy as sa
 
+    if snapshot.dialect == "sqlite":
+        with closing(_SqliteRows(snapshot, statement)) as fetched:
+            yield fetched
+        return
     thread = None
     if snapshot.is_mysql:
         thread = int(snapshot.connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one())
@@ -283,6 +282,31 @@ def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", ro
             _kill(server, thread)
         with suppress(sa.exc.DBAPIError, *_driver_errors(snapshot)):
             result.close()
+
+
+class _SqliteRows:
+    """The rows of a statement as SQLite's own cursor gives them: no objects are made around them."""
+
+    def __init__(self, snapshot: Snapshot, statement: "sa.Select[Any]") -> None:
+        dialect = snapshot.connection.dialect
+        self._error = dialect.loaded_dbapi.Error
+        compiled = statement.compile(dialect=dialect)
+        named = compiled.construct_params()
+        driver: Any = snapshot.connection.connection.driver_connection
+        self._cursor = driver.cursor()
+        snapshot.restart_clock()
+        with as_database_errors(self._error):
+            self._cursor.execute(str(compiled), [named[name] for name in compiled.positiontup or ()])
+
+    def fetchmany(self, rows: int) -> list[tuple[Any, ...]]:
+        """Give the next rows."""
+        with as_database_errors(self._error):
+            fetched: list[tuple[Any, ...]] = self._cursor.fetchmany(rows)
+        return fetched
+
+    def close(self) -> None:
+        """Give the statement up."""
+        self._cursor.close()
 
 
 def _driver_errors(snapshot: Snapshot) -> tuple[type[Exception], ...]:

@@ -14,11 +14,11 @@ from etl_assets.protocol.bookmarks import without_boundary
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
-from etl_assets.sources.sql_reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql_sqlite import text_times
+from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
+from etl_assets.sources.sql.sqlite_times import text_times
 
 if TYPE_CHECKING:
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 Span = timedelta | int | float | Decimal
 """How far `lookback` and `lag` reach."""

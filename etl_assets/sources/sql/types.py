@@ -32,12 +32,9 @@ Kind = Literal[
 How = Literal["native", "text", "json", "double", "integer"]
 """What is selected: the column itself, its text, the JSON of an array, a double of a single float, a number of bits."""
 
-USUAL_SCALE = 9
-"""Digits after the point that a decimal column without a declared scale is expected to need."""
-
 _MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
 _MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
-_TIMES = {"date", "timestamp", "instant", "time"}
+TIMES = {"date", "timestamp", "instant", "time"}
 
 
 @dataclass(frozen=True)
@@ -73,12 +70,9 @@ class SqlType:
 
     def property(self, *, nullable: bool) -> dict[str, Any]:
         """Give the JSON Schema property."""
-        import pyarrow as pa
-
         prop: dict[str, Any]
         if self.kind == "number":
-            # JSON Schema has no decimal of any scale. This one widens to whatever the values need.
-            prop = type_to_property(pa.decimal128(MAX_DECIMAL_DIGITS, USUAL_SCALE))
+            prop = {"type": ["null", "number"], "x-arrow": "values"}  # JSON Schema has no decimal of any scale
         elif self.kind == "uuid":
             prop = {"type": ["null", "string"], "format": "uuid"}
         elif self.arrow is None:
@@ -120,7 +114,7 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     if isinstance(type_, sa.Float):
         return SqlType("float", pa.float64())
     if isinstance(type_, sa.Numeric):
-        return _decimal(type_.precision, type_.scale, as_text=as_text)
+        return decimal_type(type_.precision, type_.scale, as_text=as_text)
     if isinstance(type_, sa.Integer):
         width = pa.int16() if isinstance(type_, sa.SmallInteger) else pa.int32()
         return SqlType("integer", pa.int64() if isinstance(type_, sa.BigInteger) else width)
@@ -144,7 +138,8 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     return SqlType("other", pa.string(), "text")
 
 
-def _decimal(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
+def decimal_type(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
+    """Give how a decimal column is read; without a precision, as the narrowest decimal that its values need."""
     import pyarrow as pa
 
     if precision is None:
@@ -220,7 +215,7 @@ def _sqlite(type_: Any) -> SqlType | None:
     if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
         # A name that SQLite does not know is reflected as a numeric, too: its values say what they are.
         unknown = type_.precision is None
-        return SqlType("any", None) if unknown else _decimal(type_.precision, type_.scale, as_text=False)
+        return SqlType("any", None) if unknown else decimal_type(type_.precision, type_.scale, as_text=False)
     return None
 
 
@@ -260,7 +255,7 @@ class ColumnReader:
             return self._json(values)
         if type_.kind == "boolean" and self._dialect == "sqlite":
             return self._array([self._flag(value) for value in values], type_.arrow)
-        if type_.kind in _TIMES and (type_.how == "text" or self._dialect == "sqlite"):
+        if type_.kind in TIMES and (type_.how == "text" or self._dialect == "sqlite"):
             return self._times(values)
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
@@ -312,10 +307,12 @@ class ColumnReader:
         if declared is not None and pa.types.is_decimal(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
-                    return pa.array([Decimal(repr(v)) if type(v) is float else v for v in values], declared)
+                    return pa.array(values, pa.float64()).cast(pa.string()).cast(declared)
                 return pa.array(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
+        if self._dialect == "sqlite":
+            values = [Decimal(repr(v)) if type(v) is float and math.isfinite(v) else v for v in values]
         for value in values:
             odd = isinstance(value, Decimal | float) and not math.isfinite(value)
             if odd or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):

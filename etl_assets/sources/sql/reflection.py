@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql_sqlite import type_of_values, values_have_zone
-from etl_assets.sources.sql_types import MySqlGeometry, SqlType, sql_type
+from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
+from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 CURSOR_KINDS = frozenset({"integer", "date", "timestamp", "instant"})
 """What is offered as a replication key; more kinds can be one."""
@@ -49,7 +49,7 @@ class SqlTable:
 
     name: str
     schema: str | None
-    clause: "sa.TableClause"
+    clause: "sa.FromClause"
     columns: Mapping[str, SqlColumn]
 
     def column(self, name: str, *, stream: str, role: str) -> SqlColumn:
@@ -91,6 +91,17 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
             stream=stream.name,
         )
     return _table(snapshot, name, schema, columns)
+
+
+SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", "pg_*", "INFORMATION_SCHEMA")
+
+
+def all_schemas(snapshot: "Snapshot") -> list[str]:
+    """Give the schemas that are not the database's own."""
+    import sqlalchemy as sa
+
+    names = sa.inspect(snapshot.connection).get_schema_names()
+    return [name for name in names if not any(fnmatchcase(name, glob) for glob in SYSTEM_SCHEMAS)]
 
 
 def discovered(
@@ -203,8 +214,12 @@ def _stream(snapshot: "Snapshot", inspector: Any, name: str, schema: str | None,
     with _quietly():
         table = _table(snapshot, name, schema, inspector.get_columns(name, schema=schema))
         key = tuple((inspector.get_pk_constraint(name, schema=schema) or {}).get("constrained_columns") or ())
+        unique = [] if is_view else _unique_keys(inspector, name, schema, table)
         comment = _comment(inspector, name, schema)
     own: dict[str, Any] = {"inclusion": "available", "selected-by-default": True, "is-view": is_view}
+    if unique:
+        own["unique-keys"] = [list(one) for one in unique]
+        key = key or unique[0]  # it tells rows apart just as well
     own["view-key-properties" if is_view else "table-key-properties"] = list(key)
     valid = [c.name for c in table.columns.values() if c.type.kind in CURSOR_KINDS]
     own["valid-replication-keys"] = valid
@@ -222,6 +237,30 @@ def _stream(snapshot: "Snapshot", inspector: Any, name: str, schema: str | None,
     return Stream(
         name, namespace=schema, schema=schema_of_rows, primary_key=key, metadata=metadata, description=comment
     )
+
+
+def stream_of_query(table: SqlTable) -> Stream:
+    """Give the stream of a query; its keys are for the user to say."""
+    valid = [c.name for c in table.columns.values() if c.type.kind in CURSOR_KINDS]
+    own = {"inclusion": "available", "selected-by-default": True, "is-view": True, "valid-replication-keys": valid}
+    of_values = {"x-arrow": "values"}  # what no database says beforehand, the rows will
+    properties = {c.name: c.type.property(nullable=True) or of_values for c in table.columns.values()}
+    return Stream(
+        table.name,
+        schema={"type": "object", "properties": properties},
+        metadata=[{"breadcrumb": [], "metadata": own}],
+    )
+
+
+def _unique_keys(inspector: Any, name: str, schema: str | None, table: SqlTable) -> list[tuple[str, ...]]:
+    """Give the unique constraints none of whose columns can be NULL, the shortest first."""
+    try:
+        found = inspector.get_unique_constraints(name, schema=schema)
+    except NotImplementedError:  # a database without them
+        return []
+    keys = {tuple(one["column_names"]) for one in found}
+    whole = [key for key in keys if key and all(n in table.columns and not table.columns[n].nullable for n in key)]
+    return sorted(whole, key=lambda key: (len(key), key))
 
 
 def _property(snapshot: "Snapshot", column: SqlColumn) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a database driver's error means: ours, by what the caller can do about it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ SHOWN_MESSAGE = 300
 # SQLSTATE, or its class of two characters.
 _STATES: dict[str, str] = {
     "28": "login",
-    "42501": "login",  # insufficient privilege
+    "42501": "rights",
     "3D": "missing",
     "08": "away",
     "53": "away",  # insufficient resources
@@ -33,24 +33,33 @@ _STATES: dict[str, str] = {
     "57014": "slow",
 }
 _MYSQL_CODES: dict[int, str] = {
-    **dict.fromkeys((1044, 1045, 1130, 1142, 1143, 1227, 1251, 1698, 2061), "login"),
+    **dict.fromkeys((1045, 1130, 1251, 1698, 2061), "login"),
+    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "rights"),
     1049: "missing",
     **dict.fromkeys((1040, 1053, 1205, 1213, 1927, 2002, 2003, 2005, 2006, 2013, 2055), "away"),
     **dict.fromkeys((1969, 3024), "slow"),
 }
 # What has no code: libpq while connecting, and SQLite.
 _WORDS: Sequence[tuple[str, str]] = (
-    (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|permission denied", "login"),
+    (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
+    (r"permission denied", "rights"),
     (r"database .* does not exist|unable to open database file|not a database", "missing"),
+    (r"certificate|ssl error|does not support ssl|root\.crt", "tls"),
+    (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
+    (r"refused", "port"),
     (
-        r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known|no route|unreachable"  # noqa: ISC004
-        r"|starting up|shutting down|too many|server closed|locked|busy|reset by peer",
+        r"could not connect|time(out|d out)|no route|unreachable|starting up"  # noqa: ISC004
+        r"|shutting down|too many|server closed|locked|busy|reset by peer",
         "away",
     ),
     (r"^interrupted", "slow"),
 )
 _HINTS = {
-    "login": "Check user, password and rights.",
+    "login": "Check user and password.",
+    "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE (MySQL: GRANT SELECT).",
+    "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), or say in the url how far to trust it.",
+    "host": "Check the name of the host; it is tried again.",
+    "port": "The host answers, and nothing listens there: check the port, and that the server runs; it is tried again.",
     "missing": "Check the name of the database or file in the url.",
     "away": "Check host and port, and that the server runs; it is tried again.",
     "slow": "The statement took longer than its time-out allows: raise `statement_timeout`, or add an index.",
@@ -94,6 +103,22 @@ def translated(
         raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
 
 
+@contextmanager
+def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Give a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
+
+    Args:
+        kind: The driver's class of errors.
+        broken: Tells whether its connection is lost.
+    """
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except kind as error:
+        raise sa.exc.DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=broken()) from error
+
+
 def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None) -> EtlAssetsError:
     original: Any = error.orig
     state = _state(original)
@@ -106,9 +131,11 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
     text = f"{told}: {phase} failed ({name}): {redact(_without_values(message, state))}"
     hint = _HINTS.get(kind)
     match kind:
-        case "login":
+        case "login" | "rights":
             return AuthenticationError(text, hint=hint, stream=stream)
-        case "away":
+        case "tls":
+            return ConfigError(text, hint=hint, stream=stream)
+        case "away" | "host" | "port":
             return UnavailableError(text, hint=hint, stream=stream)
         case "missing":
             return ConnectError(text, hint=hint, stream=stream)
@@ -151,10 +178,8 @@ def _kind(original: Any, state: str, message: str) -> str:
         if state[:length] in _STATES and len(state) >= length:
             return _STATES[state[:length]]
     code = next(iter(getattr(original, "args", ())), None)
-    if isinstance(code, int) and code in _MYSQL_CODES:
-        return _MYSQL_CODES[code]
-    if not state and not isinstance(code, int):
-        for pattern, kind in _WORDS:
-            if re.search(pattern, message, re.IGNORECASE):
-                return kind
-    return ""
+    by_words = next((kind for pattern, kind in _WORDS if re.search(pattern, message, re.IGNORECASE)), "")
+    if isinstance(code, int):
+        kind = _MYSQL_CODES.get(code, "")
+        return by_words if kind == "away" and by_words in {"host", "port", "tls"} else kind
+    return "" if state else by_words

@@ -17,7 +17,7 @@ from etl_assets.protocol.values import MICROSECOND_DIGITS, FinerError, to_date, 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl_assets.sources.sql_connection import Snapshot
+    from etl_assets.sources.sql.connection import Snapshot
 
 MANY_WAYS = 20
 """More ways of writing than this are not looked at one by one."""

@@ -1,0 +1,135 @@
+"""Where a database is: a URL or its parts, resolved when a connection is opened, and whom to trust on the way there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.redaction import redact, remember
+from etl_assets.secrets.references import resolve
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
+"""The drivers this library's extras install, for a URL that names none."""
+
+_TLS_WORDS = {
+    "postgresql": ("sslmode", "service", "requiressl"),
+    "mysql": ("ssl", "ssl_ca", "ssl_disabled", "ssl_mode", "ssl_verify_cert", "ssl_verify_identity"),
+}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a URL is made of, where it is given in parts; each may be a reference.
+
+    Args:
+        dialect: SQLAlchemy's name, such as `postgresql`.
+        host: The server; None for this machine.
+        port: Where it listens; None for the usual one.
+        user: Who logs in.
+        password: With what.
+        database: The database, or SQLite's file.
+        query: What else the URL says.
+    """
+
+    dialect: str
+    host: Any = None
+    port: Any = None
+    user: Any = None
+    password: Any = field(default=None, repr=False)
+    database: Any = None
+    query: Mapping[str, Any] = field(default_factory=dict)
+
+    def url(self) -> "sa.URL":
+        """Give the URL, references resolved."""
+        import sqlalchemy as sa
+
+        def value(name: str) -> Any:
+            return resolve(getattr(self, name), name=name)
+
+        port = value("port")
+        remember(value("password"))
+        try:
+            number = None if port is None else int(port)
+        except (TypeError, ValueError):
+            raise ConfigError(f"port is {port!r}, not a number.") from None
+        return sa.URL.create(
+            self.dialect, value("user"), value("password"), value("host"), number, value("database"), value("query")
+        )
+
+
+def parse_url(value: Any, source: str) -> "sa.URL":
+    """Resolve and parse a URL; a dialect without a driver gets the one of our extras.
+
+    Raises:
+        ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a password.
+    """
+    import sqlalchemy as sa
+
+    if isinstance(value, Parts):
+        found: Any = value.url()
+    else:
+        is_url = isinstance(value, sa.URL)  # a tuple, which `resolve` would go into
+        found = value if is_url else resolve(value, name=f"the url of source {source!r}")
+    try:
+        url = sa.make_url(found)
+    except sa.exc.ArgumentError:
+        raise ConfigError(
+            f"source {source!r}: its url is not a database URL.",
+            hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+        ) from None
+    remember(url.password)
+    driver = DRIVERS.get(url.drivername)
+    if driver:
+        name = "postgresql" if url.drivername == "postgres" else url.drivername
+        url = url.set(drivername=f"{name}+{driver}")
+    return url
+
+
+def shown_url(url: "sa.URL") -> str:
+    """Give a URL without its password."""
+    return redact(url.render_as_string(hide_password=True))
+
+
+def looks_like_url(value: Any) -> bool:
+    """Tell whether a value that stands where a name could stand is a URL: no name of a source has such a form."""
+    return (isinstance(value, str) and ":" in value) or hasattr(value, "drivername")
+
+
+def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the arguments with which the driver encrypts and checks the server's certificate and name.
+
+    None where the server is on this machine, or where the URL or the arguments say themselves how far to trust.
+    """
+    backend = "mysql" if url.get_backend_name() in {"mysql", "mariadb"} else url.get_backend_name()
+    said = {*args, *url.query}
+    if backend not in _TLS_WORDS or said & {*_TLS_WORDS[backend]} or _is_local(url, said):
+        return {}
+    driver = url.drivername.partition("+")[2]
+    if backend == "postgresql" and driver in {"psycopg", "psycopg2"}:
+        return {"sslmode": "verify-full"} | ({} if "sslrootcert" in said else {"sslrootcert": "system"})
+    if driver == "pymysql":
+        import ssl
+
+        return {"ssl": ssl.create_default_context()}
+    return {"ssl_mode": "VERIFY_IDENTITY"} if driver == "mysqldb" else {}
+
+
+def _is_local(url: "sa.URL", said: set[str]) -> bool:
+    if said & {"unix_socket", "read_default_file"}:
+        return True
+    host = url.host or url.query.get("host") or ""
+    hosts = ",".join(host) if isinstance(host, tuple) else host
+    return all(_is_local_host(one) for one in hosts.split(","))
+
+
+def _is_local_host(host: str) -> bool:
+    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""Pieces of a result, column by column, put together to batches."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from etl_assets.exceptions import DataError
+from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
+from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.slices import Buffer, Positions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some rows as they came.
+
+    Args:
+        buffer: Their bytes.
+        begin: Where each row begins.
+        last: There are no more.
+    """
+
+    buffer: Buffer
+    begin: Positions
+    last: bool
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """How pieces become batches.
+
+    Args:
+        columns: What is read.
+        receive: Gives the next piece, of at most so many rows.
+        decode: Takes a piece apart.
+        finish: Gives a column of a batch its type, by the column's index.
+        empty_type: Gives the type of a column without values.
+    """
+
+    columns: Sequence[SqlColumn]
+    receive: Callable[[int], Piece]
+    decode: "Callable[[Buffer, Positions], list[pa.Array]]"
+    finish: "Callable[[int, pa.Array], pa.Array]"
+    empty_type: "Callable[[int], pa.DataType]"
+
+    def tables(self, batch_rows: int) -> "Iterator[pa.Table]":
+        """Give tables of at most so many rows, of large rows fewer; at least one, which says the types."""
+        pieces: list[list[pa.Array]] = []
+        rows = size = 0
+        empty, last = True, False
+        while not last:
+            piece = self.receive(batch_rows - rows)
+            last = piece.last
+            if len(piece.begin):
+                pieces.append(self.decode(piece.buffer, piece.begin))
+                rows += len(piece.begin)
+                size += len(piece.buffer.data)
+            if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
+                yield self._table(pieces)
+                empty, pieces, rows, size = False, [], 0, 0
+        if empty:
+            yield self._schema([self.empty_type(index) for index in range(len(self.columns))]).empty_table()
+
+    def _table(self, pieces: "list[list[pa.Array]]") -> "pa.Table":
+        import pyarrow as pa
+
+        arrays = []
+        for index in range(len(self.columns)):
+            parts = [piece[index] for piece in pieces]
+            arrays.append(self.finish(index, parts[0] if len(parts) == 1 else pa.concat_arrays(parts)))
+        return pa.Table.from_arrays(arrays, schema=self._schema([array.type for array in arrays]))
+
+    def _schema(self, types: "Sequence[pa.DataType]") -> "pa.Schema":
+        import pyarrow as pa
+
+        pairs = zip(self.columns, types, strict=True)
+        return pa.schema([pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs])
+
+
+def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
+    """Refuse bytes that are no text.
+
+    Raises:
+        DataError: Names stream and field.
+    """
+    import pyarrow as pa
+
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise DataError("is not UTF-8 text.", stream=stream, field=field, value="(bytes)") from error
+    return texts

@@ -1,0 +1,251 @@
+"""The binary format of PostgreSQL's COPY, as Arrow."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etl_assets.exceptions import DataError, SourceError
+from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.slices import Buffer, Nulls, Numbers, Positions, with_nulls
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+EPOCH_DAYS = 10_957
+"""From 1970-01-01 to 2000-01-01, where PostgreSQL counts from."""
+DAY = 86_400_000_000
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31 in days since 1970."""
+
+NARROW_DIGITS = 18
+"""Decimals of so many digits fit an int64, with which numpy can reckon."""
+DIGITS_OF_BASE = 4
+"""A numeric is sent in digits to the base 10,000."""
+WHOLE_GROUPS = 5
+"""So many of them stand before the point of a narrow decimal at most."""
+COUNT_BYTES, LENGTH_BYTES = 2, 4
+NEGATIVE = 0x4000
+NO_NUMBERS = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
+
+_WIRE = {"boolean": "u1", "date": ">i4", "timestamp": ">i8", "instant": ">i8", "time": ">i8"}
+_WIRE_NUMBERS = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "uint32": ">u4", "float": ">f4", "double": ">f8"}
+
+
+def is_narrow(column: SqlColumn) -> bool:
+    """Tell whether a column is a decimal that is read in its binary form."""
+    import pyarrow as pa
+
+    type_ = column.type.arrow
+    return bool(type_ is not None and pa.types.is_decimal(type_) and type_.precision <= NARROW_DIGITS)
+
+
+def as_text(column: SqlColumn) -> bool:
+    """Tell whether the server is to make text of a column: of all types that have no decoder here."""
+    kind, how = column.type.kind, column.type.how
+    if kind == "decimal":
+        return not is_narrow(column)
+    if kind == "text":
+        return how != "native"  # of text and its like the binary form is the text
+    return kind not in {"integer", "float", "boolean", "date", "timestamp", "instant", "time", "binary"}
+
+
+class Field:
+    """How one column is decoded.
+
+    Args:
+        column: The column.
+        stream: For errors.
+    """
+
+    def __init__(self, column: SqlColumn, stream: str) -> None:
+        self.column = column
+        self.stream = stream
+        self.is_text = as_text(column) or column.type.kind == "text"
+        self._plain = self.is_text or column.type.kind == "binary"
+        self._decimal = is_narrow(column) and not self._plain
+        self._wire: np.dtype[Any] | None = None if self._plain else self._record()
+
+    def decode(self, buffer: Buffer, at: Positions) -> "tuple[pa.Array, Positions]":
+        """Give a piece of the column: days and microseconds as plain numbers, what is text as text; and what follows.
+
+        Args:
+            buffer: The rows.
+            at: Where the column begins in each row, with its length.
+        """
+        import pyarrow as pa
+
+        if self._wire is None:
+            length = buffer.records(">i4", at).astype(np.int64)
+            null, length = _parted(length)
+            begin = at + LENGTH_BYTES
+            type_ = pa.string() if self.is_text else pa.binary()
+            return buffer.texts(begin, length, null, type_), begin + length
+        found = buffer.records(self._wire, at)
+        null, length = _parted(found["length"])
+        following = at + (LENGTH_BYTES + length)
+        if self._decimal:
+            return self._decimals(found, null), following
+        self._check_width(found["value"].itemsize, length, null)
+        value = found["value"]
+        native = value.astype(value.dtype.newbyteorder("=")) if self.column.type.kind != "boolean" else value != 0
+        return pa.array(native, mask=null), following
+
+    def _record(self) -> "np.dtype[Any]":
+        """Give what is looked at in each row: the length, and the value or all digits there can be."""
+        arrow: Any = self.column.type.arrow
+        if not self._decimal:
+            wire = _WIRE.get(self.column.type.kind) or _WIRE_NUMBERS[str(arrow)]
+            return np.dtype([("length", ">i4"), ("value", wire)])
+        digits = _groups(arrow.scale) + _groups(arrow.precision - arrow.scale)
+        head = [("length", ">i4"), ("count", ">u2"), ("weight", ">i2"), ("sign", ">u2"), ("scale", ">u2")]
+        return np.dtype([*head, ("digits", ">u2", (digits,))])
+
+    def _check_width(self, width: int, length: Numbers, null: Nulls) -> None:
+        wrong = length != width
+        if null is not None:
+            wrong &= ~null
+        if wrong.any():
+            raise SourceError(
+                f"stream {self.stream!r}: the server sends {int(length[wrong][0])} bytes for {self.column.name!r} "
+                f"({self.column.declared}), which takes {width}.",
+                hint="The table was changed while it was read: read it again.",
+                stream=self.stream,
+            )
+
+    def _decimals(self, found: Numbers, null: Nulls) -> "pa.Array":
+        import pyarrow as pa
+
+        arrow: Any = self.column.type.arrow
+        rows = len(found)
+        sign, count = found["sign"], found["count"].astype(np.int64)
+        if null is not None:
+            sign, count = np.where(null, 0, sign), np.where(null, 0, count)
+        if (sign > NEGATIVE).any():
+            self._refuse_no_numbers(sign)
+        # Digits of the base count from the point: the first before it is 0, the first behind it -1.
+        last, rest = -_groups(arrow.scale), -arrow.scale % DIGITS_OF_BASE
+        powers = 10 ** np.maximum(DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0).clip(max=18)
+        place = found["weight"].astype(np.int64) - last
+        total = np.zeros(rows, np.int64)
+        for i in range(int(count.max(initial=0))):
+            digits = np.where(count > i, found["digits"][:, i], 0).astype(np.uint16)
+            if rest:  # behind the column's scale stand zeros
+                digits = np.where(place == i, digits // np.uint16(10**rest), digits)
+            total += digits * powers.take(place - i, mode="clip")
+        halves = np.empty((rows, 2), np.int64)
+        halves[:, 0] = np.where(sign == NEGATIVE, -total, total)
+        halves[:, 1] = halves[:, 0] >> 63
+        validity = None if null is None else pa.array(~null).buffers()[1]
+        return pa.Array.from_buffers(arrow, rows, [validity, pa.py_buffer(halves)])
+
+    def _refuse_no_numbers(self, sign: Numbers) -> None:
+        for code, name in NO_NUMBERS.items():
+            if (sign == code).any():
+                raise self._error("no decimal type holds this; select it as a double in a view.", name)
+
+    def _error(self, message: str, value: object) -> DataError:
+        return DataError(message, stream=self.stream, field=self.column.name, value=value)
+
+    # What is done to a whole batch
+
+    def finish(self, array: "pa.Array") -> "pa.Array":
+        """Give plain numbers as the dates and times they are.
+
+        Raises:
+            DataError: One is infinite, or of a year that is not between 1 and 9999.
+        """
+        import pyarrow as pa
+
+        arrow = self.column.type.arrow
+        match self.column.type.kind:
+            case "date":
+                days = _shifted(array, EPOCH_DAYS, np.int32, self._refuse_days)
+                return with_nulls(days, pa.date32(), _nulls(array))
+            case "timestamp" | "instant":
+                moments = _shifted(array, EPOCH_DAYS * DAY, np.int64, self._refuse_moments)
+                return with_nulls(moments, arrow, _nulls(array))
+            case "time":
+                values = np.asarray(array.fill_null(0))
+                if values.max(initial=0) >= DAY:  # 24:00:00, which no time of day is
+                    return pa.array([None if v is None else _clock(v) for v in array.to_pylist()], pa.string())
+                return array.view(pa.time64("us"))
+        return array
+
+    def _refuse_days(self, days: Numbers) -> None:
+        wrong = (days < FIRST_DAY - EPOCH_DAYS) | (days > LAST_DAY - EPOCH_DAYS)
+        if wrong.any():
+            first = int(days[wrong][0])
+            raise self._error(_NO_YEAR, _infinite(first, 32) or _date(first + EPOCH_DAYS))
+
+    def _refuse_moments(self, moments: Numbers) -> None:
+        wrong = (moments < (FIRST_DAY - EPOCH_DAYS) * DAY) | (moments >= (LAST_DAY - EPOCH_DAYS + 1) * DAY)
+        if wrong.any():
+            first = int(moments[wrong][0])
+            day, rest = divmod(first, DAY)
+            raise self._error(_NO_YEAR, _infinite(first, 64) or _date(day + EPOCH_DAYS, f" {_clock(rest)}"))
+
+
+_NO_YEAR = "only dates of the years 1 to 9999 can be read."
+
+
+def decode(fields: Sequence[Field], buffer: Buffer, begin: Positions) -> "list[pa.Array]":
+    """Give the columns of some rows.
+
+    Args:
+        fields: The columns.
+        buffer: The rows.
+        begin: Where each row begins.
+    """
+    if (buffer.records(">i2", begin) != len(fields)).any():
+        raise SourceError("the server sent a row with another number of columns.", stream=fields[0].stream)
+    at = begin + COUNT_BYTES
+    arrays = []
+    for field in fields:
+        array, at = field.decode(buffer, at)
+        arrays.append(array)
+    return arrays
+
+
+def _parted(length: Numbers) -> "tuple[Nulls, Numbers]":
+    """Give which values are NULL, whose length is -1, and the lengths of what is there."""
+    if length.min(initial=0) >= 0:
+        return None, length
+    null = length < 0
+    return null, np.where(null, 0, length)
+
+
+def _groups(digits: int) -> int:
+    return -(-digits // DIGITS_OF_BASE)
+
+
+def _nulls(array: "pa.Array") -> Nulls:
+    return np.asarray(array.is_null()) if array.null_count else None
+
+
+def _shifted(array: "pa.Array", by: int, type_: Any, refuse: Any) -> Numbers:
+    values = np.asarray(array.fill_null(0)) if array.null_count else np.asarray(array)
+    refuse(values)
+    shifted: Numbers = (values + type_(by)).astype(type_)
+    return shifted
+
+
+def _infinite(value: int, bits: int) -> str:
+    return {-(2 ** (bits - 1)): "-infinity", 2 ** (bits - 1) - 1: "infinity"}.get(value, "")
+
+
+def _date(days: int, clock: str = "") -> str:
+    """Give a day since 1970, and a time, as PostgreSQL writes it: 400 years of the calendar are 146,097 days."""
+    from datetime import date, timedelta
+
+    cycles, rest = divmod(days - FIRST_DAY, 146_097)
+    day = date(1, 1, 1) + timedelta(days=rest)
+    year = day.year + 400 * cycles
+    return f"{year if year > 0 else 1 - year:04d}-{day:%m-%d}{clock}{'' if year > 0 else ' BC'}"
+
+
+def _clock(microseconds: int) -> str:
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    minutes, second = divmod(seconds, 60)
+    text = f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
+    return f"{text}.{fraction:06d}".rstrip("0") if fraction else text

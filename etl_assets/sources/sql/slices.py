@@ -1,0 +1,86 @@
+"""Rows of a database's own wire format, taken apart column by column: all rows of a column at once, none one by one.
+
+The rows lie behind each other in one buffer. Where each row begins is known from its message; where a column of a row
+begins, from where the one before it ends. So one array of positions, one number per row, walks through the columns.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BEHIND = bytes(32)
+"""A record can be looked at where a row ends."""
+
+Numbers = npt.NDArray[Any]
+Positions = npt.NDArray[np.int64]
+Nulls = npt.NDArray[np.bool_] | None
+
+PIECE_BYTES = 2 << 20
+"""So much is taken apart at once: little enough to stay in a processor's cache, enough to be worth the calls."""
+
+
+class Buffer:
+    """The bytes of some rows, seen as records of any width at any position.
+
+    Args:
+        data: The bytes; they are not copied, so nothing else may write to them.
+    """
+
+    def __init__(self, data: bytearray) -> None:
+        data.extend(_BEHIND)
+        self.data = data
+
+    def records(self, type_: Any, at: Positions) -> Numbers:
+        """Give what stands at each position.
+
+        Args:
+            type_: numpy's type of it: a number with its byte order, such as `>i4`, or several behind each other.
+            at: Positions of its first byte.
+        """
+        wanted = np.dtype(type_)
+        # Something for every byte of the buffer; numpy copies none of it before it is asked for some. As bytes without
+        # a meaning, since numpy takes records apart to copy them.
+        bytes_ = np.dtype((np.void, wanted.itemsize))
+        everywhere: Numbers = np.ndarray(
+            (max(len(self.data) - wanted.itemsize + 1, 0),), bytes_, self.data, strides=(1,)
+        )
+        found: Numbers = everywhere[at].view(wanted)
+        return found
+
+    def texts(
+        self, begin: Positions, length: Positions, null: "npt.NDArray[np.bool_] | None", type_: Any
+    ) -> "pa.Array":
+        """Give the bytes of each position as an Arrow array of text or binary."""
+        import pyarrow as pa
+
+        rows = len(begin)
+        # Arrow's offsets, of values and of what lies between them in turn: only the values are copied.
+        bounds = np.empty(2 * rows + 1, np.int32)
+        bounds[0 : 2 * rows : 2] = begin
+        bounds[1::2] = begin + length
+        bounds[2 * rows] = bounds[2 * rows - 1] if rows else 0
+        buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self.data)]
+        parts = pa.Array.from_buffers(type_, 2 * rows, buffers)
+        return parts.take(pa.array(_even(rows), mask=null))
+
+
+def _even(rows: int) -> Numbers:
+    power = 1 << max(rows - 1, 1).bit_length()
+    return _even_numbers(power)[:rows]
+
+
+@cache
+def _even_numbers(rows: int) -> Numbers:
+    return np.arange(0, 2 * rows, 2, dtype=np.int32)
+
+
+def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
+    """Give numbers as an Arrow array of a type of the same width."""
+    import pyarrow as pa
+
+    return pa.array(numbers, mask=null).view(type_)
