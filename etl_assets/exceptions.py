@@ -3,6 +3,8 @@
 ```
 EtlAssetsError
 ├── ConfigError             the user must change something: a name, an option, a secret
+│   ├── InputError              an argument of a call; a ValueError too
+│   └── SecretNotFoundError     nobody has a secret of this name
 ├── ConnectError            the other side did not let us in
 │   ├── AuthenticationError     wrong or missing credentials; never retried
 │   └── UnavailableError        not reachable now; retried
@@ -81,6 +83,37 @@ class EtlAssetsError(Exception):
 
 class ConfigError(EtlAssetsError):
     """The user must change something before this can work."""
+
+
+class InputError(ConfigError, ValueError):
+    """An argument is not one that this call can take.
+
+    Args:
+        message: Which one, and why.
+        hint: What it can be.
+        stream: The stream, where the call is about one.
+        input_value: The argument.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, stream: str | None = None, input_value: object = None
+    ) -> None:
+        super().__init__(message, hint=hint, stream=stream)
+        self.input_value = input_value
+
+
+class SecretNotFoundError(ConfigError):
+    """No source of secrets has one of this name.
+
+    Args:
+        message: Where it was looked for.
+        hint: What the reader can do.
+        input_value: The secret's name.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, input_value: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.input_value = input_value
 
 
 class ConnectError(EtlAssetsError):
