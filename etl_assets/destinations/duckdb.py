@@ -16,7 +16,6 @@ from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.session import DatabaseSession, look_up
-from etl_assets.destinations.staging import sweep
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.naming import identifiers, style
@@ -31,6 +30,7 @@ from etl_assets.protocol.load import (
 )
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
+from etl_assets.staging import sweep
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.staging import EXACT_DOUBLE
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json, json_type, logical
 from etl_assets.secrets.redaction import redact
+from etl_assets.staging import EXACT_DOUBLE
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from etl_assets.destinations.ledger import Entry, Ledger
-from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, write
 from etl_assets.exceptions import DestinationError
@@ -28,6 +27,7 @@ from etl_assets.protocol.load import (
     TableName,
 )
 from etl_assets.protocol.stream import Stream
+from etl_assets.staging import Staging
 from etl_assets.strategies import WriteStrategy
 
 
