@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +117,9 @@ def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="dataset-", dir=directory))
-    try:
-        staging = Staging(folder / "parts", memory_bytes=_MEMORY_BYTES)
-        try:
+    with ExitStack() as undone:
+        undone.callback(shutil.rmtree, folder, ignore_errors=True)
+        with closing(Staging(folder / "parts", memory_bytes=_MEMORY_BYTES)) as staging:
             for table in tables:
                 staging.add(table)
             schema = staging.schema if staging.schema is not None else pa.schema([])
@@ -126,11 +127,7 @@ def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for table in staging.tables():
                     writer.write_table(conform(table, schema), max_chunksize=chunk_rows)
-        finally:
-            staging.clear()
         found = dataset.dataset(str(path), format="ipc")
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        undone.pop_all()
     weakref.finalize(found, shutil.rmtree, str(folder), ignore_errors=True)
     return found

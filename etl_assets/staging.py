@@ -87,6 +87,10 @@ class Staging:
             self._lock = None
             shutil.rmtree(self._directory, ignore_errors=True)
 
+    def close(self) -> None:
+        """Drop everything."""
+        self.clear()
+
     def integers_fit(self, field: str) -> bool:
         """Tell whether all staged integers of a field are exact as doubles."""
         return all(integers_fit(t.column(field)) for t in self.tables() if field in t.column_names)

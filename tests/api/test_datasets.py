@@ -75,7 +75,11 @@ def test_closing_ends_the_read() -> None:
 
 
 def test_frames_hold_every_value_exactly() -> None:
-    rows = [{"id": 2**53 + 1, "name": None}, {"id": None, "name": "x"}, {"id": 3, "name": "", "price": Decimal("1.10")}]
+    rows: list[dict[str, Any]] = [
+        {"id": 2**53 + 1, "name": None},
+        {"id": None, "name": "x"},
+        {"id": 3, "name": "", "price": Decimal("1.10")},
+    ]
     dataset = InMemoryDataset(rows, STREAM)
     frame = dataset.to_pandas()
     assert frame["id"].to_list()[::2] == [2**53 + 1, 3]
