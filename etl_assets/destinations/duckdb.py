@@ -5,38 +5,24 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from typing_extensions import override
 
-from etl_assets.destinations.base import Destination, parse_options
+from etl_assets.destinations.database import STAGING, DatabaseDestination, DatabaseOptions
 from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
 from etl_assets.destinations.ledger import Ledger
-from etl_assets.destinations.session import DatabaseSession, look_up
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
-from etl_assets.naming import identifiers, style
-from etl_assets.protocol.load import (
-    Bookmark,
-    Capabilities,
-    Load,
-    Session,
-    Stored,
-    StreamState,
-    TableName,
-)
-from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.load import TableName
 from etl_assets.secrets.references import resolve
-from etl_assets.staging import sweep
-from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 MEMORY = ":memory:"
 HEADER_BYTES = 12 * 1024
@@ -45,27 +31,15 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One lock per file: DuckDB's own keeps other processes out, not other threads of this one."""
 
 
-class DuckDBOptions(BaseModel):
+class DuckDBOptions(DatabaseOptions):
     """Where the database is and how it is loaded."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
     path: Any = Field(description="The database file, or `:memory:`; may be a reference such as an EnvVar.")
-    schema_name: str | None = Field(
-        default=None, description="Put every table into this schema instead of one named after the source."
-    )
-    naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
-    staging_dir: str | None = Field(
-        default=None, description="Where batches wait that do not fit in memory; beside the file by default."
-    )
-    staging_memory_bytes: int = Field(default=128 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
-    load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
-    loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
     settings: dict[str, Any] = Field(default_factory=dict, description="DuckDB settings, such as memory_limit.")
 
 
-class DuckDBDestination(Destination):
+class DuckDBDestination(DatabaseDestination):
     """Loads streams into a DuckDB file, exactly once.
 
     ```python
@@ -77,30 +51,15 @@ class DuckDBDestination(Destination):
         options: Those of `DuckDBOptions`.
     """
 
-    Options: ClassVar[type[BaseModel]] = DuckDBOptions
+    Options: ClassVar[type[DatabaseOptions]] = DuckDBOptions
     storage_kind: ClassVar[str] = "duckdb"
-    capabilities = Capabilities(
-        strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
-        keeps_state=True,
-        encoding="arrow",
-    )
 
     def __init__(self, path: Any = None, **options: Any) -> None:
-        super().__init__(config=None)
-        given = {"path": path, **options} if path is not None else options
-        self.options: DuckDBOptions = parse_options(DuckDBOptions, type(self).__name__, given)
-        self.load_id_column = self.options.load_id_column
-        self.loaded_at_column = self.options.loaded_at_column
-        self._naming = style(self.options.naming)
+        super().__init__(**({"path": path, **options} if path is not None else options))
         self._memory: duckdb.DuckDBPyConnection | None = None
 
     def __repr__(self) -> str:
         return f"DuckDBDestination({self.options.path!r})"
-
-    @property
-    def own_columns(self) -> Sequence[str]:
-        """The columns that this library adds to the tables."""
-        return [name for name in (self.load_id_column, self.loaded_at_column) if name]
 
     # Places and names
 
@@ -109,26 +68,14 @@ class DuckDBDestination(Destination):
         """The database file, its reference resolved."""
         return str(resolve(self.options.path, name="path"))
 
-    def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
-        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
-        return TableName(self._one(name), self.options.schema_name or self._one(source))
-
-    def _one(self, name: str) -> str:
-        return identifiers([name], naming=self._naming)[name]
-
-    def column_identifiers(
-        self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
-    ) -> dict[str, str]:
-        """Give each field a column name of its own; names given before stay."""
-        return identifiers(names, known=known, reserved=reserved, naming=self._naming)
-
+    @override
     def uri(self, table: TableName) -> str | None:
         """Give `duckdb:///path#schema.table`."""
         return None if self.path == MEMORY else f"duckdb:///{Path(self.path).resolve()}#{table}"
 
     # Hooks
 
+    @override
     def test_connection(self) -> None:
         """Open the database and close it; where there is none yet, look whether one can be made."""
         if self.path == MEMORY or Path(self.path).exists():
@@ -138,76 +85,14 @@ class DuckDBDestination(Destination):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UnavailableError(f"The DuckDB file {self.path!r} cannot be made: no right to write to {folder}.")
 
-    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
-        """Open a session; the database itself is opened only to look something up and to publish."""
-        return self._session(loads)
-
-    @contextmanager
-    def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
-        root = self._staging_root()
-        sweep(root)
-        session = DatabaseSession(self, loads, root, self.options.staging_memory_bytes)
-        try:
-            yield session
-        finally:
-            session.close()
-            sweep(root)
-
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream."""
-        if not self._exists():
-            return Stored()
-        with self.transaction() as tx:
-            return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
-
-    def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
-        """Read a table back as Arrow; no connection outlives the call.
-
-        Raises:
-            DestinationError: There is no such table.
-        """
-        with self._connection() as connection:
-            tx = DuckDBTransaction(connection)
-            if tx.schema(table) is None:
-                raise DestinationError(f"There is no table {table} in {self.path}.", hint="Materialize it first.")
-            return tx.read(table, columns)
-
-    # The stored state
-
-    def states(self) -> list[StreamState]:
-        """Give every state row."""
-        if not self._exists():
-            return []
-        with self.transaction() as tx:
-            ledger = self.ledger(tx)
-            return ledger.states() if ledger.exists() else []
-
-    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
-        """Store another bookmark for a stream."""
-        with self.transaction() as tx:
-            self.ledger(tx).set_bookmark(state, bookmark, new_load_id())
-
-    def delete_state(self, state: StreamState) -> None:
-        """Forget a stream: its next sync replaces the table."""
-        with self.transaction() as tx:
-            self.ledger(tx).delete(state)
-
-    def rename_source(self, old: str, new: str) -> int:
-        """Give the states of a source to another name."""
-        with self.transaction() as tx:
-            return self.ledger(tx).rename_source(old, new)
-
-    def rewind(self, state: StreamState, load_id: str) -> int:
-        """Go back to what a stream was after a load."""
-        with self.transaction() as tx:
-            return self.ledger(tx).rewind(state, load_id, self.load_id_column)
-
     # Connections
 
+    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         """Give the ledger, which is in the schema `main`."""
         return Ledger(transaction, "main")
 
+    @override
     @contextmanager
     def transaction(self) -> Iterator[DuckDBTransaction]:
         """Open the file exclusively for one transaction."""
@@ -277,13 +162,15 @@ class DuckDBDestination(Destination):
             raise ConfigError(f"The folder of the DuckDB file {self.path!r} does not exist.", hint="Make it first.")
         return folder
 
-    def _exists(self) -> bool:
+    @override
+    def exists(self) -> bool:
         return self._memory is not None if self.path == MEMORY else Path(self.path).exists()
 
-    def _staging_root(self) -> Path:
+    @override
+    def staging_root(self) -> Path:
         if self.options.staging_dir:
             return Path(self.options.staging_dir)
-        return Path(".etl_assets/staging") if self.path == MEMORY else Path(f"{self.path}.staging")
+        return Path(STAGING) if self.path == MEMORY else Path(f"{self.path}.staging")
 
 
 def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:

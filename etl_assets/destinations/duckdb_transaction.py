@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -26,10 +26,16 @@ _ROWS = "_etl_assets_rows"
 class DuckDBTransaction(Transaction):
     """One open transaction. See `Transaction` for what each primitive promises."""
 
+    ledger_types = LedgerTypes()
+
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
+
+    @override
+    def lock(self, name: str) -> None:
+        del name  # the file is ours alone
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -79,6 +85,10 @@ class DuckDBTransaction(Transaction):
         return {row[0]: row[1] for row in rows}
 
     @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return type_  # DuckDB has them all
+
+    @override
     def type_name(self, type_: "pa.DataType") -> str:
         import pyarrow as pa
 
@@ -119,6 +129,16 @@ class DuckDBTransaction(Transaction):
         self.execute(f"DROP TABLE {self.quoted(table)}")
         self._types[table] = {}
         self._changed.discard(table)
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        self.drop_table(table)
+        self.create_table(table, schema, stamp)
+        return table
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # it is in its place already: nobody else has the file open
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -188,8 +208,8 @@ class DuckDBTransaction(Transaction):
         self.execute(f"DROP TABLE {_STAGED}")
         return int(written[0][0])
 
+    @override
     def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
-        """Read a table as Arrow, JSON columns as JSON."""
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}").to_arrow_table()
         names = self.type_names(table)

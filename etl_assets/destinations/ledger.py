@@ -14,6 +14,7 @@ import simplejson
 
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConcurrentSyncError, StateError
+from etl_assets.naming import quote
 from etl_assets.protocol.load import Bookmark, Column, Load, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
@@ -69,19 +70,24 @@ class Ledger:
 
     def create(self) -> None:
         """Make the two tables where they are missing."""
-        self._tx.execute(
-            f"CREATE TABLE IF NOT EXISTS {self._state} (source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, "
-            "stream VARCHAR(255) NOT NULL, partition VARCHAR(255) NOT NULL, load_id VARCHAR(64) NOT NULL, "
-            "run_id VARCHAR(255), bookmark TEXT, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
-            "table_schema VARCHAR(255), table_name VARCHAR(255), columns TEXT, rows_in_table BIGINT, "
-            "changed_by VARCHAR(64), PRIMARY KEY (source, namespace, stream, partition))"
-        )
+        if self.exists():
+            return  # whoever may not make tables may still write into those that are there
+        self._tx.lock("etl_assets ledger")
+        key, text = self._tx.ledger_types.key, self._tx.ledger_types.text
+        unique = self._tx.ledger_types.unique.format(key=", ".join(map(quote, _KEY)))
         self._tx.execute(
             f"CREATE TABLE IF NOT EXISTS {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
-            "source VARCHAR(255) NOT NULL, namespace VARCHAR(255) NOT NULL, stream VARCHAR(255) NOT NULL, "
-            "partition VARCHAR(255) NOT NULL, table_schema VARCHAR(255), table_name VARCHAR(255), "
-            "strategy VARCHAR(16), bookmark_before TEXT, bookmark_after TEXT, rows_in BIGINT, rows_in_table BIGINT, "
+            f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
+            f"table_schema VARCHAR(255), table_name VARCHAR(255), strategy VARCHAR(16), bookmark_before {text}, "
+            f"bookmark_after {text}, rows_in BIGINT, rows_in_table BIGINT, "
             "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
+        )
+        self._tx.execute(
+            f"CREATE TABLE IF NOT EXISTS {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
+            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id VARCHAR(64) NOT NULL, '
+            f"run_id VARCHAR(255), bookmark {text}, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
+            f"table_schema VARCHAR(255), table_name VARCHAR(255), columns {text}, rows_in_table BIGINT, "
+            f"changed_by VARCHAR(64), {unique})"
         )
 
     def exists(self) -> bool:
@@ -90,13 +96,13 @@ class Ledger:
 
     def states(self) -> list[StreamState]:
         """Give every state row, by key."""
-        rows = self._tx.execute(f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        rows = self._tx.execute(f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
         return [_state(row) for row in rows]
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Give the state row of a stream."""
         rows = self._tx.execute(
-            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
             (source, stream.namespace or "", stream.name, partition),
         )
         return _state(rows[0]) if rows else None
@@ -142,11 +148,9 @@ class Ledger:
         )  # fmt: skip
         if current is None:
             marks = ", ".join("?" * len(_STATE_COLUMNS))
-            self._tx.execute(
-                f"INSERT INTO {self._state} ({', '.join(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values)
-            )
+            self._tx.execute(f"INSERT INTO {self._state} ({_names(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
         else:
-            settings = ", ".join(f"{name} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
+            settings = ", ".join(f"{quote(name)} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
             self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
         before, after = dump(current.bookmark if current else None), dump(entry.bookmark_after)
         self._append(
@@ -225,7 +229,7 @@ class Ledger:
                 hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
                 stream=state.stream,
             )
-        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column) if changing else 0
+        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column or "") if changing else 0
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
             f"WHERE {_where(_KEY)}",
@@ -233,15 +237,19 @@ class Ledger:
         )
         return deleted
 
-    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str | None) -> int:
+    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str) -> int:
         before = self._tx.count(state.table)
         marks = ", ".join("?" * len(load_ids))
-        self._tx.execute(f'DELETE FROM {self._tx.quoted(state.table)} WHERE "{column}" IN ({marks})', load_ids)
+        self._tx.execute(f"DELETE FROM {self._tx.quoted(state.table)} WHERE {quote(column)} IN ({marks})", load_ids)
         return before - self._tx.count(state.table)
 
 
 def _where(names: Sequence[str]) -> str:
-    return " AND ".join(f"{name} = ?" for name in names)
+    return " AND ".join(f"{quote(name)} = ?" for name in names)
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(quote, names))  # in MySQL, `partition` is a word of its own
 
 
 def _key_of(state: StreamState) -> tuple[str, str, str, str]:

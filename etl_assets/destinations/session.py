@@ -110,6 +110,7 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
+        tx.lock(f"{load.source}\0{stream.namespace or ''}\0{stream.name}\0{load.partition}")
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
         table = load.table or self._database.table_for(load.source, stream)

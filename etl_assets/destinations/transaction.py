@@ -19,8 +19,43 @@ class Stamp:
     loaded_at_column: str | None
 
 
+@dataclass(frozen=True)
+class LedgerTypes:
+    """How an engine spells the columns of the two tables of ours."""
+
+    key: str = "VARCHAR(255)"
+    text: str = "TEXT"
+    unique: str = "PRIMARY KEY ({key})"
+
+
+class RefusedValueError(Exception):
+    """The engine cannot hold a value; whoever knows the stream says so with its name.
+
+    Args:
+        column: The physical name, or None if the engine does not tell.
+        message: Why.
+        value: The value, where it is known.
+    """
+
+    def __init__(self, column: str | None, message: str, value: object = None) -> None:
+        self.column = column
+        self.message = message
+        self.value = value
+        super().__init__(message)
+
+
 class Transaction(Protocol):
     """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
+
+    ledger_types: LedgerTypes
+
+    def lock(self, name: str) -> None:
+        """Keep others out of what has this name until the end, where the engine does not do so anyway.
+
+        Raises:
+            BusyError: Someone else was in for too long.
+        """
+        ...
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `?` stands for a parameter."""
@@ -32,6 +67,10 @@ class Transaction(Protocol):
 
     def schema(self, table: TableName) -> "pa.Schema | None":
         """Give a table's columns as Arrow types, or None if there is no such table."""
+        ...
+
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give the type, of those the engine has, in which values of a type are kept exactly."""
         ...
 
     def type_name(self, type_: "pa.DataType") -> str:
@@ -48,6 +87,14 @@ class Transaction(Protocol):
 
     def drop_table(self, table: TableName) -> None:
         """Drop a table; readers see it until the COMMIT."""
+        ...
+
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        """Make the table that is to take the place of another; gives where its rows go."""
+        ...
+
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        """Put what was loaded into its place; readers see the old rows until the COMMIT."""
         ...
 
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -68,6 +115,10 @@ class Transaction(Protocol):
 
     def count(self, table: TableName) -> int:
         """Count a table's rows."""
+        ...
+
+    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+        """Read a table, or some of its columns."""
         ...
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from etl_assets.destinations.transaction import Stamp, Transaction
+from etl_assets.destinations.transaction import RefusedValueError, Stamp, Transaction
 from etl_assets.exceptions import DataError
 from etl_assets.faults import fault
 from etl_assets.protocol.load import Load, TableName
@@ -53,27 +53,46 @@ class Plan:
 
 
 def write(tx: Transaction, plan: Plan) -> int:
-    """Write a plan by its load's strategy; gives how many rows were loaded."""
+    """Write a plan by its load's strategy; gives how many rows were loaded.
+
+    Raises:
+        DataError: The engine cannot hold a value; names stream and field.
+    """
+    try:
+        return _write(tx, plan)
+    except RefusedValueError as error:
+        names = {physical: name for name, physical in plan.physical.items()}
+        field = names.get(error.column or "", error.column)
+        raise DataError(error.message, stream=plan.load.stream.name, field=field, value=error.value) from error
+
+
+def _write(tx: Transaction, plan: Plan) -> int:
     existing = tx.schema(plan.table)
-    wanted = _wanted(plan, existing)
-    if plan.load.strategy is WriteStrategy.REPLACE or existing is None:
-        if existing is not None:
-            _note_replaced(plan, existing, wanted)
-            tx.drop_table(plan.table)
-        tx.create_table(plan.table, wanted, plan.stamp)
+    wanted = _wanted(tx, plan, existing)
+    table = plan.table
+    if existing is None:
+        tx.create_table(table, wanted, plan.stamp)
+        types = {f.name: f.type for f in wanted}
+    elif plan.load.strategy is WriteStrategy.REPLACE:
+        _note_replaced(plan, existing, wanted)
+        table = tx.begin_replace(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
     else:
         types = _evolve(tx, plan, existing, wanted)
     fault("altered")
-    if not plan.staging.rows:
-        return 0
-    if plan.load.strategy is WriteStrategy.MERGE:
-        keys = merge_keys(plan)
-        _refuse_null_keys(plan, keys)
-        columns = [plan.physical[key] for key in keys]
-        update = plan.load.on_conflict == "update"
-        return tx.merge(plan.table, plan.reader(types), plan.stamp, columns, update=update)
-    return tx.insert(plan.table, plan.reader(types), plan.stamp)
+    rows = _load(tx, plan, table, types) if plan.staging.rows else 0
+    if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
+        tx.end_replace(plan.table, table)
+    return rows
+
+
+def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
+    if plan.load.strategy is not WriteStrategy.MERGE:
+        return tx.insert(table, plan.reader(types), plan.stamp)
+    keys = merge_keys(plan)
+    _refuse_null_keys(plan, keys)
+    columns = [plan.physical[key] for key in keys]
+    return tx.merge(table, plan.reader(types), plan.stamp, columns, update=plan.load.on_conflict == "update")
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:
@@ -90,7 +109,7 @@ def merge_keys(plan: Plan) -> Sequence[str]:
     return keys
 
 
-def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
+def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
     """Give the schema of what is written, by physical names; an empty read that has none keeps the table's."""
     import pyarrow as pa
 
@@ -106,7 +125,7 @@ def _wanted(plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(pa.field(name, type_))
+        fields.append(pa.field(name, tx.stored_type(type_)))
     return pa.schema(fields)
 
 
@@ -159,6 +178,7 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
             types[f.name] = f.type
             continue
         merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
+        merged = tx.stored_type(merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
         if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):

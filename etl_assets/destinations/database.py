@@ -1,0 +1,184 @@
+"""What every database has in common as a destination: its options, names, sessions, and the stored state."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
+
+from etl_assets.destinations.base import Destination, parse_options
+from etl_assets.destinations.ledger import Ledger
+from etl_assets.destinations.session import DatabaseSession, look_up
+from etl_assets.destinations.transaction import Transaction
+from etl_assets.exceptions import DestinationError
+from etl_assets.naming import identifiers, style
+from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StreamState, TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.staging import sweep
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import new_load_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STAGING = ".etl_assets/staging"
+"""Where batches wait that do not fit in memory, under the working directory, for a database that is no file."""
+
+
+def database_capabilities(*, max_identifier_bytes: int = 255, max_columns: int | None = None) -> Capabilities:
+    """Give the capabilities of a database: every strategy, with state, in columns."""
+    return Capabilities(
+        strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
+        keeps_state=True,
+        encoding="arrow",
+        max_identifier_bytes=max_identifier_bytes,
+        max_columns=max_columns,
+    )
+
+
+class DatabaseOptions(BaseModel):
+    """How tables are named and loaded, in whatever database."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    schema_name: str | None = Field(
+        default=None, description="Put every table into this schema instead of one named after the source."
+    )
+    naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
+    staging_dir: str | None = Field(default=None, description="Where batches wait that do not fit in memory.")
+    staging_memory_bytes: int = Field(default=128 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
+    load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
+    loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
+
+
+class DatabaseDestination(Destination):
+    """A database that keeps the state row beside the rows, so that each is loaded exactly once.
+
+    A subclass gives `Options`, `transaction`, `ledger` and `read_table`; what differs between databases is said by its
+    `Transaction`.
+
+    Args:
+        options: Those of the class's `Options`.
+    """
+
+    Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
+    capabilities = database_capabilities()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(config=None)
+        self.options: Any = parse_options(self.Options, type(self).__name__, options)
+        self.load_id_column: str | None = self.options.load_id_column
+        self.loaded_at_column: str | None = self.options.loaded_at_column
+        self._naming = style(self.options.naming)
+
+    @property
+    @override
+    def own_columns(self) -> Sequence[str]:
+        return [name for name in (self.load_id_column, self.loaded_at_column) if name]
+
+    # What a database says for itself
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
+        raise NotImplementedError
+
+    def ledger(self, transaction: Transaction) -> Ledger:
+        """Give the ledger in a transaction."""
+        raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to connect to; a file may not be made yet."""
+        return True
+
+    def staging_root(self) -> Path:
+        """Give where batches wait that do not fit in memory."""
+        return Path(self.options.staging_dir or STAGING)
+
+    # Names
+
+    @override
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
+        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        return TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+
+    def identifier(self, name: str) -> str:
+        """Give the physical name of one thing."""
+        return self.column_identifiers([name], {}, ())[name]
+
+    def column_identifiers(
+        self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
+    ) -> dict[str, str]:
+        """Give each field a column name of its own; names given before stay."""
+        limit = self.capabilities.max_identifier_bytes
+        return identifiers(names, known=known, reserved=reserved, naming=self._naming, max_bytes=limit)
+
+    # Sessions
+
+    @override
+    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
+        """Open a session; the database itself is opened only to look something up and to publish."""
+        return self._session(loads)
+
+    @contextmanager
+    def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
+        root = self.staging_root()
+        sweep(root)
+        session = DatabaseSession(self, loads, root, self.options.staging_memory_bytes)
+        try:
+            yield session
+        finally:
+            session.close()
+            sweep(root)
+
+    @override
+    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+        """Tell what is known of a stream."""
+        if not self.exists():
+            return Stored()
+        with self.transaction() as tx:
+            return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+
+    @override
+    def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
+        """Read a table back as Arrow; no connection outlives the call.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            if tx.schema(table) is None:
+                raise DestinationError(f"There is no table {table} in {self!r}.", hint="Materialize it first.")
+            return tx.read(table, columns)
+
+    # The stored state
+
+    @override
+    def states(self) -> list[StreamState]:
+        if not self.exists():
+            return []
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            return ledger.states() if ledger.exists() else []
+
+    @override
+    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
+        with self.transaction() as tx:
+            self.ledger(tx).set_bookmark(state, bookmark, new_load_id())
+
+    @override
+    def delete_state(self, state: StreamState) -> None:
+        with self.transaction() as tx:
+            self.ledger(tx).delete(state)
+
+    @override
+    def rename_source(self, old: str, new: str) -> int:
+        with self.transaction() as tx:
+            return self.ledger(tx).rename_source(old, new)
+
+    @override
+    def rewind(self, state: StreamState, load_id: str) -> int:
+        with self.transaction() as tx:
+            return self.ledger(tx).rewind(state, load_id, self.load_id_column)
