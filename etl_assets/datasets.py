@@ -4,16 +4,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from typing_extensions import override
 
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.documents import Document, DocumentRenderer, check_properties
 from etl_assets.exceptions import InputError
-from etl_assets.frames import to_dataset, to_pandas, to_polars
+from etl_assets.frames import to_dataset, to_pandas, to_polars, to_rows
 from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging import conform, merge_schemas
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.dataset as ds
+    from sqlalchemy import Table
 
 
 class DatasetBase(ABC):
@@ -65,7 +66,7 @@ class DatasetBase(ABC):
         Args:
             max_chunk_size: Rows of a batch.
         """
-        return to_dataset(self.tables(max_chunk_size), chunk_rows=max_chunk_size, directory=self._directory())
+        return to_dataset(self.tables(max_chunk_size), chunk_rows=max_chunk_size)
 
     def to_arrow_table(self) -> "pa.Table":
         """Give the records as one Arrow table, in memory."""
@@ -120,9 +121,6 @@ class DatasetBase(ABC):
             replication_key=self._stream.cursor[0] if self._stream.cursor else None,
         )
         return renderer.render_documents(self)
-
-    def _directory(self) -> Path | None:
-        return None
 
 
 class LazyDataset(DatasetBase):
@@ -189,3 +187,127 @@ class InMemoryDataset(DatasetBase):
 
     def __getitem__(self, position: int) -> Mapping[str, Any]:
         return self._records[position]
+
+
+class TableReader(Protocol):
+    """What a dataset needs of whatever holds its table: a cache."""
+
+    def table_of(self, stream_name: str) -> TableName:
+        """Give the table of a stream."""
+        ...
+
+    def stream_of(self, stream_name: str) -> Stream:
+        """Give a stream with the schema of its table."""
+        ...
+
+    def snapshot(self, table: TableName, where: Sequence[str], chunk_rows: int) -> "ds.Dataset":
+        """Give the rows of a table that meet every condition, as they are now."""
+        ...
+
+    def count(self, table: TableName, where: Sequence[str]) -> int:
+        """Count them."""
+        ...
+
+    def condition(self, expression: Any) -> str:
+        """Give a condition as SQL text: a text as it is, an expression of SQLAlchemy's by the database's dialect."""
+        ...
+
+    def sql_table(self, stream_name: str) -> "Table":
+        """Give the table as SQLAlchemy's, with the columns we stored."""
+        ...
+
+
+class SQLDataset(DatasetBase):
+    """The rows of a stored table that meet conditions; read when they are asked for, each time anew.
+
+    Args:
+        cache: Holds the table.
+        stream_name: The stream.
+        conditions: SQL texts; a row meets all of them.
+        stream_configuration: The stream, where the caller knows more of it than the table (its keys).
+    """
+
+    def __init__(
+        self,
+        cache: TableReader,
+        stream_name: str,
+        conditions: Sequence[str] = (),
+        stream_configuration: Stream | Literal[False] | None = None,
+    ) -> None:
+        found = cache.stream_of(stream_name)
+        if stream_configuration:
+            found = stream_configuration.replace(schema=found.schema)
+        super().__init__(found)
+        self._cache = cache
+        self._stream_name = stream_name
+        self._table = cache.table_of(stream_name)
+        self._conditions = tuple(conditions)
+
+    @property
+    def stream_name(self) -> str:
+        """The stream's name."""
+        return self._stream_name
+
+    @override
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for table in self.tables():
+            yield from to_rows(table)
+
+    def __len__(self) -> int:
+        return self._cache.count(self._table, self._conditions)
+
+    def __bool__(self) -> bool:
+        return True  # a dataset, also one without rows
+
+    @override
+    def tables(self, chunk_rows: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "Iterator[pa.Table]":
+        import pyarrow as pa
+
+        dataset = self.to_arrow(max_chunk_size=chunk_rows)
+        for batch in dataset.to_batches(batch_size=chunk_rows):
+            yield pa.Table.from_batches([batch], schema=dataset.schema)
+
+    @override
+    def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
+        return self._cache.snapshot(self._table, self._conditions, max_chunk_size)
+
+    @override
+    def to_arrow_table(self) -> "pa.Table":
+        return self.to_arrow().to_table()
+
+    def with_filter(self, *filter_expressions: Any) -> "SQLDataset":
+        """Give the rows that meet these conditions, too: SQL texts, or expressions of SQLAlchemy's.
+
+        Every way to read the result honours them. A text is SQL as it stands: never make one of what users typed.
+        """
+        more = [self._cache.condition(expression) for expression in filter_expressions]
+        return SQLDataset(self._cache, self._stream_name, [*self._conditions, *more], self._stream)
+
+
+class CachedDataset(SQLDataset):
+    """All rows of a stored table.
+
+    Args:
+        cache: Holds the table.
+        stream_name: The stream.
+        stream_configuration: The stream, where the caller knows it; None or False for what the table tells.
+    """
+
+    def __init__(
+        self, cache: TableReader, stream_name: str, stream_configuration: Stream | Literal[False] | None = None
+    ) -> None:
+        super().__init__(cache, stream_name, (), stream_configuration)
+
+    def to_sql_table(self) -> "Table":
+        """Give the table as SQLAlchemy's `Table`, to build queries with."""
+        return self._cache.sql_table(self._stream_name)
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CachedDataset):
+            return NotImplemented
+        return self._cache is other._cache and self._stream_name == other._stream_name
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._stream_name)

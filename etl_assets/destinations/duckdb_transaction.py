@@ -1,6 +1,6 @@
 """The write plans' primitives in DuckDB's SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -165,8 +165,8 @@ class DuckDBTransaction(Transaction):
         return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
 
     @override
-    def count(self, table: TableName) -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}")[0][0])
+    def count(self, table: TableName, where: str = "") -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{_where(where)}")[0][0])
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
@@ -212,6 +212,20 @@ class DuckDBTransaction(Transaction):
     def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}").to_arrow_table()
+        return self._with_json(table, found)
+
+    @override
+    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
+        import pyarrow as pa
+
+        found = self._connection.sql(f"SELECT * FROM {self.quoted(table)}{_where(where)}")
+        reader = found.to_arrow_reader(chunk_rows)
+        yield self._with_json(table, reader.schema.empty_table())  # its types, where there are no rows
+        for batch in reader:
+            yield self._with_json(table, pa.Table.from_batches([batch]))
+
+    def _with_json(self, table: TableName, found: "pa.Table") -> "pa.Table":
+        """Give text that is stored as JSON its type."""
         names = self.type_names(table)
         for index, field in enumerate(found.schema):
             if names.get(field.name) == "JSON":
@@ -234,6 +248,10 @@ class DuckDBTransaction(Transaction):
         finally:
             self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
+
+
+def _where(condition: str) -> str:
+    return f" WHERE {condition}" if condition else ""
 
 
 def _stamps(stamp: Stamp) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The few primitives of which every write plan is made: one class per engine implements them, the plans know none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -113,8 +113,12 @@ class Transaction(Protocol):
         """Tell whether a column holds anything but NULL."""
         ...
 
-    def count(self, table: TableName) -> int:
-        """Count a table's rows."""
+    def count(self, table: TableName, where: str = "") -> int:
+        """Count a table's rows, or those that meet a condition (SQL text)."""
+        ...
+
+    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
+        """Give the rows of a table that meet a condition (SQL text; "" for all), so many at a time."""
         ...
 
     def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
