@@ -10,12 +10,12 @@ from typing_extensions import override
 
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.ledger import Ledger
-from etl_assets.destinations.session import DatabaseSession, look_up
+from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, style
-from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StreamState, TableName
+from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging import sweep
 from etl_assets.strategies import WriteStrategy
@@ -142,6 +142,14 @@ class DatabaseDestination(Destination):
             return Stored()
         with self.transaction() as tx:
             return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+
+    @override
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source."""
+        if not self.exists():
+            return StoredSource()
+        with self.transaction() as tx:
+            return look_up_source(self.ledger(tx), source, partition)
 
     @override
     def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":

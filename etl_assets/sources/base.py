@@ -3,10 +3,11 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
@@ -59,6 +60,8 @@ class Source(ProcessModes, DiscoveryHooks):
     """Run as a tap: write a STATE message after so many records of a sorted stream; None for one per batch."""
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
+    granularity: Literal["stream", "source"] = "stream"
+    """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
 
     def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
         self,
@@ -157,6 +160,19 @@ class Source(ProcessModes, DiscoveryHooks):
                 some rows are enough; and room for what later versions pass.
         """
         raise NotImplementedError(f"{type(self).__name__} must override load_data to read {stream.name!r}.")
+
+    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+        """Yield the events of many streams that share a process, a connection or a state (`granularity = "source"`).
+
+        MUST yield a `StreamEnd` for each stream that was read completely, and a `Checkpoint` only after all the records
+        that it covers. MUST read a stream in `state.refreshed` from its very beginning.
+
+        Args:
+            streams: What to read; their tables take the fields of these.
+            state: Where to begin.
+            kwargs: Room for what later versions pass.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override load_streams to read many streams at once.")
 
     def count_records(
         self,
