@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from typing_extensions import override
 
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
-from etl_assets.documents import Document, DocumentRenderer, check_properties
 from etl_assets.exceptions import InputError
 from etl_assets.frames import to_dataset, to_pandas, to_polars, to_rows
 from etl_assets.protocol.batch import Batch
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
     from sqlalchemy import Table
+
+    from etl_assets.documents import Document
 
 
 class DatasetBase(ABC):
@@ -99,7 +100,7 @@ class DatasetBase(ABC):
         metadata_properties: Sequence[str] | None = None,
         *,
         render_metadata: bool = False,
-    ) -> Iterable[Document]:
+    ) -> "Iterable[Document]":
         """Give the records as documents, one by one.
 
         Args:
@@ -111,6 +112,8 @@ class DatasetBase(ABC):
         Raises:
             InputError: The stream declares its fields, and one of these is none of them.
         """
+        from etl_assets.documents import DocumentRenderer, check_properties
+
         check_properties(self.column_names, title_property, content_properties, metadata_properties)
         renderer = DocumentRenderer(
             title_property=title_property,

@@ -195,6 +195,11 @@ class CacheBase(BaseModel):
             for name in (list(self.streams) if stream_names is None else stream_names)
         }
 
+    def place_of(self, source_name: str, stream: Stream) -> TableName:
+        """Give where a stream of a source is put."""
+        table = self.destination.table_for(source_name, stream)
+        return TableName(f"{self.table_prefix or ''}{table.name}", table.schema)
+
     # What a dataset reads
 
     def table_of(self, stream_name: str) -> TableName:

@@ -15,12 +15,13 @@ from etl_assets.sources.arguments import run_source
 from etl_assets.sources.catalog import Catalog as MageCatalog
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.process import ProcessModes
+from etl_assets.sources.verbs import Verbs
 
 main = run_source
 """Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
-class Source(ProcessModes, DiscoveryHooks):
+class Source(ProcessModes, DiscoveryHooks, Verbs):
     """Something that rows are read from.
 
     A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT
@@ -83,6 +84,7 @@ class Source(ProcessModes, DiscoveryHooks):
         del args
         self.catalog: Catalog | None = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
         self._config = dict(config or {})
+        self.config_is_missing = config is None
         self.logger = logger or logging.getLogger(f"etl_assets.sources.{type(self).__name__}")
         self.query = dict(query or {})
         self.schemas_folder = schemas_folder

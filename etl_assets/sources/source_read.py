@@ -33,7 +33,7 @@ class SourceRead:
             )
         self.source = source
         self.source_name = name
-        self.streams = list(streams)
+        self.streams: Sequence[Stream] = list(streams)
 
     def __repr__(self) -> str:
         return f"SourceRead({self.source_name!r}, {[stream.full_name for stream in self.streams]})"
