@@ -200,6 +200,16 @@ class CacheBase(BaseModel):
         table = self.destination.table_for(source_name, stream)
         return TableName(f"{self.table_prefix or ''}{table.name}", table.schema)
 
+    def state_of(self, stream_name: str) -> StreamState:
+        """Give what is stored about a stream: its table, the load id and the bookmark of its last load."""
+        return self._state(stream_name)
+
+    def replaced_since(self, stream_name: str, load_id: str) -> bool:
+        """Tell whether a stream's table was replaced by a load after this one."""
+        state = self._state(stream_name)
+        with self.destination.transaction() as tx:
+            return self.destination.ledger(tx).replaced_since(state, load_id)
+
     # What a dataset reads
 
     def table_of(self, stream_name: str) -> TableName:

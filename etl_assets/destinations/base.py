@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.process import DestinationModes
+from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
@@ -37,7 +38,7 @@ main = run_destination
 """Mage's entry point: `if __name__ == "__main__": main(MyDestination)`."""
 
 
-class Destination(DestinationModes):
+class Destination(DestinationModes, DestinationVerbs):
     """Something that rows are loaded into.
 
     A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the first two it is

@@ -111,7 +111,7 @@ class Ledger:
     def source_states(self, source: str, partition: str = "") -> list[StreamState]:
         """Give the state rows of a source, that of its shared state (with an empty stream) first."""
         rows = self._tx.execute(
-            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE source = ? AND partition = ? "
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(('source', 'partition'))} "
             "ORDER BY stream, namespace",
             (source, partition),
         )
@@ -130,6 +130,11 @@ class Ledger:
             (table.schema, table.name),
         )
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+    def replaced_since(self, state: StreamState, load_id: str) -> bool:
+        """Tell whether a load after this one has replaced the table."""
+        sql = f"SELECT 1 FROM {self._loads} WHERE {_where(_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
+        return bool(self._tx.execute(sql, (*_key_of(state), str(WriteStrategy.REPLACE), load_id)))
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
@@ -220,8 +225,8 @@ class Ledger:
         A shared state goes with the rows of all its source's streams: without it they would be appended once more.
         """
         if state.shared:
-            where, key = "source = ? AND partition = ?", (state.source, state.partition)
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {where}", key)
+            key = (state.source, state.partition)
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(('source', 'partition'))}", key)
         else:
             self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -113,6 +114,7 @@ def load(
     strategy: WriteStrategy,
     full_refresh: bool,
     table_for: Any = None,
+    memory: Any = None,
 ) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
     """Sync streams of a source into a destination, each on its own; gives what was done, and what failed."""
     observer = ShownProgress()
@@ -120,8 +122,9 @@ def load(
     errors: dict[str, Exception] = {}
     plans = {
         stream.key: StreamPlan(
-            strategy=pyairbyte_auto(stream, strategy),
+            strategy=_possible(pyairbyte_auto(stream, strategy), strategy, destination),
             full_refresh=full_refresh,
+            fallback=partial(memory.of, stream.name) if memory else None,
             table=table_for(source.name, stream) if table_for else None,
         )
         for stream in streams
@@ -130,10 +133,17 @@ def load(
     for stream, result, error in run(source, streams, destination, plans, observer):
         if error is None and result is not None:
             results[stream.name] = result
+            if memory:
+                memory.keep(stream.name, result.bookmark)
         elif error is not None:
             errors[stream.name] = error
     observer.bar.end()
     return results, errors
+
+
+def _possible(settled: WriteStrategy, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
+    """Give what `auto` stands for where the destination can do it, else leave it to the engine."""
+    return settled if settled in destination.capabilities.strategies else wanted
 
 
 _Outcome = tuple[Stream, SyncResult | None, Exception | None]
@@ -159,7 +169,9 @@ def _one_by_one(
         plan = plans[stream.key]
         try:
             one = StreamRead(source, stream)
-            start = resolve_start(one, destination, full_refresh=plan.full_refresh, table=plan.table)
+            start = resolve_start(
+                one, destination, full_refresh=plan.full_refresh, fallback=plan.fallback, table=plan.table
+            )
             done = sync(one, destination, start=start, strategy=plan.strategy, table=plan.table, observer=observer)
         except EtlAssetsError as error:
             yield stream, None, error
