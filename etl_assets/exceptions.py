@@ -3,6 +3,10 @@
 ```
 EtlAssetsError
 ├── ConfigError             the user must change something: a name, an option, a secret
+│   ├── InputError              an argument of a call; a ValueError too
+│   │   └── NoStreamsSelectedError  there is nothing to read
+│   ├── NameNormalizationError  a name from which no identifier can be made
+│   └── SecretNotFoundError     nobody has a secret of this name
 ├── ConnectError            the other side did not let us in
 │   ├── AuthenticationError     wrong or missing credentials; never retried
 │   └── UnavailableError        not reachable now; retried
@@ -17,13 +21,21 @@ EtlAssetsError
 ├── DataError               one value cannot be stored as it is: names stream, field and value
 ├── BookmarkError           a bookmark would go back, or its values cannot be compared
 ├── ProtocolError           a connector's line is not what the protocol says
-└── StateError              stored state and the table beside it disagree
+├── StateError              stored state and the table beside it disagree
+├── InternalError           a mistake of this library: report it
+└── ConnectorError          a connector that runs in a process of its own; each is one of those above, too
+    ├── ConnectorNotRegisteredError, ConnectorNotFoundError, ConnectorInstallationError
+    ├── ConnectorConfigMissingError, ConnectorConfigInvalidError, ConnectorCheckFailedError
+    ├── ConnectorMissingSpecError, ConnectorMissingCatalogError
+    ├── ConnectorReadError, ConnectorWriteError, ConnectorFailedError
+    └── StreamNotFoundError, StateNotFoundError
 ```
 
-Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name.
+Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name. The
+names that scripts written for PyAirbyte catch are aliases of these, at the end of the module.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
@@ -69,6 +81,13 @@ class EtlAssetsError(Exception):
 
     retryable: ClassVar[bool] = False
 
+    # What PyAirbyte's errors can say beside that; those that know it set it.
+    help_url: str | None = None
+    input_value: object = None
+    connector_name: str | None = None
+    available_streams: Sequence[str] | None = None
+    log_text: str | None = None
+
     def __init__(self, message: str, *, hint: str | None = None, stream: str | None = None) -> None:
         self.message = message
         self.hint = hint
@@ -78,9 +97,69 @@ class EtlAssetsError(Exception):
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
 
+    @property
+    def guidance(self) -> str | None:
+        """The hint, by PyAirbyte's name."""
+        return self.hint
+
+    @property
+    def stream_name(self) -> str | None:
+        """The stream, by PyAirbyte's name."""
+        return self.stream
+
+    @property
+    def original_exception(self) -> BaseException | None:
+        """What this error was raised from."""
+        return self.__cause__
+
+    @property
+    def context(self) -> dict[str, object]:
+        """What the error knows, by name."""
+        names = ("stream_name", "connector_name", "available_streams", "input_value", "help_url")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
 
 class ConfigError(EtlAssetsError):
     """The user must change something before this can work."""
+
+
+class InputError(ConfigError, ValueError):
+    """An argument is not one that this call can take.
+
+    Args:
+        message: Which one, and why.
+        hint: What it can be.
+        stream: The stream, where the call is about one.
+        input_value: The argument.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, stream: str | None = None, input_value: object = None
+    ) -> None:
+        super().__init__(message, hint=hint, stream=stream)
+        self.input_value = input_value
+
+
+class NoStreamsSelectedError(InputError):
+    """No stream is selected, and there is none that could be."""
+
+
+class NameNormalizationError(ConfigError, ValueError):
+    """A name from which no identifier can be made, such as an empty one."""
+
+
+class SecretNotFoundError(ConfigError):
+    """No source of secrets has one of this name.
+
+    Args:
+        message: Where it was looked for.
+        hint: What the reader can do.
+        input_value: The secret's name.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, input_value: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.input_value = input_value
 
 
 class ConnectError(EtlAssetsError):
@@ -228,3 +307,137 @@ class ProtocolError(EtlAssetsError):
 
 class StateError(EtlAssetsError):
     """The stored state and the table beside it disagree, or the state cannot be read."""
+
+
+class InternalError(EtlAssetsError):
+    """A mistake of this library, not of its user."""
+
+
+class ConnectorError(EtlAssetsError):
+    """Something about a connector that runs in a process of its own.
+
+    Args:
+        message: What happened.
+        connector_name: The connector.
+        hint: What the reader can do.
+        stream: The stream it happened in.
+        log_text: The last lines the connector said, redacted.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        connector_name: str | None = None,
+        hint: str | None = None,
+        stream: str | None = None,
+        log_text: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, stream=stream)
+        self.connector_name = connector_name
+        self.log_text = log_text
+
+
+class ConnectorNotRegisteredError(ConnectorError, ConfigError):
+    """No connector of this name is known, and nothing says how to get one."""
+
+
+class ConnectorNotFoundError(ConnectorError, ConfigError):
+    """The connector is not where it was said to be."""
+
+
+class ConnectorInstallationError(ConnectorError, ConfigError):
+    """The connector cannot be installed, or does not start."""
+
+
+class ConnectorConfigMissingError(ConnectorError, ConfigError):
+    """The connector has no config yet."""
+
+
+class ConnectorConfigInvalidError(ConnectorError, ConfigError):
+    """The config is not what the connector's specification asks for."""
+
+
+class ConnectorCheckFailedError(ConnectorError, ConnectError):
+    """The connector says that it cannot connect with this config."""
+
+
+class ConnectorMissingSpecError(ConnectorError, ProtocolError):
+    """The connector gave no specification."""
+
+
+class ConnectorMissingCatalogError(ConnectorError, ProtocolError):
+    """The connector gave no catalog."""
+
+
+class ConnectorReadError(ConnectorError, SourceError):
+    """The connector failed while it was read from."""
+
+
+class ConnectorWriteError(ConnectorError, DestinationError):
+    """The connector failed while it was written to."""
+
+
+class ConnectorFailedError(ConnectorError, SourceError):
+    """The connector ended with an error."""
+
+
+class StreamNotFoundError(ConnectorError, InputError):
+    """The connector has no stream of this name.
+
+    Args:
+        message: Which one.
+        available_streams: Those there are.
+        connector_name: The connector.
+        hint: What the reader can do; by default the nearest names.
+        stream: The name that was asked for.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        available_streams: Sequence[str] = (),
+        connector_name: str | None = None,
+        hint: str | None = None,
+        stream: str | None = None,
+    ) -> None:
+        near = did_you_mean(stream, available_streams) if stream else None
+        super().__init__(message, connector_name=connector_name, hint=hint or near, stream=stream)
+        self.available_streams = list(available_streams)
+        self.input_value = stream
+
+
+class StateNotFoundError(ConnectorError, StateError, KeyError):
+    """There is no state of this stream."""
+
+    __str__ = EtlAssetsError.__str__  # a KeyError shows its argument's repr
+
+
+class DataLossWarning(UserWarning):
+    """What was asked for can lose rows."""
+
+
+# The names that scripts written for PyAirbyte catch.
+PyAirbyteError = AirbyteError = EtlAssetsError
+PyAirbyteInputError = InputError
+PyAirbyteInternalError = InternalError
+PyAirbyteNoStreamsSelectedError = NoStreamsSelectedError
+PyAirbyteNameNormalizationError = NameNormalizationError
+PyAirbyteSecretNotFoundError = SecretNotFoundError
+PyAirbyteWarning = UserWarning
+PyAirbyteDataLossWarning = DataLossWarning
+AirbyteConnectorError = ConnectorError
+AirbyteConnectorNotRegisteredError = AirbyteConnectorRegistryError = ConnectorNotRegisteredError
+AirbyteConnectorNotFoundError = ConnectorNotFoundError
+AirbyteConnectorInstallationError = ConnectorInstallationError
+AirbyteConnectorConfigurationMissingError = ConnectorConfigMissingError
+AirbyteConnectorValidationFailedError = ConnectorConfigInvalidError
+AirbyteConnectorCheckFailedError = ConnectorCheckFailedError
+AirbyteConnectorMissingSpecError = ConnectorMissingSpecError
+AirbyteConnectorMissingCatalogError = ConnectorMissingCatalogError
+AirbyteConnectorReadError = ConnectorReadError
+AirbyteConnectorWriteError = ConnectorWriteError
+AirbyteConnectorFailedError = ConnectorFailedError
+AirbyteStreamNotFoundError = StreamNotFoundError
+AirbyteStateNotFoundError = StateNotFoundError

@@ -14,6 +14,19 @@ class WriteStrategy(StrEnum):
     APPEND = "append"
     MERGE = "merge"
     REPLACE = "replace"
+    UPSERT = "merge"  # PyAirbyte's old name of MERGE: the same member
+
+    @classmethod
+    def _missing_(cls, value: object) -> "WriteStrategy | None":
+        return cls.MERGE if value == "upsert" else None
+
+
+class WriteMethod(StrEnum):
+    """A strategy that is settled: what `AUTO` can stand for."""
+
+    APPEND = "append"
+    MERGE = "merge"
+    REPLACE = "replace"
 
 
 def resolve_strategy(wanted: WriteStrategy, *, incremental: bool, keyed: bool) -> WriteStrategy:

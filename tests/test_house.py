@@ -17,8 +17,11 @@ CLASS_LINES = 300
 PUBLIC_METHODS = 25
 
 # Each exception: what it is for -> why. A key is `path`, or `path:qualified name` for a function or class.
-SIZE_EXCEPTIONS: dict[str, str] = {}
+SIZE_EXCEPTIONS: dict[str, str] = {
+    "etl_assets/caches/base.py:CacheBase": "every member that PyAirbyte's scripts call on a cache",
+}
 NAME_EXCEPTIONS: dict[str, str] = {
+    "etl_assets/caches/util.py": "scripts written for PyAirbyte import `get_default_cache` and the like from there",
     "etl_assets/sources/utils.py": "sources written for Mage import `get_standard_metadata` from there",
     "etl_assets/utils/__init__.py": "the folder of the two below",
     "etl_assets/utils/dictionary.py": "sources written for Mage import its functions from there",

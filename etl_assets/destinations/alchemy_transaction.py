@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.sql_transaction import SqlTransaction, stamps
-from etl_assets.destinations.staging import EXACT_DOUBLE, cast
-from etl_assets.destinations.transaction import LedgerTypes, RefusedValueError, Stamp
+from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, logical
+from etl_assets.staging import EXACT_DOUBLE, RefusedValueError, cast
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -239,12 +239,17 @@ class AlchemyTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         import pyarrow as pa
 
         schema = self.schema(table) or pa.schema([])
         schema = pa.schema([schema.field(name) for name in columns or schema.names])
-        rows = self._connection.execute(_select(self._table(table, schema))).fetchall()
+        query = _select(self._table(table, schema))
+        if where:
+            from sqlalchemy import text
+
+            query = query.where(text(where))
+        rows = self._connection.execute(query).fetchall()
         values: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * len(schema)
         return pa.Table.from_arrays([_array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
 

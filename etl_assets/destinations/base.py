@@ -13,6 +13,7 @@ from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
 from etl_assets.destinations.process import DestinationModes, tags_taken, with_added_columns
 from etl_assets.destinations.rejected import Rejects
+from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
@@ -39,7 +40,7 @@ main = run_destination
 """Mage's entry point: `if __name__ == "__main__": main(MyDestination)`."""
 
 
-class Destination(DestinationModes):
+class Destination(DestinationModes, DestinationVerbs):
     """Something that rows are loaded into.
 
     A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the first two it is

@@ -12,7 +12,6 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.destinations.staging import cast, integers_fit
 from etl_assets.exceptions import DataError, SchemaConflictError, shorten
 from etl_assets.protocol.batch import Batch, column_to_arrow, declared_schema
 from etl_assets.protocol.contract import ContractMode, Rejection
@@ -20,6 +19,7 @@ from etl_assets.protocol.load import Load
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import merge_types
 from etl_assets.protocol.values import to_json
+from etl_assets.staging import cast, integers_fit
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.protocol.types import is_json
+from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,17 +11,19 @@ from typing_extensions import override
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
-from etl_assets.destinations.staging import sweep
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
+from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, style
 from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
+from etl_assets.staging import sweep
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 STAGING = ".etl_assets/staging"
 """Where batches wait that do not fit in memory, under the working directory, for a database that is no file."""
@@ -157,9 +159,40 @@ class DatabaseDestination(Destination):
             DestinationError: There is no such table.
         """
         with self.transaction() as tx:
-            if tx.schema(table) is None:
-                raise DestinationError(f"There is no table {table} in {self!r}.", hint="Materialize it first.")
+            self._require(tx, table)
             return tx.read(table, columns)
+
+    def snapshot(
+        self, table: TableName, *, where: Sequence[str] = (), chunk_rows: int = 100_000, directory: Path | None = None
+    ) -> "ds.Dataset":
+        """Read a table into an Arrow file and give that as a dataset: no connection outlives the call.
+
+        Args:
+            table: The table.
+            where: Conditions, as SQL; a row meets all of them.
+            chunk_rows: Rows of a batch.
+            directory: Where the file is made.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            self._require(tx, table)
+            return to_dataset(tx.scan(table, _all_of(where), chunk_rows), chunk_rows=chunk_rows, directory=directory)
+
+    def count(self, table: TableName, *, where: Sequence[str] = ()) -> int:
+        """Count the rows of a table that meet all conditions.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            self._require(tx, table)
+            return tx.count(table, _all_of(where))
+
+    def _require(self, tx: Transaction, table: TableName) -> None:
+        if tx.schema(table) is None:
+            raise DestinationError(f"There is no table {table} in {self!r}.", hint="Materialize it first.")
 
     # The stored state
 
@@ -190,3 +223,7 @@ class DatabaseDestination(Destination):
     def rewind(self, state: StreamState, load_id: str) -> int:
         with self.transaction() as tx:
             return self.ledger(tx).rewind(state, load_id, self.load_id_column)
+
+
+def _all_of(conditions: Sequence[str]) -> str:
+    return " AND ".join(f"({condition})" for condition in conditions)

@@ -118,13 +118,13 @@ class DuckDBDestination(DatabaseDestination):
     def _connection(self) -> "Iterator[duckdb.DuckDBPyConnection]":
         if self.path == MEMORY:
             if self._memory is None:
-                self._memory = self._connect()
+                self._memory = self.connect()
             yield self._memory
             return
-        with closing(self._connect()) as connection:
+        with closing(self.connect()) as connection:
             yield connection
 
-    def _connect(self) -> "duckdb.DuckDBPyConnection":
+    def connect(self) -> "duckdb.DuckDBPyConnection":
         """Connect; while another process holds the file, try again with growing, jittered pauses.
 
         Raises:

@@ -1,18 +1,19 @@
 """The write plans' primitives in DuckDB's SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.staging import EXACT_DOUBLE
+from etl_assets.destinations.sql_transaction import only
 from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json, json_type, logical
 from etl_assets.secrets.redaction import redact
+from etl_assets.staging import EXACT_DOUBLE
 
 if TYPE_CHECKING:
     import duckdb
@@ -181,8 +182,8 @@ class DuckDBTransaction(Transaction):
         return self.count(table) > 0  # which DuckDB knows without looking
 
     @override
-    def count(self, table: TableName) -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}")[0][0])
+    def count(self, table: TableName, where: str = "") -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
@@ -258,9 +259,23 @@ class DuckDBTransaction(Transaction):
         return int(written[0][0])
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
-        found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}").to_arrow_table()
+        found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}").to_arrow_table()
+        return self._with_json(table, found)
+
+    @override
+    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
+        import pyarrow as pa
+
+        found = self._connection.sql(f"SELECT * FROM {self.quoted(table)}{only(where)}")
+        reader = found.to_arrow_reader(chunk_rows)
+        yield self._with_json(table, reader.schema.empty_table())  # its types, where there are no rows
+        for batch in reader:
+            yield self._with_json(table, pa.Table.from_batches([batch]))
+
+    def _with_json(self, table: TableName, found: "pa.Table") -> "pa.Table":
+        """Give text that is stored as JSON its type."""
         names = self.type_names(table)
         for index, field in enumerate(found.schema):
             if names.get(field.name) == "JSON":

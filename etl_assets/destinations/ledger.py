@@ -147,6 +147,11 @@ class Ledger:
         )
         return max(rows)[1:] if rows else None
 
+    def replaced_since(self, state: StreamState, load_id: str) -> bool:
+        """Tell whether a load after this one has replaced the table."""
+        sql = f"SELECT 1 FROM {self._loads} WHERE {_where(_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
+        return bool(self._tx.execute(sql, (*_key_of(state), str(WriteStrategy.REPLACE), load_id)))
+
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.mysql_types import texts
 from etl_assets.destinations.sql_transaction import column_list
-from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
+from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
     import pyarrow as pa

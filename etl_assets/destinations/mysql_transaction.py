@@ -18,6 +18,7 @@ from etl_assets.destinations.sql_transaction import (
     SqlTransaction,
     column_list,
     hashed,
+    only,
     stamps,
     with_marks,
 )
@@ -229,8 +230,8 @@ class MySQLTransaction(SqlTransaction):
         return bool(self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))} {where}"))
 
     @override
-    def count(self, table: TableName) -> int:
-        sql = f"SELECT COUNT(*) FROM {self.quoted(self._place(table))}"
+    def count(self, table: TableName, where: str = "") -> int:
+        sql = f"SELECT COUNT(*) FROM {self.quoted(self._place(table))}{only(where)}"
         return int(_run(self._on(table), sql, ())[0][0][0])
 
     @override
@@ -278,12 +279,12 @@ class MySQLTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         import pyarrow as pa
 
         schema = self.schema(table) or pa.schema([])
         schema = pa.schema([schema.field(name) for name in columns or schema.names])
-        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}")
+        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}{only(where)}")
         values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
         return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
 

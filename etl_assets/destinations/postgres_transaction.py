@@ -17,14 +17,16 @@ from etl_assets.destinations.sql_transaction import (
     SqlTransaction,
     column_list,
     hashed,
+    only,
     stamps,
     with_marks,
 )
-from etl_assets.destinations.transaction import LedgerTypes, RefusedValueError, Stamp
+from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json
+from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
     import psycopg
@@ -163,14 +165,14 @@ class PostgresTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
+    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         import pyarrow as pa
 
         schema = self.schema(table) or pa.schema([])
         schema = pa.schema([schema.field(name) for name in columns or schema.names])
         wanted = ", ".join(selected(quote(f.name), f.type) for f in schema)
         with self._connection.cursor().copy(
-            f"COPY (SELECT {wanted} FROM {self.quoted(table)}) TO STDOUT (FORMAT csv)".encode()
+            f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)".encode()
         ) as copy:
             return parsed(map(bytes, copy), schema)
 

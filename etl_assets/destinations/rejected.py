@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.naming import identifiers, preserve
 from etl_assets.protocol.contract import Rejected, Rejection, counted, summed
 from etl_assets.protocol.load import Load, TableName
+from etl_assets.staging import Staging
 
 if TYPE_CHECKING:
     import pyarrow as pa

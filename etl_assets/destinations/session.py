@@ -13,7 +13,6 @@ from typing_extensions import override
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
-from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, write
 from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
@@ -35,6 +34,7 @@ from etl_assets.protocol.load import (
 )
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+from etl_assets.staging import Staging
 from etl_assets.strategies import WriteStrategy
 
 LEAST_MEMORY_BYTES = 1024 * 1024

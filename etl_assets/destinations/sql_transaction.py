@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.staging import EXACT_DOUBLE
 from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
+from etl_assets.staging import EXACT_DOUBLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,11 @@ def with_marks(sql: str, mark: str) -> str:
         return text.replace("%", "%%") if double else text
 
     return _WRITTEN.sub(replaced, sql)
+
+
+def only(where: str) -> str:
+    """Give the clause for a condition that is given as SQL text; "" for none."""
+    return f" WHERE {where}" if where else ""
 
 
 def hashed(*parts: str) -> str:
@@ -97,8 +102,8 @@ class SqlTransaction(Transaction):
         return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
 
     @override
-    def count(self, table: TableName) -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}")[0][0])
+    def count(self, table: TableName, where: str = "") -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:

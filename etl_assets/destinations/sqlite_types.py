@@ -11,9 +11,9 @@ from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.sql_transaction import decimal_texts
-from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
 from etl_assets.protocol.values import to_text
+from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
     import pyarrow as pa

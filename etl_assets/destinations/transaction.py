@@ -1,6 +1,6 @@
 """The few primitives of which every write plan is made: one class per engine implements them, the plans know none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,22 +28,6 @@ class LedgerTypes:
     text: str = "TEXT"
     big: str = "BIGINT"
     unique: str = "PRIMARY KEY ({key})"
-
-
-class RefusedValueError(Exception):
-    """The engine cannot hold a value; whoever knows the stream says so with its name.
-
-    Args:
-        column: The physical name, or None if the engine does not tell.
-        message: Why.
-        value: The value, where it is known.
-    """
-
-    def __init__(self, column: str | None, message: str, value: object = None) -> None:
-        self.column = column
-        self.message = message
-        self.value = value
-        super().__init__(message)
 
 
 class Transaction(Protocol):
@@ -127,12 +111,22 @@ class Transaction(Protocol):
         """Tell whether a table has any row."""
         ...
 
-    def count(self, table: TableName) -> int:
-        """Count a table's rows."""
+    def count(self, table: TableName, where: str = "") -> int:
+        """Count a table's rows, or those that meet a condition (SQL text)."""
         ...
 
-    def read(self, table: TableName, columns: Sequence[str] | None) -> "pa.Table":
-        """Read a table, or some of its columns."""
+    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
+        """Give the rows of a table that meet a condition (SQL text; "" for all), so many at a time.
+
+        By default they are read at once; overridden where the engine can give them bit by bit.
+        """
+        found = self.read(table, None, where)
+        yield found.slice(0, 0)  # its types, where there are no rows
+        for start in range(0, found.num_rows, chunk_rows):
+            yield found.slice(start, chunk_rows)
+
+    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
+        """Read a table, or some of its columns, or the rows that meet a condition (SQL text)."""
         ...
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from etl_assets.destinations.staging import Side, Staging, merge_schemas
-from etl_assets.destinations.transaction import RefusedValueError, Stamp, Transaction
+from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.protocol.types import is_json
+from etl_assets.staging import RefusedValueError, Side, Staging, merge_schemas
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

@@ -1,1 +1,36 @@
-"""References to secrets, resolved late, and the one redactor for what leaves the process."""
+"""Secrets: found late, by name; shown masked; kept out of what leaves the process by the one redactor.
+
+```python
+from etl_assets import get_secret
+
+config = {"token": get_secret("GITHUB_TOKEN")}  # found now
+config = {"token": "secret_reference::GITHUB_TOKEN"}  # found when a connection is opened
+```
+
+The second keeps only the name: under Dagster, that is the form to use (or `dagster.EnvVar`).
+"""
+
+from etl_assets.secrets.google import GoogleGSMSecretManager, GSMSecretHandle
+from etl_assets.secrets.handle import SecretHandle
+from etl_assets.secrets.managers import CustomSecretManager, SecretManager, SecretSourceEnum
+from etl_assets.secrets.registry import (
+    disable_secret_source,
+    get_secret,
+    is_secret_available,
+    register_secret_manager,
+)
+from etl_assets.secrets.string import SecretString
+
+__all__ = [
+    "CustomSecretManager",
+    "GSMSecretHandle",
+    "GoogleGSMSecretManager",
+    "SecretHandle",
+    "SecretManager",
+    "SecretSourceEnum",
+    "SecretString",
+    "disable_secret_source",
+    "get_secret",
+    "is_secret_available",
+    "register_secret_manager",
+]

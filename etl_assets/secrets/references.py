@@ -1,6 +1,8 @@
-"""Config values that stand for something kept elsewhere: anything with a `get_value()`, such as Dagster's `EnvVar`.
+"""Config values that stand for something kept elsewhere.
 
-They are resolved when a connection is opened, never when definitions load, and stored config keeps the reference.
+They are anything with a `get_value()`, such as Dagster's `EnvVar` or a `SecretHandle`, and texts
+`secret_reference::NAME`. They are resolved when a connection is opened, never when definitions load, and stored config
+keeps the reference.
 """
 
 from collections.abc import Mapping
@@ -8,6 +10,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.secrets.redaction import remember
+from etl_assets.secrets.registry import PREFIX, get_secret
 
 
 def resolve(value: Any, *, name: str = "config") -> Any:
@@ -16,7 +19,8 @@ def resolve(value: Any, *, name: str = "config") -> Any:
     What a reference stood for is remembered by the redactor.
 
     Raises:
-        ConfigError: A reference has no value, such as an environment variable that is not set.
+        ConfigError: A reference has no value, such as an environment variable that is not set; a
+            `SecretNotFoundError` is one too.
     """
     get_value = getattr(value, "get_value", None)
     if callable(get_value):
@@ -28,6 +32,8 @@ def resolve(value: Any, *, name: str = "config") -> Any:
             )
         remember(found)
         return found
+    if isinstance(value, str) and value.startswith(PREFIX):
+        return get_secret(value, allow_prompt=False)
     if isinstance(value, Mapping):
         return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}
     if type(value) in {list, tuple}:  # no subclass: SQLAlchemy's URL is a named tuple

@@ -16,12 +16,13 @@ from etl_assets.sources.catalog import Catalog as MageCatalog
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.process import ProcessModes
+from etl_assets.sources.verbs import Verbs
 
 main = run_source
 """Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
 
 
-class Source(ProcessModes, DiscoveryHooks):
+class Source(ProcessModes, DiscoveryHooks, Verbs):
     """Something that rows are read from.
 
     A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT
@@ -84,6 +85,7 @@ class Source(ProcessModes, DiscoveryHooks):
         del args
         self.catalog: Catalog | None = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
         self._config = dict(config or {})
+        self.config_is_missing = config is None
         self.logger = logger or logging.getLogger(f"etl_assets.sources.{type(self).__name__}")
         self.query = dict(query or {})
         self.schemas_folder = schemas_folder
@@ -99,11 +101,7 @@ class Source(ProcessModes, DiscoveryHooks):
             self.streams = streams
         if name is not None:
             self.name = name
-        if self.name is not None and not re.fullmatch(r"[^\W\d]\w*", self.name):
-            raise ConfigError(
-                f"The source name {self.name!r} is not a word.",
-                hint="Use letters, digits and '_': it names the schema, the group and the stored state.",
-            )
+        _check_name(self.name)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -231,3 +229,11 @@ class Source(ProcessModes, DiscoveryHooks):
         """
         del stream, query
         return False
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"[^\W\d]\w*", name):
+        raise ConfigError(
+            f"The source name {name!r} is not a word.",
+            hint="Use letters, digits and '_': it names the schema, the group and the stored state.",
+        )

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from etl_assets import faults
-from etl_assets.destinations.staging import LOCK_FILE, Staging, sweep
 from etl_assets.faults import FaultError
+from etl_assets.staging import LOCK_FILE, Staging, sweep
 
 TABLE = pa.table({"n": [1, 2, 3]})
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from etl_assets.destinations.transaction import RefusedValueError
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.types import is_json, is_nested, merge_types
@@ -22,6 +21,22 @@ if TYPE_CHECKING:
 LOCK_FILE = "owner.lock"
 EXACT_DOUBLE = 2**53
 Side = Literal["old", "new"]
+
+
+class RefusedValueError(Exception):
+    """The engine cannot hold a value; whoever knows the stream says so with its name.
+
+    Args:
+        column: The physical name, or None if the engine does not tell.
+        message: Why.
+        value: The value, where it is known.
+    """
+
+    def __init__(self, column: str | None, message: str, value: object = None) -> None:
+        self.column = column
+        self.message = message
+        self.value = value
+        super().__init__(message)
 
 
 class Staging:
@@ -88,6 +103,10 @@ class Staging:
             self._lock = None
             fault("cleaning")
             _remove(self._directory)
+
+    def close(self) -> None:
+        """Drop everything."""
+        self.clear()
 
     def integers_fit(self, field: str) -> bool:
         """Tell whether all staged integers of a field are exact as doubles."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PASSWORD = "p4ss/w0rd-of:the?canary"  # noqa: S105 - the canary
 DEFINITIONS = """
 import dagster as dg

@@ -1,0 +1,7 @@
+"""Caches: databases that scripts read into, and whose tables they read as datasets."""
+
+from etl_assets.caches.base import CacheBase
+from etl_assets.caches.duckdb import DuckDBCache
+from etl_assets.caches.util import get_colab_cache, get_default_cache, new_local_cache
+
+__all__ = ["CacheBase", "DuckDBCache", "get_colab_cache", "get_default_cache", "new_local_cache"]

@@ -1,0 +1,67 @@
+"""PyAirbyte's verbs of a destination: what a script calls. The engine (`sync`, the assets) never calls them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    from etl_assets.results import WriteResult
+
+
+class DestinationVerbs:
+    """Writing to a destination from a script."""
+
+    connector_type: str = "destination"
+
+    def write(
+        self,
+        source_data: Any,
+        *,
+        streams: Sequence[str] | str | None = None,
+        cache: Any = None,
+        state_cache: Any = None,
+        write_strategy: str | WriteStrategy = WriteStrategy.AUTO,
+        force_full_refresh: bool = False,
+    ) -> "WriteResult":
+        """Write a source's streams, each from where it ended here; or what a read has brought into a cache.
+
+        Args:
+            source_data: A source, or a `ReadResult`. Of the latter only what came into the cache since the last write
+                is written.
+            streams: Which; by default the source's selected ones, or all that were read.
+            cache: Read into this cache first, and write from there; None or False to go straight.
+            state_cache: Where the bookmarks of a destination are kept that keeps none itself; False for nowhere.
+            write_strategy: How rows meet the tables.
+            force_full_refresh: Write everything, in place of what is there.
+
+        Raises:
+            InputError: `source_data` is neither.
+            ConnectorWriteError: Streams were not written; names them. The others are.
+        """
+        from etl_assets.destinations.writing import write
+
+        return write(
+            self,
+            source_data,
+            streams=streams,
+            cache=cache,
+            state_cache=state_cache,
+            write_strategy=write_strategy,
+            full_refresh=force_full_refresh,
+        )
+
+    def check(self) -> None:
+        """Connect, and say that it worked.
+
+        Raises:
+            ConnectorCheckFailedError: It did not; its cause says why.
+        """
+        from etl_assets.exceptions import ConnectorCheckFailedError, EtlAssetsError
+
+        hook: Any = getattr(self, "test_connection")  # noqa: B009 - of the class this is mixed into
+        try:
+            hook()
+        except EtlAssetsError as error:
+            raise ConnectorCheckFailedError(f"{self!r} cannot connect: {error.message}", hint=error.hint) from error
+        print(f"Connection check succeeded for {self!r}.")  # noqa: T201 - said to the person at the script

@@ -1,0 +1,159 @@
+"""What the verb `Destination.write` does: a source's streams, or what was read into a cache, into a destination."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import Any
+
+from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, InputError
+from etl_assets.protocol.load import Bookmark, SharedState, SyncResult
+from etl_assets.replay import CachedRead
+from etl_assets.results import ReadResult, WriteResult
+from etl_assets.secrets.redaction import redact
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import new_load_id, resolve_start, sync
+
+
+class StateMemory:
+    """The bookmarks of streams in a destination that keeps none itself: in a cache.
+
+    Args:
+        cache: Where they are kept; None to keep none.
+        source_name: The source.
+        destination_name: The destination.
+    """
+
+    def __init__(self, cache: Any, source_name: str, destination_name: str) -> None:
+        self._cache = cache
+        self._key = f"{source_name} in {destination_name}"
+        self._known = self._load() if cache else {}
+
+    def of(self, stream: str) -> Bookmark | None:
+        """Give the bookmark of a stream, or None."""
+        return self._known.get(stream)
+
+    def keep(self, stream: str, bookmark: Bookmark | None) -> None:
+        """Keep the bookmark of a stream."""
+        if bookmark is None or self._known.get(stream) == bookmark:
+            return
+        self._known[stream] = bookmark
+        if self._cache:
+            self._save()
+
+    def _load(self) -> dict[str, Any]:
+        found = self._cache.destination.stored_source(self._key).state
+        return dict((found.bookmark or {}).get("streams") or {}) if found else {}
+
+    def _save(self) -> None:
+        destination = self._cache.destination
+        with destination.transaction() as tx:
+            ledger = destination.ledger(tx)
+            ledger.create()
+            current = next((one for one in ledger.source_states(self._key, "") if one.shared), None)
+            shared = SharedState(
+                source=self._key,
+                load_id=new_load_id(),
+                bookmark={"streams": self._known},
+                begins_from=current.load_id if current else None,
+            )
+            ledger.save_shared(shared, datetime.now(UTC))
+
+
+def write(
+    destination: Any,
+    source_data: Any,
+    *,
+    streams: Sequence[str] | str | None,
+    cache: Any,
+    state_cache: Any,
+    write_strategy: str | WriteStrategy,
+    full_refresh: bool,
+) -> WriteResult:
+    """Write; see `DestinationVerbs.write`."""
+    reading = import_module("etl_assets.sources.reading")
+    source_class = import_module("etl_assets.sources.base").Source
+    strategy = reading.strategy_named(write_strategy)
+    if isinstance(source_data, source_class) and cache:
+        source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
+    if isinstance(source_data, ReadResult):
+        memory = _memory(destination, source_data.source_name, state_cache or source_data.cache)
+        results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
+    elif isinstance(source_data, source_class):
+        memory = _memory(destination, source_data.name, state_cache)
+        if streams:
+            source_data.select_streams(streams)
+        source_data.validate_config()
+        wanted = import_module("etl_assets.sources.selecting").chosen(source_data, None)
+        results, errors = reading.load(
+            source_data, wanted, destination, strategy=strategy, full_refresh=full_refresh, memory=memory
+        )
+    else:
+        raise InputError(
+            f"A {type(source_data).__name__} cannot be written.",
+            hint="Give a source, or what its read() has returned.",
+            input_value=source_data,
+        )
+    if errors:
+        raise _not_written(errors, len(results)) from next(iter(errors.values()))
+    return WriteResult(destination=destination, source_data=source_data, results=results)
+
+
+def _not_written(errors: Mapping[str, Exception], written: int) -> ConnectorWriteError:
+    first = next(iter(errors))
+    return ConnectorWriteError(
+        f"{len(errors)} of {len(errors) + written} streams were not written: "
+        f"{', '.join(map(repr, errors))}. {redact(str(errors[first]))}",
+        stream=first,
+    )
+
+
+def _memory(destination: Any, source_name: str, state_cache: Any) -> StateMemory:
+    if destination.capabilities.keeps_state:
+        return StateMemory(None, source_name, "")  # it knows better
+    if state_cache is None:
+        warnings.warn(
+            f"{destination!r} keeps no state, so every write begins anew. Give it a state_cache, or False.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return StateMemory(state_cache or None, source_name, destination.identity)
+
+
+def _write_cached(
+    destination: Any,
+    result: ReadResult,
+    streams: Sequence[str] | str | None,
+    strategy: WriteStrategy,
+    memory: StateMemory,
+    *,
+    full_refresh: bool,
+) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
+    names = list(result) if streams in (None, "*") else [streams] if isinstance(streams, str) else list(streams or ())
+    done: dict[str, SyncResult] = {}
+    errors: dict[str, Exception] = {}
+    for name in names:
+        if name not in result:
+            raise InputError(f"{name!r} was not read: {', '.join(map(repr, result))} were.", input_value=name)
+        try:
+            done[name] = _write_one(destination, result, name, strategy, memory, full_refresh=full_refresh)
+        except EtlAssetsError as error:
+            errors[name] = error
+    return done, errors
+
+
+def _write_one(
+    destination: Any, result: ReadResult, name: str, strategy: WriteStrategy, memory: StateMemory, *, full_refresh: bool
+) -> SyncResult:
+    read = CachedRead(result, name)
+    can = destination.capabilities.strategies
+    start = resolve_start(read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name))
+    if not start.full_refresh and start.bookmark is not None and not read.is_continued_by(start.bookmark):
+        start = resolve_start(read, destination, full_refresh=True)
+    if strategy is WriteStrategy.AUTO:
+        # As it came into the cache: what was merged is merged, what was replaced is replaced.
+        came = result.results[name].strategy if name in result.results else WriteStrategy.REPLACE
+        strategy = came if came in can else WriteStrategy.APPEND
+    written = sync(read, destination, start=start, strategy=strategy)
+    memory.keep(name, written.bookmark)
+    return written

@@ -1,0 +1,133 @@
+"""Arrow tables as what people work with: pandas, polars, a DuckDB relation, rows, a dataset of batches."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.types import is_json
+from etl_assets.staging import Staging, conform
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+
+_MEMORY_BYTES = 32 * 1024 * 1024
+
+
+def to_pandas(table: "pa.Table") -> "pd.DataFrame":
+    """Give a DataFrame that holds every value exactly.
+
+    pandas' own types are taken where they do; Arrow's for what they would round: integers with NULL, decimals, times.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    table = json_as_text(table)
+    inexact = {
+        field.type
+        for index, field in enumerate(table.schema)
+        if pa.types.is_decimal(field.type)
+        or pa.types.is_nested(field.type)
+        or pa.types.is_date(field.type)
+        or pa.types.is_time(field.type)
+        or (table.column(index).null_count and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)))
+        or pa.types.is_uint64(field.type)
+    }
+    frame: pd.DataFrame = table.to_pandas(types_mapper=lambda type_: pd.ArrowDtype(type_) if type_ in inexact else None)
+    return frame
+
+
+def to_arrow(table: "pa.Table") -> "pa.Table":
+    """Give the table as it is."""
+    return table
+
+
+def to_reader(table: "pa.Table") -> "pa.RecordBatchReader":
+    """Give a reader of its batches."""
+    return table.to_reader()
+
+
+def to_polars(table: "pa.Table") -> Any:
+    """Give a polars DataFrame.
+
+    Raises:
+        ConfigError: polars is not installed.
+    """
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise ConfigError("polars is not installed.", hint='pip install "etl-assets[polars]"') from error
+    return pl.from_arrow(json_as_text(table))
+
+
+def to_lazy_polars(table: "pa.Table") -> Any:
+    """Give a polars LazyFrame."""
+    return to_polars(table).lazy()
+
+
+def to_relation(table: "pa.Table") -> "duckdb.DuckDBPyRelation":
+    """Give a relation of a private DuckDB in memory, over the Arrow table.
+
+    Nothing holds the destination's own file: the next step of the same process could not open it otherwise.
+    """
+    import duckdb
+
+    return duckdb.connect(":memory:").from_arrow(json_as_text(table))
+
+
+def to_rows(table: "pa.Table") -> list[dict[str, Any]]:
+    """Give a list of dicts."""
+    rows: list[dict[str, Any]] = json_as_text(table).to_pylist()
+    return rows
+
+
+def json_as_text(table: "pa.Table") -> "pa.Table":
+    """Give JSON columns as their text: not every reader knows the extension type."""
+    for index, field in enumerate(table.schema):
+        if is_json(field.type):
+            column = table.column(index)
+            import pyarrow as pa
+
+            storage = pa.chunked_array([chunk.storage for chunk in column.chunks], type=field.type.storage_type)
+            table = table.set_column(index, field.with_type(storage.type), storage)
+    return table
+
+
+def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path | None = None) -> "ds.Dataset":
+    """Give tables as a dataset that can be read again and again: they wait in an Arrow file, not in memory.
+
+    The file goes with the dataset.
+
+    Args:
+        tables: Their types may differ; the dataset has types that hold them all.
+        chunk_rows: At most so many rows are in one of its batches.
+        directory: Where the file is made; by default where temporary files are.
+    """
+    import pyarrow as pa
+    from pyarrow import dataset
+
+    if directory is not None:
+        directory.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="dataset-", dir=directory))
+    with ExitStack() as undone:
+        undone.callback(shutil.rmtree, folder, ignore_errors=True)
+        with closing(Staging(folder / "parts", memory_bytes=_MEMORY_BYTES)) as staging:
+            for table in tables:
+                staging.add(table)
+            schema = staging.schema if staging.schema is not None else pa.schema([])
+            path = folder / "all.arrow"
+            with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+                for table in staging.tables():
+                    writer.write_table(conform(table, schema), max_chunksize=chunk_rows)
+        found = dataset.dataset(str(path), format="ipc")
+        undone.pop_all()
+    weakref.finalize(found, shutil.rmtree, str(folder), ignore_errors=True)
+    return found

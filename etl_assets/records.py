@@ -1,0 +1,226 @@
+"""Records one by one, as a case-insensitive dict: what `Source.get_records` gives."""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+from uuid import UUID
+
+from typing_extensions import override
+
+from etl_assets.constants import AB_EXTRACTED_AT_COLUMN, AB_INTERNAL_COLUMNS, AB_META_COLUMN, AB_RAW_ID_COLUMN
+from etl_assets.exceptions import DataError
+from etl_assets.naming import normalise
+from etl_assets.protocol.values import to_json
+
+_MISSING: Any = object()
+
+
+def new_record_id() -> str:
+    """Give a version 7 UUID (RFC 9562): ids made later sort later."""
+    milliseconds = time.time_ns() // 1_000_000
+    chance = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62
+    return str(UUID(int=value | chance & (1 << 62) - 1))
+
+
+class StreamRecordHandler:
+    """How the keys of a stream's records are told apart.
+
+    Args:
+        json_schema: The stream's JSON Schema; its properties' names are the keys.
+        prune_extra_fields: Leave fields out that the schema does not declare.
+        normalize_keys: Use the names that columns have in a table (`Order-ID` is `order_id`).
+        stream: The stream's name, for errors.
+
+    Raises:
+        DataError: Two of its fields have one key.
+    """
+
+    def __init__(
+        self,
+        *,
+        json_schema: Mapping[str, Any],
+        prune_extra_fields: bool,
+        normalize_keys: bool = False,
+        stream: str = "",
+    ) -> None:
+        self.stream = stream
+        self.prune_extra_fields = prune_extra_fields
+        self.normalize_keys = normalize_keys
+        self.index_keys: list[str] = []
+        self._keys: dict[str, str] = {}
+        for name in json_schema.get("properties") or {}:
+            key = normalise(name) if normalize_keys else name
+            if self._keys.setdefault(key.lower(), key) in self.index_keys:
+                raise DataError(
+                    "two declared fields have one name where case does not count"
+                    f"{' and names are normalised' if normalize_keys else ''}.",
+                    stream=stream,
+                    field=name,
+                    value=key,
+                    hint="Read it with rows or Arrow: `source.read()`.",
+                )
+            self.index_keys.append(key)
+
+    def to_index_case(self, key: str) -> str:
+        """Give a key as the records have it."""
+        if key in AB_INTERNAL_COLUMNS:
+            return key
+        if self.normalize_keys:
+            key = normalise(key)
+        return self._keys.get(key.lower(), key)
+
+
+class StreamRecord(dict[str, Any]):
+    """A record: a dict whose keys are found whatever their case, with three columns about the record itself.
+
+    Declared fields that are missing are None. Two keys that differ in case only are an error.
+
+    Args:
+        from_dict: The fields.
+        stream_record_handler: The keys of the stream.
+        with_internal_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` (UTC) and `_airbyte_meta`.
+        extracted_at: When it was read; now by default.
+        meta: What the connector says about the record.
+
+    Raises:
+        DataError: Two of its keys are one where case does not count.
+    """
+
+    def __init__(
+        self,
+        from_dict: Mapping[str, Any],
+        *,
+        stream_record_handler: StreamRecordHandler,
+        with_internal_columns: bool = True,
+        extracted_at: datetime | None = None,
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._handler = stream_record_handler
+        super().__init__(dict.fromkeys(stream_record_handler.index_keys))
+        self._fill(from_dict)
+        if with_internal_columns:
+            super().__setitem__(AB_RAW_ID_COLUMN, new_record_id())
+            super().__setitem__(AB_EXTRACTED_AT_COLUMN, extracted_at or datetime.now(UTC))
+            super().__setitem__(AB_META_COLUMN, dict(meta or {}))
+
+    @classmethod
+    def from_record_message(cls, record_message: Any, *, stream_record_handler: StreamRecordHandler) -> Self:
+        """Make one of an Airbyte RECORD message: anything with `data`, `emitted_at` (milliseconds), perhaps `meta`."""
+        meta: Any = getattr(record_message, "meta", None)
+        if hasattr(meta, "model_dump"):
+            meta = meta.model_dump(exclude_none=True)
+        seconds, milliseconds = divmod(record_message.emitted_at, 1000)
+        return cls(
+            record_message.data,
+            stream_record_handler=stream_record_handler,
+            extracted_at=datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000),
+            meta=meta,
+        )
+
+    def _fill(self, fields: Mapping[str, Any]) -> None:
+        handler = self._handler
+        given: dict[str, str] = {}
+        declared = set(handler.index_keys)
+        for name, value in fields.items():
+            key = handler.to_index_case(name)
+            if key not in declared:
+                if handler.prune_extra_fields:
+                    continue
+                key = self._found(key, key)
+            if key in given:
+                raise DataError(
+                    f"a record has this field and {given[key]!r}, which are one where case does not count.",
+                    stream=handler.stream,
+                    field=name,
+                    value=value,
+                    hint="Read it with rows or Arrow: `source.read()`.",
+                )
+            given[key] = name
+            super().__setitem__(key, value)
+
+    def _found(self, key: str, otherwise: Any = _MISSING) -> Any:
+        """Give the key that is there for a key of any case."""
+        if super().__contains__(key):
+            return key
+        wanted = self._handler.to_index_case(key)
+        if super().__contains__(wanted):
+            return wanted
+        lowered = wanted.lower()
+        return next((known for known in super().__iter__() if known.lower() == lowered), otherwise)
+
+    @override
+    def __getitem__(self, key: str) -> Any:
+        found = self._found(key)
+        if found is _MISSING:
+            raise KeyError(key)
+        return super().__getitem__(found)
+
+    @override
+    def __setitem__(self, key: str, value: Any) -> None:
+        wanted = self._handler.to_index_case(key)
+        if self._handler.prune_extra_fields and wanted not in {*self._handler.index_keys, *AB_INTERNAL_COLUMNS}:
+            return
+        super().__setitem__(self._found(key, wanted), value)
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        found = self._found(key)
+        if found is _MISSING:
+            raise KeyError(key)
+        super().__delitem__(found)
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._found(key) is not _MISSING
+
+    @override
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give the value of a key, or the default."""
+        found = self._found(key)
+        return default if found is _MISSING else super().__getitem__(found)
+
+    @override
+    def pop(self, key: str, *default: Any) -> Any:
+        """Take a key out and give its value, or the default."""
+        if key not in self and default:
+            return default[0]
+        value = self[key]
+        del self[key]
+        return value
+
+    @override
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Give the value of a key, having set it where it was missing."""
+        if key not in self:
+            self[key] = default
+        return self.get(key)
+
+    @override
+    def update(self, *others: Any, **fields: Any) -> None:
+        """Set many keys."""
+        for key, value in dict(*others, **fields).items():
+            self[key] = value
+
+    @override
+    def copy(self) -> "StreamRecord":
+        """Give another record with the same fields."""
+        other = StreamRecord({}, stream_record_handler=self._handler, with_internal_columns=False)
+        dict.update(other, self)
+        return other
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return _lowered(self.items()) == _lowered(other.items())
+
+    @override
+    def __hash__(self) -> int:  # type: ignore[override]  # scripts keep records in sets, which a dict cannot be in
+        return hash(tuple(sorted((key, to_json(value)) for key, value in _lowered(self.items()).items())))
+
+
+def _lowered(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    return {key.lower() if isinstance(key, str) else key: value for key, value in items}

@@ -1,0 +1,73 @@
+"""What is in a cache as a read: only the rows of loads that were not read from it before."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
+from etl_assets.naming import quote
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+
+BOOKMARK = "load_id"
+
+
+class CachedRead:
+    """One stream of a cache, to be loaded elsewhere.
+
+    Its bookmark is the load id of the cache's last load: rows that came or changed since carry a later one.
+
+    Args:
+        result: What was read into the cache.
+        name: The stream.
+    """
+
+    partial = False
+    ordered = False
+    checked_order = False
+
+    def __init__(self, result: Any, name: str) -> None:
+        self.source_name = result.source_name
+        self._cache = result.cache
+        self._name = name
+        self._own = list(self._cache.destination.own_columns)
+        dataset = result[name]
+        properties = {
+            key: prop
+            for key, prop in ((dataset.stream_metadata.schema or {}).get("properties") or {}).items()
+            if key not in self._own
+        }
+        self.stream = Stream(
+            name,
+            schema={"type": "object", "properties": properties} if properties else None,
+            primary_key=dataset.stream_metadata.primary_key,
+        )
+
+    def is_continued_by(self, bookmark: Bookmark | None) -> bool:
+        """Tell whether the rows since a bookmark are all that has changed: the table was not replaced meanwhile."""
+        column = self._cache.destination.load_id_column
+        if bookmark is None or BOOKMARK not in bookmark or column is None:
+            return False
+        return not self._cache.replaced_since(self._name, bookmark[BOOKMARK])
+
+    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+        """Give the rows that came after the bookmark, and then the bookmark that covers them."""
+        import pyarrow as pa
+
+        state = self._cache.state_of(self._name)
+        where = []
+        if bookmark is not None:
+            column = quote(self._cache.destination.load_id_column)
+            where = [f"{column} > '{_load_id(bookmark)}'"]
+        found = self._cache.snapshot(state.table, where, DEFAULT_ARROW_MAX_CHUNK_SIZE)
+        columns = [name for name in found.schema.names if name not in self._own]
+        for batch in found.to_batches(columns=columns):
+            yield Batch(pa.Table.from_batches([batch]))
+        yield Batch([], bookmark={BOOKMARK: state.load_id})
+
+
+def _load_id(bookmark: Bookmark) -> str:
+    text = str(bookmark[BOOKMARK])
+    if not text.isalnum():
+        raise ValueError(f"{text!r} is no load id")
+    return text

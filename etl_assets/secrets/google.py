@@ -1,0 +1,183 @@
+"""Secrets of Google Secret Manager.
+
+Needs the package `google-cloud-secret-manager` (the extra `google`) when it is first asked.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from etl_assets.exceptions import AuthenticationError, ConfigError, InputError, SecretNotFoundError, UnavailableError
+from etl_assets.secrets.handle import SecretHandle
+from etl_assets.secrets.managers import CustomSecretManager, SecretSourceEnum
+from etl_assets.secrets.string import SecretString
+
+CREDENTIALS = "GCP_GSM_CREDENTIALS"
+"""The environment variable with the JSON key of a service account, where none is given."""
+
+
+class GSMSecretHandle(SecretHandle):
+    """A secret of Google Secret Manager, with its labels.
+
+    Args:
+        parent: The manager.
+        secret_name: The secret's short name.
+        labels: Its labels, where they came with it.
+    """
+
+    def __init__(
+        self, parent: "GoogleGSMSecretManager", secret_name: str, labels: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(parent, secret_name)
+        self._manager = parent
+        self._labels = None if labels is None else dict(labels)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels; asked for once."""
+        if self._labels is None:
+            self._labels = self._manager.labels_of(self.secret_name)
+        return self._labels
+
+
+class GoogleGSMSecretManager(CustomSecretManager):
+    """The secrets of one Google Cloud project.
+
+    Args:
+        project: The project's id.
+        credentials_path: The file with the JSON key of a service account.
+        credentials_json: Or that JSON itself. Without either, the environment variable `GCP_GSM_CREDENTIALS`, and
+            without that what the machine is logged in as.
+        auto_register: Have `get_secret` ask it without `register()`.
+        as_backup: Be asked last.
+
+    Raises:
+        InputError: The project is empty, or credentials are given twice.
+    """
+
+    name = SecretSourceEnum.GOOGLE_GSM.value
+    auto_register: ClassVar[bool] = False
+    CONNECTOR_LABEL: ClassVar[str] = "connector"
+
+    def __init__(
+        self,
+        project: str,
+        *,
+        credentials_path: str | None = None,
+        credentials_json: str | SecretString | None = None,
+        auto_register: bool = False,
+        as_backup: bool = False,
+    ) -> None:
+        if not project:
+            raise InputError("A project is needed.", input_value=project)
+        if credentials_path and credentials_json:
+            raise InputError("Give credentials_path or credentials_json, not both.")
+        self.project = project
+        self._credentials_path = credentials_path
+        self._credentials_json = None if credentials_json is None else SecretString(credentials_json)
+        self._made: Any = None
+        super().__init__()
+        if auto_register:
+            from etl_assets.secrets.registry import register_secret_manager
+
+            register_secret_manager(self, as_backup=as_backup)
+
+    @override
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        """Give the newest version of a secret, by its short or its full name; None where there is none.
+
+        Raises:
+            ConnectError: Google did not let us in, or cannot be reached.
+        """
+        full = self._full_name(secret_name)
+        version = full if "/versions/" in full else f"{full}/versions/latest"
+        found = self._call("access_secret_version", name=version)
+        return None if found is None else SecretString(found.payload.data.decode("utf-8"))
+
+    def get_secret_handle(self, secret_name: str) -> GSMSecretHandle:
+        """Give the handle of a secret; whether there is one is seen when its value is asked for."""
+        return GSMSecretHandle(self, secret_name)
+
+    def fetch_secrets(self, *, filter_string: str) -> Iterator[GSMSecretHandle]:
+        """Give handles of all secrets that a filter of Google's finds, such as `labels.team=data`."""
+        request = {"parent": f"projects/{self.project}", "filter": filter_string}
+        for found in self._call("list_secrets", request=request) or ():
+            yield GSMSecretHandle(self, found.name.rpartition("/")[2], dict(found.labels))
+
+    def fetch_secrets_by_label(self, label_key: str, label_value: str) -> Iterator[GSMSecretHandle]:
+        """Give handles of all secrets with a label."""
+        return self.fetch_secrets(filter_string=f"labels.{label_key}={label_value}")
+
+    def fetch_connector_secrets(self, connector_name: str) -> Iterator[GSMSecretHandle]:
+        """Give handles of all secrets whose label `connector` is a connector's name."""
+        return self.fetch_secrets_by_label(self.CONNECTOR_LABEL, connector_name)
+
+    def fetch_connector_secret(self, connector_name: str) -> GSMSecretHandle:
+        """Give the first of a connector's secrets.
+
+        Raises:
+            SecretNotFoundError: There is none.
+        """
+        found = next(self.fetch_connector_secrets(connector_name), None)
+        if found is None:
+            raise SecretNotFoundError(
+                f"The project {self.project!r} has no secret with the label {self.CONNECTOR_LABEL}={connector_name}.",
+                input_value=connector_name,
+            )
+        return found
+
+    def labels_of(self, secret_name: str) -> dict[str, str]:
+        """Give the labels of a secret; {} where there is none of that name."""
+        found = self._call("get_secret", name=self._full_name(secret_name).partition("/versions/")[0])
+        return {} if found is None else dict(found.labels)
+
+    def _full_name(self, secret_name: str) -> str:
+        return secret_name if "/" in secret_name else f"projects/{self.project}/secrets/{secret_name}"
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        client = self._client()
+        from google.api_core import exceptions as google
+
+        try:
+            return getattr(client, method)(**arguments)
+        except google.NotFound:
+            return None
+        except (google.PermissionDenied, google.Unauthenticated) as error:
+            raise AuthenticationError(
+                f"Google Secret Manager refuses the project {self.project!r}: {type(error).__name__}.",
+                hint="The account needs the role Secret Manager Secret Accessor (and Viewer, to list).",
+            ) from error
+        except google.GoogleAPICallError as error:
+            raise UnavailableError(f"Google Secret Manager: {type(error).__name__}.") from error
+
+    def _client(self) -> Any:
+        if self._made is None:
+            try:
+                from google.cloud import secretmanager
+            except ImportError as error:
+                raise ConfigError(
+                    "Google Secret Manager needs a package that is not installed.",
+                    hint="pip install google-cloud-secret-manager (or `etl_assets[google]`).",
+                ) from error
+            self._made = secretmanager.SecretManagerServiceClient(credentials=self._credentials())
+        return self._made
+
+    def _credentials(self) -> Any:
+        from google.oauth2 import service_account
+
+        if self._credentials_path:
+            return service_account.Credentials.from_service_account_file(self._credentials_path)  # type: ignore[no-untyped-call]
+        text = self._credentials_json
+        if text is None and os.environ.get(CREDENTIALS):
+            text = SecretString(os.environ[CREDENTIALS])
+        if text is None:
+            return None  # Google's own rules find what the machine is logged in as
+        try:
+            return service_account.Credentials.from_service_account_info(json.loads(text))  # type: ignore[no-untyped-call]
+        except (ValueError, KeyError) as error:
+            raise ConfigError(
+                f"The credentials are no JSON key of a service account: {type(error).__name__}."
+            ) from None

@@ -1,0 +1,161 @@
+"""Where secrets are looked for: the environment, a `.env` file, Google Colab, the person at the terminal, your own."""
+
+import contextlib
+import os
+import sys
+from abc import ABC, abstractmethod
+from enum import Enum
+from getpass import getpass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, ClassVar
+
+from typing_extensions import override
+
+from etl_assets.exceptions import InputError
+from etl_assets.secrets.string import SecretString
+
+
+class SecretSourceEnum(str, Enum):  # noqa: UP042 - as in PyAirbyte, where `str()` of a member is not its value
+    """The kinds of places that are known by name."""
+
+    ENV = "env"
+    DOTENV = "dotenv"
+    GOOGLE_COLAB = "google_colab"
+    GOOGLE_GSM = "google_gsm"
+    PROMPT = "prompt"
+
+
+class SecretManager(ABC):
+    """Something that gives secrets by their names.
+
+    A subclass MUST override `get_secret`; it gives None where it has none of that name. An empty text counts as none.
+    """
+
+    name: str = ""
+    replace_existing: ClassVar[bool] = False
+    as_backup: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.name = self.name or type(self).__name__
+
+    @abstractmethod
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        """Give the secret of a name, or None."""
+
+    @override
+    def __str__(self) -> str:
+        return self.name
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, SecretManager):
+            return self.name == other.name
+        return isinstance(other, str) and self.name == getattr(other, "value", other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class CustomSecretManager(SecretManager, ABC):
+    """A secret manager of your own: registered when it is made, before the others.
+
+    ```python
+    class Vault(CustomSecretManager):
+        name = "vault"
+
+        def get_secret(self, secret_name):
+            return client.read(secret_name)  # a str, or None
+
+    Vault()
+    ```
+
+    Class attributes: `auto_register` (True), `replace_existing` (be the only one), `as_backup` (be asked last).
+    """
+
+    auto_register: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        if self.auto_register:
+            self.register()
+
+    def register(self) -> None:
+        """Have `get_secret` ask this manager too."""
+        from etl_assets.secrets.registry import register_secret_manager
+
+        register_secret_manager(self, as_backup=self.as_backup, replace_existing=self.replace_existing)
+
+
+class EnvironmentSecrets(SecretManager):
+    """The environment variables of this process."""
+
+    name = SecretSourceEnum.ENV.value
+
+    @override
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        return _secret(os.environ.get(secret_name))
+
+
+class DotenvSecrets(SecretManager):
+    """The file `.env` of the working directory, or of the nearest folder above it that has one."""
+
+    name = SecretSourceEnum.DOTENV.value
+
+    @override
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        path = next((f / ".env" for f in (Path.cwd(), *Path.cwd().parents) if (f / ".env").is_file()), None)
+        if path is None:
+            return None
+        from dotenv import dotenv_values
+
+        try:
+            return _secret(dotenv_values(path).get(secret_name))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"The file {str(path)!r} cannot be read: {type(error).__name__}.") from None
+
+
+class ColabSecrets(SecretManager):
+    """The secrets of a Google Colab notebook."""
+
+    name = SecretSourceEnum.GOOGLE_COLAB.value
+
+    @override
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        if not in_colab():
+            return None
+        from google.colab import userdata  # type: ignore[import-untyped]
+
+        try:
+            return _secret(userdata.get(secret_name))
+        except (userdata.SecretNotFoundError, userdata.NotebookAccessError):
+            return None
+
+
+class PromptedSecrets(SecretManager):
+    """The person at the terminal; nobody within a run, or where there is no terminal."""
+
+    name = SecretSourceEnum.PROMPT.value
+
+    @override
+    def get_secret(self, secret_name: str) -> SecretString | None:
+        with contextlib.suppress(EOFError, KeyboardInterrupt):
+            return _secret(getpass(f"Enter the value of {secret_name!r}: "))
+        return None
+
+
+def in_colab() -> bool:
+    """Tell whether this is a Google Colab notebook."""
+    return "google" in sys.modules and find_spec("google.colab") is not None
+
+
+def is_interactive() -> bool:
+    """Tell whether somebody can be asked. Nobody within a Dagster step: it has no terminal, its output is captured."""
+    if "IPython" in sys.modules and hasattr(sys, "ps1"):
+        return True
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
+
+
+def _secret(value: Any) -> SecretString | None:
+    return None if value is None else SecretString(value)

@@ -1,0 +1,125 @@
+"""`get_secret`, and the managers it asks, in their order."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from etl_assets.exceptions import InputError, SecretNotFoundError
+from etl_assets.secrets.managers import (
+    ColabSecrets,
+    DotenvSecrets,
+    EnvironmentSecrets,
+    PromptedSecrets,
+    SecretManager,
+    SecretSourceEnum,
+    in_colab,
+    is_interactive,
+)
+from etl_assets.secrets.string import SecretString
+
+PREFIX = "secret_reference::"
+"""A text that begins so in a config stands for the secret whose name follows."""
+
+_managers: list[SecretManager] = [EnvironmentSecrets(), DotenvSecrets(), ColabSecrets(), PromptedSecrets()]
+
+
+def get_secret(
+    secret_name: str,
+    /,
+    *,
+    sources: Sequence[SecretManager | SecretSourceEnum] | SecretManager | SecretSourceEnum | None = None,
+    default: str | SecretString | None = None,
+    allow_prompt: bool = True,
+    source: Any = None,
+) -> SecretString:
+    """Give a secret: of the first manager that has it.
+
+    Args:
+        secret_name: Its name; `secret_reference::NAME` is the same as `NAME`.
+        sources: Ask these, in this order (a prompt comes last); by default every manager that is registered and
+            available.
+        default: Given where nobody has it; before anybody is asked at the terminal.
+        allow_prompt: Ask at the terminal where nobody else has it. Never within a run.
+        source: The old name of `sources`.
+
+    Raises:
+        SecretNotFoundError: Nobody has it, or only an empty one.
+        InputError: One of the sources is not registered.
+    """
+    if source is not None:
+        warnings.warn("`source` is deprecated, use `sources`.", DeprecationWarning, stacklevel=2)
+        sources = source
+    name = secret_name.removeprefix(PREFIX)
+    asked = _asked(sources)
+    prompts = [manager for manager in asked if manager == SecretSourceEnum.PROMPT]
+    for manager in asked:
+        if manager not in prompts:
+            found = manager.get_secret(name)
+            if found is not None and len(found):
+                return SecretString(found)
+    if default is not None:
+        return SecretString(default)
+    if prompts and allow_prompt and is_interactive():
+        found = prompts[0].get_secret(name)
+        if found is not None and len(found):
+            return SecretString(found)
+    raise SecretNotFoundError(
+        f"The secret {name!r} was found nowhere: {', '.join(str(manager) for manager in asked) or 'nobody was asked'}.",
+        hint="Set an environment variable of this name where the process runs, or name another source.",
+        input_value=name,
+    )
+
+
+def is_secret_available(
+    secret_name: str,
+    /,
+    *,
+    sources: Sequence[SecretManager | SecretSourceEnum] | SecretManager | SecretSourceEnum | None = None,
+) -> bool:
+    """Tell whether `get_secret` would find it without asking at the terminal."""
+    try:
+        get_secret(secret_name, sources=sources, allow_prompt=False)
+    except SecretNotFoundError:
+        return False
+    return True
+
+
+def register_secret_manager(
+    secret_manager: SecretManager, *, as_backup: bool = False, replace_existing: bool = False
+) -> None:
+    """Have `get_secret` ask a manager: before the others, after them as a backup, or in their place.
+
+    One that was registered under the same name is asked no more.
+    """
+    others = [] if replace_existing else [known for known in _managers if known != secret_manager]
+    _managers[:] = [*others, secret_manager] if as_backup else [secret_manager, *others]
+
+
+def disable_secret_source(source: SecretManager | SecretSourceEnum | str) -> None:
+    """Have `get_secret` not ask a manager, or a kind of place, any more; one that is not registered is fine."""
+    _managers[:] = [known for known in _managers if known != source]
+
+
+def secret_managers() -> list[SecretManager]:
+    """Give the managers that `get_secret` asks here, in their order."""
+    return [known for known in _managers if known != SecretSourceEnum.GOOGLE_COLAB or in_colab()]
+
+
+def _asked(sources: Any) -> list[SecretManager]:
+    available = secret_managers()
+    if sources is None:
+        return available
+    asked = []
+    for each in [sources] if isinstance(sources, SecretManager | str) else sources:
+        known = next((manager for manager in available if manager == each), None)
+        if isinstance(each, SecretManager):
+            asked.append(each)
+        elif known is None:
+            raise InputError(
+                f"There is no source of secrets {getattr(each, 'value', each)!r} here.",
+                hint=f"There are: {', '.join(map(str, available))}; others are added with register_secret_manager().",
+                input_value=each,
+            )
+        else:
+            asked.append(known)
+    return asked

@@ -1,0 +1,75 @@
+"""What knows how streams are read, by PyAirbyte's names."""
+
+from typing import Any, Self
+
+from etl_assets.exceptions import InputError
+from etl_assets.protocol.airbyte_catalog import AirbyteStream, ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
+from etl_assets.strategies import WriteStrategy
+
+_MODES = {WriteStrategy.APPEND: "append", WriteStrategy.MERGE: "append_dedup", WriteStrategy.REPLACE: "overwrite"}
+
+
+class CatalogProvider:
+    """A configured catalog, by stream.
+
+    Args:
+        configured_catalog: The catalog.
+    """
+
+    def __init__(self, configured_catalog: ConfiguredAirbyteCatalog) -> None:
+        self._catalog = configured_catalog
+
+    @classmethod
+    def from_read_result(cls, read_result: Any) -> Self:
+        """Make it of what was read into a cache."""
+        streams = [dataset.stream_metadata for dataset in read_result.streams.values()]
+        return cls(
+            ConfiguredAirbyteCatalog(
+                streams=[
+                    ConfiguredAirbyteStream(stream=AirbyteStream.of(stream), sync_mode="full_refresh")
+                    for stream in streams
+                ]
+            )
+        )
+
+    @property
+    def configured_catalog(self) -> ConfiguredAirbyteCatalog:
+        """The catalog."""
+        return self._catalog
+
+    @property
+    def stream_names(self) -> list[str]:
+        """The names of its streams."""
+        return [each.stream.name for each in self._catalog.streams]
+
+    def get_configured_stream_info(self, stream_name: str) -> ConfiguredAirbyteStream:
+        """Give one stream.
+
+        Raises:
+            InputError: There is no such stream.
+        """
+        for each in self._catalog.streams:
+            if each.stream.name == stream_name:
+                return each
+        raise InputError(f"The catalog has no stream {stream_name!r}.", input_value=stream_name, stream=stream_name)
+
+    def get_stream_json_schema(self, stream_name: str) -> dict[str, Any]:
+        """Give the JSON Schema of a stream."""
+        return self.get_configured_stream_info(stream_name).stream.json_schema
+
+    def get_primary_keys(self, stream_name: str) -> list[str]:
+        """Give the primary key of a stream."""
+        return [path[-1] for path in self.get_configured_stream_info(stream_name).primary_key or ()]
+
+    def with_write_strategy(self, write_strategy: WriteStrategy) -> "CatalogProvider":
+        """Give it with the destination's mode that a strategy stands for; `auto` by the keys of each stream."""
+
+        def mode(each: ConfiguredAirbyteStream) -> str:
+            if write_strategy is not WriteStrategy.AUTO:
+                return _MODES[write_strategy]
+            if each.primary_key:
+                return _MODES[WriteStrategy.MERGE]
+            return _MODES[WriteStrategy.APPEND if each.sync_mode == "incremental" else WriteStrategy.REPLACE]
+
+        streams = [each.model_copy(update={"destination_sync_mode": mode(each)}) for each in self._catalog.streams]
+        return CatalogProvider(ConfiguredAirbyteCatalog(streams=streams))

@@ -1,0 +1,314 @@
+"""What the verbs that read do: into a cache, one by one, as samples."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from etl_assets.datasets import InMemoryDataset, LazyDataset
+from etl_assets.exceptions import ConnectorFailedError, EtlAssetsError, InputError
+from etl_assets.naming import normalise
+from etl_assets.progress import ProgressBar, chosen_style
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.events import Records, SourceState, StreamEnd
+from etl_assets.protocol.load import Bookmark, SyncResult
+from etl_assets.protocol.stream import Stream
+from etl_assets.records import StreamRecord, StreamRecordHandler
+from etl_assets.results import ReadResult
+from etl_assets.secrets.redaction import redact
+from etl_assets.sources import configuring, selecting
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import Observer, resolve_start, sync
+from etl_assets.sync_source import StreamPlan, sync_source
+
+
+class StreamsFailedError(ConnectorFailedError):
+    """Some streams of a read failed.
+
+    Args:
+        message: Which, and why the first one did.
+        read_result: The others.
+        options: See `ConnectorError`.
+    """
+
+    def __init__(self, message: str, *, read_result: ReadResult, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.read_result = read_result
+
+
+class ShownProgress(Observer):
+    """Shows how a read goes on, on a terminal or in lines."""
+
+    def __init__(self) -> None:
+        self.bar = ProgressBar(chosen_style())
+
+    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+        """Show one line."""
+        del bookmark
+        self.bar.show(stream, rows, bytes_, seconds)
+
+
+def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
+    """Give the strategy of a name.
+
+    Raises:
+        InputError: There is none.
+    """
+    try:
+        return WriteStrategy(name)
+    except ValueError:
+        known = ", ".join(repr(str(each)) for each in WriteStrategy)
+        raise InputError(
+            f"There is no write strategy {name!r}.", hint=f"Use one of {known}.", input_value=name
+        ) from None
+
+
+def pyairbyte_auto(stream: Stream, strategy: WriteStrategy) -> WriteStrategy:
+    """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace."""
+    if strategy is not WriteStrategy.AUTO:
+        return strategy
+    if stream.primary_key:
+        return WriteStrategy.MERGE
+    return WriteStrategy.REPLACE if stream.method == "FULL_TABLE" else WriteStrategy.APPEND
+
+
+def read(
+    source: Any,
+    cache: Any,
+    *,
+    streams: str | Sequence[str] | None,
+    write_strategy: str | WriteStrategy,
+    full_refresh: bool,
+    skip_validation: bool,
+) -> ReadResult:
+    """Read streams into a cache; see `ReadVerbs.read`."""
+    strategy = strategy_named(write_strategy)
+    cache = cache or import_module("etl_assets.caches.util").get_default_cache()
+    if streams:
+        selecting.select(source, streams)
+    if not skip_validation:
+        source.validate_config()
+    wanted = selecting.chosen(source, None)
+    _say_incremental(wanted, full_refresh=full_refresh)
+    results, errors = load(
+        source, wanted, cache.destination, strategy=strategy, full_refresh=full_refresh, table_for=cache.place_of
+    )
+    result = ReadResult(
+        source_name=source.name,
+        processed_streams=list(results),
+        cache=cache,
+        results=results,
+        streams_read={stream.name: stream for stream in wanted},
+    )
+    if errors:
+        raise _failed(source, errors, result)
+    return result
+
+
+def load(
+    source: Any,
+    streams: Sequence[Stream],
+    destination: Any,
+    *,
+    strategy: WriteStrategy,
+    full_refresh: bool,
+    table_for: Any = None,
+    memory: Any = None,
+) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
+    """Sync streams of a source into a destination, each on its own; gives what was done, and what failed."""
+    observer = ShownProgress()
+    results: dict[str, SyncResult] = {}
+    errors: dict[str, Exception] = {}
+    plans = {
+        stream.key: StreamPlan(
+            strategy=_possible(pyairbyte_auto(stream, strategy), strategy, destination),
+            full_refresh=full_refresh,
+            fallback=partial(memory.of, stream.name) if memory else None,
+            table=table_for(source.name, stream) if table_for else None,
+        )
+        for stream in streams
+    }
+    run = _together if source.granularity == "source" else _one_by_one
+    for stream, result, error in run(source, streams, destination, plans, observer):
+        if error is None and result is not None:
+            results[stream.name] = result
+            if memory:
+                memory.keep(stream.name, result.bookmark)
+        elif error is not None:
+            errors[stream.name] = error
+    observer.bar.end()
+    return results, errors
+
+
+def _possible(settled: WriteStrategy, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
+    """Give what `auto` stands for where the destination can do it, else leave it to the engine."""
+    return settled if settled in destination.capabilities.strategies else wanted
+
+
+_Outcome = tuple[Stream, SyncResult | None, Exception | None]
+
+
+def _together(
+    source: Any, streams: Sequence[Stream], destination: Any, plans: Mapping[Any, StreamPlan], observer: Observer
+) -> Iterator[_Outcome]:
+    from etl_assets.sources.source_read import SourceRead
+
+    outcomes = sync_source(SourceRead(source, streams), destination, plans=plans, observer=observer)
+    with closing(outcomes):
+        for outcome in outcomes:
+            yield outcome.stream, outcome.result, outcome.error
+
+
+def _one_by_one(
+    source: Any, streams: Sequence[Stream], destination: Any, plans: Mapping[Any, StreamPlan], observer: Observer
+) -> Iterator[_Outcome]:
+    from etl_assets.sources.read import StreamRead
+
+    for stream in streams:
+        plan = plans[stream.key]
+        try:
+            one = StreamRead(source, stream)
+            start = resolve_start(
+                one, destination, full_refresh=plan.full_refresh, fallback=plan.fallback, table=plan.table
+            )
+            done = sync(one, destination, start=start, strategy=plan.strategy, table=plan.table, observer=observer)
+        except EtlAssetsError as error:
+            yield stream, None, error
+        else:
+            yield stream, done, None
+
+
+def records(source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool) -> LazyDataset:
+    """Give the records of a stream as they are read; see `ReadVerbs.get_records`."""
+    found = selecting.one(source, stream)
+    schema = found.schema or {}
+    handler = StreamRecordHandler(
+        json_schema=schema,
+        prune_extra_fields=prune and bool(schema.get("properties")),
+        normalize_keys=normalize,
+        stream=found.name,
+    )
+    if normalize:
+        named = {normalise(name): prop for name, prop in (schema.get("properties") or {}).items()}
+        shown = Stream(found.name, schema={**schema, "properties": named})
+    else:
+        shown = Stream(found.name, schema=found.schema, primary_key=found.primary_key)
+    return LazyDataset(_Records(source, found, handler, limit), stream_metadata=shown)
+
+
+class _Records:
+    """The records of a stream, read anew by each iteration."""
+
+    def __init__(self, source: Any, stream: Stream, handler: StreamRecordHandler, limit: int | None) -> None:
+        self._source = source
+        self._stream = stream
+        self._handler = handler
+        self._limit = limit
+
+    def __iter__(self) -> Iterator[StreamRecord]:
+        left = self._limit
+        with closing(_batches(self._source, self._stream, self._limit)) as batches:
+            for batch in batches:
+                for row in batch.to_rows(self._stream, native_types=True):
+                    if left is not None and left <= 0:
+                        return
+                    left = None if left is None else left - 1
+                    yield StreamRecord(row, stream_record_handler=self._handler)
+
+
+def _batches(source: Any, stream: Stream, limit: int | None) -> Any:
+    if source.granularity != "source":
+        from etl_assets.sources.read import StreamRead
+
+        return StreamRead(source, stream, limit=limit).open(None)
+    return _batches_of_one(source, stream)
+
+
+def _batches_of_one(source: Any, stream: Stream) -> Iterator[Batch]:
+    from etl_assets.sources.source_read import SourceRead
+
+    ended = False
+    for event in SourceRead(source, [stream]).open(SourceState()):
+        if isinstance(event, Records):
+            yield event.batch
+        elif isinstance(event, StreamEnd):
+            ended = event.complete
+            if event.error is not None:
+                raise event.error
+    if not ended:
+        raise ConnectorFailedError(f"stream {stream.name!r} ended before it was complete.", stream=stream.name)
+
+
+def samples(
+    source: Any, streams: Sequence[str] | str | None, *, limit: int, on_error: str
+) -> dict[str, InMemoryDataset | None]:
+    """Give the first records of streams."""
+    if on_error not in {"raise", "ignore", "log"}:
+        raise InputError(f"on_error is one of 'raise', 'ignore', 'log', not {on_error!r}.", input_value=on_error)
+    found: dict[str, InMemoryDataset | None] = {}
+    for stream in selecting.chosen(source, streams):
+        try:
+            found[stream.name] = records(source, stream.name, limit=limit, normalize=False, prune=True).fetch_all()
+        except EtlAssetsError as error:
+            if on_error == "raise":
+                raise
+            if on_error == "log":
+                source.logger.warning("stream %r: no sample: %s", stream.name, redact(str(error)))
+            found[stream.name] = None
+    return found
+
+
+def print_samples(found: Mapping[str, InMemoryDataset | None]) -> None:
+    """Print samples as tables."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for name, dataset in found.items():
+        if dataset is None:
+            console.print(f"{name}: no sample", markup=False)
+            continue
+        rows = [{key: value for key, value in row.items() if not key.startswith("_airbyte_")} for row in dataset]
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        table = Table(title=Text(f"{name}: {len(rows)} records"))
+        across = len(columns) <= _COLUMNS_ACROSS
+        heads: Iterable[str] = columns if across else ["field", *(str(number + 1) for number in range(len(rows)))]
+        for head in heads:
+            table.add_column(Text(head))
+        lines = [[row.get(c) for c in columns] for row in rows] if across else _pivoted(columns, rows)
+        for line in lines:
+            table.add_row(*(Text(str(value)) for value in line))
+        console.print(table)
+
+
+_COLUMNS_ACROSS = 10
+
+
+def _pivoted(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    return [[column, *(row.get(column) for row in rows)] for column in columns]
+
+
+def _say_incremental(streams: Sequence[Stream], *, full_refresh: bool) -> None:
+    names = [stream.name for stream in streams if stream.method != "FULL_TABLE"]
+    if names and not full_refresh:
+        print(  # noqa: T201 - said to the person at the script
+            f"Read incrementally, from where they ended: {', '.join(names)}. "
+            "For all of their records, use read(force_full_refresh=True)."
+        )
+
+
+def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) -> StreamsFailedError:
+    first = next(iter(errors))
+    failed = StreamsFailedError(
+        f"{len(errors)} of {len(errors) + len(result)} streams of {source.name!r} failed: "
+        f"{', '.join(map(repr, errors))}. {redact(str(errors[first]))}",
+        connector_name=configuring.name_of(source),
+        stream=first,
+        read_result=result,
+    )
+    failed.__cause__ = (
+        errors[first] if len(errors) == 1 else ExceptionGroup("the streams' errors", list(errors.values()))
+    )
+    return failed

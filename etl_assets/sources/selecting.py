@@ -1,0 +1,157 @@
+"""What the verbs about a source's streams do: which there are, which are selected, by which keys."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import InputError, NoStreamsSelectedError, StreamNotFoundError
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.stream import Stream
+
+if TYPE_CHECKING:
+    from etl_assets.protocol.airbyte_catalog import AirbyteCatalog, ConfiguredAirbyteCatalog
+
+
+def catalog_of(source: Any) -> Catalog:
+    """Give all streams of a source, asked for once, with the keys that were set by hand."""
+    from etl_assets.sources import configuring
+
+    if source.found_catalog is None:
+        configuring.get_config(source)
+        source.found_catalog = Catalog(source.discover().values())
+    found: Catalog = source.found_catalog
+    changed = [found[name].replace(**words) for name, words in source.set_words.items()]
+    return found.replace(*changed) if changed else found
+
+
+def forget(source: Any) -> None:
+    """Forget what a source with another config said, and select what was to be selected once there is one."""
+    source.found_catalog = None
+    wanted, source.to_select = source.to_select, None
+    if wanted is not None:
+        select(source, wanted)
+
+
+def available(source: Any) -> list[str]:
+    """Give the names of all streams."""
+    return [stream.name for stream in catalog_of(source).values()]
+
+
+def discovered(source: Any) -> "AirbyteCatalog":
+    """Give all streams in Airbyte's shape."""
+    from etl_assets.protocol.airbyte_catalog import AirbyteCatalog
+
+    return AirbyteCatalog.of(catalog_of(source))
+
+
+def configured(
+    source: Any, streams: Sequence[str] | str | None, *, full_refresh: bool = False
+) -> "ConfiguredAirbyteCatalog":
+    """Give the streams that are read, in Airbyte's shape."""
+    from etl_assets.protocol.airbyte_catalog import ConfiguredAirbyteCatalog
+
+    if streams is not None and streams != "*" and not isinstance(streams, list | tuple):
+        raise InputError(f"streams is a list of names or '*', not {streams!r}.", input_value=streams)
+    return ConfiguredAirbyteCatalog.of(chosen(source, streams), full_refresh=full_refresh)
+
+
+def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
+    """Give the named streams; without names the selected ones, and all where none is selected.
+
+    Raises:
+        StreamNotFoundError: One is not there.
+        NoStreamsSelectedError: There is none at all.
+    """
+    catalog = catalog_of(source)
+    names = selected_names(source) if streams is None else [] if streams == "*" else streams
+    names = [names] if isinstance(names, str) else list(names)
+    found = [_one(source, catalog, name) for name in names] if names else list(catalog.values())
+    if not found:
+        raise NoStreamsSelectedError(f"{source!r} has no streams.", hint="Look at its config with check().")
+    return found
+
+
+def one(source: Any, name: str) -> Stream:
+    """Give the stream of a name.
+
+    Raises:
+        StreamNotFoundError: There is none.
+    """
+    return _one(source, catalog_of(source), name)
+
+
+def _one(source: Any, catalog: Catalog, name: str) -> Stream:
+    found = [stream for stream in catalog.values() if name in (stream.name, stream.full_name)]
+    if not found:
+        raise StreamNotFoundError(
+            f"{source!r} has no stream {name!r}.",
+            available_streams=[stream.name for stream in catalog.values()],
+            connector_name=getattr(source, "connector_name", None),
+            stream=name,
+        )
+    if len(found) > 1:
+        names = ", ".join(repr(stream.full_name) for stream in found)
+        raise InputError(f"{source!r} has {len(found)} streams {name!r}: {names}.", hint="Say which.", stream=name)
+    return found[0]
+
+
+def schema_of(source: Any, name: str) -> dict[str, Any]:
+    """Give the JSON Schema of a stream."""
+    return one(source, name).schema or {}
+
+
+def select(source: Any, streams: str | Sequence[str]) -> None:
+    """Select streams, now or as soon as there is a config."""
+    from etl_assets.sources import configuring
+
+    if not configuring.is_configured(source):
+        source.to_select = streams
+        which = "all streams" if streams == "*" else f"these streams: {streams}"
+        print(f"There is no config yet. As soon as there is one, it selects {which}.")  # noqa: T201 - to a script's user
+        return
+    if streams == "*":
+        source.picked = available(source)
+        return
+    names = [streams] if isinstance(streams, str) else list(streams)
+    for name in names:
+        one(source, name)
+    source.picked = names
+
+
+def select_by_old_name(source: Any, streams: Sequence[str]) -> None:
+    """Select streams, and say that the verb is called otherwise now."""
+    warnings.warn("set_streams() is deprecated, use select_streams().", DeprecationWarning, stacklevel=3)
+    select(source, streams)
+
+
+def selected_names(source: Any) -> list[str]:
+    """Give the names of the selected streams."""
+    return list(source.picked)
+
+
+def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
+    """Set the keys of streams, by names whose case does not count.
+
+    Raises:
+        StreamNotFoundError: There is no such stream.
+        InputError: The stream declares its fields, and this is none of them.
+    """
+    catalog = catalog_of(source)
+    by_name = {stream.name.lower(): stream.name for stream in catalog.values()}
+    for given, key in keys.items():
+        stream = _one(source, catalog, by_name.get(given.lower(), given))
+        fields = [key] if isinstance(key, str) else list(key)
+        known = (stream.schema or {}).get("properties") or {}
+        for name in fields:
+            if known and name not in known:
+                raise InputError(
+                    f"stream {stream.name!r} has no field {name!r}.",
+                    hint=f"It has: {', '.join(map(repr, known))}.",
+                    stream=stream.name,
+                    input_value=name,
+                )
+        words = {word: fields, **({"replication_method": "INCREMENTAL"} if word == "replication_key" else {})}
+        source.set_words = {
+            **source.set_words,
+            stream.full_name: {**source.set_words.get(stream.full_name, {}), **words},
+        }
