@@ -16,6 +16,7 @@ EtlAssetsError
 │   └── ConcurrentSyncError     another run has synced this stream meanwhile
 ├── DataError               one value cannot be stored as it is: names stream, field and value
 ├── BookmarkError           a bookmark would go back, or its values cannot be compared
+├── ConnectorError          a connector's process failed; retried
 ├── ProtocolError           a connector's line is not what the protocol says
 └── StateError              stored state and the table beside it disagree
 ```
@@ -193,3 +194,31 @@ class ProtocolError(EtlAssetsError):
 
 class StateError(EtlAssetsError):
     """The stored state and the table beside it disagree, or the state cannot be read."""
+
+
+class ConnectorError(EtlAssetsError):
+    """A connector's process failed: it exited with an error, was killed, or said nothing for too long.
+
+    Args:
+        message: What happened.
+        log_text: The end of what it wrote to standard error, redacted.
+        exit_code: Its exit code; the negative number of the signal that killed it; None while it ran.
+        hint: What the reader can do.
+        stream: The stream it happened in, where that is known.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        log_text: str = "",
+        exit_code: int | None = None,
+        hint: str | None = None,
+        stream: str | None = None,
+    ) -> None:
+        shown = f"\nThe end of its log:\n{log_text}" if log_text else ""
+        super().__init__(f"{message}{shown}", hint=hint if not shown or not hint else f"\n{hint}", stream=stream)
+        self.log_text = log_text
+        self.exit_code = exit_code
