@@ -71,6 +71,7 @@ def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str
         "TMPDIR": str(home / "tmp"),
         "TZ": "UTC",
         "PYTHONUTF8": "1",
+        "DO_NOT_TRACK": "1",
         **(more or {}),
     }
 
