@@ -21,11 +21,13 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
+    StreamOfSource,
     StreamState,
     SyncResult,
     TableName,
     Target,
 )
+from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy, resolve_strategy
 
 CHECKPOINT_SECONDS = 30.0
@@ -35,6 +37,9 @@ CHECKPOINT_BYTES = 256 * 1024 * 1024
 
 class Observer:
     """Sees a sync go on; a subclass overrides what it wants to see."""
+
+    def begin(self, stream: Stream, start: "Start") -> None:
+        """Take note where one of the streams of `sync_source` begins."""
 
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
         """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle."""
@@ -64,13 +69,18 @@ class Start:
     state: StreamState | None = None
 
 
+def seconds_between_commits() -> float:
+    """Give how often a long sync commits, as the environment says or by default."""
+    return float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+
+
 def new_load_id() -> str:
     """Give a load id: 26 characters, later ones sort later (microseconds since 1970, then chance)."""
     return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
 
 
 def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
-    read: Readable,
+    read: StreamOfSource,
     destination: Target,
     *,
     full_refresh: bool = False,
@@ -125,7 +135,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 
-def _foreign(read: Readable, why: str) -> DestinationError:
+def _foreign(read: StreamOfSource, why: str) -> DestinationError:
     return DestinationError(
         f"stream {read.stream.name!r}: {why}.",
         hint="Choose another table, or take this one over with adopt=True.",
@@ -171,7 +181,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         EtlAssetsError: Reading or loading failed. What was committed at checkpoints stays; nothing else is visible.
     """
     start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
-    chosen = _strategy(read, destination, start, WriteStrategy(strategy))
+    chosen = strategy_of(read, destination, start, WriteStrategy(strategy))
     load = Load(
         source=read.source_name,
         stream=read.stream,
@@ -187,14 +197,18 @@ def sync(  # noqa: PLR0913 - options of one verb
         adopt=adopt,
     )
     with destination.session([load]) as session:
-        if checkpoint_seconds is None:
-            checkpoint_seconds = float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
-        result = _Loop(read, load, session, observer or Observer()).run(checkpoint_seconds, checkpoint_bytes)
+        seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        result = _Loop(read, load, session, observer or Observer()).run(seconds, checkpoint_bytes)
     result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
     return result
 
 
-def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+    """Settle how a read meets its table.
+
+    Raises:
+        ConfigError: The destination cannot do it, or it would lose or double rows.
+    """
     stream = read.stream
     can = destination.capabilities.strategies
     incremental = stream.method != "FULL_TABLE"
@@ -227,7 +241,7 @@ def _strategy(read: Readable, destination: Target, start: Start, wanted: WriteSt
     return chosen
 
 
-def _refuse_partial(read: Readable, strategy: WriteStrategy, *, exact: bool) -> None:
+def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:
     """Refuse a cut read where it would delete rows, or load them twice because its bookmark cannot move."""
     if not read.partial:
         return
@@ -339,12 +353,4 @@ class _Loop:
         result = self.result
         result.bookmark = bookmark
         for one in committed:
-            result.commits += 1
-            result.records_loaded += one.rows_loaded
-            result.bytes_loaded += one.bytes_loaded
-            result.rows_in_table = one.rows_in_table
-            result.table = one.table
-            result.columns = one.columns
-            result.schema_changes.extend(one.schema_changes)
-            result.last_changed_by = one.last_changed_by
-            result.delivery = one.delivery
+            result.account(one)

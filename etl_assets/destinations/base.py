@@ -20,7 +20,9 @@ from etl_assets.protocol.load import (
     Committed,
     Load,
     Session,
+    SharedState,
     Stored,
+    StoredSource,
     StreamState,
     TableName,
 )
@@ -143,6 +145,11 @@ class Destination(DestinationModes):
         del source, stream, table, partition
         return Stored()
 
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source; nothing where no state is kept."""
+        del source, partition
+        return StoredSource()
+
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Give the default place of a stream: schema = source name, table = its alias or name, normalised."""
         limit = self.capabilities.max_identifier_bytes
@@ -226,8 +233,15 @@ class RowSession(Session):
         return 0
 
     @override
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
-        del complete
+    def revise(self, load: Load) -> None:
+        self._loads[load.load_id] = load
+        self._rows.setdefault(load.load_id, 0)
+
+    @override
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> list[Committed]:
+        del complete, shared
         committed = []
         for load_id, bookmark in bookmarks.items():
             load = self._loads[load_id]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
 from etl_assets.destinations.ledger import Ledger
-from etl_assets.destinations.session import DatabaseSession, look_up
+from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
 from etl_assets.destinations.staging import sweep
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
@@ -26,6 +26,7 @@ from etl_assets.protocol.load import (
     Load,
     Session,
     Stored,
+    StoredSource,
     StreamState,
     TableName,
 )
@@ -159,6 +160,13 @@ class DuckDBDestination(Destination):
             return Stored()
         with self.transaction() as tx:
             return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source."""
+        if not self._exists():
+            return StoredSource()
+        with self.transaction() as tx:
+            return look_up_source(self.ledger(tx), source, partition)
 
     def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
         """Read a table back as Arrow; no connection outlives the call.

@@ -1,7 +1,8 @@
 """The state row and the ledger, beside the data and in its transaction.
 
-`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record. `_etl_assets_loads`
-gets one row per COMMIT and is never changed: rewind, repair and ownership read it.
+`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record. The state of a whole
+source is a row with an empty stream. `_etl_assets_loads` gets one row per COMMIT of a stream or of a shared state, and
+is never changed: rewind, repair and ownership read it.
 """
 
 import json
@@ -14,7 +15,7 @@ import simplejson
 
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConcurrentSyncError, StateError
-from etl_assets.protocol.load import Bookmark, Column, Load, StreamState, TableName
+from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -101,6 +102,15 @@ class Ledger:
         )
         return _state(rows[0]) if rows else None
 
+    def source_states(self, source: str, partition: str = "") -> list[StreamState]:
+        """Give the state rows of a source, that of its shared state (with an empty stream) first."""
+        rows = self._tx.execute(
+            f"SELECT {', '.join(_STATE_COLUMNS)} FROM {self._state} WHERE source = ? AND partition = ? "
+            "ORDER BY stream, namespace",
+            (source, partition),
+        )
+        return [_state(row) for row in rows]
+
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
@@ -115,8 +125,8 @@ class Ledger:
         )
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
-    def check_begins_from(self, load: Load, current: StreamState | None) -> None:
-        """Refuse a commit when another sync of the stream was faster.
+    def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
+        """Refuse a commit when another sync of the stream, or of the source, was faster.
 
         Raises:
             ConcurrentSyncError: Names the run that was.
@@ -124,11 +134,12 @@ class Ledger:
         found = current.load_id if current else None
         if found != load.begins_from:
             by = f"run {current.run_id}" if current and current.run_id else f"load {found}"
+            stream = load.stream.name if isinstance(load, Load) else None
             raise ConcurrentSyncError(
-                f"stream {load.stream.name!r} was synced by {by if current else 'nobody, but its state was reset'} "
-                "meanwhile; this sync was rolled back.",
+                f"{f'stream {stream!r}' if stream else f'the source {load.source!r}'} was synced by "
+                f"{by if current else 'nobody, but its state was reset'} meanwhile; this sync was rolled back.",
                 hint="Nothing is lost: the next run goes on from there.",
-                stream=load.stream.name,
+                stream=stream,
             )
 
     def save(self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str) -> None:
@@ -140,6 +151,27 @@ class Ledger:
             load.load_id, load.run_id, dump(entry.bookmark_after), committed_at, FORMAT, entry.table.schema,
             entry.table.name, json.dumps([asdict(column) for column in columns]), entry.rows_in_table, changed_by,
         )  # fmt: skip
+        self._put(key, values, current)
+        before, after = dump(current.bookmark if current else None), dump(entry.bookmark_after)
+        self._append(
+            load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
+            entry.rows_in_table, entry.committed_at,
+        )  # fmt: skip
+
+    def save_shared(self, shared: SharedState, at: datetime) -> None:
+        """Write the state row of a whole source and append to the ledger, if nobody was faster."""
+        current = next((one for one in self.source_states(shared.source, shared.partition) if one.shared), None)
+        self.check_begins_from(shared, current)
+        key, after = (shared.source, "", "", shared.partition), dump(shared.bookmark)
+        self._put(
+            key,
+            (shared.load_id, shared.run_id, after, at.isoformat(), FORMAT, "", "", "[]", 0, shared.load_id),
+            current,
+        )
+        before = dump(current.bookmark if current else None)
+        self._append(shared.load_id, shared.run_id, key, TableName(""), "state", before, after, 0, 0, at)
+
+    def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
         if current is None:
             marks = ", ".join("?" * len(_STATE_COLUMNS))
             self._tx.execute(
@@ -148,11 +180,6 @@ class Ledger:
         else:
             settings = ", ".join(f"{name} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
             self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
-        before, after = dump(current.bookmark if current else None), dump(entry.bookmark_after)
-        self._append(
-            load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
-            entry.rows_in_table, entry.committed_at,
-        )  # fmt: skip
 
     def _append(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
         self,
@@ -184,8 +211,15 @@ class Ledger:
         self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, datetime.now(UTC))
 
     def delete(self, state: StreamState) -> None:
-        """Delete a state row; the ledger still knows the table, so the next sync replaces it."""
-        self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
+        """Delete a state row; the ledger still knows the table, so the next sync replaces it.
+
+        A shared state goes with the rows of all its source's streams: without it they would be appended once more.
+        """
+        if state.shared:
+            where, key = "source = ? AND partition = ?", (state.source, state.partition)
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {where}", key)
+        else:
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
         """Give a source's states and loads to another name; returns how many states.
@@ -205,8 +239,15 @@ class Ledger:
         """Go back to what a stream was after a load: delete the later loads' rows by load id, restore the bookmark.
 
         Raises:
-            StateError: There is no such load, or a later one merged or replaced rows, which cannot be undone.
+            StateError: There is no such load, or a later one merged or replaced rows, which cannot be undone; or the
+                stream's bookmark is that of its whole source, which does not go back for one stream.
         """
+        if any(one.shared for one in self.source_states(state.source, state.partition)):
+            raise StateError(
+                f"the streams of {state.source!r} share one state, which cannot be rewound for one of them.",
+                hint="Do a full refresh of the stream, or `etl-assets state reset` it.",
+                stream=state.stream or None,
+            )
         loads = self._tx.execute(
             f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(_KEY)} "
             "ORDER BY committed_at, load_id",

@@ -13,7 +13,7 @@ from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.staging import Staging
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, write
-from etl_assets.exceptions import DestinationError
+from etl_assets.exceptions import DestinationError, EtlAssetsError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.load import (
@@ -23,12 +23,17 @@ from etl_assets.protocol.load import (
     Committed,
     Load,
     Session,
+    SharedState,
     Stored,
+    StoredSource,
     StreamState,
     TableName,
 )
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
+
+LEAST_MEMORY_BYTES = 1024 * 1024
+"""For a load among many others; less would make many small files."""
 
 
 class Database(Protocol):
@@ -64,7 +69,7 @@ class DatabaseSession(Session):
         database: The destination.
         loads: What is loaded.
         staging_root: Where batches are written that do not fit `memory_bytes`.
-        memory_bytes: Per load.
+        memory_bytes: Of all loads together, in equal parts.
     """
 
     encoding: Encoding = "arrow"
@@ -72,7 +77,12 @@ class DatabaseSession(Session):
     def __init__(self, database: Database, loads: Sequence[Load], staging_root: Path, memory_bytes: int) -> None:
         self._database = database
         self._loads = {load.load_id: load for load in loads}
-        self._staging = {load.load_id: Staging(staging_root / load.load_id, memory_bytes) for load in loads}
+        self._staging_root = staging_root
+        self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))
+        self._staging = {load.load_id: self._new_staging(load) for load in loads}
+
+    def _new_staging(self, load: Load) -> Staging:
+        return Staging(self._staging_root / load.load_id, self._memory_bytes)
 
     @override
     def export(self, batch: Batch, load: Load) -> int:
@@ -83,7 +93,20 @@ class DatabaseSession(Session):
         return staged
 
     @override
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
+    def revise(self, load: Load) -> None:
+        known = self._loads.get(load.load_id)
+        if known is None:
+            self._staging[load.load_id] = self._new_staging(load)
+        self._loads[load.load_id] = replace(load, begins_from=known.begins_from) if known else load
+
+    @override
+    def discard(self, load_id: str) -> None:
+        self._staging[load_id].clear()
+
+    @override
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> list[Committed]:
         """Publish everything staged in one transaction, or nothing."""
         for load_id in bookmarks:
             if self._loads[load_id].strategy is WriteStrategy.REPLACE and not complete:
@@ -91,7 +114,9 @@ class DatabaseSession(Session):
         with self._database.transaction() as tx:
             ledger = self._database.ledger(tx)
             ledger.create()
-            committed = [self._publish(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            committed = [self._published(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            if shared is not None:
+                ledger.save_shared(shared, datetime.now(UTC))
             fault("state")
         fault("committed")
         if complete:
@@ -107,6 +132,13 @@ class DatabaseSession(Session):
         """Drop what was not published."""
         for staging in self._staging.values():
             staging.clear()
+
+    def _published(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+        try:
+            return self._publish(tx, ledger, load, bookmark)
+        except EtlAssetsError as error:
+            error.stream = error.stream or load.stream.name  # of many in one transaction, this one failed
+            raise
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
@@ -221,6 +253,15 @@ def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table:
             state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
         )
     return Stored(state, problem=_changed(tx, state))
+
+
+def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
+    """Tell what is known of a whole source: its shared state, and which of its streams were loaded."""
+    if not ledger.exists():
+        return StoredSource()
+    states = ledger.source_states(source, partition)
+    streams = frozenset((one.namespace, one.stream) for one in states if not one.shared)
+    return StoredSource(next((one for one in states if one.shared), None), streams)
 
 
 def _unknown(tx: Transaction, table: TableName) -> str | None:

@@ -77,8 +77,33 @@ class Load:
 
 
 @dataclass(frozen=True)
+class SharedState:
+    """The state of a whole source, to be stored by the commit of the rows that it covers.
+
+    Args:
+        source: The source's name.
+        load_id: Of this sync.
+        bookmark: The state; opaque.
+        run_id: As in a `Load`.
+        partition: As in a `Load`.
+        begins_from: The load id of the shared state row that the read began from (None: there was none); checked as
+            that of a `Load`.
+    """
+
+    source: str
+    load_id: str
+    bookmark: Bookmark | None = None
+    run_id: str = ""
+    partition: str = ""
+    begins_from: str | None = None
+
+
+@dataclass(frozen=True)
 class StreamState:
-    """The state row of one stream: the state of record, kept beside the data by the same transaction."""
+    """The state row of one stream: the state of record, kept beside the data by the same transaction.
+
+    The row of a whole source's state has no stream ("") and no table.
+    """
 
     source: str
     namespace: str
@@ -92,6 +117,24 @@ class StreamState:
     columns: Sequence[Column] = ()
     rows_in_table: int = 0
     changed_by: str = ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether this is the state of a whole source."""
+        return not self.stream
+
+
+@dataclass(frozen=True)
+class StoredSource:
+    """What a destination knows of a whole source before a sync begins.
+
+    Args:
+        state: The row of its shared state, if there is one.
+        streams: Keys (namespace, name) of its streams that have a state row.
+    """
+
+    state: StreamState | None = None
+    streams: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -159,9 +202,8 @@ class Capabilities:
     max_columns: int | None = None
 
 
-@runtime_checkable
-class Readable(Protocol):
-    """Something that can be read once per call of `open`, from a bookmark on.
+class StreamOfSource(Protocol):
+    """What is said of one stream before it is read.
 
     Attributes:
         source_name: The source's name, unique in a project.
@@ -178,6 +220,11 @@ class Readable(Protocol):
     partial: bool
     ordered: bool
     checked_order: bool
+
+
+@runtime_checkable
+class Readable(StreamOfSource, Protocol):
+    """Something that can be read once per call of `open`, from a bookmark on."""
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
         """Read the rows at and after the bookmark, oldest first where `ordered`."""
@@ -197,14 +244,25 @@ class Session(Protocol):
         """Take a batch, which becomes visible with the next commit; gives its size in bytes."""
         ...
 
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> Sequence[Committed]:
-        """Make everything exported so far visible, with its bookmarks (by load id) and ledger rows, or nothing.
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> Sequence[Committed]:
+        """Make what was exported so far for these loads visible, with their bookmarks and ledger rows, or nothing.
 
         Args:
             bookmarks: The bookmark that covers what was exported, by load id.
             complete: The loads have positively ended. A replace publishes only then; before, its commit is refused.
+            shared: The state of the whole source that covers all of it, stored by the same transaction.
         """
         ...
+
+    def revise(self, load: Load) -> None:
+        """Go on with a load as it is given: its stream has another schema by now. An id that is new begins a load."""
+        del load
+
+    def discard(self, load_id: str) -> None:
+        """Drop what was exported for a load and not committed, where that is possible."""
+        del load_id
 
 
 class Target(Protocol):
@@ -218,6 +276,14 @@ class Target(Protocol):
 
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
         """Tell what is known of a stream; an empty `Stored` if the destination keeps no state."""
+        ...
+
+
+class SourceTarget(Target, Protocol):
+    """The destination as `sync_source` sees it."""
+
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source; an empty `StoredSource` if the destination keeps no state."""
         ...
 
 
@@ -243,3 +309,17 @@ class SyncResult:
     commits: int = 0
     last_changed_by: str = ""
     delivery: str = "exactly_once"
+    shared: bool = False
+    """The bookmarks are the state of the whole source."""
+
+    def account(self, committed: Committed) -> None:
+        """Add what a COMMIT did."""
+        self.commits += 1
+        self.records_loaded += committed.rows_loaded
+        self.bytes_loaded += committed.bytes_loaded
+        self.rows_in_table = committed.rows_in_table
+        self.table = committed.table
+        self.columns = committed.columns
+        self.schema_changes.extend(committed.schema_changes)
+        self.last_changed_by = committed.last_changed_by
+        self.delivery = committed.delivery

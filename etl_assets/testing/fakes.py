@@ -18,6 +18,7 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
+    SharedState,
     Stored,
     StreamState,
     TableName,
@@ -150,7 +151,9 @@ class _MemorySession(Session):
         return 0
 
     @override
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> list[Committed]:
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> list[Committed]:
         load, memory = self._load, self._memory
         bookmark = bookmarks[load.load_id]
         if load.strategy is WriteStrategy.REPLACE:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark, Committed, Load, Session, StreamState, TableName
+from etl_assets.protocol.load import Bookmark, Committed, Load, Session, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy
@@ -43,8 +43,10 @@ class Spoiled(Session):
         turned = self.turned[load.load_id]
         return self.session.export(Batch(self.broken.spoil(batch.to_arrow(load.stream))), turned)
 
-    def commit(self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool) -> Sequence[Committed]:
-        return self.session.commit(bookmarks, complete=complete)
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> Sequence[Committed]:
+        return self.session.commit(bookmarks, complete=complete, shared=shared)
 
 
 class DropsTheLastRow(Broken):

@@ -1,0 +1,409 @@
+"""One read of many streams into one session, event by event; `sync_source` settles what is read and where from.
+
+The rules are those of `sync`; what is added is who waits for whom:
+
+- A state of one stream is stored by the transaction of that stream's rows. A state of the whole source is stored by the
+  one transaction that has the rows of all streams up to it.
+- A stream that fails drops what was not committed of it. Where the streams share a state, that state cannot move any
+  more: it would cover rows that are nowhere. What may be read twice is still published when it is complete (a replace,
+  a merge); an append is not, as the next read gives its rows again.
+- Where streams share a state and one of them is replaced, no state is stored before that one is complete.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from etl_assets.exceptions import EtlAssetsError, ProtocolError, SourceError, did_you_mean
+from etl_assets.faults import fault
+from etl_assets.protocol.events import (
+    Checkpoint,
+    Event,
+    Records,
+    SchemaChange,
+    SourceReadable,
+    SourceState,
+    StreamEnd,
+    StreamKey,
+    Truncate,
+)
+from etl_assets.protocol.load import Bookmark, Committed, Load, Session, SharedState, SyncResult
+from etl_assets.protocol.stream import Stream
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import Observer, Start, new_load_id
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StreamOutcome:
+    """How the sync of one stream ended.
+
+    Args:
+        stream: The stream, as it was last.
+        result: What was done, also of one that failed: what it had committed before stays.
+        error: Why it failed; None where it is complete.
+    """
+
+    stream: Stream
+    result: SyncResult
+    error: Exception | None = None
+
+
+@dataclass
+class Line:
+    """One stream on its way.
+
+    Args:
+        load: What is done with it.
+        start: Where it began.
+        error: Why it failed.
+        state: Its own last state, to be stored by its next commit.
+        pending: That state is not stored yet.
+        rows: Exported and not committed.
+        uncovered: Records after the last state that covers the stream.
+        ended: It was read completely.
+        landed: And is published.
+        generation: See `Truncate`.
+    """
+
+    load: Load
+    start: Start
+    result: SyncResult
+    error: Exception | None = None
+    state: Bookmark | None = None
+    pending: bool = False
+    rows: int = 0
+    uncovered: int = 0
+    ended: bool = False
+    landed: bool = False
+    generation: int | None = None
+    bytes: int = 0
+    bytes_at_commit: int = 0
+    committed_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def key(self) -> StreamKey:
+        """What tells the stream from the others."""
+        return self.load.stream.key
+
+    @property
+    def name(self) -> str:
+        """The stream's name for people."""
+        return self.load.stream.full_name
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it takes the table's place."""
+        return self.load.strategy is WriteStrategy.REPLACE
+
+    @property
+    def appends(self) -> bool:
+        """Whether its rows would be doubled if they came again."""
+        return self.load.strategy is WriteStrategy.APPEND
+
+
+class Loop:
+    """One read of many streams into one session, event by event."""
+
+    can_replace = True
+    whole = False
+    """The streams share a state."""
+    own = False
+    """A stream gave a state of its own."""
+    seconds = 0.0
+    bytes = 0
+
+    def __init__(self, lines: Sequence[Line], session: Session, shared: SharedState, observer: Observer) -> None:
+        self.lines = {line.key: line for line in lines}
+        self.session = session
+        self.shared = shared
+        self.began = self.stored = shared.bookmark
+        self.observer = observer
+        self.pending = False
+        self._outcomes: list[StreamOutcome] = []
+        self._stopped = False
+        self._late: Exception | None = None
+        self._began = self._committed_at = time.monotonic()
+        for line in lines:
+            if line.error is not None:
+                self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
+
+    def run(self, read: SourceReadable, begins: SourceState) -> Iterator[StreamOutcome]:
+        """Read to the end, then settle what is left."""
+        yield from self._settled()
+        error: Exception | None = None
+        events: Iterator[Event] = iter(()) if self._hopeless() else read.open(begins)
+        try:
+            for event in events:
+                fault("batch")
+                self._take(event)
+                yield from self._settled()
+                if self._hopeless():
+                    break
+        except EtlAssetsError as wrong:
+            error = wrong
+        finally:
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()  # at once: it may hold a process
+        fault("read")
+        told = self._finish(error)
+        yield from self._settled()
+        error = self._late if told or error is None else error
+        if error is not None:
+            raise error
+
+    def _settled(self) -> Iterator[StreamOutcome]:
+        outcomes, self._outcomes = self._outcomes, []
+        yield from outcomes
+
+    @property
+    def _live(self) -> list[Line]:
+        return [line for line in self.lines.values() if line.error is None]
+
+    @property
+    def _open(self) -> list[Line]:
+        return [line for line in self._live if not line.landed]
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether the shared state cannot move any more."""
+        return self.whole and len(self._live) < len(self.lines)
+
+    def _hopeless(self) -> bool:
+        """Tell whether nothing of what is still to come could be published."""
+        self._stopped = not self._live or (self._stuck and all(line.appends for line in self._open))
+        return self._stopped
+
+    # Events
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Checkpoint):
+            if event.streams is None:
+                self._shared_state(event.state)
+            else:
+                self._own_states(event.streams, event.state)
+            return
+        line = self._line(event.stream.key)
+        if line.error is not None:
+            return  # what still comes of a stream that failed
+        if isinstance(event, StreamEnd):
+            self._end(line, event)
+        elif line.ended:
+            raise ProtocolError(f"stream {line.name!r} was said to be complete, and goes on.", stream=line.name)
+        elif isinstance(event, Records):
+            self._records(line, event)
+        elif isinstance(event, SchemaChange):
+            self._revise(line, event.stream)
+        else:
+            self._truncate(line, event)
+
+    def _line(self, key: StreamKey) -> Line:
+        line = self.lines.get(key)
+        if line is None:
+            name = ".".join(part for part in key if part)
+            raise ProtocolError(
+                f"the source speaks of a stream {name!r}, which was not asked for.",
+                hint=did_you_mean(name, [one.name for one in self.lines.values()]),
+                stream=name,
+            )
+        return line
+
+    def _records(self, line: Line, event: Records) -> None:
+        self._revise(line, event.stream)
+        if not len(event.batch):
+            return
+        line.result.records_read += len(event.batch)
+        line.uncovered += len(event.batch)
+        size = self._attempt([line], lambda: self.session.export(event.batch, line.load))
+        if size is None:
+            return
+        line.rows += len(event.batch)
+        line.bytes += size
+        seconds = time.monotonic() - self._began
+        self.observer.progress(line.name, line.result.records_read, line.bytes, seconds, line.state)
+
+    def _revise(self, line: Line, stream: Stream) -> None:
+        if stream is not line.load.stream:
+            line.load = replace(line.load, stream=stream)
+            self.session.revise(line.load)
+
+    def _truncate(self, line: Line, event: Truncate) -> None:
+        again = event.generation is not None and event.generation == line.generation
+        line.generation = event.generation
+        if again or not self.can_replace:
+            return
+        self.session.discard(line.load.load_id)
+        line.rows = 0
+        committed = line.result.commits
+        if line.replaces or not (committed or line.start.state or line.load.adopt):
+            return  # there is nothing that would have to go
+        line.load = replace(
+            line.load,
+            load_id=new_load_id(),
+            strategy=WriteStrategy.REPLACE,
+            begins_from=line.load.load_id if committed else line.load.begins_from,
+        )
+        self.session.revise(line.load)
+        line.result.load_id, line.result.strategy, line.result.records_loaded = line.load.load_id, line.load.strategy, 0
+
+    def _own_states(self, keys: Sequence[StreamKey], state: Bookmark | None) -> None:
+        self.own = True
+        for key in keys:
+            line = self._line(key)
+            if line.error is not None:
+                continue  # a state after a failure would cover what is nowhere
+            line.state, line.pending, line.uncovered = state, True, 0
+            if line.landed or (not self.whole and not line.ended and not line.replaces and self._due(line)):
+                self._commit([line], complete=line.landed)
+        if not self.whole:
+            self._land_each()
+
+    def _shared_state(self, state: Bookmark | None) -> None:
+        self.whole, self.pending = True, True
+        self.shared = replace(self.shared, bookmark=state)
+        for line in self._live:
+            line.uncovered = 0
+        if self._stuck or self._waits_for_replace():
+            return
+        waiting = any(line.ended for line in self._open)
+        if waiting or any(map(self._due, self._live)) or time.monotonic() - self._committed_at >= self.seconds:
+            self._barrier()
+
+    def _end(self, line: Line, event: StreamEnd) -> None:
+        if not event.complete:
+            if not self.whole:
+                self._keep_covered(line)
+            self._fail(line, event.error or _unfinished(line))
+            return
+        line.ended = True
+        if not self.whole and not line.landed and (self.own or not line.appends):
+            self._land([line])
+
+    def _waits_for_replace(self) -> bool:
+        return any(line.replaces and not line.ended for line in self._live)
+
+    def _due(self, line: Line) -> bool:
+        if not line.rows and not line.pending:
+            return False
+        if line.bytes - line.bytes_at_commit >= self.bytes:
+            return True
+        return not self.whole and time.monotonic() - line.committed_at >= self.seconds
+
+    # The end
+
+    def _finish(self, error: Exception | None) -> bool:
+        """Publish what may be, fail what did not end; tells whether a stream carries the error."""
+        if not self.whole:
+            for line in self._open:
+                self._keep_covered(line)
+        elif self.pending and not (self._stuck or self._waits_for_replace() or any(x.uncovered for x in self._live)):
+            self._barrier()
+        unfinished = [line for line in self._open if not line.ended]
+        for line in unfinished:
+            self._fail(line, error or (self._held(line) if self._stopped else _unfinished(line)))
+        if self.whole and not self._stuck:
+            self._barrier()
+        if self._stuck:
+            for line in self._open:
+                if line.appends and line.rows:
+                    self._fail(line, self._held(line))
+        self._land_each()
+        return bool(unfinished)
+
+    def _land_each(self) -> None:
+        for line in self._open:
+            if line.ended:
+                self._land([line])
+
+    def _keep_covered(self, line: Line) -> None:
+        """Commit what a stream's last state covers, if nothing came after it: it will not come again."""
+        if line.pending and not line.uncovered and not line.replaces and not line.ended:
+            self._commit([line], complete=False)
+
+    def _barrier(self) -> None:
+        """Commit all that is waiting, with the shared state that covers it."""
+        lines = [line for line in self._open if line.rows or line.ended]
+        if lines or self.pending:
+            self._land(lines, shared=self.shared if self.pending else None)
+
+    def _land(self, lines: Sequence[Line], shared: SharedState | None = None) -> None:
+        """Commit; those that have ended are published then."""
+        landing = [line for line in lines if line.ended]
+        if not self._commit(lines, complete=bool(landing), shared=shared):
+            return
+        for line in landing:
+            line.landed = True
+            line.result.duration_seconds = time.monotonic() - self._began
+            self._outcomes.append(StreamOutcome(line.load.stream, line.result))
+
+    # The destination
+
+    def _commit(self, lines: Sequence[Line], *, complete: bool, shared: SharedState | None = None) -> bool:
+        bookmarks = {line.load.load_id: line.state for line in lines}
+        fault("before_commit")
+        commit = self.session.commit
+        # A session that knows of no shared state is not asked about one.
+        more = {"shared": shared} if shared is not None else {}
+        committed = self._attempt(lines or self._live, lambda: commit(bookmarks, complete=complete, **more))
+        if committed is None:
+            return False
+        fault("after_commit")
+        if shared is not None:
+            self.stored, self.pending = shared.bookmark, False
+            self.shared = replace(self.shared, begins_from=shared.load_id)
+        self._committed_at = time.monotonic()
+        self._account(lines, committed)
+        return True
+
+    def _account(self, lines: Sequence[Line], committed: Sequence[Committed]) -> None:
+        by_id = {one.load_id: one for one in committed}
+        for line in lines:
+            line.rows, line.pending, line.bytes_at_commit = 0, False, line.bytes
+            line.committed_at = self._committed_at
+            line.result.bookmark = self.stored if self.whole else line.state
+            if self.whole:
+                line.result.shared, line.result.bookmark_previous = True, self.began
+            one = by_id[line.load.load_id]
+            line.result.account(one)
+            if not line.ended or line.landed:
+                self.observer.checkpoint(replace(one, bookmark=line.result.bookmark))
+
+    def _attempt(self, lines: Sequence[Line], work: Callable[[], T]) -> T | None:
+        """Do something at the destination; an error is that of the stream it names, else of all that were in it."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - a custom destination may raise anything; told by its stream
+            stream = getattr(error, "stream", None)
+            named = [line for line in lines if stream in {line.load.stream.name, line.name}]
+            for line in named or lines:
+                self._fail(line, error)
+            return None
+
+    def _fail(self, line: Line, error: Exception) -> None:
+        line.error = error
+        line.rows = 0
+        self.session.discard(line.load.load_id)
+        line.result.duration_seconds = time.monotonic() - self._began
+        if line.landed:
+            self._late = error  # its rows are published; only the state that came after them is not stored
+        else:
+            self._outcomes.append(StreamOutcome(line.load.stream, line.result, error))
+
+    def _held(self, line: Line) -> SourceError:
+        failed = ", ".join(repr(one.name) for one in self.lines.values() if one.error is not None)
+        return SourceError(
+            f"stream {line.name!r} was not published: it shares its state with {failed}, which failed.",
+            hint="Nothing of it is lost: the next run reads it again from the stored state.",
+            stream=line.load.stream.name,
+        )
+
+
+def _unfinished(line: Line) -> SourceError:
+    return SourceError(
+        f"stream {line.name!r}: the source ended without saying that it was read completely.",
+        hint="What its stored state covers is loaded; the next run goes on from there.",
+        stream=line.load.stream.name,
+    )

@@ -1,0 +1,146 @@
+"""The loop for sources whose streams are read together: one read, many tables, and states that are barriers."""
+
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from etl_assets.exceptions import EtlAssetsError
+from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
+from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, SyncResult, TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.source_loop import Line, Loop, StreamOutcome
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import (
+    CHECKPOINT_BYTES,
+    Observer,
+    Start,
+    new_load_id,
+    resolve_start,
+    seconds_between_commits,
+    strategy_of,
+)
+
+__all__ = ["StreamOutcome", "StreamPlan", "sync_source"]
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """How one of many streams is to be loaded: the options of `sync` and `resolve_start`."""
+
+    strategy: WriteStrategy | str = WriteStrategy.AUTO
+    full_refresh: bool = False
+    fallback: Callable[[], Bookmark | None] | None = None
+    on_table_changed: Literal["error", "full_refresh"] = "error"
+    adopt: bool = False
+    table: TableName | None = None
+    on_conflict: str = "update"
+
+
+@dataclass
+class Part:
+    """One stream of a read of many, for what is settled before it is read."""
+
+    source_name: str
+    stream: Stream
+    partial: bool = False
+    ordered: bool = False
+    checked_order: bool = False
+
+
+def sync_source(
+    read: SourceReadable,
+    destination: SourceTarget,
+    *,
+    plans: Mapping[StreamKey, StreamPlan] | None = None,
+    run_id: str = "",
+    fallback: Callable[[], Bookmark | None] | None = None,
+    observer: Observer | None = None,
+    checkpoint_seconds: float | None = None,
+    checkpoint_bytes: int = CHECKPOINT_BYTES,
+) -> Generator[StreamOutcome, None, None]:
+    """Read many streams at once from where they ended, and load each; gives what became of each as it is settled.
+
+    To be run to its end, or closed: then the read is ended, and what was not committed is dropped.
+
+    Args:
+        read: What to read.
+        destination: Where to.
+        plans: How, by the key of the stream; the defaults for the others.
+        run_id: Of the orchestrator's run.
+        fallback: Asked for the state of the whole source where the destination keeps no state.
+        observer: Sees where each stream begins, progress and checkpoints.
+        checkpoint_seconds: Commit at the first state after so many seconds since the last commit.
+        checkpoint_bytes: Or after so many bytes.
+
+    Yields:
+        One outcome for each stream of the read.
+
+    Raises:
+        EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
+    """
+    observer = observer or Observer()
+    lines = [_line(read.source_name, one, destination, (plans or {}).get(one.key), run_id) for one in read.streams]
+    for line in lines:
+        if line.error is None:
+            observer.begin(line.load.stream, line.start)
+    known = destination.stored_source(read.source_name)
+    shared = SharedState(
+        source=read.source_name,
+        load_id=new_load_id(),
+        bookmark=known.state.bookmark if known.state else None,
+        run_id=run_id,
+        begins_from=known.state.load_id if known.state else None,
+    )
+    if fallback is not None and not destination.capabilities.keeps_state:
+        shared = replace(shared, bookmark=fallback())
+    begins = _begins(lines, shared.bookmark, known.streams)
+    with destination.session([line.load for line in lines if line.error is None]) as session:
+        loop = Loop(lines, session, shared, observer)
+        loop.can_replace = WriteStrategy.REPLACE in destination.capabilities.strategies
+        loop.whole = known.state is not None or shared.bookmark is not None
+        loop.seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        loop.bytes = checkpoint_bytes
+        yield from loop.run(read, begins)
+
+
+def _begins(lines: Sequence["Line"], shared: Bookmark | None, known: Collection[StreamKey]) -> SourceState:
+    live = [line for line in lines if line.error is None]
+    refreshed = frozenset(line.key for line in live if line.replaces or line.start.full_refresh)
+    own = {line.key: line.state for line in live if line.state is not None}
+    # Streams that are not read now share it too, and would be read from the beginning without it.
+    forgotten = refreshed.issuperset(known) and all(line.key in refreshed for line in live)
+    return SourceState(None if forgotten and refreshed else shared, own, refreshed)
+
+
+def _line(source: str, stream: Stream, destination: SourceTarget, plan: StreamPlan | None, run_id: str) -> Line:
+    """Settle how a stream is loaded; what is wrong with one leaves the others alone."""
+    plan, part = plan or StreamPlan(), Part(source, stream)
+    start, strategy, error = Start(), WriteStrategy.APPEND, None
+    try:
+        start = resolve_start(
+            part,
+            destination,
+            full_refresh=plan.full_refresh,
+            fallback=plan.fallback,
+            on_table_changed=plan.on_table_changed,
+            adopt=plan.adopt,
+            table=plan.table,
+        )
+        strategy = strategy_of(part, destination, start, WriteStrategy(plan.strategy))
+    except EtlAssetsError as wrong:
+        error = wrong
+    load = Load(
+        source=source,
+        stream=stream,
+        strategy=strategy,
+        load_id=new_load_id(),
+        run_id=run_id,
+        table=plan.table,
+        begins_from=start.begins_from,
+        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,
+        on_conflict=plan.on_conflict,
+        adopt=plan.adopt,
+    )
+    result = SyncResult(stream.name, source, load.load_id, strategy, bookmark=load.bookmark)
+    result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
+    return Line(load, start, result, error, state=load.bookmark)
