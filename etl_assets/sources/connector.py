@@ -9,7 +9,7 @@ from typing_extensions import override
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.exceptions import ConfigError, ConnectorError
-from etl_assets.naming import normalize
+from etl_assets.naming import normalise
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
@@ -54,7 +54,7 @@ class ConnectorSource(Source):
         limits: Limits | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(config=config, name=name or normalize(connector_name), **options)
+        super().__init__(config=config, name=name or normalise(connector_name), **options)
         self.executor = executor
         self.connector_name = connector_name
         self.config_change_callback = config_change_callback
