@@ -1,12 +1,12 @@
 """Airbyte sources: `spec`, `check`, `discover` and `read` of somebody else's program."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
 
 from etl_assets.connectors.executors import Executor, ManifestExecutor
+from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import AuthenticationError, ConnectorError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.airbyte import Message, configured_catalog, decoder, state_input, stream_of
@@ -14,7 +14,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
-from etl_assets.sources.airbyte_read import AirbyteRead, error_of
+from etl_assets.sources.airbyte_read import AirbyteRead, error_of, log_message
 from etl_assets.sources.connector import ConnectorSource, remember_new
 
 
@@ -128,6 +128,7 @@ class AirbyteSource(ConnectorSource):
         output, process = self._ask(command, *(["--config", "{config}"] if config else []), files=files)
         answer: dict[str, Any] | None = None
         failure: EtlAssetsError | None = None
+        throttle = LogThrottle(self.logger)
         for message in decoder(self._noise).decode(output):
             if message.type == kind:
                 answer = message.part(part)
@@ -136,7 +137,7 @@ class AirbyteSource(ConnectorSource):
             elif message.type == "CONTROL":
                 self._control(message, resolved)
             elif message.type == "LOG":
-                log_message(self.logger, message)
+                log_message(throttle, message)
         if answer is not None and (kind == "CONNECTION_STATUS" or process.exit_code == 0):
             return answer
         if failure is not None:
@@ -157,15 +158,3 @@ class AirbyteSource(ConnectorSource):
 
     def _noise(self, line: bytes) -> None:
         self.logger.info("%s", redact(line[:2000].decode("utf-8", "replace")))
-
-
-_LEVELS = {"FATAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG}
-
-
-def log_message(logger: logging.Logger, message: Message) -> None:
-    """Log a LOG message, redacted and shortened."""
-    log = message.part("log")
-    level = _LEVELS.get(str(log.get("level")), logging.INFO)
-    if log.get("level") == "TRACE":
-        level = logging.DEBUG
-    logger.log(level, "%s", redact(str(log.get("message")))[:2000])

@@ -1,7 +1,7 @@
 """One `read` of an Airbyte source: its messages in, our events out."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from etl_assets.connectors.log_drain import LogThrottle
@@ -26,6 +26,7 @@ _LEVELS = {"FATAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARN": logging.WA
            "TRACE": logging.DEBUG}  # fmt: skip
 _ENDS = ("COMPLETE", "INCOMPLETE")
 SHOWN_ERROR = 2000
+SHOWN_LOG = 4000
 
 
 class _Host(Protocol):
@@ -42,13 +43,17 @@ def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | N
     more = f" ({internal})" if internal and internal not in message else ""
     where = f"stream {stream!r}: " if stream else ""
     text = f"{where}{name}: {message}{more}"
-    match error.get("failure_type"):
-        case "config_error":
-            return ConfigError(text, hint="The connector says that its config, or its rights, must change.", stream=stream)
-        case "transient_error":
-            return UnavailableError(text, stream=stream)
-    made = ConnectorError(text, log_text=log_text, stream=stream)
-    return made
+    if error.get("failure_type") == "config_error":
+        return ConfigError(text, hint="The connector says that its config, or its rights, must change.", stream=stream)
+    if error.get("failure_type") == "transient_error":
+        return UnavailableError(text, stream=stream)
+    return ConnectorError(text, log_text=log_text, stream=stream)
+
+
+def log_message(throttle: LogThrottle, message: Message) -> None:
+    """Log a LOG message, shortened, unless there are too many."""
+    log = message.part("log")
+    throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message"))[:SHOWN_LOG])
 
 
 class AirbyteRead:
@@ -127,8 +132,7 @@ class AirbyteRead:
             case "TRACE":
                 yield from self._trace(message.part("trace"))
             case "LOG":
-                log = message.part("log")
-                self._throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message"))[:4000])
+                log_message(self._throttle, message)
             case "CONTROL":
                 changed = (message.part("control").get("connectorConfig") or {}).get("config")
                 if isinstance(changed, dict):
@@ -263,7 +267,7 @@ class AirbyteRead:
                 self._changed_values[what] = self._changed_values.get(what, 0) + 1
 
     def _noise(self, line: bytes) -> None:
-        self._throttle.log(logging.INFO, line[:4000].decode("utf-8", "replace"))
+        self._throttle.log(logging.INFO, line[:SHOWN_LOG].decode("utf-8", "replace"))
 
 
 def _bookmark(state: Any) -> Bookmark | None:
@@ -273,5 +277,3 @@ def _bookmark(state: Any) -> Bookmark | None:
         raise ProtocolError("A stream's state is no object.", line=repr(state))
     return state
 
-
-Noise = Callable[[bytes], None]
