@@ -7,7 +7,7 @@ between the messages, a line cut in two) is looked at line by line.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Generic, TypeVar
@@ -53,8 +53,8 @@ class LineDecoder(Generic[Message]):
         self._other = other
         self._noise = noise
 
-    def decode(self, chunk: bytes) -> list[Message]:
-        """Decode whole lines, the last one perhaps without its end.
+    def decode(self, chunk: bytes) -> Iterable[Message]:
+        """Decode whole lines, the last one perhaps without its end; those before a wrong one are given first.
 
         Raises:
             ProtocolError: A line looks like a message and is none.
@@ -63,7 +63,7 @@ class LineDecoder(Generic[Message]):
         try:
             return decoder.decode_lines(chunk)
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            return list(self._line_by_line(chunk))
+            return self._line_by_line(chunk)
 
     def _line_by_line(self, chunk: bytes) -> Iterator[Message]:
         for line in chunk.split(b"\n"):

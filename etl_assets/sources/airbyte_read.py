@@ -21,6 +21,7 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.event_buffer import EventBuffer
+from etl_assets.sources.record_lanes import AIRBYTE, RecordLanes, Run
 
 _LEVELS = {"FATAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG,
            "TRACE": logging.DEBUG}  # fmt: skip
@@ -76,6 +77,7 @@ class AirbyteRead:
         self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(host.logger)
         self._decoder = decoder(self._noise)
+        self._lanes = RecordLanes(AIRBYTE, self._named, self._streams, self._exact)
         self._status: dict[StreamKey, str] = {}
         self._ended: set[StreamKey] = set()
         self._errors: dict[StreamKey, EtlAssetsError] = {}
@@ -94,12 +96,16 @@ class AirbyteRead:
         """
         try:
             for chunk in self._process.chunks():
-                for message in self._decoder.decode(chunk) if chunk else ():
-                    if message.record is not None:
-                        self._record(message.record)
-                    else:
-                        yield from self._other(message)
-                self._buffer.took(0, len(chunk))
+                for run in self._lanes.cut(chunk):
+                    if run.parse is not None:
+                        self._records(run)
+                        continue
+                    for message in self._decoder.decode(run.lines):
+                        if message.record is not None:
+                            self._record(message.record)
+                        else:
+                            yield from self._other(message)
+                self._buffer.took(len(chunk))
                 if self._buffer.due:
                     yield from self._buffer.flush()
         except EtlAssetsError:
@@ -109,21 +115,36 @@ class AirbyteRead:
         self._throttle.flush()
         yield from self._ending()
 
+    def _named(self, name: str) -> StreamKey | None:
+        """Give the stream of a name where it has no namespace: one with it is told record by record."""
+        return ("", name) if ("", name) in self._streams else None
+
     def _record(self, record: Record) -> None:
         key = (record.namespace or "", record.stream)
         if key not in self._since_state:
             raise self._unknown(key)
-        if key in self._ended:
-            raise ProtocolError(
-                f"stream {record.stream!r}: a record came after the source had said that it is complete.",
-                stream=record.stream,
-            )
-        self._buffer.rows_of(key).append(record.data)
-        self._buffer.took(1, 0)
+        self._refuse_late(key)
+        self._buffer.add(key, record.data)
         self._since_state[key] += 1
         self._since_global += 1
         if record.meta:
             self._meta(record)
+
+    def _records(self, run: Run) -> None:
+        self._refuse_late(run.key)
+        if run.parse is not None:
+            self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
+        self._since_state[run.key] += run.count
+        self._since_global += run.count
+
+    def _refuse_late(self, key: StreamKey) -> None:
+        if key in self._ended:
+            raise ProtocolError(
+                f"stream {key[1]!r}: a record came after the source had said that it is complete.", stream=key[1]
+            )
+
+    def _exact(self, lines: bytes) -> list[Mapping[str, Any]]:
+        return [message.record.data for message in self._decoder.decode(lines) if message.record is not None]
 
     def _other(self, message: Message) -> Iterator[Event]:
         match message.type:

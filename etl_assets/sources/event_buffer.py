@@ -5,7 +5,8 @@ last one of each hand-over counts; but none is ever handed on behind a record th
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from etl_assets.protocol.batch import Batch
@@ -18,6 +19,22 @@ SECONDS = 2.0
 BYTES = 32 * 1024 * 1024
 
 Scope = StreamKey | None
+Row = Mapping[str, Any]
+Parse = Callable[[bytes, int], Batch]
+"""Makes a batch of so many lines."""
+
+
+@dataclass
+class _Part:
+    """Records of one stream in the order they came: rows, or lines that are parsed when they are handed on."""
+
+    parse: Parse | None = None
+    rows: list[Row] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    count: int = 0
+
+    def batch(self) -> Batch:
+        return Batch(self.rows) if self.parse is None else self.parse(b"".join(self.lines), self.count)
 
 
 class EventBuffer:
@@ -29,35 +46,38 @@ class EventBuffer:
 
     def __init__(self, streams: Mapping[StreamKey, Stream]) -> None:
         self._streams = streams
-        self._rows: dict[StreamKey, list[Mapping[str, Any]]] = {}
+        self._parts: dict[StreamKey, list[_Part]] = {}
+        self._counts: dict[StreamKey, int] = {}
         self._states: dict[Scope, tuple[Bookmark | None, dict[StreamKey, int]]] = {}
-        self._count = self._bytes = 0
+        self._rows = self._bytes = 0
         self._handed_over_at = time.monotonic()
 
-    def rows_of(self, key: StreamKey) -> list[Mapping[str, Any]]:
-        """Give the list to which a stream's records are appended; `took` must be told how many bytes came."""
-        rows = self._rows.get(key)
-        if rows is None:
-            rows = self._rows[key] = []
-        return rows
+    def add(self, key: StreamKey, row: Row) -> None:
+        """Take one record."""
+        part = self._part(key, None)
+        part.rows.append(row)
+        self._count(key, part, 1)
+
+    def add_lines(self, key: StreamKey, lines: bytes, count: int, parse: Parse) -> None:
+        """Take so many whole lines, each one record, that `parse` makes a batch of."""
+        part = self._part(key, parse)
+        part.lines.append(lines)
+        self._count(key, part, count)
+
+    def took(self, size: int) -> None:
+        """Count the bytes that came."""
+        self._bytes += size
 
     def state(self, scope: Scope, state: Bookmark | None) -> None:
         """Take a state that covers all records of its scope up to here."""
-        covered = self._rows if scope is None else {scope: self._rows.get(scope, [])}
+        covered = dict(self._counts) if scope is None else {scope: self._counts.get(scope, 0)}
         self._states.pop(scope, None)  # the new one comes last
-        self._states[scope] = (state, {key: len(rows) for key, rows in covered.items()})
-
-    def took(self, rows: int, size: int) -> None:
-        """Count what came."""
-        self._count += rows
-        self._bytes += size
+        self._states[scope] = (state, covered)
 
     @property
     def due(self) -> bool:
         """Whether it is time to hand on."""
-        return (
-            self._count >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
-        )
+        return self._rows >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
 
     def flush(self, *, rest: bool = True) -> Iterator[Event]:
         """Give everything as events, in an order in which each state stands behind all it covers.
@@ -65,23 +85,52 @@ class EventBuffer:
         Args:
             rest: Also the records after the last state.
         """
-        given: dict[StreamKey, int] = {}
-        states, self._states = self._states, {}
+        states, parts, counts = self._states, self._parts, self._counts
+        self._states, self._parts, self._counts = {}, {}, {}
+        self._rows = self._bytes = 0
+        batches = {key: _Batches(own) for key, own in parts.items()}
         for scope, (state, covers) in states.items():
             for key, until in covers.items():
-                yield from self._part(key, given, until)
+                if key in batches:
+                    yield from self._records(key, batches[key].up_to(until))
             yield Checkpoint(state, None if scope is None else (scope,))
-        if rest:
-            for key, rows in self._rows.items():
-                yield from self._part(key, given, len(rows))
-        self._rows = {}
-        self._count = self._bytes = 0
+        for key in parts if rest else ():
+            yield from self._records(key, batches[key].up_to(counts[key]))
         self._handed_over_at = time.monotonic()
 
-    def _part(self, key: StreamKey, given: dict[StreamKey, int], until: int) -> Iterator[Event]:
-        start = given.get(key, 0)
-        if until > start:
-            rows = self._rows[key]
-            part = rows if start == 0 and until == len(rows) else rows[start:until]
-            given[key] = until
-            yield Records(self._streams[key], Batch(part))
+    def _records(self, key: StreamKey, batches: Iterator[Batch]) -> Iterator[Event]:
+        for batch in batches:
+            yield Records(self._streams[key], batch)
+
+    def _part(self, key: StreamKey, parse: Parse | None) -> _Part:
+        parts = self._parts.setdefault(key, [])
+        if not parts or parts[-1].parse is not parse:
+            parts.append(_Part(parse))
+        return parts[-1]
+
+    def _count(self, key: StreamKey, part: _Part, count: int) -> None:
+        part.count += count
+        self._rows += count
+        self._counts[key] = self._counts.get(key, 0) + count
+
+
+class _Batches:
+    """The parts of one stream as batches, cut where a state stands."""
+
+    def __init__(self, parts: list[_Part]) -> None:
+        self._parts = iter(parts)
+        self._batch: Batch | None = None
+        self._start = 0  # of what is left of the batch
+        self._given = 0
+
+    def up_to(self, until: int) -> Iterator[Batch]:
+        while self._given < until:
+            if self._batch is None:
+                self._batch, self._start = next(self._parts).batch(), 0
+            stop = min(len(self._batch), self._start + until - self._given)
+            whole = self._start == 0 and stop == len(self._batch)
+            yield self._batch if whole else self._batch.slice(self._start, stop)
+            self._given += stop - self._start
+            self._start = stop
+            if stop == len(self._batch):
+                self._batch = None

@@ -18,6 +18,7 @@ from etl_assets.protocol.json_lines import exact_json
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
+from etl_assets.sources.record_lanes import SINGER, RecordLanes
 
 MAX_BATCH_BYTES = 4 * 1024 * 1024 * 1024
 """The most that a file of a BATCH may hold when it is unpacked."""
@@ -86,6 +87,7 @@ class SingerRead:
         self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(logger)
         self._decoder = decoder(self._noise)
+        self._lanes = RecordLanes(SINGER, self._keys.get, self._streams, self._exact)
         self._schemas: dict[StreamKey, tuple[bytes, Sequence[str]]] = {}
         self._versions: dict[StreamKey, int | None] = {
             key: _version_in(state, stream) for key, stream in self._streams.items()
@@ -101,12 +103,16 @@ class SingerRead:
         """
         try:
             for chunk in self._process.chunks():
-                for line in self._decoder.decode(chunk) if chunk else ():
-                    if line.record is not None and line.type == "RECORD":
-                        yield from self._record(line, line.record)
-                    else:
-                        yield from self._other(line)
-                self._buffer.took(0, len(chunk))
+                for run in self._lanes.cut(chunk):
+                    if run.parse is not None and run.key in self._schemas:
+                        self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
+                        continue
+                    for line in self._decoder.decode(run.lines):
+                        if line.record is not None and line.type == "RECORD":
+                            yield from self._record(line, line.record)
+                        else:
+                            yield from self._other(line)
+                self._buffer.took(len(chunk))
                 if self._buffer.due:
                     yield from self._buffer.flush()
         except EtlAssetsError:
@@ -133,8 +139,10 @@ class SingerRead:
             raise ProtocolError(f"stream {line.stream!r}: a RECORD came before its SCHEMA.", stream=line.stream)
         if line.version is not None and line.version != self._versions[key]:
             yield from self._new_version(key, line.version)
-        self._buffer.rows_of(key).append(record)
-        self._buffer.took(1, 0)
+        self._buffer.add(key, record)
+
+    def _exact(self, lines: bytes) -> list[Mapping[str, Any]]:
+        return [line.record for line in self._decoder.decode(lines) if line.record is not None]
 
     def _other(self, line: Line) -> Iterator[Event]:
         match line.type:
