@@ -6,6 +6,7 @@ a number could be more than a double holds, the exact way is taken.
 """
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.columns import EXACT_DOUBLE
@@ -16,8 +17,12 @@ from etl_assets.protocol.stream import Stream
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Numbers with a fraction whose digits could be more than a double's text has, and all with an exponent.
-_LONG_FRACTION = re.compile(rb"(?=[\d.]{17})\d+\.\d+(?:[eE][+-]?\d+)?|\d+(?:\.\d+)?[eE][+-]?\d+")
+_SHAPES = bytes.maketrans(b"123456789.E", b"0000000000e")
+_LONG = b"0" * 17
+"""Up to 15 digits and a point: the text is the shortest one of some double."""
+_EXPONENT = b"0e"
+_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_NUMBER_BYTES = frozenset(b"0123456789.eE+-")
 _DATE_CHARACTERS = 10
 _SHORTEST_INSTANT = 16
 
@@ -56,9 +61,7 @@ class ColumnParser:
         if self._explicit is None:
             self._explicit = self._schema()
             self._has_doubles = any(pa.types.is_floating(field.type) for field in self._declared)
-        if self._has_doubles and not all(
-            isinstance(exact_number(text.decode()), float) for text in set(_LONG_FRACTION.findall(lines))
-        ):
+        if self._has_doubles and not all(map(_is_double, _suspects(lines))):
             return None
         try:
             table = pj.read_json(
@@ -101,6 +104,31 @@ class ColumnParser:
             arrays.append(converted)
             fields.append(field.with_type(converted.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _suspects(lines: bytes) -> Iterator[bytes]:
+    """Give what could be numbers whose digits, or whose exponent, may be more than a double's.
+
+    Digits are made alike first, so that the search for them is one for a fixed text.
+    """
+    shapes = lines.translate(_SHAPES)
+    for mark in (_LONG, _EXPONENT):
+        position = shapes.find(mark)
+        while position >= 0:
+            start, end = position, position + len(mark)
+            while start and lines[start - 1] in _NUMBER_BYTES:
+                start -= 1
+            while end < len(lines) and lines[end] in _NUMBER_BYTES:
+                end += 1
+            yield lines[start:end]
+            position = shapes.find(mark, end)
+
+
+def _is_double(text: bytes) -> bool:
+    """Tell whether a number is exactly a double, or is none; an integer is looked at where its column is known."""
+    if not _NUMBER.fullmatch(text):
+        return True
+    return text.lstrip(b"-").isdigit() or isinstance(exact_number(text.decode()), float)
 
 
 def _arrow(one: Any) -> "pa.DataType":

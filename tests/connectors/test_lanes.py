@@ -58,7 +58,7 @@ def test_columns_are_what_the_exact_way_gives(rows: list[dict[str, Any]], ascii_
         expected = exactly(lines).to_arrow(STREAM)
         found = Batch(table).to_arrow(STREAM)
         assert found.schema.types == expected.schema.types
-        assert found.to_pylist() == expected.to_pylist()
+        assert found.equals(expected)
 
 
 def test_plain_rows_are_parsed_so() -> None:
