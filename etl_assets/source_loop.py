@@ -126,8 +126,10 @@ class Loop:
         self._stopped = False
         self._late: Exception | None = None
         self._began = self._committed_at = time.monotonic()
+        self._failures = 0
         for line in lines:
             if line.error is not None:
+                self._failures += 1
                 self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
 
     def run(self, read: SourceReadable, begins: SourceState) -> Iterator[StreamOutcome]:
@@ -170,11 +172,12 @@ class Loop:
     @property
     def _stuck(self) -> bool:
         """Whether the shared state cannot move any more."""
-        return self.whole and len(self._live) < len(self.lines)
+        return self.whole and self._failures > 0
 
     def _hopeless(self) -> bool:
         """Tell whether nothing of what is still to come could be published."""
-        self._stopped = not self._live or (self._stuck and all(line.appends for line in self._open))
+        if self._failures:
+            self._stopped = not self._live or (self._stuck and all(line.appends for line in self._open))
         return self._stopped
 
     # Events
@@ -369,7 +372,7 @@ class Loop:
             one = by_id[line.load.load_id]
             line.result.account(one)
             if not line.ended or line.landed:
-                self.observer.checkpoint(replace(one, bookmark=line.result.bookmark))
+                self.observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self.whole))
 
     def _attempt(self, lines: Sequence[Line], work: Callable[[], T]) -> T | None:
         """Do something at the destination; an error is that of the stream it names, else of all that were in it."""
@@ -385,6 +388,7 @@ class Loop:
     def _fail(self, line: Line, error: Exception) -> None:
         line.error = error
         line.rows = 0
+        self._failures += 1
         self.session.discard(line.load.load_id)
         line.result.duration_seconds = time.monotonic() - self._began
         if line.landed:

@@ -27,7 +27,6 @@ from etl_assets.protocol.load import (
     TableName,
     Target,
 )
-from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy, resolve_strategy
 
 CHECKPOINT_SECONDS = 30.0
@@ -38,7 +37,7 @@ CHECKPOINT_BYTES = 256 * 1024 * 1024
 class Observer:
     """Sees a sync go on; a subclass overrides what it wants to see."""
 
-    def begin(self, stream: Stream, start: "Start") -> None:
+    def begin(self, load: Load, start: "Start") -> None:
         """Take note where one of the streams of `sync_source` begins."""
 
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:

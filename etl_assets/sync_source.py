@@ -82,7 +82,7 @@ def sync_source(
     lines = [_line(read.source_name, one, destination, (plans or {}).get(one.key), run_id) for one in read.streams]
     for line in lines:
         if line.error is None:
-            observer.begin(line.load.stream, line.start)
+            observer.begin(line.load, line.start)
     known = destination.stored_source(read.source_name)
     shared = SharedState(
         source=read.source_name,

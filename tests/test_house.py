@@ -29,6 +29,8 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/destinations/duckdb.py:DuckDBDestination.transaction": "around the rollback; also of a cancel",
     "etl_assets/destinations/target.py:_Loop._attempt": "the edge of a destination, which may raise anything",
     "etl_assets/source_loop.py:Loop._attempt": "the edge of a destination: one stream's failure is not the others'",
+    "etl_assets/sources/tap.py:_run": "the edge of a connector, which may raise anything: told of its stream",
+    "etl_assets/sources/tap.py:_TapThread._body": "a thread's error is raised again by the thread that waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",
     "etl_assets/sources/read.py:StreamRead.open": "the edge of a connector, which may raise anything: wrapped by name",
 }

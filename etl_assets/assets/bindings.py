@@ -1,6 +1,6 @@
 """What an asset of ours was made of: its source and stream, kept on the function that materializes it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -40,25 +40,19 @@ class Binding:
         )
 
 
-def bound(function: Function, binding: Binding) -> Function:
-    """Keep a binding on the function of an asset, where it stays through new keys and resources."""
-    setattr(function, _ATTRIBUTE, binding)
+def bound(function: Function, bindings: Mapping[str, Binding]) -> Function:
+    """Keep bindings, by output name, on the function of an asset, where they stay through new keys and resources."""
+    setattr(function, _ATTRIBUTE, dict(bindings))
     return function
-
-
-def binding_of(assets_def: dg.AssetsDefinition) -> Binding | None:
-    """Give the binding of an asset that `stream_assets` made, or None."""
-    found = getattr(compute_function(assets_def), _ATTRIBUTE, None)
-    return found if isinstance(found, Binding) else None
 
 
 def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
     """Give the bindings of those assets that `stream_assets` made, by their present keys."""
-    found = {}
+    found: dict[dg.AssetKey, Binding] = {}
     for one in assets:
-        binding = binding_of(one) if isinstance(one, dg.AssetsDefinition) else None
-        if binding is not None:
-            found[one.key] = binding
+        if isinstance(one, dg.AssetsDefinition):
+            bindings = getattr(compute_function(one), _ATTRIBUTE, {})
+            found.update({key: bindings[name] for name, key in one.keys_by_output_name.items() if name in bindings})
     return found
 
 

@@ -15,6 +15,7 @@ from etl_assets.protocol.load import Bookmark
 
 ROW_COUNT = "dagster/row_count"
 DESTINATION = "etl_assets/destination"
+SCOPE = "etl_assets/bookmark_scope"
 PAGE = 100
 """Records a page: one by one, three hundred events without a bookmark took two seconds, so 76 ms."""
 
@@ -31,6 +32,7 @@ class BookmarkEvent:
         rows: In the table; None where the event does not say.
         destination: The identity of a destination that keeps no state; "" for one that does.
         checkpoint: It is an observation: its run committed so far, and maybe no further.
+        shared: The bookmark is the state of the whole source.
     """
 
     bookmark: ShownBookmark
@@ -40,6 +42,7 @@ class BookmarkEvent:
     rows: int | None = None
     destination: str = ""
     checkpoint: bool = False
+    shared: bool = False
 
 
 def newest_event(instance: dg.DagsterInstance, key: dg.AssetKey) -> BookmarkEvent | None:
@@ -58,23 +61,45 @@ def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> 
     return found
 
 
-def newest_bookmark(instance: dg.DagsterInstance, key: dg.AssetKey, destination: str) -> Bookmark | None:
+def newest_bookmark(
+    instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool = False
+) -> Bookmark | None:
     """Give the bookmark to go on from where the destination keeps none: of a materialization, or a later checkpoint.
 
     Args:
         instance: Where events are.
         key: Of the asset.
         destination: The destination's identity: what another one has loaded, this one has not.
+        shared: Ask for the state of the whole source, not for that of the stream.
 
     Raises:
         ConfigError: The event shows only the digest of its bookmark.
     """
-    event = next((e for e in _materializations(instance, key) if e.destination == destination), None)
-    checkpoint = next((e for e in _checkpoints(instance, key) if e.destination == destination), None)
+    event = _newest(instance, key, destination, shared=shared)
+    return None if event is None else _whole(event, key)
+
+
+def newest_shared_bookmark(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], destination: str
+) -> Bookmark | None:
+    """Give the state of a whole source to go on from where the destination keeps none: the newest of its streams'."""
+    found = ((_newest(instance, key, destination, shared=True), key) for key in keys)
+    newest = max(((event, key) for event, key in found if event), key=lambda one: one[0].timestamp, default=None)
+    return None if newest is None else _whole(*newest)
+
+
+def _newest(instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool) -> BookmarkEvent | None:
+    def mine(event: BookmarkEvent) -> bool:
+        return event.destination == destination and event.shared == shared
+
+    event = next(filter(mine, _materializations(instance, key)), None)
+    checkpoint = next(filter(mine, _checkpoints(instance, key)), None)
     if checkpoint and (event is None or checkpoint.timestamp > event.timestamp):
-        event = checkpoint
-    if event is None:
-        return None
+        return checkpoint
+    return event
+
+
+def _whole(event: BookmarkEvent, key: dg.AssetKey) -> Bookmark | None:
     if not event.bookmark.whole:
         raise ConfigError(
             f"The newest event of {key.to_user_string()} shows only the digest of its bookmark, and the destination "
@@ -120,4 +145,5 @@ def _from_entry(entry: dg.EventLogEntry) -> BookmarkEvent | None:
         destination=str(destination.value) if destination is not None else "",
         rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
         checkpoint=observation is not None,
+        shared=SCOPE in shown.metadata,
     )

@@ -15,6 +15,7 @@ from etl_assets.protocol.selection import matches
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
+from etl_assets.sources.source_read import first_of, reads_together
 
 SECONDS = 10.0
 """Of one question to a source."""
@@ -132,6 +133,9 @@ def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, lo
     with Asking(findings, subject):
         if read or (found is None and _can_tell(source.source, look)):
             # What the source does not list may still be there; its own error says best what is wrong.
+            if reads_together(source.source):
+                first_of(source.source, stream, source.name)
+                return
             for _ in StreamRead(source.source, stream, limit=1).open(None):
                 pass
         elif stream.cursor:

@@ -7,6 +7,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from etl_assets.protocol.stream import Stream
+
 FULL_REFRESH_TAG = "etl_assets/full_refresh"
 """Run tag: `*`, or names of streams, `source/stream` or globs, parted by commas."""
 
@@ -20,6 +22,14 @@ class SyncConfig(dg.Config):
     query: dict[str, Any] | None = Field(default=None, description="Passed on to the source's `load_data`.")
 
 
+class SourceSyncConfig(dg.Config):
+    """What one run may ask of the streams of a source that are read together."""
+
+    full_refresh: list[str] = Field(
+        default_factory=list, description="Streams to read anew and to replace: names, `source/stream` or globs."
+    )
+
+
 def refreshed_by_tag(tags: Mapping[str, str], names: Iterable[str]) -> bool:
     """Tell whether the run's tag asks for a full refresh of what has these names.
 
@@ -27,5 +37,16 @@ def refreshed_by_tag(tags: Mapping[str, str], names: Iterable[str]) -> bool:
         tags: The run's tags.
         names: Names of one stream: `stream`, `source/stream`, its asset key with slashes.
     """
-    patterns = [part.strip() for part in tags.get(FULL_REFRESH_TAG, "").split(",")]
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns if pattern)
+    return matches((part.strip() for part in tags.get(FULL_REFRESH_TAG, "").split(",")), names)
+
+
+def matches(patterns: Iterable[str], names: Iterable[str]) -> bool:
+    """Tell whether one of the patterns is meant for what has these names."""
+    known = list(names)
+    return any(fnmatchcase(name, pattern) for pattern in patterns if pattern for name in known)
+
+
+def names_of(source: str, stream: Stream, key: dg.AssetKey) -> set[str]:
+    """Give the names by which a run may speak of a stream."""
+    names = {name for one in (stream.name, stream.full_name) for name in (one, f"{source}/{one}")}
+    return {*names, key.to_user_string()}

@@ -1,7 +1,7 @@
 """The one place where an error of ours becomes what Dagster shows and retries. What leaves is redacted."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -68,6 +68,34 @@ def as_failure(error: Exception) -> dg.Failure:
         description, allow_retries = f"{type(error).__name__}: {error}", True
     metadata[f"{PREFIX}traceback"] = dg.MetadataValue.text(redact(trace_of(error)))
     return dg.Failure(redact(description), metadata=metadata, allow_retries=allow_retries)
+
+
+def failure_of_many(
+    errors: Mapping[str, Exception], streams: int, policy: dg.RetryPolicy | None, attempts: int
+) -> dg.Failure | dg.RetryRequested:
+    """Give the one failure of a step that many streams share; tried again where that may help one of them.
+
+    Args:
+        errors: By the key of the asset, for people.
+        streams: How many streams the step had.
+        policy: The retry policy of the step, if it has one.
+        attempts: How many times the step was tried before.
+    """
+    failures = {name: as_failure(error) for name, error in errors.items()}
+    pauses = [one.retry_after for one in errors.values() if isinstance(one, RateLimitedError)]
+    asked = [pause for pause in pauses if pause is not None]
+    if asked and policy is not None and attempts < policy.max_retries:
+        return dg.RetryRequested(max_retries=policy.max_retries, seconds_to_wait=max(asked))
+    told = "\n".join(f"{name}: {one.description}" for name, one in failures.items())
+    metadata: dict[str, dg.MetadataValue] = {
+        f"{PREFIX}failed": dg.MetadataValue.json(list(failures)),
+        **next(iter(failures.values())).metadata,
+    }
+    return dg.Failure(
+        f"{len(failures)} of {streams} streams failed: {', '.join(failures)}\n{told}",
+        metadata=metadata,
+        allow_retries=any(one.allow_retries for one in failures.values()),
+    )
 
 
 def trace_of(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, StreamOptions, writing_of
+from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError, did_you_mean
@@ -25,6 +26,7 @@ from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
+from etl_assets.sources.source_read import reads_together
 from etl_assets.strategies import WriteStrategy
 
 Granularity = Literal["stream", "source"]
@@ -98,11 +100,11 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     translator: StreamTranslator | None = None,
     write_strategy: WriteStrategy | str = WriteStrategy.AUTO,
     options: OptionsByStream | None = None,
-    granularity: Granularity = "stream",
+    granularity: Granularity | None = None,
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
 ) -> list[dg.AssetsDefinition]:
-    """Give one asset for each stream of a source.
+    """Give an asset for each stream of a source.
 
     ```python
     defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"], destination=DuckDBDestination("w.duckdb")))
@@ -119,7 +121,8 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         translator: Says what the assets are.
         write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say nothing.
         options: What is particular about single streams, by name.
-        granularity: `stream`: a step for each stream.
+        granularity: `stream`: a step for each stream; `source`: one step, and one read, for all of them. None for what
+            the source needs.
         retry_policy: Of each step, where a stream's options say nothing.
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
 
@@ -133,11 +136,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             + (", and got both." if destination is not None else "."),
             hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource of the project.",
         )
-    if granularity != "stream":
-        raise ConfigError(
-            f"granularity={granularity!r} is not there yet.",
-            hint='granularity="source" comes with the connectors (Singer, Airbyte); use "stream".',
-        )
+    together = _granularity(source, granularity) == "source"
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
@@ -145,10 +144,13 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
     key = io_manager_key or _resource_key(call, specs)
-    assets = [
-        _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
-        for binding, spec in zip(bindings, specs, strict=True)
-    ]
+    if together:
+        assets = [source_asset(bindings, specs, key, retry_policy, pool)] if bindings else []
+    else:
+        assets = [
+            _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
+            for binding, spec in zip(bindings, specs, strict=True)
+        ]
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
@@ -212,6 +214,18 @@ def named(source: Source, name: str | None) -> str:
             "It names the keys, the group, the schema and the stored state.",
         )
     return chosen
+
+
+def _granularity(source: Source, wanted: str | None) -> str:
+    needed = "source" if reads_together(source) else "stream"
+    if wanted not in {None, "stream", "source"}:
+        raise ConfigError(f"There is no granularity {wanted!r}.", hint='It is "stream" or "source".')
+    if wanted == "stream" and type(source).load_data is Source.load_data and reads_together(source):
+        raise ConfigError(
+            f"{type(source).__name__} reads all its streams at once: it has no load_data for one of them.",
+            hint='Leave granularity="stream" out.',
+        )
+    return wanted or needed
 
 
 def _call(  # noqa: PLR0917 - they are one call's arguments
@@ -320,15 +334,10 @@ def _asset(
         deps=list(spec.deps),
         retry_policy=retry_policy,
         pool=pool,
-    )(bound(materialize, binding))
+    )(bound(materialize, {OUTPUT: binding}))
 
 
 def _check_name(context: dg.AssetExecutionContext, binding: Binding) -> None:
     """Refuse two different sources of one name in a repository: they would share state and tables."""
     for other in same_name(context, binding):
-        raise ConfigError(
-            f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, and both have "
-            f"the stream {binding.stream.full_name!r}.",
-            hint="Give one of them another name: it is the key of the stored state.",
-            stream=binding.stream.name,
-        )
+        raise two_of_one_name(binding, other)

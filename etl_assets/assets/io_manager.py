@@ -8,12 +8,12 @@ from typing_extensions import override
 
 from etl_assets.assets.bookmark_metadata import BOOKMARK
 from etl_assets.assets.bookmarks import newest_bookmark
-from etl_assets.assets.config import refreshed_by_tag
+from etl_assets.assets.config import names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import attempts, instance_of, retry_policy, run_tags, set_data_version
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned
 from etl_assets.assets.inputs import converter
-from etl_assets.assets.metadata import Decoration, sync_metadata, table_metadata
+from etl_assets.assets.metadata import Decoration, event_metadata
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
@@ -234,9 +234,7 @@ class _Output:
         return newest_bookmark(instance_of(self.context), self.key, self.destination.identity)
 
     def _refreshed(self, read: StreamRead) -> bool:
-        stream, source = read.stream, read.source_name
-        names = {name for one in (stream.name, stream.full_name) for name in (one, f"{source}/{one}")}
-        return refreshed_by_tag(run_tags(self.context), {*names, self.key.to_user_string()})
+        return refreshed_by_tag(run_tags(self.context), names_of(read.source_name, read.stream, self.key))
 
     def _strategy(self) -> WriteStrategy:
         # A custom destination takes rows as they come: what a hand-written asset did not ask for is not refused.
@@ -254,16 +252,10 @@ class _Output:
                 explain_missing_event(instance_of(self.context), self.key, start, self.context.log)
 
     def _report(self, result: SyncResult) -> None:
-        metadata: dict[str, Any] = {}
         log = self.context.log
-        with Decoration(log, "Describing what was loaded"):
-            metadata |= sync_metadata(result, self.destination.identity)
-            if isinstance(self.read, Returned):
-                del metadata[BOOKMARK]  # it can have none
-        with Decoration(log, "Describing the table"):
-            uri = self.destination.uri(self.table)
-            kind = self.destination.storage_kind
-            metadata |= table_metadata(result, self.read.stream, self.table, storage_kind=kind, uri=uri)
+        metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
+        if isinstance(self.read, Returned):
+            metadata.pop(BOOKMARK, None)  # it can have none
         self.context.add_output_metadata(metadata)  # once: it refuses a key that it has
         if result.last_changed_by:
             with Decoration(log, "Setting the data version"):

@@ -9,6 +9,7 @@ import dagster as dg
 from etl_assets.assets.bookmark_metadata import to_metadata
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
 from etl_assets.assets.options import PREFIX, shown_table
+from etl_assets.destinations.base import Destination
 from etl_assets.naming import identifiers
 from etl_assets.protocol.load import Column, SyncResult, TableName
 from etl_assets.protocol.selection import selected_columns
@@ -30,6 +31,7 @@ class SyncMetadata(NamespacedMetadataSet):
 
     bookmark: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
     bookmark_previous: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue | None = None
+    bookmark_scope: str | None = None
     records_loaded: int | None = None
     load_id: str | None = None
     write_strategy: str | None = None
@@ -54,7 +56,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         destination: The destination's identity.
     """
     at_least_once = result.delivery != "exactly_once"
-    show_with = f"etl-assets state get {result.source}/{result.stream}"
+    show_with = f"etl-assets state get {result.source}/{'' if result.shared else result.stream}"
     previous = None
     if result.bookmark_previous is not None:
         previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
@@ -62,6 +64,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         # Where the destination keeps no state, the next run begins from this very value.
         bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
         bookmark_previous=previous,
+        bookmark_scope="source" if result.shared else None,
         records_loaded=result.records_loaded,
         load_id=result.load_id,
         write_strategy=str(result.strategy),
@@ -74,6 +77,19 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         destination=destination if at_least_once else None,
     )
     return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
+
+
+def event_metadata(
+    log: dg.DagsterLogManager, destination: Destination, result: SyncResult, stream: Stream, table: TableName
+) -> dict[str, Any]:
+    """Give all metadata of a sync's event; what of it cannot be computed is left out with a warning."""
+    metadata: dict[str, Any] = {}
+    with Decoration(log, "Describing what was loaded"):
+        metadata |= sync_metadata(result, destination.identity)
+    with Decoration(log, "Describing the table"):
+        kind, uri = destination.storage_kind, destination.uri(table)
+        metadata |= table_metadata(result, stream, table, storage_kind=kind, uri=uri)
+    return metadata
 
 
 def table_metadata(

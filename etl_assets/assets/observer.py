@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -12,14 +12,15 @@ import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
-from etl_assets.assets.bookmarks import DESTINATION
+from etl_assets.assets.bookmarks import DESTINATION, SCOPE
 from etl_assets.assets.metadata import Decoration
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
 from etl_assets.protocol.bookmarks import without_boundary
-from etl_assets.protocol.load import Bookmark, Committed
+from etl_assets.protocol.events import StreamKey
+from etl_assets.protocol.load import Bookmark, Committed, Load
 from etl_assets.protocol.values import to_json
 from etl_assets.secrets.redaction import redact
-from etl_assets.sync import Observer
+from etl_assets.sync import Observer, Start
 
 LOG_SECONDS = 15.0
 """A line costs 4 ms of CPU and an event row, so it comes now and then only."""
@@ -47,7 +48,7 @@ class RunObserver(Observer):
 
     def __init__(
         self,
-        context: dg.OutputContext,
+        context: dg.OutputContext | dg.AssetExecutionContext,
         *,
         source: str,
         stream: str,
@@ -62,7 +63,7 @@ class RunObserver(Observer):
         self._clock = clock
         self._bar = progress or ProgressBar(_style())
         self._logged_at = clock()
-        self._observed_at: float | None = None
+        self._observed_at: dict[dg.AssetKey, float] = {}
         self._line = f"{stream}: waiting for the first rows"
         self._began = clock()
         self._over = threading.Event()
@@ -90,21 +91,26 @@ class RunObserver(Observer):
 
     @override
     def checkpoint(self, committed: Committed) -> None:
+        self._observe(self._context.asset_key, committed, f"{self._source}/{self._stream}")
+
+    def _observe(self, key: dg.AssetKey, committed: Committed, place: str) -> None:
         now = self._clock()
-        if self._observed_at is not None and now - self._observed_at < OBSERVATION_SECONDS:
+        if key in self._observed_at and now - self._observed_at[key] < OBSERVATION_SECONDS:
             return
-        self._observed_at = now
+        self._observed_at[key] = now
         with Decoration(self._context.log, "Showing a checkpoint"):
-            show_with = f"etl-assets state get {self._source}/{self._stream}"
+            show_with = f"etl-assets state get {place}"
             # No bare numbers: the UI would plot them among those of whole syncs.
-            metadata = {
+            metadata: dict[str, dg.MetadataValue] = {
                 BOOKMARK: to_metadata(committed.bookmark, show_with=show_with, may_cut=self._destination is None),
                 LOAD_ID: dg.MetadataValue.text(committed.load_id),
                 "etl_assets/checkpoint": dg.MetadataValue.text(f"{committed.rows_loaded:,} rows committed so far"),
             }
             if self._destination is not None:
                 metadata[DESTINATION] = dg.MetadataValue.text(self._destination)
-            self._context.log_event(dg.AssetObservation(self._context.asset_key, metadata=metadata))
+            if committed.shared:
+                metadata[SCOPE] = dg.MetadataValue.text("source")
+            self._context.log_event(dg.AssetObservation(key, metadata=metadata))
 
     def _log(self, line: str) -> None:
         self._logged_at = self._clock()
@@ -116,6 +122,44 @@ class RunObserver(Observer):
                 continue
             with suppress(Exception):  # a log that cannot be written now must not end the heartbeat
                 self._log(f"{self._line}; at it for {self._clock() - self._began:,.0f} s")
+
+
+class SourceObserver(RunObserver):
+    """Tells a run how the sync of many streams goes on.
+
+    Args:
+        context: Of the step.
+        source: The source's name.
+        keys: Of the streams' assets.
+        destination: As for a `RunObserver`.
+        says_start: Called where a stream begins.
+    """
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        *,
+        source: str,
+        keys: Mapping[StreamKey, dg.AssetKey],
+        destination: str | None,
+        says_start: Callable[[dg.AssetKey, Load, Start], None],
+    ) -> None:
+        super().__init__(context, source=source, stream=source, destination=destination)
+        self._keys = keys
+        self._loads: dict[str, Load] = {}
+        self._says_start = says_start
+
+    @override
+    def begin(self, load: Load, start: Start) -> None:
+        self._loads[load.load_id] = load
+        self._says_start(self._keys[load.stream.key], load, start)
+
+    @override
+    def checkpoint(self, committed: Committed) -> None:
+        load = self._loads.get(committed.load_id)
+        if load is not None:
+            place = f"{self._source}/{'' if committed.shared else load.stream.full_name}"
+            self._observe(self._keys[load.stream.key], committed, place)
 
 
 def shortened(bookmark: Bookmark | None) -> str:

@@ -103,6 +103,9 @@ class Polled:
             if event is None:
                 answers[key] = True  # nothing was loaded yet, whatever the source says
                 continue
+            if event.shared:
+                answers[key] = None  # the state of a whole source is for its connector alone to read
+                continue
             asked[self.streams[key]] = without_boundary(event.bookmark.value)
             if event.rows is not None:
                 rows[self.streams[key]] = event.rows

@@ -61,6 +61,8 @@ class Store:
 
     def cursor(self, state: StreamState) -> tuple[str, ...]:
         """Give the keys that a bookmark of this stream has, as far as is known."""
+        if state.shared:
+            return ()  # it is opaque
         declared = self.streams.get((state.source, state.namespace, state.stream))
         return (declared.cursor if declared else ()) or tuple(without_boundary(state.bookmark) or ())
 
@@ -133,6 +135,11 @@ def set_bookmark(store: Store, text: str, value: str, partition: str | None, say
     """Store another bookmark."""
     bookmark = _read_bookmark(value)
     state = store.find(text, partition)
+    if not state.shared and any(one.shared and one.source == state.source for one in store.destination.states()):
+        raise ConfigError(
+            f"{_label(state)}: the streams of {state.source!r} share one state, so it has no bookmark of its own.",
+            hint=f"Set that of the source: etl-assets state set {state.source}/ ...",
+        )
     wrong = None if force else _mismatch(store, state, bookmark)
     if wrong:
         raise ConfigError(f"{_label(state)}: {wrong}", hint="With --force it is stored all the same.")
@@ -147,7 +154,8 @@ def reset(store: Store, text: str, partition: str | None, say: Say) -> int:
     state = store.find(text, partition)
     store.destination.delete_state(state)
     say(f"{_label(state)}: its state is gone; the bookmark was {_shown(state.bookmark)}.")
-    say(f"  The next sync reads everything and replaces the table {state.table}.")
+    tables = "the tables of all its streams" if state.shared else f"the table {state.table}"
+    say(f"  The next sync reads everything and replaces {tables}.")
     return 0
 
 
@@ -176,6 +184,8 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
     count = store.destination.rename_source(old, new)
     say(f"{count} stored state{'s' if count != 1 else ''} of {old!r} {'are' if count != 1 else 'is'} now of {new!r}.")
     for state in states:
+        if state.shared:
+            continue  # it has no table
         stream = store.streams.get((new, state.namespace, state.stream)) or Stream(
             state.stream, namespace=state.namespace or None
         )
@@ -196,6 +206,11 @@ def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool
     """
     bookmarks = read_state(file)
     states = [state for state in store.destination.states() if state.source == source]
+    if any(state.shared for state in states):
+        raise ConfigError(
+            f"The streams of {source!r} share one state, into which no single bookmark can be imported.",
+            hint=f"Store the whole document: etl-assets state set {source}/ @{file.name}",
+        )
     skipped = 0
     for name, bookmark in bookmarks.items():
         found = [state for state in states if name in _names(state)]
@@ -286,7 +301,7 @@ def _text(file: Path) -> str:
 def _row(state: StreamState) -> tuple[str, ...]:
     return (
         state.source,
-        _full_name(state),
+        _full_name(state) or "(the source)",
         state.partition or "-",
         _shown(state.bookmark),
         str(state.rows_in_table),

@@ -207,7 +207,8 @@ class Ledger:
             (dump(bookmark), load_id, *_key_of(state)),
         )
         before, after = dump(state.bookmark), dump(bookmark)
-        rows = self._tx.count(state.table) if self._tx.schema(state.table) is not None else 0
+        there = not state.shared and self._tx.schema(state.table) is not None
+        rows = self._tx.count(state.table) if there else 0
         self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, datetime.now(UTC))
 
     def delete(self, state: StreamState) -> None:

@@ -167,6 +167,7 @@ class Committed:
         schema_changes: Sentences, such as `added column "x" VARCHAR`.
         last_changed_by: The load id of the last load that changed rows.
         delivery: `exactly_once`, or `at_least_once` where the destination keeps no state.
+        shared: The bookmark is the state of the whole source.
     """
 
     load_id: str
@@ -180,6 +181,7 @@ class Committed:
     schema_changes: Sequence[str] = ()
     last_changed_by: str = ""
     delivery: str = "exactly_once"
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 import copy
 import inspect
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
-from etl_assets.protocol.events import Event, SourceState
+from etl_assets.protocol.events import Event, Records, SourceState, StreamEnd
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
+from etl_assets.sources.process import ProcessModes
 
 
 class SourceRead:
@@ -33,12 +35,12 @@ class SourceRead:
             )
         self.source = source
         self.source_name = name
-        self.streams = list(streams)
+        self.streams: Sequence[Stream] = list(streams)
 
     def __repr__(self) -> str:
         return f"SourceRead({self.source_name!r}, {[stream.full_name for stream in self.streams]})"
 
-    def open(self, state: SourceState) -> Iterator[Event]:
+    def open(self, state: SourceState) -> Generator[Event, None, None]:
         """Read all streams from their states on.
 
         Raises:
@@ -66,3 +68,28 @@ class SourceRead:
         source.selected_streams = [stream.name for stream in self.streams]
         source.catalog = Catalog.of(source.catalog) if source.catalog is not None else Catalog(self.streams)
         return source
+
+
+def first_of(source: Source, stream: Stream, source_name: str) -> None:
+    """Read from the beginning of a stream to its first records, to see whether that works.
+
+    Raises:
+        EtlAssetsError: What went wrong.
+    """
+    with closing(SourceRead(source, [stream], source_name=source_name).open(SourceState())) as events:
+        for event in events:
+            if isinstance(event, StreamEnd) and event.error is not None:
+                raise event.error
+            if isinstance(event, Records | StreamEnd):
+                return
+
+
+def reads_together(source: Source) -> bool:
+    """Tell whether a source needs one read for its streams: it says so, or writes its Singer messages itself."""
+    return source.granularity == "source" or is_tap(source)
+
+
+def is_tap(source: Source) -> bool:
+    """Tell whether a source overrides what writes the Singer messages of its streams."""
+    names = ("process", "sync", "process_stream", "sync_stream", "write_records")
+    return any(getattr(type(source), name) is not getattr(ProcessModes, name) for name in names)

@@ -123,10 +123,6 @@ class TestRefused:
             stream_assets(Nameless(), ["a"], destination=warehouse)
         assert keys_of(stream_assets(Nameless(), ["a"], name="db", destination=warehouse)) == [["db", "a"]]
 
-    def test_granularity_source_says_when_it_comes(self, shop: Shop, warehouse: DuckDBDestination) -> None:
-        with pytest.raises(ConfigError, match="comes with the connectors"):
-            stream_assets(shop, destination=warehouse, granularity="source")
-
     def test_a_destination_that_is_none(self, shop: Shop) -> None:
         with pytest.raises(ConfigError, match="is no destination"):
             stream_assets(shop, destination="warehouse.duckdb")

@@ -1,0 +1,59 @@
+"""Many streams of a source that has no way of its own to read them at once: as a tap, or one after the other."""
+
+from collections.abc import Iterator, Sequence
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
+from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
+from etl_assets.sources.source_read import is_tap
+from etl_assets.sources.tap import tap_events
+
+
+def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) -> Iterator[Event]:
+    """Give the events of a source that does not override `load_streams`."""
+    if is_tap(source) or source.granularity == "source":
+        yield from tap_events(source, streams, state)
+        return
+    for stream in streams:
+        try:
+            yield from _one(source, stream, state.streams.get(stream.key))
+        except EtlAssetsError as error:
+            yield StreamEnd(stream, complete=False, error=error)
+
+
+def _one(source: Source, stream: Stream, bookmark: Bookmark | None) -> Iterator[Event]:
+    """Read a stream as a step of its own would: its bookmark is what it gives, or its largest replication key."""
+    read = StreamRead(source, stream)
+    if read.partial:
+        raise ConfigError(
+            f"stream {stream.name!r}: a read cut by `limit` or `query` cannot be one of many.",
+            hint='Leave the cut out, or read it with granularity="stream".',
+            stream=stream.name,
+        )
+    stream = read.stream
+    tracker = None
+    if stream.cursor:
+        tracker = BookmarkTracker(
+            stream,
+            bookmark,
+            boundary=not stream.primary_key,
+            check_order=read.checked_order,
+            ordered=read.ordered,
+        )
+    given: Bookmark | None = None
+    for batch in read.open(without_boundary(bookmark)):
+        given = batch.bookmark if batch.bookmark is not None else given
+        kept = tracker.take(batch) if tracker is not None and len(batch) else batch
+        if len(kept):
+            yield Records(stream, kept)
+        reached = tracker.bookmark() if tracker is not None and read.ordered else None
+        if batch.bookmark is not None or (given is None and reached is not None):
+            yield Checkpoint(batch.bookmark or reached, (stream.key,))
+    last = given if given is not None or tracker is None else tracker.bookmark()
+    if last is not None:
+        yield Checkpoint(last, (stream.key,))
+    yield StreamEnd(stream)
