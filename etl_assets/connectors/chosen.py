@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,9 @@ from etl_assets.connectors.names import InstallType, Protocol, known_connectors,
 from etl_assets.exceptions import ConfigError
 
 
-def executor_for(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
-    name: str,
-    *,
-    version: str | None = None,
-    use_python: bool | Path | str | None = None,
-    pip_url: str | None = None,
-    local_executable: Path | str | None = None,
-    docker_image: str | bool | None = None,
-    use_host_network: bool = False,
-    source_manifest: bool | Mapping[str, Any] | Path | str | None = None,
-    install_if_missing: bool = True,
-    install_root: Path | str | None = None,
-    no_executor: bool = False,
-    protocol: Protocol | None = None,
-    allow_custom_code: bool = False,
-) -> Executor:
-    """Give the executor of a connector. Neither installs nor connects.
+@dataclass(frozen=True)
+class Choice:
+    """How a connector is to be run.
 
     Args:
         name: Such as `source-faker` or `tap-jsonl`.
@@ -53,108 +40,119 @@ def executor_for(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         allow_custom_code: Of a manifest.
 
     Raises:
-        ConfigError: The arguments contradict each other, or nothing says how to run it.
+        ConfigError: The arguments contradict each other.
     """
-    _check(name, version, use_python, pip_url, local_executable, docker_image, source_manifest)
-    spoken = protocol or protocol_of(name)
-    if spoken is None:
-        raise ConfigError(
-            f"The name {name!r} does not tell what the connector speaks.",
-            hint='Give protocol="airbyte" or protocol="singer", or a name that begins with source-, destination-, tap- '
-            "or target-.",
+
+    name: str
+    version: str | None = None
+    use_python: bool | Path | str | None = None
+    pip_url: str | None = None
+    local_executable: Path | str | None = None
+    docker_image: str | bool | None = None
+    use_host_network: bool = False
+    source_manifest: bool | Mapping[str, Any] | Path | str | None = None
+    install_if_missing: bool = True
+    install_root: Path | str | None = None
+    no_executor: bool = False
+    protocol: Protocol | None = None
+    allow_custom_code: bool = False
+
+    def __post_init__(self) -> None:
+        name = self.name
+        if not name:
+            raise ConfigError("A connector's name is a text that is not empty.")
+        ways = [word for word in _WAYS if getattr(self, word)]
+        if len(ways) > 1:
+            raise ConfigError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
+        if self.version and self.pip_url:
+            raise ConfigError(f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url.")
+        if self.version and self.local_executable:
+            raise ConfigError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
+        if self.version and isinstance(self.docker_image, str) and _tagged(self.docker_image):
+            raise ConfigError(f"{name}: the image {self.docker_image!r} has a tag, and version says another.")
+        if self.use_python is False and ways and ways[0] != "docker_image":
+            raise ConfigError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
+        if self.use_python and ways and ways[0] in {"docker_image", "local_executable"}:
+            raise ConfigError(f"{name}: use_python is of no use with {ways[0]}.")
+
+    def executor(self) -> Executor:
+        """Give what starts it. Neither installs nor connects.
+
+        Raises:
+            ConfigError: Nothing says how to run it.
+        """
+        spoken = self.protocol or protocol_of(self.name)
+        if spoken is None:
+            raise ConfigError(
+                f"The name {self.name!r} does not tell what the connector speaks.",
+                hint='Give protocol="airbyte" or protocol="singer", or a name that begins with source-, destination-, '
+                "tap- or target-.",
+            )
+        if self.no_executor:
+            return NoExecutor(self.name, spoken)
+        if self.local_executable:
+            return LocalExecutor(self.name, spoken, self.local_executable)
+        if self.source_manifest:
+            return self._manifest()
+        if self.docker_image or self.use_python is False:
+            return self._docker(spoken)
+        if not (self.pip_url or self.version or self.use_python) and shutil.which(self.name):
+            return LocalExecutor(self.name, spoken, self.name)
+        return self._known(spoken)
+
+    def _known(self, spoken: Protocol) -> Executor:
+        if self.pip_url:
+            return self._python(self.pip_url, spoken)
+        known = known_connectors().get(self.name)
+        if known is None:
+            raise unknown(self.name)
+        if known.install is InstallType.DOCKER:
+            return self._docker(spoken)
+        if known.install is InstallType.YAML:
+            raise ConfigError(
+                f"{self.name} is a low-code connector: it is a manifest, which is not shipped.",
+                hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
+            )
+        return self._python(f"{known.package}=={self._version}" if self._version else known.package, spoken)
+
+    def _python(self, requirement: str, spoken: Protocol) -> Executor:
+        environment = Environment(self.name, requirement, self._interpreter, install_root(self.install_root))
+        return PythonExecutor(environment, spoken, install_if_missing=self.install_if_missing)
+
+    def _manifest(self) -> Executor:
+        given = self.source_manifest
+        if given is None or isinstance(given, bool):
+            raise ConfigError(
+                f"source_manifest=True would look {self.name} up in a registry, which is not done.",
+                hint="Give the manifest itself: the document, a path or a URL.",
+            )
+        requirement = f"airbyte-cdk=={self._version}" if self._version else "airbyte-cdk"
+        where = install_root(self.install_root)
+        environment = Environment(DECLARATIVE, requirement, self._interpreter, where, program=DECLARATIVE)
+        return ManifestExecutor(
+            self.name,
+            given,
+            environment,
+            allow_custom_code=self.allow_custom_code,
+            install_if_missing=self.install_if_missing,
         )
-    if no_executor:
-        return NoExecutor(name, spoken)
-    if local_executable:
-        return LocalExecutor(name, spoken, local_executable)
-    version = None if version == "latest" else version
-    python = "" if use_python in {None, True, False} else str(use_python)
-    where = _root(install_root)
-    if source_manifest:
-        return _manifest(name, source_manifest, version, python, where, allow_custom_code, install_if_missing)
-    if docker_image or use_python is False:
-        return _docker(name, docker_image, version, spoken, use_host_network=use_host_network)
-    if not (pip_url or version or use_python) and shutil.which(name):
-        return LocalExecutor(name, spoken, name)
-    known = known_connectors().get(name)
-    if pip_url is None and known is None:
-        raise unknown(name)
-    if pip_url is None and known is not None and known.install is InstallType.DOCKER:
-        return _docker(name, None, version, spoken, use_host_network=use_host_network)
-    if pip_url is None and known is not None and known.install is InstallType.YAML:
-        raise ConfigError(
-            f"{name} is a low-code connector: it is a manifest, which is not shipped.",
-            hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
-        )
-    package = known.package if known else name
-    requirement = pip_url or (f"{package}=={version}" if version else package)
-    environment = Environment(name, requirement, python, where)
-    return PythonExecutor(environment, spoken, install_if_missing=install_if_missing)
+
+    def _docker(self, spoken: Protocol) -> Executor:
+        image = self.docker_image if isinstance(self.docker_image, str) else f"airbyte/{self.name}"
+        full = image if _tagged(image) else f"{image}:{self._version or 'latest'}"
+        return DockerExecutor(self.name, full, spoken, use_host_network=self.use_host_network)
+
+    @property
+    def _version(self) -> str | None:
+        return None if self.version == "latest" else self.version
+
+    @property
+    def _interpreter(self) -> str:
+        return "" if isinstance(self.use_python, bool) or self.use_python is None else str(self.use_python)
 
 
-def _root(given: Path | str | None) -> Path:
-    return install_root(given)
+_WAYS = ("pip_url", "local_executable", "docker_image", "source_manifest")
 
 
-def _manifest(  # noqa: PLR0917 - the arguments of one call
-    name: str,
-    given: bool | Mapping[str, Any] | Path | str,  # noqa: FBT001 - PyAirbyte's type
-    version: str | None,
-    python: str,
-    where: Path,
-    allow_custom_code: bool,  # noqa: FBT001 - as above
-    install_if_missing: bool,  # noqa: FBT001 - as above
-) -> Executor:
-    if isinstance(given, bool):
-        raise ConfigError(
-            f"source_manifest=True would look {name} up in a registry, which is not done.",
-            hint="Give the manifest itself: the document, a path or a URL.",
-        )
-    requirement = f"airbyte-cdk=={version}" if version else "airbyte-cdk"
-    environment = Environment(DECLARATIVE, requirement, python, where, program=DECLARATIVE)
-    return ManifestExecutor(
-        name, given, environment, allow_custom_code=allow_custom_code, install_if_missing=install_if_missing
-    )
-
-
-def _docker(
-    name: str, image: str | bool | None, version: str | None, protocol: Protocol, *, use_host_network: bool
-) -> Executor:
-    if isinstance(image, str):
-        tagged = ":" in image.rpartition("/")[2]
-        full = image if tagged else f"{image}:{version or 'latest'}"
-    else:
-        full = f"airbyte/{name}:{version or 'latest'}"
-    return DockerExecutor(name, full, protocol, use_host_network=use_host_network)
-
-
-def _check(  # noqa: PLR0917 - the arguments of one call
-    name: str,
-    version: str | None,
-    use_python: bool | Path | str | None,  # noqa: FBT001 - PyAirbyte's type
-    pip_url: str | None,
-    local_executable: Path | str | None,
-    docker_image: str | bool | None,  # noqa: FBT001 - as above
-    source_manifest: bool | Mapping[str, Any] | Path | str | None,  # noqa: FBT001 - as above
-) -> None:
-    if not isinstance(name, str) or not name:
-        raise ConfigError("A connector's name is a text that is not empty.")
-    given = {
-        "pip_url": pip_url,
-        "local_executable": local_executable,
-        "docker_image": docker_image,
-        "source_manifest": source_manifest,
-    }
-    ways = [word for word, value in given.items() if value]
-    if len(ways) > 1:
-        raise ConfigError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
-    if version and pip_url:
-        raise ConfigError(f"{name}: version and pip_url both say which one.", hint="Put the version into the pip_url.")
-    if version and local_executable:
-        raise ConfigError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
-    if version and isinstance(docker_image, str) and ":" in docker_image.rpartition("/")[2]:
-        raise ConfigError(f"{name}: the image {docker_image!r} has a tag, and version says another.")
-    if use_python is False and (pip_url or local_executable or source_manifest):
-        raise ConfigError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
-    if use_python and (docker_image or local_executable):
-        raise ConfigError(f"{name}: use_python is of no use with {ways[0]}.")
+def _tagged(image: str) -> bool:
+    return ":" in image.rpartition("/")[2]

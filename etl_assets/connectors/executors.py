@@ -19,14 +19,13 @@ from etl_assets.connectors.install import (
     Environment,
     Installed,
     install,
-    install_root,
     may_install,
     uninstall,
 )
 from etl_assets.connectors.names import Protocol
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.workspace import Workspace
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.exceptions import ConfigError
 
 PROVE_SECONDS = 120.0
 MANIFEST_SECONDS = 60.0
@@ -99,7 +98,7 @@ class Executor:
         workspace = Workspace()
         try:
             paths = {name: workspace.write(f"{name}.json", document) for name, document in (files or {}).items()}
-        except BaseException:
+        except ConfigError:
             workspace.remove()
             raise
         shown = {f"{{{name}}}": self.path_inside(workspace, path) for name, path in paths.items()}
@@ -167,8 +166,10 @@ class LocalExecutor(Executor):
     @override
     def ensure(self) -> None:
         path = self._path()
-        writable = [str(one) for one in (path, path.resolve(), path.parent) if one.stat().st_mode & stat.S_IWOTH]
-        if any(not os.stat(one).st_mode & stat.S_ISVTX or one != str(path.parent) for one in writable):
+        folder = path.parent.stat().st_mode
+        places = [path, path.resolve(), *([] if folder & stat.S_ISVTX else [path.parent])]
+        writable = [str(one) for one in places if one.stat().st_mode & stat.S_IWOTH]
+        if writable:
             raise ConfigError(
                 f"The executable of {self.name} could be changed by anybody: {writable[0]!r} is writable for all.",
                 hint=f"chmod o-w {writable[0]}",
@@ -291,7 +292,7 @@ class ManifestExecutor(PythonExecutor):
             if custom and not self._allow_custom_code:
                 raise ConfigError(
                     f"The manifest of {self.name} names Python code: {custom!r}.",
-                    hint="It would run with this user's rights; allow it with allow_custom_code=True if you trust it.",
+                    hint="It would run with your rights; allow it with allow_custom_code=True if you trust it.",
                 )
             self._manifest = found
         return self._manifest
@@ -300,7 +301,9 @@ class ManifestExecutor(PythonExecutor):
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         injected = sorted(key for key in config if key.startswith("__injected"))
         if injected and not self._allow_custom_code:
-            raise ConfigError(f"The config of {self.name} has {injected[0]!r}.", hint="That could be code; leave it out.")
+            raise ConfigError(
+                f"The config of {self.name} has {injected[0]!r}.", hint="That could be code; leave it out."
+            )
         return {**config, "__injected_declarative_manifest": copy.deepcopy(self.manifest())}
 
     @override
@@ -314,9 +317,8 @@ def _custom_code(node: Any) -> Any:
         one = waiting.pop()
         if isinstance(one, Mapping):
             kind = one.get("type")
-            if isinstance(kind, str) and kind.startswith("Custom") and "class_name" in one:
-                yield one["class_name"]
-            elif isinstance(one.get("class_name"), str):
+            custom = isinstance(kind, str) and kind.startswith("Custom") and "class_name" in one
+            if custom or isinstance(one.get("class_name"), str):
                 yield one["class_name"]
             waiting.extend(one.values())
         elif isinstance(one, list):
@@ -428,9 +430,3 @@ def parsed_lock(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{str(path)!r} is no lock file.", hint="Remove it and install again.")
     return found
-
-
-__all__ = [
-    "ConnectorError", "DockerExecutor", "Executor", "LocalExecutor", "ManifestExecutor", "NoExecutor", "PythonExecutor",
-    "install_root", "parsed_lock",
-]  # fmt: skip

@@ -38,11 +38,12 @@ _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
 @contextlib.contextmanager
 def in_run() -> Iterator[None]:
     """Say that what goes on inside belongs to an orchestrator's run: nothing is installed there."""
-    token = _in_run.set(True)
+    before = _in_run.get()
+    _in_run.set(True)
     try:
         yield
     finally:
-        _in_run.reset(token)
+        _in_run.set(before)  # no token: the step of a generator may be ended from another context
 
 
 def may_install() -> bool:
@@ -90,7 +91,7 @@ class Environment:
     name: str
     requirement: str
     python: str = ""
-    root: Path = field(default_factory=lambda: install_root())
+    root: Path = field(default_factory=lambda: install_root())  # noqa: PLW0108 - it is defined below
     program: str = ""
     extras: Sequence[str] = ()
 
@@ -150,9 +151,9 @@ def install(environment: Environment, prove: Prove, *, pinned: Mapping[str, str]
         try:
             made = _Installation(environment).run(prove, pinned)
             _write_atomically(environment.folder / MARKER, asdict(made))
-        except BaseException:
-            shutil.rmtree(environment.folder, ignore_errors=True)
-            raise
+        finally:
+            if environment.installed() is None:  # it failed, or was cancelled
+                shutil.rmtree(environment.folder, ignore_errors=True)
     return made
 
 
@@ -200,7 +201,9 @@ class _Installation:
     def _make(self) -> None:
         wanted, folder = self.environment.python, str(self.environment.folder)
         if self._uv:
-            self._run([self._uv, "venv", "--quiet", "--python", wanted or sys.executable, folder], "make an environment")
+            self._run(
+                [self._uv, "venv", "--quiet", "--python", wanted or sys.executable, folder], "make an environment"
+            )
             return
         interpreter = _interpreter(wanted)
         self._run([interpreter, "-m", "venv", folder], "make an environment")
@@ -211,7 +214,7 @@ class _Installation:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "requirements.txt"
             file.touch(mode=0o600)
-            file.write_text("\n".join([_line(one) for one in requirements] if not lines else lines) + "\n")
+            file.write_text("\n".join(lines or [_line(one) for one in requirements]) + "\n")
             quiet = ["--quiet", "-r", str(file), *(["--no-deps"] if lines else [])]
             if self._uv:
                 command = [self._uv, "pip", "install", "--python", self._python, *quiet]
@@ -274,7 +277,7 @@ class _Installation:
         for name in filter(None, (environment.program, environment.name)):
             if (environment.bin / name).exists():
                 return environment.bin / name
-        scripts = self._ask()["scripts"]
+        scripts: list[str] = self._ask()["scripts"]
         if len(scripts) == 1:
             return environment.bin / scripts[0]
         raise ConfigError(

@@ -110,33 +110,38 @@ class ConnectorProcess:
         self.exit_code: int | None = None
         self._workspace = workspace
         self._cancelled = cancelled
-        lifeline, self._lifeline = os.pipe()
-        self._report, report = os.pipe()
-        given = [lifeline, report, workspace.lock]
-        arguments = [str(lifeline), str(report), str(workspace.path), str(self.limits.grace_seconds), *command]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - running connectors is what this is for
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                pass_fds=given,
-                cwd=workspace.path,
-                env=environment(workspace.path, path_first=path_first, more=more_environment),
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._close_pipes()
-            workspace.remove()
-            raise ConnectorError(f"{name} cannot be started: {error.strerror}.") from error
-        finally:
-            os.close(lifeline)
-            os.close(report)
+        self._lifeline = self._report = -1
+        variables = environment(workspace.path, path_first=path_first, more=more_environment)
+        self._process = self._started(command, variables)
         self._began = self._heard_at = time.monotonic()
         self._drain = LogDrain(_file(self._process.stderr), logger, heard=self._heard)
         if self._process.stderr is not None:
             self._process.stderr.close()  # the drain has its own
         self._drain.start()
+
+    def _started(self, command: Sequence[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        lifeline, self._lifeline = os.pipe()
+        self._report, report = os.pipe()
+        home = self._workspace
+        arguments = [str(lifeline), str(report), str(home.path), str(self.limits.grace_seconds), *command]
+        try:
+            return subprocess.Popen(  # noqa: S603 - running connectors is what this is for
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[lifeline, report, home.lock],
+                cwd=home.path,
+                env=variables,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._close_pipes()
+            home.remove()
+            raise ConnectorError(f"{self.name} cannot be started: {error.strerror}.") from error
+        finally:
+            os.close(lifeline)
+            os.close(report)
 
     @property
     def log_text(self) -> str:

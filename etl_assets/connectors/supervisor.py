@@ -63,11 +63,11 @@ def _descendants() -> list[int]:
     """Give the processes below this one, by their parents in `/proc`."""
     children: dict[int, list[int]] = {}
     try:
-        names = os.listdir("/proc")
+        names = os.listdir("/proc")  # noqa: PTH208 - pathlib takes as long to import as all of this
     except OSError:
         return []
     for name in filter(str.isdigit, names):
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
+        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
             parent = int(file.read().rpartition(b")")[2].split()[1])
             children.setdefault(parent, []).append(int(name))
     found, waiting = [], [os.getpid()]

@@ -144,7 +144,15 @@ def _flat(stream: Stream) -> "pa.Schema | None":
     if not stream.schema or not stream.schema.get("properties"):
         return None
     declared = to_arrow(stream.schema)  # of all columns: what is not selected comes in the lines too
-    plain = {pa.int64(), pa.float64(), pa.bool_(), pa.string(), pa.date32(), pa.timestamp("us", "UTC"), pa.timestamp("us")}
+    plain = {
+        pa.int64(),
+        pa.float64(),
+        pa.bool_(),
+        pa.string(),
+        pa.date32(),
+        pa.timestamp("us", "UTC"),
+        pa.timestamp("us"),
+    }
     return declared if all(field.type in plain for field in declared) else None
 
 

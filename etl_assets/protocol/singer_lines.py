@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+import simplejson
 
 from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.json_lines import LineDecoder, exact_json
@@ -64,16 +65,18 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Line]:
             if isinstance(stream, str) and isinstance(record, dict) and (version is None or type(version) is int):
                 return Line("RECORD", stream, record, version)
         elif kind in {"STATE", "SCHEMA"}:
-            import simplejson
-
-            raw = {
-                name: msgspec.Raw(simplejson.dumps(document[name], use_decimal=True).encode())
-                for name in ("value", "schema")
-                if name in document
-            }
-            names = document.get("key_properties")
-            plain = {k: document.get(k) for k in ("stream",) if isinstance(document.get(k), str)}
-            return Line(kind, key_properties=names if isinstance(names, list) else None, **plain, **raw)
+            stream, names = document.get("stream"), document.get("key_properties")
+            return Line(
+                kind,
+                stream if isinstance(stream, str) else None,
+                value=_raw(document, "value"),
+                schema=_raw(document, "schema"),
+                key_properties=names if isinstance(names, list) else None,
+            )
         raise ProtocolError(f"A {kind} message is not as Singer has it.", line=line)
 
     return LineDecoder(Line, other, noise)
+
+
+def _raw(document: Mapping[str, Any], name: str) -> msgspec.Raw:
+    return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True).encode() if name in document else b"")

@@ -96,15 +96,7 @@ class AirbyteRead:
         """
         try:
             for chunk in self._process.chunks():
-                for run in self._lanes.cut(chunk):
-                    if run.parse is not None:
-                        self._records(run)
-                        continue
-                    for message in self._decoder.decode(run.lines):
-                        if message.record is not None:
-                            self._record(message.record)
-                        else:
-                            yield from self._other(message)
+                yield from self._take(chunk)
                 self._buffer.took(len(chunk))
                 if self._buffer.due:
                     yield from self._buffer.flush()
@@ -114,6 +106,17 @@ class AirbyteRead:
         self._process.wait()
         self._throttle.flush()
         yield from self._ending()
+
+    def _take(self, chunk: bytes) -> Iterator[Event]:
+        for run in self._lanes.cut(chunk):
+            if run.parse is not None:
+                self._records(run)
+                continue
+            for message in self._decoder.decode(run.lines):
+                if message.record is not None:
+                    self._record(message.record)
+                else:
+                    yield from self._other(message)
 
     def _named(self, name: str) -> StreamKey | None:
         """Give the stream of a name where it has no namespace: one with it is told record by record."""
@@ -192,7 +195,8 @@ class AirbyteRead:
         if isinstance(said, int | float) and int(said) != counted:
             where = f"stream {stream!r}: " if stream else ""
             raise ProtocolError(
-                f"{where}the source says that it sent {int(said):,} records since its last state, and {counted:,} came.",
+                f"{where}the source says that it sent {int(said):,} records since its last state, and {counted:,} "
+                "came.",
                 stream=stream,
             )
 
@@ -297,4 +301,3 @@ def _bookmark(state: Any) -> Bookmark | None:
     if not isinstance(state, Mapping):
         raise ProtocolError("A stream's state is no object.", line=repr(state))
     return state
-

@@ -1,10 +1,11 @@
 """`get_source`: somebody else's connector by its name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from etl_assets.connectors.chosen import executor_for
+from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte import AirbyteSource
@@ -60,31 +61,18 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     Raises:
         ConfigError: The arguments contradict each other, or nothing says how to run the connector.
     """
+    given = dict(locals())  # the arguments, and each choice has one of its name
     if name.startswith(("destination-", "target-")):
         raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
-    executor = executor_for(
-        name,
-        version=version,
-        use_python=use_python,
-        pip_url=pip_url,
-        local_executable=local_executable,
-        docker_image=docker_image,
-        use_host_network=use_host_network,
-        source_manifest=source_manifest,
-        install_if_missing=install_if_missing,
-        install_root=install_root,
-        no_executor=no_executor,
-        protocol=protocol,
-        allow_custom_code=allow_custom_code,
-    )
+    executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
-    selected = None if streams in {None, "*"} or streams == ["*"] else [streams] if isinstance(streams, str) else streams
+    names = [streams] if isinstance(streams, str) else streams
     return kind(
         executor,
         name,
         name=source_name,
         config=config,
         config_change_callback=config_change_callback,
-        selected_streams=selected,
+        selected_streams=None if names is None or list(names) == ["*"] else names,
         **options,
     )

@@ -135,6 +135,3 @@ def _object_in(output: bytes) -> dict[str, Any] | None:
             continue
         return found if isinstance(found, dict) else None
     return None
-
-
-

@@ -103,15 +103,7 @@ class SingerRead:
         """
         try:
             for chunk in self._process.chunks():
-                for run in self._lanes.cut(chunk):
-                    if run.parse is not None and run.key in self._schemas:
-                        self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
-                        continue
-                    for line in self._decoder.decode(run.lines):
-                        if line.record is not None and line.type == "RECORD":
-                            yield from self._record(line, line.record)
-                        else:
-                            yield from self._other(line)
+                yield from self._take(chunk)
                 self._buffer.took(len(chunk))
                 if self._buffer.due:
                     yield from self._buffer.flush()
@@ -129,6 +121,17 @@ class SingerRead:
                 yield StreamEnd(stream)
             else:
                 yield StreamEnd(stream, complete=False, error=self._silent(stream))
+
+    def _take(self, chunk: bytes) -> Iterator[Event]:
+        for run in self._lanes.cut(chunk):
+            if run.parse is not None and run.key in self._schemas:
+                self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
+                continue
+            for line in self._decoder.decode(run.lines):
+                if line.record is not None and line.type == "RECORD":
+                    yield from self._record(line, line.record)
+                else:
+                    yield from self._other(line)
 
     def _record(self, line: Line, record: dict[str, Any]) -> Iterator[Event]:
         key = self._keys.get(line.of_stream())

@@ -38,8 +38,13 @@ def program(tmp_path: Path) -> Callable[[str], Path]:
 def airbyte(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
     """Make the fake Airbyte source with a script."""
 
-    def made(*script: Sequence[Any], streams: Sequence[str] = ("a", "b"), limits: Limits = LIMITS,
-             callback: Callable[[dict[str, Any]], None] | None = None, **config: Any) -> ConnectorSource:  # fmt: skip
+    def made(
+        *script: Sequence[Any],
+        streams: Sequence[str] = ("a", "b"),
+        limits: Limits = LIMITS,
+        callback: Callable[[dict[str, Any]], None] | None = None,
+        **config: Any,
+    ) -> ConnectorSource:
         return get_source(
             "source-fake",
             {"script": script, "streams": list(streams), **config},
@@ -92,8 +97,11 @@ class Loaded:
 def load(tmp_path: Path) -> Callable[..., Loaded]:
     """Load all streams of a source into DuckDB."""
 
-    def loaded(source: ConnectorSource, plans: Mapping[StreamKey, StreamPlan] | None = None,
-               streams: Sequence[str] | None = None) -> Loaded:  # fmt: skip
+    def loaded(
+        source: ConnectorSource,
+        plans: Mapping[StreamKey, StreamPlan] | None = None,
+        streams: Sequence[str] | None = None,
+    ) -> Loaded:
         result = Loaded(tmp_path / "w.duckdb")
         destination = DuckDBDestination(path=str(result.path))
         source.catalog = source.discover()
@@ -101,7 +109,7 @@ def load(tmp_path: Path) -> Callable[..., Loaded]:
         try:
             for outcome in sync_source(read, destination, plans=plans, checkpoint_seconds=0):
                 result.outcomes[outcome.stream.name] = outcome
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told by the test
             result.error = error
         return result
 

@@ -16,7 +16,7 @@ from typing import Any
 NOW = 1_700_000_000_000
 
 
-def say(message: Any, spaced: bool = False) -> None:
+def say(message: Any, *, spaced: bool = False) -> None:
     text = message if isinstance(message, str) else json.dumps(message, separators=None if spaced else (",", ":"))
     sys.stdout.write(text + "\n")
 
@@ -41,7 +41,7 @@ def error(message: str, kind: str = "system_error", stream: str | None = None) -
     say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": NOW, "error": said}})
 
 
-def step(config: dict[str, Any], verb: str, *given: Any) -> None:
+def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901, PLR0912 - a case each
     match verb:
         case "rows":
             stream, start, stop = given
@@ -62,12 +62,28 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:
         case "spaced":
             say({"type": "RECORD", "record": {"stream": given[0], "data": given[1], "emitted_at": NOW}}, spaced=True)
         case "config":
-            say({"type": "CONTROL", "control": {"type": "CONNECTOR_CONFIG", "emitted_at": NOW,
-                                                "connectorConfig": {"config": {**config, **given[0]}}}})
+            say(
+                {
+                    "type": "CONTROL",
+                    "control": {
+                        "type": "CONNECTOR_CONFIG",
+                        "emitted_at": NOW,
+                        "connectorConfig": {"config": {**config, **given[0]}},
+                    },
+                }
+            )
         case "note":
-            Path(given[0]).write_text(json.dumps({"argv": sys.argv, "env": dict(os.environ), "config": config,
-                                                  "state": given_document("--state"),
-                                                  "catalog": given_document("--catalog")}))
+            Path(given[0]).write_text(
+                json.dumps(
+                    {
+                        "argv": sys.argv,
+                        "env": dict(os.environ),
+                        "config": config,
+                        "state": given_document("--state"),
+                        "catalog": given_document("--catalog"),
+                    }
+                )
+            )
         case "exit":
             sys.stdout.flush()
             sys.exit(given[0])
@@ -105,7 +121,9 @@ def main() -> None:
             word = {"status": "FAILED", "message": bad} if bad else {"status": "SUCCEEDED"}
             say({"type": "CONNECTION_STATUS", "connectionStatus": word})
         case "discover":
-            say({"type": "CATALOG", "catalog": {"streams": [entry(name) for name in config.get("streams", ["a", "b"])]}})
+            say(
+                {"type": "CATALOG", "catalog": {"streams": [entry(name) for name in config.get("streams", ["a", "b"])]}}
+            )
         case "read":
             for one in config["script"]:
                 step(config, *one)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901 - a case each
     mode, *rest = sys.argv[1:]
     out = sys.stdout.buffer
     match mode:
@@ -49,7 +49,7 @@ def main() -> None:
 
             config = Path(rest[0])
             modes = [stat.S_IMODE(path.stat().st_mode) for path in (config, config.parent)]
-            here = os.getcwd() == str(config.parent) == os.environ["HOME"]
+            here = str(Path.cwd()) == str(config.parent) == os.environ["HOME"]
             print(json.dumps([modes, here, json.loads(config.read_text()), sys.argv]))
 
 

@@ -14,6 +14,7 @@ import pytest
 from etl_assets.connectors.process import Limits
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, ProtocolError, UnavailableError
 from etl_assets.protocol.events import SourceState
+from etl_assets.sources.airbyte import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sync_source import StreamPlan
 
@@ -24,8 +25,12 @@ Load = Callable[..., Loaded]
 
 
 def complete(name: str, start: int, stop: int, state: Any) -> list[list[Any]]:
-    return [["status", name, "STARTED"], ["rows", name, start, stop], ["state", name, state, stop - start],
-            ["status", name, "COMPLETE"]]  # fmt: skip
+    return [
+        ["status", name, "STARTED"],
+        ["rows", name, start, stop],
+        ["state", name, state, stop - start],
+        ["status", name, "COMPLETE"],
+    ]
 
 
 GOOD = [*complete("a", 0, 5, {"n": 5}), *complete("b", 0, 3, {"n": 3})]
@@ -38,9 +43,13 @@ def test_two_streams_land_with_their_states_and_the_next_read_gets_them(
     assert first.error is None
     assert first.rows("source_fake.a") == [0, 1, 2, 3, 4]
     assert (first.bookmark("a"), first.bookmark("b")) == ({"n": 5}, {"n": 3})
-    second = load(airbyte(["note", str(tmp_path / "note")], *complete("a", 4, 6, {"n": 6}), *complete("b", 3, 3, {"n": 3})))
+    second = load(
+        airbyte(["note", str(tmp_path / "note")], *complete("a", 4, 6, {"n": 6}), *complete("b", 3, 3, {"n": 3}))
+    )
     noted = json.loads((tmp_path / "note").read_text())
-    assert [(one["type"], one["stream"]["stream_descriptor"], one["stream"]["stream_state"]) for one in noted["state"]] == [
+    assert [
+        (one["type"], one["stream"]["stream_descriptor"], one["stream"]["stream_state"]) for one in noted["state"]
+    ] == [
         ("STREAM", {"name": "a"}, {"n": 5}),
         ("STREAM", {"name": "b"}, {"n": 3}),
     ]
@@ -52,9 +61,13 @@ def test_two_streams_land_with_their_states_and_the_next_read_gets_them(
 def test_exit_1_half_way_keeps_what_a_state_covers(airbyte: Make, load: Load) -> None:
     result = load(
         airbyte(
-            *complete("a", 0, 5, {"n": 5}), ["status", "b", "STARTED"], ["rows", "b", 0, 3], ["state", "b", {"n": 3}],
-            ["rows", "b", 3, 6], ["exit", 1],
-        )  # fmt: skip
+            *complete("a", 0, 5, {"n": 5}),
+            ["status", "b", "STARTED"],
+            ["rows", "b", 0, 3],
+            ["state", "b", {"n": 3}],
+            ["rows", "b", 3, 6],
+            ["exit", 1],
+        )
     )
     assert result.outcomes["a"].error is None
     assert "exit code 1" in result.failure("b")
@@ -66,9 +79,11 @@ def test_exit_1_half_way_keeps_what_a_state_covers(airbyte: Make, load: Load) ->
 def test_an_error_of_one_stream_with_exit_0_fails_that_one_alone(airbyte: Make, load: Load) -> None:
     result = load(
         airbyte(
-            *complete("a", 0, 5, {"n": 5}), ["rows", "b", 0, 3], ["error", "b is forbidden", "config_error", "b"],
+            *complete("a", 0, 5, {"n": 5}),
+            ["rows", "b", 0, 3],
+            ["error", "b is forbidden", "config_error", "b"],
             ["status", "b", "INCOMPLETE"],
-        )  # fmt: skip
+        )
     )
     assert result.outcomes["a"].error is None
     assert "b is forbidden" in result.failure("b")
@@ -77,8 +92,12 @@ def test_an_error_of_one_stream_with_exit_0_fails_that_one_alone(airbyte: Make, 
 
 @pytest.mark.parametrize(
     ("kind", "expected", "retryable"),
-    [("config_error", ConfigError, False), ("transient_error", UnavailableError, True), ("system_error", ConnectorError, True)],
-)  # fmt: skip
+    [
+        ("config_error", ConfigError, False),
+        ("transient_error", UnavailableError, True),
+        ("system_error", ConnectorError, True),
+    ],
+)
 def test_an_error_of_the_whole_is_ours_by_its_kind(
     airbyte: Make, load: Load, kind: str, expected: type[Exception], retryable: bool
 ) -> None:
@@ -176,7 +195,10 @@ def test_its_own_password_is_in_no_error(
 
 
 def test_a_global_state_is_given_back_whole_as_global(airbyte: Make, load: Load, tmp_path: Path) -> None:
-    shared = {"shared_state": {"lsn": 2**70}, "stream_states": [{"stream_descriptor": {"name": "a"}, "stream_state": {"x": 1}}]}
+    shared = {
+        "shared_state": {"lsn": 2**70},
+        "stream_states": [{"stream_descriptor": {"name": "a"}, "stream_state": {"x": 1}}],
+    }
     first = load(airbyte(["rows", "a", 0, 2], ["rows", "b", 0, 2], ["global", shared]))
     assert first.error is None
     load(airbyte(["note", str(tmp_path / "note")], ["rows", "a", 2, 3], ["global", shared]))
@@ -209,8 +231,14 @@ def test_the_same_key_again_and_again_is_one_row_the_last(airbyte: Make, load: L
 
 def test_append_after_a_death_has_each_row_once(airbyte: Make, load: Load) -> None:
     plans = None
-    script = [["rows", "log", 0, 3], ["state", "log", {"n": 3}], ["rows", "log", 3, 5], ["state", "log", {"n": 5}],
-              ["rows", "log", 5, 7], ["exit", 1]]  # fmt: skip
+    script = [
+        ["rows", "log", 0, 3],
+        ["state", "log", {"n": 3}],
+        ["rows", "log", 3, 5],
+        ["state", "log", {"n": 5}],
+        ["rows", "log", 5, 7],
+        ["exit", 1],
+    ]
     load(airbyte(*script, streams=["log"]), plans)
     result = load(airbyte(*complete("log", 5, 9, {"n": 9}), streams=["log"]), plans)
     assert result.rows("source_fake.log") == list(range(9))
@@ -239,7 +267,13 @@ def test_exit_1_after_everything_is_told_and_the_rows_are_there(airbyte: Make, l
 
 
 def test_a_state_may_lag_behind_interleaved_rows_and_be_smaller(airbyte: Make, load: Load) -> None:
-    script = [["rows", "a", 5, 8], ["rows", "b", 0, 2], ["rows", "a", 0, 2], ["state", "a", {"n": 9}], ["state", "a", {"n": 1}]]
+    script = [
+        ["rows", "a", 5, 8],
+        ["rows", "b", 0, 2],
+        ["rows", "a", 0, 2],
+        ["state", "a", {"n": 9}],
+        ["state", "a", {"n": 1}],
+    ]
     result = load(airbyte(*script))
     assert result.error is None
     assert result.bookmark("a") == {"n": 1}
@@ -261,7 +295,9 @@ def test_a_changed_config_is_kept_before_anything_goes_on(airbyte: Make, load: L
 
 
 def test_two_spacings_in_one_output(airbyte: Make, load: Load) -> None:
-    result = load(airbyte(["rows", "a", 0, 2], ["spaced", "a", {"id": 2, "name": "x"}], ["rows", "a", 3, 4], streams=["a"]))
+    result = load(
+        airbyte(["rows", "a", 0, 2], ["spaced", "a", {"id": 2, "name": "x"}], ["rows", "a", 3, 4], streams=["a"])
+    )
     assert result.rows("source_fake.a") == [0, 1, 2, 3]
 
 
@@ -299,6 +335,7 @@ def test_check_spec_and_discover(airbyte: Make) -> None:
     with pytest.raises(AuthenticationError, match="no such user"):
         airbyte(bad="no such user").test_connection()
     assert [stream.name for stream in source.discover().values()] == ["a", "b"]
+    assert isinstance(source, AirbyteSource)
     assert source.config_spec == {"type": "object", "properties": {}}
 
 

@@ -71,18 +71,41 @@ def test_plain_rows_are_parsed_so() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        '{"id":1.5}', '{"id":1.0}', '{"id":"7"}', '{"id":true}', '{"id":9223372036854775808}', '{"x":"1"}',
-        '{"x":12345678901234567.8}', '{"x":9007199254740993}', '{"x":0.1234567890123456789}', '{"x":1e400}',
-        '{"x":1.5E+400}', '{"ok":1}', '{"ok":"true"}', '{"name":1.50}', '{"name":{"a":1}}', '{"other":1}', '{"ID":1}',
-        '{"id":1,"id":2}', '{"name":"\\ud800"}', '{"at":"2026-01-01"}', '{"at":1700000000}', '{"at":"soon"}',
-        '{"day":"2026-02-29"}', '{"day":"2026-2-3"}', '{"day":"2026-02-03T00:00:00"}', '{"id":01}',
+        '{"id":1.5}',
+        '{"id":1.0}',
+        '{"id":"7"}',
+        '{"id":true}',
+        '{"id":9223372036854775808}',
+        '{"x":"1"}',
+        '{"x":12345678901234567.8}',
+        '{"x":9007199254740993}',
+        '{"x":0.1234567890123456789}',
+        '{"x":1e400}',
+        '{"x":1.5E+400}',
+        '{"ok":1}',
+        '{"ok":"true"}',
+        '{"name":1.50}',
+        '{"name":{"a":1}}',
+        '{"other":1}',
+        '{"ID":1}',
+        '{"id":1,"id":2}',
+        '{"name":"\\ud800"}',
+        '{"at":"2026-01-01"}',
+        '{"at":1700000000}',
+        '{"at":"soon"}',
+        '{"day":"2026-02-29"}',
+        '{"day":"2026-2-3"}',
+        '{"day":"2026-02-03T00:00:00"}',
+        '{"id":01}',
     ],
-)  # fmt: skip
+)
 def test_what_could_be_altered_goes_the_exact_way(data: str) -> None:
     assert PARSER.parse(line('{"id":1,"x":0.5,"at":"2026-01-01T00:00:00Z"}') + line(data), 2) is None
 
 
-@pytest.mark.parametrize("prop", [{"type": "object"}, {}, {"type": "number", "multipleOf": 0.01}, {"type": ["string", "integer"]}])
+@pytest.mark.parametrize(
+    "prop", [{"type": "object"}, {}, {"type": "number", "multipleOf": 0.01}, {"type": ["string", "integer"]}]
+)
 def test_a_schema_that_is_not_plain_goes_the_exact_way(prop: dict[str, Any]) -> None:
     stream = Stream("s", schema={"type": "object", "properties": {"a": prop}})
     assert not ColumnParser(stream, AIRBYTE.path, dict(AIRBYTE.around)).usable
@@ -98,8 +121,17 @@ def test_a_chunk_is_cut_into_runs_and_no_line_is_lost_or_moved() -> None:
         return f'{{"type":"RECORD","stream":"{stream}","record":{record}{more}}}\n'.encode()
 
     t = Stream("t", schema=STREAM.schema)
-    lines = [singer("s", '{"id":1}'), singer("s", '{"id":2}'), b"noise\n", singer("t", '{"id":3}'), b'{"type":"STATE"}\n',
-             singer("s", '{"id":4}', ',"version":1'), singer("u", '{"id":5}'), singer("s", '{"id":6}'), b"half"]  # fmt: skip
+    lines = [
+        singer("s", '{"id":1}'),
+        singer("s", '{"id":2}'),
+        b"noise\n",
+        singer("t", '{"id":3}'),
+        b'{"type":"STATE"}\n',
+        singer("s", '{"id":4}', ',"version":1'),
+        singer("u", '{"id":5}'),
+        singer("s", '{"id":6}'),
+        b"half",
+    ]
     runs = list(lanes(SINGER, s=STREAM, t=t).cut(b"".join(lines)))
     assert b"".join(run.lines for run in runs) == b"".join(lines)
     assert [(run.key[1], run.count) for run in runs if run.parse] == [("s", 2), ("t", 1), ("s", 1)]

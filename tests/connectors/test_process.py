@@ -21,7 +21,11 @@ FAKE = [sys.executable, str(Path(__file__).with_name("fake_output.py"))]
 
 def started(*arguments: str, limits: Limits | None = None, logger: logging.Logger | None = None) -> ConnectorProcess:
     return ConnectorProcess(
-        [*FAKE, *arguments], workspace=Workspace(), name="fake", limits=limits or Limits(grace_seconds=0.5), logger=logger
+        [*FAKE, *arguments],
+        workspace=Workspace(),
+        name="fake",
+        limits=limits or Limits(grace_seconds=0.5),
+        logger=logger,
     )
 
 
@@ -174,7 +178,7 @@ def test_what_it_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
 
 
 def test_leaving_the_context_ends_it(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), started("hang", str(tmp_path / "pids")) as process:
+    with pytest.raises(KeyboardInterrupt), started("hang", str(tmp_path / "pids")) as process:  # noqa: PT012
         next(process.chunks())
         raise KeyboardInterrupt
     assert gone(pids_in(tmp_path / "pids"), 1)
@@ -210,7 +214,9 @@ def test_a_killed_parent_takes_all_of_it_along_its_config_too(tmp_path: Path) ->
 
 def test_what_was_left_by_the_killed_is_swept_and_what_is_in_use_is_not() -> None:
     used = Workspace()
-    script = "from etl_assets.connectors.workspace import Workspace; import os; w = Workspace(); print(w.path); os._exit(9)"
+    script = (
+        "from etl_assets.connectors.workspace import Workspace; import os; w = Workspace(); print(w.path); os._exit(9)"
+    )
     left = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout.strip()
     fresh = Workspace()
     assert used.path.exists()

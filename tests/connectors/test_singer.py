@@ -60,7 +60,10 @@ def test_only_what_is_selected_is_read(singer: Make, load: Load, tmp_path: Path)
     assert set(result.outcomes) == {"a"}
     assert result.outcomes["a"].error is None
     noted = json.loads(note.read_text())["catalog"]["streams"]
-    assert {one["tap_stream_id"]: one["metadata"][0]["metadata"]["selected"] for one in noted} == {"a": True, "b": False}
+    assert {one["tap_stream_id"]: one["metadata"][0]["metadata"]["selected"] for one in noted} == {
+        "a": True,
+        "b": False,
+    }
 
 
 def test_rows_after_the_last_state_are_committed_at_a_clean_end(singer: Make, load: Load) -> None:
@@ -115,7 +118,9 @@ def test_a_new_version_takes_the_place_of_the_old_rows(singer: Make, load: Load)
 def test_a_version_that_the_state_knows_removes_nothing(singer: Make, load: Load) -> None:
     bookmark = {"version": 5, "id": 2}
     load(singer(schema("a"), activate("a", 5), record("a", 1, 5), record("a", 2, 5), state(a=bookmark), streams=["a"]))
-    second = load(singer(schema("a"), activate("a", 5), record("a", 3, 5), state(a={**bookmark, "id": 3}), streams=["a"]))
+    second = load(
+        singer(schema("a"), activate("a", 5), record("a", 3, 5), state(a={**bookmark, "id": 3}), streams=["a"])
+    )
     assert second.error is None
     assert second.rows("tap_fake.a") == [1, 2, 3]
 
@@ -132,8 +137,12 @@ def test_batches_are_read_from_their_files(singer: Make, load: Load, tmp_path: P
     lines = b"".join(b'{"id": %d, "name": "n"}\n' % number for number in range(5))
     file = tmp_path / "part.jsonl"
     file.write_bytes(gzip.compress(lines) if compression else lines)
-    batch = {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl", "compression": compression},
-             "manifest": [file.as_uri()]}  # fmt: skip
+    batch = {
+        "type": "BATCH",
+        "stream": "a",
+        "encoding": {"format": "jsonl", "compression": compression},
+        "manifest": [file.as_uri()],
+    }
     result = load(singer(schema("a"), record("a", 9), batch, state(a=9), streams=["a"]))
     assert result.rows("tap_fake.a") == [0, 1, 2, 3, 4, 9]
 
@@ -150,7 +159,9 @@ def test_an_unknown_type_is_counted_not_fatal(singer: Make, load: Load, caplog: 
     assert "1 messages of the unknown type FUTURE" in caplog.text
 
 
-@pytest.mark.parametrize("line", ['{"type": "RECORD", "stream": "a", "rec', '{"type": "RECORD", "stream": "a"}', '{"type": "STATE"}'])
+@pytest.mark.parametrize(
+    "line", ['{"type": "RECORD", "stream": "a", "rec', '{"type": "RECORD", "stream": "a"}', '{"type": "STATE"}']
+)
 def test_a_broken_message_is_a_failure_and_the_state_before_it_stays(singer: Make, load: Load, line: str) -> None:
     result = load(singer(schema("a"), record("a", 1), state(a=1), line, streams=["a"]))
     assert isinstance(result.outcomes["a"].error, ProtocolError)
@@ -159,8 +170,12 @@ def test_a_broken_message_is_a_failure_and_the_state_before_it_stays(singer: Mak
 
 def test_nan_in_one_line_leaves_the_others_exact(singer: Make, load: Load) -> None:
     numbers = schema("a", id={"type": "integer"}, x={"type": "number"})
-    lines = [numbers, record("a", 1, x=0.5), '{"type": "RECORD", "stream": "a", "record": {"id": 2, "x": NaN}}',
-             record("a", 3, x=1e-300)]  # fmt: skip
+    lines = [
+        numbers,
+        record("a", 1, x=0.5),
+        '{"type": "RECORD", "stream": "a", "record": {"id": 2, "x": NaN}}',
+        record("a", 3, x=1e-300),
+    ]
     result = load(singer(*lines, streams=["a"]))
     assert result.error is None
     assert [str(row) for row in result.rows("tap_fake.a", "id, x")] == ["(1, 0.5)", "(2, nan)", "(3, 1e-300)"]
@@ -184,7 +199,7 @@ def test_streams_that_cannot_be_told_apart_are_refused(singer: Make) -> None:
 
 def test_a_refreshed_stream_is_taken_out_of_the_state() -> None:
     a, b = Stream("a", replication_key="id"), Stream("b", replication_key="id")
-    shared = {"bookmarks": {"a": {"id": 1}, "b": {"id": 2}}, "currently_syncing": "a"}
+    shared: dict[str, Any] = {"bookmarks": {"a": {"id": 1}, "b": {"id": 2}}, "currently_syncing": "a"}
     refreshed = SourceState(shared, refreshed=frozenset({a.key}))
     assert state_given(refreshed, [a, b]) == {"bookmarks": {"b": {"id": 2}}, "currently_syncing": None}
     assert shared["bookmarks"]["a"] == {"id": 1}
