@@ -1,8 +1,11 @@
 """The one redactor: what leaves the process as a log line, an error or metadata passes `redact`."""
 
+import json
 import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 MASK = "****"
 SHORTEST_SECRET = 6
@@ -21,7 +24,24 @@ def remember(value: Any) -> None:
         except ValueError:
             return
     if isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        _known.update({value, quote(value, safe=""), value.strip()})
+        _known.update(form for form in _forms(value) if len(form) >= SHORTEST_SECRET)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Give the texts that a secret may appear as: itself, in a URL, in JSON, in base64 (as of `user:password`)."""
+    yield secret
+    yield secret.strip()
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    raw = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        # What stands before it shifts the digits; those that hold a part of a neighbour are left out.
+        digits = (8 * before + 5) // 6
+        whole = 8 * (before + len(raw)) // 6
+        for encode in (b64encode, urlsafe_b64encode):
+            yield encode(b"\0" * before + raw).decode()[digits:whole]
 
 
 def redact(text: str) -> str:

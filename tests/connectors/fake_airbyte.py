@@ -4,6 +4,7 @@
 Config: `script`: a list of steps, each `[verb, arguments...]`; see `step`. `{state}` in a script is what it was given.
 """
 
+import base64
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 NOW = 1_700_000_000_000
 
@@ -96,8 +98,11 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
                 sys.stderr.write("z" * 999 + "\n")
         case "leak":
             secret = config["nested"][0]["key"]
-            sys.stderr.write(f"log in with {secret} failed\n")
-            error(f"cannot log in with {secret}", "config_error")
+            forms = f"{secret} {base64.b64encode(f'ada:{secret}'.encode()).decode()} {quote(secret, safe='')}"
+            sys.stderr.write(f"log in with {forms} failed\n")
+            say({"type": "LOG", "log": {"level": "ERROR", "message": forms}})
+            say(f"printed {forms}")
+            error(f"cannot log in with {forms}", "config_error")
         case "hang":
             sys.stdout.flush()
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

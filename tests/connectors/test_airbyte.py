@@ -192,6 +192,7 @@ def test_its_own_password_is_in_no_error(
     result = load(source)
     assert "cannot log in with ****" in result.failure("a")
     assert "canary" not in repr(result.outcomes) + caplog.text
+    assert "Y2FuYXJ5" not in repr(result.outcomes) + caplog.text
 
 
 def test_a_global_state_is_given_back_whole_as_global(airbyte: Make, load: Load, tmp_path: Path) -> None:
