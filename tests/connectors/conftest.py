@@ -1,7 +1,10 @@
 """Fake connectors, as sources."""
 
+import base64
+import hashlib
 import stat
 import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,43 @@ from etl_assets.sync_source import StreamOutcome, StreamPlan, sync_source
 
 HERE = Path(__file__).parent
 LIMITS = Limits(silence_seconds=20, grace_seconds=0.5)
+
+
+Wheel = Callable[..., str]
+
+PROGRAM = """
+import sys
+def main():
+    {body}
+    print("tap-tiny")
+"""
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Wheel:
+    """Make a wheel of a tap that does next to nothing."""
+
+    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny") -> str:
+        info = f"{name}-1.2.dist-info"
+        files = {
+            f"{name}_module.py": PROGRAM.format(body=body),
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n"
+            f"Requires-Python: {requires_python}\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/entry_points.txt": f"[console_scripts]\ntap-tiny = {name}_module:main\n",
+        }
+        rows = [
+            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"
+            f"{len(text.encode())}"
+            for path, text in files.items()
+        ]
+        path = tmp_path / f"{name}-1.2-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as archive:
+            for file, text in {**files, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,", ""])}.items():
+                archive.writestr(file, text)
+        return str(path)
+
+    return made
 
 
 @pytest.fixture

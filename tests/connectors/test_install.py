@@ -1,13 +1,9 @@
 """Environments of connectors: whole or not there, made once, and never in a run unless that is allowed."""
 
-import base64
-import hashlib
 import json
 import os
 import stat
 import threading
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +17,7 @@ from etl_assets.connectors.names import InstallType, get_available_connectors, k
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.sources.connectors import get_source
 
-Wheel = Callable[..., str]
-
-PROGRAM = """
-import sys
-def main():
-    {body}
-    print("tap-tiny")
-"""
-
-
-@pytest.fixture
-def wheel(tmp_path: Path) -> Wheel:
-    """Make a wheel of a tap that does next to nothing."""
-
-    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny") -> str:
-        info = f"{name}-1.2.dist-info"
-        files = {
-            f"{name}_module.py": PROGRAM.format(body=body),
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n"
-            f"Requires-Python: {requires_python}\n",
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{info}/entry_points.txt": f"[console_scripts]\ntap-tiny = {name}_module:main\n",
-        }
-        rows = [
-            f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"
-            f"{len(text.encode())}"
-            for path, text in files.items()
-        ]
-        path = tmp_path / f"{name}-1.2-py3-none-any.whl"
-        with zipfile.ZipFile(path, "w") as archive:
-            for file, text in {**files, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,", ""])}.items():
-                archive.writestr(file, text)
-        return str(path)
-
-    return made
+from .conftest import Wheel
 
 
 def environment(requirement: str, root: Path, **options: Any) -> Environment:

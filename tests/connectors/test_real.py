@@ -1,10 +1,12 @@
 """Connectors of others, as they come from PyPI: what they send is what arrives, and the second run is incremental."""
 
+import contextlib
 import http.server
 import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ import pytest
 
 from etl_assets.connectors.process import output_of
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import AuthenticationError, ConnectorError, EtlAssetsError
+from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.airbyte import configured_catalog, decoder
+from etl_assets.protocol.json_lines import exact_json
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from etl_assets.sources.source_read import SourceRead
@@ -32,6 +35,8 @@ def source_of(name: str, config: Mapping[str, Any], **options: Any) -> Connector
     source = get_source(name, config, install_root=WHERE, **options)
     try:
         source.install()
+    except ConfigError as error:
+        pytest.skip(str(error))
     except ConnectorError as error:
         if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES") or "does not start" in str(error):
             raise
@@ -88,7 +93,7 @@ def test_source_faker_arrives_exact_and_its_second_run_is_incremental(tmp_path: 
 
 
 def test_source_faker_tells_a_wrong_config_in_its_own_words() -> None:
-    with pytest.raises((AuthenticationError, EtlAssetsError), match="(?i)count|integer"):
+    with pytest.raises((AuthenticationError, EtlAssetsError), match=r"(?i)count|integer"):
         source_of("source-faker", {"count": "many"}).test_connection()
 
 
@@ -98,7 +103,7 @@ def test_source_smoke_test_arrives_exact(tmp_path: Path) -> None:
     expected = sent(source)
     assert len(outcomes) > 5
     for name, outcome in outcomes.items():
-        key = outcome.stream.primary_key
+        key = outcome.stream.primary_key if outcome.result.strategy == "merge" else ()
         unique = {tuple(row.get(k) for k in key): row for row in expected.get(name, [])} if key else {}
         wanted = list(unique.values()) if key else expected.get(name, [])
         physical = {column.name: column.physical for column in outcome.result.columns}
@@ -112,15 +117,22 @@ def test_source_smoke_test_arrives_exact(tmp_path: Path) -> None:
 
 
 def same(value: Any, stored: Any) -> bool:
-    """Tell whether what is stored is what was sent."""
-    if isinstance(value, dict | list):
-        return bool(stored is not None and json.loads(stored) == value)
-    if isinstance(value, str) and stored is not None and not isinstance(stored, str):
-        text = stored.isoformat().replace("+00:00", "")
-        return text == value.replace("Z", "").replace("+00:00", "").rstrip("0").rstrip(".") or text in value
-    if isinstance(stored, str) and not isinstance(value, str) and value is not None:
-        return bool(json.loads(stored) == value)
-    return bool(stored == value or (isinstance(stored, Decimal) and stored == Decimal(str(value))))
+    """Tell whether what is stored is what was sent: itself, its JSON, or the moment that a text says."""
+    if stored is None or value is None:
+        return stored is value
+    if stored == value:
+        return True
+    if isinstance(stored, datetime):
+        sent_at = datetime.fromisoformat(value)
+        return bool((sent_at if stored.tzinfo else sent_at.replace(tzinfo=None)) == stored)
+    if isinstance(stored, date):
+        return bool(stored.isoformat() == value)
+    if isinstance(stored, Decimal):
+        return bool(stored == Decimal(str(value)))
+    if isinstance(stored, str):
+        with contextlib.suppress(ProtocolError):
+            return bool(exact_json(stored) == value)
+    return False
 
 
 def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
@@ -173,14 +185,16 @@ def test_a_postgres_tap_arrives_exact(tmp_path: Path, table: None, package: str)
     source = source_of("tap-postgres", config, pip_url=package)
     (name,) = [stream.name for stream in source.discover().values() if stream.name.endswith("things")]
     outcome = loaded(source, tmp_path / "w.duckdb", [name])[name]
-    stored = rows(tmp_path / "w.duckdb", f"SELECT id, price, name, ok, CAST(at AS VARCHAR) FROM {outcome.result.table}")
+    stored = rows(
+        tmp_path / "w.duckdb", f'SELECT id, price, name, ok, CAST("at" AS VARCHAR) FROM {outcome.result.table}'
+    )
     found = {row[0]: row[1:] for row in stored}
     assert set(found) == {row[0] for row in VALUES}
     for key, at, price, text, ok in VALUES:
         got = found[key]
         assert (got[1], got[2]) == (text, ok)
         assert got[0] is None if price is None else Decimal(str(got[0])) == Decimal(price)
-        assert (got[3] is None) == (at is None)
+        assert same(at, got[3] and datetime.fromisoformat(got[3]))
 
 
 PAGES = {None: {"items": [{"id": 1, "n": 10**20}, {"id": 2, "n": 0.1}], "next": "b"}, "b": {"items": [{"id": 3}]}}
@@ -213,7 +227,11 @@ MANIFEST: dict[str, Any] = {
                 },
                 "paginator": {
                     "type": "DefaultPaginator",
-                    "page_token_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "p"},
+                    "page_token_option": {
+                        "type": "RequestOption",
+                        "inject_into": "request_parameter",
+                        "field_name": "p",
+                    },
                     "pagination_strategy": {
                         "type": "CursorPagination",
                         "cursor_value": "{{ response['next'] }}",
