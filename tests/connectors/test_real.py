@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ def same(value: Any, stored: Any) -> bool:
     if isinstance(stored, datetime):
         sent_at = datetime.fromisoformat(value)
         return bool((sent_at if stored.tzinfo else sent_at.replace(tzinfo=None)) == stored)
-    if isinstance(stored, date):
+    if isinstance(stored, date | time):
         return bool(stored.isoformat() == value)
     if isinstance(stored, Decimal):
         return bool(stored == Decimal(str(value)))
