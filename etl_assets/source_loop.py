@@ -11,7 +11,7 @@ The rules are those of `sync`; what is added is who waits for whom:
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -110,6 +110,8 @@ class Loop:
     can_replace = True
     whole = False
     """The streams share a state."""
+    others: Collection[StreamKey] = ()
+    """Streams that were loaded before, and share a state with those of this read if these have one."""
     own = False
     """A stream gave a state of its own."""
     seconds = 0.0
@@ -127,6 +129,7 @@ class Loop:
         self._late: Exception | None = None
         self._began = self._committed_at = time.monotonic()
         self._failures = 0
+        self._fixed = False
         for line in lines:
             if line.error is not None:
                 self._failures += 1
@@ -147,9 +150,7 @@ class Loop:
         except EtlAssetsError as wrong:
             error = wrong
         finally:
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()  # at once: it may hold a process
+            _close(events)
         fault("read")
         told = self._finish(error)
         yield from self._settled()
@@ -157,9 +158,9 @@ class Loop:
         if error is not None:
             raise error
 
-    def _settled(self) -> Iterator[StreamOutcome]:
+    def _settled(self) -> list[StreamOutcome]:
         outcomes, self._outcomes = self._outcomes, []
-        yield from outcomes
+        return outcomes
 
     @property
     def _live(self) -> list[Line]:
@@ -172,11 +173,11 @@ class Loop:
     @property
     def _stuck(self) -> bool:
         """Whether the shared state cannot move any more."""
-        return self.whole and self._failures > 0
+        return self._fixed or (self.whole and self._failures > 0)
 
     def _hopeless(self) -> bool:
         """Tell whether nothing of what is still to come could be published."""
-        if self._failures:
+        if self._failures or self._fixed:
             self._stopped = not self._live or (self._stuck and all(line.appends for line in self._open))
         return self._stopped
 
@@ -185,7 +186,7 @@ class Loop:
     def _take(self, event: Event) -> None:
         if isinstance(event, Checkpoint):
             if event.streams is None:
-                self._shared_state(event.state)
+                self._shared_state(event)
             else:
                 self._own_states(event.streams, event.state)
             return
@@ -264,9 +265,10 @@ class Loop:
         if not self.whole:
             self._land_each()
 
-    def _shared_state(self, state: Bookmark | None) -> None:
+    def _shared_state(self, event: Checkpoint) -> None:
         self.whole, self.pending = True, True
-        self.shared = replace(self.shared, bookmark=state)
+        self.shared = replace(self.shared, bookmark=event.state)
+        self._fixed = bool(self.others) and not event.separate
         for line in self._live:
             line.uncovered = 0
         if self._stuck or self._waits_for_replace():
@@ -328,7 +330,10 @@ class Loop:
 
     def _barrier(self) -> None:
         """Commit all that is waiting, with the shared state that covers it."""
-        lines = [line for line in self._open if line.rows or line.ended]
+        # Also those that gave nothing yet: a stream without a state row would be a new one to the next read.
+        lines = [
+            line for line in self._open if line.rows or line.ended or not (line.start.state or line.result.commits)
+        ]
         if lines or self.pending:
             self._land(lines, shared=self.shared if self.pending else None)
 
@@ -397,12 +402,22 @@ class Loop:
             self._outcomes.append(StreamOutcome(line.load.stream, line.result, error))
 
     def _held(self, line: Line) -> SourceError:
-        failed = ", ".join(repr(one.name) for one in self.lines.values() if one.error is not None)
-        return SourceError(
-            f"stream {line.name!r} was not published: it shares its state with {failed}, which failed.",
-            hint="Nothing of it is lost: the next run reads it again from the stored state.",
-            stream=line.load.stream.name,
-        )
+        others = self.others if self._fixed else [key for key, one in self.lines.items() if one.error is not None]
+        return _held(line, sorted(repr(".".join(filter(None, key))) for key in others), failed=not self._fixed)
+
+
+def _held(line: Line, others: Sequence[str], *, failed: bool) -> SourceError:
+    why = "which failed" if failed else "not read this time"
+    what = (
+        "the next run reads it again from the stored state."
+        if failed
+        else "select all streams of its source, or give it a primary key."
+    )
+    return SourceError(
+        f"stream {line.name!r} was not published: it shares its state with {', '.join(others)}, {why}.",
+        hint=f"Nothing of it is lost: {what}",
+        stream=line.load.stream.name,
+    )
 
 
 def _unfinished(line: Line) -> SourceError:
@@ -411,3 +426,9 @@ def _unfinished(line: Line) -> SourceError:
         hint="What its stored state covers is loaded; the next run goes on from there.",
         stream=line.load.stream.name,
     )
+
+
+def _close(events: Iterator[Event]) -> None:
+    close = getattr(events, "close", None)
+    if close is not None:
+        close()  # at once: it may hold a process

@@ -47,13 +47,14 @@ class Part:
     checked_order: bool = False
 
 
-def sync_source(
+def sync_source(  # noqa: PLR0913 - options of one verb
     read: SourceReadable,
     destination: SourceTarget,
     *,
     plans: Mapping[StreamKey, StreamPlan] | None = None,
     run_id: str = "",
     fallback: Callable[[], Bookmark | None] | None = None,
+    others: Collection[StreamKey] = (),
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -68,6 +69,7 @@ def sync_source(
         plans: How, by the key of the stream; the defaults for the others.
         run_id: Of the orchestrator's run.
         fallback: Asked for the state of the whole source where the destination keeps no state.
+        others: Streams of the source that are not read now; asked for where the destination keeps no state.
         observer: Sees where each stream begins, progress and checkpoints.
         checkpoint_seconds: Commit at the first state after so many seconds since the last commit.
         checkpoint_bytes: Or after so many bytes.
@@ -96,6 +98,7 @@ def sync_source(
     begins = _begins(lines, shared.bookmark, known.streams)
     with destination.session([line.load for line in lines if line.error is None]) as session:
         loop = Loop(lines, session, shared, observer)
+        loop.others = known.streams - {line.key for line in lines} if destination.capabilities.keeps_state else others
         loop.can_replace = WriteStrategy.REPLACE in destination.capabilities.strategies
         loop.whole = known.state is not None or shared.bookmark is not None
         loop.seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
@@ -105,11 +108,12 @@ def sync_source(
 
 def _begins(lines: Sequence["Line"], shared: Bookmark | None, known: Collection[StreamKey]) -> SourceState:
     live = [line for line in lines if line.error is None]
-    refreshed = frozenset(line.key for line in live if line.replaces or line.start.full_refresh)
+    unknown = {line.key for line in live if known and shared is not None and line.start.state is None}
+    refreshed = unknown | {line.key for line in live if line.replaces or line.start.full_refresh}
     own = {line.key: line.state for line in live if line.state is not None}
     # Streams that are not read now share it too, and would be read from the beginning without it.
     forgotten = refreshed.issuperset(known) and all(line.key in refreshed for line in live)
-    return SourceState(None if forgotten and refreshed else shared, own, refreshed)
+    return SourceState(None if forgotten and refreshed else shared, own, frozenset(refreshed))
 
 
 def _line(source: str, stream: Stream, destination: SourceTarget, plan: StreamPlan | None, run_id: str) -> Line:

@@ -150,14 +150,16 @@ def test_two_syncs_of_one_shared_state_are_told_apart(path: Path) -> None:
     load(Scripted([A, B], [shared(1), *ends(A, B)]), path)
     warehouse = DuckDBDestination(str(path))
 
-    def faster(_: Any) -> list[Any]:
-        assert failed(load(Scripted([B], [rows(B, 2), shared(2), *ends(B)]), path)) == []
-        return [rows(A, 7), shared(7), *ends(A)]
+    def apart(number: int) -> Checkpoint:
+        return Checkpoint({"bookmarks": {"n": number}}, None, separate=True)
 
-    slow = sync_source(Scripted([A], faster), warehouse)
-    (outcome,) = slow
+    def faster(_: Any) -> list[Any]:
+        assert failed(load(Scripted([B], [rows(B, 2), apart(2), *ends(B)]), path)) == []
+        return [rows(A, 7), apart(7), *ends(A)]
+
+    (outcome,) = sync_source(Scripted([A], faster), warehouse)
     assert isinstance(outcome.error, ConcurrentSyncError)
-    assert (numbers(path, "a"), state(path)) == ([], {"at": 2})
+    assert (numbers(path, "a"), state(path)) == ([], {"bookmarks": {"n": 2}})
 
 
 # Full refresh
@@ -174,10 +176,10 @@ def test_a_refresh_of_every_stream_begins_without_the_shared_state(path: Path) -
 
 def test_a_refresh_of_one_stream_leaves_the_shared_state_to_the_others(path: Path) -> None:
     load(Scripted([A, B], [rows(A, 1), rows(B, 1), shared(1), *ends(A, B)]), path)
-    read = Scripted([A], [rows(A, 5), shared(5), *ends(A)])
+    read = Scripted([A, B], [rows(A, 5), *ends(A), rows(B, 2), shared(5), *ends(B)])
     load(read, path, plans={A.key: StreamPlan(full_refresh=True)})
     assert read.asked == [SourceState({"at": 1}, {}, frozenset({A.key}))]
-    assert (numbers(path, "a"), numbers(path, "b")) == ([5], [1])
+    assert (numbers(path, "a"), numbers(path, "b"), state(path)) == ([5], [1, 2], {"at": 5})
 
 
 def test_a_reset_shared_state_replaces_the_tables(path: Path) -> None:
@@ -197,6 +199,43 @@ def test_a_stream_of_a_shared_state_is_not_rewound(path: Path) -> None:
     (stored,) = [one for one in warehouse.states() if not one.shared]
     with pytest.raises(EtlAssetsError, match="share one state"):
         warehouse.rewind(stored, stored.load_id)
+
+
+# Some of the streams that share a state
+
+
+def test_a_read_of_some_streams_does_not_skip_the_rows_of_the_others(path: Path) -> None:
+    load(Scripted([A, MERGED], [rows(A, 1), rows(MERGED, 1), shared(1), *ends(A, MERGED)]), path)
+    outcomes = load(Scripted([MERGED], [rows(MERGED, 2), shared(2), *ends(MERGED)]), path)
+    assert failed(outcomes) == []
+    assert (numbers(path, "m"), state(path)) == ([1, 2], {"at": 1}), "published, but the state stays"
+    outcomes = load(Scripted([A], [rows(A, 2), shared(2), *ends(A)]), path)
+    assert failed(outcomes) == ["a"]
+    assert "'m', not read this time" in str(outcomes["a"].error)
+    assert (numbers(path, "a"), state(path)) == ([1], {"at": 1})
+
+
+def test_a_state_that_keeps_streams_apart_moves_with_some_of_them(path: Path) -> None:
+    load(Scripted([A, B], [rows(A, 1), rows(B, 1), shared(1), *ends(A, B)]), path)
+    apart = Checkpoint({"bookmarks": {"a": 2, "b": 1}}, None, separate=True)
+    assert failed(load(Scripted([A], [rows(A, 2), apart, *ends(A)]), path)) == []
+    assert (numbers(path, "a"), state(path)) == ([1, 2], {"bookmarks": {"a": 2, "b": 1}})
+
+
+def test_a_stream_that_joins_a_shared_state_is_read_from_its_beginning(path: Path) -> None:
+    load(Scripted([A], [rows(A, 1), shared(1), *ends(A)]), path)
+    read = Scripted([A, B], [rows(B, 0), rows(A, 2), rows(B, 2), shared(2), *ends(A, B)])
+    assert failed(load(read, path)) == []
+    assert read.asked == [SourceState({"at": 1}, {}, frozenset({B.key}))]
+    assert (numbers(path, "a"), numbers(path, "b"), state(path)) == ([1, 2], [0, 2], {"at": 2})
+
+
+def test_a_stream_without_rows_yet_is_no_new_one(path: Path) -> None:
+    load(Scripted([A, B], [rows(A, 1), shared(1), SourceError("gone")]), path)
+    read = Scripted([A, B], [rows(B, 2), shared(2), *ends(A, B)])
+    load(read, path)
+    assert read.asked == [SourceState({"at": 1}, {}, frozenset())]
+    assert numbers(path, "b") == [2]
 
 
 # States of single streams
@@ -373,6 +412,12 @@ def test_a_destination_without_state_gets_the_rows_before_the_state() -> None:
     assert failed(found) == ["b"]
     assert isinstance(found["b"].error, OSError)
     assert (found["a"].result.bookmark, found["a"].result.delivery) == ({"n": 2}, "at_least_once")
+
+
+def test_a_destination_without_state_does_not_skip_the_rows_of_others() -> None:
+    read = Scripted([A], [rows(A, 1), shared(3), *ends(A)])
+    (outcome,) = sync_source(read, Printed(), fallback=lambda: {"at": 2}, others=[B.key])
+    assert "'b', not read this time" in str(outcome.error)
 
 
 def test_a_destination_without_state_begins_from_what_the_caller_knows() -> None:

@@ -20,7 +20,7 @@ from etl_assets.assets.observer import SourceObserver, shortened
 from etl_assets.assets.repair import explain_missing_event
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.events import StreamKey
+from etl_assets.protocol.events import StreamKey, keeps_streams_apart
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
@@ -126,6 +126,7 @@ class _Step:
             plans={binding.stream.key: self._plan(key, binding) for key, binding in wanted.items()},
             run_id=context.run.run_id,
             fallback=lambda: newest_shared_bookmark(context.instance, wanted, identity),
+            others=[one.stream.key for one in self.by_output.values() if one.stream.key not in keys],
             observer=observer,
         )
         with observer:
@@ -156,7 +157,7 @@ class _Step:
         context = self.context
         keys = context.assets_def.keys_by_output_name  # of a subset: those that are selected
         selected = {key: self.by_output[name] for name, key in keys.items() if key in context.selected_asset_keys}
-        if not context.retry_number:
+        if not context.retry_number or not selected or self._moves_as_one(next(iter(selected.values())).source_name):
             return selected
         done: set[dg.AssetKey | None] = set()
         cursor: str | None = None
@@ -169,6 +170,11 @@ class _Step:
             if not page.has_more:
                 return {key: one for key, one in selected.items() if key not in done}
             cursor = page.cursor
+
+    def _moves_as_one(self, source: str) -> bool:
+        """Tell whether the streams share a state that only a read of all of them can move."""
+        state = self.destination.stored_source(source).state
+        return state is not None and not keeps_streams_apart(state.bookmark)
 
     def _plan(self, key: dg.AssetKey, binding: Binding) -> StreamPlan:
         names = names_of(binding.source_name, binding.stream, key)

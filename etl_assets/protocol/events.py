@@ -56,10 +56,19 @@ class Checkpoint:
         state: The state; None takes the stored one away (an Airbyte stream state of null).
         streams: It covers these streams (Airbyte STREAM); None for the whole source (Airbyte GLOBAL and LEGACY, a
             Singer STATE).
+        separate: A state of the whole source says of each stream apart how far it was read, and still says what it did
+            of streams that are not part of this read (`keeps_streams_apart` tells it of Singer's). Without it a read of
+            some of the streams that share a state does not move it: the rows of the others would be skipped.
     """
 
     state: Bookmark | None
     streams: tuple[StreamKey, ...] | None = None
+    separate: bool = False
+
+
+def keeps_streams_apart(state: Bookmark | None) -> bool:
+    """Tell whether a state has Singer's usual form, with a bookmark for each stream: `{"bookmarks": {stream: ...}}`."""
+    return isinstance((state or {}).get("bookmarks"), Mapping)
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,10 @@ class SourceState:
     Args:
         shared: The state of the whole source, as the last `Checkpoint(streams=None)` gave it.
         streams: The state of each stream that has one of its own; never that of a refreshed one.
-        refreshed: Streams to be read from their very beginning, because their tables are going to be replaced. What
-            `shared` says of them MUST NOT be used; a host that cannot take one stream out of its shared state raises a
-            `ConfigError` unless all its streams are refreshed (then `shared` is None).
+        refreshed: Streams to be read from their very beginning, because their tables are going to be replaced, or were
+            never loaded though others of the shared state were. What `shared` says of them MUST NOT be used; a host
+            that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
+            refreshed (then `shared` is None).
     """
 
     shared: Bookmark | None = None

@@ -15,7 +15,16 @@ from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, St
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.entries import copied
-from etl_assets.protocol.events import Checkpoint, Event, Records, SchemaChange, SourceState, StreamEnd, Truncate
+from etl_assets.protocol.events import (
+    Checkpoint,
+    Event,
+    Records,
+    SchemaChange,
+    SourceState,
+    StreamEnd,
+    Truncate,
+    keeps_streams_apart,
+)
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import (
     ActivateVersionMessage,
@@ -244,7 +253,8 @@ class _Reader:
             yield SchemaChange(self._declared(said))
         elif isinstance(said, StateMessage):
             yield from self.end()
-            yield Checkpoint(_document(said.value), None)
+            document = _document(said.value)
+            yield Checkpoint(document, None, separate=keeps_streams_apart(document))
         elif isinstance(said, StreamEnd):
             yield from self._flush(said.stream.name)
             yield StreamEnd(self._stream(said.stream.name), said.complete, said.error)

@@ -230,6 +230,17 @@ class TestSharedState:
         assert run(assets, instance).success
         assert [rows(path, name) for name in "abc"] == [[1, 2]] * 3
 
+    def test_a_retry_reads_all_as_the_state_is_one(
+        self, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+    ) -> None:
+        log = Log(shared=True)
+        assets = stream_assets(log, destination=warehouse, retry_policy=dg.RetryPolicy(max_retries=1))
+        run(assets, instance)
+        log.last, log.failures["b"] = 2, [UnavailableError("not now")]
+        assert run(assets, instance).success
+        assert [names for names, _ in log.reads[1:]] == [["a", "b", "c"]] * 2
+        assert [rows(path, name) for name in "abc"] == [[1, 2]] * 3
+
     def test_a_destination_without_state_goes_on_from_the_newest_event(self, instance: dg.DagsterInstance) -> None:
         seen: list[Any] = []
 
