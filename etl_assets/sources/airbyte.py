@@ -95,6 +95,7 @@ class AirbyteSource(ConnectorSource):
     def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
         """Read streams by one process; see `Source.load_streams`."""
         config = self.config
+        streams = self.completed(streams)
         given = state_input(state, streams)
         files = {
             "config": self.executor.config(config),

@@ -137,6 +137,17 @@ class ConnectorSource(Source):
         if not ended:
             raise ConnectorError(f"stream {stream.name!r}: the connector did not complete it.", stream=stream.name)
 
+    def completed(self, streams: Sequence[Stream]) -> list[Stream]:
+        """Give the streams with what the connector says of those that were only named: it is asked, if there are any.
+
+        Raises:
+            ConfigError: It has no such stream.
+        """
+        if all(stream.schema for stream in streams):
+            return list(streams)
+        found = self.discover()
+        return [stream if stream.schema else _completed(stream, found.get(*_names(stream))) for stream in streams]
+
     # Processes
 
     def _start(self, *arguments: str, files: Mapping[str, Any], limits: Limits | None = None) -> ConnectorProcess:
@@ -152,6 +163,23 @@ class ConnectorSource(Source):
         )
         with self._start(*arguments, files=files or {}, limits=limits) as process:
             return output_of(process), process
+
+
+def _names(stream: Stream) -> tuple[str, str | None]:
+    return stream.name, stream.namespace
+
+
+def _completed(named: Stream, found: Stream) -> Stream:
+    """Give the discovered stream, read and keyed as it was declared."""
+    return found.replace(
+        primary_key=named.primary_key or found.primary_key,
+        replication_method=named.method,
+        replication_key=named.replication_key or found.replication_key,
+        columns=named.columns,
+        unique_constraints=named.unique_constraints or found.unique_constraints,
+        unique_conflict_method=named.unique_conflict_method or found.unique_conflict_method,
+        stream_alias=named.stream_alias or found.stream_alias,
+    )
 
 
 def _least(one: float | None, other: float) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey
+from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 
@@ -93,7 +93,10 @@ class EventBuffer:
             for key, until in covers.items():
                 if key in batches:
                     yield from self._records(key, batches[key].up_to(until))
-            yield Checkpoint(state, None if scope is None else (scope,))
+            if scope is None:
+                yield Checkpoint(state, separate=keeps_streams_apart(state))
+            else:
+                yield Checkpoint(state, (scope,))
         for key in parts if rest else ():
             yield from self._records(key, batches[key].up_to(counts[key]))
         self._handed_over_at = time.monotonic()

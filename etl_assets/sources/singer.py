@@ -80,6 +80,7 @@ class SingerSource(ConnectorSource):
     @override
     def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
         """Read streams by one process; see `Source.load_streams`."""
+        streams = self.completed(streams)
         known = self.catalog if self.catalog is not None else Catalog(streams)
         given = state_given(state, streams)
         flag = "--properties" if self.use_properties else "--catalog"

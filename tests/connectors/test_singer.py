@@ -192,7 +192,8 @@ def test_about_gives_the_schema_of_the_config(singer: Make) -> None:
 
 def test_streams_that_cannot_be_told_apart_are_refused(singer: Make) -> None:
     source = singer(schema("a"))
-    twins = [Stream("a", namespace="one"), Stream("a", namespace="two")]
+    fields = {"properties": {"id": {"type": "integer"}}}
+    twins = [Stream("a", namespace="one", schema=fields), Stream("a", namespace="two", schema=fields)]
     with pytest.raises(ConfigError, match="do not tell them apart"):
         list(source.load_streams(twins, SourceState()))
 
@@ -211,3 +212,24 @@ def test_the_state_of_a_full_table_is_not_given_back() -> None:
     full, b = Stream("full"), Stream("b", replication_key="id")
     shared = SourceState({"bookmarks": {"full": {"max_pk": 5}, "b": 2}})
     assert state_given(shared, [full, b]) == {"bookmarks": {"b": 2}}
+
+
+def test_a_run_of_one_stream_leaves_the_others_where_they_were(singer: Make, load: Load, tmp_path: Path) -> None:
+    load(singer(schema("a"), schema("b"), record("a", 1), record("b", 1), state(a=1, b=1)))
+    alone = load(singer(schema("a"), record("a", 2), state(a=2, b=1)), streams=["a"])
+    assert alone.outcomes["a"].error is None
+    note = tmp_path / "note"
+    load(singer(schema("a"), schema("b"), record("b", 2), state(a=2, b=2), note=str(note)))
+    assert json.loads(note.read_text())["state"] == {"bookmarks": {"a": 2, "b": 1}}
+
+
+def test_a_stream_that_was_only_named_gets_its_schema_and_keys_from_the_tap(singer: Make, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    source = singer(schema("a"), record("a", 1), note=str(note))
+    events = list(source.load_streams([Stream("a")], SourceState()))
+    assert events[-1].stream.primary_key == ("id",)  # type: ignore[union-attr]
+    (entry,) = [one for one in json.loads(note.read_text())["catalog"]["streams"] if one["tap_stream_id"] == "a"]
+    assert entry["schema"]["properties"]
+    assert entry["metadata"][0]["metadata"]["replication-method"] == "FULL_TABLE"
+    with pytest.raises(ConfigError, match="'aa'"):
+        list(singer(schema("a")).load_streams([Stream("aa")], SourceState()))
