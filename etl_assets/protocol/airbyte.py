@@ -24,7 +24,7 @@ TYPES = frozenset({
 })  # fmt: skip
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """A record, with what the source says of values it changed."""
 
     stream: str
@@ -33,7 +33,7 @@ class Record(msgspec.Struct):
     meta: Any = None
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """One line of a connector."""
 
     type: str

@@ -12,7 +12,7 @@ from etl_assets.protocol.json_lines import LineDecoder, exact_json
 TYPES = frozenset({"RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH"})
 
 
-class Line(msgspec.Struct):
+class Line(msgspec.Struct, gc=False):
     """One line of a tap; what is rare stays raw JSON until it is asked for."""
 
     type: str
