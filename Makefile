@@ -19,7 +19,7 @@ export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: help demo ui test test-full check bench bench-peers clean
+.PHONY: help demo ui test test-fast test-full check bench bench-peers clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ ui: $(STAMP)  ## Open Dagster's web interface on definitions.py
 
 test: $(STAMP) $(PIPES)  ## Run the tests, without the long ones
 	$(BIN)/pytest -n 2 -m "not full"
+
+test-fast: $(STAMP) $(PIPES)  ## Run the tests, without the long ones and those that install connectors
+	$(BIN)/pytest -n 2 -m "not full and not connectors"
 
 test-full: $(STAMP) $(PIPES)  ## Run all tests
 	$(BIN)/pytest -n 2

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from etl_assets.assets.options import StreamOptions
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
+    from etl_assets.connectors.names import get_available_connectors
+    from etl_assets.connectors.process import Limits
     from etl_assets.destinations.base import Destination
     from etl_assets.destinations.duckdb import DuckDBDestination
     from etl_assets.destinations.mysql import MySQLDestination
@@ -35,15 +37,19 @@ if TYPE_CHECKING:
     from etl_assets.protocol.catalog import Catalog
     from etl_assets.protocol.load import Capabilities, SyncResult
     from etl_assets.protocol.stream import Stream
+    from etl_assets.sources.airbyte import AirbyteSource
     from etl_assets.sources.base import Source
+    from etl_assets.sources.connectors import get_source
     from etl_assets.sources.files import FileSource
     from etl_assets.sources.read import StreamRead
+    from etl_assets.sources.singer import SingerSource
     from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "AirbyteSource": "sources.airbyte",
     "Batch": "protocol.batch",
     "Capabilities": "protocol.load",
     "Catalog": "protocol.catalog",
@@ -52,6 +58,7 @@ _HOME = {
     "DuckDBDestination": "destinations.duckdb",
     "DuckDBIOManager": "assets.iomanagers",
     "FileSource": "sources.files",
+    "Limits": "connectors.process",
     "MySQLDestination": "destinations.mysql",
     "MySQLIOManager": "assets.iomanagers",
     "MySQLSource": "sources.sql.databases",
@@ -61,6 +68,7 @@ _HOME = {
     "SQLiteDestination": "destinations.sqlite",
     "SQLiteIOManager": "assets.iomanagers",
     "SQLiteSource": "sources.sql.databases",
+    "SingerSource": "sources.singer",
     "Source": "sources.base",
     "SqlDestination": "destinations.sql_destination",
     "SqlIOManager": "assets.iomanagers",
@@ -76,10 +84,13 @@ _HOME = {
     "build_source_sensor": "assets.sensors",
     "build_stream_asset_specs": "assets.factory",
     "build_sync_schedule": "assets.sensors",
+    "get_available_connectors": "connectors.names",
+    "get_source": "sources.connectors",
     "stream_assets": "assets.factory",
 }
 
 __all__ = [
+    "AirbyteSource",
     "Batch",
     "Capabilities",
     "Catalog",
@@ -88,6 +99,7 @@ __all__ = [
     "DuckDBDestination",
     "DuckDBIOManager",
     "FileSource",
+    "Limits",
     "MySQLDestination",
     "MySQLIOManager",
     "MySQLSource",
@@ -97,6 +109,7 @@ __all__ = [
     "SQLiteDestination",
     "SQLiteIOManager",
     "SQLiteSource",
+    "SingerSource",
     "Source",
     "SqlDestination",
     "SqlIOManager",
@@ -112,6 +125,8 @@ __all__ = [
     "build_source_sensor",
     "build_stream_asset_specs",
     "build_sync_schedule",
+    "get_available_connectors",
+    "get_source",
     "stream_assets",
 ]
 

@@ -84,6 +84,51 @@ def _check(arguments: argparse.Namespace) -> int:
         return check(project, _say, read=arguments.read)
 
 
+def _connectors_install(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets import connectors_cli
+    from etl_assets.assets.definitions_file import loaded
+
+    if arguments.name is not None:
+        return connectors_cli.install_named(_connector(arguments), _say)
+    with loaded(arguments.file) as project:
+        return connectors_cli.install_project(project, _say)
+
+
+def _connectors_list(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets import connectors_cli
+
+    return connectors_cli.list_connectors(arguments.type, arguments.install_root, _write)
+
+
+def _connectors_ask(arguments: argparse.Namespace) -> int:
+    from etl_assets.assets import connectors_cli
+
+    source = _connector(arguments)
+    if arguments.verb == "check":
+        return connectors_cli.check(source, _say)
+    ask = connectors_cli.spec if arguments.verb == "spec" else connectors_cli.discover
+    return ask(source, _write)
+
+
+def _connector(arguments: argparse.Namespace) -> Any:
+    from etl_assets.assets import connectors_cli
+
+    options = {name: getattr(arguments, name) for name in _CONNECTOR_OPTIONS}
+    return connectors_cli.named(arguments.name, arguments.config, options)
+
+
+_CONNECTOR_OPTIONS = {
+    "version": "of its package, or the tag of its image",
+    "pip_url": "what pip installs",
+    "local_executable": "a program that is there",
+    "docker_image": "an image",
+    "source_manifest": "path or URL of a low-code manifest",
+    "use_python": "version or path of its interpreter",
+    "install_root": "the directory of all environments",
+    "protocol": "airbyte or singer, where the name does not tell",
+}
+
+
 def _state(arguments: argparse.Namespace) -> int:
     from etl_assets.assets.definitions_file import loaded
     from etl_assets.assets.state_cli import duckdb_store, store_of
@@ -155,7 +200,33 @@ def _parser() -> argparse.ArgumentParser:
     state.intermixed = False
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
+
+    connectors = _command(commands, "connectors", "install connectors of others, list them, ask one")
+    connectors.intermixed = False
+    _add_connector_verbs(connectors.add_subparsers(title="verbs", required=True, metavar="VERB"))
     return parser
+
+
+def _add_connector_verbs(verbs: Any) -> None:
+    install = _command(verbs, "install", "install a connector, or all that a definitions file uses")
+    install.add_argument("-f", "--file", type=Path, default=Path("definitions.py"), help="the definitions file")
+    install.set_defaults(run=_connectors_install)
+    listing = _command(verbs, "list", "list the known connectors, and what is installed")
+    listing.add_argument("--type", help="python, yaml, java, docker, installable or any")
+    listing.add_argument("--install-root", metavar="PATH", help=_CONNECTOR_OPTIONS["install_root"])
+    listing.set_defaults(run=_connectors_list)
+    asked = [
+        _command(verbs, "check", "have a connector check its config"),
+        _command(verbs, "spec", "print the JSON Schema of a connector's config"),
+        _command(verbs, "discover", "print a connector's catalog"),
+    ]
+    for parser in (install, *asked):
+        parser.add_argument("name", nargs="?" if parser is install else None, help="such as source-faker or tap-jsonl")
+        parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file: the connector's config")
+        for name, help_ in _CONNECTOR_OPTIONS.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=help_)
+    for verb, parser in zip(("check", "spec", "discover"), asked, strict=True):
+        parser.set_defaults(run=_connectors_ask, verb=verb)
 
 
 def _add_verbs(verbs: Any) -> None:

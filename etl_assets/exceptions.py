@@ -20,6 +20,7 @@ EtlAssetsError
 │   └── ConcurrentSyncError     another run has synced this stream meanwhile
 ├── DataError               one value cannot be stored as it is: names stream, field and value
 ├── BookmarkError           a bookmark would go back, or its values cannot be compared
+├── ConnectorError          a connector's process failed; retried
 ├── ProtocolError           a connector's line is not what the protocol says
 ├── StateError              stored state and the table beside it disagree
 ├── InternalError           a mistake of this library: report it
@@ -314,48 +315,64 @@ class InternalError(EtlAssetsError):
 
 
 class ConnectorError(EtlAssetsError):
-    """Something about a connector that runs in a process of its own.
+    """A connector's process failed: it exited with an error, was killed, or said nothing for too long.
 
     Args:
         message: What happened.
         connector_name: The connector.
+        log_text: The end of what it wrote to standard error, redacted.
+        exit_code: Its exit code; the negative number of the signal that killed it; None while it ran.
         hint: What the reader can do.
-        stream: The stream it happened in.
-        log_text: The last lines the connector said, redacted.
+        stream: The stream it happened in, where that is known.
     """
+
+    retryable = True
 
     def __init__(
         self,
         message: str,
         *,
         connector_name: str | None = None,
+        log_text: str | None = None,
+        exit_code: int | None = None,
         hint: str | None = None,
         stream: str | None = None,
-        log_text: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint, stream=stream)
+        shown = f"\nThe end of its log:\n{log_text}" if log_text else ""
+        super().__init__(f"{message}{shown}", hint=hint if not shown or not hint else f"\n{hint}", stream=stream)
         self.connector_name = connector_name
         self.log_text = log_text
+        self.exit_code = exit_code
 
 
 class ConnectorNotRegisteredError(ConnectorError, ConfigError):
     """No connector of this name is known, and nothing says how to get one."""
 
+    retryable = False
+
 
 class ConnectorNotFoundError(ConnectorError, ConfigError):
     """The connector is not where it was said to be."""
+
+    retryable = False
 
 
 class ConnectorInstallationError(ConnectorError, ConfigError):
     """The connector cannot be installed, or does not start."""
 
+    retryable = False
+
 
 class ConnectorConfigMissingError(ConnectorError, ConfigError):
     """The connector has no config yet."""
 
+    retryable = False
+
 
 class ConnectorConfigInvalidError(ConnectorError, ConfigError):
     """The config is not what the connector's specification asks for."""
+
+    retryable = False
 
 
 class ConnectorCheckFailedError(ConnectorError, ConnectError):
@@ -365,9 +382,13 @@ class ConnectorCheckFailedError(ConnectorError, ConnectError):
 class ConnectorMissingSpecError(ConnectorError, ProtocolError):
     """The connector gave no specification."""
 
+    retryable = False
+
 
 class ConnectorMissingCatalogError(ConnectorError, ProtocolError):
     """The connector gave no catalog."""
+
+    retryable = False
 
 
 class ConnectorReadError(ConnectorError, SourceError):

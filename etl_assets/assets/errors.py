@@ -7,6 +7,7 @@ from typing import Self
 
 import dagster as dg
 
+from etl_assets.connectors.install import in_run
 from etl_assets.exceptions import EtlAssetsError, RateLimitedError
 from etl_assets.secrets.redaction import redact
 
@@ -18,6 +19,8 @@ MAX_FRAMES = 30
 class Edge:
     """Turns an error that leaves its block into a `dagster.Failure` (or a `RetryRequested`).
 
+    What goes on inside belongs to a run: no connector is installed there.
+
     Dagster's own errors pass, and so does everything that is no `Exception`: a cancelled run is a `BaseException`.
 
     Args:
@@ -28,14 +31,17 @@ class Edge:
     def __init__(self, policy: dg.RetryPolicy | None = None, attempts: int = 0) -> None:
         self._policy = policy
         self._attempts = attempts
+        self._run = in_run()
 
     def __enter__(self) -> Self:
+        self._run.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         del kind, trace
+        self._run.__exit__(None, None, None)
         if not isinstance(error, Exception) or isinstance(error, dg.DagsterError | dg.Failure | dg.RetryRequested):
             return
         # `from None`: Dagster writes the whole chain of causes into its event log, and a driver's error may hold

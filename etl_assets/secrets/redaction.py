@@ -1,11 +1,11 @@
 """The one redactor: what leaves the process as a log line, an error or metadata passes `redact`."""
 
-import base64
 import json
 import re
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 MASK = "****"
 SHORTEST_SECRET = 6
@@ -27,10 +27,26 @@ def remember(value: Any) -> None:
             return
     if not isinstance(value, str):
         return
-    for text in {str(value), value.strip(), *_leaves(value)}:
+    for text in {str(value), *_leaves(value)}:
         if len(text) >= SHORTEST_SECRET:
-            encoded = base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
-            _known.update({text, quote(text, safe="", errors="surrogatepass"), json.dumps(text)[1:-1], encoded})
+            _known.update(form for form in _forms(text) if len(form) >= SHORTEST_SECRET)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Give the texts that a secret may appear as: itself, in a URL, in JSON, in base64 (as of `user:password`)."""
+    yield secret
+    yield secret.strip()
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    raw = secret.encode("utf-8", "surrogatepass")
+    for before in range(3):
+        # What stands before it shifts the digits; those that hold a part of a neighbour are left out.
+        digits = (8 * before + 5) // 6
+        whole = 8 * (before + len(raw)) // 6
+        for encode in (b64encode, urlsafe_b64encode):
+            yield encode(b"\0" * before + raw).decode()[digits:whole]
 
 
 def _leaves(text: str) -> Iterator[str]:

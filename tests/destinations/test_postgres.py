@@ -322,8 +322,9 @@ def test_the_backend_is_terminated(point: str, shop: Shop, monkeypatch: pytest.M
     def end(at: str) -> None:
         if at == point:
             shop.ask(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'etl_assets' "
-                "AND query LIKE '%_etl_assets_%' AND query LIKE '%SHOP%'"
+                "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks "
+                "JOIN pg_class ON pg_class.oid = relation WHERE relnamespace = to_regnamespace('SHOP') "
+                "AND pid <> pg_backend_pid()) AS writing"
             )
 
     monkeypatch.setattr("etl_assets.destinations.session.fault", end)

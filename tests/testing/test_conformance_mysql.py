@@ -13,7 +13,6 @@ from tests.servers import MYSQL, mysql_left_over, mysql_schema
 class TestMySQL(DestinationConformance):
     title = "MariaDB"
     known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
         "double_extremes": "MySQL has no -0.0, so it is refused",
     }
 

@@ -12,9 +12,6 @@ from tests.servers import POSTGRES, postgres_schema, postgres_server, query
 
 class TestPostgres(DestinationConformance):
     title = "PostgreSQL"
-    known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> Iterator[PostgresDestination]:

@@ -16,7 +16,6 @@ from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema, postgr
 class TestSqlOnSQLite(DestinationConformance):
     title = "SQLAlchemy (SQLite)"
     known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
         "double_extremes": "SQLite has no -0.0 in a column of doubles, so it is refused",
     }
 

@@ -13,9 +13,6 @@ from etl_assets.testing import DestinationConformance
 
 class TestSQLite(DestinationConformance):
     title = "SQLite"
-    known_gaps = {
-        "change_bytes_to_text": "refused by an error that names the column, and not the stream",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> SQLiteDestination:

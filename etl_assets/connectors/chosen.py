@@ -1,0 +1,158 @@
+"""Which executor the arguments of `get_source` and `get_destination` stand for."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etl_assets.connectors.executors import (
+    DECLARATIVE,
+    DockerExecutor,
+    Executor,
+    LocalExecutor,
+    ManifestExecutor,
+    NoExecutor,
+    PythonExecutor,
+)
+from etl_assets.connectors.install import Environment, install_root
+from etl_assets.connectors.names import InstallType, Protocol, known_connectors, protocol_of, unknown
+from etl_assets.exceptions import ConfigError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a connector is to be run.
+
+    Args:
+        name: Such as `source-faker` or `tap-jsonl`.
+        version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
+        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
+        pip_url: What pip installs in place of what the index says.
+        local_executable: A program that is there: an absolute path, or a name found on PATH.
+        docker_image: An image; True for the connector's own.
+        use_host_network: Of a container.
+        source_manifest: The manifest of a low-code connector: the document, a path or a URL.
+        install_if_missing: Install it at its first use, outside of a run.
+        install_root: The directory of all environments.
+        no_executor: Only describe it.
+        protocol: What it speaks, where its name does not tell.
+        allow_custom_code: Of a manifest.
+
+    Raises:
+        ConfigError: The arguments contradict each other.
+    """
+
+    name: str
+    version: str | None = None
+    use_python: bool | Path | str | None = None
+    pip_url: str | None = None
+    local_executable: Path | str | None = None
+    docker_image: str | bool | None = None
+    use_host_network: bool = False
+    source_manifest: bool | Mapping[str, Any] | Path | str | None = None
+    install_if_missing: bool = True
+    install_root: Path | str | None = None
+    no_executor: bool = False
+    protocol: Protocol | None = None
+    allow_custom_code: bool = False
+
+    def __post_init__(self) -> None:
+        name = self.name
+        if not name:
+            raise ConfigError("A connector's name is a text that is not empty.")
+        ways = [word for word in _WAYS if getattr(self, word)]
+        if len(ways) > 1:
+            raise ConfigError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
+        if self.version and self.pip_url:
+            raise ConfigError(f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url.")
+        if self.version and self.local_executable:
+            raise ConfigError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
+        if self.version and isinstance(self.docker_image, str) and _tagged(self.docker_image):
+            raise ConfigError(f"{name}: the image {self.docker_image!r} has a tag, and version says another.")
+        if self.use_python is False and ways and ways[0] != "docker_image":
+            raise ConfigError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
+        if self.use_python and ways and ways[0] in {"docker_image", "local_executable"}:
+            raise ConfigError(f"{name}: use_python is of no use with {ways[0]}.")
+
+    def executor(self) -> Executor:
+        """Give what starts it. Neither installs nor connects.
+
+        Raises:
+            ConfigError: Nothing says how to run it.
+        """
+        spoken = self.protocol or protocol_of(self.name)
+        if spoken is None:
+            raise ConfigError(
+                f"The name {self.name!r} does not tell what the connector speaks.",
+                hint='Give protocol="airbyte" or protocol="singer", or a name that begins with source-, destination-, '
+                "tap- or target-.",
+            )
+        if self.no_executor:
+            return NoExecutor(self.name, spoken)
+        if self.local_executable:
+            return LocalExecutor(self.name, spoken, self.local_executable)
+        if self.source_manifest:
+            return self._manifest()
+        if self.docker_image or self.use_python is False:
+            return self._docker(spoken)
+        if not (self.pip_url or self.version or self.use_python) and shutil.which(self.name):
+            return LocalExecutor(self.name, spoken, self.name)
+        return self._known(spoken)
+
+    def _known(self, spoken: Protocol) -> Executor:
+        if self.pip_url:
+            return self._python(self.pip_url, spoken)
+        known = known_connectors().get(self.name)
+        if known is None:
+            raise unknown(self.name)
+        if known.install is InstallType.DOCKER:
+            return self._docker(spoken)
+        if known.install is InstallType.YAML:
+            raise ConfigError(
+                f"{self.name} is a low-code connector: it is a manifest, which is not shipped.",
+                hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
+            )
+        return self._python(f"{known.package}=={self._version}" if self._version else known.package, spoken)
+
+    def _python(self, requirement: str, spoken: Protocol) -> Executor:
+        environment = Environment(self.name, requirement, self._interpreter, install_root(self.install_root))
+        return PythonExecutor(environment, spoken, install_if_missing=self.install_if_missing)
+
+    def _manifest(self) -> Executor:
+        given = self.source_manifest
+        if given is None or isinstance(given, bool):
+            raise ConfigError(
+                f"source_manifest=True would look {self.name} up in a registry, which is not done.",
+                hint="Give the manifest itself: the document, a path or a URL.",
+            )
+        requirement = f"airbyte-cdk=={self._version}" if self._version else "airbyte-cdk"
+        where = install_root(self.install_root)
+        environment = Environment(DECLARATIVE, requirement, self._interpreter, where, program=DECLARATIVE)
+        return ManifestExecutor(
+            self.name,
+            given,
+            environment,
+            allow_custom_code=self.allow_custom_code,
+            install_if_missing=self.install_if_missing,
+        )
+
+    def _docker(self, spoken: Protocol) -> Executor:
+        image = self.docker_image if isinstance(self.docker_image, str) else f"airbyte/{self.name}"
+        full = image if _tagged(image) else f"{image}:{self._version or 'latest'}"
+        return DockerExecutor(self.name, full, spoken, use_host_network=self.use_host_network)
+
+    @property
+    def _version(self) -> str | None:
+        return None if self.version == "latest" else self.version
+
+    @property
+    def _interpreter(self) -> str:
+        return "" if isinstance(self.use_python, bool) or self.use_python is None else str(self.use_python)
+
+
+_WAYS = ("pip_url", "local_executable", "docker_image", "source_manifest")
+
+
+def _tagged(image: str) -> bool:
+    return ":" in image.rpartition("/")[2]

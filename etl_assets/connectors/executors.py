@@ -1,0 +1,432 @@
+"""How a connector is started: from an environment of its own, by its path, in Docker, or from a manifest."""
+
+import copy
+import json
+import logging
+import os
+import secrets
+import shutil
+import stat
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from etl_assets.connectors.install import (
+    Environment,
+    Installed,
+    install,
+    may_install,
+    uninstall,
+)
+from etl_assets.connectors.names import Protocol
+from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
+from etl_assets.connectors.workspace import Workspace
+from etl_assets.exceptions import ConfigError
+
+PROVE_SECONDS = 120.0
+MANIFEST_SECONDS = 60.0
+MANIFEST_BYTES = 16 * 1024 * 1024
+DECLARATIVE = "source-declarative-manifest"
+
+
+class Executor:
+    """Starts a connector. Making one neither installs nor connects.
+
+    Args:
+        name: The connector's name.
+        protocol: What it speaks.
+    """
+
+    def __init__(self, name: str, protocol: Protocol) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.limits = Limits()
+        self.logger = logging.getLogger(f"etl_assets.connectors.{name}")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    @property
+    def version(self) -> str | None:
+        """The installed version, where that is known."""
+        return None
+
+    def ensure(self) -> None:
+        """Have the connector ready to start.
+
+        Raises:
+            ConfigError: It is missing and may not be installed here.
+        """
+
+    def install(self) -> None:
+        """Install the connector; nothing where there is nothing to install."""
+
+    def uninstall(self) -> None:
+        """Remove what `install` has made."""
+
+    def command(self, *arguments: str) -> list[str]:
+        """Give the command line."""
+        raise NotImplementedError
+
+    def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Give the config as the connector is to see it."""
+        return dict(config)
+
+    def start(
+        self,
+        *arguments: str,
+        files: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
+        logger: logging.Logger | None = None,
+    ) -> ConnectorProcess:
+        """Start it.
+
+        Args:
+            arguments: Its arguments; `{config}` stands for the path of the file `config`.
+            files: JSON documents that are written where only this user can read them.
+            limits: Of time and size.
+            logger: Gets its standard error.
+
+        Raises:
+            ConfigError: It is missing, or a document has no form in JSON.
+        """
+        self.ensure()
+        workspace = Workspace()
+        try:
+            paths = {name: workspace.write(f"{name}.json", document) for name, document in (files or {}).items()}
+        except ConfigError:
+            workspace.remove()
+            raise
+        shown = {f"{{{name}}}": self.path_inside(workspace, path) for name, path in paths.items()}
+        return ConnectorProcess(
+            self.line(workspace, [shown.get(one, one) for one in arguments]),
+            workspace=workspace,
+            name=self.name,
+            limits=limits or self.limits,
+            logger=logger,
+            path_first=self.path_first,
+            more_environment=self.more_environment(),
+        )
+
+    path_first: Path | None = None
+
+    def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
+        """Give the whole command line of one process."""
+        del workspace
+        return self.command(*arguments)
+
+    def path_inside(self, workspace: Workspace, path: Path) -> str:
+        """Give the path of a file as the connector sees it."""
+        del workspace
+        return str(path)
+
+    def more_environment(self) -> dict[str, str]:
+        """Give variables beside the allow-list."""
+        return {}
+
+    def proof(self) -> tuple[str, ...]:
+        """Give the arguments that only ask whether it starts."""
+        return ("spec",) if self.protocol == "airbyte" else ("--help",)
+
+
+class NoExecutor(Executor):
+    """Of a connector that is only described, never run."""
+
+    @override
+    def ensure(self) -> None:
+        raise ConfigError(f"{self.name} was made with no_executor=True, so it cannot run.")
+
+
+class LocalExecutor(Executor):
+    """A program that is there.
+
+    Args:
+        name: The connector's name.
+        protocol: What it speaks.
+        executable: An absolute path, or a name that is found on PATH.
+
+    Raises:
+        ConfigError: The path is relative.
+    """
+
+    def __init__(self, name: str, protocol: Protocol, executable: str | Path) -> None:
+        super().__init__(name, protocol)
+        text = str(executable)
+        if os.sep in text and not Path(text).expanduser().is_absolute():
+            raise ConfigError(
+                f"The executable {text!r} of {name} is a relative path.",
+                hint="Give an absolute one: what runs must not depend on where this process was started.",
+            )
+        self.executable = text
+
+    @override
+    def ensure(self) -> None:
+        path = self._path()
+        folder = path.parent.stat().st_mode
+        places = [path, path.resolve(), *([] if folder & stat.S_ISVTX else [path.parent])]
+        writable = [str(one) for one in places if one.stat().st_mode & stat.S_IWOTH]
+        if writable:
+            raise ConfigError(
+                f"The executable of {self.name} could be changed by anybody: {writable[0]!r} is writable for all.",
+                hint=f"chmod o-w {writable[0]}",
+            )
+
+    @override
+    def command(self, *arguments: str) -> list[str]:
+        return [str(self._path()), *arguments]
+
+    def _path(self) -> Path:
+        found = shutil.which(str(Path(self.executable).expanduser()) if os.sep in self.executable else self.executable)
+        if found is None:
+            raise ConfigError(f"The executable {self.executable!r} of {self.name} is not there, or is no program.")
+        return Path(found).absolute()
+
+
+class PythonExecutor(Executor):
+    """A Python package in an environment of its own.
+
+    Args:
+        environment: Which.
+        protocol: What it speaks.
+        install_if_missing: Install it at its first use, outside of a run.
+    """
+
+    def __init__(self, environment: Environment, protocol: Protocol, *, install_if_missing: bool = True) -> None:
+        super().__init__(environment.name, protocol)
+        self.environment = environment
+        self.install_if_missing = install_if_missing
+
+    @property
+    @override
+    def version(self) -> str | None:
+        found = self.environment.installed()
+        return found.version or None if found else None
+
+    @override
+    def ensure(self) -> None:
+        if self.environment.installed() is None:
+            if not self.install_if_missing or not may_install():
+                raise ConfigError(
+                    f"The connector {self.name} is not installed in {str(self.environment.root)!r}.",
+                    hint="Run `etl-assets connectors install -f definitions.py` before the run "
+                    "(or set ETL_ASSETS_INSTALL_IN_RUN=1 to have runs install what is missing).",
+                )
+            self.install()
+        self.path_first = self.environment.bin
+
+    @override
+    def install(self) -> None:
+        self.install_pinned(None)
+
+    def install_pinned(self, packages: Mapping[str, str] | None) -> Installed:
+        """Install it with exactly these distributions; None for the newest ones that it takes."""
+        return install(self.environment, self._prove, pinned=packages)
+
+    @override
+    def uninstall(self) -> None:
+        uninstall(self.environment)
+
+    @override
+    def command(self, *arguments: str) -> list[str]:
+        found = self.environment.installed()
+        if found is None:
+            raise ConfigError(f"The connector {self.name} is not installed.")
+        return [found.executable, *arguments]
+
+    def _prove(self, executable: Path) -> str | None:
+        for arguments in (self.proof(), ("--version",)) if self.protocol == "singer" else (self.proof(),):
+            process = ConnectorProcess(
+                [str(executable), *arguments],
+                workspace=Workspace(),
+                name=self.name,
+                limits=Limits(silence_seconds=PROVE_SECONDS, total_seconds=PROVE_SECONDS),
+                path_first=self.environment.bin,
+            )
+            with process:
+                said = output_of(process)
+                if process.exit_code == 0:
+                    return None
+                log = process.log_text or said[-2000:].decode("utf-8", "replace")
+        return log or "(it said nothing)"
+
+
+class ManifestExecutor(PythonExecutor):
+    """A low-code connector: a manifest, run by `source-declarative-manifest` of `airbyte-cdk`.
+
+    Args:
+        name: The connector's name.
+        manifest: The manifest, a path to it, or its URL.
+        environment: Where `airbyte-cdk` is installed.
+        allow_custom_code: Run Python classes that the manifest names.
+        install_if_missing: Install it at its first use, outside of a run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        manifest: Mapping[str, Any] | Path | str,
+        environment: Environment,
+        *,
+        allow_custom_code: bool = False,
+        install_if_missing: bool = True,
+    ) -> None:
+        super().__init__(environment, "airbyte", install_if_missing=install_if_missing)
+        self.name = name
+        self._given = manifest
+        self._manifest: dict[str, Any] | None = None
+        self._allow_custom_code = allow_custom_code
+
+    def manifest(self) -> dict[str, Any]:
+        """Give the manifest, read once.
+
+        Raises:
+            ConfigError: It cannot be read, or it has custom code that is not allowed.
+        """
+        if self._manifest is None:
+            found = _manifest_of(self._given, self.name)
+            custom = next(_custom_code(found), None)
+            if custom and not self._allow_custom_code:
+                raise ConfigError(
+                    f"The manifest of {self.name} names Python code: {custom!r}.",
+                    hint="It would run with your rights; allow it with allow_custom_code=True if you trust it.",
+                )
+            self._manifest = found
+        return self._manifest
+
+    @override
+    def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        injected = sorted(key for key in config if key.startswith("__injected"))
+        if injected and not self._allow_custom_code:
+            raise ConfigError(
+                f"The config of {self.name} has {injected[0]!r}.", hint="That could be code; leave it out."
+            )
+        return {**config, "__injected_declarative_manifest": copy.deepcopy(self.manifest())}
+
+    @override
+    def proof(self) -> tuple[str, ...]:
+        return ("spec",)
+
+
+def _custom_code(node: Any) -> Any:
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            kind = one.get("type")
+            custom = isinstance(kind, str) and kind.startswith("Custom") and "class_name" in one
+            if custom or isinstance(one.get("class_name"), str):
+                yield one["class_name"]
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+
+
+def _manifest_of(given: Mapping[str, Any] | Path | str, name: str) -> dict[str, Any]:
+    import yaml
+
+    if isinstance(given, Mapping):
+        return dict(given)
+    try:
+        if isinstance(given, str) and urllib.parse.urlsplit(given).scheme in {"http", "https"}:
+            with urllib.request.urlopen(given, timeout=MANIFEST_SECONDS) as answer:  # noqa: S310 - checked above
+                text = answer.read(MANIFEST_BYTES)
+        else:
+            text = Path(given).read_bytes()
+        found = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"The manifest of {name} cannot be read from {str(given)!r}: {error}.") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"The manifest of {name} in {str(given)!r} is no object.")
+    return found
+
+
+class DockerExecutor(Executor):
+    """A connector in a container.
+
+    Args:
+        name: The connector's name.
+        image: Such as `airbyte/source-postgres:3.6.0`.
+        protocol: What it speaks.
+        use_host_network: The container shares the network of this machine.
+    """
+
+    inside = "/etl_assets"
+
+    def __init__(self, name: str, image: str, protocol: Protocol, *, use_host_network: bool = False) -> None:
+        super().__init__(name, protocol)
+        self.image = image
+        self.use_host_network = use_host_network
+
+    @override
+    def ensure(self) -> None:
+        if shutil.which("docker") is None:
+            raise ConfigError(f"{self.name} runs in Docker, and there is no `docker` on PATH.")
+
+    @override
+    def install(self) -> None:
+        self.ensure()
+        with ConnectorProcess(
+            [self._docker(), "pull", "--quiet", self.image],
+            workspace=Workspace(),
+            name=f"docker pull {self.image}",
+            more_environment=self.more_environment(),
+        ) as process:
+            output_of(process)
+            if process.exit_code:
+                raise process.failure()
+
+    @override
+    def uninstall(self) -> None:
+        """The image stays: others may use it."""
+
+    @override
+    def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
+        # The files are this user's alone, so the container runs as this user. `--init` passes signals on.
+        options = [
+            *("run", "--rm", "--init", "--interactive", "--name", f"etl_assets-{secrets.token_hex(6)}"),
+            *("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", "--env", "TZ=UTC"),
+            *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *("--volume", f"{workspace.path}:{self.inside}"),
+            *(["--network", "host"] if self.use_host_network else []),
+        ]
+        return [self._docker(), *options, self.image, *arguments]
+
+    @override
+    def command(self, *arguments: str) -> list[str]:
+        return [self._docker(), "run", "--rm", self.image, *arguments]
+
+    @override
+    def path_inside(self, workspace: Workspace, path: Path) -> str:
+        return f"{self.inside}/{path.relative_to(workspace.path)}"
+
+    @override
+    def more_environment(self) -> dict[str, str]:
+        names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+        own = Path.home() / ".docker"
+        found = {name: os.environ[name] for name in names if name in os.environ}
+        return {**({"DOCKER_CONFIG": str(own)} if own.is_dir() else {}), **found}
+
+    def _docker(self) -> str:
+        return shutil.which("docker") or "docker"
+
+
+def parsed_lock(path: Path) -> dict[str, Any]:
+    """Read a `connectors.lock`; {} where there is none.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error}.") from None
+    found = document.get("connectors") if isinstance(document, dict) else None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{str(path)!r} is no lock file.", hint="Remove it and install again.")
+    return found

@@ -1,0 +1,346 @@
+"""One isolated environment per connector: made once, all of it or nothing, proven to start, kept and used again."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from etl_assets.connectors.workspace import read_json
+from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.secrets.redaction import redact
+
+HOME = "ETL_ASSETS_HOME"
+INSTALL_IN_RUN = "ETL_ASSETS_INSTALL_IN_RUN"
+MARKER = "installed.json"
+FORMAT = 1
+INSTALL_SECONDS = 1800.0
+OLD_SETUPTOOLS = "setuptools<81"
+"""The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
+
+_log = logging.getLogger("etl_assets.connectors")
+_in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
+
+
+@contextlib.contextmanager
+def in_run() -> Iterator[None]:
+    """Say that what goes on inside belongs to an orchestrator's run: nothing is installed there."""
+    before = _in_run.get()
+    _in_run.set(True)
+    try:
+        yield
+    finally:
+        _in_run.set(before)  # no token: the step of a generator may be ended from another context
+
+
+def may_install() -> bool:
+    """Tell whether a missing connector may be installed now."""
+    return not _in_run.get() or os.environ.get(INSTALL_IN_RUN, "0") not in {"", "0"}
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What an environment holds.
+
+    Args:
+        name: The connector.
+        requirement: What was asked for, redacted.
+        version: Of the connector's package; "" where it could not be told.
+        python: Version of its interpreter.
+        packages: Every distribution and its version.
+        executable: The program.
+        at: When, ISO 8601.
+    """
+
+    name: str
+    requirement: str
+    version: str
+    python: str
+    packages: Mapping[str, str]
+    executable: str
+    at: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a connector is, or is going to be, installed.
+
+    Args:
+        name: The connector: `source-faker`, `tap-jsonl`.
+        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path.
+        python: The interpreter: a version such as `3.11`, a path, or "" for this one.
+        root: The directory that holds all environments.
+        program: The program's name; the connector's by default, or the only one its package has.
+        extras: What is installed beside it.
+    """
+
+    name: str
+    requirement: str
+    python: str = ""
+    root: Path = field(default_factory=lambda: install_root())  # noqa: PLW0108 - it is defined below
+    program: str = ""
+    extras: Sequence[str] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Its directory; another requirement or interpreter has another one."""
+        asked = json.dumps([self.requirement, self.python, *self.extras])
+        safe = re.sub(r"[^A-Za-z0-9._-]", "_", self.name).lstrip(".") or "connector"
+        return self.root / f"{safe[:80]}-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+    @property
+    def bin(self) -> Path:
+        """The directory of its programs."""
+        return self.folder / "bin"
+
+    def installed(self) -> Installed | None:
+        """Give what is installed, or None: a half install counts as none."""
+        document = read_json(self.folder / MARKER)
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            return None
+        found = Installed(**document)
+        return found if os.access(found.executable, os.X_OK) else None
+
+
+def install_root(given: str | Path | None = None) -> Path:
+    """Give the directory of all environments: the given one, else `$ETL_ASSETS_HOME/connectors`, else
+    `./.etl_assets/connectors`."""  # noqa: D205, D209 - one sentence
+    if given:
+        return Path(given).expanduser().absolute()
+    home = os.environ.get(HOME)
+    return (Path(home).expanduser() if home else Path(".etl_assets")).absolute() / "connectors"
+
+
+Prove = Callable[[Path], str | None]
+"""Starts the program at a path; gives None if it runs, else the end of its log."""
+
+
+def install(environment: Environment, prove: Prove, *, pinned: Mapping[str, str] | None = None) -> Installed:
+    """Make an environment, unless it is there; waits for whoever is making it.
+
+    Args:
+        environment: Which.
+        prove: Starts what was installed.
+        pinned: Every distribution and its version, from a lock file.
+
+    Raises:
+        ConfigError: The interpreter is missing, or is none the connector takes.
+        ConnectorError: The packages cannot be installed, or the program does not start.
+    """
+    environment.root.mkdir(parents=True, exist_ok=True)
+    with _locked(environment.folder.with_suffix(".lock")):
+        found = environment.installed()
+        if found is not None:
+            return found
+        shutil.rmtree(environment.folder, ignore_errors=True)
+        _log.info("installing %s (%s) into %s", environment.name, redact(environment.requirement), environment.folder)
+        try:
+            made = _Installation(environment).run(prove, pinned)
+            _write_atomically(environment.folder / MARKER, asdict(made))
+        finally:
+            if environment.installed() is None:  # it failed, or was cancelled
+                shutil.rmtree(environment.folder, ignore_errors=True)
+    return made
+
+
+def uninstall(environment: Environment) -> None:
+    """Remove an environment."""
+    if environment.root.is_dir():
+        with _locked(environment.folder.with_suffix(".lock")):
+            shutil.rmtree(environment.folder, ignore_errors=True)
+
+
+class _Installation:
+    """One go at one environment."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self._uv = find_uv()
+        self._python = str(environment.bin / "python")
+
+    def run(self, prove: Prove, pinned: Mapping[str, str] | None) -> Installed:
+        self._make()
+        self._pip([self.environment.requirement, *self.environment.extras], pinned)
+        executable = self._program()
+        problem = prove(executable)
+        if problem is not None and "pkg_resources" in problem:
+            _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
+            self._pip([OLD_SETUPTOOLS], None)
+            problem = prove(executable)
+        if problem is not None:
+            raise ConnectorError(
+                f"{self.environment.name} was installed, but does not start.",
+                log_text=problem,
+                hint=self._python_hint() or 'It may need another Python (use_python="3.11") or version.',
+            )
+        distributions = self._ask()
+        return Installed(
+            name=self.environment.name,
+            requirement=redact(self.environment.requirement),
+            version=distributions["versions"].get(distributions["main"], ""),
+            python=distributions["python"],
+            packages=distributions["versions"],
+            executable=str(executable),
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _make(self) -> None:
+        wanted, folder = self.environment.python, str(self.environment.folder)
+        if self._uv:
+            self._run(
+                [self._uv, "venv", "--quiet", "--python", wanted or sys.executable, folder], "make an environment"
+            )
+            return
+        interpreter = _interpreter(wanted)
+        self._run([interpreter, "-m", "venv", folder], "make an environment")
+
+    def _pip(self, requirements: Sequence[str], pinned: Mapping[str, str] | None) -> None:
+        # In a file: a requirement may be a URL with a password, and arguments are seen by everybody.
+        lines = [f"{name}=={version}" for name, version in (pinned or {}).items()]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "requirements.txt"
+            file.touch(mode=0o600)
+            file.write_text("\n".join(lines or [_line(one) for one in requirements]) + "\n")
+            quiet = ["--quiet", "-r", str(file), *(["--no-deps"] if lines else [])]
+            if self._uv:
+                command = [self._uv, "pip", "install", "--python", self._python, *quiet]
+            else:
+                command = [self._python, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+            self._run(command, "install its packages", cwd=folder)
+        self._check_python()
+
+    def _run(self, command: list[str], what: str, cwd: str | None = None) -> str:
+        kept = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+        # As pip does, uv trusts what the machine trusts. Its working directory is not the project's, whose settings
+        # (constraints among them) are none of a connector's.
+        kept = {"UV_SYSTEM_CERTS": "true", **kept, "PYTHONDONTWRITEBYTECODE": "", "UV_COMPILE_BYTECODE": "1"}
+        try:
+            done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
+                command,
+                cwd=cwd or tempfile.gettempdir(),
+                env=kept,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=INSTALL_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ConnectorError(f"{self.environment.name}: cannot {what}: {error}.") from None
+        if done.returncode:
+            raise ConnectorError(
+                f"{self.environment.name}: cannot {what} ({redact(self.environment.requirement)}).",
+                log_text=redact(done.stderr.decode("utf-8", "replace").strip()[-4000:]),
+            )
+        return done.stdout.decode("utf-8", "replace")
+
+    def _ask(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(
+            self._run([self._python, "-I", "-c", _ASK, self._package(), self.environment.name], "ask what it holds")
+        )
+        return answer
+
+    def _package(self) -> str:
+        match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.environment.requirement)
+        return match[1] if match else ""
+
+    def _check_python(self) -> None:
+        hint = self._python_hint()
+        if hint:
+            raise ConfigError(f"{self.environment.name} does not take this Python.", hint=hint)
+
+    def _python_hint(self) -> str:
+        """Say which Python the connector wants, where it is not this one: uv ignores an upper bound."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        asked = self._ask()
+        with contextlib.suppress(InvalidSpecifier):
+            if asked["requires"] and not SpecifierSet(asked["requires"]).contains(asked["python"], prereleases=True):
+                return f'It requires Python {asked["requires"]}, and this is {asked["python"]}: give use_python="3.x".'
+        return ""
+
+    def _program(self) -> Path:
+        environment = self.environment
+        for name in filter(None, (environment.program, environment.name)):
+            if (environment.bin / name).exists():
+                return environment.bin / name
+        scripts: list[str] = self._ask()["scripts"]
+        if len(scripts) == 1:
+            return environment.bin / scripts[0]
+        raise ConfigError(
+            f"{redact(environment.requirement)} has no program {environment.name!r}.",
+            hint=f"It has: {', '.join(scripts) or 'none'}. Name the connector as its program is called.",
+        )
+
+
+_ASK = """
+import json, platform, sys
+from importlib.metadata import distributions
+def canonical(name): return name.lower().replace("_", "-").replace(".", "-")
+wanted, program = canonical(sys.argv[1]), sys.argv[2]
+found = {canonical(d.metadata["Name"]): d for d in distributions() if d.metadata["Name"]}
+def scripts(d): return [e.name for e in d.entry_points if e.group == "console_scripts"]
+main = wanted if wanted in found else next((n for n, d in found.items() if program in scripts(d)), "")
+one = found.get(main)
+print(json.dumps({
+    "python": platform.python_version(), "main": main,
+    "requires": (one.metadata["Requires-Python"] or "") if one else "", "scripts": scripts(one) if one else [],
+    "versions": {n: d.version for n, d in sorted(found.items()) if n not in ("pip",)},
+}))
+"""
+
+
+def find_uv() -> str | None:
+    """Give the path of `uv`: on PATH or beside this interpreter; None where there is none."""
+    beside = Path(sys.executable).with_name("uv")
+    return shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
+
+
+def _interpreter(wanted: str) -> str:
+    if not wanted:
+        return sys.executable
+    found = shutil.which(wanted) if os.sep in wanted else shutil.which(f"python{wanted}") or shutil.which(wanted)
+    if found is None:
+        raise ConfigError(f"There is no Python {wanted!r} here.", hint="Install it, or install uv, which fetches it.")
+    return found
+
+
+def _line(requirement: str) -> str:
+    """Give a requirement as a line of a requirements file; a path that exists becomes absolute."""
+    words = shlex.split(requirement)
+    editable = words[:1] == ["-e"]
+    if editable:
+        words = words[1:]
+    if len(words) == 1 and Path(words[0]).expanduser().exists():
+        words = [str(Path(words[0]).expanduser().absolute())]
+    if any(word.startswith("-") for word in words):
+        raise ConfigError(
+            f"The requirement {redact(requirement)!r} has an option.", hint="Only `-e` and a path are allowed."
+        )
+    return ("-e " if editable else "") + " ".join(words)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write_atomically(path: Path, document: Any) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", "utf-8")
+    temporary.replace(path)

@@ -1,0 +1,112 @@
+"""The names connectors are known by: entry points of installed packages, and the shipped index `known.json`.
+
+The index was put together by hand from the public documentation of both worlds, and is not complete: a connector that
+is not in it is given by `pip_url`, `local_executable`, `docker_image` or `source_manifest`. Nothing is asked over a
+network.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from etl_assets.exceptions import ConfigError, did_you_mean
+
+Protocol = Literal["airbyte", "singer"]
+ENTRY_POINTS = "etl_assets.connectors"
+"""A package declares connectors under this group: `name = "requirement"`-like objects, see `docs/connectors.md`."""
+
+
+class InstallType(StrEnum):
+    """How a connector comes to run."""
+
+    PYTHON = "python"
+    YAML = "yaml"
+    JAVA = "java"
+    DOCKER = "docker"
+    INSTALLABLE = "installable"
+    ANY = "any"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A connector of the index.
+
+    Args:
+        name: Such as `source-faker` or `tap-jsonl`.
+        protocol: What it speaks.
+        install: `python`, `yaml` or `docker`.
+        package: What pip installs, for `python`.
+    """
+
+    name: str
+    protocol: Protocol
+    install: InstallType
+    package: str = ""
+
+
+@cache
+def known_connectors() -> dict[str, Known]:
+    """Give every connector that is known by name; an entry point goes before the index."""
+    index: dict[str, Any] = json.loads(Path(__file__).with_name("known.json").read_text("utf-8"))
+    found: dict[str, Known] = {}
+    airbyte = index["airbyte"]
+    for name in (*airbyte["python"], *airbyte["python_destinations"]):
+        found[name] = Known(name, "airbyte", InstallType.PYTHON, f"airbyte-{name}")
+    found.update({name: Known(name, "airbyte", InstallType.YAML) for name in airbyte["manifest"]})
+    found.update({name: Known(name, "airbyte", InstallType.DOCKER) for name in airbyte["docker"]})
+    for name, package in index["singer"].items():
+        found[name] = Known(name, "singer", InstallType.PYTHON, package or name)
+    for point in entry_points(group=ENTRY_POINTS):
+        # The value is read, never imported: `pip_package:protocol` is all an index needs.
+        package, _, protocol = point.value.partition(":")
+        found[point.name] = Known(
+            point.name, "singer" if protocol == "singer" else "airbyte", InstallType.PYTHON, package
+        )
+    return found
+
+
+def get_available_connectors(install_type: InstallType | str | None = None) -> list[str]:
+    """Give the names of known connectors, sorted. Asks no network.
+
+    Args:
+        install_type: Only those of this kind; None for all that can be installed here: those that need Docker only
+            where there is a `docker`.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    wanted = InstallType(install_type) if install_type is not None else InstallType.INSTALLABLE
+    known = known_connectors().values()
+    if wanted is InstallType.ANY or (wanted is InstallType.INSTALLABLE and shutil.which("docker")):
+        return sorted(one.name for one in known)
+    if wanted is InstallType.INSTALLABLE:
+        return sorted(one.name for one in known if one.install is not InstallType.DOCKER)
+    if wanted is InstallType.DOCKER:
+        return sorted(one.name for one in known if one.protocol == "airbyte")  # each has an image
+    if wanted is InstallType.JAVA:
+        wanted = InstallType.DOCKER
+    return sorted(one.name for one in known if one.install is wanted)
+
+
+def protocol_of(name: str) -> Protocol | None:
+    """Give what a connector of this name speaks, by the index or by its prefix; None if neither tells."""
+    known = known_connectors().get(name)
+    if known is not None:
+        return known.protocol
+    if name.startswith(("tap-", "target-")):
+        return "singer"
+    return "airbyte" if name.startswith(("source-", "destination-")) else None
+
+
+def unknown(name: str) -> ConfigError:
+    """Give the error for a name that is not in the index."""
+    return ConfigError(
+        f"There is no connector {name!r} in the index of names.",
+        hint=f"{did_you_mean(name, known_connectors())} Any other is given by pip_url=, local_executable=, "
+        "docker_image= or source_manifest=.",
+    )

@@ -1,0 +1,305 @@
+"""One connector process: started with nothing it need not have, read line by line, and ended for certain."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from etl_assets.connectors.log_drain import LogDrain
+from etl_assets.connectors.workspace import Workspace
+from etl_assets.exceptions import ConnectorError, ProtocolError
+from etl_assets.protocol.messages import MAX_BYTES
+
+PASSED_ON = (
+    *("PATH", "LANG", "LC_ALL"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+)
+"""The variables of this process's environment that a connector gets; `ETL_ASSETS_CONNECTOR_ENV` adds names."""
+MORE = "ETL_ASSETS_CONNECTOR_ENV"
+
+READ_BYTES = 1024 * 1024
+IDLE_SECONDS = 1.0
+"""After so long without output, an empty chunk tells the reader so."""
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python's fcntl names from 3.10 on Linux only
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a connector may say, and how long it may take.
+
+    Args:
+        line_bytes: The longest line.
+        silence_seconds: Without a byte on standard output or standard error; None for no limit.
+        total_seconds: From its start; None for no limit. The time in which nobody reads counts.
+        grace_seconds: Between being told to end and being killed.
+    """
+
+    line_bytes: int = MAX_BYTES
+    silence_seconds: float | None = 3600.0
+    total_seconds: float | None = None
+    grace_seconds: float = 5.0
+
+
+def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of a connector: an allow-list, never this process's own.
+
+    Args:
+        home: Its home and working directory.
+        path_first: A directory of programs to be found before all others.
+        more: Variables the caller adds.
+    """
+    names = [*PASSED_ON, *os.environ.get(MORE, "").replace(",", " ").split()]
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    path = given.get("PATH", os.defpath)
+    return {
+        "LANG": "C.UTF-8",
+        **given,
+        "PATH": f"{path_first}{os.pathsep}{path}" if path_first else path,
+        "HOME": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "TZ": "UTC",
+        "PYTHONUTF8": "1",
+        "DO_NOT_TRACK": "1",
+        **(more or {}),
+    }
+
+
+class ConnectorProcess:
+    """A running connector. A context: leaving it, by whatever way, ends all its processes and removes its files.
+
+    Args:
+        command: The program and its arguments; never a secret among them.
+        workspace: Its home; removed when the process ends.
+        name: For errors and logs.
+        limits: Of time and size.
+        logger: Gets its standard error, throttled and redacted.
+        path_first: A directory of programs to be found before all others.
+        more_environment: Variables beside the allow-list.
+        cancelled: Asked about once a second; True ends the process.
+
+    Raises:
+        ConnectorError: It cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        workspace: Workspace,
+        name: str,
+        limits: Limits | None = None,
+        logger: logging.Logger | None = None,
+        path_first: Path | None = None,
+        more_environment: Mapping[str, str] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.name = name
+        self.limits = limits or Limits()
+        self.exit_code: int | None = None
+        self._workspace = workspace
+        self._cancelled = cancelled
+        self._lifeline = self._report = -1
+        variables = environment(workspace.path, path_first=path_first, more=more_environment)
+        self._process = self._started(command, variables)
+        self._began = self._heard_at = time.monotonic()
+        self._drain = LogDrain(_file(self._process.stderr), logger, heard=self._heard)
+        if self._process.stderr is not None:
+            self._process.stderr.close()  # the drain has its own
+        self._drain.start()
+
+    def _started(self, command: Sequence[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        lifeline, self._lifeline = os.pipe()
+        self._report, report = os.pipe()
+        home = self._workspace
+        arguments = [str(lifeline), str(report), str(home.path), str(self.limits.grace_seconds), *command]
+        try:
+            return subprocess.Popen(  # noqa: S603 - running connectors is what this is for
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=[lifeline, report, home.lock],
+                cwd=home.path,
+                env=variables,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._close_pipes()
+            home.remove()
+            raise ConnectorError(f"{self.name} cannot be started: {error.strerror}.") from error
+        finally:
+            os.close(lifeline)
+            os.close(report)
+
+    @property
+    def log_text(self) -> str:
+        """The end of what it has written to standard error, redacted."""
+        return self._drain.tail()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all its processes, and remove its files."""
+        self._close_pipes()  # the lifeline: the supervisor ends them
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self.limits.grace_seconds + 10)
+        if self._process.poll() is None:  # somebody stopped the supervisor: its group dies by its death signal
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._drain.stop()
+        self._workspace.remove()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give its standard output as chunks of whole lines; an empty chunk says that a second has passed.
+
+        The last line may have no end.
+
+        Raises:
+            ProtocolError: A line is too long.
+            ConnectorError: It was silent for too long, or took too long.
+        """
+        output = _file(self._process.stdout)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(output, _SET_PIPE_SIZE, READ_BYTES)
+        waiting = select.poll()
+        waiting.register(output, select.POLLIN | select.POLLHUP)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if not waiting.poll(IDLE_SECONDS * 1000):
+                self._check_time()
+                yield from self._handed_over(b"")
+                continue
+            block = os.read(output, READ_BYTES)
+            if not block:
+                break
+            self._heard()
+            end = block.rfind(b"\n") + 1
+            size += len(block) if not end else 0
+            parts.append(block[:end] if end else block)
+            if end:
+                chunk = b"".join(parts)
+                self._check_line(chunk)
+                parts, size = [block[end:]], len(block) - end
+                yield from self._handed_over(chunk)
+                self._check_time()
+            elif size > self.limits.line_bytes:
+                self._check_line(b"".join(parts))
+        if any(parts):
+            yield b"".join(parts)
+
+    def wait(self) -> int:
+        """Wait until it has ended; gives its exit code, negative if a signal killed it.
+
+        Raises:
+            ConnectorError: It does not end in time.
+        """
+        ended = select.poll()
+        ended.register(self._report, select.POLLIN | select.POLLHUP)
+        while not ended.poll(IDLE_SECONDS * 1000):
+            self._check_time()
+        said = os.read(self._report, 64).strip()
+        self._process.wait()
+        self._drain.stop()
+        self.exit_code = int(said) if said else -signal.SIGKILL
+        return self.exit_code
+
+    def failure(self, what: str = "") -> ConnectorError:
+        """Give the error for how it ended."""
+        code = self.exit_code
+        if code is not None and code < 0:
+            how = f"was killed by {signal.Signals(-code).name}" if -code in list(signal.Signals) else "was killed"
+        else:
+            how = "ended too early" if not code else f"ended with exit code {code}"
+        return ConnectorError(f"{self.name} {how}{what}.", log_text=self.log_text, exit_code=code)
+
+    def _handed_over(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield a chunk; the time its reader takes is not the connector's silence."""
+        before = time.monotonic()
+        yield chunk
+        self._heard_at += time.monotonic() - before
+
+    def _heard(self) -> None:
+        self._heard_at = time.monotonic()
+
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        limits = self.limits
+        if self._cancelled():
+            raise ConnectorError(f"{self.name} was cancelled.")
+        if limits.total_seconds is not None and now - self._began > limits.total_seconds:
+            raise self._late(f"took longer than {limits.total_seconds:g} seconds", "total_seconds")
+        if limits.silence_seconds is not None and now - self._heard_at > limits.silence_seconds:
+            raise self._late(f"said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
+
+    def _late(self, what: str, option: str) -> ConnectorError:
+        return ConnectorError(
+            f"{self.name} {what} and was ended.",
+            log_text=self.log_text,
+            hint=f"Raise `{option}` of its `limits` if it may.",
+        )
+
+    def _check_line(self, chunk: bytes) -> None:
+        limit = self.limits.line_bytes
+        if len(chunk) <= limit:
+            return
+        line = next((line for line in chunk.split(b"\n") if len(line) > limit), None)
+        if line is not None:
+            raise ProtocolError(
+                f"{self.name}: a line is longer than {limit:,} bytes.",
+                line=line[:200],
+                hint="Raise `line_bytes` of its `limits` if it sends such records on purpose.",
+            )
+
+    def _close_pipes(self) -> None:
+        for name in ("_lifeline", "_report"):
+            descriptor = getattr(self, name, -1)
+            if descriptor >= 0:
+                os.close(descriptor)
+                setattr(self, name, -1)
+
+
+def _file(stream: object) -> int:
+    fileno = getattr(stream, "fileno", None)
+    if fileno is None:
+        raise AssertionError("both outputs are pipes")
+    return int(fileno())
+
+
+def output_of(process: ConnectorProcess, *, limit: int = 4 * MAX_BYTES) -> bytes:
+    """Read a process to its end; gives its whole standard output. Look at `exit_code` afterwards.
+
+    Raises:
+        ProtocolError: It is longer than the limit, in bytes.
+        ConnectorError: It took too long.
+    """
+    parts: list[bytes] = []
+    size = 0
+    for chunk in process.chunks():
+        size += len(chunk)
+        if size > limit:
+            raise ProtocolError(f"{process.name}: its output is longer than {limit:,} bytes.", line=parts[0][:200])
+        parts.append(chunk)
+    process.wait()
+    return b"".join(parts)

@@ -1,0 +1,134 @@
+"""The private directory of one connector process: its config, its home, its temporary files; gone when it has ended.
+
+Directories that a killed process left behind are swept when the next one is made: each holds a file that is locked for
+as long as anybody who made it, or was made from it, lives.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import simplejson
+
+from etl_assets.exceptions import ConfigError
+
+_LOCK = ".lock"
+UNLOCKED_SECONDS = 3600.0
+"""A directory without a lock file was never finished, if it is older than this."""
+
+
+class Workspace:
+    """A directory of mode 0700 with files of mode 0600."""
+
+    def __init__(self) -> None:
+        root = private_root()
+        _sweep(root)
+        self.path, self.lock = _made(root)
+        (self.path / "tmp").mkdir(mode=0o700)
+
+    def write(self, name: str, document: Any) -> Path:
+        """Write a JSON document that only this user can read; gives its path.
+
+        Raises:
+            ConfigError: It has no form in JSON; the error names the file, never the value.
+        """
+        try:
+            text = simplejson.dumps(document, use_decimal=True, allow_nan=False, default=_plain)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigError(
+                f"{name} cannot be written as JSON: {error if isinstance(error, _NoFormError) else 'a value is wrong'}."
+            ) from None
+        path = self.path / name
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def remove(self) -> None:
+        """Remove the directory and all that is in it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
+
+
+class _NoFormError(TypeError):
+    """A value has no form in JSON."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    raise _NoFormError(f"a {type(value).__name__} is no JSON")
+
+
+def private_root() -> Path:
+    """Give the directory of this user's workspaces, made if need be.
+
+    Raises:
+        ConfigError: It is somebody else's, a link, or open to others.
+    """
+    root = Path(tempfile.gettempdir()) / f"etl_assets-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        root.mkdir(mode=0o700)
+    found = root.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigError(
+            f"{str(root)!r} is not a private directory of this user.",
+            hint="Remove it, or set TMPDIR to a directory of your own: configs with secrets are written there.",
+        )
+    return root
+
+
+def _made(root: Path) -> tuple[Path, int]:
+    """Make a directory and lock it; another one if somebody swept it in between."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix="run-", dir=root))
+        with contextlib.suppress(FileNotFoundError):
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock).st_nlink:
+                return path, lock
+            os.close(lock)
+
+
+def _sweep(root: Path) -> None:
+    """Remove the directories whose processes are gone."""
+    for path in root.glob("run-*"):
+        try:
+            lock = os.open(path / _LOCK, os.O_RDWR)
+        except OSError:
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > UNLOCKED_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
+            continue  # else it is being made, or removed, this moment
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # in use
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of ours; None where there is none, or none that can be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None

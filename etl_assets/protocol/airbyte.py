@@ -1,0 +1,230 @@
+"""Airbyte messages, and the documents a source is given: pure words, no process.
+
+A message is one `Message` struct with a part per type; parts that are rare stay raw JSON until they are asked for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from etl_assets.exceptions import ConfigError, ProtocolError, shorten
+from etl_assets.protocol.entries import copied
+from etl_assets.protocol.events import SourceState, StreamKey
+from etl_assets.protocol.json_lines import LineDecoder, exact_json
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+
+ENTRY = "airbyte_stream"
+"""The key of a catalog entry under which the stream's own description is kept, as the source gave it."""
+REFRESH_DONE = "__ab_full_refresh_sync_complete"
+"""In a stream's state: given back, the stream would read nothing."""
+TYPES = frozenset({
+    "RECORD", "STATE", "LOG", "SPEC", "CONNECTION_STATUS", "CATALOG", "TRACE", "CONTROL", "DESTINATION_CATALOG"
+})  # fmt: skip
+
+
+class Record(msgspec.Struct, gc=False):
+    """A record, with what the source says of values it changed."""
+
+    stream: str
+    data: dict[str, Any]
+    namespace: str | None = None
+    meta: Any = None
+
+
+class Message(msgspec.Struct, gc=False):
+    """One line of a connector."""
+
+    type: str
+    record: Record | None = None
+    state: msgspec.Raw = msgspec.Raw()
+    trace: msgspec.Raw = msgspec.Raw()
+    log: msgspec.Raw = msgspec.Raw()
+    control: msgspec.Raw = msgspec.Raw()
+    spec: msgspec.Raw = msgspec.Raw()
+    connection_status: msgspec.Raw = msgspec.field(name="connectionStatus", default=msgspec.Raw())
+    catalog: msgspec.Raw = msgspec.Raw()
+
+    def part(self, name: str) -> dict[str, Any]:
+        """Give the part of a message that is not a record.
+
+        Raises:
+            ProtocolError: It is missing, or no object.
+        """
+        raw = bytes(getattr(self, name))
+        found = exact_json(raw) if raw else None
+        if not isinstance(found, dict):
+            raise ProtocolError(f"A {self.type} message has no {name!r}.", line=raw)
+        return found
+
+
+def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Message]:
+    """Give a decoder of Airbyte's lines.
+
+    Args:
+        noise: Takes lines that are no messages.
+    """
+
+    def other(line: bytes, document: Any) -> Message:
+        if not isinstance(document, dict) or document.get("type") not in TYPES:
+            noise(line)
+            return Message(type="")
+        return _from_document(document, line)
+
+    return LineDecoder(Message, other, noise)
+
+
+def _from_document(document: Mapping[str, Any], line: bytes) -> Message:
+    """Make a message that the fast decoder refused, because of a NaN for example."""
+    kind = str(document["type"])
+    if kind == "RECORD":
+        record = document.get("record")
+        if not isinstance(record, dict):
+            raise ProtocolError("A RECORD message has no 'record'.", line=line)
+        stream, data, namespace = record.get("stream"), record.get("data"), record.get("namespace")
+        if not isinstance(stream, str) or not isinstance(data, dict):
+            raise ProtocolError("A RECORD message has no 'stream' or no 'data'.", line=line)
+        return Message(kind, Record(stream, data, namespace or None, record.get("meta")))
+    import simplejson
+
+    def raw(name: str) -> msgspec.Raw:
+        if document.get(name) is None:
+            return msgspec.Raw()
+        return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True).encode())
+
+    return Message(
+        kind,
+        None,
+        *(raw(name) for name in ("state", "trace", "log", "control", "spec", "connectionStatus", "catalog")),
+    )
+
+
+def key_of(descriptor: Any, line: object = None) -> StreamKey:
+    """Give the key of a `stream_descriptor`."""
+    name = descriptor.get("name") if isinstance(descriptor, Mapping) else None
+    if not isinstance(name, str):
+        raise ProtocolError("A stream descriptor has no name.", line=shorten(line))
+    return (descriptor.get("namespace") or "", name)
+
+
+def descriptor_of(key: StreamKey) -> dict[str, str]:
+    """Give the `stream_descriptor` of a key."""
+    namespace, name = key
+    return {"name": name, **({"namespace": namespace} if namespace else {})}
+
+
+# Catalogs
+
+
+def stream_of(entry: Mapping[str, Any]) -> Stream:
+    """Give the stream that an `AirbyteStream` describes.
+
+    Raises:
+        ProtocolError: It has no name.
+    """
+    name = entry.get("name")
+    if not isinstance(name, str) or not name:
+        raise ProtocolError("A stream of the catalog has no name.", line=shorten(dict(entry)))
+    modes = entry.get("supported_sync_modes") or ["full_refresh"]
+    cursor = [part for part in entry.get("default_cursor_field") or () if isinstance(part, str)]
+    incremental = "incremental" in modes and (bool(entry.get("source_defined_cursor")) or bool(cursor))
+    keys = [path for path in entry.get("source_defined_primary_key") or () if isinstance(path, list)]
+    nested = any(len(path) != 1 for path in keys)
+    schema = entry.get("json_schema")
+    # The source keeps a bookmark of its own: none is ever derived from values.
+    own = {"forced-replication-method": "INCREMENTAL"} if incremental else {"forced-replication-method": "FULL_TABLE"}
+    metadata: dict[str, Any] = {**own, "selected": True}
+    if cursor:
+        metadata["valid-replication-keys"] = cursor[:1]
+    return Stream(
+        name,
+        namespace=entry.get("namespace") or None,
+        schema=schema if isinstance(schema, Mapping) else None,
+        primary_key=[] if nested else [path[0] for path in keys],
+        replication_method="INCREMENTAL" if incremental else "FULL_TABLE",
+        metadata=[{"breadcrumb": [], "metadata": metadata}],
+        extra={ENTRY: {key: value for key, value in entry.items() if key != "json_schema"}},
+    )
+
+
+def configured_catalog(
+    streams: Sequence[Stream], *, cursors: Mapping[str, Sequence[str]], generation: int = 1
+) -> dict[str, Any]:
+    """Give the catalog that a source reads by.
+
+    Args:
+        streams: What to read.
+        cursors: Cursor fields by the stream's name, where they are not the source's own.
+        generation: The generation and sync id.
+    """
+    return {"streams": [_configured(stream, cursors.get(stream.name), generation) for stream in streams]}
+
+
+def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int) -> dict[str, Any]:
+    entry = copied(stream.extra.get(ENTRY) or {})
+    incremental = stream.method != "FULL_TABLE"
+    if not entry.get("supported_sync_modes"):
+        entry["supported_sync_modes"] = ["full_refresh", *(["incremental"] if incremental else [])]
+    described = {**entry, "name": stream.name, "json_schema": copied(stream.schema or {})}
+    if stream.namespace:
+        described["namespace"] = stream.namespace
+    chosen = list(cursor or stream.cursor or entry.get("default_cursor_field") or ())
+    keys = entry.get("source_defined_primary_key") or [[name] for name in stream.primary_key]
+    return {
+        "stream": described,
+        "sync_mode": "incremental" if incremental else "full_refresh",
+        "cursor_field": chosen if incremental else [],
+        "destination_sync_mode": ("append_dedup" if keys else "append") if incremental else "overwrite",
+        "primary_key": keys,
+        "generation_id": generation,
+        "minimum_generation_id": 0 if incremental else generation,
+        "sync_id": generation,
+    }
+
+
+# States
+
+
+def state_key(state: Mapping[str, Any]) -> StreamKey:
+    """Give the stream of a STREAM state."""
+    return key_of((state.get("stream") or {}).get("stream_descriptor"), state)
+
+
+def state_input(state: SourceState, streams: Sequence[Stream]) -> Any:
+    """Give the document that a source gets as its state; None where there is none.
+
+    Raises:
+        ConfigError: The shared state is one blob, and only some streams are to be refreshed.
+    """
+    wanted = {stream.key for stream in streams if stream.method != "FULL_TABLE"} - set(state.refreshed)
+    shared = state.shared
+    if shared is not None and shared.get("type") == "LEGACY":
+        if wanted != {stream.key for stream in streams if stream.method != "FULL_TABLE"}:
+            raise ConfigError(
+                "This source keeps one state for all its streams, from which one stream cannot be taken.",
+                hint="Refresh all of its streams together.",
+            )
+        return shared.get("data")
+    if shared is not None:
+        return [_global_input(shared, state, wanted)]
+    given = [
+        {"type": "STREAM", "stream": {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)}}
+        for key, bookmark in state.streams.items()
+        if key in wanted and not bookmark.get(REFRESH_DONE)
+    ]
+    return given or None
+
+
+def _global_input(shared: Bookmark, state: SourceState, wanted: Iterable[StreamKey]) -> dict[str, Any]:
+    known = copied(shared.get("global") or {})
+    states = known.get("stream_states") or []
+    refreshed = set(state.refreshed)
+    kept = [one for one in states if key_of(one.get("stream_descriptor"), one) not in refreshed]
+    there = {key_of(one.get("stream_descriptor"), one) for one in kept}
+    kept += [
+        {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)}
+        for key, bookmark in state.streams.items()
+        if key in wanted and key not in there
+    ]
+    return {"type": "GLOBAL", "global": {**known, "stream_states": kept}}

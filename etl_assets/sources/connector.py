@@ -1,0 +1,213 @@
+"""A source that is somebody else's program: what Airbyte sources and Singer taps have in common."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from typing_extensions import override
+
+from etl_assets.connectors.executors import Executor
+from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
+from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.naming import normalise
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.redaction import remember
+from etl_assets.sources.base import Source
+
+ConfigChangeCallback = Callable[[dict[str, Any]], None]
+"""Takes a connector's whole new config, such as one with a new refresh token; what it raises fails the read."""
+
+CHECK_SECONDS = 600.0
+
+_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials", "dsn")
+
+
+class ConnectorSource(Source):
+    """A connector that runs as a process.
+
+    Args:
+        executor: Starts it.
+        connector_name: Such as `source-faker` or `tap-jsonl`.
+        name: Unique in a project; the connector's name as a word by default.
+        config: Its config; values may be references, also nested.
+        config_change_callback: Called with the whole new config when the connector changes it.
+        limits: Of time and size.
+        options: The rest of what a source takes: `streams`, `catalog`, ...
+    """
+
+    granularity: Literal["stream", "source"] = "source"
+    is_sorted = False  # nothing is ever derived from the values of its rows
+    protocol: ClassVar[str]
+
+    def __init__(
+        self,
+        executor: Executor,
+        connector_name: str,
+        *,
+        name: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        config_change_callback: ConfigChangeCallback | None = None,
+        limits: Limits | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(config=config, name=name or normalise(connector_name), **options)
+        self.executor = executor
+        self.connector_name = connector_name
+        self.config_change_callback = config_change_callback
+        self.limits = limits or Limits()
+        self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
+        self._discovered: Catalog | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connector_name!r}, name={self.name!r})"
+
+    @property
+    def connector_version(self) -> str | None:
+        """The installed version, where that is known."""
+        return self.executor.version
+
+    def install(self) -> None:
+        """Install the connector, if it is not."""
+        self.executor.install()
+
+    def uninstall(self) -> None:
+        """Remove the connector's environment."""
+        self.executor.uninstall()
+
+    @property
+    @override
+    def config(self) -> dict[str, Any]:
+        resolved = super().config
+        _remember(resolved)
+        return resolved
+
+    @config.setter
+    def config(self, value: Mapping[str, Any]) -> None:
+        self._config = dict(value)
+        self._discovered = None
+
+    @override
+    def discover(self, streams: Sequence[str] | None = None) -> Catalog:
+        """Ask the connector for its streams, once. Starts it.
+
+        Raises:
+            ConnectorError: It fails; the end of its log is told.
+        """
+        if self._discovered is None:
+            self._discovered = self._discover()
+        found = self._discovered
+        return Catalog(found.select(streams)) if streams else found
+
+    def _discover(self) -> Catalog:
+        raise NotImplementedError
+
+    @override
+    def load_data(
+        self,
+        stream: Stream,
+        bookmarks: Bookmark | None = None,
+        query: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[Any]:
+        """Read one stream by a process of its own; for samples and checks."""
+        del query, kwargs
+        state = SourceState(streams={stream.key: bookmarks} if bookmarks else {})
+        ended = False
+        for event in self.load_streams([stream], state):
+            match event:
+                case Records(batch=batch):
+                    yield batch
+                case Checkpoint(state=bookmark) if bookmark is not None:
+                    yield Batch([], bookmark=bookmark)
+                case StreamEnd(complete=complete, error=error):
+                    ended = complete
+                    if error is not None:
+                        raise error
+                case Truncate():
+                    raise ConfigError(
+                        f"stream {stream.name!r}: its source replaces rows, which a read of one stream cannot say.",
+                        hint='Read it with granularity="source".',
+                        stream=stream.name,
+                    )
+        if not ended:
+            raise ConnectorError(f"stream {stream.name!r}: the connector did not complete it.", stream=stream.name)
+
+    def completed(self, streams: Sequence[Stream]) -> list[Stream]:
+        """Give the streams with what the connector says of those that were only named: it is asked, if there are any.
+
+        Raises:
+            ConfigError: It has no such stream.
+        """
+        if all(stream.schema for stream in streams):
+            return list(streams)
+        found = self.discover()
+        return [stream if stream.schema else _completed(stream, found.get(*_names(stream))) for stream in streams]
+
+    # Processes
+
+    def _start(self, *arguments: str, files: Mapping[str, Any], limits: Limits | None = None) -> ConnectorProcess:
+        return self.executor.start(*arguments, files=files, limits=limits or self.limits, logger=self.logger)
+
+    def _ask(self, *arguments: str, files: Mapping[str, Any] | None = None) -> tuple[bytes, ConnectorProcess]:
+        """Run it to its end; gives its output, and the process, which has ended."""
+        limits = Limits(
+            line_bytes=self.limits.line_bytes,
+            silence_seconds=_least(self.limits.silence_seconds, CHECK_SECONDS),
+            total_seconds=_least(self.limits.total_seconds, CHECK_SECONDS),
+            grace_seconds=self.limits.grace_seconds,
+        )
+        with self._start(*arguments, files=files or {}, limits=limits) as process:
+            return output_of(process), process
+
+
+def _names(stream: Stream) -> tuple[str, str | None]:
+    return stream.name, stream.namespace
+
+
+def _completed(named: Stream, found: Stream) -> Stream:
+    """Give the discovered stream, read and keyed as it was declared."""
+    return found.replace(
+        primary_key=named.primary_key or found.primary_key,
+        replication_method=named.method,
+        replication_key=named.replication_key or found.replication_key,
+        columns=named.columns,
+        unique_constraints=named.unique_constraints or found.unique_constraints,
+        unique_conflict_method=named.unique_conflict_method or found.unique_conflict_method,
+        stream_alias=named.stream_alias or found.stream_alias,
+    )
+
+
+def _least(one: float | None, other: float) -> float:
+    return other if one is None else min(one, other)
+
+
+def _remember(value: Any, *, secret: bool = False) -> None:
+    """Have every text under a name that says it is secret masked from now on."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _remember(item, secret=secret or any(word in str(key).lower() for word in _SECRET_WORDS))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _remember(item, secret=secret)
+    elif secret:
+        remember(value)
+
+
+def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Have every text of a changed config that was not in the old one masked: new tokens above all."""
+    known = set(_texts(before))
+    for text in _texts(after):
+        if text not in known:
+            remember(text)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _texts(item)

@@ -1,0 +1,78 @@
+"""`get_source`: somebody else's connector by its name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from etl_assets.connectors.chosen import Choice
+from etl_assets.connectors.names import Protocol
+from etl_assets.exceptions import ConfigError
+from etl_assets.sources.airbyte import AirbyteSource
+from etl_assets.sources.connector import ConfigChangeCallback, ConnectorSource
+from etl_assets.sources.singer import SingerSource
+
+
+def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
+    name: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    config_change_callback: ConfigChangeCallback | None = None,
+    streams: str | Sequence[str] | None = None,
+    version: str | None = None,
+    use_python: bool | Path | str | None = None,
+    pip_url: str | None = None,
+    local_executable: Path | str | None = None,
+    docker_image: bool | str | None = None,
+    use_host_network: bool = False,
+    source_manifest: bool | Mapping[str, Any] | Path | str | None = None,
+    install_if_missing: bool = True,
+    install_root: Path | str | None = None,
+    no_executor: bool = False,
+    source_name: str | None = None,
+    protocol: Protocol | None = None,
+    allow_custom_code: bool = False,
+    **options: Any,
+) -> ConnectorSource:
+    """Give a source that runs an Airbyte connector or a Singer tap. Neither installs nor connects.
+
+    Args:
+        name: Such as `source-faker` or `tap-jsonl`.
+        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
+        config_change_callback: Called with the whole new config when the connector changes it, before anything else
+            goes on; what it raises fails the read.
+        streams: Names of the streams to read; `"*"` or None for all.
+        version: Of its package, or the tag of its image.
+        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
+        pip_url: What pip installs, in place of what the index of names says.
+        local_executable: A program that is there: an absolute path, or a name on PATH.
+        docker_image: An image; True for the connector's own.
+        use_host_network: Of a container.
+        source_manifest: The manifest of a low-code connector: the document, a path or a URL.
+        install_if_missing: Install it at its first use, outside of a run.
+        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
+            `./.etl_assets/connectors`.
+        no_executor: Only describe it.
+        source_name: Unique in a project, the name under which state is stored; the connector's, as a word, by default.
+        protocol: `airbyte` or `singer`, where the name does not tell.
+        allow_custom_code: Run Python code that a manifest names.
+        options: What the source takes: `limits`, `catalog`, `cursor_keys` (Airbyte), `use_properties` (Singer).
+
+    Raises:
+        ConfigError: The arguments contradict each other, or nothing says how to run the connector.
+    """
+    given = dict(locals())  # the arguments, and each choice has one of its name
+    if name.startswith(("destination-", "target-")):
+        raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
+    executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
+    kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
+    names = [streams] if isinstance(streams, str) else streams
+    return kind(
+        executor,
+        name,
+        name=source_name,
+        config=config,
+        config_change_callback=config_change_callback,
+        selected_streams=None if names is None or list(names) == ["*"] else names,
+        **options,
+    )

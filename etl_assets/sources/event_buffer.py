@@ -1,0 +1,139 @@
+"""Records that wait to be handed on together, and the states between them.
+
+A tap may send a state after every record. A later state of the same scope takes an earlier one's place, so only the
+last one of each hand-over counts; but none is ever handed on behind a record that came after it.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
+from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stream import Stream
+
+ROWS = 50_000
+SECONDS = 2.0
+BYTES = 32 * 1024 * 1024
+
+Scope = StreamKey | None
+Row = Mapping[str, Any]
+Parse = Callable[[bytes, int], Batch]
+"""Makes a batch of so many lines."""
+
+
+@dataclass
+class _Part:
+    """Records of one stream in the order they came: rows, or lines that are parsed when they are handed on."""
+
+    parse: Parse | None = None
+    rows: list[Row] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    count: int = 0
+
+    def batch(self) -> Batch:
+        return Batch(self.rows) if self.parse is None else self.parse(b"".join(self.lines), self.count)
+
+
+class EventBuffer:
+    """Collects records by stream, and gives them as events.
+
+    Args:
+        streams: The streams as they are now, by key; looked up when records are handed on.
+    """
+
+    def __init__(self, streams: Mapping[StreamKey, Stream]) -> None:
+        self._streams = streams
+        self._parts: dict[StreamKey, list[_Part]] = {}
+        self._counts: dict[StreamKey, int] = {}
+        self._states: dict[Scope, tuple[Bookmark | None, dict[StreamKey, int]]] = {}
+        self._rows = self._bytes = 0
+        self._handed_over_at = time.monotonic()
+
+    def add(self, key: StreamKey, row: Row) -> None:
+        """Take one record."""
+        part = self._part(key, None)
+        part.rows.append(row)
+        self._count(key, part, 1)
+
+    def add_lines(self, key: StreamKey, lines: bytes, count: int, parse: Parse) -> None:
+        """Take so many whole lines, each one record, that `parse` makes a batch of."""
+        part = self._part(key, parse)
+        part.lines.append(lines)
+        self._count(key, part, count)
+
+    def took(self, size: int) -> None:
+        """Count the bytes that came."""
+        self._bytes += size
+
+    def state(self, scope: Scope, state: Bookmark | None) -> None:
+        """Take a state that covers all records of its scope up to here."""
+        covered = dict(self._counts) if scope is None else {scope: self._counts.get(scope, 0)}
+        self._states.pop(scope, None)  # the new one comes last
+        self._states[scope] = (state, covered)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to hand on."""
+        return self._rows >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
+
+    def flush(self, *, rest: bool = True) -> Iterator[Event]:
+        """Give everything as events, in an order in which each state stands behind all it covers.
+
+        Args:
+            rest: Also the records after the last state.
+        """
+        states, parts, counts = self._states, self._parts, self._counts
+        self._states, self._parts, self._counts = {}, {}, {}
+        self._rows = self._bytes = 0
+        batches = {key: _Batches(own) for key, own in parts.items()}
+        for scope, (state, covers) in states.items():
+            for key, until in covers.items():
+                if key in batches:
+                    yield from self._records(key, batches[key].up_to(until))
+            if scope is None:
+                yield Checkpoint(state, separate=keeps_streams_apart(state))
+            else:
+                yield Checkpoint(state, (scope,))
+        for key in parts if rest else ():
+            yield from self._records(key, batches[key].up_to(counts[key]))
+        self._handed_over_at = time.monotonic()
+
+    def _records(self, key: StreamKey, batches: Iterator[Batch]) -> Iterator[Event]:
+        for batch in batches:
+            yield Records(self._streams[key], batch)
+
+    def _part(self, key: StreamKey, parse: Parse | None) -> _Part:
+        parts = self._parts.setdefault(key, [])
+        if not parts or parts[-1].parse is not parse:
+            parts.append(_Part(parse))
+        return parts[-1]
+
+    def _count(self, key: StreamKey, part: _Part, count: int) -> None:
+        part.count += count
+        self._rows += count
+        self._counts[key] = self._counts.get(key, 0) + count
+
+
+class _Batches:
+    """The parts of one stream as batches, cut where a state stands."""
+
+    def __init__(self, parts: list[_Part]) -> None:
+        self._parts = iter(parts)
+        self._batch: Batch | None = None
+        self._start = 0  # of what is left of the batch
+        self._given = 0
+
+    def up_to(self, until: int) -> Iterator[Batch]:
+        while self._given < until:
+            if self._batch is None:
+                self._batch, self._start = next(self._parts).batch(), 0
+            stop = min(len(self._batch), self._start + until - self._given)
+            whole = self._start == 0 and stop == len(self._batch)
+            yield self._batch if whole else self._batch.slice(self._start, stop)
+            self._given += stop - self._start
+            self._start = stop
+            if stop == len(self._batch):
+                self._batch = None

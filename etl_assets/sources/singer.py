@@ -1,0 +1,138 @@
+"""Singer taps: discovery, selection and sync of somebody else's program."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from etl_assets.connectors.executors import Executor
+from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.entries import copied
+from etl_assets.protocol.events import Event, SourceState
+from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.connector import ConnectorSource
+from etl_assets.sources.singer_read import SingerRead, state_given
+
+
+class SingerSource(ConnectorSource):
+    """A Singer tap.
+
+    ```python
+    from etl_assets import get_source
+
+    files = get_source("tap-jsonl", config={"path": "orders.jsonl", "stream_name": "orders"})
+    ```
+
+    Args:
+        executor: Starts it.
+        connector_name: Such as `tap-jsonl`.
+        use_properties: The tap takes its catalog by `--properties`, as old ones do.
+        options: What any connector takes.
+    """
+
+    protocol = "singer"
+
+    def __init__(
+        self, executor: Executor, connector_name: str, *, use_properties: bool = False, **options: Any
+    ) -> None:
+        super().__init__(executor, connector_name, **options)
+        self.use_properties = use_properties
+
+    def spec(self) -> dict[str, Any]:
+        """Give what `--about` says; its `settings` is the JSON Schema of the config.
+
+        Raises:
+            ConfigError: The tap has no `--about`: those made without the SDK have none.
+        """
+        output, process = self._ask("--about", "--format=json")
+        found = _object_in(output)
+        if process.exit_code or found is None:
+            raise ConfigError(f"{self.connector_name} does not say what config it takes: it has no --about.")
+        return found
+
+    @property
+    def config_spec(self) -> dict[str, Any]:
+        """The JSON Schema of the config."""
+        found: dict[str, Any] = self.spec().get("settings") or {}
+        return found
+
+    @override
+    def test_connection(self) -> None:
+        """Have the tap discover its streams: Singer has no other check."""
+        self._discovered = None
+        self.discover()
+
+    @override
+    def _discover(self) -> Catalog:
+        files = {"config": self.executor.config(self.config)}
+        output, process = self._ask("--config", "{config}", "--discover", files=files)
+        if process.exit_code:
+            raise process.failure(" (--discover)")
+        found = _object_in(output)
+        if found is None or not isinstance(found.get("streams"), list):
+            raise ConnectorError(f"{self.connector_name} --discover gave no catalog.", log_text=process.log_text)
+        return Catalog.from_dict(found)
+
+    @override
+    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+        """Read streams by one process; see `Source.load_streams`."""
+        streams = self.completed(streams)
+        known = self.catalog if self.catalog is not None else Catalog(streams)
+        given = state_given(state, streams)
+        flag = "--properties" if self.use_properties else "--catalog"
+        arguments = ["--config", "{config}", flag, "{catalog}"]
+        files = {"config": self.executor.config(self.config), "catalog": tap_catalog(known, streams)}
+        if given:
+            arguments += ["--state", "{state}"]
+            files["state"] = given
+        with self._start(*arguments, files=files) as process:
+            reading = SingerRead(self.connector_name, self.logger, streams, process, known=known, state=given)
+            yield from reading.events()
+
+
+def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:
+    """Give the catalog as a tap is to read it: these streams and their columns are selected, all others are not."""
+    wanted = {stream.key: stream for stream in streams}
+    entries = [_entry(wanted.get(stream.key, stream), chosen=stream.key in wanted) for stream in catalog.values()]
+    entries += [_entry(stream, chosen=True) for key, stream in wanted.items() if key not in catalog]
+    return {"streams": entries}
+
+
+def _entry(stream: Stream, *, chosen: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = copied(stream.to_dict())
+    places: dict[tuple[str, ...], dict[str, Any]] = {
+        tuple(one["breadcrumb"]): dict(one["metadata"]) for one in entry.get("metadata") or ()
+    }
+    own = places.setdefault((), {})
+    own["selected"] = chosen
+    if chosen:
+        own["replication-method"] = stream.method
+        if stream.cursor:
+            own["replication-key"] = stream.cursor[0]
+        for name in (stream.schema or {}).get("properties") or {}:
+            place = places.setdefault(("properties", name), {})
+            if place.get("inclusion") not in {"automatic", "unsupported"}:
+                place["selected"] = is_column_selected(stream, name)
+        if isinstance(entry.get("schema"), dict):
+            entry["schema"]["selected"] = True  # where taps of the first days look
+        entry["selected"] = True
+    entry["metadata"] = [{"breadcrumb": list(place), "metadata": said} for place, said in places.items()]
+    return entry
+
+
+_START = re.compile(rb"^\s*\{", re.MULTILINE)
+
+
+def _object_in(output: bytes) -> dict[str, Any] | None:
+    """Give the JSON object that an output is, or begins with after some lines of text."""
+    for match in _START.finditer(output):
+        try:
+            found = exact_json(output[match.start() :])
+        except ProtocolError:
+            continue
+        return found if isinstance(found, dict) else None
+    return None

@@ -1,0 +1,308 @@
+"""One sync of a Singer tap: its messages in, our events out."""
+
+import gzip
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from etl_assets.connectors.log_drain import LogThrottle
+from etl_assets.connectors.process import ConnectorProcess
+from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.entries import copied
+from etl_assets.protocol.events import Event, Records, SchemaChange, SourceState, StreamEnd, StreamKey, Truncate
+from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.singer_lines import Line, decoder
+from etl_assets.protocol.stream import Stream
+from etl_assets.sources.event_buffer import EventBuffer
+from etl_assets.sources.record_lanes import SINGER, RecordLanes
+
+MAX_BATCH_BYTES = 4 * 1024 * 1024 * 1024
+"""The most that a file of a BATCH may hold when it is unpacked."""
+
+
+def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]:
+    """Give the state document for the tap; {} where there is none.
+
+    Streams that are read anew, full tables among them, are taken out of it.
+
+    Raises:
+        ConfigError: A stream cannot be taken out of it: it does not follow the convention of `bookmarks`.
+    """
+    if state.shared is None:
+        return {}
+    anew = {stream for stream in streams if stream.key in set(state.refreshed) or stream.method == "FULL_TABLE"}
+    document: dict[str, Any] = copied(dict(state.shared))
+    if not anew:
+        return document
+    if len(anew) == len(list(streams)) and all(stream.key in set(state.refreshed) for stream in anew):
+        return {}
+    bookmarks = document.get("bookmarks")
+    if not isinstance(bookmarks, dict):
+        if all(stream.key not in set(state.refreshed) for stream in anew):
+            return document
+        raise ConfigError(
+            f"The state of this tap does not say which part of it is of the stream {next(iter(anew)).name!r}.",
+            hint="Refresh all of its streams together.",
+        )
+    for stream in anew:
+        for name in {stream.name, stream.stream}:
+            bookmarks.pop(name, None)
+            if document.get("currently_syncing") == name:
+                document["currently_syncing"] = None
+    return document
+
+
+class SingerRead:
+    """Follows one process through its messages.
+
+    Args:
+        name: The tap's.
+        logger: Takes what is not data.
+        streams: What was asked for.
+        process: The running tap.
+        known: The whole catalog: records of a stream in it that was not asked for are left out.
+        state: The state the tap was given.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        logger: logging.Logger,
+        streams: Sequence[Stream],
+        process: ConnectorProcess,
+        *,
+        known: Catalog,
+        state: Mapping[str, Any],
+    ) -> None:
+        self._name = name
+        self._logger = logger
+        self._process = process
+        self._streams = {stream.key: stream for stream in streams}
+        self._keys = _by_name(streams)
+        self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
+        self._buffer = EventBuffer(self._streams)
+        self._throttle = LogThrottle(logger)
+        self._decoder = decoder(self._noise)
+        self._lanes = RecordLanes(SINGER, self._keys.get, self._streams, self._exact)
+        self._schemas: dict[StreamKey, tuple[bytes, Sequence[str]]] = {}
+        self._versions: dict[StreamKey, int | None] = {
+            key: _version_in(state, stream) for key, stream in self._streams.items()
+        }
+        self._left_out: dict[str, int] = {}
+        self._unknown_types: dict[str, int] = {}
+
+    def events(self) -> Iterator[Event]:
+        """Give the events to the end of the process.
+
+        Raises:
+            EtlAssetsError: The read has failed.
+        """
+        try:
+            for chunk in self._process.chunks():
+                yield from self._take(chunk)
+                self._buffer.took(len(chunk))
+                if self._buffer.due:
+                    yield from self._buffer.flush()
+        except EtlAssetsError:
+            yield from self._buffer.flush(rest=False)  # what a state covers was sent before it went wrong
+            raise
+        code = self._process.wait()
+        self._throttle.flush()
+        self._tell()
+        yield from self._buffer.flush(rest=not code)
+        if code:
+            raise self._process.failure()
+        for key, stream in self._streams.items():
+            if key in self._schemas:
+                yield StreamEnd(stream)
+            else:
+                yield StreamEnd(stream, complete=False, error=self._silent(stream))
+
+    def _take(self, chunk: bytes) -> Iterator[Event]:
+        for run in self._lanes.cut(chunk):
+            if run.parse is not None and run.key in self._schemas:
+                self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
+                continue
+            for line in self._decoder.decode(run.lines):
+                if line.record is not None and line.type == "RECORD":
+                    yield from self._record(line, line.record)
+                else:
+                    yield from self._other(line)
+
+    def _record(self, line: Line, record: dict[str, Any]) -> Iterator[Event]:
+        key = self._keys.get(line.of_stream())
+        if key is None:
+            self._leave_out(line.of_stream())
+            return
+        if key not in self._schemas:
+            raise ProtocolError(f"stream {line.stream!r}: a RECORD came before its SCHEMA.", stream=line.stream)
+        if line.version is not None and line.version != self._versions[key]:
+            yield from self._new_version(key, line.version)
+        self._buffer.add(key, record)
+
+    def _exact(self, lines: bytes) -> list[Mapping[str, Any]]:
+        return [line.record for line in self._decoder.decode(lines) if line.record is not None]
+
+    def _other(self, line: Line) -> Iterator[Event]:
+        match line.type:
+            case "STATE":
+                value = line.document("value")
+                if value is not None and not isinstance(value, Mapping):
+                    raise ProtocolError("A STATE message's value is no object.", line=repr(value))
+                self._buffer.state(None, value)
+            case "SCHEMA":
+                yield from self._schema(line)
+            case "ACTIVATE_VERSION":
+                key = self._keys.get(line.of_stream())
+                if line.version is None:
+                    raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=line.stream)
+                if key is not None and line.version != self._versions[key]:
+                    yield from self._new_version(key, line.version)
+            case "BATCH":
+                yield from self._batch(line)
+            case "RECORD":
+                raise ProtocolError("A RECORD message has no 'record'.", stream=line.stream)
+            case other if other:
+                self._unknown_types[other] = self._unknown_types.get(other, 0) + 1
+
+    def _new_version(self, key: StreamKey, version: int) -> Iterator[Event]:
+        yield from self._buffer.flush()
+        self._versions[key] = version
+        yield Truncate(self._streams[key], version)
+
+    def _schema(self, line: Line) -> Iterator[Event]:
+        key = self._keys.get(line.of_stream())
+        if key is None:
+            if line.stream not in self._known:
+                self._leave_out(line.of_stream())
+            return
+        keys = tuple(line.key_properties or ())
+        said = (bytes(line.schema), keys)
+        if self._schemas.get(key) == said:
+            return
+        schema = line.document("schema")
+        if not isinstance(schema, Mapping):
+            raise ProtocolError("A SCHEMA message's schema is no object.", stream=line.stream)
+        yield from self._buffer.flush()
+        self._schemas[key] = said
+        stream = self._streams[key]
+        changes: dict[str, Any] = {"schema": schema} if schema.get("properties") else {}
+        if keys:
+            changes["primary_key"] = keys
+        self._streams[key] = stream.replace(**changes) if changes else stream
+        yield SchemaChange(self._streams[key])
+
+    def _batch(self, line: Line) -> Iterator[Event]:
+        key = self._keys.get(line.of_stream())
+        if key is None:
+            self._leave_out(line.of_stream())
+            return
+        if key not in self._schemas:
+            raise ProtocolError(f"stream {line.stream!r}: a BATCH came before its SCHEMA.", stream=line.stream)
+        if line.version is not None and line.version != self._versions[key]:
+            yield from self._new_version(key, line.version)
+        yield from self._buffer.flush()
+        for url in line.manifest or ():
+            for batch in batches_in(url, line.encoding or {}, str(line.stream)):
+                yield Records(self._streams[key], batch)
+
+    def _leave_out(self, name: str) -> None:
+        if name not in self._known:
+            raise ProtocolError(
+                f"{self._name} sent something of the stream {name!r}, which was not asked for.",
+                hint=did_you_mean(name, self._keys),
+                stream=name,
+            )
+        self._left_out[name] = self._left_out.get(name, 0) + 1
+
+    def _tell(self) -> None:
+        for name, count in self._left_out.items():
+            self._logger.warning("%s sent %d records of %s, which is not selected", self._name, count, name)
+        for kind, count in self._unknown_types.items():
+            self._logger.warning("%s sent %d messages of the unknown type %s", self._name, count, kind)
+
+    def _silent(self, stream: Stream) -> StreamReadError:
+        return StreamReadError(
+            f"stream {stream.name!r}: {self._name} ended without a word of it.",
+            hint="Perhaps it has no such stream any more: discover its catalog anew.",
+            stream=stream.name,
+        )
+
+    def _noise(self, line: bytes) -> None:
+        self._throttle.log(logging.INFO, line[:4000].decode("utf-8", "replace"))
+
+
+def _by_name(streams: Sequence[Stream]) -> dict[str, StreamKey]:
+    """Give the streams by what their messages may call them: the tap's id, or Singer's `stream`."""
+    keys: dict[str, StreamKey] = {}
+    for stream in streams:
+        if stream.name in keys:
+            raise ConfigError(
+                f"Two selected streams are called {stream.name!r}, and a tap's messages do not tell them apart.",
+                hint="Select one of them, and read the other as a source of its own.",
+            )
+        keys[stream.name] = stream.key
+    seen: dict[str, int] = {}
+    for stream in streams:
+        seen[stream.stream] = seen.get(stream.stream, 0) + 1
+    for stream in streams:
+        if seen[stream.stream] == 1:
+            keys.setdefault(stream.stream, stream.key)
+    return keys
+
+
+def _version_in(state: Mapping[str, Any], stream: Stream) -> int | None:
+    bookmarks = state.get("bookmarks")
+    own = bookmarks.get(stream.name) if isinstance(bookmarks, Mapping) else None
+    version = own.get("version") if isinstance(own, Mapping) else None
+    return version if type(version) is int else None
+
+
+def batches_in(url: str, encoding: Mapping[str, Any], stream: str) -> Iterator[Batch]:
+    """Give the records of one file of a BATCH message.
+
+    Raises:
+        ProtocolError: The file is not here, or of a form that is not read.
+    """
+    parts = urlsplit(url)
+    form, compression = encoding.get("format"), encoding.get("compression")
+    if parts.scheme not in {"file", ""} or parts.netloc not in {"", "localhost"}:
+        raise ProtocolError(f"stream {stream!r}: a BATCH names {url!r}; only files are read.", stream=stream)
+    path = Path(unquote(parts.path))
+    if not path.is_file():
+        raise ProtocolError(f"stream {stream!r}: the file {url!r} of a BATCH is not there.", stream=stream)
+    if form == "parquet":
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield Batch(batch)
+    elif form == "jsonl" and compression in {None, "none", "gzip"}:
+        yield from _lines(path, stream, packed=compression == "gzip")
+    else:
+        raise ProtocolError(f"stream {stream!r}: a BATCH of {form!r}, {compression!r} is not read.", stream=stream)
+
+
+def _lines(path: Path, stream: str, *, packed: bool) -> Iterator[Batch]:
+    rows: list[Mapping[str, Any]] = []
+    size = 0
+    with gzip.open(path, "rb") if packed else path.open("rb") as file:
+        for line in file:
+            size += len(line)
+            if size > MAX_BATCH_BYTES:
+                raise ProtocolError(f"stream {stream!r}: {str(path)!r} holds more than {MAX_BATCH_BYTES:,} bytes.")
+            if not line.strip():
+                continue
+            row = exact_json(line)
+            if not isinstance(row, Mapping):
+                raise ProtocolError(f"stream {stream!r}: a line of a BATCH is no object.", line=line, stream=stream)
+            rows.append(row)
+            if len(rows) >= 10_000:  # noqa: PLR2004 - a batch
+                yield Batch(rows)
+                rows = []
+    if rows:
+        yield Batch(rows)

@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""A Singer tap that writes the lines of its config, and notes what it was given."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def given(*flags: str) -> Any:
+    for flag in flags:
+        if flag in sys.argv:
+            return json.loads(Path(sys.argv[sys.argv.index(flag) + 1]).read_text())
+    return None
+
+
+def main() -> None:
+    config = given("--config", "-c") or {}
+    if "--about" in sys.argv:
+        print(json.dumps({"name": "tap-fake", "settings": {"type": "object", "properties": {"lines": {}}}}))
+        return
+    if "--help" in sys.argv:
+        print("usage")
+        return
+    if "--discover" in sys.argv:
+        if config.get("bad"):
+            sys.stderr.write(f"{config['bad']}\n")
+            sys.exit(1)
+        print("a line of text first")
+        print(json.dumps({"streams": [entry(one) for one in config.get("streams", ["a", "b"])]}, indent=2))
+        return
+    if config.get("note"):
+        note = {"argv": sys.argv, "state": given("--state"), "catalog": given("--catalog", "--properties")}
+        Path(config["note"]).write_text(json.dumps(note))
+    for line in config["lines"]:
+        if isinstance(line, int):
+            sys.stdout.flush()
+            sys.exit(line)
+        print(line if isinstance(line, str) else json.dumps(line))
+
+
+def entry(name: str) -> dict[str, Any]:
+    properties = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}
+    keys = [] if name.startswith("log") else ["id"]
+    metadata = {"inclusion": "available", "table-key-properties": keys, "selected-by-default": True}
+    if not name.startswith("full"):
+        metadata.update({"replication-method": "INCREMENTAL", "replication-key": "id"})
+    return {
+        "tap_stream_id": name,
+        "stream": name,
+        "key_properties": keys,
+        "schema": {"type": "object", "properties": properties},
+        "metadata": [{"breadcrumb": [], "metadata": metadata}],
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Connectors as assets: in a run of Dagster."""
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from etl_assets import Catalog, DuckDBDestination, Stream, get_source, stream_assets
+from etl_assets.sources.connector import ConnectorSource
+
+from .conftest import Wheel
+
+Make = Callable[..., ConnectorSource]
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_missing_connector_fails_the_run_at_once_and_says_what_to_do(wheel: Wheel, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    source = get_source("tap-tiny", pip_url=wheel(), install_root=root, catalog=Catalog([Stream("a")]))
+    assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
+    result = dg.materialize(assets, raise_on_error=False)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert "etl-assets connectors install -f definitions.py" in str(told.description)
+    assert not root.exists()
+
+
+def test_one_stream_fails_and_the_other_lands_with_its_state(airbyte: Make, tmp_path: Path) -> None:
+    source = airbyte(
+        ["rows", "a", 0, 3],
+        ["state", "a", {"n": 3}],
+        ["status", "a", "COMPLETE"],
+        ["rows", "b", 0, 2],
+        ["error", "b is out of reach", "transient_error", "b"],
+        ["exit", 1],
+    )
+    source.catalog = source.discover()
+    assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
+    result = dg.materialize(assets, raise_on_error=False)
+    assert not result.success
+    (event,) = result.get_asset_materialization_events()
+    assert event.asset_key == dg.AssetKey(["source_fake", "a"])
+    assert event.materialization.metadata["etl_assets/bookmark"].value == {"n": 3}
+    (failure,) = [one for one in result.all_events if one.is_step_failure]
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert "b is out of reach" in str(told.description)
+
+
+def test_the_example_loads_without_installing_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = runpy.run_path(str(ROOT / "examples" / "connectors.py"))
+    keys = {spec.key.to_user_string() for spec in found["defs"].resolve_all_asset_specs()}
+    assert keys == {"source_faker/users", "source_faker/products", "source_faker/purchases", "tap_jsonl/orders"}
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,271 @@
+"""Environments of connectors: whole or not there, made once, and never in a run unless that is allowed."""
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl_assets.connectors import install as install_module
+from etl_assets.connectors.chosen import Choice
+from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
+from etl_assets.connectors.install import Environment, in_run, install, install_root
+from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
+from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.sources.connectors import get_source
+
+from .conftest import Wheel
+
+
+def environment(requirement: str, root: Path, **options: Any) -> Environment:
+    return Environment("tap-tiny", requirement, root=root, **options)
+
+
+def executor(requirement: str, root: Path, **options: Any) -> PythonExecutor:
+    made = Choice("tap-tiny", pip_url=requirement, install_root=root, **options).executor()
+    assert isinstance(made, PythonExecutor)
+    return made
+
+
+def test_it_is_installed_once_proven_and_used_again(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    assert one.version is None
+    assert not (tmp_path / "root").exists()  # making it installs nothing
+    one.ensure()
+    assert one.version == "1.2"
+    marker = one.environment.folder / "installed.json"
+    made_at = marker.stat().st_mtime_ns
+    again = executor(wheel(), tmp_path / "root")
+    again.ensure()
+    assert marker.stat().st_mtime_ns == made_at
+    with again.start("--version") as process:
+        assert b"".join(process.chunks()) == b"tap-tiny\n"
+    again.uninstall()
+    assert not one.environment.folder.exists()
+
+
+def test_what_does_not_start_is_not_installed(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel('sys.exit("it needs libfoo")'), tmp_path / "root")
+    with pytest.raises(ConnectorError, match="libfoo"):
+        one.ensure()
+    assert one.version is None
+    assert not one.environment.folder.exists()
+
+
+def test_a_half_install_is_made_anew(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    one.environment.bin.mkdir(parents=True)
+    (one.environment.bin / "tap-tiny").write_text("half")
+    assert one.version is None
+    one.ensure()
+    assert one.version == "1.2"
+
+
+def test_two_at_once_make_it_once(wheel: Wheel, tmp_path: Path) -> None:
+    where = environment(wheel(), tmp_path / "root")
+    proven: list[Path] = []
+
+    def prove(path: Path) -> None:
+        proven.append(path)
+
+    threads = [threading.Thread(target=install, args=(where, prove)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(proven) == 1
+
+
+def test_a_python_it_does_not_take_is_told(wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What uv lets pass (an upper bound), pip refuses by itself.
+    one = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
+    with pytest.raises((ConfigError, ConnectorError), match=r"(?i)requires.*python"):
+        one.ensure()
+    monkeypatch.setattr(install_module._Installation, "_ask", lambda self: {"requires": "<3.10", "python": "3.11.7"})
+    hint = install_module._Installation(one.environment)._python_hint()
+    assert "use_python" in hint
+
+
+def test_old_setuptools_are_put_beside_what_needs_them(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    kept = install_module._Installation._pip
+
+    def pip(self: Any, requirements: Any, pinned: Any) -> None:
+        asked.append(list(requirements))
+        if requirements != [install_module.OLD_SETUPTOOLS]:
+            kept(self, requirements, pinned)
+
+    monkeypatch.setattr(install_module._Installation, "_pip", pip)
+    answers = iter(["ModuleNotFoundError: No module named 'pkg_resources'", None])
+    install(environment(wheel(), tmp_path / "root"), lambda _: next(answers))
+    assert asked[1] == ["setuptools<81"]
+
+
+def test_in_a_run_a_missing_connector_fails_at_once(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    with in_run():
+        with pytest.raises(ConfigError, match=r"etl-assets connectors install -f definitions\.py"):
+            one.ensure()
+        monkeypatch.setenv("ETL_ASSETS_INSTALL_IN_RUN", "1")
+        one.ensure()
+    assert one.version == "1.2"
+
+
+def test_without_install_if_missing_it_is_never_installed(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root", install_if_missing=False)
+    with pytest.raises(ConfigError, match="not installed"):
+        one.ensure()
+    one.install()
+    one.ensure()
+
+
+def test_a_requirement_cannot_carry_options(tmp_path: Path) -> None:
+    one = executor("--index-url=http://elsewhere.test tap-tiny", tmp_path / "root")
+    with pytest.raises(ConfigError, match="has an option"):
+        one.ensure()
+
+
+def test_the_root_is_the_given_one_else_of_the_environment_else_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ETL_ASSETS_HOME", raising=False)
+    assert install_root() == tmp_path / ".etl_assets" / "connectors"
+    monkeypatch.setenv("ETL_ASSETS_HOME", str(tmp_path / "home"))
+    assert install_root() == tmp_path / "home" / "connectors"
+    assert install_root("/given") == Path("/given")
+
+
+def test_a_name_becomes_no_path(tmp_path: Path) -> None:
+    folder = Environment("../../x/y", "z", root=tmp_path).folder
+    assert folder.parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"version": "1", "pip_url": "x"}, "version and pip_url"),
+        ({"version": "1", "local_executable": "/bin/x"}, "has the version it has"),
+        ({"version": "1", "docker_image": "a/b:2"}, "has a tag"),
+        ({"pip_url": "x", "docker_image": "a/b"}, "only one can be"),
+        ({"use_python": False, "pip_url": "x"}, "means Docker"),
+        ({"use_python": "3.11", "docker_image": True}, "of no use"),
+        ({"source_manifest": True}, "Give the manifest itself"),
+        ({"local_executable": "bin/x"}, "relative path"),
+    ],
+)
+def test_arguments_that_contradict_each_other_are_told(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        get_source("source-faker", **arguments)
+
+
+def test_names_that_are_wrong_are_told_with_near_ones() -> None:
+    with pytest.raises(ConfigError, match="'source-faker'"):
+        get_source("source-fakerr")
+    with pytest.raises(ConfigError, match="get_destination"):
+        get_source("destination-duckdb")
+    with pytest.raises(ConfigError, match="what the connector speaks"):
+        get_source("something", pip_url="x")
+    with pytest.raises(ConfigError, match="source_manifest"):
+        get_source("source-pokeapi")
+
+
+def test_the_index_has_a_name_once_and_in_its_kind() -> None:
+    known = known_connectors()
+    assert known["tap-postgres"].package == "meltanolabs-tap-postgres"
+    assert known["source-faker"].package == "airbyte-source-faker"
+    assert "source-faker" in get_available_connectors("python")
+    assert "source-postgres" in get_available_connectors(InstallType.JAVA)
+    assert "source-postgres" not in get_available_connectors("python")
+    assert "source-pokeapi" in get_available_connectors("yaml")
+    assert set(get_available_connectors("any")) == set(known)
+    with pytest.raises(ValueError, match="no_such"):
+        get_available_connectors("no_such")
+
+
+def test_docker_is_used_where_the_index_says_so() -> None:
+    made = Choice("source-postgres", version="3.6").executor()
+    assert isinstance(made, DockerExecutor)
+    assert made.image == "airbyte/source-postgres:3.6"
+    other = Choice("source-faker", docker_image="me/mine").executor()
+    assert isinstance(other, DockerExecutor)
+    assert other.image == "me/mine:latest"
+
+
+FAKE_DOCKER = """#!/bin/sh
+printf '%s\\n' "$@" > "{note}"
+for one in "$@"; do case "$one" in *:/etl_assets) folder="${{one%:/etl_assets}}";; esac; done
+cat "$folder/config.json" > "{note}.config"
+echo '{{"type":"CONNECTION_STATUS","connectionStatus":{{"status":"SUCCEEDED"}}}}'
+"""
+
+
+def test_a_container_gets_its_files_and_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = tmp_path / "docker"
+    fake.write_text(FAKE_DOCKER.format(note=tmp_path / "note"))
+    fake.chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    get_source("source-mysql", {"password": "pw-in-a-file"}, use_host_network=True).test_connection()
+    words = (tmp_path / "note").read_text().splitlines()
+    assert words[0] == "run"
+    assert words[-4:] == ["airbyte/source-mysql:latest", "check", "--config", "/etl_assets/config.json"]
+    assert words[words.index("--network") : words.index("--network") + 2] == ["--network", "host"]
+    assert ["--user", f"{os.getuid()}:{os.getgid()}"] == words[words.index("--user") : words.index("--user") + 2]
+    assert "pw-in-a-file" not in " ".join(words)
+    assert json.loads((tmp_path / "note.config").read_text()) == {"password": "pw-in-a-file"}
+
+
+def test_an_executable_that_anybody_could_change_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "tap"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    made = LocalExecutor("tap-x", "singer", program)
+    made.ensure()
+    program.chmod(0o757)
+    with pytest.raises(ConfigError, match="writable for all"):
+        made.ensure()
+    program.chmod(0o755)
+    tmp_path.chmod(0o777)
+    with pytest.raises(ConfigError, match="writable for all"):
+        made.ensure()
+    tmp_path.chmod(0o755)
+    with pytest.raises(ConfigError, match="not there"):
+        LocalExecutor("tap-x", "singer", tmp_path / "gone").ensure()
+
+
+MANIFEST = {"version": "6.0.0", "type": "DeclarativeSource", "spec": {"connection_specification": {"type": "object"}}}
+
+
+def test_a_manifest_with_code_is_refused_unless_allowed(tmp_path: Path) -> None:
+    code = {**MANIFEST, "streams": [{"retriever": {"type": "CustomRetriever", "class_name": "evil.Retriever"}}]}
+    made = Choice("source-x", source_manifest=code).executor()
+    assert isinstance(made, ManifestExecutor)
+    with pytest.raises(ConfigError, match=r"evil\.Retriever"):
+        made.config({})
+    allowed = Choice("source-x", source_manifest=code, allow_custom_code=True).executor()
+    assert allowed.config({"a": 1})["__injected_declarative_manifest"] == code
+    with pytest.raises(ConfigError, match="could be code"):
+        Choice("source-x", source_manifest=MANIFEST).executor().config({"__injected_components_py": "import os"})
+    path = tmp_path / "manifest.yaml"
+    path.write_text("version: 6.0.0\nspec: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Choice("source-x", source_manifest=path).executor().config({})
+    assert get_source("source-x", source_manifest=MANIFEST).config_spec == {"type": "object"}
+
+
+def test_making_a_source_does_nothing_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = get_source("source-faker", {"count": 1})
+    assert source.name == "source_faker"
+    assert source.granularity == "source"
+    assert list(tmp_path.iterdir()) == []
+    described = get_source("source-faker", no_executor=True)
+    with pytest.raises(ConfigError, match="no_executor"):
+        described.discover()
