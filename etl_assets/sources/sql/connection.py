@@ -40,6 +40,7 @@ class Server:
         source: The source's name, for errors.
         connect_args: Passed to the driver; values may be references.
         statement_timeout: Seconds a statement may take; None for the server's own limit.
+        connect_timeout: Seconds to wait for the server to answer; None for a usual time.
         retries: How often to try again to connect to a server that cannot be reached at the moment.
     """
 
@@ -47,6 +48,7 @@ class Server:
     source: str
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     statement_timeout: float | None = None
+    connect_timeout: float | None = None
     retries: int = 2
 
 
@@ -116,7 +118,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
     """
     seconds = server.statement_timeout if timeout is None else timeout
     clock = _Clock(seconds)
-    engine = _engine(server, seconds if timeout is not None else None, clock)
+    engine = _engine(server, server.connect_timeout if timeout is None else timeout, clock)
     where = f"source {server.source!r} ({shown_url(engine.url)})"
     try:
         connection = _connect(engine, where, server.retries if timeout is None else 0)
@@ -183,7 +185,23 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
         ) from error
     if backend == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
+    if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
+        _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine
+
+
+def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:
+    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    from sqlalchemy import event
+
+    def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cparams["read_timeout"] = seconds
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver._read_timeout = None  # noqa: SLF001 - a query may take its time
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "connect", connect)
 
 
 def _prepare_sqlite(engine: "sa.Engine", source: str, clock: _Clock) -> None:
