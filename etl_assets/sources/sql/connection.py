@@ -161,16 +161,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
     import sqlalchemy as sa
 
     url = parse_url(server.url, server.source)
-    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
-    for name, value in args.items():
-        if re.search("pass|secret|token|key", name, re.IGNORECASE):
-            remember(value)
-    backend = url.get_backend_name()
-    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
-        args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
-    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
-        args["charset"] = "utf8mb4"  # any other would replace characters without a word
-    args |= verified_tls(url, args)
+    args = _arguments(server, url, connect_seconds)
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
     except sa.exc.NoSuchModuleError:
@@ -183,11 +174,25 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
             f"source {server.source!r}: the driver of {url.drivername!r} is not installed: {error}.",
             hint="Install the extra: pip install 'etl-assets[postgres]' or 'etl-assets[mysql]'.",
         ) from error
-    if backend == "sqlite":
+    if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
     if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
         _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine
+
+
+def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
+    """Give what the driver is told beside the URL."""
+    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
+    for name, value in args.items():
+        if re.search("pass|secret|token|key", name, re.IGNORECASE):
+            remember(value)
+    backend = url.get_backend_name()
+    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+        args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
+    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
+        args["charset"] = "utf8mb4"  # any other would replace characters without a word
+    return args | verified_tls(url, args)
 
 
 def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:

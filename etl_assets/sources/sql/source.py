@@ -100,10 +100,7 @@ class SqlSource(Source):
             raise ConfigError(
                 f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
-        if on_null_cursor not in ON_NULL:
-            raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
-        if batch_rows < 1:
-            raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
+        _check_options(on_null_cursor, batch_rows)
         self.schema = schema
         self.include = _names(include)
         self.exclude = _names(exclude)
@@ -293,6 +290,13 @@ class SqlSource(Source):
 
     def _default_schema(self) -> str | None:
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
+
+
+def _check_options(on_null_cursor: str, batch_rows: int) -> None:
+    if on_null_cursor not in ON_NULL:
+        raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
+    if batch_rows < 1:
+        raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
 
 
 def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
