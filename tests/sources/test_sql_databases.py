@@ -1,6 +1,8 @@
 """The sources by database: addresses in parts, whom they trust, queries as streams, bounds and operators."""
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -135,7 +137,32 @@ def test_the_certificate_of_another_machine_is_checked_unless_told_otherwise(
         assert found["ssl"].check_hostname
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_a_server_that_cannot_prove_who_it_is_is_not_read_from(kind: str, tmp_path: Path) -> None:
+    with database(kind, tmp_path) as made:
+        options: dict[str, Any] = {"connect_args": {"ssl": ssl.create_default_context()}}
+        url = sa.make_url(made.url)
+        if kind == "postgresql":
+            url, options = url.update_query_dict({"sslmode": "verify-full", "sslrootcert": "system"}), {}
+        with pytest.raises(ConfigError, match=r"(?i)ssl|certificate") as caught:
+            SqlSource("s", url, **options).test_connection()
+        assert "certificate authority" in (caught.value.hint or "")
+
+
 # Trying again
+
+
+@pytest.mark.parametrize("dialect", ["postgresql", "mysql"])
+def test_a_server_that_does_not_answer_is_waited_for_as_long_as_told(
+    dialect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl_assets.sources.sql.connection.time.sleep", lambda _: None)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"{dialect}://u@127.0.0.1:{silent.getsockname()[1]}/d"
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            SqlSource("s", url, connect_timeout=1).test_connection()
+        assert time.monotonic() - began < 20
 
 
 def test_a_server_that_is_away_is_tried_again_and_a_wrong_login_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

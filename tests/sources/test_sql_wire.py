@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from etl_assets.exceptions import DataError, SourceError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import mysql_packets, postgres_copy
+from etl_assets.sources.sql import query as query_module
 from etl_assets.sources.sql.connection import Server, connected
 from etl_assets.sources.sql.mysql_packets import Packets
 from etl_assets.sources.sql.reflection import SqlColumn
@@ -133,6 +134,25 @@ def test_a_null_in_every_column_and_row(made: Database) -> None:
     got = next(iter(made.source().load_data(Stream("t")))).to_arrow(Stream("t"))
     assert got.to_pylist() == [{"id": 1, "a": None, "b": None, "c": None, "d": None, "e": None}]
     assert got.schema.types == table.schema.types
+
+
+@pytest.mark.parametrize(
+    ("type_", "told"),
+    [("numeric(9, 4)", "numeric(9, 2)"), ("numeric(9, 2)", "numeric(4, 2)"), ("bigint", "integer")],
+)
+def test_a_column_that_changes_its_type_on_the_way_is_no_other_value(
+    type_: str, told: str, postgres: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.run(f"CREATE TABLE t (v {type_})", f"CREATE TABLE old (v {told})", "INSERT INTO t VALUES (12345.6789)")
+    real = query_module.Query.select
+
+    def select(self: Any, *given: Any) -> Any:
+        postgres.run("DROP TABLE old", "ALTER TABLE t RENAME TO old")  # after the columns were looked up
+        return real(self, *given)
+
+    monkeypatch.setattr(query_module.Query, "select", select)
+    with pytest.raises(SourceError, match=r"'v'.*than its type"):
+        rows(postgres.source(), Stream("old"))
 
 
 def test_moments_before_and_after_the_years_that_can_be_read_are_named_as_written(postgres: Database) -> None:

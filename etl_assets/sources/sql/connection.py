@@ -40,6 +40,7 @@ class Server:
         source: The source's name, for errors.
         connect_args: Passed to the driver; values may be references.
         statement_timeout: Seconds a statement may take; None for the server's own limit.
+        connect_timeout: Seconds to wait for the server to answer; None for a usual time.
         retries: How often to try again to connect to a server that cannot be reached at the moment.
     """
 
@@ -47,6 +48,7 @@ class Server:
     source: str
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     statement_timeout: float | None = None
+    connect_timeout: float | None = None
     retries: int = 2
 
 
@@ -116,7 +118,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
     """
     seconds = server.statement_timeout if timeout is None else timeout
     clock = _Clock(seconds)
-    engine = _engine(server, seconds if timeout is not None else None, clock)
+    engine = _engine(server, server.connect_timeout if timeout is None else timeout, clock)
     where = f"source {server.source!r} ({shown_url(engine.url)})"
     try:
         connection = _connect(engine, where, server.retries if timeout is None else 0)
@@ -159,16 +161,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
     import sqlalchemy as sa
 
     url = parse_url(server.url, server.source)
-    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
-    for name, value in args.items():
-        if re.search("pass|secret|token|key", name, re.IGNORECASE):
-            remember(value)
-    backend = url.get_backend_name()
-    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
-        args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
-    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
-        args["charset"] = "utf8mb4"  # any other would replace characters without a word
-    args |= verified_tls(url, args)
+    args = _arguments(server, url, connect_seconds)
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
     except sa.exc.NoSuchModuleError:
@@ -181,9 +174,39 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
             f"source {server.source!r}: the driver of {url.drivername!r} is not installed: {error}.",
             hint="Install the extra: pip install 'etl-assets[postgres]' or 'etl-assets[mysql]'.",
         ) from error
-    if backend == "sqlite":
+    if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
+    if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
+        _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine
+
+
+def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
+    """Give what the driver is told beside the URL."""
+    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
+    for name, value in args.items():
+        if re.search("pass|secret|token|key", name, re.IGNORECASE):
+            remember(value)
+    backend = url.get_backend_name()
+    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+        args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
+    if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
+        args["charset"] = "utf8mb4"  # any other would replace characters without a word
+    return args | verified_tls(url, args)
+
+
+def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:
+    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    from sqlalchemy import event
+
+    def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cparams["read_timeout"] = seconds
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver._read_timeout = None  # noqa: SLF001 - a query may take its time
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "connect", connect)
 
 
 def _prepare_sqlite(engine: "sa.Engine", source: str, clock: _Clock) -> None:

@@ -36,6 +36,7 @@ _MYSQL_CODES: dict[int, str] = {
     **dict.fromkeys((1045, 1130, 1251, 1698, 2061), "login"),
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370), "rights"),
     1049: "missing",
+    2026: "tls",
     **dict.fromkeys((1040, 1053, 1205, 1213, 1927, 2002, 2003, 2005, 2006, 2013, 2055), "away"),
     **dict.fromkeys((1969, 3024), "slow"),
 }
@@ -44,7 +45,7 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
     (r"permission denied", "rights"),
     (r"database .* does not exist|unable to open database file|not a database", "missing"),
-    (r"certificate|ssl error|does not support ssl|root\.crt", "tls"),
+    (r"certificate|ssl error|ssl is required|does not support ssl|root\.crt", "tls"),
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
     (r"refused", "port"),
     (

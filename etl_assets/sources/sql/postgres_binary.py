@@ -106,12 +106,15 @@ class Field:
         if null is not None:
             wrong &= ~null
         if wrong.any():
-            raise SourceError(
-                f"stream {self.stream!r}: the server sends {int(length[wrong][0])} bytes for {self.column.name!r} "
-                f"({self.column.declared}), which takes {width}.",
-                hint="The table was changed while it was read: read it again.",
-                stream=self.stream,
-            )
+            raise self._changed()
+
+    def _changed(self) -> SourceError:
+        return SourceError(
+            f"stream {self.stream!r}: the server sends other values for {self.column.name!r} than its type "
+            f"({self.column.declared}) allows.",
+            hint="The table was changed while it was read: read it again.",
+            stream=self.stream,
+        )
 
     def _decimals(self, found: Numbers, null: Nulls) -> "pa.Array":
         import pyarrow as pa
@@ -127,6 +130,11 @@ class Field:
         last, rest = -_groups(arrow.scale), -arrow.scale % DIGITS_OF_BASE
         powers = 10 ** np.maximum(DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0).clip(max=18)
         place = found["weight"].astype(np.int64) - last
+        present = count > 0
+        if (
+            present & ((found["scale"] > arrow.scale) | (place >= found["digits"].shape[1]) | (place < count - 1))
+        ).any():
+            raise self._changed()
         total = np.zeros(rows, np.int64)
         for i in range(int(count.max(initial=0))):
             digits = np.where(count > i, found["digits"][:, i], 0).astype(np.uint16)

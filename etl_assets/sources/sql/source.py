@@ -67,7 +67,8 @@ class SqlSource(Source):
         start: Of a stream with a replication key read only rows at or after this value of its first column.
         end: And only rows before this one.
         connect_args: Passed to the driver.
-        statement_timeout: Seconds a statement, or the fetch of a batch, may take.
+        connect_timeout: Seconds to wait for the server to answer; 30 by default.
+        statement_timeout: Seconds a statement, or the wait for the next rows, may take.
         options: What every source takes (`streams`, `catalog`, `config`, ...).
     """
 
@@ -87,6 +88,7 @@ class SqlSource(Source):
         start: Any = None,
         end: Any = None,
         connect_args: Mapping[str, Any] | None = None,
+        connect_timeout: float | None = None,
         statement_timeout: float | None = None,
         **options: Any,
     ) -> None:
@@ -98,10 +100,7 @@ class SqlSource(Source):
             raise ConfigError(
                 f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
-        if on_null_cursor not in ON_NULL:
-            raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
-        if batch_rows < 1:
-            raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
+        _check_options(on_null_cursor, batch_rows)
         self.schema = schema
         self.include = _names(include)
         self.exclude = _names(exclude)
@@ -109,6 +108,7 @@ class SqlSource(Source):
         self.queries = dict(queries or {})
         self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor, start=start, end=end)
         self.connect_args = dict(connect_args or {})
+        self.connect_timeout = connect_timeout
         self.statement_timeout = statement_timeout
         self.storage_kind = _kind(self._url)
 
@@ -231,7 +231,8 @@ class SqlSource(Source):
     # Inside
 
     def _server(self) -> Server:
-        return Server(self._url, self.name or type(self).__name__, self.connect_args, self.statement_timeout)
+        name = self.name or type(self).__name__
+        return Server(self._url, name, self.connect_args, self.statement_timeout, self.connect_timeout)
 
     @contextmanager
     def _asking(self, stream: Stream) -> Iterator[Snapshot]:
@@ -289,6 +290,13 @@ class SqlSource(Source):
 
     def _default_schema(self) -> str | None:
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
+
+
+def _check_options(on_null_cursor: str, batch_rows: int) -> None:
+    if on_null_cursor not in ON_NULL:
+        raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
+    if batch_rows < 1:
+        raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
 
 
 def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
