@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from etl_assets.assets.options import StreamOptions
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
+    from etl_assets.caches.duckdb import DuckDBCache
+    from etl_assets.caches.util import get_colab_cache, get_default_cache, new_local_cache
     from etl_assets.connectors.names import get_available_connectors
     from etl_assets.connectors.process import Limits
+    from etl_assets.datasets import CachedDataset
     from etl_assets.destinations.base import Destination
     from etl_assets.destinations.duckdb import DuckDBDestination
     from etl_assets.destinations.mysql import MySQLDestination
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
     from etl_assets.protocol.catalog import Catalog
     from etl_assets.protocol.load import Capabilities, SyncResult
     from etl_assets.protocol.stream import Stream
+    from etl_assets.records import StreamRecord
+    from etl_assets.results import ReadResult, WriteResult
+    from etl_assets.secrets.managers import SecretSourceEnum
+    from etl_assets.secrets.registry import get_secret
     from etl_assets.sources.airbyte import AirbyteSource
     from etl_assets.sources.base import Source
     from etl_assets.sources.connectors import get_source
@@ -51,10 +58,12 @@ __version__ = "0.1.0"
 _HOME = {
     "AirbyteSource": "sources.airbyte",
     "Batch": "protocol.batch",
+    "CachedDataset": "datasets",
     "Capabilities": "protocol.load",
     "Catalog": "protocol.catalog",
     "Destination": "destinations.base",
     "DestinationIOManager": "assets.io_manager",
+    "DuckDBCache": "caches.duckdb",
     "DuckDBDestination": "destinations.duckdb",
     "DuckDBIOManager": "assets.iomanagers",
     "FileSource": "sources.files",
@@ -65,9 +74,11 @@ _HOME = {
     "PostgresDestination": "destinations.postgres",
     "PostgresIOManager": "assets.iomanagers",
     "PostgresSource": "sources.sql.databases",
+    "ReadResult": "results",
     "SQLiteDestination": "destinations.sqlite",
     "SQLiteIOManager": "assets.iomanagers",
     "SQLiteSource": "sources.sql.databases",
+    "SecretSourceEnum": "secrets.managers",
     "SingerSource": "sources.singer",
     "Source": "sources.base",
     "SqlDestination": "destinations.sql_destination",
@@ -77,25 +88,33 @@ _HOME = {
     "StreamOptions": "assets.options",
     "StreamProps": "assets.translator",
     "StreamRead": "sources.read",
+    "StreamRecord": "records",
     "StreamTranslator": "assets.translator",
     "SyncConfig": "assets.config",
     "SyncResult": "protocol.load",
+    "WriteResult": "results",
     "WriteStrategy": "strategies",
     "build_source_sensor": "assets.sensors",
     "build_stream_asset_specs": "assets.factory",
     "build_sync_schedule": "assets.sensors",
     "get_available_connectors": "connectors.names",
+    "get_colab_cache": "caches.util",
+    "get_default_cache": "caches.util",
+    "get_secret": "secrets.registry",
     "get_source": "sources.connectors",
+    "new_local_cache": "caches.util",
     "stream_assets": "assets.factory",
 }
 
 __all__ = [
     "AirbyteSource",
     "Batch",
+    "CachedDataset",
     "Capabilities",
     "Catalog",
     "Destination",
     "DestinationIOManager",
+    "DuckDBCache",
     "DuckDBDestination",
     "DuckDBIOManager",
     "FileSource",
@@ -106,9 +125,11 @@ __all__ = [
     "PostgresDestination",
     "PostgresIOManager",
     "PostgresSource",
+    "ReadResult",
     "SQLiteDestination",
     "SQLiteIOManager",
     "SQLiteSource",
+    "SecretSourceEnum",
     "SingerSource",
     "Source",
     "SqlDestination",
@@ -118,20 +139,35 @@ __all__ = [
     "StreamOptions",
     "StreamProps",
     "StreamRead",
+    "StreamRecord",
     "StreamTranslator",
     "SyncConfig",
     "SyncResult",
+    "WriteResult",
     "WriteStrategy",
     "build_source_sensor",
     "build_stream_asset_specs",
     "build_sync_schedule",
     "get_available_connectors",
+    "get_colab_cache",
+    "get_default_cache",
+    "get_secret",
     "get_source",
+    "new_local_cache",
     "stream_assets",
 ]
 
 
+_MODULES = {
+    *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "progress", "records"),
+    *("results", "secrets", "sources", "strategies"),
+}
+"""Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"etl_assets.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'etl_assets' has no attribute {name!r}")
     value = getattr(import_module(f"etl_assets.{_HOME[name]}"), name)
@@ -140,4 +176,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *_HOME, *_MODULES])

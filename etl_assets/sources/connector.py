@@ -1,11 +1,12 @@
 """A source that is somebody else's program: what Airbyte sources and Singer taps have in common."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
 
+from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.exceptions import ConfigError, ConnectorError
@@ -17,9 +18,6 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import remember
 from etl_assets.sources.base import Source
-
-ConfigChangeCallback = Callable[[dict[str, Any]], None]
-"""Takes a connector's whole new config, such as one with a new refresh token; what it raises fails the read."""
 
 CHECK_SECONDS = 600.0
 
@@ -40,6 +38,7 @@ class ConnectorSource(Source):
     """
 
     granularity: Literal["stream", "source"] = "source"
+    needs_config = True
     is_sorted = False  # nothing is ever derived from the values of its rows
     protocol: ClassVar[str]
 

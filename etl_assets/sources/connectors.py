@@ -5,11 +5,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte import AirbyteSource
-from etl_assets.sources.connector import ConfigChangeCallback, ConnectorSource
+from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer import SingerSource
 
 

@@ -56,8 +56,11 @@ class SingerSource(ConnectorSource):
 
     @property
     def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config."""
-        found: dict[str, Any] = self.spec().get("settings") or {}
+        """The JSON Schema of the config; `{}` of a tap that does not say."""
+        try:
+            found: dict[str, Any] = self.spec().get("settings") or {}
+        except ConfigError:
+            return {}
         return found
 
     @override
