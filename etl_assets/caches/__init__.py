@@ -2,6 +2,18 @@
 
 from etl_assets.caches.base import CacheBase
 from etl_assets.caches.duckdb import DuckDBCache
+from etl_assets.caches.mysql import MySQLCache
+from etl_assets.caches.postgres import PostgresCache
+from etl_assets.caches.sqlite import SqliteCache
 from etl_assets.caches.util import get_colab_cache, get_default_cache, new_local_cache
 
-__all__ = ["CacheBase", "DuckDBCache", "get_colab_cache", "get_default_cache", "new_local_cache"]
+__all__ = [
+    "CacheBase",
+    "DuckDBCache",
+    "MySQLCache",
+    "PostgresCache",
+    "SqliteCache",
+    "get_colab_cache",
+    "get_default_cache",
+    "new_local_cache",
+]

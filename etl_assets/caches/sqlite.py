@@ -1,0 +1,44 @@
+"""A cache in a SQLite file."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from typing_extensions import override
+
+from etl_assets.caches.base import CacheBase
+from etl_assets.destinations.sqlite import SQLiteDestination
+
+
+class SqliteCache(CacheBase):
+    """A SQLite file. It has no schemas: a `schema_name` comes before the tables' names, as `<schema>__<table>`.
+
+    Args:
+        db_path: The file; its folder is made when something is read into it.
+        schema_name: Comes before the tables' names; "" for nothing.
+    """
+
+    db_path: Path | str = Field(description="The file.")
+    schema_name: str = ""
+
+    @override
+    def make_destination(self) -> SQLiteDestination:
+        Path(self.db_path).absolute().parent.mkdir(parents=True, exist_ok=True)
+        return SQLiteDestination(
+            str(self.db_path), schema_name=self.schema_name, staging_dir=str(self.cache_dir / "staging")
+        )
+
+    @override
+    def get_database_name(self) -> str:
+        return Path(self.db_path).stem
+
+    @override
+    def get_sql_alchemy_url(self) -> Any:
+        from sqlalchemy import URL
+
+        return URL.create("sqlite", database=str(self.db_path))
+
+    @override
+    def get_vendor_client(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.db_path)
