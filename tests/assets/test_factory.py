@@ -151,8 +151,8 @@ class TestRefused:
             stream_assets(shop, destination=warehouse, options={"order": {}})
         with pytest.raises(ConfigError, match="no option 'strategy'"):
             stream_assets(shop, destination=warehouse, options={"orders": {"strategy": "append"}})
-        with pytest.raises(ConfigError, match="no write strategy 'upsert'"):
-            stream_assets(shop, destination=warehouse, options={"orders": {"write_strategy": "upsert"}})
+        with pytest.raises(ConfigError, match="no write strategy 'overwrite'"):
+            stream_assets(shop, destination=warehouse, options={"orders": {"write_strategy": "overwrite"}})
         with pytest.raises(ConfigError, match="on_conflict cannot be 'explode'"):
             stream_assets(shop, destination=warehouse, options={"orders": {"on_conflict": "explode"}})
 
