@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
     from etl_assets.destinations.duckdb import DuckDBDestination
     from etl_assets.destinations.mysql import MySQLDestination
+    from etl_assets.destinations.noop import NoopDestination, get_noop_destination
     from etl_assets.destinations.postgres import PostgresDestination
     from etl_assets.destinations.sql_destination import SqlDestination
     from etl_assets.destinations.sqlite import SQLiteDestination
@@ -71,6 +72,7 @@ _HOME = {
     "MySQLDestination": "destinations.mysql",
     "MySQLIOManager": "assets.iomanagers",
     "MySQLSource": "sources.sql.databases",
+    "NoopDestination": "destinations.noop",
     "PostgresDestination": "destinations.postgres",
     "PostgresIOManager": "assets.iomanagers",
     "PostgresSource": "sources.sql.databases",
@@ -100,6 +102,7 @@ _HOME = {
     "get_available_connectors": "connectors.names",
     "get_colab_cache": "caches.util",
     "get_default_cache": "caches.util",
+    "get_noop_destination": "destinations.noop",
     "get_secret": "secrets.registry",
     "get_source": "sources.connectors",
     "new_local_cache": "caches.util",
@@ -122,6 +125,7 @@ __all__ = [
     "MySQLDestination",
     "MySQLIOManager",
     "MySQLSource",
+    "NoopDestination",
     "PostgresDestination",
     "PostgresIOManager",
     "PostgresSource",
@@ -151,6 +155,7 @@ __all__ = [
     "get_available_connectors",
     "get_colab_cache",
     "get_default_cache",
+    "get_noop_destination",
     "get_secret",
     "get_source",
     "new_local_cache",
@@ -160,7 +165,7 @@ __all__ = [
 
 _MODULES = {
     *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "progress", "records"),
-    *("results", "secrets", "sources", "strategies"),
+    *("registry", "results", "secrets", "sources", "strategies"),
 }
 """Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
 

@@ -1,0 +1,5 @@
+"""Where scripts written for PyAirbyte find the makers of destinations."""
+
+from etl_assets.destinations.noop import get_noop_destination
+
+__all__ = ["get_noop_destination"]
