@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from etl_assets.connectors.process import output_of
+from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.airbyte import configured_catalog, decoder
@@ -278,3 +279,21 @@ def test_a_manifest_reads_pages_with_a_token(tmp_path: Path) -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:
+    config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
+    target = get_destination("target-jsonl", config, install_root=WHERE)
+    try:
+        target.install()
+    except ConnectorError as error:
+        pytest.skip(f"target-jsonl cannot be installed here: {str(error)[-300:]}")
+    config_of_tap = {"path": str(tmp_path / "in.jsonl"), "stream_name": "orders", "primary_keys": ["id"]}
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "note": "Größe"}\n{"id": 2, "note": null}\n')
+    source = source_of("tap-jsonl", config_of_tap)
+    found = source.discover()
+    (outcome,) = sync_source(SourceRead(source, list(found.values())), target)
+    assert outcome.error is None
+    assert (outcome.result.records_loaded, outcome.result.delivery) == (2, "at_least_once")
+    written = [json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["note"]) for row in written] == [(1, "Größe"), (2, None)]
