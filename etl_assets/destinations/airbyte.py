@@ -95,11 +95,8 @@ class AirbyteDestination(ConnectorDestination):
     @override
     def lines(self, parts: Sequence[Outgoing]) -> Iterator[bytes]:
         for part in parts:
-            count = 0
-            for rows in part.rows():
-                count += len(rows)
-                yield _records(part, rows)
-            yield _line("STATE", {"state": _state(part, count)})
+            yield from (_records(part, rows) for rows in part.rows())
+            yield _line("STATE", {"state": _state(part)})
             status = {"stream_descriptor": descriptor_of(_key(part)), "status": "COMPLETE"}
             trace = {"type": "STREAM_STATUS", "emitted_at": _now(), "stream_status": status}
             yield _line("TRACE", {"trace": trace})
@@ -117,7 +114,7 @@ class _Echoes:
         self._config = delivery.config
         self._parts = {_key(part): part for part in delivery.parts}
         self._left = dict(self._parts)
-        self._rejected: list[str] = []
+        self._lost: list[str] = []
         self._errors: list[Mapping[str, Any]] = []
         self._decoder = decoder(noise_of(host))
         self._throttle = LogThrottle(host.logger)
@@ -142,7 +139,7 @@ class _Echoes:
         if self._left:
             names = ", ".join(repr(part.load.stream.full_name) for part in self._left.values())
             return f"ended without giving back the state of {names}, which says that it has the records"
-        return "; ".join(self._rejected)
+        return "; ".join(self._lost)
 
     def _state(self, message: Message) -> None:
         state = message.part("state")
@@ -154,9 +151,13 @@ class _Echoes:
         if part is None or (stream.get("stream_state") or {}).get(LOAD_ID) != part.load.load_id:
             return
         self._left.pop(key, None)
-        rejected = (state.get("destinationStats") or {}).get("rejectedRecordCount")
+        stats = state.get("destinationStats") or {}
+        rejected, counted = stats.get("rejectedRecordCount"), stats.get("recordCount")
         if rejected:
-            self._rejected.append(f"has rejected {rejected:g} records of {part.load.stream.full_name!r}")
+            self._lost.append(f"has rejected {rejected:g} records of {part.load.stream.full_name!r}")
+        elif counted is not None and counted < part.count:
+            name = part.load.stream.full_name
+            self._lost.append(f"has counted {counted:g} records of {name!r}, and was sent {part.count}")
 
     def _error(self, error: Mapping[str, Any], process: ConnectorProcess) -> EtlAssetsError:
         """Give the error of the stream it names; of the only one, where there is no other."""
@@ -196,9 +197,9 @@ def _configured(part: Outgoing) -> dict[str, Any]:
     }
 
 
-def _state(part: Outgoing, count: int) -> dict[str, Any]:
+def _state(part: Outgoing) -> dict[str, Any]:
     stream = {"stream_descriptor": descriptor_of(_key(part)), "stream_state": {LOAD_ID: part.load.load_id}}
-    return {"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": float(count)}}
+    return {"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": float(part.count)}}
 
 
 def _records(part: Outgoing, rows: Sequence[Mapping[str, Any]]) -> bytes:

@@ -267,12 +267,12 @@ class ConnectorSession(RowSession):
         if parts:
             self._host.deliver(parts)
         fault("committed")
-        sizes = {load_id: (self._staging[load_id].rows, self._staging[load_id].bytes) for load_id in bookmarks}
-        for load_id, (rows, _) in sizes.items():
-            self._rows[load_id] = rows
+        sizes = {load_id: self._staging[load_id].bytes for load_id in bookmarks}
+        self._rows.update({part.load.load_id: part.count for part in parts})
+        for load_id in bookmarks:
             self._staging[load_id].clear()
         committed = super().commit(bookmarks, complete=complete, shared=shared)
-        return [replace(one, bytes_loaded=sizes[one.load_id][1]) for one in committed]
+        return [replace(one, bytes_loaded=sizes[one.load_id]) for one in committed]
 
     def close(self) -> None:
         """Drop what was not committed."""

@@ -76,7 +76,7 @@ class Outgoing:
         Raises:
             DataError: A value does not fit the type of its column.
         """
-        last = self._last() if self.load.strategy is WriteStrategy.MERGE else None
+        last = self._last
         begin = 0
         for table in self._tables():
             for start in range(0, table.num_rows, ROWS_AT_ONCE):
@@ -93,8 +93,16 @@ class Outgoing:
         except RefusedValueError as error:
             raise DataError(error.message, stream=self.load.stream.name, field=error.column or "") from error
 
-    def _last(self) -> set[int]:
-        """Give the place of each key's last row."""
+    @property
+    def count(self) -> int:
+        """How many rows are sent."""
+        return self.staging.rows if self._last is None else len(self._last)
+
+    @cached_property
+    def _last(self) -> set[int] | None:
+        """The place of each key's last row; None where every row counts."""
+        if self.load.strategy is not WriteStrategy.MERGE:
+            return None
         places: dict[tuple[Any, ...], int] = {}
         begin = 0
         for table in self._tables():

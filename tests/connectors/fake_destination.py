@@ -27,14 +27,16 @@ def write(config: dict[str, Any], mode: str) -> None:
         say({"type": "CONTROL", "control": {"connectorConfig": {"config": {**config, "token": "the next one"}}}})
     with Path(config["out"]).open("a") as out:
         out.write(json.dumps({"type": "CATALOG", "catalog": document("--catalog")}) + "\n")
+        count = -1.0 if mode == "loses" else 0.0
         for number, line in enumerate(sys.stdin):
             if mode == "die" and number == 2:
                 sys.stderr.write("the disk is full\n")
                 sys.exit(3)
             message = json.loads(line)
             out.write(line)
+            count += message["type"] == "RECORD"
             if message["type"] == "STATE" and mode != "silent":
-                stats = {"recordCount": 0.0, "rejectedRecordCount": 2.0 if mode == "rejects" else 0.0}
+                stats = {"recordCount": count, "rejectedRecordCount": 2.0 if mode == "rejects" else 0.0}
                 say({"type": "STATE", "state": {**message["state"], "destinationStats": stats}})
     if mode == "trace":
         error = {"message": "the table is locked", "failure_type": "transient_error"}

@@ -121,7 +121,7 @@ def loaded(destination: ConnectorDestination, rows: Any = ROWS, stream: Stream =
 
 def test_a_target_gets_schema_records_and_a_state(target: Make, kept: Kept) -> None:
     result = loaded(target())
-    assert (result.records_loaded, result.delivery, result.strategy) == (3, "at_least_once", "merge")
+    assert (result.records_loaded, result.delivery, result.strategy) == (2, "at_least_once", "merge")
     assert result.bookmark == {"id": 2}
     (schema,) = kept.messages("SCHEMA")
     assert schema["key_properties"] == ["id"]
@@ -148,7 +148,7 @@ def test_a_target_gets_schema_records_and_a_state(target: Make, kept: Kept) -> N
 def test_an_airbyte_destination_gets_a_catalog_records_a_state_and_the_end(airbyte: Make, kept: Kept) -> None:
     before = time.time_ns() // 1_000_000
     result = loaded(airbyte(), table=TableName("orders", "shop_raw"))
-    assert (result.records_loaded, result.delivery) == (3, "at_least_once")
+    assert (result.records_read, result.records_loaded, result.delivery) == (3, 2, "at_least_once")
     (entry,) = kept.messages("CATALOG")[0]["catalog"]["streams"]
     assert (entry["destination_sync_mode"], entry["sync_mode"]) == ("append_dedup", "incremental")
     assert (entry["primary_key"], entry["minimum_generation_id"]) == ([["id"]], 0)
@@ -221,8 +221,10 @@ def test_a_value_without_a_form_in_json_is_an_error_by_name(either: Make) -> Non
 
 def test_streams_of_one_read_share_a_run_and_fail_together(either: Make, kept: Kept) -> None:
     streams = [Stream(name, schema=ORDERS.schema, primary_key=["id"]) for name in ("a", "b")]
-    outcomes = list(sync_source(SourceRead(Shop(name="shop"), streams), either()))
-    assert {one.stream.name: one.result.records_loaded for one in outcomes if one.error is None} == {"a": 3, "b": 3}
+    destination = either()
+    outcomes = list(sync_source(SourceRead(Shop(name="shop"), streams), destination))
+    sent = 2 if destination.protocol == "singer" else 3  # merged, or replaced
+    assert {one.stream.name: one.result.records_loaded for one in outcomes if not one.error} == {"a": sent, "b": sent}
     outcomes = list(sync_source(SourceRead(Shop(name="shop"), streams), either("die")))
     assert all("disk is full" in str(one.error) and one.result.commits == 0 for one in outcomes)
 
@@ -256,7 +258,7 @@ def test_one_that_hangs_is_ended(target: Make) -> None:
 
 
 def test_a_target_that_prints_no_state_is_believed_by_its_good_end(target: Make) -> None:
-    assert loaded(target("silent")).records_loaded == 3
+    assert loaded(target("silent")).records_loaded == 2
 
 
 def test_an_airbyte_destination_must_give_the_state_back(airbyte: Make) -> None:
@@ -272,6 +274,8 @@ def test_an_airbyte_destination_says_what_went_wrong_with_exit_code_0(airbyte: M
 def test_records_that_an_airbyte_destination_rejected_are_not_loaded(airbyte: Make) -> None:
     with pytest.raises(ConnectorWriteError, match="rejected 2 records"):
         loaded(airbyte("rejects"))
+    with pytest.raises(ConnectorWriteError, match="counted 1 records of 'orders', and was sent 2"):
+        loaded(airbyte("loses"))
 
 
 def test_a_changed_config_is_kept(airbyte: Make) -> None:
@@ -295,7 +299,7 @@ def test_check_and_spec(either: Make, capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_script_writes_to_one(either: Make) -> None:
     shop = Shop(name="shop", catalog={"streams": [ORDERS.to_dict()]})
     written = either().write(shop, state_cache=False)
-    assert written.processed_records == 3
+    assert written.processed_records == 2
 
 
 @pytest.mark.parametrize(
