@@ -30,10 +30,14 @@ if TYPE_CHECKING:
     from etl_assets.connectors.names import get_available_connectors
     from etl_assets.connectors.process import Limits
     from etl_assets.datasets import CachedDataset
+    from etl_assets.destinations.airbyte import AirbyteDestination
     from etl_assets.destinations.base import Destination
+    from etl_assets.destinations.connectors import get_destination
     from etl_assets.destinations.duckdb import DuckDBDestination
     from etl_assets.destinations.mysql import MySQLDestination
+    from etl_assets.destinations.noop import NoopDestination, get_noop_destination
     from etl_assets.destinations.postgres import PostgresDestination
+    from etl_assets.destinations.singer import SingerDestination
     from etl_assets.destinations.sql_destination import SqlDestination
     from etl_assets.destinations.sqlite import SQLiteDestination
     from etl_assets.protocol.batch import Batch
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "AirbyteDestination": "destinations.airbyte",
     "AirbyteSource": "sources.airbyte",
     "Batch": "protocol.batch",
     "CachedDataset": "datasets",
@@ -71,6 +76,7 @@ _HOME = {
     "MySQLDestination": "destinations.mysql",
     "MySQLIOManager": "assets.iomanagers",
     "MySQLSource": "sources.sql.databases",
+    "NoopDestination": "destinations.noop",
     "PostgresDestination": "destinations.postgres",
     "PostgresIOManager": "assets.iomanagers",
     "PostgresSource": "sources.sql.databases",
@@ -79,6 +85,7 @@ _HOME = {
     "SQLiteIOManager": "assets.iomanagers",
     "SQLiteSource": "sources.sql.databases",
     "SecretSourceEnum": "secrets.managers",
+    "SingerDestination": "destinations.singer",
     "SingerSource": "sources.singer",
     "Source": "sources.base",
     "SqlDestination": "destinations.sql_destination",
@@ -100,6 +107,8 @@ _HOME = {
     "get_available_connectors": "connectors.names",
     "get_colab_cache": "caches.util",
     "get_default_cache": "caches.util",
+    "get_destination": "destinations.connectors",
+    "get_noop_destination": "destinations.noop",
     "get_secret": "secrets.registry",
     "get_source": "sources.connectors",
     "new_local_cache": "caches.util",
@@ -107,6 +116,7 @@ _HOME = {
 }
 
 __all__ = [
+    "AirbyteDestination",
     "AirbyteSource",
     "Batch",
     "CachedDataset",
@@ -122,6 +132,7 @@ __all__ = [
     "MySQLDestination",
     "MySQLIOManager",
     "MySQLSource",
+    "NoopDestination",
     "PostgresDestination",
     "PostgresIOManager",
     "PostgresSource",
@@ -130,6 +141,7 @@ __all__ = [
     "SQLiteIOManager",
     "SQLiteSource",
     "SecretSourceEnum",
+    "SingerDestination",
     "SingerSource",
     "Source",
     "SqlDestination",
@@ -151,6 +163,8 @@ __all__ = [
     "get_available_connectors",
     "get_colab_cache",
     "get_default_cache",
+    "get_destination",
+    "get_noop_destination",
     "get_secret",
     "get_source",
     "new_local_cache",
@@ -160,7 +174,7 @@ __all__ = [
 
 _MODULES = {
     *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "progress", "records"),
-    *("results", "secrets", "sources", "strategies"),
+    *("registry", "results", "secrets", "sources", "strategies"),
 }
 """Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
 

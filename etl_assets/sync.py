@@ -231,7 +231,9 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
     if start.full_refresh and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):
-        chosen = WriteStrategy.APPEND  # a destination of `export_batch_data` alone takes rows as they come
+        # A destination of `export_batch_data` alone takes rows as they come; one that merges need not double them.
+        merges = WriteStrategy.MERGE in can and bool(stream.primary_key or stream.unique_constraints)
+        chosen = WriteStrategy.MERGE if merges else WriteStrategy.APPEND
     if chosen not in can:
         raise ConfigError(
             f"stream {stream.name!r}: the destination cannot {chosen}.",

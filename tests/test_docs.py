@@ -182,6 +182,7 @@ OPTIONS: list[tuple[str, Iterable[str]]] = [
     ("docs/destinations.md", [one.name for one in fields(etl_assets.Capabilities)]),
     ("docs/sql.md", parameters(etl_assets.SqlSource.__init__)),
     ("docs/connectors.md", parameters(etl_assets.get_source)),
+    ("docs/connectors.md", parameters(etl_assets.get_destination)),
     ("docs/connectors.md", [one.name for one in fields(etl_assets.Limits)]),
     ("docs/assets.md", [one.name for one in fields(etl_assets.StreamOptions)]),
     ("docs/assets.md", [one.name for one in fields(etl_assets.StreamProps)]),

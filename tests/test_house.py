@@ -22,6 +22,8 @@ SIZE_EXCEPTIONS: dict[str, str] = {
 }
 NAME_EXCEPTIONS: dict[str, str] = {
     "etl_assets/caches/util.py": "scripts written for PyAirbyte import `get_default_cache` and the like from there",
+    "etl_assets/destinations/util.py": "scripts written for PyAirbyte import `get_destination` and the like from there",
+    "etl_assets/sources/util.py": "scripts written for PyAirbyte import `get_source` from there",
     "etl_assets/sources/utils.py": "sources written for Mage import `get_standard_metadata` from there",
     "etl_assets/utils/__init__.py": "the folder of the two below",
     "etl_assets/utils/dictionary.py": "sources written for Mage import its functions from there",

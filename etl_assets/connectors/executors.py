@@ -82,6 +82,7 @@ class Executor:
         files: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         logger: logging.Logger | None = None,
+        takes_input: bool = False,
     ) -> ConnectorProcess:
         """Start it.
 
@@ -90,6 +91,7 @@ class Executor:
             files: JSON documents that are written where only this user can read them.
             limits: Of time and size.
             logger: Gets its standard error.
+            takes_input: It reads its standard input.
 
         Raises:
             ConfigError: It is missing, or a document has no form in JSON.
@@ -110,6 +112,7 @@ class Executor:
             logger=logger,
             path_first=self.path_first,
             more_environment=self.more_environment(),
+            takes_input=takes_input,
         )
 
     path_first: Path | None = None

@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from etl_assets.connectors.input_pipe import InputPipe
 from etl_assets.connectors.log_drain import LogDrain
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConnectorError, ProtocolError
@@ -88,12 +89,13 @@ class ConnectorProcess:
         path_first: A directory of programs to be found before all others.
         more_environment: Variables beside the allow-list.
         cancelled: Asked about once a second; True ends the process.
+        takes_input: It reads its standard input, which `chunks` feeds.
 
     Raises:
         ConnectorError: It cannot be started.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - how a process is run
         self,
         command: Sequence[str],
         *,
@@ -104,6 +106,7 @@ class ConnectorProcess:
         path_first: Path | None = None,
         more_environment: Mapping[str, str] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
+        takes_input: bool = False,
     ) -> None:
         self.name = name
         self.limits = limits or Limits()
@@ -111,6 +114,7 @@ class ConnectorProcess:
         self._workspace = workspace
         self._cancelled = cancelled
         self._lifeline = self._report = -1
+        self._input = InputPipe() if takes_input else None
         variables = environment(workspace.path, path_first=path_first, more=more_environment)
         self._process = self._started(command, variables)
         self._began = self._heard_at = time.monotonic()
@@ -127,7 +131,7 @@ class ConnectorProcess:
         try:
             return subprocess.Popen(  # noqa: S603 - running connectors is what this is for
                 [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=self._input.read_end if self._input else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[lifeline, report, home.lock],
@@ -170,10 +174,19 @@ class ConnectorProcess:
         self._drain.stop()
         self._workspace.remove()
 
-    def chunks(self) -> Iterator[bytes]:
+    @property
+    def took_all(self) -> bool:
+        """Whether it has read all that `chunks` was given."""
+        return self._input is not None and self._input.was_read
+
+    def chunks(self, given: Iterable[bytes] = ()) -> Iterator[bytes]:
         """Give its standard output as chunks of whole lines; an empty chunk says that a second has passed.
 
         The last line may have no end.
+
+        Args:
+            given: Its standard input, written as fast as it reads; its end closes the pipe. Where the process ends
+                before, see `took_all`.
 
         Raises:
             ProtocolError: A line is too long.
@@ -184,12 +197,18 @@ class ConnectorProcess:
             fcntl.fcntl(output, _SET_PIPE_SIZE, READ_BYTES)
         waiting = select.poll()
         waiting.register(output, select.POLLIN | select.POLLHUP)
+        if self._input is not None:
+            self._input.begin(given, waiting)
         parts: list[bytes] = []
         size = 0
         while True:
-            if not waiting.poll(IDLE_SECONDS * 1000):
+            ready = {descriptor for descriptor, _ in waiting.poll(IDLE_SECONDS * 1000)}
+            if not ready:
                 self._check_time()
                 yield from self._handed_over(b"")
+                continue
+            self._feed(ready, waiting)
+            if output not in ready:
                 continue
             block = os.read(output, READ_BYTES)
             if not block:
@@ -227,18 +246,28 @@ class ConnectorProcess:
 
     def failure(self, what: str = "") -> ConnectorError:
         """Give the error for how it ended."""
+        return ConnectorError(f"{self.name} {self.ending}{what}.", log_text=self.log_text, exit_code=self.exit_code)
+
+    @property
+    def ending(self) -> str:
+        """How it ended, to be put after its name."""
         code = self.exit_code
         if code is not None and code < 0:
-            how = f"was killed by {signal.Signals(-code).name}" if -code in list(signal.Signals) else "was killed"
-        else:
-            how = "ended too early" if not code else f"ended with exit code {code}"
-        return ConnectorError(f"{self.name} {how}{what}.", log_text=self.log_text, exit_code=code)
+            return f"was killed by {signal.Signals(-code).name}" if -code in list(signal.Signals) else "was killed"
+        return "ended too early" if not code else f"ended with exit code {code}"
 
     def _handed_over(self, chunk: bytes) -> Iterator[bytes]:
         """Yield a chunk; the time its reader takes is not the connector's silence."""
         before = time.monotonic()
         yield chunk
         self._heard_at += time.monotonic() - before
+
+    def _feed(self, ready: set[int], waiting: select.poll) -> None:
+        """Write to its standard input if there is room; that it reads is a sign of life."""
+        if self._input is not None and self._input.descriptor in ready:
+            self._input.write_some(waiting)
+            self._heard()
+            self._check_time()
 
     def _heard(self) -> None:
         self._heard_at = time.monotonic()
@@ -278,6 +307,8 @@ class ConnectorProcess:
             if descriptor >= 0:
                 os.close(descriptor)
                 setattr(self, name, -1)
+        if self._input is not None:
+            self._input.close()
 
 
 def _file(stream: object) -> int:

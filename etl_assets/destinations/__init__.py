@@ -1,1 +1,24 @@
 """Destinations: one module per family, over the hooks of `base`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etl_assets.destinations.base import Destination
+    from etl_assets.destinations.connectors import get_destination
+    from etl_assets.destinations.noop import NoopDestination, get_noop_destination
+
+_HOME = {
+    "Destination": "base",
+    "NoopDestination": "noop",
+    "get_destination": "connectors",
+    "get_noop_destination": "noop",
+}
+
+__all__ = ["Destination", "NoopDestination", "get_destination", "get_noop_destination"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -256,6 +256,7 @@ class RowSession(Session):
     def revise(self, load: Load) -> None:
         self._loads[load.load_id] = load
         self._rows.setdefault(load.load_id, 0)
+        self._rejects.setdefault(load.load_id, Rejects(load))
 
     @override
     def commit(

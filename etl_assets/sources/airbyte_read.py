@@ -4,30 +4,23 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from etl_assets.connectors.asking import SHOWN_LOG, error_of, log_message
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import (
-    ConfigError,
-    ConnectorError,
     EtlAssetsError,
     ProtocolError,
     StreamReadError,
-    UnavailableError,
     did_you_mean,
 )
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
 from etl_assets.protocol.events import Event, StreamEnd, StreamKey
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
 from etl_assets.sources.event_buffer import EventBuffer
 from etl_assets.sources.record_lanes import AIRBYTE, RecordLanes, Run
 
-_LEVELS = {"FATAL": logging.CRITICAL, "ERROR": logging.ERROR, "WARN": logging.WARNING, "DEBUG": logging.DEBUG,
-           "TRACE": logging.DEBUG}  # fmt: skip
 _ENDS = ("COMPLETE", "INCOMPLETE")
-SHOWN_ERROR = 2000
-SHOWN_LOG = 4000
 
 
 class _Host(Protocol):
@@ -35,26 +28,6 @@ class _Host(Protocol):
     logger: logging.Logger
 
     def changed_config(self, before: Mapping[str, Any], after: dict[str, Any]) -> None: ...
-
-
-def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | None = None) -> EtlAssetsError:
-    """Give our error for a TRACE ERROR: its own message, and whether trying again may help."""
-    message = redact(str(error.get("message") or "it does not say what")).strip()[:SHOWN_ERROR]
-    internal = redact(str(error.get("internal_message") or "")).strip()[:SHOWN_ERROR]
-    more = f" ({internal})" if internal and internal not in message else ""
-    where = f"stream {stream!r}: " if stream else ""
-    text = f"{where}{name}: {message}{more}"
-    if error.get("failure_type") == "config_error":
-        return ConfigError(text, hint="The connector says that its config, or its rights, must change.", stream=stream)
-    if error.get("failure_type") == "transient_error":
-        return UnavailableError(text, stream=stream)
-    return ConnectorError(text, log_text=log_text, stream=stream)
-
-
-def log_message(throttle: LogThrottle, message: Message) -> None:
-    """Log a LOG message, shortened, unless there are too many."""
-    log = message.part("log")
-    throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message"))[:SHOWN_LOG])
 
 
 class AirbyteRead:

@@ -8,7 +8,8 @@ from typing_extensions import override
 
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.executors import Executor
-from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
+from etl_assets.connectors.masking import remember_config
+from etl_assets.connectors.process import ConnectorProcess, Limits
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.naming import normalise
 from etl_assets.protocol.batch import Batch
@@ -16,12 +17,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import remember
 from etl_assets.sources.base import Source
-
-CHECK_SECONDS = 600.0
-
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials", "dsn")
 
 
 class ConnectorSource(Source):
@@ -82,7 +78,7 @@ class ConnectorSource(Source):
     @override
     def config(self) -> dict[str, Any]:
         resolved = super().config
-        _remember(resolved)
+        remember_config(resolved)
         return resolved
 
     @config.setter
@@ -152,17 +148,6 @@ class ConnectorSource(Source):
     def _start(self, *arguments: str, files: Mapping[str, Any], limits: Limits | None = None) -> ConnectorProcess:
         return self.executor.start(*arguments, files=files, limits=limits or self.limits, logger=self.logger)
 
-    def _ask(self, *arguments: str, files: Mapping[str, Any] | None = None) -> tuple[bytes, ConnectorProcess]:
-        """Run it to its end; gives its output, and the process, which has ended."""
-        limits = Limits(
-            line_bytes=self.limits.line_bytes,
-            silence_seconds=_least(self.limits.silence_seconds, CHECK_SECONDS),
-            total_seconds=_least(self.limits.total_seconds, CHECK_SECONDS),
-            grace_seconds=self.limits.grace_seconds,
-        )
-        with self._start(*arguments, files=files or {}, limits=limits) as process:
-            return output_of(process), process
-
 
 def _names(stream: Stream) -> tuple[str, str | None]:
     return stream.name, stream.namespace
@@ -179,34 +164,3 @@ def _completed(named: Stream, found: Stream) -> Stream:
         unique_conflict_method=named.unique_conflict_method or found.unique_conflict_method,
         stream_alias=named.stream_alias or found.stream_alias,
     )
-
-
-def _least(one: float | None, other: float) -> float:
-    return other if one is None else min(one, other)
-
-
-def _remember(value: Any, *, secret: bool = False) -> None:
-    """Have every text under a name that says it is secret masked from now on."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _remember(item, secret=secret or any(word in str(key).lower() for word in _SECRET_WORDS))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _remember(item, secret=secret)
-    elif secret:
-        remember(value)
-
-
-def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Have every text of a changed config that was not in the old one masked: new tokens above all."""
-    known = set(_texts(before))
-    for text in _texts(after):
-        if text not in known:
-            remember(text)
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
-        yield from _texts(item)

@@ -1,17 +1,16 @@
 """Singer taps: discovery, selection and sync of somebody else's program."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from typing_extensions import override
 
+from etl_assets.connectors.asking import ask, object_in, singer_about
 from etl_assets.connectors.executors import Executor
-from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
+from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, SourceState
-from etl_assets.protocol.json_lines import exact_json
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
@@ -48,11 +47,7 @@ class SingerSource(ConnectorSource):
         Raises:
             ConfigError: The tap has no `--about`: those made without the SDK have none.
         """
-        output, process = self._ask("--about", "--format=json")
-        found = _object_in(output)
-        if process.exit_code or found is None:
-            raise ConfigError(f"{self.connector_name} does not say what config it takes: it has no --about.")
-        return found
+        return singer_about(self)
 
     @property
     def config_spec(self) -> dict[str, Any]:
@@ -72,10 +67,10 @@ class SingerSource(ConnectorSource):
     @override
     def _discover(self) -> Catalog:
         files = {"config": self.executor.config(self.config)}
-        output, process = self._ask("--config", "{config}", "--discover", files=files)
+        output, process = ask(self, "--config", "{config}", "--discover", files=files)
         if process.exit_code:
             raise process.failure(" (--discover)")
-        found = _object_in(output)
+        found = object_in(output)
         if found is None or not isinstance(found.get("streams"), list):
             raise ConnectorError(f"{self.connector_name} --discover gave no catalog.", log_text=process.log_text)
         return Catalog.from_dict(found)
@@ -125,17 +120,3 @@ def _entry(stream: Stream, *, chosen: bool) -> dict[str, Any]:
         entry["selected"] = True
     entry["metadata"] = [{"breadcrumb": list(place), "metadata": said} for place, said in places.items()]
     return entry
-
-
-_START = re.compile(rb"^\s*\{", re.MULTILINE)
-
-
-def _object_in(output: bytes) -> dict[str, Any] | None:
-    """Give the JSON object that an output is, or begins with after some lines of text."""
-    for match in _START.finditer(output):
-        try:
-            found = exact_json(output[match.start() :])
-        except ProtocolError:
-            continue
-        return found if isinstance(found, dict) else None
-    return None

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 
-def main() -> None:  # noqa: C901 - a case each
+def main() -> None:  # noqa: C901, PLR0912 - a case each
     mode, *rest = sys.argv[1:]
     out = sys.stdout.buffer
     match mode:
@@ -43,6 +43,17 @@ def main() -> None:  # noqa: C901 - a case each
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             Path(rest[0]).write_text(str(child.pid))
             out.write(b"done\n")
+        case "cat":
+            sys.stdout.writelines(line for line in sys.stdin)
+        case "talk first":  # more than any pipe holds, on both outputs, before it reads anything
+            for _ in range(40):
+                os.write(1, b"x" * 99_999 + b"\n")
+                os.write(2, b"y" * 99_999 + b"\n")
+            out.write(f"{len(sys.stdin.buffer.read())}\n".encode())
+        case "read":  # so many bytes, and no more
+            os.read(0, int(rest[0]))
+        case "deaf":
+            time.sleep(600)
         case "private":
             import json
             import stat

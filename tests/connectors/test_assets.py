@@ -1,13 +1,16 @@
 """Connectors as assets: in a run of Dagster."""
 
+import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+from typing_extensions import override
 
-from etl_assets import Catalog, DuckDBDestination, Stream, get_source, stream_assets
+from etl_assets import Catalog, DuckDBDestination, Source, Stream, get_destination, get_source, stream_assets
 from etl_assets.sources.connector import ConnectorSource
 
 from .conftest import Wheel
@@ -49,6 +52,37 @@ def test_one_stream_fails_and_the_other_lands_with_its_state(airbyte: Make, tmp_
     told = failure.step_failure_data.user_failure_data
     assert told is not None
     assert "b is out of reach" in str(told.description)
+
+
+class Counter(Source):
+    """Numbers from the bookmark on."""
+
+    streams = (
+        Stream("numbers", primary_key="n", replication_key="n", schema={"properties": {"n": {"type": "integer"}}}),
+    )
+
+    @override
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        first = bookmarks["n"] if bookmarks else 0
+        yield [{"n": number} for number in range(first, first + 3)]
+
+
+def test_a_target_as_the_destination_of_assets(program: Callable[[str], Path], tmp_path: Path) -> None:
+    config = {"out": str(tmp_path / "out"), "mode": "good"}
+    target = get_destination("target-fake", config, local_executable=program("fake_target"))
+    assets = stream_assets(Counter(name="counter"), destination=target)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for bookmark in (2, 4):
+            result = dg.materialize(assets, instance=instance)
+            (event,) = result.get_asset_materialization_events()
+            metadata = event.materialization.metadata
+            assert metadata["etl_assets/bookmark"].value == {"n": bookmark}
+            assert metadata["etl_assets/delivery"].value == "at_least_once"
+        target.config = {**config, "mode": "die"}
+        failed = dg.materialize(assets, instance=instance, raise_on_error=False)
+        assert not failed.get_asset_materialization_events()
+    lines = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+    assert [line["record"]["n"] for line in lines if line["type"] == "RECORD"][:6] == [0, 1, 2, 2, 3, 4]
 
 
 def test_the_example_loads_without_installing_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,16 @@ from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_output.py"))]
 
 
-def started(*arguments: str, limits: Limits | None = None, logger: logging.Logger | None = None) -> ConnectorProcess:
+def started(
+    *arguments: str, limits: Limits | None = None, logger: logging.Logger | None = None, takes_input: bool = False
+) -> ConnectorProcess:
     return ConnectorProcess(
         [*FAKE, *arguments],
         workspace=Workspace(),
         name="fake",
         limits=limits or Limits(grace_seconds=0.5),
         logger=logger,
+        takes_input=takes_input,
     )
 
 
@@ -232,3 +236,45 @@ def test_a_directory_that_others_may_read_is_refused(tmp_path: Path, monkeypatch
     (tmp_path / f"etl_assets-{os.getuid()}").mkdir(mode=0o755)
     with pytest.raises(ConfigError, match="not a private directory"):
         Workspace()
+
+
+LINES = [f"line {number}\n".encode() * 1000 for number in range(500)]
+
+
+def test_what_it_is_given_is_all_it_reads_and_it_may_answer_meanwhile() -> None:
+    with started("cat", takes_input=True) as process:
+        assert b"".join(process.chunks(iter(LINES))) == b"".join(LINES)
+        assert process.wait() == 0
+        assert process.took_all
+
+
+def test_full_pipes_on_both_sides_are_no_deadlock() -> None:
+    with started("talk first", takes_input=True, limits=Limits(total_seconds=60, grace_seconds=0.5)) as process:
+        said = b"".join(process.chunks(LINES))
+        assert process.wait() == 0
+        assert process.took_all
+    assert int(said.splitlines()[-1]) == sum(map(len, LINES))
+
+
+@pytest.mark.parametrize("count", [0, 1000])
+def test_one_that_stops_to_read_did_not_take_all(count: int) -> None:
+    # The second one leaves its rest in the pipe, where it fits.
+    with started("read", str(count), takes_input=True) as process:
+        assert list(filter(None, process.chunks(LINES if not count else [b"x" * 3000]))) == []
+        assert process.wait() == 0
+        assert not process.took_all
+
+
+def test_one_that_never_reads_is_ended_for_its_silence() -> None:
+    limits = Limits(silence_seconds=1, grace_seconds=0.2)
+    with started("deaf", takes_input=True, limits=limits) as process, pytest.raises(ConnectorError, match="silence"):
+        list(process.chunks(LINES))
+
+
+def test_an_error_of_what_is_given_ends_it() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"one\n"
+        raise ValueError("no more")
+
+    with started("cat", takes_input=True) as process, pytest.raises(ValueError, match="no more"):
+        list(process.chunks(broken()))

@@ -16,13 +16,19 @@ import duckdb
 import pytest
 
 from etl_assets.connectors.process import output_of
+from etl_assets.destinations.connector import ConnectorDestination
+from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.airbyte import configured_catalog, decoder
 from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.load import TableName
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
+from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
+from etl_assets.sources.sql import PostgresSource
+from etl_assets.sync import sync
 from etl_assets.sync_source import StreamOutcome, sync_source
 
 pytestmark = [pytest.mark.connectors, pytest.mark.timeout(1800)]
@@ -278,3 +284,48 @@ def test_a_manifest_reads_pages_with_a_token(tmp_path: Path) -> None:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def target_of(name: str, config: Mapping[str, Any]) -> ConnectorDestination:
+    """Give an installed target; where it cannot be installed, the test is skipped, unless services are required."""
+    target = get_destination(name, config, install_root=WHERE)
+    try:
+        target.install()
+    except ConnectorError as error:
+        if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES") or "does not start" in str(error):
+            raise
+        pytest.skip(f"{name} cannot be installed here: {str(error)[-300:]}")
+    return target
+
+
+def test_target_postgres_merges_exact_values(table: None) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    del table
+    login = {"host": "127.0.0.1", "port": 5432, "user": "postgres", "password": "none", "database": "test"}
+    target = target_of("target-postgres", {**login, "default_target_schema": SCHEMA})
+    url = "postgresql://postgres@127.0.0.1:5432/test"
+    source = PostgresSource(url, name="shop", schema=SCHEMA, streams=["things"])
+    (stream,) = source.discover(["things"]).values()
+    for _ in range(2):
+        result = sync(StreamRead(source, stream), target, table=TableName("arrived", SCHEMA))
+        assert (result.records_loaded, result.strategy) == (3, "merge")
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        columns = "id, at::text, price::text, name, ok"
+        found = connection.execute(f"SELECT {columns} FROM {SCHEMA}.arrived ORDER BY id").fetchall()
+        expected = connection.execute(f"SELECT id, (at AT TIME ZONE 'UTC')::text, {columns[13:]} FROM {SCHEMA}.things")
+        assert found == sorted(expected.fetchall())
+
+
+def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:
+    config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
+    target = target_of("target-jsonl", config)
+    config_of_tap = {"path": str(tmp_path / "in.jsonl"), "stream_name": "orders", "primary_keys": ["id"]}
+    (tmp_path / "in.jsonl").write_text('{"id": 1, "note": "Größe"}\n{"id": 2, "note": null}\n')
+    source = source_of("tap-jsonl", config_of_tap)
+    found = source.discover()
+    (outcome,) = sync_source(SourceRead(source, list(found.values())), target)
+    assert outcome.error is None
+    assert (outcome.result.records_loaded, outcome.result.delivery) == (2, "at_least_once")
+    written = [json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["note"]) for row in written] == [(1, "Größe"), (2, None)]

@@ -1,0 +1,73 @@
+"""`get_destination`: somebody else's connector by its name."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from etl_assets.callbacks import ConfigChangeCallback
+from etl_assets.connectors.chosen import Choice
+from etl_assets.connectors.names import Protocol
+from etl_assets.destinations.airbyte import AirbyteDestination
+from etl_assets.destinations.connector import ConnectorDestination
+from etl_assets.destinations.singer import SingerDestination
+from etl_assets.exceptions import ConfigError
+
+
+def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
+    name: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    config_change_callback: ConfigChangeCallback | None = None,
+    version: str | None = None,
+    use_python: bool | Path | str | None = None,
+    pip_url: str | None = None,
+    local_executable: Path | str | None = None,
+    docker_image: bool | str | None = None,
+    use_host_network: bool = False,
+    install_if_missing: bool = True,
+    install_root: Path | str | None = None,
+    no_executor: bool = False,
+    destination_name: str | None = None,
+    protocol: Protocol | None = None,
+    **options: Any,
+) -> ConnectorDestination:
+    """Give a destination that runs an Airbyte connector or a Singer target. Neither installs nor connects.
+
+    Args:
+        name: Such as `destination-duckdb` or `target-jsonl`.
+        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
+        config_change_callback: Called with the whole new config when the connector changes it; what it raises fails
+            the write.
+        version: Of its package, or the tag of its image.
+        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
+        pip_url: What pip installs, in place of what the index of names says.
+        local_executable: A program that is there: an absolute path, or a name on PATH.
+        docker_image: An image; True for the connector's own.
+        use_host_network: Of a container.
+        install_if_missing: Install it at its first use, outside of a run.
+        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
+            `./.etl_assets/connectors`.
+        no_executor: Only describe it.
+        destination_name: What tells it from others in the past of an asset; the connector's, as a word, by default.
+        protocol: `airbyte` or `singer`, where the name does not tell.
+        options: What the destination takes: `limits`, `staging_dir`, `staging_memory_bytes`, `activate_version`
+            (Singer).
+
+    Raises:
+        ConfigError: The arguments contradict each other, or nothing says how to run the connector.
+    """
+    given = dict(locals())  # the arguments, and a choice has most of its fields among them
+    if name.startswith(("source-", "tap-")):
+        raise ConfigError(f"{name!r} is a source.", hint="Use get_source().")
+    chosen = {field.name: given[field.name] for field in fields(Choice) if field.name in given}
+    executor = Choice(**chosen).executor()
+    kind: type[ConnectorDestination] = SingerDestination if executor.protocol == "singer" else AirbyteDestination
+    return kind(
+        executor,
+        name,
+        name=destination_name,
+        config=config,
+        config_change_callback=config_change_callback,
+        **options,
+    )

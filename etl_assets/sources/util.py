@@ -1,0 +1,5 @@
+"""Where scripts written for PyAirbyte find the makers of sources."""
+
+from etl_assets.sources.connectors import get_source
+
+__all__ = ["get_source"]
