@@ -206,7 +206,7 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
-        tx.lock(lock_name(load))
+        tx.lock(lock_name(load.source, stream, load.partition))
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
         table = load.table or self._database.table_for(load.source, stream)
@@ -304,9 +304,9 @@ class DatabaseSession(Session):
         return columns + kept
 
 
-def lock_name(load: Load) -> str:
+def lock_name(source: str, stream: Stream, partition: str) -> str:
     """Give the name of the lock under which a stream's table and state are written."""
-    return f"{load.source}\0{load.stream.namespace or ''}\0{load.stream.name}\0{load.partition}"
+    return f"{source}\0{stream.namespace or ''}\0{stream.name}\0{partition}"
 
 
 def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -> None:

@@ -65,7 +65,7 @@ def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> 
         ranges: Those of the source.
     """
     with database.transaction() as tx:
-        tx.lock(lock_name(load))
+        tx.lock(lock_name(load.source, load.stream, ""))
         ledger = database.ledger(tx)
         ledger.create()
         _drop(tx, ledger, load.source, load.stream)
@@ -248,7 +248,8 @@ def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
 def _drop(tx: Transaction, ledger: Ledger, source: str, stream: Stream) -> None:
     """Drop the staging tables that the ledger knows as this stream's, and the rows that tell of them."""
     key = (source, stream.namespace or "", stream.name)
-    for row in ledger.splits(source, stream):
+    for row in sorted(ledger.splits(source, stream), key=lambda row: row.partition):
+        tx.lock(lock_name(source, stream, row.partition))  # a step that is just publishing its range ends first
         is_plan = row.partition.count("/") == 1
         if not is_plan and tx.exists(row.table) and foreign(tx, ledger, key, row.table) is None:
             tx.drop_table(row.table)

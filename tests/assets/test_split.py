@@ -195,6 +195,21 @@ def test_a_retry_drops_what_its_range_had_staged_before(world: World, monkeypatc
     assert world.loaded() == world.given()
 
 
+def test_a_publish_whose_event_was_lost_is_told_of_and_not_done_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})())
+    monkeypatch.setenv("ETL_ASSETS_FAULT", "last_committed:5:raise")
+    assert world.run(retry_policy=dg.RetryPolicy(max_retries=1)).success
+    assert world.loaded() == world.given()
+    told = event(world.instance, ASSET)
+    assert told["etl_assets/records_loaded"] == told["dagster/row_count"] == 100
+    assert told["etl_assets/bookmark"] == {"updated_at": 100}
+    with world.warehouse.transaction() as tx:
+        commits = world.warehouse.ledger(tx).commits("shop", ORDERS)
+    assert [rows for load_id, rows, *_ in commits if load_id == told["etl_assets/load_id"]] == [100]
+
+
 def test_a_run_that_failed_leaves_the_old_table_and_the_next_one_cleans_up(world: World) -> None:
     def fail(wanted: Any) -> None:
         if wanted == {"from": 76}:
@@ -318,6 +333,17 @@ def test_a_kill_between_ranges_leaves_the_old_table(tmp_path: Path, instance: dg
         assert world.run(full_refresh=True).success
         assert world.loaded() == world.given()
         assert world.left() == []
+
+
+def test_dates_that_only_the_database_has_make_fewer_ranges(tmp_path: Path) -> None:
+    with database("postgresql", tmp_path) as shop:
+        shop.run(
+            "CREATE TABLE days (day DATE, n INTEGER)",
+            "INSERT INTO days VALUES ('2026-01-01', 1), ('2026-01-02', 2), ('infinity', 3), ('infinity', 4)",
+        )
+        stream = Stream("days", primary_key=["day"], replication_key="n")
+        found = shop.source(streams=[stream]).key_ranges(stream, 4)
+        assert found.ranges == [{"before": "2026-01-02"}, {"from": "2026-01-02"}]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mysql"])
