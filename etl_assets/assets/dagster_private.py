@@ -59,4 +59,11 @@ def compute_function(assets_def: dg.AssetsDefinition) -> Any:
     """Give the function an asset was made of; it stays the same object through `with_resources` and new keys."""
     if not assets_def.is_executable:
         return None
-    return getattr(assets_def.op.compute_fn, "decorated_fn", None)
+    node = assets_def.node_def
+    # Of a graph, the op that gives the asset's output.
+    op = (
+        node.node_named(node.output_mappings[0].maps_from.node_name).definition
+        if isinstance(node, dg.GraphDefinition)
+        else node
+    )
+    return getattr(getattr(op, "compute_fn", None), "decorated_fn", None)

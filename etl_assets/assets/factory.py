@@ -16,6 +16,7 @@ from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Contract, StreamOptions, writing_of
 from etl_assets.assets.source_step import source_asset, two_of_one_name
+from etl_assets.assets.split_step import KeysIOManager, check_splits, keys_resource, split_asset
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.rejected import rejected_table
@@ -151,6 +152,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
     bindings, specs = _bound(replace(call, schema_contract=schema_contract), streams, catalog)
     key = io_manager_key or _resource_key(call, specs)
+    check_splits(bindings, place, together=together)
     if together:
         assets = [source_asset(bindings, specs, key, retry_policy, pool)] if bindings else []
     else:
@@ -158,7 +160,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
             for binding, spec in zip(bindings, specs, strict=True)
         ]
-    return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
+    return assets if manager is None else _carrying(assets, key, manager, bindings)
 
 
 def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but for the steps
@@ -338,9 +340,21 @@ def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
     return f"{word(call.source_name)}__destination_{short_hash(keys)}"
 
 
+def _carrying(
+    assets: Sequence[dg.AssetsDefinition], key: str, manager: dg.IOManager, bindings: Sequence[Binding]
+) -> list[dg.AssetsDefinition]:
+    resources: dict[str, Any] = {key: manager}
+    if any(binding.options.split for binding in bindings):
+        resources[keys_resource(key)] = KeysIOManager()
+    return list(dg.with_resources(assets, resources))
+
+
 def _asset(
     binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
 ) -> dg.AssetsDefinition:
+    if binding.options.split:
+        return split_asset(binding, spec, io_manager_key, retry_policy, pool)
+
     def materialize(context: dg.AssetExecutionContext, config: SyncConfig) -> StreamRead:
         with Edge(retry_policy, context.retry_number):
             _check_name(context, binding)

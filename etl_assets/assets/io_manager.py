@@ -15,8 +15,9 @@ from etl_assets.assets.handwritten import Returned, place_of, returned
 from etl_assets.assets.inputs import converter
 from etl_assets.assets.metadata import Decoration, event_metadata, sentence
 from etl_assets.assets.observer import RunObserver, shortened
-from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Writing, plain, to_table
+from etl_assets.assets.options import ALIAS, NAMESPACE, PREFIX, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
+from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Bookmark, SyncResult, TableName
@@ -178,6 +179,9 @@ class _Output:
         self.key = context.asset_key
         metadata = context.definition_metadata
         self.read: _Read
+        self.split: SplitRead | None = None
+        if isinstance(obj, SplitRead):
+            self.split, obj = obj, obj.read
         if isinstance(obj, StreamRead):
             self.read = obj
             self.writing = Writing.from_metadata(metadata, default=WriteStrategy.AUTO)
@@ -189,6 +193,9 @@ class _Output:
 
     def load(self) -> None:
         """Sync, then say so."""
+        if self.split is not None:
+            self._report(published(self.split, self.destination, self.table, self.writing, self.context.run_id))
+            return
         start = self._start()
         self._say(start)
         keeps_state = self.destination.capabilities.keeps_state
@@ -256,6 +263,8 @@ class _Output:
     def _report(self, result: SyncResult) -> None:
         log = self.context.log
         metadata = event_metadata(log, self.destination, result, self.read.stream, self.table)
+        if self.split is not None:
+            metadata.pop(f"{PREFIX}bytes", None)  # they were staged by other steps
         if isinstance(self.read, Returned):
             metadata.pop(BOOKMARK, None)  # it can have none
         self.context.add_output_metadata(metadata)  # once: it refuses a key that it has

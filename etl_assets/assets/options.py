@@ -60,6 +60,7 @@ class StreamOptions:
         automation_condition: When Dagster materializes it by itself.
         pool: Dagster's limit on what runs at once.
         retry_policy: Of its step.
+        split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in a step of its own.
     """
 
     write_strategy: WriteStrategy | str | None = None
@@ -79,6 +80,7 @@ class StreamOptions:
     automation_condition: dg.AutomationCondition[Any] | None = None
     pool: str | None = None
     retry_policy: dg.RetryPolicy | None = None
+    split: int | None = None
 
     @classmethod
     def of(cls, given: "StreamOptions | Mapping[str, Any]", stream: str) -> Self:

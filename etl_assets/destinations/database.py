@@ -67,6 +67,8 @@ class DatabaseDestination(Destination):
 
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
     capabilities = database_capabilities()
+    can_split: ClassVar[bool] = False
+    """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(config=None)

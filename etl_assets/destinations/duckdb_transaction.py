@@ -1,6 +1,6 @@
 """The write plans' primitives in DuckDB's SQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +193,13 @@ class DuckDBTransaction(Transaction):
             self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
             return count
         return self._with_rows(rows, f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}")
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        names, _ = _stamped(list(columns), stamp)
+        _, values = _stamped(list(columns.values()), stamp)
+        sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}"
+        return int(self.execute(sql)[0][0])
 
     @override
     def merge(

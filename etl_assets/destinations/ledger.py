@@ -24,6 +24,8 @@ STATE_TABLE = "_etl_assets_state"
 LEDGER_TABLE = "_etl_assets_loads"
 REJECTED = "rejected"
 """In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
+SPLIT = "split/"
+"""A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
 FORMAT = 1
 """Of the two tables; a newer one is refused, an older one migrated."""
 
@@ -103,7 +105,7 @@ class Ledger:
     def states(self) -> list[StreamState]:
         """Give every state row, by key."""
         rows = self._tx.execute(f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
-        return [_state(row) for row in rows]
+        return [state for state in map(_state, rows) if not state.partition.startswith(SPLIT)]
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Give the state row of a stream."""
@@ -125,7 +127,24 @@ class Ledger:
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
-        return bool(self._tx.execute(f"SELECT COUNT(*) FROM {self._state} WHERE {_where(_KEY[:3])}", key)[0][0])
+        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {_where(_KEY[:3])}"
+        return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
+
+    def splits(self, source: str, stream: Stream) -> list[StreamState]:
+        """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
+        rows = self._tx.execute(
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY[:3])}",
+            (source, stream.namespace or "", stream.name),
+        )
+        return [state for state in map(_state, rows) if state.partition.startswith(SPLIT)]
+
+    def insert(self, state: StreamState) -> None:
+        """Write a state row that is not there yet, without one of the ledger: nothing was loaded."""
+        values = (
+            state.load_id, state.run_id, dump(state.bookmark), state.committed_at.isoformat(), FORMAT,
+            state.table.schema, state.table.name, "[]", state.rows_in_table, state.changed_by,
+        )  # fmt: skip
+        self._put(_key_of(state), values, None)
 
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
         """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""

@@ -60,6 +60,7 @@ class PostgresDestination(DatabaseDestination):
 
     Options: ClassVar[type[DatabaseOptions]] = PostgresOptions
     storage_kind: ClassVar[str] = "postgresql"
+    can_split: ClassVar[bool] = True
     capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1600)
 
     def __init__(self, url: Any = None, **options: Any) -> None:

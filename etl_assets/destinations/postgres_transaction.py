@@ -1,6 +1,6 @@
 """The write plans' primitives in PostgreSQL's SQL: rows go in by COPY, and a merge by ON CONFLICT."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -142,6 +142,16 @@ class PostgresTransaction(SqlTransaction):
             with self._defaults(table, own):
                 return self._copy(table, rows.schema.names, rows)
         return self._copy(table, [*rows.schema.names, *(name for name, _ in own)], _stamped(rows, own))
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        own = stamps(stamp, self.now)
+        names = column_list([*columns, *(name for name, _ in own)])
+        values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
+        return self.written(
+            f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}",
+            [value for _, value in own],
+        )
 
     @override
     def merge(

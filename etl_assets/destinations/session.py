@@ -206,7 +206,7 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
-        tx.lock(f"{load.source}\0{stream.namespace or ''}\0{stream.name}\0{load.partition}")
+        tx.lock(lock_name(load.source, stream, load.partition))
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
         table = load.table or self._database.table_for(load.source, stream)
@@ -302,6 +302,11 @@ class DatabaseSession(Session):
             columns.append(Column(name, physical, types[physical], nullable, description))
         kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
         return columns + kept
+
+
+def lock_name(source: str, stream: Stream, partition: str) -> str:
+    """Give the name of the lock under which a stream's table and state are written."""
+    return f"{source}\0{stream.namespace or ''}\0{stream.name}\0{partition}"
 
 
 def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -> None:

@@ -1,9 +1,10 @@
 """The few primitives of which every write plan is made: one class per engine implements them, the plans know none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.load import TableName
 
 if TYPE_CHECKING:
@@ -132,6 +133,14 @@ class Transaction(Protocol):
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         """Insert rows; gives how many."""
         ...
+
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        """Insert the rows of another table, whose columns are given by this one's; gives how many.
+
+        Overridden where a destination `can_split`.
+        """
+        del columns, stamp
+        raise DestinationError(f"{type(self).__name__} copies no rows from {source} to {table}.")
 
     def merge(
         self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool

@@ -30,6 +30,8 @@ class Plan:
         declared: What the stream declares, if it does.
         stamp: For the columns of our own.
         changes: Sentences about what was done to the table's schema.
+        tables: Tables in the same database whose rows are loaded in place of staged ones.
+        copied: Their columns by the table's.
     """
 
     load: Load
@@ -40,6 +42,8 @@ class Plan:
     declared: "pa.Schema | None"
     stamp: Stamp
     changes: list[str] = field(default_factory=list)
+    tables: Sequence[TableName] = ()
+    copied: Mapping[str, str] = field(default_factory=dict)
     refused: RefusedValueError | None = None
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
@@ -94,13 +98,15 @@ def _write(tx: Transaction, plan: Plan) -> int:
     else:
         types = _evolve(tx, plan, existing, wanted)
     fault("altered")
-    rows = _load(tx, plan, table, types) if plan.staging.rows else 0
+    rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
     if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
         tx.end_replace(plan.table, table)
     return rows
 
 
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
+    if plan.tables:
+        return sum(tx.copy(one, table, plan.copied, plan.stamp) for one in plan.tables)
     if plan.load.strategy is not WriteStrategy.MERGE:
         return tx.insert(table, plan.reader(types), plan.stamp)
     keys = merge_keys(plan)

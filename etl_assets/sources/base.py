@@ -8,6 +8,7 @@ from typing import Any, Literal
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Event, SourceState
+from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
@@ -220,6 +221,16 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
                 known = (rows or {}).get(stream)
                 answers[stream] = None if known is None else count != known
         return answers
+
+    def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
+        """Split a stream into ranges of its key, which `load_data` MUST then take one by one as `query["_range"]`.
+
+        The bookmark beside them MUST be taken before the first of them is read, or in the same snapshot.
+        """
+        del parts
+        raise ConfigError(
+            f"{type(self).__name__} cannot split the stream {stream.name!r} into ranges.", stream=stream.name
+        )
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Tell whether the engine behind this source itself orders such a read by the replication key.

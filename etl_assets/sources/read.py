@@ -9,6 +9,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import Message
 from etl_assets.protocol.stream import Stream
@@ -39,12 +40,13 @@ class StreamRead:
         full_refresh: Read without a bookmark and replace the table.
         bookmark: Read from this bookmark instead of the stored one.
         as_tap: The source runs as a program: it may write Singer messages itself.
+        key_range: Read this one of the source's `key_ranges`, which is the whole of what goes into a table of its own.
 
     Raises:
         ConfigError: The source has no name, or writes Singer messages itself though it is no program.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options of one read
         self,
         source: Source,
         stream: Stream,
@@ -55,6 +57,7 @@ class StreamRead:
         full_refresh: bool = False,
         bookmark: Bookmark | None = None,
         as_tap: bool = False,
+        key_range: Mapping[str, Any] | None = None,
     ) -> None:
         if not as_tap:
             refuse_tap(source)
@@ -79,6 +82,9 @@ class StreamRead:
         self.partial = bool(filters) or self.limit is not None
         self.ordered = source.orders(self.stream, filters)
         self.checked_order = source.is_sorted and not self.ordered
+        if key_range is not None:
+            self.query[RANGE] = dict(key_range)
+            self.ordered = self.checked_order = False  # published as a whole, it needs no order
 
     def __repr__(self) -> str:
         return f"StreamRead({self.source_name!r}, {self.stream.name!r})"

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
+from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
+from etl_assets.sources.sql.ranges import within
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 from etl_assets.sources.sql.sqlite_times import values_have_zone
 from etl_assets.sources.sql.types import ColumnReader
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 LIMIT, OFFSET, START, END = "_limit", "_offset", "_start_date", "_end_date"
 EXECUTION, PARTITION = "_execution_date", "_execution_partition"
-WORDS = frozenset({LIMIT, OFFSET, START, END, EXECUTION, PARTITION})
-"""Mage's keys of a query; every other one is a column."""
+WORDS = frozenset({LIMIT, OFFSET, START, END, EXECUTION, PARTITION, RANGE})
+"""Mage's keys of a query, and ours for a range of the key; every other one is a column."""
 
 NOT_A_FILTER = frozenset({LIMIT, PARTITION})
 
@@ -79,6 +81,8 @@ class Query:
         self.offset = self._whole_number(OFFSET)
         self.cursor: Cursor | None = None
         self._filters = [self._filter(name, value) for name, value in self.query.items() if name not in WORDS]
+        self._ranged = self.query.get(RANGE) is not None
+        self._within = within(snapshot, table, stream, self.query[RANGE]) if self._ranged else []
         self._check()
         if stream.cursor:
             bounds = self._bounds()
@@ -176,7 +180,7 @@ class Query:
         if self.cursor is None:
             return
         if self.rules.on_null_cursor == "error":
-            nulls = self.cursor.nulls(self._filters)
+            nulls = self.cursor.nulls([*self._filters, *self._within])
             if nulls:
                 told = " and ".join(f"{count} rows whose {name!r} is NULL" for name, count in nulls.items())
                 raise SourceError(
@@ -190,13 +194,13 @@ class Query:
     def where(self) -> list[Any]:
         """Give the conditions on the rows."""
         if self.cursor is None:
-            return self._filters
+            return [*self._filters, *self._within]
         import sqlalchemy as sa
 
         condition = sa.and_(self.cursor.known(), *self._between(self.cursor))
         if self.rules.on_null_cursor == "include":
             condition = sa.or_(condition, sa.not_(self.cursor.known()))
-        return [*self._filters, condition]
+        return [*self._filters, *self._within, condition]
 
     def _between(self, cursor: Cursor) -> list[Any]:
         conditions = []
@@ -244,6 +248,8 @@ class Query:
 
     def order(self) -> list[Any]:
         """Give what to order by: the replication key, then the primary key; with a limit what makes it one order."""
+        if self._ranged:
+            return []  # it is published as a whole, so no order is worth a sort
         if self.cursor is not None:
             first = [] if self.rules.on_null_cursor != "include" else [self._nulls_last(self.cursor)]
             rest = [n for n in self.stream.primary_key if n not in self.stream.cursor]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, SourceError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -16,6 +17,7 @@ from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
 from etl_assets.sources.sql.queries import table_of_query
 from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
+from etl_assets.sources.sql.ranges import split
 from etl_assets.sources.sql.reflection import (
     SqlColumn,
     SqlTable,
@@ -223,6 +225,20 @@ class SqlSource(Source):
             cursor = Cursor(snapshot, self._table(snapshot, stream), stream, None)
             largest = cursor.maximum()
         return None if largest is None else as_bookmark(stream, largest)
+
+    def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
+        """Split the stream by the first column of its primary key, in one snapshot with its largest replication key.
+
+        Raises:
+            ConfigError: There is no such key, or it has no order.
+        """
+        with self._asking(stream) as snapshot:
+            asked = self._query(snapshot, stream, None, None)
+            asked.check()
+            where = asked.where()
+            largest = asked.cursor.maximum(where) if asked.cursor else None
+            bookmark = None if largest is None else as_bookmark(stream, largest)
+            return KeyRanges(bookmark, split(snapshot, asked.table, stream, where, parts))
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Tell whether the database orders such a read by the replication key: always, unless rows are filtered out."""

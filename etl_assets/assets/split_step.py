@@ -1,0 +1,289 @@
+"""One stream read by several steps at once: plan, one step for each range, publish.
+
+What passes between the steps is a key, the load id and the number of a range, by which Dagster knows the dynamic step
+too. All else is in the destination: nothing is pickled, and no file is shared.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from typing_extensions import override
+
+from etl_assets.assets.bindings import Binding, bound, same_name
+from etl_assets.assets.config import SyncConfig, names_of, refreshed_by_tag
+from etl_assets.assets.errors import Edge
+from etl_assets.assets.names import op_name
+from etl_assets.assets.observer import RunObserver
+from etl_assets.assets.options import Writing
+from etl_assets.assets.source_step import two_of_one_name
+from etl_assets.destinations.base import Destination
+from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.split import drop_split, plan_split, planned_split, publish_split, table_exists
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import Load, SyncResult, TableName
+from etl_assets.secrets.redaction import redact
+from etl_assets.sources.base import Source
+from etl_assets.sources.read import StreamRead
+from etl_assets.strategies import WriteStrategy, resolve_strategy
+from etl_assets.sync import new_load_id, resolve_start, strategy_of, sync
+
+OUTPUT = "result"
+LEAST = 2
+"""Ranges of a split."""
+
+
+@dataclass(frozen=True)
+class SplitRead:
+    """What the last step returns to the IO manager: the ranges of this load are staged, and are to be published."""
+
+    read: StreamRead
+    load_id: str
+
+
+class KeysIOManager(dg.IOManager):
+    """Passes the key of a dynamic step on; there is nothing to store."""
+
+    @override
+    def handle_output(self, context: dg.OutputContext, obj: None) -> None:
+        del context, obj
+
+    @override
+    def load_input(self, context: dg.InputContext) -> str:
+        upstream = context.upstream_output
+        assert upstream is not None  # noqa: S101 - the input of a dynamic step, or of what collects them
+        return upstream.mapping_key or upstream.step_key.partition("[")[2].rstrip("]")
+
+
+def keys_resource(io_manager_key: str) -> str:
+    """Give the key of the resource that is a `KeysIOManager`."""
+    return f"{io_manager_key}__split_keys"
+
+
+def check_splits(bindings: Iterable[Binding], destination: Destination | None, *, together: bool) -> None:
+    """Refuse a split that would lose or double rows, or that the source or destination cannot do.
+
+    Raises:
+        ConfigError: It says why.
+    """
+    for binding in bindings:
+        if binding.options.split is not None:
+            _check(binding, destination, together=together)
+
+
+def _check(binding: Binding, destination: Destination | None, *, together: bool) -> None:
+    options, stream, writing = binding.options, binding.stream, binding.writing
+    strategy = resolve_strategy(writing.strategy, incremental=bool(stream.cursor), keyed=bool(stream.primary_key))
+    if type(options.split) is not int or options.split < LEAST:
+        problem, hint = f"split={options.split!r} is no number of ranges", "Give a whole number from 2 on."
+    elif not stream.primary_key:
+        problem, hint = "a split needs a primary key, by which it is split", "Declare primary_key on the stream."
+    elif not stream.cursor:
+        problem = "a split needs a replication key: what changes while it is read is found by the next run"
+        hint = "Declare replication_key on the stream."
+    elif strategy is WriteStrategy.APPEND:
+        problem = "a split reads what has changed meanwhile again, which an append would double"
+        hint = 'Use write_strategy="merge" (or "auto").'
+    elif not writing.contract.evolves:
+        problem, hint = "a split does not go with a schema_contract", "Leave out one of them."
+    elif together:
+        problem, hint = "its streams are read together in one step, so none can be split", "Leave split out."
+    elif type(binding.source).key_ranges is Source.key_ranges:
+        problem = f"{type(binding.source).__name__} cannot split a stream: it has no `key_ranges`"
+        hint = "SQL sources have it."
+    elif not (isinstance(destination, DatabaseDestination) and destination.can_split):
+        problem = f"a split cannot be published by {destination or 'a destination that is not known yet'}"
+        hint = "Give destination= a DuckDBDestination or a PostgresDestination."
+    else:
+        return
+    raise ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)
+
+
+def split_asset(
+    binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
+) -> dg.AssetsDefinition:
+    """Give the asset of a stream that several steps read, as a graph of theirs."""
+    name = op_name(spec.key)
+    steps = _Steps(binding, spec.key, io_manager_key, f"{name}__plan", retry_policy)
+    keys = keys_resource(io_manager_key)
+    of_each: dict[str, Any] = {
+        "required_resource_keys": {io_manager_key},
+        "retry_policy": retry_policy,
+        "pool": pool,
+    }
+    outs = {"ranges": dg.DynamicOut(dg.Any, io_manager_key=keys)}
+
+    upstream = {f"upstream_{number}": dep.asset_key for number, dep in enumerate(spec.deps)}
+
+    @dg.op(name=steps.plan_name, ins={one: dg.In(dg.Nothing) for one in upstream}, out=outs, **of_each)
+    def plan(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.DynamicOutput[None]]:
+        with Edge(retry_policy, context.retry_number):
+            found = steps.plan(context, config)
+        for key in found:
+            yield dg.DynamicOutput(None, mapping_key=key, output_name="ranges")
+
+    @dg.op(name=f"{name}__range", out=dg.Out(dg.Any, io_manager_key=keys), **of_each)
+    def load_range(context: dg.AssetExecutionContext, key: str) -> None:
+        with Edge(retry_policy, context.retry_number):
+            steps.load_range(context, key)
+
+    def publish(context: dg.AssetExecutionContext, keys: list[str]) -> StreamRead | SplitRead:
+        with Edge(retry_policy, context.retry_number):
+            return steps.last(context, keys)
+
+    publishing = dg.op(name=f"{name}__publish", out=dg.Out(dg.Any, io_manager_key=io_manager_key), **of_each)(
+        bound(publish, {OUTPUT: binding})
+    )
+
+    @dg.graph(name=name, out={OUTPUT: dg.GraphOut()})
+    def stream() -> Any:
+        return publishing(plan().map(load_range).collect())
+
+    return _after(stream, upstream, steps.plan_name, spec)
+
+
+def _after(
+    graph: dg.GraphDefinition, upstream: Mapping[str, dg.AssetKey], first: str, spec: dg.AssetSpec
+) -> dg.AssetsDefinition:
+    """Give the asset of a graph whose first step waits for the assets upstream, by its inputs."""
+    waiting = [
+        dg.InputMapping(graph_input_name=one, mapped_node_name=first, mapped_node_input_name=one) for one in upstream
+    ]
+    node = dg.GraphDefinition(
+        name=graph.name,
+        node_defs=graph.node_defs,
+        dependencies=graph.dependencies,
+        input_mappings=waiting,
+        output_mappings=graph.output_mappings,
+    )
+    return dg.AssetsDefinition(
+        node_def=node, keys_by_input_name=upstream, keys_by_output_name={OUTPUT: spec.key}, specs=[spec]
+    )
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The bodies of the steps."""
+
+    binding: Binding
+    key: dg.AssetKey
+    io_manager_key: str
+    plan_name: str
+    retry_policy: dg.RetryPolicy | None = field(default=None)
+
+    def plan(self, context: dg.AssetExecutionContext, config: SyncConfig) -> list[str]:
+        """Give a key for each range; none where the stream is to be synced by the last step, as any other is."""
+        binding = self.binding
+        for other in same_name(context, binding):
+            raise two_of_one_name(binding, other)
+        database = self._database(context)
+        read, writing = binding.read(config), binding.writing
+        drop_split(database, read.source_name, read.stream)
+        table = self._table(database)
+        names = names_of(read.source_name, read.stream, self.key)
+        start = resolve_start(
+            read,
+            database,
+            full_refresh=read.full_refresh or refreshed_by_tag(context.run.tags, names),
+            bookmark=read.bookmark,
+            on_table_changed=writing.on_table_changed,
+            adopt=writing.adopt,
+            table=table,
+        )
+        strategy = strategy_of(read, database, start, writing.strategy)
+        whole = strategy is WriteStrategy.REPLACE or (start.state is None and not table_exists(database, table))
+        if read.partial or start.given or not whole:
+            context.log.info("%s: is synced in one step (%s)", read.stream.full_name, start.reason)
+            return []
+        ranges = binding.source.key_ranges(read.stream, binding.options.split or 1)
+        load = Load(
+            source=read.source_name,
+            stream=read.stream,
+            strategy=WriteStrategy.REPLACE,
+            load_id=new_load_id(),
+            run_id=context.run.run_id,
+            table=table,
+            begins_from=start.begins_from,
+        )
+        plan_split(database, load, ranges)
+        context.log.info("%s: is read in %s ranges (%s)", read.stream.full_name, len(ranges.ranges), start.reason)
+        return [f"{load.load_id}_{number}" for number in range(len(ranges.ranges))]
+
+    def load_range(self, context: dg.AssetExecutionContext, key: str) -> None:
+        """Read one range into its staging table, whatever an earlier attempt has left there."""
+        binding, database = self.binding, self._database(context)
+        load_id, _, number = key.rpartition("_")
+        whole = binding.read(SyncConfig())
+        plan = planned_split(database, whole.source_name, whole.stream, load_id)
+        read = StreamRead(
+            binding.source, binding.stream, source_name=binding.source_name, key_range=plan.ranges[int(number)]
+        )
+        table, partition = plan.tables[int(number)], plan.partition(int(number))
+        start = resolve_start(read, database, full_refresh=True, table=table, partition=partition)
+        name = f"{read.stream.full_name} [{number}]"
+        with RunObserver(context, source=read.source_name, stream=name, destination=None) as observer:
+            result = sync(
+                read,
+                database,
+                start=start,
+                strategy=WriteStrategy.REPLACE,
+                run_id=context.run.run_id,
+                table=table,
+                partition=partition,
+                observer=observer,
+            )
+        context.log.info(redact(f"{name}: {result.records_loaded:,} rows are staged"))
+
+    def last(self, context: dg.AssetExecutionContext, keys: list[str]) -> StreamRead | SplitRead:
+        """Give what the IO manager is to do."""
+        if not keys:
+            return self.binding.read(self._config(context.run.run_config))
+        return SplitRead(self.binding.read(SyncConfig()), keys[0].rpartition("_")[0])
+
+    def _config(self, run_config: Mapping[str, Any]) -> SyncConfig:
+        # A graph's own config would need an IO manager by Dagster's default key; so it is the first step's.
+        ops = run_config.get("ops") or {}
+        steps = (ops.get(op_name(self.key)) or {}).get("ops") or {}
+        return SyncConfig(**((steps.get(self.plan_name) or {}).get("config") or {}))
+
+    def _database(self, context: dg.AssetExecutionContext) -> DatabaseDestination:
+        found = getattr(context.resources, self.io_manager_key).destination
+        assert isinstance(found, DatabaseDestination)  # noqa: S101 - it was checked when the asset was made
+        return found
+
+    def _table(self, database: DatabaseDestination) -> TableName:
+        return self.binding.writing.table or database.table_for(self.binding.source_name, self.binding.stream)
+
+
+def published(
+    split: SplitRead, destination: Destination, table: TableName, writing: Writing, run_id: str
+) -> SyncResult:
+    """Publish the ranges of a split; gives what all of its steps did."""
+    assert isinstance(destination, DatabaseDestination)  # noqa: S101 - as above
+    read = split.read
+    previous = destination.stored(read.source_name, read.stream, table=table).state
+    load = Load(
+        source=read.source_name,
+        stream=read.stream,
+        strategy=WriteStrategy.REPLACE,
+        load_id=split.load_id,
+        run_id=run_id,
+        table=table,
+        adopt=writing.adopt,
+    )
+    result = SyncResult(read.stream.name, read.source_name, split.load_id, WriteStrategy.REPLACE)
+    if previous is not None and previous.load_id == split.load_id:
+        # An attempt before this one was ended between its COMMIT and its event.
+        result.bookmark, result.columns, result.table = previous.bookmark, previous.columns, str(table)
+        result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
+        result.last_changed_by = previous.changed_by
+        return result
+    plan, committed = publish_split(destination, load)
+    result.account(committed)
+    result.records_read = committed.rows_loaded
+    result.bookmark = plan.bookmark
+    result.bookmark_previous = previous.bookmark if previous else None
+    result.duration_seconds = (datetime.now(UTC) - plan.planned_at).total_seconds()
+    return result
