@@ -11,6 +11,8 @@ from etl_assets.connectors.executors import PythonExecutor, parsed_lock
 from etl_assets.connectors.install import MARKER, Installed, install_root
 from etl_assets.connectors.names import get_available_connectors, known_connectors
 from etl_assets.connectors.workspace import read_json
+from etl_assets.destinations.connector import ConnectorDestination
+from etl_assets.destinations.connectors import get_destination
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
@@ -18,6 +20,7 @@ from etl_assets.sources.connectors import get_source
 from etl_assets.sources.singer import SingerSource
 
 Say = Callable[[str], None]
+Connector = ConnectorSource | ConnectorDestination
 LOCK = "connectors.lock"
 
 
@@ -29,31 +32,39 @@ def install_project(project: Project, say: Say) -> int:
     Raises:
         ConfigError: There is nothing to install.
     """
-    sources = [one.source for one in project.sources() if isinstance(one.source, ConnectorSource)]
-    if not sources:
-        raise ConfigError(f"{project.path.name} uses no connectors.", hint="Those come from get_source(...).")
+    hosts = _hosts(project)
+    if not hosts:
+        raise ConfigError(
+            f"{project.path.name} uses no connectors.", hint="Those come from get_source(...) and get_destination(...)."
+        )
     lock = project.path.parent / LOCK
     locked = parsed_lock(lock)
     kept: dict[str, Any] = {}
-    for source in sources:
-        executor = source.executor
+    for host in hosts:
+        executor = host.executor
         if not isinstance(executor, PythonExecutor):
             executor.install()
-            say(f"{source.connector_name}: ready ({executor!r})")
+            say(f"{host.connector_name}: ready ({executor!r})")
             continue
         key = executor.environment.folder.name
         pinned = (locked.get(key) or {}).get("packages")
         installed = executor.install_pinned(pinned)
         kept[key] = _locked(installed)
         exactly = f" as {LOCK} says" if pinned else ""
-        say(f"{source.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}")
+        say(f"{host.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}")
     if kept != locked:
         _write(lock, {"format": 1, "connectors": dict(sorted(kept.items()))})
         say(f"wrote {lock.name}: commit it")
     return 0
 
 
-def install_named(source: ConnectorSource, say: Say) -> int:
+def _hosts(project: Project) -> list[Connector]:
+    sources = [one.source for one in project.sources()]
+    destinations = [project.resolve(one) for one in project.destinations()]
+    return [one for one in (*sources, *destinations) if isinstance(one, ConnectorSource | ConnectorDestination)]
+
+
+def install_named(source: Connector, say: Say) -> int:
     """Install one connector."""
     source.install()
     say(f"{source.connector_name}: {source.connector_version or 'ready'}")
@@ -74,29 +85,31 @@ def list_connectors(kind: str | None, root: str | None, say: Say) -> int:
     return 0
 
 
-def check(source: ConnectorSource, say: Say) -> int:
+def check(source: Connector, say: Say) -> int:
     """Have a connector check its config."""
     source.test_connection()
     say(f"ok       {source.connector_name}: connected")
     return 0
 
 
-def spec(source: ConnectorSource, write: Say) -> int:
+def spec(source: Connector, write: Say) -> int:
     """Print the JSON Schema of a connector's config."""
-    if not isinstance(source, AirbyteSource | SingerSource):
+    if not isinstance(source, AirbyteSource | SingerSource | ConnectorDestination):
         raise ConfigError(f"{source.connector_name} does not say what config it takes.")
     write(json.dumps(source.config_spec, indent=2, ensure_ascii=False))
     return 0
 
 
-def discover(source: ConnectorSource, write: Say) -> int:
+def discover(source: Connector, write: Say) -> int:
     """Print a connector's catalog, as Singer has it."""
+    if not isinstance(source, ConnectorSource):
+        raise ConfigError(f"{source.connector_name} is a destination: it has no streams to discover.")
     write(json.dumps(source.discover().to_dict(), indent=2, ensure_ascii=False))
     return 0
 
 
-def named(name: str, config: Path | None, options: Mapping[str, Any]) -> ConnectorSource:
-    """Give the source of a command line.
+def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connector:
+    """Give the source or destination of a command line.
 
     Raises:
         ConfigError: The config file cannot be read.
@@ -109,7 +122,12 @@ def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connect
             raise ConfigError(f"The config {str(config)!r} cannot be read: {error}.") from None
         if not isinstance(document, dict):
             raise ConfigError(f"The config {str(config)!r} is no object.")
-    return get_source(name, document, **{key: value for key, value in options.items() if value is not None})
+    given = {key: value for key, value in options.items() if value is not None}
+    if not name.startswith(("destination-", "target-")):
+        return get_source(name, document, **given)
+    if "source_manifest" in given:
+        raise ConfigError(f"{name} is a destination, and a source_manifest makes a source.")
+    return get_destination(name, document, **given)
 
 
 def _locked(installed: Installed) -> dict[str, Any]:

@@ -44,11 +44,17 @@ class InputPipe:
             if block is None:
                 waiting.unregister(self.descriptor)
                 self._ended = True
-                self._close_write_end()
+                self.end()
                 return
             self._pending = memoryview(block)
         with contextlib.suppress(BlockingIOError):
             self._pending = self._pending[os.write(self.descriptor, self._pending) :]
+
+    def end(self) -> None:
+        """Close the end that is written to."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     @property
     def was_read(self) -> bool:
@@ -60,12 +66,7 @@ class InputPipe:
 
     def close(self) -> None:
         """Close both ends."""
-        self._close_write_end()
+        self.end()
         if self.read_end >= 0:
             os.close(self.read_end)
             self.read_end = -1
-
-    def _close_write_end(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1

@@ -225,6 +225,8 @@ class ConnectorProcess:
                 self._check_time()
             elif size > self.limits.line_bytes:
                 self._check_line(b"".join(parts))
+        if self._input is not None:
+            self._input.end()  # one that has closed its output may still wait for more
         if any(parts):
             yield b"".join(parts)
 

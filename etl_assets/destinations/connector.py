@@ -5,7 +5,6 @@ its end. Nothing half-read ever reaches it, a replace is given to it whole, and 
 """
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -19,6 +18,7 @@ from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.masking import remember_config
 from etl_assets.connectors.process import ConnectorProcess, Limits
+from etl_assets.connectors.workspace import private_root
 from etl_assets.destinations.base import Destination, RowSession
 from etl_assets.destinations.contract import settled
 from etl_assets.destinations.outgoing import Outgoing
@@ -81,7 +81,7 @@ class ConnectorDestination(Destination):
         config: Its config; values may be references, also nested.
         config_change_callback: Called with the whole new config when the connector changes it.
         limits: Of time and size.
-        staging_dir: Where batches wait that do not fit in memory; a directory for temporary files by default.
+        staging_dir: Where batches wait that do not fit in memory; a private one among temporary files by default.
         staging_memory_bytes: Keep so many bytes of each stream in memory.
         options: The rest of what a destination takes: `logger`, ...
     """
@@ -109,7 +109,7 @@ class ConnectorDestination(Destination):
         self.config_change_callback = config_change_callback
         self.limits = limits or Limits()
         self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
-        self.staging_dir = Path(staging_dir) if staging_dir else Path(tempfile.gettempdir()) / "etl_assets-staging"
+        self.staging_dir = staging_dir
         self.staging_memory_bytes = staging_memory_bytes
 
     @override
@@ -147,8 +147,12 @@ class ConnectorDestination(Destination):
 
     @override
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
-        sweep(self.staging_dir)
+        sweep(self.staging_root())
         return closing(ConnectorSession(self, loads))
+
+    def staging_root(self) -> Path:
+        """Give the directory in which each load has its own for what does not fit in memory."""
+        return Path(self.staging_dir) if self.staging_dir else private_root() / "staging"
 
     # What each protocol says for itself
 
@@ -229,7 +233,7 @@ class ConnectorSession(RowSession):
                 hint='Leave on_conflict (or unique_conflict_method) at "update".',
                 stream=load.stream.name,
             )
-        directory = self._host.staging_dir / load.load_id
+        directory = self._host.staging_root() / load.load_id
         self._staging[load.load_id] = Staging(directory, self._host.staging_memory_bytes)
 
     @override

@@ -103,6 +103,10 @@ class Outgoing:
         """The place of each key's last row; None where every row counts."""
         if self.load.strategy is not WriteStrategy.MERGE:
             return None
+        known = [] if self.staging.schema is None else self.staging.schema.names
+        for key in self.keys:
+            if known and key not in known:
+                raise DataError("no record has this part of the key.", stream=self.load.stream.name, field=key)
         places: dict[tuple[Any, ...], int] = {}
         begin = 0
         for table in self._tables():
@@ -116,6 +120,8 @@ def _property(type_: "pa.DataType", declared: Any) -> dict[str, Any]:
     if is_json(type_):
         return _nullable(declared)
     found = {word: said for word, said in type_to_property(type_).items() if word not in _OURS}
+    if found.get("format") == "time":
+        found["airbyte_type"] = "time_without_timezone"  # else it is read as one with a zone
     if "multipleOf" in type_to_property(type_):
         found.pop("minimum", None)
         found.pop("maximum", None)

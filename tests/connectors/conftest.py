@@ -45,7 +45,7 @@ def wheel(tmp_path: Path) -> Wheel:
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n"
             f"Requires-Python: {requires_python}\n",
             f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{info}/entry_points.txt": f"[console_scripts]\ntap-tiny = {name}_module:main\n",
+            f"{info}/entry_points.txt": f"[console_scripts]\n{name.replace('_', '-')} = {name}_module:main\n",
         }
         rows = [
             f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 
-def main() -> None:  # noqa: C901 - a case each
+def main() -> None:  # noqa: C901, PLR0912 - a case each
     if "--about" in sys.argv:
         print(json.dumps({"name": "target-fake", "settings": {"type": "object", "properties": {"out": {}}}}))
         return
@@ -17,6 +17,10 @@ def main() -> None:  # noqa: C901 - a case each
     mode = config.get("mode", "good")
     if config.get("bad"):
         sys.stderr.write(f"{config['bad']}\n")
+        sys.exit(1)
+    if mode == "leak":
+        print(f"cannot log in with {config['password']}", file=sys.stderr)
+        print(f"DEBUG {config['password']}")
         sys.exit(1)
     if mode == "loud":
         for _ in range(40):

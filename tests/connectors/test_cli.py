@@ -64,3 +64,36 @@ def test_one_connector_is_asked(
     config.write_text('{"bad": "no such user"}')
     assert main(["connectors", "check", *more]) == 1
     assert "no such user" in capsys.readouterr().err
+
+
+def test_a_target_of_a_project_is_installed_too(
+    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "definitions.py"
+    where = f"pip_url={wheel(name='target_tiny')!r}, install_root={str(tmp_path)!r}"
+    file.write_text(
+        "import dagster as dg\n"
+        "from etl_assets import Source, Stream, get_destination, stream_assets\n"
+        "class Shop(Source):\n"
+        "    streams = [Stream('a')]\n"
+        f"tiny = get_destination('target-tiny', {where})\n"
+        "defs = dg.Definitions(stream_assets(Shop(name='shop'), destination=tiny))\n"
+    )
+    assert main(["connectors", "install", "-f", str(file)]) == 0
+    assert "target-tiny: 1.2 under Python 3." in capsys.readouterr().out
+
+
+def test_a_destination_is_asked(
+    program: Callable[[str], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"bad": "no such user"}')
+    more = ["destination-fake", "--local-executable", str(program("fake_destination")), "--config", str(config)]
+    assert main(["connectors", "spec", *more]) == 0
+    assert "out" in json.loads(capsys.readouterr().out)["properties"]
+    assert main(["connectors", "check", *more]) == 1
+    assert "no such user" in capsys.readouterr().err
+    assert main(["connectors", "discover", *more]) == 1
+    assert "no streams to discover" in capsys.readouterr().err
+    assert main(["connectors", "check", *more, "--source-manifest", "x.yaml"]) == 1
+    assert "makes a source" in capsys.readouterr().err

@@ -278,6 +278,20 @@ def test_records_that_an_airbyte_destination_rejected_are_not_loaded(airbyte: Ma
         loaded(airbyte("loses"))
 
 
+def test_a_password_that_it_prints_is_masked(target: Make, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    with pytest.raises(ConnectorWriteError, match="cannot log in with") as caught:
+        loaded(target("leak", password="canary-of-the-target"))  # noqa: S106 - a canary
+    assert "canary-of-the-target" not in f"{caught.value} {caught.value.log_text} {caplog.text}"
+    assert "DEBUG" in caplog.text
+
+
+def test_records_without_their_key_are_an_error_by_name(either: Make, kept: Kept) -> None:
+    with pytest.raises(DataError, match=r"orders.*id"):
+        loaded(either(), rows=[{"n": 1}], stream=Stream("orders", primary_key=["id"]), strategy="merge")
+    assert not kept.messages("RECORD")
+
+
 def test_a_changed_config_is_kept(airbyte: Make) -> None:
     changed: list[Any] = []
     loaded(airbyte("token", options={"config_change_callback": changed.append}))

@@ -265,6 +265,13 @@ def test_one_that_stops_to_read_did_not_take_all(count: int) -> None:
         assert not process.took_all
 
 
+def test_one_that_closes_its_output_does_not_wait_for_more_for_ever() -> None:
+    with started("mute", takes_input=True, limits=Limits(total_seconds=20, grace_seconds=0.5)) as process:
+        assert b"".join(process.chunks(LINES)) == b""
+        assert process.wait() == 0
+        assert not process.took_all, "what came after that was not given to it"
+
+
 def test_one_that_never_reads_is_ended_for_its_silence() -> None:
     limits = Limits(silence_seconds=1, grace_seconds=0.2)
     with started("deaf", takes_input=True, limits=limits) as process, pytest.raises(ConnectorError, match="silence"):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import pytest
 
+from etl_assets.connectors.executors import ManifestExecutor
 from etl_assets.connectors.process import output_of
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
@@ -29,7 +30,7 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sources.sql import PostgresSource
 from etl_assets.sync import sync
-from etl_assets.sync_source import StreamOutcome, sync_source
+from etl_assets.sync_source import StreamOutcome, StreamPlan, sync_source
 
 pytestmark = [pytest.mark.connectors, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
@@ -329,3 +330,26 @@ def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:
     assert (outcome.result.records_loaded, outcome.result.delivery) == (2, "at_least_once")
     written = [json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines()]
     assert [(row["id"], row["note"]) for row in written] == [(1, "Größe"), (2, None)]
+
+
+def test_a_destination_of_airbyte_s_own_kit_understands_every_message(tmp_path: Path) -> None:
+    kit = source_of("source-kit", {}, source_manifest={"spec": {}}).executor
+    assert isinstance(kit, ManifestExecutor)
+    program = tmp_path / "destination-lines"
+    script = Path(__file__).with_name("cdk_destination.py")
+    program.write_text(f'#!/bin/sh\nexec "{kit.environment.bin / "python"}" "{script}" "$@"\n')
+    program.chmod(0o700)
+    out = tmp_path / "out.jsonl"
+    destination = get_destination("destination-lines", {"out": str(out)}, local_executable=program)
+    assert destination.config_spec["required"] == ["out"]
+    destination.check()
+    items = [{"id": 1, "note": "Größe"}, {"id": 2, "note": None}, {"id": 2, "note": "later"}]
+    (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(item)}\n" for item in items))
+    tap = source_of("tap-jsonl", {"path": str(tmp_path / "in.jsonl"), "stream_name": "items", "primary_keys": ["id"]})
+    for strategy, mode, sent in (("merge", "append_dedup", items[::2]), ("replace", "overwrite", items)):
+        plans = {stream.key: StreamPlan(strategy=strategy) for stream in tap.discover().values()}
+        (outcome,) = sync_source(SourceRead(tap, list(tap.discover().values())), destination, plans=plans)
+        assert (outcome.error, outcome.result.records_loaded) == (None, len(sent))
+        written = [json.loads(line) for line in out.read_text().splitlines()]
+        found = [{"id": line["data"]["id"], "note": line["data"]["note"]} for line in written]
+        assert (found, {line["mode"] for line in written}) == (sent, {mode})
