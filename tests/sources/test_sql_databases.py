@@ -125,7 +125,7 @@ TLS: list[tuple[str, dict[str, Any], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("url", "args", "given"), TLS, ids=str)
+@pytest.mark.parametrize(("url", "args", "given"), TLS, ids=[f"{url}-{sorted(args)}" for url, args, _ in TLS])
 def test_the_certificate_of_another_machine_is_checked_unless_told_otherwise(
     url: str, args: dict[str, Any], given: set[str]
 ) -> None:
