@@ -1,7 +1,7 @@
 """PostgreSQL -> DuckDB, 1,000,000 rows of 16 columns: ours beside COPY to a CSV file and DuckDB's reader.
 
 Run as `python -m benchmarks.postgres [ROUNDS]`. Counts the CPU seconds of the process and of the server's backends,
-each candidate in a process of its own, in turn; what was loaded is compared. The server is `ETL_ASSETS_TEST_POSTGRES`.
+each candidate in a process of its own, in turn; what was loaded is compared. The server is `ETL_ASSETS_TEST_POSTGRES_URL`.
 """
 
 import json
@@ -27,7 +27,9 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import PostgresSource
 from etl_assets.sync import sync
 
-SERVER = os.environ.get("ETL_ASSETS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
+SERVER = os.environ.get("ETL_ASSETS_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test").replace(
+    "postgresql://", "postgresql+psycopg://"
+)
 SCHEMA = "etl_assets_bench"
 ROWS = 1_000_000
 COLUMNS = {

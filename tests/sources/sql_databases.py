@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
+from tests import servers
 
-POSTGRES = os.environ.get("ETL_ASSETS_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
-MYSQL = os.environ.get("ETL_ASSETS_TEST_MYSQL", "mysql+pymysql://root@127.0.0.1:3306/test")
+POSTGRES = servers.POSTGRES.replace("postgresql://", "postgresql+psycopg://")
+MYSQL = servers.MYSQL.replace("mysql://", "mysql+pymysql://")
 REQUIRED = "ETL_ASSETS_REQUIRE_SERVICES"
 
 KINDS = ("sqlite", "postgresql", "mysql")
