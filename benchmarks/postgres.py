@@ -1,7 +1,8 @@
 """PostgreSQL -> DuckDB, 1,000,000 rows of 16 columns: ours beside COPY to a CSV file and DuckDB's reader.
 
 Run as `python -m benchmarks.postgres [ROUNDS]`. Counts the CPU seconds of the process and of the server's backends,
-each candidate in a process of its own, in turn; what was loaded is compared. The server is `ETL_ASSETS_TEST_POSTGRES_URL`.
+each candidate in a process of its own, in turn; what was loaded is compared. The server is
+`ETL_ASSETS_TEST_POSTGRES_URL`.
 """
 
 import json
