@@ -9,6 +9,7 @@ import dagster as dg
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import assets_of_repository, compute_function
 from etl_assets.assets.options import StreamOptions, Writing
+from etl_assets.destinations.base import Destination
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -63,13 +64,17 @@ def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[B
             other.source_name == binding.source_name
             and other.stream.key == binding.stream.key
             and other.source is not binding.source
-            and not _alike(other.source, binding.source)
+            and not alike(other.source, binding.source)
         ):
             yield other
 
 
-def _alike(one: Source, other: Source) -> bool:
-    # Two objects that were made alike, as when a module builds the same source twice.
-    ignored = {"logger", "catalog", "streams", "selected_streams"}
-    mine, theirs = ({k: v for k, v in vars(each).items() if k not in ignored} for each in (one, other))
-    return type(one) is type(other) and mine == theirs
+def alike(one: Any, other: Any) -> bool:
+    """Tell whether two objects are one, or were made alike, as when a function builds the same source twice."""
+    if one is other:
+        return True
+    if type(one) is not type(other) or not isinstance(one, Source | Destination):
+        return False
+    ignored = {"logger", "catalog", "streams", "selected_streams", "to_select"}
+    mine, others = ({key: value for key, value in vars(each).items() if key not in ignored} for each in (one, other))
+    return mine == others

@@ -13,6 +13,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from etl_assets.assets.bindings import alike
 from etl_assets.assets.collector import Declared, collecting
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
@@ -162,17 +163,6 @@ def loaded(path: Path) -> Iterator[Project]:
     finally:
         sys.path[:] = search
         _forget(places, modules)
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Tell whether two objects are one, or were made alike, as when a function builds the same source twice."""
-    if one is other:
-        return True
-    if type(one) is not type(other) or not isinstance(one, Source | Destination):
-        return False
-    ignored = {"logger", "catalog", "streams", "selected_streams"}
-    mine, others = ({key: value for key, value in vars(each).items() if key not in ignored} for each in (one, other))
-    return mine == others
 
 
 class _Loader(SourceFileLoader):

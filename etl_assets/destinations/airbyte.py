@@ -46,9 +46,7 @@ class AirbyteDestination(ConnectorDestination):
     replace is an `overwrite` of a generation of its own, which empties what older generations have left.
 
     Args:
-        executor: Starts it.
-        connector_name: Such as `destination-duckdb`.
-        options: What any connector takes.
+        options: What any connector takes: `executor`, `name`, `config`, ...
     """
 
     protocol = "airbyte"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ValidationError
 from typing_extensions import override
@@ -54,6 +54,9 @@ class Destination(DestinationModes, DestinationVerbs):
                 print(stream, item["record"])
     ```
 
+    `Destination(executor, name, config, *, config_change_callback, validate)`, as PyAirbyte has it, makes a
+    `ConnectorDestination`.
+
     Args:
         argument_parser: Makes it a program: Mage's flags are added to it, and the command line of the process is read.
         config: Whatever the destination needs. Values may be references (`dagster.EnvVar`), resolved when `self.config`
@@ -73,6 +76,13 @@ class Destination(DestinationModes, DestinationVerbs):
     native_types: ClassVar[bool] = False
     """Give `export_batch_data` Python's dates, times and bytes instead of Mage's JSON values."""
 
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
+        executor = options.get("executor", given[0] if given else None)
+        if cls is Destination and executor is not None:
+            cls = _connector_class(executor) or cls
+        return super().__new__(cls)
+
     def __init__(
         self,
         argument_parser: Any = None,
@@ -83,6 +93,7 @@ class Destination(DestinationModes, DestinationVerbs):
     ) -> None:
         self.argument_parser = argument_parser
         self._config, self.target = arguments_of(argument_parser, options, config)
+        self.config_is_missing = not self._config
         self.settings = self.target.settings
         self.logger = logger or logging.getLogger(f"etl_assets.destinations.{type(self).__name__}")
 
@@ -199,6 +210,21 @@ class Destination(DestinationModes, DestinationVerbs):
             f"{type(self).__name__} keeps no state.",
             hint="Its bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
         )
+
+
+def _connector_class(executor: Any) -> Any:
+    """Give the class of destinations that an executor starts; None for anything else, such as Mage's parser."""
+    from etl_assets.connectors.executors import Executor
+
+    if not isinstance(executor, Executor):
+        return None
+    if executor.protocol == "singer":
+        from etl_assets.destinations.singer import SingerDestination
+
+        return SingerDestination
+    from etl_assets.destinations.airbyte import AirbyteDestination
+
+    return AirbyteDestination
 
 
 def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any]) -> Any:

@@ -76,27 +76,33 @@ class ConnectorDestination(Destination):
 
     Args:
         executor: Starts it.
-        connector_name: Such as `target-jsonl` or `destination-duckdb`.
-        name: What tells it from others in the past of an asset; the connector's name as a word by default.
+        name: The connector's, such as `target-jsonl` or `destination-duckdb`.
         config: Its config; values may be references, also nested.
         config_change_callback: Called with the whole new config when the connector changes it.
+        validate: Check the config against the connector's specification now: starts it.
+        destination_name: What tells it from others in the past of an asset; the connector's name as a word by default.
         limits: Of time and size.
         staging_dir: Where batches wait that do not fit in memory; a private one among temporary files by default.
         staging_memory_bytes: Keep so many bytes of each stream in memory.
         options: The rest of what a destination takes: `logger`, ...
+
+    Raises:
+        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification asks for.
     """
 
     storage_kind = "connector"
+    needs_config = True
     protocol: ClassVar[str]
 
     def __init__(
         self,
         executor: Executor,
-        connector_name: str,
-        *,
-        name: str | None = None,
+        name: str,
         config: Mapping[str, Any] | None = None,
+        *,
         config_change_callback: ConfigChangeCallback | None = None,
+        validate: bool = False,
+        destination_name: str | None = None,
         limits: Limits | None = None,
         staging_dir: Path | str | None = None,
         staging_memory_bytes: int = STAGING_BYTES,
@@ -104,13 +110,16 @@ class ConnectorDestination(Destination):
     ) -> None:
         super().__init__(config=config, **options)
         self.executor = executor
-        self.connector_name = connector_name
-        self.name = name or normalise(connector_name)
+        self.connector_name = name
+        self.config_is_missing = config is None
+        self.name = destination_name or normalise(name)
         self.config_change_callback = config_change_callback
         self.limits = limits or Limits()
         self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
         self.staging_dir = staging_dir
         self.staging_memory_bytes = staging_memory_bytes
+        if validate and config is not None:
+            self.validate_config()
 
     @override
     def __repr__(self) -> str:

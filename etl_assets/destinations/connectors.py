@@ -66,8 +66,8 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     return kind(
         executor,
         name,
-        name=destination_name,
-        config=config,
+        config,
+        destination_name=destination_name,
         config_change_callback=config_change_callback,
         **options,
     )

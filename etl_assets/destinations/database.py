@@ -82,6 +82,12 @@ class DatabaseDestination(Destination):
     def own_columns(self) -> Sequence[str]:
         return [name for name in (self.load_id_column, self.loaded_at_column) if name]
 
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Give the options as they were given, each `SecretString` masked."""
+        found: dict[str, Any] = self.options.model_dump(mode="json")
+        return found
+
     # What a database says for itself
 
     def transaction(self) -> AbstractContextManager[Transaction]:

@@ -39,7 +39,8 @@ class SingerDestination(ConnectorDestination):
 
     Args:
         executor: Starts it.
-        connector_name: Such as `target-jsonl`.
+        name: The connector's, such as `target-jsonl`.
+        config: Its config.
         activate_version: The target drops rows of older versions when it is told to, so it can replace.
         options: What any connector takes.
     """
@@ -47,9 +48,15 @@ class SingerDestination(ConnectorDestination):
     protocol = "singer"
 
     def __init__(
-        self, executor: Executor, connector_name: str, *, activate_version: bool = False, **options: Any
+        self,
+        executor: Executor,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        activate_version: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(executor, connector_name, **options)
+        super().__init__(executor, name, config, **options)
         more = {WriteStrategy.REPLACE} if activate_version else set()
         self.capabilities = replace(DELIVERS, strategies=DELIVERS.strategies | more)
 

@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from etl_assets._connector_base import ConnectorBase
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     from etl_assets.results import WriteResult
 
 
-class DestinationVerbs:
-    """Writing to a destination from a script."""
+class DestinationVerbs(ConnectorBase):
+    """Configuring a destination, and writing to it, from a script."""
 
-    connector_type: str = "destination"
+    connector_type = "destination"
 
     def write(
         self,
@@ -50,18 +51,3 @@ class DestinationVerbs:
             write_strategy=write_strategy,
             full_refresh=force_full_refresh,
         )
-
-    def check(self) -> None:
-        """Connect, and say that it worked.
-
-        Raises:
-            ConnectorCheckFailedError: It did not; its cause says why.
-        """
-        from etl_assets.exceptions import ConnectorCheckFailedError, EtlAssetsError
-
-        hook: Any = getattr(self, "test_connection")  # noqa: B009 - of the class this is mixed into
-        try:
-            hook()
-        except EtlAssetsError as error:
-            raise ConnectorCheckFailedError(f"{self!r} cannot connect: {error.message}", hint=error.hint) from error
-        print(f"Connection check succeeded for {self!r}.")  # noqa: T201 - said to the person at the script

@@ -28,7 +28,8 @@ class AirbyteSource(ConnectorSource):
 
     Args:
         executor: Starts it.
-        connector_name: Such as `source-faker`.
+        name: The connector's, such as `source-faker`.
+        config: Its config.
         cursor_keys: The cursor field of streams whose source leaves the choice, by the stream's name.
         options: What any connector takes.
     """
@@ -38,16 +39,17 @@ class AirbyteSource(ConnectorSource):
     def __init__(
         self,
         executor: Executor,
-        connector_name: str,
+        name: str,
+        config: Mapping[str, Any] | None = None,
         *,
         cursor_keys: Mapping[str, str | Sequence[str]] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(executor, connector_name, **options)
+        self._spec: dict[str, Any] | None = None
+        super().__init__(executor, name, config, **options)
         self.cursor_keys = {
             name: [fields] if isinstance(fields, str) else list(fields) for name, fields in (cursor_keys or {}).items()
         }
-        self._spec: dict[str, Any] | None = None
 
     def spec(self) -> dict[str, Any]:
         """Give the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.

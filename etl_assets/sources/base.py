@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
@@ -37,6 +37,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             yield [{"id": 1, "name": "Ada", "updated_at": "2026-01-01T00:00:00Z"}]
     ```
 
+    `Source(executor, name, config, *, config_change_callback, streams, validate)`, as PyAirbyte has it, makes a
+    `ConnectorSource`.
+
     Args:
         args: Ignored; Mage's first parameter.
         catalog: The streams, where they are not declared on the class.
@@ -65,6 +68,13 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """What the UI shows as the source's kind, such as `postgresql`."""
     granularity: Literal["stream", "source"] = "stream"
     """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
+
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, the source that runs this connector."""
+        executor = options.get("executor", given[0] if given else None)
+        if cls is Source and executor is not None:
+            cls = _connector_class(executor) or cls
+        return super().__new__(cls)
 
     def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
         self,
@@ -240,6 +250,21 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         """
         del stream, query
         return False
+
+
+def _connector_class(executor: Any) -> Any:
+    """Give the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
+    from etl_assets.connectors.executors import Executor
+
+    if not isinstance(executor, Executor):
+        return None
+    if executor.protocol == "singer":
+        from etl_assets.sources.singer import SingerSource
+
+        return SingerSource
+    from etl_assets.sources.airbyte import AirbyteSource
+
+    return AirbyteSource
 
 
 def _check_name(name: str | None) -> None:

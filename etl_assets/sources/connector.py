@@ -17,6 +17,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 
 
@@ -25,12 +26,18 @@ class ConnectorSource(Source):
 
     Args:
         executor: Starts it.
-        connector_name: Such as `source-faker` or `tap-jsonl`.
-        name: Unique in a project; the connector's name as a word by default.
+        name: The connector's, such as `source-faker` or `tap-jsonl`.
         config: Its config; values may be references, also nested.
         config_change_callback: Called with the whole new config when the connector changes it.
+        streams: Names of the streams that are selected; `"*"` or None for all. Looked up when the first is read.
+        validate: Check the config against the connector's specification now: starts it.
+        source_name: Unique in a project, the name under which state is stored; without one, assets have the connector's
+            name as a word, and a script's state also goes by what the config says (see `stored_name`).
         limits: Of time and size.
-        options: The rest of what a source takes: `streams`, `catalog`, ...
+        options: The rest of what a source takes: `catalog`, ...
+
+    Raises:
+        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification asks for.
     """
 
     granularity: Literal["stream", "source"] = "source"
@@ -41,21 +48,30 @@ class ConnectorSource(Source):
     def __init__(
         self,
         executor: Executor,
-        connector_name: str,
-        *,
-        name: str | None = None,
+        name: str,
         config: Mapping[str, Any] | None = None,
+        *,
         config_change_callback: ConfigChangeCallback | None = None,
+        streams: str | Sequence[str] | None = None,
+        validate: bool = False,
+        source_name: str | None = None,
         limits: Limits | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(config=config, name=name or normalise(connector_name), **options)
+        names = [streams] if isinstance(streams, str) else streams
+        chosen = None if names is None or list(names) == ["*"] else names
+        super().__init__(config=config, name=source_name or normalise(name), selected_streams=chosen, **options)
         self.executor = executor
-        self.connector_name = connector_name
+        self.connector_name = name
+        self.is_named = source_name is not None
         self.config_change_callback = config_change_callback
         self.limits = limits or Limits()
         self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
         self._discovered: Catalog | None = None
+        if streams is not None:
+            selecting.select_later(self, streams)
+        if validate and config is not None:
+            self.validate_config()
 
     @override
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
         config_change_callback: Called with the whole new config when the connector changes it, before anything else
             goes on; what it raises fails the read.
-        streams: Names of the streams to read; `"*"` or None for all.
+        streams: Names of the streams to read; `"*"` or None for all. They are looked up when the first is read.
         version: Of its package, or the tag of its image.
         use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
@@ -54,7 +54,8 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
             `./.etl_assets/connectors`.
         no_executor: Only describe it.
-        source_name: Unique in a project, the name under which state is stored; the connector's, as a word, by default.
+        source_name: Unique in a project, the name under which state is stored. Without one, assets have the connector's
+            name as a word, and a script's state goes by that and what the config says without its secrets.
         protocol: `airbyte` or `singer`, where the name does not tell.
         allow_custom_code: Run Python code that a manifest names.
         options: What the source takes: `limits`, `catalog`, `cursor_keys` (Airbyte), `use_properties` (Singer).
@@ -67,13 +68,12 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
-    names = [streams] if isinstance(streams, str) else streams
     return kind(
         executor,
         name,
-        name=source_name,
-        config=config,
+        config,
         config_change_callback=config_change_callback,
-        selected_streams=None if names is None or list(names) == ["*"] else names,
+        streams=streams,
+        source_name=source_name,
         **options,
     )

@@ -6,6 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from etl_assets import configuring
 from etl_assets.datasets import InMemoryDataset, LazyDataset
 from etl_assets.exceptions import ConnectorFailedError, EtlAssetsError, InputError
 from etl_assets.naming import normalise
@@ -17,7 +18,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.results import ReadResult
 from etl_assets.secrets.redaction import redact
-from etl_assets.sources import configuring, selecting
+from etl_assets.sources import selecting
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from etl_assets import configuring
 from etl_assets.exceptions import InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
 def catalog_of(source: Any) -> Catalog:
     """Give all streams of a source, asked for once, with the keys that were set by hand."""
-    from etl_assets.sources import configuring
-
     if source.found_catalog is None:
         configuring.get_config(source)
         source.found_catalog = Catalog(source.discover().values())
@@ -102,13 +101,12 @@ def schema_of(source: Any, name: str) -> dict[str, Any]:
 
 def select(source: Any, streams: str | Sequence[str]) -> None:
     """Select streams, now or as soon as there is a config."""
-    from etl_assets.sources import configuring
-
     if not configuring.is_configured(source):
         source.to_select = streams
         which = "all streams" if streams == "*" else f"these streams: {streams}"
         print(f"There is no config yet. As soon as there is one, it selects {which}.")  # noqa: T201 - to a script's user
         return
+    source.to_select = None
     if streams == "*":
         source.picked = available(source)
         return
@@ -116,6 +114,14 @@ def select(source: Any, streams: str | Sequence[str]) -> None:
     for name in names:
         one(source, name)
     source.picked = names
+
+
+def select_later(source: Any, streams: str | Sequence[str]) -> None:
+    """Select streams when they are first asked for: until then, nothing connects."""
+    if configuring.is_configured(source):
+        source.to_select = streams
+    else:
+        select(source, streams)
 
 
 def select_by_old_name(source: Any, streams: Sequence[str]) -> None:
@@ -126,7 +132,10 @@ def select_by_old_name(source: Any, streams: Sequence[str]) -> None:
 
 def selected_names(source: Any) -> list[str]:
     """Give the names of the selected streams."""
-    return list(source.picked)
+    if source.to_select is not None and configuring.is_configured(source):
+        wanted, source.to_select = source.to_select, None
+        select(source, wanted)
+    return list(source.picked or source.selected_streams or ())
 
 
 def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Singer taps: discovery, selection and sync of somebody else's program."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -28,7 +28,8 @@ class SingerSource(ConnectorSource):
 
     Args:
         executor: Starts it.
-        connector_name: Such as `tap-jsonl`.
+        name: The connector's, such as `tap-jsonl`.
+        config: Its config.
         use_properties: The tap takes its catalog by `--properties`, as old ones do.
         options: What any connector takes.
     """
@@ -36,9 +37,15 @@ class SingerSource(ConnectorSource):
     protocol = "singer"
 
     def __init__(
-        self, executor: Executor, connector_name: str, *, use_properties: bool = False, **options: Any
+        self,
+        executor: Executor,
+        name: str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        use_properties: bool = False,
+        **options: Any,
     ) -> None:
-        super().__init__(executor, connector_name, **options)
+        super().__init__(executor, name, config, **options)
         self.use_properties = use_properties
 
     def spec(self) -> dict[str, Any]:

@@ -1,92 +1,19 @@
 """PyAirbyte's verbs of a source: what a script calls. The engine (`sync`, the assets) never calls them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from typing_extensions import override
+
+from etl_assets._connector_base import ConnectorBase
 from etl_assets.datasets import InMemoryDataset, LazyDataset
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.sources import configuring, reading, selecting
+from etl_assets.sources import reading, selecting
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     from etl_assets.documents import Document
     from etl_assets.results import ReadResult
-
-
-class ConfigVerbs:
-    """About the config: what it is, what it can be, whether it works."""
-
-    connector_type: str = "source"
-
-    @property
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config; `{}` for a source that says nothing about it."""
-        return configuring.spec_of(self)
-
-    @property
-    def config_hash(self) -> str | None:
-        """A one-way hash of the config with its secrets; None where there is none, or it cannot be hashed."""
-        return configuring.hash_of(self)
-
-    @property
-    def docs_url(self: Any) -> str:
-        """Where the connector is documented."""
-        word = (getattr(self, "connector_name", None) or self.name or "").lower()
-        return f"https://docs.airbyte.com/integrations/sources/{word.removeprefix('source-')}"
-
-    @property
-    def connector_version(self) -> str | None:
-        """The connector's version, where it has one of its own."""
-        return None
-
-    def set_config(self, config: Mapping[str, Any], *, validate: bool = True) -> None:
-        """Take a config; streams that were selected before there was one are selected now.
-
-        Raises:
-            ConnectorConfigInvalidError: It is not what `config_spec` asks for.
-        """
-        configuring.set_config(self, config, validate=validate)
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the config, with references as they were given.
-
-        Raises:
-            ConnectorConfigMissingError: There is none yet.
-        """
-        return configuring.get_config(self)
-
-    def validate_config(self, config: Mapping[str, Any] | None = None) -> None:
-        """Check a config, by default the source's own, against `config_spec`.
-
-        Raises:
-            ConnectorConfigInvalidError: Names the place and the rule; never shows the value.
-        """
-        configuring.validate(self, config)
-
-    def print_config_spec(
-        self,
-        format: Literal["yaml", "json"] = "yaml",  # noqa: A002 - PyAirbyte's name
-        *,
-        output_file: Path | str | None = None,
-        stderr: bool = False,
-    ) -> None:
-        """Print `config_spec`, or write it to a file."""
-        configuring.print_spec(self, format, output_file=output_file, stderr=stderr)
-
-    def check(self) -> None:
-        """Connect, and say that it worked.
-
-        Raises:
-            ConnectorCheckFailedError: It did not; its cause says why.
-        """
-        configuring.check(self)
-
-    def install(self) -> None:
-        """Install the connector, where it is one that can be."""
-
-    def uninstall(self) -> None:
-        """Remove the connector, where it was installed."""
 
 
 class StreamVerbs:
@@ -266,24 +193,25 @@ class ReadVerbs:
         return import_module("etl_assets.assets.factory").stream_assets(self, **options)
 
 
-class Verbs(ConfigVerbs, StreamVerbs, ReadVerbs):
+class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
     """All of PyAirbyte's verbs of a source.
 
     Attributes:
-        needs_config: It can do nothing without a config.
-        config_is_missing: None was given.
         found_catalog: What `discover` gave.
         picked: The names of the selected streams.
         to_select: What is to be selected as soon as there is a config.
         set_words: Keys that were set by hand, by the stream's full name.
     """
 
-    needs_config: bool = False
-    config_is_missing: bool = False
+    connector_type = "source"
     found_catalog: Catalog | None = None
     picked: Sequence[str] = ()
     to_select: str | Sequence[str] | None = None
     set_words: Mapping[str, Mapping[str, Any]] = {}
+
+    @override
+    def config_has_changed(self) -> None:
+        selecting.forget(self)
 
     def __enter__(self) -> Self:
         return self

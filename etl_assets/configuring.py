@@ -1,0 +1,125 @@
+"""What the verbs about the config of a source or destination do."""
+
+import json
+import sys
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from etl_assets.exceptions import (
+    ConnectorCheckFailedError,
+    ConnectorConfigInvalidError,
+    ConnectorConfigMissingError,
+    EtlAssetsError,
+    InputError,
+)
+from etl_assets.secrets.references import resolve
+
+
+def name_of(owner: Any) -> str:
+    """Give the name an owner has for people."""
+    return str(getattr(owner, "connector_name", None) or getattr(owner, "name", None) or type(owner).__name__)
+
+
+def is_configured(owner: Any) -> bool:
+    """Tell whether an owner has the config it cannot do without."""
+    return not (owner.needs_config and owner.config_is_missing)
+
+
+def spec_of(owner: Any) -> dict[str, Any]:
+    """Give the JSON Schema of what an owner is configured with: of its class's `Options`, where it has such a model."""
+    model = getattr(type(owner), "Options", None)
+    found: dict[str, Any] = model.model_json_schema() if model is not None else {}
+    return found
+
+
+def hash_of(owner: Any) -> str | None:
+    """Give a one-way hash of the resolved config."""
+    if not is_configured(owner):
+        return None
+    try:
+        text = json.dumps(resolve(owner.get_config()), sort_keys=True)
+    except (TypeError, ValueError):
+        return None
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+def set_config(owner: Any, config: Mapping[str, Any], *, validate: bool) -> None:
+    """Give an owner a config, and the streams that were to be selected then."""
+    if validate:
+        owner.validate_config(config)
+    owner.config = config
+    owner.config_is_missing = False
+    owner.config_has_changed()
+
+
+def get_config(owner: Any) -> dict[str, Any]:
+    """Give an owner's config as it was given."""
+    if not is_configured(owner):
+        raise ConnectorConfigMissingError(
+            f"{name_of(owner)} has no config yet.",
+            connector_name=name_of(owner),
+            hint="Give it to get_source(), or to set_config().",
+        )
+    return dict(owner._config)  # noqa: SLF001 - its references stay unresolved
+
+
+def validate(owner: Any, config: Mapping[str, Any]) -> None:
+    """Check a config against the specification."""
+    spec = owner.config_spec
+    if not spec:
+        return
+    import jsonschema
+
+    try:
+        jsonschema.validate(resolve(config), spec)
+    except jsonschema.ValidationError as error:
+        place = ".".join(map(str, error.absolute_path)) or "the config"
+        # Neither the message nor the instance: both can hold the secret.
+        raise ConnectorConfigInvalidError(
+            f"{name_of(owner)}: {place} does not meet {_rule(error)}.",
+            connector_name=name_of(owner),
+            hint="print_config_spec() shows what it takes.",
+        ) from None
+    except jsonschema.SchemaError:
+        return  # a connector's own mistake; it says itself what it cannot take
+
+
+def _rule(error: Any) -> str:
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"the rule that {', '.join(map(repr, missing))} must be there"
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties") or {}
+        others = [name for name in error.instance if name not in known]
+        return f"the rule that there is no {', '.join(map(repr, others))}"
+    return f"the rule {error.validator}: {json.dumps(error.validator_value, default=str)[:200]}"
+
+
+def print_spec(owner: Any, format_: str, *, output_file: Path | str | None, stderr: bool) -> None:
+    """Print what an owner is configured with, as YAML or JSON."""
+    if format_ == "yaml":
+        import yaml
+
+        text = yaml.safe_dump(owner.config_spec, sort_keys=False, allow_unicode=True)
+    elif format_ == "json":
+        text = json.dumps(owner.config_spec, indent=2) + "\n"
+    else:
+        raise InputError(f"The format {format_!r} is neither 'yaml' nor 'json'.", input_value=format_)
+    if output_file is not None:
+        Path(output_file).write_text(text, encoding="utf-8")
+    else:
+        (sys.stderr if stderr else sys.stdout).write(text)
+
+
+def check(owner: Any) -> None:
+    """Connect to an owner."""
+    get_config(owner)
+    try:
+        owner.test_connection()
+    except EtlAssetsError as error:
+        raise ConnectorCheckFailedError(
+            f"{name_of(owner)} cannot connect: {error.message}", connector_name=name_of(owner), hint=error.hint
+        ) from error
+    print(f"Connection check succeeded for {name_of(owner)}.")  # noqa: T201 - said to the person at the script
