@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from etl_assets.secrets.registry import get_secret
     from etl_assets.sources.airbyte import AirbyteSource
     from etl_assets.sources.base import Source
+    from etl_assets.sources.benchmark import get_benchmark_source
     from etl_assets.sources.connectors import get_source
     from etl_assets.sources.files import FileSource
     from etl_assets.sources.read import StreamRead
@@ -105,6 +106,7 @@ _HOME = {
     "build_stream_asset_specs": "assets.factory",
     "build_sync_schedule": "assets.sensors",
     "get_available_connectors": "connectors.names",
+    "get_benchmark_source": "sources.benchmark",
     "get_colab_cache": "caches.util",
     "get_default_cache": "caches.util",
     "get_destination": "destinations.connectors",
@@ -161,6 +163,7 @@ __all__ = [
     "build_stream_asset_specs",
     "build_sync_schedule",
     "get_available_connectors",
+    "get_benchmark_source",
     "get_colab_cache",
     "get_default_cache",
     "get_destination",
@@ -174,14 +177,23 @@ __all__ = [
 
 _MODULES = {
     *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "progress", "records"),
-    *("registry", "results", "secrets", "sources", "strategies"),
+    *("experimental", "logs", "registry", "results", "secrets", "sources", "strategies", "types", "version"),
 }
 """Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
+
+
+_NOT_TAKEN_OVER = {"cloud", "mcp"}
+"""Modules of PyAirbyte's that are here only to say so."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"etl_assets.{name}")
+    if name in _NOT_TAKEN_OVER:
+        try:
+            return import_module(f"etl_assets.{name}")
+        except ImportError as error:
+            raise AttributeError(str(error)) from None
     if name not in _HOME:
         raise AttributeError(f"module 'etl_assets' has no attribute {name!r}")
     value = getattr(import_module(f"etl_assets.{_HOME[name]}"), name)

@@ -435,7 +435,11 @@ class StateNotFoundError(ConnectorError, StateError, KeyError):
     __str__ = EtlAssetsError.__str__  # a KeyError shows its argument's repr
 
 
-class DataLossWarning(UserWarning):
+class EtlAssetsWarning(UserWarning):
+    """Base of every warning of this library about what a call does."""
+
+
+class DataLossWarning(EtlAssetsWarning):
     """What was asked for can lose rows."""
 
 
@@ -446,7 +450,7 @@ PyAirbyteInternalError = InternalError
 PyAirbyteNoStreamsSelectedError = NoStreamsSelectedError
 PyAirbyteNameNormalizationError = NameNormalizationError
 PyAirbyteSecretNotFoundError = SecretNotFoundError
-PyAirbyteWarning = UserWarning
+PyAirbyteWarning = EtlAssetsWarning
 PyAirbyteDataLossWarning = DataLossWarning
 AirbyteConnectorError = ConnectorError
 AirbyteConnectorNotRegisteredError = AirbyteConnectorRegistryError = ConnectorNotRegisteredError

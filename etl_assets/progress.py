@@ -1,14 +1,18 @@
-"""Progress on a terminal: one line that is rewritten, or a plain line now and then elsewhere."""
+"""Progress, as it is shown: live on a terminal and in a notebook, by a plain line now and then elsewhere.
+
+A run of Dagster's has a `ProgressBar` beside its log; a script's read or write has a `ProgressTracker`.
+"""
 
 import contextlib
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from etl_assets.exceptions import ConfigError
 
@@ -23,12 +27,27 @@ _MINUTE = 60
 
 
 class ProgressStyle(StrEnum):
-    """How progress is shown: `AUTO` is a bar on a terminal, plain lines elsewhere."""
+    """How progress is shown.
+
+    `AUTO` is a live table on a terminal (`RICH`) and in a notebook (`IPYTHON`), plain lines elsewhere. `BAR` is one
+    line that is rewritten: what a run of Dagster's shows on a terminal.
+    """
 
     AUTO = "auto"
+    RICH = "rich"
+    IPYTHON = "ipython"
+    NOTEBOOK = "ipython"  # the same member
     BAR = "bar"
     PLAIN = "plain"
     NONE = "none"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "ProgressStyle | None":
+        return cls.IPYTHON if value == "notebook" else None
+
+
+_LINES = {ProgressStyle.RICH: ProgressStyle.BAR, ProgressStyle.IPYTHON: ProgressStyle.PLAIN}
+"""What a display for many streams is where there is one line only."""
 
 
 def chosen_style(default: ProgressStyle = ProgressStyle.AUTO) -> ProgressStyle:
@@ -64,7 +83,7 @@ class ProgressBar:
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        wanted = ProgressStyle(style)
+        wanted = _LINES.get(ProgressStyle(style), ProgressStyle(style))
         self._stream = stream if stream is not None else _terminal() if wanted is ProgressStyle.BAR else sys.stderr
         if wanted is ProgressStyle.AUTO:
             wanted = ProgressStyle.BAR if self._stream.isatty() else ProgressStyle.PLAIN
@@ -126,14 +145,170 @@ def _terminal() -> TextIO:
     return sys.stderr
 
 
+@dataclass
+class StreamProgress:
+    """How far one stream is.
+
+    Args:
+        name: The stream.
+        rows: Read so far.
+        bytes: Read so far.
+        seconds: Since its beginning.
+        state: `waiting`, `reading`, `done` or `failed`.
+        confirmed: Records that are committed; known at its end.
+    """
+
+    name: str
+    rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    state: str = "waiting"
+    confirmed: int = 0
+
+
+class Display(Protocol):
+    """Shows many streams."""
+
+    def show(self, streams: Sequence[StreamProgress]) -> None:
+        """Show how far they are; called often."""
+
+    def end(self, streams: Sequence[StreamProgress]) -> None:
+        """Leave standing how it ended."""
+
+
+class ProgressTracker:
+    """Counts what a read or write of a script does, by stream, and shows it.
+
+    Args:
+        style: How; `AUTO` is what `ETL_ASSETS_PROGRESS` says, else what the terminal or notebook can show.
+        source: What is read.
+        cache: What is read into.
+        destination: What is written to.
+        expected_streams: Their names, in the order in which they are shown.
+        stream: Where to; standard error by default.
+        clock: Gives seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        style: ProgressStyle | str | None = ProgressStyle.AUTO,
+        *,
+        source: Any = None,
+        cache: Any = None,
+        destination: Any = None,
+        expected_streams: Sequence[str] | None = None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source = source
+        self.cache = cache
+        self.destination = destination
+        self.streams = {name: StreamProgress(name) for name in expected_streams or ()}
+        self._clock = clock
+        self._began = clock()
+        self._ended: float | None = None
+        wanted = ProgressStyle(style or ProgressStyle.AUTO)
+        self.style = shown_style(chosen_style() if wanted is ProgressStyle.AUTO else wanted, stream or sys.stderr)
+        self._display: Display | None = _display(self.style, stream or sys.stderr)
+
+    @property
+    def total_records_read(self) -> int:
+        """How many records the source has given."""
+        return sum(one.rows for one in self.streams.values())
+
+    @property
+    def total_destination_records_delivered(self) -> int:
+        """How many records are committed, of the streams that have ended."""
+        return sum(one.confirmed for one in self.streams.values())
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Seconds since the beginning, up to the end where there was one."""
+        return (self._clock() if self._ended is None else self._ended) - self._began
+
+    def tally(self, stream: str, rows: int, bytes_: int, seconds: float) -> None:
+        """Take note how far a stream is: totals, not what came since the last time."""
+        one = self.streams.setdefault(stream, StreamProgress(stream))
+        one.rows, one.bytes, one.seconds, one.state = rows, bytes_, seconds, "reading"
+        if self._display is not None:
+            self._display.show(list(self.streams.values()))
+
+    def finished(self, stream: str, *, records_read: int, confirmed: int) -> None:
+        """Take note that a stream has ended well."""
+        one = self.streams.setdefault(stream, StreamProgress(stream))
+        one.rows, one.confirmed, one.state = records_read, confirmed, "done"
+
+    def failed(self, stream: str) -> None:
+        """Take note that a stream has failed."""
+        self.streams.setdefault(stream, StreamProgress(stream)).state = "failed"
+
+    def end(self) -> None:
+        """Leave standing how it ended."""
+        if self._ended is None:
+            self._ended = self._clock()
+            if self._display is not None:
+                self._display.end(list(self.streams.values()))
+
+
+class PlainLines:
+    """A line about the stream that is read, now and then, and one about each at the end.
+
+    Args:
+        stream: Where to.
+        style: `PLAIN`, or `BAR` for a line that is rewritten.
+    """
+
+    def __init__(self, stream: TextIO, style: ProgressStyle = ProgressStyle.PLAIN) -> None:
+        self._bar = ProgressBar(style, stream=stream)
+
+    def show(self, streams: Sequence[StreamProgress]) -> None:
+        """Show the streams that are being read."""
+        for one in streams:
+            if one.state == "reading":
+                self._bar.show(one.name, one.rows, one.bytes, one.seconds)
+
+    def end(self, streams: Sequence[StreamProgress]) -> None:
+        """Say of each stream how it ended."""
+        for one in streams:
+            word = "" if one.state == "done" else one.state
+            self._bar.end(describe(one.name, one.rows, one.bytes, one.seconds, word))
+
+
+def shown_style(style: ProgressStyle, stream: TextIO) -> ProgressStyle:
+    """Give what `AUTO` stands for here; any other style stays as it is."""
+    if style is not ProgressStyle.AUTO:
+        return style
+    if in_notebook():
+        return ProgressStyle.IPYTHON
+    return ProgressStyle.RICH if stream.isatty() else ProgressStyle.PLAIN
+
+
+def in_notebook() -> bool:
+    """Tell whether a notebook's kernel runs this; that IPython is installed says nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and not any("terminal" in base.__module__ for base in type(shell).__mro__)
+
+
+def _display(style: ProgressStyle, stream: TextIO) -> Display | None:
+    if style is ProgressStyle.NONE:
+        return None
+    if style in {ProgressStyle.PLAIN, ProgressStyle.BAR}:
+        return PlainLines(stream, style)
+    from etl_assets.progress_live import NotebookTable, TerminalTable
+
+    return NotebookTable() if style is ProgressStyle.IPYTHON else TerminalTable(stream)
+
+
 def describe(name: str, rows: int, bytes_: int, seconds: float, detail: str = "") -> str:
     """Give one line such as `flights: 336,776 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
-    size = f", {_size(bytes_)}" if bytes_ else ""
+    size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
     return f"{name}: {rows:,} rows{size} in {_duration(seconds)}{rate}{f', {detail}' if detail else ''}"
 
 
-def _size(bytes_: int) -> str:
+def size_text(bytes_: int) -> str:
+    """Give a size such as `41.2 MB`."""
     size = float(bytes_)
     for unit in ("B", "kB", "MB"):
         if size < _THOUSAND:

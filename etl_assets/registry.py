@@ -1,5 +1,11 @@
 """The connectors that are known by name, where scripts written for PyAirbyte look for them."""
 
-from etl_assets.connectors.names import InstallType, get_available_connectors
+from etl_assets.connectors.names import (
+    ConnectorMetadata,
+    InstallType,
+    Language,
+    get_available_connectors,
+    get_connector_metadata,
+)
 
-__all__ = ["InstallType", "get_available_connectors"]
+__all__ = ["ConnectorMetadata", "InstallType", "Language", "get_available_connectors", "get_connector_metadata"]

@@ -27,7 +27,7 @@ class CachedRead:
     checked_order = False
 
     def __init__(self, result: Any, name: str) -> None:
-        self.source_name = result.source_name
+        self.source_name = result.stored_as
         self._cache = result.cache
         self._name = name
         self._own = list(self._cache.destination.own_columns)

@@ -22,7 +22,8 @@ class ReadResult(Mapping[str, CachedDataset]):
         cache: Where they are.
         results: What the sync of each did.
         streams_read: The streams as they were read: their keys make the ids of documents.
-        progress_tracker: PyAirbyte's; its count is taken where there are no results.
+        progress_tracker: Its count is taken where there are no results.
+        stored_as: The name under which the state of the source is stored; its own by default.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class ReadResult(Mapping[str, CachedDataset]):
         results: Mapping[str, SyncResult] | None = None,
         streams_read: Mapping[str, Stream] | None = None,
         progress_tracker: Any = None,
+        stored_as: str | None = None,
     ) -> None:
         self.source_name = source_name
+        self.stored_as = stored_as or source_name
         self.results: Mapping[str, SyncResult] = dict(results or {})
         self._processed_streams = list(processed_streams)
         self._cache = cache

@@ -4,7 +4,7 @@ It owns a destination, which writes, and reads the destination's tables; there i
 before something is read or written.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from typing_extensions import override
 
+from etl_assets.caches.states import CacheStates
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.exceptions import InputError, StreamNotFoundError
+from etl_assets.exceptions import ConfigError, InputError, StreamNotFoundError
 from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.stream import Stream
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset as ds
     from sqlalchemy import Engine, Table
+
+
+_NO_PAIR = (
+    "etl_assets has no types of Airbyte Cloud's client. Give the options of cache.paired_destination_name to "
+    "get_destination()."
+)
 
 
 class CacheBase(BaseModel):
@@ -175,10 +182,52 @@ class CacheBase(BaseModel):
         """What PyAirbyte calls the SQL processor: the cache itself answers to its names."""
         return self
 
-    def get_record_processor(self, source_name: str, **_: Any) -> "CacheBase":
+    def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> "CacheBase":
         """Give what PyAirbyte calls the record processor: the cache itself."""
-        del source_name
+        del source_name, catalog_provider
         return self
+
+    # States and sources
+
+    def get_state_provider(
+        self, source_name: str, *, refresh: bool = True, destination_name: str | None = None
+    ) -> CacheStates:
+        """Give the bookmarks of a source's streams, as they are when they are asked for.
+
+        Args:
+            source_name: The source's name, or its connector's.
+            refresh: They always are.
+            destination_name: Those that were kept here for this destination, by its `identity`.
+        """
+        del refresh
+        return CacheStates(self.destination, source_name, destination_name)
+
+    def get_state_writer(self, source_name: str, destination_name: str | None = None) -> CacheStates:
+        """Give what also changes these bookmarks."""
+        return CacheStates(self.destination, source_name, destination_name)
+
+    def register_source(
+        self, source_name: str, incoming_source_catalog: Any = None, stream_names: Iterable[str] = ()
+    ) -> None:
+        """Do nothing: what a source is, a cache learns from its first read. For PyAirbyte's sake."""
+
+    @property
+    def paired_destination_config(self) -> Any:
+        """Not taken over.
+
+        Raises:
+            ConfigError: Says so.
+        """
+        raise ConfigError(_NO_PAIR)
+
+    @property
+    def paired_destination_config_class(self) -> Any:
+        """Not taken over.
+
+        Raises:
+            ConfigError: Says so.
+        """
+        raise ConfigError(_NO_PAIR)
 
     def get_sql_table_name(self, stream_name: str) -> str:
         """Give the name of a stream's table."""

@@ -17,7 +17,7 @@ from etl_assets.connectors.executors import (
 )
 from etl_assets.connectors.install import Environment, install_root
 from etl_assets.connectors.names import InstallType, Protocol, known_connectors, protocol_of, unknown
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, InputError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Choice:
         allow_custom_code: Of a manifest.
 
     Raises:
-        ConfigError: The arguments contradict each other.
+        InputError: The arguments contradict each other.
     """
 
     name: str
@@ -60,20 +60,20 @@ class Choice:
     def __post_init__(self) -> None:
         name = self.name
         if not name:
-            raise ConfigError("A connector's name is a text that is not empty.")
+            raise InputError("A connector's name is a text that is not empty.")
         ways = [word for word in _WAYS if getattr(self, word)]
         if len(ways) > 1:
-            raise ConfigError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
+            raise InputError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
         if self.version and self.pip_url:
-            raise ConfigError(f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url.")
+            raise InputError(f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url.")
         if self.version and self.local_executable:
-            raise ConfigError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
+            raise InputError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
         if self.version and isinstance(self.docker_image, str) and _tagged(self.docker_image):
-            raise ConfigError(f"{name}: the image {self.docker_image!r} has a tag, and version says another.")
+            raise InputError(f"{name}: the image {self.docker_image!r} has a tag, and version says another.")
         if self.use_python is False and ways and ways[0] != "docker_image":
-            raise ConfigError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
+            raise InputError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
         if self.use_python and ways and ways[0] in {"docker_image", "local_executable"}:
-            raise ConfigError(f"{name}: use_python is of no use with {ways[0]}.")
+            raise InputError(f"{name}: use_python is of no use with {ways[0]}.")
 
     def executor(self) -> Executor:
         """Give what starts it. Neither installs nor connects.

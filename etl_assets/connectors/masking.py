@@ -8,11 +8,16 @@ from etl_assets.secrets.redaction import remember
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials", "dsn")
 
 
+def says_secret(name: str) -> bool:
+    """Tell whether a name says that what it stands for is secret."""
+    return any(word in name.lower() for word in _SECRET_WORDS)
+
+
 def remember_config(value: Any, *, secret: bool = False) -> None:
     """Have every text under a name that says it is secret masked from now on."""
     if isinstance(value, Mapping):
         for key, item in value.items():
-            remember_config(item, secret=secret or any(word in str(key).lower() for word in _SECRET_WORDS))
+            remember_config(item, secret=secret or says_secret(str(key)))
     elif isinstance(value, list | tuple):
         for item in value:
             remember_config(item, secret=secret)

@@ -7,6 +7,7 @@ network.
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -14,7 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import ConnectorNotRegisteredError, did_you_mean
 
 Protocol = Literal["airbyte", "singer"]
 ENTRY_POINTS = "etl_assets.connectors"
@@ -30,6 +31,41 @@ class InstallType(StrEnum):
     DOCKER = "docker"
     INSTALLABLE = "installable"
     ANY = "any"
+
+
+class Language(StrEnum):
+    """What a connector is written in, as PyAirbyte sorts them."""
+
+    PYTHON = "python"
+    JAVA = "java"
+    MANIFEST_ONLY = "manifest-only"
+
+
+@dataclass(frozen=True)
+class ConnectorMetadata:
+    """What is known of a connector by its name.
+
+    Args:
+        name: The name.
+        latest_available_version: Always None: nothing is asked over a network.
+        pypi_package_name: What pip installs, where it is a package.
+        language: What it is written in; one that runs in Docker only counts as `java`.
+        install_types: The ways to run it.
+        suggested_streams: Always None.
+    """
+
+    name: str
+    latest_available_version: str | None
+    pypi_package_name: str | None
+    language: Language | None
+    install_types: frozenset[InstallType]
+    suggested_streams: Sequence[str] | None = None
+
+    @property
+    def default_install_type(self) -> InstallType:
+        """How `get_source` runs it where nothing else is said."""
+        order = (InstallType.PYTHON, InstallType.YAML, InstallType.DOCKER)
+        return next(one for one in order if one in self.install_types)
 
 
 @dataclass(frozen=True)
@@ -93,6 +129,32 @@ def get_available_connectors(install_type: InstallType | str | None = None) -> l
     return sorted(one.name for one in known if one.install is wanted)
 
 
+def get_connector_metadata(name: str) -> ConnectorMetadata:
+    """Give what is known of a connector. Asks no network.
+
+    Raises:
+        ConnectorNotRegisteredError: The index has no such name.
+    """
+    known = known_connectors().get(name)
+    if known is None:
+        raise unknown(name)
+    image = {InstallType.DOCKER} if known.protocol == "airbyte" else set()
+    return ConnectorMetadata(
+        name=name,
+        latest_available_version=None,
+        pypi_package_name=known.package or None,
+        language=_LANGUAGES[known.install],
+        install_types=frozenset({known.install, *image}),
+    )
+
+
+_LANGUAGES = {
+    InstallType.PYTHON: Language.PYTHON,
+    InstallType.YAML: Language.MANIFEST_ONLY,
+    InstallType.DOCKER: Language.JAVA,
+}
+
+
 def protocol_of(name: str) -> Protocol | None:
     """Give what a connector of this name speaks, by the index or by its prefix; None if neither tells."""
     known = known_connectors().get(name)
@@ -103,10 +165,11 @@ def protocol_of(name: str) -> Protocol | None:
     return "airbyte" if name.startswith(("source-", "destination-")) else None
 
 
-def unknown(name: str) -> ConfigError:
+def unknown(name: str) -> ConnectorNotRegisteredError:
     """Give the error for a name that is not in the index."""
-    return ConfigError(
+    return ConnectorNotRegisteredError(
         f"There is no connector {name!r} in the index of names.",
         hint=f"{did_you_mean(name, known_connectors())} Any other is given by pip_url=, local_executable=, "
         "docker_image= or source_manifest=.",
+        connector_name=name,
     )

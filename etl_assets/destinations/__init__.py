@@ -15,10 +15,15 @@ _HOME = {
     "get_noop_destination": "noop",
 }
 
+_MODULES = {"base", "util"}
+"""Modules that scripts written for PyAirbyte reach by `ab.destinations.util`, without an import of their own."""
+
 __all__ = ["Destination", "NoopDestination", "get_destination", "get_noop_destination"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

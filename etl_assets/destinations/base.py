@@ -79,9 +79,9 @@ class Destination(DestinationModes, DestinationVerbs):
     def __new__(cls, *given: Any, **options: Any) -> Self:
         """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
         executor = options.get("executor", given[0] if given else None)
-        if cls is Destination and executor is not None:
-            cls = _connector_class(executor) or cls
-        return super().__new__(cls)
+        connector = _connector_class(executor) if cls is Destination and executor is not None else None
+        made: Self = super().__new__(connector or cls)
+        return made
 
     def __init__(
         self,

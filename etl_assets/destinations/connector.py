@@ -94,7 +94,7 @@ class ConnectorDestination(Destination):
     needs_config = True
     protocol: ClassVar[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         self,
         executor: Executor,
         name: str,

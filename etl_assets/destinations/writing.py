@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
-from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, InputError
+from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssetsWarning, InputError
 from etl_assets.protocol.load import Bookmark, SharedState, SyncResult
 from etl_assets.replay import CachedRead
 from etl_assets.results import ReadResult, WriteResult
@@ -15,19 +15,29 @@ from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start, sync
 
 
+def in_destination(name: str) -> str:
+    """Give the end of the name under which the bookmarks of a source in this destination are kept."""
+    return f" in {name}"
+
+
 class StateMemory:
     """The bookmarks of streams in a destination that keeps none itself: in a cache.
 
     Args:
-        cache: Where they are kept; None to keep none.
+        keeper: The cache's destination, where they are kept; None to keep none.
         source_name: The source.
         destination_name: The destination.
     """
 
-    def __init__(self, cache: Any, source_name: str, destination_name: str) -> None:
-        self._cache = cache
-        self._key = f"{source_name} in {destination_name}"
-        self._known = self._load() if cache else {}
+    def __init__(self, keeper: Any, source_name: str, destination_name: str) -> None:
+        self._keeper = keeper
+        self._key = f"{source_name}{in_destination(destination_name)}"
+        self._known = self._load() if keeper else {}
+
+    @property
+    def known(self) -> Mapping[str, Bookmark]:
+        """The bookmarks by stream."""
+        return self._known
 
     def of(self, stream: str) -> Bookmark | None:
         """Give the bookmark of a stream, or None."""
@@ -38,15 +48,15 @@ class StateMemory:
         if bookmark is None or self._known.get(stream) == bookmark:
             return
         self._known[stream] = bookmark
-        if self._cache:
+        if self._keeper:
             self._save()
 
     def _load(self) -> dict[str, Any]:
-        found = self._cache.destination.stored_source(self._key).state
+        found = self._keeper.stored_source(self._key).state
         return dict((found.bookmark or {}).get("streams") or {}) if found else {}
 
     def _save(self) -> None:
-        destination = self._cache.destination
+        destination = self._keeper
         with destination.transaction() as tx:
             ledger = destination.ledger(tx)
             ledger.create()
@@ -77,16 +87,22 @@ def write(
     if isinstance(source_data, source_class) and cache:
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
     if isinstance(source_data, ReadResult):
-        memory = _memory(destination, source_data.source_name, state_cache or source_data.cache)
+        memory = _memory(destination, source_data.stored_as, state_cache or source_data.cache)
         results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
     elif isinstance(source_data, source_class):
-        memory = _memory(destination, source_data.name, state_cache)
         if streams:
             source_data.select_streams(streams)
         source_data.validate_config()
         wanted = import_module("etl_assets.sources.selecting").chosen(source_data, None)
+        stored_as = reading.stored_name(source_data)
         results, errors = reading.load(
-            source_data, wanted, destination, strategy=strategy, full_refresh=full_refresh, memory=memory
+            source_data,
+            wanted,
+            destination,
+            strategy=strategy,
+            full_refresh=full_refresh,
+            stored_as=stored_as,
+            memory=_memory(destination, stored_as, state_cache),
         )
     else:
         raise InputError(
@@ -114,10 +130,10 @@ def _memory(destination: Any, source_name: str, state_cache: Any) -> StateMemory
     if state_cache is None:
         warnings.warn(
             f"{destination!r} keeps no state, so every write begins anew. Give it a state_cache, or False.",
-            UserWarning,
+            EtlAssetsWarning,
             stacklevel=4,
         )
-    return StateMemory(state_cache or None, source_name, destination.identity)
+    return StateMemory(state_cache.destination if state_cache else None, source_name, destination.identity)
 
 
 def _write_cached(
@@ -147,13 +163,14 @@ def _write_one(
 ) -> SyncResult:
     read = CachedRead(result, name)
     can = destination.capabilities.strategies
-    start = resolve_start(read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name))
+    table = destination.table_for(result.source_name, read.stream)
+    start = resolve_start(read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name), table=table)
     if not start.full_refresh and start.bookmark is not None and not read.is_continued_by(start.bookmark):
-        start = resolve_start(read, destination, full_refresh=True)
+        start = resolve_start(read, destination, full_refresh=True, table=table)
     if strategy is WriteStrategy.AUTO:
         # As it came into the cache: what was merged is merged, what was replaced is replaced.
         came = result.results[name].strategy if name in result.results else WriteStrategy.REPLACE
         strategy = came if came in can else WriteStrategy.APPEND
-    written = sync(read, destination, start=start, strategy=strategy)
+    written = sync(read, destination, start=start, strategy=strategy, table=table)
     memory.keep(name, written.bookmark)
     return written

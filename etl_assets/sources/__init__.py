@@ -5,14 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
+    from etl_assets.sources.benchmark import get_benchmark_source
     from etl_assets.sources.connectors import get_source
 
-_HOME = {"Source": "base", "get_source": "connectors"}
+_HOME = {"Source": "base", "get_benchmark_source": "benchmark", "get_source": "connectors"}
+_MODULES = {"base", "registry", "util"}
+"""Modules that scripts written for PyAirbyte reach by `ab.sources.registry`, without an import of their own."""
 
-__all__ = ["Source", "get_source"]
+__all__ = ["Source", "get_benchmark_source", "get_source"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -70,11 +70,11 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, the source that runs this connector."""
+        """Make an object; of `Source(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
         executor = options.get("executor", given[0] if given else None)
-        if cls is Source and executor is not None:
-            cls = _connector_class(executor) or cls
-        return super().__new__(cls)
+        connector = _connector_class(executor) if cls is Source and executor is not None else None
+        made: Self = super().__new__(connector or cls)
+        return made
 
     def __init__(  # noqa: PLR0913 - the parameters of Mage, and ours
         self,

@@ -1,24 +1,27 @@
 """What the verbs that read do: into a cache, one by one, as samples."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from importlib import import_module
 from typing import Any
 
+from typing_extensions import override
+
 from etl_assets import configuring
 from etl_assets.datasets import InMemoryDataset, LazyDataset
-from etl_assets.exceptions import ConnectorFailedError, EtlAssetsError, InputError
+from etl_assets.exceptions import ConnectorFailedError, DestinationError, EtlAssetsError, InputError
 from etl_assets.naming import normalise
-from etl_assets.progress import ProgressBar, chosen_style
+from etl_assets.progress import ProgressTracker
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Records, SourceState, StreamEnd
-from etl_assets.protocol.load import Bookmark, SyncResult
+from etl_assets.protocol.load import Bookmark, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.results import ReadResult
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources import selecting
+from etl_assets.sources.stored_name import is_name_of, stored_name
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source
@@ -38,16 +41,19 @@ class StreamsFailedError(ConnectorFailedError):
         self.read_result = read_result
 
 
-class ShownProgress(Observer):
-    """Shows how a read goes on, on a terminal or in lines."""
+class Watch(Observer):
+    """Tells a tracker how syncs go on.
 
-    def __init__(self) -> None:
-        self.bar = ProgressBar(chosen_style())
+    Args:
+        tracker: Counts and shows.
+    """
 
+    def __init__(self, tracker: ProgressTracker) -> None:
+        self._tracker = tracker
+
+    @override
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
-        """Show one line."""
-        del bookmark
-        self.bar.show(stream, rows, bytes_, seconds)
+        self._tracker.tally(stream, rows, bytes_, seconds)
 
 
 def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
@@ -91,19 +97,27 @@ def read(
     if not skip_validation:
         source.validate_config()
     wanted = selecting.chosen(source, None)
+    stored_as = stored_name(source)
     _say_incremental(wanted, full_refresh=full_refresh)
     results, errors = load(
-        source, wanted, cache.destination, strategy=strategy, full_refresh=full_refresh, table_for=cache.place_of
+        source,
+        wanted,
+        cache.destination,
+        strategy=strategy,
+        full_refresh=full_refresh,
+        table_for=cache.place_of,
+        stored_as=stored_as,
     )
     result = ReadResult(
         source_name=source.name,
+        stored_as=stored_as,
         processed_streams=list(results),
         cache=cache,
         results=results,
         streams_read={stream.name: stream for stream in wanted},
     )
     if errors:
-        raise _failed(source, errors, result)
+        raise _failed(source, errors, result, cache.destination)
     return result
 
 
@@ -114,11 +128,26 @@ def load(
     *,
     strategy: WriteStrategy,
     full_refresh: bool,
-    table_for: Any = None,
+    stored_as: str,
+    table_for: Callable[[str, Stream], TableName] | None = None,
     memory: Any = None,
 ) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
-    """Sync streams of a source into a destination, each on its own; gives what was done, and what failed."""
-    observer = ShownProgress()
+    """Sync streams of a source into a destination, each on its own; gives what was done, and what failed.
+
+    Args:
+        source: The source.
+        streams: What to read.
+        destination: Where to.
+        strategy: How rows meet the tables.
+        full_refresh: Read everything.
+        stored_as: The name under which the state is stored.
+        table_for: Gives the table of a stream, by the source's name; the destination's own way by default.
+        memory: Keeps the bookmarks of a destination that keeps none.
+    """
+    progress = ProgressTracker(
+        source=source, destination=destination, expected_streams=[stream.name for stream in streams]
+    )
+    place = table_for or destination.table_for
     results: dict[str, SyncResult] = {}
     errors: dict[str, Exception] = {}
     plans = {
@@ -126,19 +155,23 @@ def load(
             strategy=_possible(pyairbyte_auto(stream, strategy), strategy, destination),
             full_refresh=full_refresh,
             fallback=partial(memory.of, stream.name) if memory else None,
-            table=table_for(source.name, stream) if table_for else None,
+            table=place(source.name, stream),
         )
         for stream in streams
     }
     run = _together if source.granularity == "source" else _one_by_one
-    for stream, result, error in run(source, streams, destination, plans, observer):
-        if error is None and result is not None:
-            results[stream.name] = result
-            if memory:
-                memory.keep(stream.name, result.bookmark)
-        elif error is not None:
-            errors[stream.name] = error
-    observer.bar.end()
+    try:
+        for stream, result, error in run(source, stored_as, streams, destination, plans, Watch(progress)):
+            if error is None and result is not None:
+                results[stream.name] = result
+                progress.finished(stream.name, records_read=result.records_read, confirmed=result.records_loaded)
+                if memory:
+                    memory.keep(stream.name, result.bookmark)
+            elif error is not None:
+                errors[stream.name] = error
+                progress.failed(stream.name)
+    finally:
+        progress.end()
     return results, errors
 
 
@@ -151,25 +184,36 @@ _Outcome = tuple[Stream, SyncResult | None, Exception | None]
 
 
 def _together(
-    source: Any, streams: Sequence[Stream], destination: Any, plans: Mapping[Any, StreamPlan], observer: Observer
+    source: Any,
+    stored_as: str,
+    streams: Sequence[Stream],
+    destination: Any,
+    plans: Mapping[Any, StreamPlan],
+    observer: Observer,
 ) -> Iterator[_Outcome]:
     from etl_assets.sources.source_read import SourceRead
 
-    outcomes = sync_source(SourceRead(source, streams), destination, plans=plans, observer=observer)
+    read = SourceRead(source, streams, source_name=stored_as)
+    outcomes = sync_source(read, destination, plans=plans, observer=observer)
     with closing(outcomes):
         for outcome in outcomes:
             yield outcome.stream, outcome.result, outcome.error
 
 
 def _one_by_one(
-    source: Any, streams: Sequence[Stream], destination: Any, plans: Mapping[Any, StreamPlan], observer: Observer
+    source: Any,
+    stored_as: str,
+    streams: Sequence[Stream],
+    destination: Any,
+    plans: Mapping[Any, StreamPlan],
+    observer: Observer,
 ) -> Iterator[_Outcome]:
     from etl_assets.sources.read import StreamRead
 
     for stream in streams:
         plan = plans[stream.key]
         try:
-            one = StreamRead(source, stream)
+            one = StreamRead(source, stream, source_name=stored_as)
             start = resolve_start(
                 one, destination, full_refresh=plan.full_refresh, fallback=plan.fallback, table=plan.table
             )
@@ -300,14 +344,24 @@ def _say_incremental(streams: Sequence[Stream], *, full_refresh: bool) -> None:
         )
 
 
-def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) -> StreamsFailedError:
+_OTHER_CONFIG = (
+    "Tables of this cache were read with another config of this connector. To go on with them, give get_source() a "
+    "source_name and keep it (the first time after `etl-assets state rename`); to have both, give this one another "
+    "cache, or a table_prefix."
+)
+
+
+def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult, destination: Any) -> StreamsFailedError:
     first = next(iter(errors))
+    before = {state.source for state in destination.states() if is_name_of(state.source, source.name)}
+    other_config = before - {result.stored_as} if isinstance(errors[first], DestinationError) else set()
     failed = StreamsFailedError(
         f"{len(errors)} of {len(errors) + len(result)} streams of {source.name!r} failed: "
         f"{', '.join(map(repr, errors))}. {redact(str(errors[first]))}",
         connector_name=configuring.name_of(source),
         stream=first,
         read_result=result,
+        hint=_OTHER_CONFIG if other_config and result.stored_as != source.name else None,
     )
     failed.__cause__ = (
         errors[first] if len(errors) == 1 else ExceptionGroup("the streams' errors", list(errors.values()))

@@ -45,6 +45,7 @@ class SingerSource(ConnectorSource):
         use_properties: bool = False,
         **options: Any,
     ) -> None:
+        self._about: dict[str, Any] | None = None
         super().__init__(executor, name, config, **options)
         self.use_properties = use_properties
 
@@ -54,7 +55,9 @@ class SingerSource(ConnectorSource):
         Raises:
             ConfigError: The tap has no `--about`: those made without the SDK have none.
         """
-        return singer_about(self)
+        if self._about is None:
+            self._about = singer_about(self)
+        return self._about
 
     @property
     def config_spec(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Where PyAirbyte has its writers: thin, and only for scripts that name the type."""

@@ -1,0 +1,26 @@
+"""What can be written to: every destination and every cache, where scripts written for PyAirbyte look for the type."""
+
+from abc import ABC
+from importlib import import_module
+from typing import Any
+
+from typing_extensions import override
+
+_KINDS = (("etl_assets.destinations.base", "Destination"), ("etl_assets.caches.base", "CacheBase"))
+
+
+class AirbyteWriterInterface(ABC):  # noqa: B024 - a kind to check for: what is of it overrides other hooks
+    """Something that is written to; destinations and caches are, without inheriting from it."""
+
+    @property
+    def name(self) -> str:
+        """A name for people."""
+        return type(self).__name__
+
+    @classmethod
+    @override
+    def __subclasshook__(cls, other: type, /) -> Any:
+        if cls is not AirbyteWriterInterface:
+            return NotImplemented
+        kinds = tuple(getattr(import_module(module), name) for module, name in _KINDS)
+        return True if issubclass(other, kinds) else NotImplemented

@@ -1,0 +1,78 @@
+"""The bookmarks that a cache keeps, by PyAirbyte's names."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.writing import StateMemory, in_destination
+from etl_assets.exceptions import InputError, StateNotFoundError
+from etl_assets.naming import normalise
+from etl_assets.protocol.load import Bookmark, StreamState
+from etl_assets.shared.state_writers import StateWriterBase
+
+
+class CacheStates(StateWriterBase):
+    """The bookmarks of one source in a cache: read anew each time, and changed where they are.
+
+    Args:
+        destination: The cache's.
+        source_name: The source's name, or its connector's.
+        destination_name: Those that were kept here for another destination, which keeps none itself.
+    """
+
+    def __init__(self, destination: DatabaseDestination, source_name: str, destination_name: str | None = None) -> None:
+        super().__init__()
+        self._destination = destination
+        self._source_name = source_name
+        self._for = destination_name
+
+    @property
+    @override
+    def states(self) -> Mapping[str, Bookmark]:
+        if self._for is not None:
+            return self._memory().known
+        return {row.stream: row.bookmark for row in self._rows() if row.bookmark is not None}
+
+    @override
+    def _write(self, document: Mapping[str, Any]) -> None:
+        part = document["stream"]
+        name, bookmark = part["stream_descriptor"]["name"], part.get("stream_state") or {}
+        if self._for is not None:
+            self._memory().keep(name, bookmark)
+            return
+        row = next((row for row in self._rows() if row.stream == name), None)
+        if row is None:
+            raise StateNotFoundError(
+                f"Nothing was read of stream {name!r} of {self._source_name!r}: there is no bookmark to change.",
+                stream=name,
+            )
+        self._destination.set_bookmark(row, bookmark)
+
+    def _memory(self) -> StateMemory:
+        return StateMemory(self._destination, self._stored_as(), self._for or "")
+
+    def _rows(self) -> list[StreamState]:
+        stored_as = self._stored_as()
+        return [row for row in self._destination.states() if row.source == stored_as]
+
+    def _stored_as(self) -> str:
+        """Give the name under which the source is stored: a connector's config is part of it."""
+        from etl_assets.sources.stored_name import is_name_of
+
+        end = "" if self._for is None else in_destination(self._for)
+        stored = sorted(
+            {row.source.removesuffix(end) for row in self._destination.states() if row.source.endswith(end)}
+        )
+        if self._source_name in stored:
+            return self._source_name
+        word = normalise(self._source_name)
+        found = [name for name in stored if is_name_of(name, word)]
+        if len(found) > 1:
+            raise InputError(
+                f"{self._source_name!r} was read with {len(found)} configs, each a source of its own.",
+                hint=f"Say which: {', '.join(map(repr, found))}.",
+                input_value=self._source_name,
+            )
+        return found[0] if found else word
