@@ -264,7 +264,7 @@ class PlainLines:
     def show(self, streams: Sequence[StreamProgress]) -> None:
         """Show the streams that are being read."""
         for one in streams:
-            if one.state == "reading":
+            if one.state == "reading" and one.seconds >= PLAIN_SECONDS:
                 self._bar.show(one.name, one.rows, one.bytes, one.seconds)
 
     def end(self, streams: Sequence[StreamProgress]) -> None:

@@ -90,14 +90,10 @@ def write(
         memory = _memory(destination, source_data.stored_as, state_cache or source_data.cache)
         results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
     elif isinstance(source_data, source_class):
-        if streams:
-            source_data.select_streams(streams)
-        source_data.validate_config()
-        wanted = import_module("etl_assets.sources.selecting").chosen(source_data, None)
         stored_as = reading.stored_name(source_data)
         results, errors = reading.load(
             source_data,
-            wanted,
+            reading.wanted_streams(source_data, streams),
             destination,
             strategy=strategy,
             full_refresh=full_refresh,

@@ -92,11 +92,7 @@ def read(
     """Read streams into a cache; see `ReadVerbs.read`."""
     strategy = strategy_named(write_strategy)
     cache = cache or import_module("etl_assets.caches.util").get_default_cache()
-    if streams:
-        selecting.select(source, streams)
-    if not skip_validation:
-        source.validate_config()
-    wanted = selecting.chosen(source, None)
+    wanted = wanted_streams(source, streams, skip_validation=skip_validation)
     stored_as = stored_name(source)
     _say_incremental(wanted, full_refresh=full_refresh)
     results, errors = load(
@@ -119,6 +115,15 @@ def read(
     if errors:
         raise _failed(source, errors, result, cache.destination)
     return result
+
+
+def wanted_streams(source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False) -> list[Stream]:
+    """Select streams, where some are named, check the config, and give what is selected."""
+    if streams:
+        selecting.select(source, streams)
+    if not skip_validation:
+        source.validate_config()
+    return selecting.chosen(source, None)
 
 
 def load(
