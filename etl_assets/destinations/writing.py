@@ -84,6 +84,7 @@ def write(
     reading = import_module("etl_assets.sources.reading")
     source_class = import_module("etl_assets.sources.base").Source
     strategy = reading.strategy_named(write_strategy)
+    late = None
     if isinstance(source_data, source_class) and cache:
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
     if isinstance(source_data, ReadResult):
@@ -91,7 +92,7 @@ def write(
         results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
     elif isinstance(source_data, source_class):
         stored_as = reading.stored_name(source_data)
-        results, errors = reading.load(
+        loaded = reading.load(
             source_data,
             reading.wanted_streams(source_data, streams),
             destination,
@@ -100,6 +101,7 @@ def write(
             stored_as=stored_as,
             memory=_memory(destination, stored_as, state_cache),
         )
+        results, errors, late = loaded.results, loaded.errors, loaded.late
     else:
         raise InputError(
             f"A {type(source_data).__name__} cannot be written.",
@@ -108,6 +110,8 @@ def write(
         )
     if errors:
         raise _not_written(errors, len(results)) from next(iter(errors.values()))
+    if late is not None:
+        raise late
     return WriteResult(destination=destination, source_data=source_data, results=results)
 
 

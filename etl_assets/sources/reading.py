@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -95,7 +96,7 @@ def read(
     wanted = wanted_streams(source, streams, skip_validation=skip_validation)
     stored_as = stored_name(source)
     _say_incremental(wanted, full_refresh=full_refresh)
-    results, errors = load(
+    loaded = load(
         source,
         wanted,
         cache.destination,
@@ -107,14 +108,32 @@ def read(
     result = ReadResult(
         source_name=source.name,
         stored_as=stored_as,
-        processed_streams=list(results),
+        processed_streams=list(loaded.results),
         cache=cache,
-        results=results,
+        results=loaded.results,
         streams_read={stream.name: stream for stream in wanted},
     )
-    if errors:
-        raise _failed(source, errors, result, cache.destination)
+    if loaded.errors:
+        raise _failed(source, loaded.errors, result, cache.destination)
+    if loaded.late is not None:
+        message = f"All streams of {source.name!r} were read, but then it failed: {redact(str(loaded.late))}"
+        raise StreamsFailedError(message, read_result=result) from loaded.late
     return result
+
+
+@dataclass
+class Loaded:
+    """What became of many streams.
+
+    Args:
+        results: What the sync of each did that ended well.
+        errors: Why each of the others failed.
+        late: What went wrong when all streams had ended well.
+    """
+
+    results: dict[str, SyncResult] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    late: Exception | None = None
 
 
 def wanted_streams(source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False) -> list[Stream]:
@@ -136,8 +155,8 @@ def load(
     stored_as: str,
     table_for: Callable[[str, Stream], TableName] | None = None,
     memory: Any = None,
-) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
-    """Sync streams of a source into a destination, each on its own; gives what was done, and what failed.
+) -> Loaded:
+    """Sync streams of a source into a destination, each on its own.
 
     Args:
         source: The source.
@@ -153,8 +172,7 @@ def load(
         source=source, destination=destination, expected_streams=[stream.name for stream in streams]
     )
     place = table_for or destination.table_for
-    results: dict[str, SyncResult] = {}
-    errors: dict[str, Exception] = {}
+    loaded = Loaded()
     plans = {
         stream.key: StreamPlan(
             strategy=_possible(pyairbyte_auto(stream, strategy), strategy, destination),
@@ -168,16 +186,20 @@ def load(
     try:
         for stream, result, error in run(source, stored_as, streams, destination, plans, Watch(progress)):
             if error is None and result is not None:
-                results[stream.name] = result
+                loaded.results[stream.name] = result
                 progress.finished(stream.name, records_read=result.records_read, confirmed=result.records_loaded)
                 if memory:
                     memory.keep(stream.name, result.bookmark)
             elif error is not None:
-                errors[stream.name] = error
+                loaded.errors[stream.name] = error
                 progress.failed(stream.name)
+    except EtlAssetsError as error:
+        if not loaded.results and not loaded.errors:
+            raise
+        loaded.late = error
     finally:
         progress.end()
-    return results, errors
+    return loaded
 
 
 def _possible(settled: WriteStrategy, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
