@@ -1,0 +1,1 @@
+from etl_assets.sources import Source
