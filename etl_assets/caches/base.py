@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
 
 from etl_assets.caches.states import CacheStates
@@ -20,6 +20,7 @@ from etl_assets.exceptions import ConfigError, InputError, StreamNotFoundError
 from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.references import is_reference, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,17 @@ class CacheBase(BaseModel):
     """The Airbyte destination that writes to the same database."""
 
     _destination: DatabaseDestination | None = PrivateAttr(default=None)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_reference(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse what would go out as its own name: an `EnvVar` is a text, too."""
+        field = cls.model_fields[info.field_name or ""]
+        if is_reference(value) and field.annotation is not Any:
+            raise ValueError(
+                f"only a secret can be a reference; give the value, such as get_secret({name_of(value)!r})"
+            )
+        return value
 
     def make_destination(self) -> DatabaseDestination:
         """Give the destination that this configuration is of; a hook. MUST NOT connect."""

@@ -8,6 +8,8 @@ from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.mysql import MySQLDestination
+from etl_assets.secrets.option import SecretOption
+from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
 
 
@@ -19,7 +21,7 @@ class MySQLCache(CacheBase):
         port: Its port.
         database: The database of the tables and of the states.
         username: Who connects.
-        password: With what; may be empty.
+        password: With what; may be empty, or a reference.
         schema_name: Another database for the tables; by default `database`.
     """
 
@@ -27,7 +29,7 @@ class MySQLCache(CacheBase):
     port: int = 3306
     database: str
     username: str
-    password: SecretString = Field(default_factory=SecretString)
+    password: SecretOption = Field(default_factory=SecretString)
     schema_name: str = ""
 
     paired_destination_name: ClassVar[str | None] = "destination-mysql"
@@ -37,7 +39,7 @@ class MySQLCache(CacheBase):
         user = quote(self.username, safe="")
         return MySQLDestination(
             f"mysql://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}",
-            password=self.password if len(self.password) else None,
+            password=None if self.password == "" else self.password,
             schema_name=self.schema_name or self.database,
             staging_dir=str(self.cache_dir / "staging"),
         )
@@ -53,7 +55,7 @@ class MySQLCache(CacheBase):
         return URL.create(
             "mysql+pymysql",
             username=self.username,
-            password=str(self.password) or None,
+            password=str(resolve(self.password)) or None,
             host=self.host,
             port=self.port,
             database=self.database,

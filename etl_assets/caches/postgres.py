@@ -9,6 +9,8 @@ from typing_extensions import override
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.option import SecretOption
+from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
 
 
@@ -20,7 +22,7 @@ class PostgresCache(CacheBase):
         port: Its port.
         database: The database.
         username: Who connects.
-        password: With what; may be empty.
+        password: With what; may be empty, or a reference.
         schema_name: The schema of its tables, and of the states.
     """
 
@@ -28,7 +30,7 @@ class PostgresCache(CacheBase):
     port: int = 5432
     database: str
     username: str
-    password: SecretString = Field(default_factory=SecretString)
+    password: SecretOption = Field(default_factory=SecretString)
     schema_name: str = "public"
 
     paired_destination_name: ClassVar[str | None] = "destination-postgres"
@@ -38,7 +40,7 @@ class PostgresCache(CacheBase):
         user = quote(self.username, safe="")
         return PostgresDestination(
             f"postgresql://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}",
-            password=self.password if len(self.password) else None,
+            password=None if self.password == "" else self.password,
             schema_name=self.schema_name,
             state_schema=self.schema_name,
             staging_dir=str(self.cache_dir / "staging"),
@@ -55,7 +57,7 @@ class PostgresCache(CacheBase):
         return URL.create(
             "postgresql+psycopg",
             username=self.username,
-            password=str(self.password) or None,
+            password=str(resolve(self.password)) or None,
             host=self.host,
             port=self.port,
             database=self.database,
@@ -72,5 +74,5 @@ class PostgresCache(CacheBase):
             port=self.port,
             dbname=self.database,
             user=self.username,
-            password=str(self.password) or None,
+            password=str(resolve(self.password)) or None,
         )

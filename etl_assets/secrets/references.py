@@ -27,7 +27,7 @@ def resolve(value: Any, *, name: str = "config") -> Any:
         found = get_value()
         if found is None:
             raise ConfigError(
-                f"{name} refers to {_name_of(value)!r}, which has no value.",
+                f"{name} refers to {name_of(value)!r}, which has no value.",
                 hint="Set that environment variable (or secret) where this process runs.",
             )
         remember(found)
@@ -41,6 +41,15 @@ def resolve(value: Any, *, name: str = "config") -> Any:
     return value
 
 
-def _name_of(reference: Any) -> str:
+def is_reference(value: Any) -> bool:
+    """Tell whether a value only stands for one that is kept elsewhere."""
+    return callable(getattr(value, "get_value", None)) or (isinstance(value, str) and value.startswith(PREFIX))
+
+
+def name_of(reference: Any) -> str:
+    """Give the name that a reference has for people; never its value."""
+    if isinstance(reference, str) and reference.startswith(PREFIX):
+        return reference.removeprefix(PREFIX)
     # Dagster's EnvVar is a str that is its own name; it also has `env_var_name`.
-    return str(getattr(reference, "env_var_name", None) or getattr(reference, "name", None) or type(reference).__name__)
+    names = (getattr(reference, word, None) for word in ("env_var_name", "secret_name", "name"))
+    return str(next((name for name in names if name), type(reference).__name__))

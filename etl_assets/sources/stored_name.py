@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from etl_assets.connectors.masking import says_secret
-from etl_assets.secrets.registry import PREFIX
+from etl_assets.secrets.references import is_reference
 from etl_assets.secrets.string import SecretString
 
 DIGITS = 8
@@ -70,5 +70,4 @@ def without_secrets(value: Any, secret: set[Path], path: Path = ()) -> Any:
 def _is_secret(name: str, value: Any) -> bool:
     if isinstance(value, Mapping | list | tuple):
         return False
-    reference = callable(getattr(value, "get_value", None)) or isinstance(value, SecretString)
-    return reference or says_secret(name) or (isinstance(value, str) and value.startswith(PREFIX))
+    return is_reference(value) or isinstance(value, SecretString) or says_secret(name)
