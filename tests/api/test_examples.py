@@ -31,10 +31,10 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def faker() -> ConnectorSource:
     """Give an installed `source-faker`; where it cannot be installed, the test is skipped, unless that is required."""
-    source = ab.get_source("source-faker", {"count": 20, "parallelism": 1}, install_root=WHERE)
+    source = ab.get_source("source-faker", {}, install_root=WHERE)
     try:
         source.install()
     except ConfigError as error:
@@ -46,46 +46,35 @@ def faker() -> ConnectorSource:
     return source
 
 
-@pytest.fixture
-def on_path(faker: ConnectorSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have `source-faker` on PATH, as where it was installed by hand: an example names no folder."""
-    assert isinstance(faker.executor, PythonExecutor)
-    monkeypatch.setenv("PATH", f"{faker.executor.environment.bin}{os.pathsep}{os.environ['PATH']}")
-
-
 @pytest.mark.connectors
 @pytest.mark.timeout(900)
-def test_reading_all_streams_into_the_default_cache(on_path: None, capsys: pytest.CaptureFixture[str]) -> None:
-    result = run("read")["read_result"]
+def test_reading_into_the_default_cache_and_writing(faker: ConnectorSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one test, with `source-faker` on PATH (an example names no folder): each start of it takes seconds."""
+    assert isinstance(faker.executor, PythonExecutor)
+    monkeypatch.setenv("PATH", f"{faker.executor.environment.bin}{os.pathsep}{os.environ['PATH']}")
+    names = run("read")
+    source, result = names["source"], names["read_result"]
     assert set(result) == {"products", "users", "purchases"}
-    assert capsys.readouterr().out.count("'academic_degree'") == USERS == len(result["users"])
-    assert Path(".cache/default_cache/default_cache.duckdb").exists()
+    assert names["record"]["academic_degree"]
+    assert len(list(result["users"].to_documents(title_property="name"))) == USERS
     frame = ab.get_default_cache()["users"].to_pandas()
     assert sorted(frame["id"]) == list(range(1, USERS + 1))
 
-
-@pytest.mark.connectors
-@pytest.mark.timeout(900)
-def test_writing_a_source_and_a_read_result(faker: ConnectorSource) -> None:
-    noop = ab.get_noop_destination()
-    faker.select_streams(["users"])
+    noop, other = ab.get_noop_destination(), ab.get_noop_destination()
+    source.select_streams(["users"])
     with pytest.warns(UserWarning, match="state_cache"):
-        run("write_source", get_source=lambda _: faker, get_destination=lambda _: noop, source_faker=faker)
-    assert noop.counts == {"users": 20}
+        run("write_source", get_source=lambda _: source, get_destination=lambda _: noop, source_faker=source)
+    assert noop.counts == {"users": USERS}
 
-    class Read:
+    class Source:
         """Where the example leaves the arguments to the reader."""
 
         def read(self, _: Any) -> ab.ReadResult:
-            return faker.read(ab.new_local_cache("example"))
+            found: ab.ReadResult = result
+            return found
 
-    other = ab.get_noop_destination()
-    run("write_read_result", get_source=lambda _: Read(), my_destination=other)
-    assert other.counts == {"users": 20}
-    again = ab.new_local_cache("example")["users"]
-    assert again.to_arrow().count_rows() == len(list(again.to_documents(title_property="name"))) == 20
-    (record,) = faker.get_records("users", limit=1)
-    assert record["ID"] == 1
+    run("write_read_result", get_source=lambda _: Source(), my_destination=other)
+    assert other.counts == {name: len(dataset) for name, dataset in result.streams.items()}
 
 
 def test_importing_a_class_from_its_module() -> None:
