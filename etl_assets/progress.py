@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import SyncResult
 
 VARIABLE = "ETL_ASSETS_PROGRESS"
 BAR_SECONDS = 0.2
@@ -233,14 +234,13 @@ class ProgressTracker:
         if self._display is not None:
             self._display.show(list(self.streams.values()))
 
-    def finished(self, stream: str, *, records_read: int, confirmed: int) -> None:
-        """Take note that a stream has ended well."""
+    def ended(self, stream: str, result: SyncResult | None) -> None:
+        """Take note how a stream has ended: with a result, or else it has failed."""
         one = self.streams.setdefault(stream, StreamProgress(stream))
-        one.rows, one.confirmed, one.state = records_read, confirmed, "done"
-
-    def failed(self, stream: str) -> None:
-        """Take note that a stream has failed."""
-        self.streams.setdefault(stream, StreamProgress(stream)).state = "failed"
+        if result is None:
+            one.state = "failed"
+        else:
+            one.rows, one.confirmed, one.state = result.records_read, result.records_loaded, "done"
 
     def end(self) -> None:
         """Leave standing how it ended."""

@@ -113,7 +113,7 @@ class WriteResult:
         results: What the sync of each stream did.
         catalog_provider: PyAirbyte's.
         state_writer: PyAirbyte's.
-        progress_tracker: PyAirbyte's.
+        progress_tracker: Its count is taken where there are no results.
     """
 
     def __init__(
@@ -140,6 +140,8 @@ class WriteResult:
     @property
     def processed_records(self) -> int:
         """How many records the destination has confirmed: those of committed batches."""
+        if not self.results and self._progress_tracker is not None:
+            return int(self._progress_tracker.total_destination_records_delivered)
         return sum(result.records_loaded for result in self.results.values())
 
     def get_state_provider(self) -> Any:

@@ -1,5 +1,6 @@
 """The bookmarks that a cache keeps, by PyAirbyte's names."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,18 @@ class CacheStates(StateWriterBase):
     def states(self) -> Mapping[str, Bookmark]:
         if self._for is not None:
             return self._memory().known
-        return {row.stream: row.bookmark for row in self._rows() if row.bookmark is not None}
+        rows = self._rows()
+        own = {row.stream: row.bookmark for row in rows if row.stream and row.bookmark is not None}
+        parts = [part for row in rows for part in ((row.bookmark or {}).get("global") or {}).get("stream_states") or ()]
+        return {**{part["stream_descriptor"]["name"]: part.get("stream_state") or {} for part in parts}, **own}
+
+    @override
+    def to_state_input_file_text(self) -> str:
+        """Give the states as the file that a connector reads: one GLOBAL state, where the source has one."""
+        shared = [row.bookmark for row in self._rows() if row.shared and row.bookmark and "global" in row.bookmark]
+        if self._for is None and shared:
+            return json.dumps(shared, default=str)
+        return super().to_state_input_file_text()
 
     @override
     def _write(self, document: Mapping[str, Any]) -> None:

@@ -84,35 +84,38 @@ def write(
     reading = import_module("etl_assets.sources.reading")
     source_class = import_module("etl_assets.sources.base").Source
     strategy = reading.strategy_named(write_strategy)
-    late = None
     if isinstance(source_data, source_class) and cache:
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
+    late = None
     if isinstance(source_data, ReadResult):
         memory = _memory(destination, source_data.stored_as, state_cache or source_data.cache)
         results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
     elif isinstance(source_data, source_class):
-        stored_as = reading.stored_name(source_data)
+        memory = _memory(destination, reading.stored_name(source_data), state_cache)
         loaded = reading.load(
             source_data,
             reading.wanted_streams(source_data, streams),
             destination,
             strategy=strategy,
             full_refresh=full_refresh,
-            stored_as=stored_as,
-            memory=_memory(destination, stored_as, state_cache),
+            memory=memory,
         )
         results, errors, late = loaded.results, loaded.errors, loaded.late
     else:
-        raise InputError(
-            f"A {type(source_data).__name__} cannot be written.",
-            hint="Give a source, or what its read() has returned.",
-            input_value=source_data,
-        )
+        raise _no_source(source_data)
     if errors:
         raise _not_written(errors, len(results)) from next(iter(errors.values()))
     if late is not None:
         raise late
     return WriteResult(destination=destination, source_data=source_data, results=results)
+
+
+def _no_source(given: Any) -> InputError:
+    return InputError(
+        f"A {type(given).__name__} cannot be written.",
+        hint="Give a source, or what its read() has returned.",
+        input_value=given,
+    )
 
 
 def _not_written(errors: Mapping[str, Exception], written: int) -> ConnectorWriteError:

@@ -94,7 +94,6 @@ def read(
     strategy = strategy_named(write_strategy)
     cache = cache or import_module("etl_assets.caches.util").get_default_cache()
     wanted = wanted_streams(source, streams, skip_validation=skip_validation)
-    stored_as = stored_name(source)
     _say_incremental(wanted, full_refresh=full_refresh)
     loaded = load(
         source,
@@ -103,11 +102,10 @@ def read(
         strategy=strategy,
         full_refresh=full_refresh,
         table_for=cache.place_of,
-        stored_as=stored_as,
     )
     result = ReadResult(
         source_name=source.name,
-        stored_as=stored_as,
+        stored_as=stored_name(source),
         processed_streams=list(loaded.results),
         cache=cache,
         results=loaded.results,
@@ -135,6 +133,13 @@ class Loaded:
     errors: dict[str, Exception] = field(default_factory=dict)
     late: Exception | None = None
 
+    def take(self, name: str, result: SyncResult | None, error: Exception | None) -> None:
+        """Take what became of a stream."""
+        if error is not None:
+            self.errors[name] = error
+        elif result is not None:
+            self.results[name] = result
+
 
 def wanted_streams(source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False) -> list[Stream]:
     """Select streams, where some are named, check the config, and give what is selected."""
@@ -152,7 +157,6 @@ def load(
     *,
     strategy: WriteStrategy,
     full_refresh: bool,
-    stored_as: str,
     table_for: Callable[[str, Stream], TableName] | None = None,
     memory: Any = None,
 ) -> Loaded:
@@ -164,37 +168,31 @@ def load(
         destination: Where to.
         strategy: How rows meet the tables.
         full_refresh: Read everything.
-        stored_as: The name under which the state is stored.
         table_for: Gives the table of a stream, by the source's name; the destination's own way by default.
         memory: Keeps the bookmarks of a destination that keeps none.
     """
-    progress = ProgressTracker(
-        source=source, destination=destination, expected_streams=[stream.name for stream in streams]
-    )
-    place = table_for or destination.table_for
-    loaded = Loaded()
+    stored_as = stored_name(source)
+    names = [stream.name for stream in streams]
+    progress = ProgressTracker(source=source, destination=destination, expected_streams=names)
     plans = {
         stream.key: StreamPlan(
-            strategy=_possible(pyairbyte_auto(stream, strategy), strategy, destination),
+            strategy=_settled(stream, strategy, destination),
             full_refresh=full_refresh,
             fallback=partial(memory.of, stream.name) if memory else None,
-            table=place(source.name, stream),
+            table=(table_for or destination.table_for)(source.name, stream),
         )
         for stream in streams
     }
+    loaded = Loaded()
     run = _together if source.granularity == "source" else _one_by_one
     try:
         for stream, result, error in run(source, stored_as, streams, destination, plans, Watch(progress)):
-            if error is None and result is not None:
-                loaded.results[stream.name] = result
-                progress.finished(stream.name, records_read=result.records_read, confirmed=result.records_loaded)
-                if memory:
-                    memory.keep(stream.name, result.bookmark)
-            elif error is not None:
-                loaded.errors[stream.name] = error
-                progress.failed(stream.name)
+            loaded.take(stream.name, result, error)
+            if memory and result is not None and error is None:
+                memory.keep(stream.name, result.bookmark)
+            progress.ended(stream.name, None if error else result)
     except EtlAssetsError as error:
-        if not loaded.results and not loaded.errors:
+        if not (loaded.results or loaded.errors):
             raise
         loaded.late = error
     finally:
@@ -202,8 +200,9 @@ def load(
     return loaded
 
 
-def _possible(settled: WriteStrategy, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
+def _settled(stream: Stream, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
     """Give what `auto` stands for where the destination can do it, else leave it to the engine."""
+    settled = pyairbyte_auto(stream, wanted)
     return settled if settled in destination.capabilities.strategies else wanted
 
 

@@ -45,7 +45,7 @@ class SingerSource(ConnectorSource):
         use_properties: bool = False,
         **options: Any,
     ) -> None:
-        self._about: dict[str, Any] | None = None
+        self._settings: dict[str, Any] | None = None
         super().__init__(executor, name, config, **options)
         self.use_properties = use_properties
 
@@ -55,18 +55,17 @@ class SingerSource(ConnectorSource):
         Raises:
             ConfigError: The tap has no `--about`: those made without the SDK have none.
         """
-        if self._about is None:
-            self._about = singer_about(self)
-        return self._about
+        return singer_about(self)
 
     @property
     def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config; `{}` of a tap that does not say."""
-        try:
-            found: dict[str, Any] = self.spec().get("settings") or {}
-        except ConfigError:
-            return {}
-        return found
+        """The JSON Schema of the config; `{}` of a tap that does not say. Asked for once."""
+        if self._settings is None:
+            try:
+                self._settings = dict(self.spec().get("settings") or {})
+            except ConfigError:
+                self._settings = {}
+        return self._settings
 
     @override
     def test_connection(self) -> None:

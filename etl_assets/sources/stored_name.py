@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from etl_assets.connectors.masking import says_secret
+from etl_assets.exceptions import ConfigError
 from etl_assets.secrets.references import is_reference
 from etl_assets.secrets.string import SecretString
 
@@ -24,8 +25,16 @@ def stored_name(source: Any) -> str:
 
     It is the source's own name, or `source_name` of `get_source`; of a connector without one, the connector's name as a
     word and a hash of its config without secrets, such as `source_faker_3f1c09ab`.
+
+    Raises:
+        ConfigError: The source has no name.
     """
-    name = str(source.name)
+    name: str | None = source.name
+    if name is None:
+        kind = type(source).__name__
+        raise ConfigError(
+            f"{kind} has no name.", hint=f'Give it one, under which its state is stored: {kind}(name="...").'
+        )
     if getattr(source, "is_named", True):
         return name
     plain = without_secrets(source.get_config(), set(secret_places(source.config_spec)))

@@ -103,6 +103,8 @@ def test_05_a_global_state_is_stored_and_given_back_as_global(
     (given,) = json.loads(noted.read_text())["state"]
     assert (given["type"], given["global"]["shared_state"]) == ("GLOBAL", {"lsn": 7})
     assert "global_" not in given
+    assert json.loads(cache.get_state_provider("source-fake").to_state_input_file_text()) == [given]
+    assert bookmarks(cache, "source-fake") == {"a": {"at": 1}, "b": {"at": 1}}
 
 
 def test_06_a_second_config_begins_where_nothing_was_read(connector: Make, cache: DuckDBCache, tmp_path: Path) -> None:

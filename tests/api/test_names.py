@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 import etl_assets
-from etl_assets import DuckDBCache, ReadResult, Source, Stream, exceptions, get_source
+from etl_assets import DuckDBCache, ReadResult, Source, Stream, SyncResult, WriteStrategy, exceptions, get_source
 from etl_assets._connector_base import ConnectorBase
 from etl_assets._executors.base import Executor
 from etl_assets._message_iterators import AirbyteMessageIterator
@@ -251,6 +251,19 @@ def test_what_a_cache_answers_to(cache: DuckDBCache, result: ReadResult) -> None
     from etl_assets.shared.sql_processor import SqlConfig
 
     assert isinstance(cache, SqlConfig)
+
+
+def test_results_that_a_script_makes_itself(cache: DuckDBCache, result: ReadResult) -> None:
+    tracker = etl_assets.progress.ProgressTracker("none", source=None, cache=cache, destination=None)
+    done = SyncResult("users", "shop", "load", WriteStrategy.MERGE, records_read=3, records_loaded=2)
+    tracker.ended("users", done)
+    made = ReadResult(source_name="shop", processed_streams=["users"], cache=cache, progress_tracker=tracker)
+    assert (made.processed_records, len(made["users"])) == (3, 2)
+    provider = cache.get_state_writer("shop")
+    written = etl_assets.WriteResult(
+        destination=None, source_data=made, catalog_provider=None, state_writer=provider, progress_tracker=tracker
+    )
+    assert (written.processed_records, written.get_state_provider()) == (2, provider)
 
 
 def test_records_of_a_result_as_messages(result: ReadResult) -> None:

@@ -14,7 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from etl_assets import get_benchmark_source
+from etl_assets import SyncResult, WriteStrategy, get_benchmark_source
 from etl_assets.caches import DuckDBCache
 from etl_assets.exceptions import ConfigError
 from etl_assets.progress import ProgressStyle, ProgressTracker, in_notebook
@@ -49,13 +49,17 @@ def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Intera
     InteractiveShell.clear_instance()
 
 
+def done(*, read: int, loaded: int) -> SyncResult:
+    return SyncResult("users", "shop", "load", WriteStrategy.MERGE, records_read=read, records_loaded=loaded)
+
+
 def told(tracker: ProgressTracker) -> ProgressTracker:
     """Tell a tracker of two streams, one of which fails."""
     tracker.tally("users", 1200, 5_000_000, 2.0)
     tracker.tally("users", 2400, 9_000_000, 4.0)
-    tracker.finished("users", records_read=2400, confirmed=2300)
+    tracker.ended("users", done(read=2400, loaded=2300))
     tracker.tally("orders", 7, 0, 1.0)
-    tracker.failed("orders")
+    tracker.ended("orders", None)
     tracker.end()
     return tracker
 
