@@ -28,6 +28,7 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.documents import as_object, read_document
 from etl_assets.protocol.events import (
     Checkpoint,
+    Estimate,
     Event,
     Records,
     SchemaChange,
@@ -276,6 +277,9 @@ class _Report:
                     hint="Read it by full_refresh.",
                     stream=key[1],
                 )
+            case Estimate(rows=rows):
+                about = {**descriptor_of(key), "type": "STREAM", "row_estimate": rows}
+                self._say("TRACE", trace={"type": "ESTIMATE", "emitted_at": float(_now()), "estimate": about})
             case SchemaChange() | Truncate():
                 pass  # Airbyte's records need no schema of their own; what is refreshed whole begins anew anyway
 
