@@ -1,17 +1,20 @@
 """Connectors of others, as they come from PyPI: what they send is what arrives, and the second run is incremental."""
 
+import copy
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+import dagster as dg
 import duckdb
 import pytest
 
+from etl_assets import stream_assets
 from etl_assets.connectors.executors import ManifestExecutor
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -112,14 +115,70 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+EVENTS = [{"id": n, "at": f"2026-01-{n:02}T00:00:00Z", "note": "Größe"} for n in range(1, 5)]
+
+
+def stream(name: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Give a stream like the first one, at a path of its own, that waits as long as it is told to."""
+    kept: dict[str, Any] = copy.deepcopy(MANIFEST["streams"][0])
+    kept["name"], kept["schema_loader"]["schema"]["properties"] = name, properties
+    kept["retriever"]["requester"]["path"] = f"/{name}"
+    kept["retriever"]["requester"]["error_handler"] = {
+        "type": "DefaultErrorHandler",
+        "max_retries": 1,
+        "backoff_strategies": [{"type": "WaitTimeFromHeader", "header": "Retry-After"}],
+    }
+    return {**kept, **more}
+
+
+CURSOR = {
+    "type": "DatetimeBasedCursor",
+    "cursor_field": "at",
+    "datetime_format": "%Y-%m-%dT%H:%M:%SZ",
+    "start_datetime": "2026-01-01T00:00:00Z",
+    "start_time_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"},
+}
+ALL = {
+    **MANIFEST,
+    "streams": [
+        *MANIFEST["streams"],
+        stream(
+            "events",
+            {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}, "note": {"type": "string"}},
+            incremental_sync=CURSOR,
+        ),
+        stream("broken", {"id": {"type": "integer"}}),
+    ],
+}
+
+
 class Api(http.server.BaseHTTPRequestHandler):
+    """Gives pages of items to who has the token, events since a time after it was asked twice, and no broken ones."""
+
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
-        page = parse_qs(urlsplit(self.path).query).get("p", [None])[0]
-        allowed = self.headers.get("Authorization") == "Bearer right-token"
-        body = json.dumps(PAGES[page] if allowed else {"message": "the token is wrong"}).encode()
-        self.send_response(200 if allowed else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        self.asked.append(self.path)
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if self.headers.get("Authorization") != "Bearer right-token":
+            self.answer(401, {"message": "the token is wrong"})
+        elif url.path == "/items":
+            self.answer(200, PAGES[query.get("p")])
+        elif url.path == "/broken":
+            self.answer(500, {"message": "out of order"})
+        elif self.asked.count(self.path) % 2:
+            self.answer(429, {"message": "too many"}, {"Retry-After": "1"})
+        else:
+            self.answer(200, {"items": [one for one in EVENTS if str(one["at"]) >= query["since"]]})
+
+    def answer(self, code: int, document: Any, headers: Mapping[str, str] | None = None) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(code)
+        for name, value in {
+            "Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})
+        }.items():  # fmt: skip
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -127,25 +186,54 @@ class Api(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_manifest_reads_pages_with_a_token(tmp_path: Path) -> None:
+@pytest.fixture
+def api() -> Iterator[dict[str, str]]:
+    Api.asked.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        config = {"url": f"http://127.0.0.1:{server.server_port}", "token": "right-token"}
-        source = source_of("source-items", config, source_manifest=MANIFEST)
-        source.test_connection()
-        loaded(source, tmp_path / "w.duckdb")
-        found = rows(tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id")
-        assert [(one, None if n is None else Decimal(n)) for one, n in found] == [
-            (1, Decimal(10**20)), (2, Decimal("0.1")), (3, None),
-        ]  # fmt: skip
-        wrong = source_of("source-items", {**config, "token": "wrong-token"}, source_manifest=MANIFEST)
-        with pytest.raises(EtlAssetsError) as caught:
-            wrong.test_connection()
-        assert "wrong-token" not in str(caught.value)
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield {"url": f"http://127.0.0.1:{server.server_port}", "token": "right-token"}
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_manifest_reads_pages_with_a_token_and_goes_on_from_its_cursor(
+    api: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of("source-items", api, source_manifest=ALL)
+    source.catalog = source.discover()
+    assets = stream_assets(
+        source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), streams=["items", "events", "broken"]
+    )
+    for count in (3, 4):
+        monkeypatch.setattr(f"{__name__}.EVENTS", EVENTS[:count] if count < len(EVENTS) else EVENTS)
+        result = dg.materialize(assets, raise_on_error=False)
+        landed = {
+            str(event.asset_key.path[-1]) for event in result.get_asset_materialization_events() if event.asset_key
+        }
+        assert landed == {"items", "events"}
+        (failure,) = [event for event in result.all_events if event.is_step_failure]
+        told = failure.step_failure_data.user_failure_data
+        assert told is not None
+        assert "broken" in str(told.description)
+        assert "500" in str(told.description)
+        found = rows(tmp_path / "w.duckdb", "SELECT id, note FROM source_items.events ORDER BY id")
+        assert found == [(n, "Größe") for n in range(1, count + 1)]
+        monkeypatch.undo()
+    found = rows(tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id")
+    assert [(one, None if n is None else Decimal(n)) for one, n in found] == [
+        (1, Decimal(10**20)), (2, Decimal("0.1")), (3, None),
+    ]  # fmt: skip
+    since = [parse_qs(urlsplit(path).query)["since"][0] for path in Api.asked if path.startswith("/events")]
+    assert since == ["2026-01-01T00:00:00Z"] * 2 + ["2026-01-03T00:00:00Z"] * 2  # 429, then the rows
+
+
+def test_a_manifest_tells_a_wrong_token_and_not_the_token(api: dict[str, str]) -> None:
+    source_of("source-items", api, source_manifest=MANIFEST).test_connection()
+    wrong = source_of("source-items", {**api, "token": "wrong-token"}, source_manifest=MANIFEST)
+    with pytest.raises(AuthenticationError) as caught:
+        wrong.test_connection()
+    assert "401" in str(caught.value)
+    assert "wrong-token" not in str(caught.value)
 
 
 SCHEMA = "conn_test_real"
