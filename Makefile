@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-UV := .venv-tools/bin/uv
+UV := $(CURDIR)/.venv-tools/bin/uv
 STAMP := .venv/.synced
 PIPES := $(patsubst tests/mage/pipes/%.txt,.venv-pipes/%/.synced,$(wildcard tests/mage/pipes/*.txt))
 
@@ -18,6 +18,9 @@ unexport VIRTUAL_ENV
 export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
+# Connectors of tests are installed by it too, and compiled as far as they are started.
+export UV
+export UV_COMPILE_BYTECODE := 0
 
 .PHONY: help demo ui test test-fast test-full check bench bench-peers clean
 

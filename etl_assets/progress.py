@@ -95,7 +95,9 @@ class ProgressBar:
         self._open_line = False
         self._lock = threading.Lock()  # a heartbeat may write from a thread of its own
 
-    def show(self, name: str, rows: int, bytes_: int, seconds: float, detail: str = "") -> None:
+    def show(
+        self, name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
+    ) -> None:
         """Show how far it is, unless the last time was a moment ago.
 
         Args:
@@ -104,13 +106,14 @@ class ProgressBar:
             bytes_: So far.
             seconds: Since the beginning.
             detail: Anything more, such as the bookmark.
+            expected: About how many rows there will be.
         """
         pause = BAR_SECONDS if self.style is ProgressStyle.BAR else PLAIN_SECONDS
         now = self._clock()
         if self.style is ProgressStyle.NONE or (self._shown_at is not None and now - self._shown_at < pause):
             return
         self._shown_at = now
-        text = describe(name, rows, bytes_, seconds, detail)
+        text = describe(name, rows, bytes_, seconds, detail, expected=expected)
         if self.style is ProgressStyle.BAR:
             self._turn += 1
             text = f"{_SPINNER[self._turn % len(_SPINNER)]} {text}"
@@ -300,11 +303,14 @@ def _display(style: ProgressStyle, stream: TextIO) -> Display | None:
     return NotebookTable() if style is ProgressStyle.IPYTHON else TerminalTable(stream)
 
 
-def describe(name: str, rows: int, bytes_: int, seconds: float, detail: str = "") -> str:
-    """Give one line such as `flights: 336,776 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
+def describe(
+    name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
+) -> str:
+    """Give one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
+    of = f" of about {max(expected, rows):,}" if expected else ""
     size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
-    return f"{name}: {rows:,} rows{size} in {_duration(seconds)}{rate}{f', {detail}' if detail else ''}"
+    return f"{name}: {rows:,}{of} rows{size} in {_duration(seconds)}{rate}{f', {detail}' if detail else ''}"
 
 
 def size_text(bytes_: int) -> str:

@@ -12,7 +12,9 @@ The rules are those of `sync`; what is added is who waits for whom:
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeVar
 
 from etl_assets.exceptions import EtlAssetsError, ProtocolError, SourceError, did_you_mean
@@ -20,6 +22,7 @@ from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import (
     Checkpoint,
+    Estimate,
     Event,
     Records,
     SchemaChange,
@@ -67,6 +70,7 @@ class Line:
         ended: It was read completely.
         landed: And is published.
         generation: See `Truncate`.
+        files: Of no use when its rows are committed.
     """
 
     load: Load
@@ -80,6 +84,7 @@ class Line:
     ended: bool = False
     landed: bool = False
     generation: int | None = None
+    files: list[Path] = field(default_factory=list)
     bytes: int = 0
     bytes_at_commit: int = 0
     committed_at: float = field(default_factory=time.monotonic)
@@ -194,7 +199,9 @@ class Loop:
         line = self._line(event.stream.key)
         if line.error is not None:
             return  # what still comes of a stream that failed
-        if isinstance(event, StreamEnd):
+        if isinstance(event, Estimate):
+            self.observer.expect(line.name, event.rows)
+        elif isinstance(event, StreamEnd):
             self._end(line, event)
         elif line.ended:
             raise ProtocolError(f"stream {line.name!r} was said to be complete, and goes on.", stream=line.name)
@@ -218,6 +225,7 @@ class Loop:
 
     def _records(self, line: Line, event: Records) -> None:
         self._revise(line, event.stream)
+        line.files += event.files
         if not len(event.batch):
             return
         line.result.records_read += len(event.batch)
@@ -371,6 +379,9 @@ class Loop:
         by_id = {one.load_id: one for one in committed}
         for line in lines:
             line.rows, line.pending, line.bytes_at_commit = 0, False, line.bytes
+            while line.files:
+                with suppress(OSError):  # what is committed stays so; a file more is no error
+                    line.files.pop().unlink()
             line.committed_at = self._committed_at
             line.result.bookmark = self.stored if self.whole else line.state
             if self.whole:

@@ -48,6 +48,9 @@ class Observer:
         The bookmark is for people to see: it lacks what tells its boundary rows apart.
         """
 
+    def expect(self, stream: str, rows: int) -> None:
+        """Take note that about so many rows are to come, by what the source says."""
+
     def checkpoint(self, committed: Committed) -> None:
         """Take note of a COMMIT that is not the last one."""
 

@@ -10,6 +10,7 @@ from etl_assets.assets.definitions_file import Project
 from etl_assets.connectors.executors import PythonExecutor, parsed_lock
 from etl_assets.connectors.install import MARKER, Installed, install_root
 from etl_assets.connectors.names import get_available_connectors, known_connectors
+from etl_assets.connectors.requirements import Pins, hashes_of
 from etl_assets.connectors.workspace import read_json
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
@@ -47,10 +48,10 @@ def install_project(project: Project, say: Say) -> int:
             say(f"{host.connector_name}: ready ({executor!r})")
             continue
         key = executor.environment.folder.name
-        pinned = (locked.get(key) or {}).get("packages")
-        installed = executor.install_pinned(pinned)
-        kept[key] = _locked(installed)
-        exactly = f" as {LOCK} says" if pinned else ""
+        pins = _pins(locked.get(key))
+        installed = executor.install_pinned(pins)
+        kept[key] = _locked(installed, pins)
+        exactly = f" as {LOCK} says" if pins else ""
         say(f"{host.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}")
     if kept != locked:
         _write(lock, {"format": 1, "connectors": dict(sorted(kept.items()))})
@@ -130,13 +131,23 @@ def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connect
     return get_destination(name, document, **given)
 
 
-def _locked(installed: Installed) -> dict[str, Any]:
+def _pins(entry: Any) -> Pins | None:
+    if not isinstance(entry, Mapping) or not entry.get("packages"):
+        return None
+    return Pins(entry["packages"], entry.get("hashes") or {}, entry.get("distribution") or "")
+
+
+def _locked(installed: Installed, pins: Pins | None) -> dict[str, Any]:
+    same = pins is not None and dict(pins.packages) == dict(installed.packages)
+    hashes = pins.hashes if pins is not None and same and pins.hashes else hashes_of(installed.packages)
     return {
         "name": installed.name,
         "requirement": installed.requirement,
         "version": installed.version,
         "python": installed.python,
+        "distribution": installed.distribution,
         "packages": dict(installed.packages),
+        **({"hashes": dict(hashes)} if hashes else {}),
     }
 
 

@@ -65,6 +65,7 @@ class RunObserver(Observer):
         self._logged_at = clock()
         self._observed_at: dict[dg.AssetKey, float] = {}
         self._line = f"{stream}: waiting for the first rows"
+        self._expected: dict[str, int] = {}
         self._began = clock()
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, name=f"heartbeat of {stream}", daemon=True)
@@ -84,10 +85,16 @@ class RunObserver(Observer):
     @override
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
         shown = shortened(bookmark)
-        self._line = describe(stream, rows, bytes_, seconds)
-        self._bar.show(stream, rows, bytes_, seconds, shown)
+        expected = self._expected.get(stream)
+        self._line = describe(stream, rows, bytes_, seconds, expected=expected)
+        self._bar.show(stream, rows, bytes_, seconds, shown, expected=expected)
         if self._clock() - self._logged_at >= LOG_SECONDS:
             self._log(f"{self._line}, bookmark {shown}" if shown else self._line)
+
+    @override
+    def expect(self, stream: str, rows: int) -> None:
+        self._expected[stream] = rows
+        self._log(f"{stream}: about {rows:,} rows are to come")
 
     @override
     def checkpoint(self, committed: Committed) -> None:

@@ -24,6 +24,7 @@ from etl_assets.connectors.install import (
 )
 from etl_assets.connectors.names import Protocol
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
+from etl_assets.connectors.requirements import Pins
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConfigError
 
@@ -225,9 +226,9 @@ class PythonExecutor(Executor):
     def install(self) -> None:
         self.install_pinned(None)
 
-    def install_pinned(self, packages: Mapping[str, str] | None) -> Installed:
+    def install_pinned(self, pins: Pins | None) -> Installed:
         """Install it with exactly these distributions; None for the newest ones that it takes."""
-        return install(self.environment, self._prove, pinned=packages)
+        return install(self.environment, self._prove, pinned=pins)
 
     @override
     def uninstall(self) -> None:

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.secrets.redaction import redact
@@ -27,7 +27,6 @@ HOME = "ETL_ASSETS_HOME"
 INSTALL_IN_RUN = "ETL_ASSETS_INSTALL_IN_RUN"
 MARKER = "installed.json"
 FORMAT = 1
-INSTALL_SECONDS = 1800.0
 OLD_SETUPTOOLS = "setuptools<81"
 """The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
 
@@ -63,6 +62,7 @@ class Installed:
         packages: Every distribution and its version.
         executable: The program.
         at: When, ISO 8601.
+        distribution: The connector's own among the packages; "" where it could not be told.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Installed:
     executable: str
     at: str
     format: int = FORMAT
+    distribution: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Environment:
 
     Args:
         name: The connector: `source-faker`, `tap-jsonl`.
-        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path.
+        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path; several, and
+            `--no-deps` or `--ignore-requires-python`, as words.
         python: The interpreter: a version such as `3.11`, a path, or "" for this one.
         root: The directory that holds all environments.
         program: The program's name; the connector's by default, or the only one its package has.
@@ -129,13 +131,13 @@ Prove = Callable[[Path], str | None]
 """Starts the program at a path; gives None if it runs, else the end of its log."""
 
 
-def install(environment: Environment, prove: Prove, *, pinned: Mapping[str, str] | None = None) -> Installed:
+def install(environment: Environment, prove: Prove, *, pinned: Pins | None = None) -> Installed:
     """Make an environment, unless it is there; waits for whoever is making it.
 
     Args:
         environment: Which.
         prove: Starts what was installed.
-        pinned: Every distribution and its version, from a lock file.
+        pinned: What a lock file says.
 
     Raises:
         ConfigError: The interpreter is missing, or is none the connector takes.
@@ -171,15 +173,16 @@ class _Installation:
         self.environment = environment
         self._uv = find_uv()
         self._python = str(environment.bin / "python")
+        self._asked = Asked.of(environment.requirement)
 
-    def run(self, prove: Prove, pinned: Mapping[str, str] | None) -> Installed:
+    def run(self, prove: Prove, pinned: Pins | None) -> Installed:
         self._make()
-        self._pip([self.environment.requirement, *self.environment.extras], pinned)
+        self._pip([*(self._asked.pinned(pinned) if pinned else self._asked.lines), *self.environment.extras], pinned)
         executable = self._program()
         problem = prove(executable)
         if problem is not None and "pkg_resources" in problem:
             _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
-            self._pip([OLD_SETUPTOOLS], None)
+            self._pip([OLD_SETUPTOOLS])
             problem = prove(executable)
         if problem is not None:
             raise ConnectorError(
@@ -195,6 +198,7 @@ class _Installation:
             python=distributions["python"],
             packages=distributions["versions"],
             executable=str(executable),
+            distribution=distributions["main"],
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -208,14 +212,16 @@ class _Installation:
         interpreter = _interpreter(wanted)
         self._run([interpreter, "-m", "venv", folder], "make an environment")
 
-    def _pip(self, requirements: Sequence[str], pinned: Mapping[str, str] | None) -> None:
+    def _pip(self, lines: Sequence[str], pinned: Pins | None = None) -> None:
         # In a file: a requirement may be a URL with a password, and arguments are seen by everybody.
-        lines = [f"{name}=={version}" for name, version in (pinned or {}).items()]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "requirements.txt"
             file.touch(mode=0o600)
-            file.write_text("\n".join(lines or [_line(one) for one in requirements]) + "\n")
-            quiet = ["--quiet", "-r", str(file), *(["--no-deps"] if lines else [])]
+            file.write_text("\n".join(lines) + "\n")
+            options = ["--no-deps"] if pinned or self._asked.no_deps else []
+            if self._asked.any_python and not self._uv:  # uv has no such option: it takes no upper bound for one
+                options.append("--ignore-requires-python")
+            quiet = ["--quiet", "-r", str(file), *options]
             if self._uv:
                 command = [self._uv, "pip", "install", "--python", self._python, *quiet]
             else:
@@ -227,7 +233,7 @@ class _Installation:
         kept = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
         # As pip does, uv trusts what the machine trusts. Its working directory is not the project's, whose settings
         # (constraints among them) are none of a connector's.
-        kept = {"UV_SYSTEM_CERTS": "true", **kept, "PYTHONDONTWRITEBYTECODE": "", "UV_COMPILE_BYTECODE": "1"}
+        kept = {"UV_SYSTEM_CERTS": "true", "UV_COMPILE_BYTECODE": "1", **kept, "PYTHONDONTWRITEBYTECODE": ""}
         try:
             done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
                 command,
@@ -249,17 +255,15 @@ class _Installation:
 
     def _ask(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(
-            self._run([self._python, "-I", "-c", _ASK, self._package(), self.environment.name], "ask what it holds")
+            self._run(
+                [self._python, "-I", "-c", _ASK, self._asked.distribution, self.environment.name], "ask what it holds"
+            )
         )
         return answer
 
-    def _package(self) -> str:
-        match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.environment.requirement)
-        return match[1] if match else ""
-
     def _check_python(self) -> None:
         hint = self._python_hint()
-        if hint:
+        if hint and not self._asked.any_python:
             raise ConfigError(f"{self.environment.name} does not take this Python.", hint=hint)
 
     def _python_hint(self) -> str:
@@ -269,7 +273,10 @@ class _Installation:
         asked = self._ask()
         with contextlib.suppress(InvalidSpecifier):
             if asked["requires"] and not SpecifierSet(asked["requires"]).contains(asked["python"], prereleases=True):
-                return f'It requires Python {asked["requires"]}, and this is {asked["python"]}: give use_python="3.x".'
+                return (
+                    f'It requires Python {asked["requires"]}, and this is {asked["python"]}: give use_python="3.x", or '
+                    "try it nevertheless with --ignore-requires-python in its pip_url."
+                )
         return ""
 
     def _program(self) -> Path:
@@ -286,6 +293,7 @@ class _Installation:
         )
 
 
+_ASKING = "ask what it holds"
 _ASK = """
 import json, platform, sys
 from importlib.metadata import distributions
@@ -303,12 +311,6 @@ print(json.dumps({
 """
 
 
-def find_uv() -> str | None:
-    """Give the path of `uv`: on PATH or beside this interpreter; None where there is none."""
-    beside = Path(sys.executable).with_name("uv")
-    return shutil.which("uv") or (str(beside) if os.access(beside, os.X_OK) else None)
-
-
 def _interpreter(wanted: str) -> str:
     if not wanted:
         return sys.executable
@@ -316,21 +318,6 @@ def _interpreter(wanted: str) -> str:
     if found is None:
         raise ConfigError(f"There is no Python {wanted!r} here.", hint="Install it, or install uv, which fetches it.")
     return found
-
-
-def _line(requirement: str) -> str:
-    """Give a requirement as a line of a requirements file; a path that exists becomes absolute."""
-    words = shlex.split(requirement)
-    editable = words[:1] == ["-e"]
-    if editable:
-        words = words[1:]
-    if len(words) == 1 and Path(words[0]).expanduser().exists():
-        words = [str(Path(words[0]).expanduser().absolute())]
-    if any(word.startswith("-") for word in words):
-        raise ConfigError(
-            f"The requirement {redact(requirement)!r} has an option.", hint="Only `-e` and a path are allowed."
-        )
-    return ("-e " if editable else "") + " ".join(words)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 A message is one `Message` struct with a part per type; parts that are rare stay raw JSON until they are asked for.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -149,19 +149,25 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
 
 
 def configured_catalog(
-    streams: Sequence[Stream], *, cursors: Mapping[str, Sequence[str]], generation: int = 1
+    streams: Sequence[Stream],
+    *,
+    cursors: Mapping[str, Sequence[str]],
+    generation: int = 1,
+    anew: Collection[StreamKey] = (),
 ) -> dict[str, Any]:
     """Give the catalog that a source reads by.
 
     Args:
         streams: What to read.
         cursors: Cursor fields by the stream's name, where they are not the source's own.
-        generation: The generation and sync id.
+        generation: The generation and sync id; larger in later reads.
+        anew: Incremental streams whose older generations are to go, because they are refreshed.
     """
-    return {"streams": [_configured(stream, cursors.get(stream.name), generation) for stream in streams]}
+    entries = [_configured(stream, cursors.get(stream.name), generation, stream.key in anew) for stream in streams]
+    return {"streams": entries}
 
 
-def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int) -> dict[str, Any]:
+def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int, anew: bool) -> dict[str, Any]:  # noqa: FBT001
     entry = copied(stream.extra.get(ENTRY) or {})
     incremental = stream.method != "FULL_TABLE"
     if not entry.get("supported_sync_modes"):
@@ -178,7 +184,7 @@ def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int) -
         "destination_sync_mode": ("append_dedup" if keys else "append") if incremental else "overwrite",
         "primary_key": keys,
         "generation_id": generation,
-        "minimum_generation_id": 0 if incremental else generation,
+        "minimum_generation_id": 0 if incremental and not anew else generation,
         "sync_id": generation,
     }
 

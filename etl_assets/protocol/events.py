@@ -14,6 +14,7 @@ yield StreamEnd(orders, complete=False, error=SourceError("no right to read it")
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from etl_assets.exceptions import EtlAssetsError
@@ -32,10 +33,20 @@ class Records:
     Args:
         stream: The stream with its present schema and keys; the schema may be another one than that of its last event.
         batch: The records. A bookmark on it means nothing here: only a `Checkpoint` is one.
+        files: Where the source has put them; removed when they, and all of the stream before them, are committed.
     """
 
     stream: Stream
     batch: Batch
+    files: Sequence[Path] = ()
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """About so many records of the stream are to come in this read, by what the source says."""
+
+    stream: Stream
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ class Truncate:
     generation: int | None = None
 
 
-Event = Records | SchemaChange | Checkpoint | StreamEnd | Truncate
+Event = Records | Estimate | SchemaChange | Checkpoint | StreamEnd | Truncate
 
 
 @dataclass(frozen=True)

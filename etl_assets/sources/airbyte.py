@@ -1,5 +1,6 @@
 """Airbyte sources: `spec`, `check`, `discover` and `read` of somebody else's program."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -100,7 +101,12 @@ class AirbyteSource(ConnectorSource):
         given = state_input(state, streams)
         files = {
             "config": self.executor.config(config),
-            "catalog": configured_catalog(streams, cursors=self.cursor_keys),
+            "catalog": configured_catalog(
+                streams,
+                cursors=self.cursor_keys,
+                generation=time.time_ns() // 1_000_000,
+                anew=state.refreshed,
+            ),
             **({"state": given} if given is not None else {}),
         }
         arguments = ["read", "--config", "{config}", "--catalog", "{catalog}"]

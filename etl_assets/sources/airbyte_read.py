@@ -14,7 +14,7 @@ from etl_assets.exceptions import (
     did_you_mean,
 )
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
-from etl_assets.protocol.events import Event, StreamEnd, StreamKey
+from etl_assets.protocol.events import Estimate, Event, StreamEnd, StreamKey
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
@@ -58,8 +58,6 @@ class AirbyteRead:
         self._since_state: dict[StreamKey, int] = dict.fromkeys(self._streams, 0)
         self._since_global = 0
         self._changed_values: dict[str, int] = {}
-        self.estimates: dict[StreamKey, int] = {}
-        """Rows that the source expects to send, by stream, where it says so."""
 
     def events(self) -> Iterator[Event]:
         """Give the events to the end of the process.
@@ -183,10 +181,9 @@ class AirbyteRead:
                 yield from self._take_status(trace.get("stream_status") or {})
             case "ESTIMATE":
                 estimate = trace.get("estimate") or {}
-                rows = estimate.get("row_estimate")
-                if isinstance(rows, int):
-                    self.estimates[(estimate.get("namespace") or "", str(estimate.get("name")))] = rows
-                    self._throttle.log(logging.INFO, f"{estimate.get('name')}: about {rows:,} records are to come")
+                rows, key = estimate.get("row_estimate"), (estimate.get("namespace") or "", str(estimate.get("name")))
+                if isinstance(rows, int) and key in self._streams and estimate.get("type") != "SYNC":
+                    yield Estimate(self._streams[key], rows)
 
     def _take_error(self, error: Mapping[str, Any]) -> None:
         descriptor = error.get("stream_descriptor")

@@ -1,4 +1,4 @@
-"""The command line of a source that is run as a program: Mage's flags."""
+"""The command line of a source that is run as a program: Mage's flags, or one of Airbyte's commands."""
 
 import argparse
 import sys
@@ -18,6 +18,7 @@ from etl_assets.secrets.redaction import redact
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
 
+AIRBYTE_COMMANDS = ("spec", "check", "discover", "read")
 _FLAGS = (
     ("count_records", ["--count_records"], "print how many records each stream has"),
     ("discover_mode", ["-d", "--discover"], "print the catalog"),
@@ -39,10 +40,16 @@ _DOCUMENTS = (
 def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
     """Make a source from the command line and run it; the exit code is 1 if it fails.
 
+    It is a Singer tap with Mage's flags, and an Airbyte source where the first word is one of its commands.
+
     Args:
         source_class: The class.
         kwargs: Passed to it; they win over the command line.
     """
+    if sys.argv[1:2] and sys.argv[1] in AIRBYTE_COMMANDS:
+        from etl_assets.sources.airbyte_program import run_airbyte  # it reads sources, so it lies above them
+
+        raise SystemExit(run_airbyte(source_class, sys.argv[1:], kwargs))
     try:
         source = source_class(**{**parse_arguments(sys.argv[1:]), **kwargs})
         source.process()

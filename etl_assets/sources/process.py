@@ -256,12 +256,13 @@ def _with_sampled(source: "Source") -> Catalog | None:
         return None
     declared = {stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams}
     return MageCatalog(
-        declared.get(name) or source.build_catalog_entry(name, _sampled_schema(source, Stream(name)))
+        declared.get(name) or source.build_catalog_entry(name, sampled_schema(source, Stream(name)))
         for name in source.selected_streams
     )
 
 
-def _sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
+def sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
+    """Give the JSON Schema of a stream's first rows; {} where there are none."""
     first = _first_batch(source, stream)
     return from_arrow(first.to_arrow(stream).schema) if first is not None else {}
 

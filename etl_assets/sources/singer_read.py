@@ -209,6 +209,7 @@ class SingerRead:
         for url in line.manifest or ():
             for batch in batches_in(url, line.encoding or {}, str(line.stream)):
                 yield Records(self._streams[key], batch)
+            yield Records(self._streams[key], Batch([]), files=[path_of(url)])
 
     def _leave_out(self, name: str) -> None:
         if name not in self._known:
@@ -268,11 +269,11 @@ def batches_in(url: str, encoding: Mapping[str, Any], stream: str) -> Iterator[B
     Raises:
         ProtocolError: The file is not here, or of a form that is not read.
     """
-    parts = urlsplit(url)
     form, compression = encoding.get("format"), encoding.get("compression")
+    parts = urlsplit(url)
     if parts.scheme not in {"file", ""} or parts.netloc not in {"", "localhost"}:
         raise ProtocolError(f"stream {stream!r}: a BATCH names {url!r}; only files are read.", stream=stream)
-    path = Path(unquote(parts.path))
+    path = path_of(url)
     if not path.is_file():
         raise ProtocolError(f"stream {stream!r}: the file {url!r} of a BATCH is not there.", stream=stream)
     if form == "parquet":
@@ -285,6 +286,11 @@ def batches_in(url: str, encoding: Mapping[str, Any], stream: str) -> Iterator[B
         yield from _lines(path, stream, packed=compression == "gzip")
     else:
         raise ProtocolError(f"stream {stream!r}: a BATCH of {form!r}, {compression!r} is not read.", stream=stream)
+
+
+def path_of(url: str) -> Path:
+    """Give the path of a `file:` URL."""
+    return Path(unquote(urlsplit(url).path))
 
 
 def _lines(path: Path, stream: str, *, packed: bool) -> Iterator[Batch]:

@@ -57,6 +57,9 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
             say({"type": "STATE", "state": {"type": "GLOBAL", "global": given[0]}})
         case "status":
             status(*given)
+        case "estimate":
+            about = {"name": given[0], "type": "STREAM", "row_estimate": given[1]}
+            say({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": NOW, "estimate": about}})
         case "error":
             error(*given)
         case "raw":

@@ -370,3 +370,35 @@ def test_a_refresh_of_one_stream_gets_no_state_of_it(airbyte: Make, load: Load, 
     assert [one["stream"]["stream_descriptor"]["name"] for one in given] == ["b"]
     assert result.rows("source_fake.a") == [0, 1]
     assert result.rows("source_fake.b") == [0, 1, 2]
+
+
+def test_each_read_is_of_a_later_generation_and_a_full_refresh_of_none_before(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
+    seen = []
+    for number in range(2):
+        note = tmp_path / f"note{number}"
+        load(airbyte(["note", str(note)], ["rows", "a", 0, 1], ["rows", "full", 0, 1], streams=["a", "full"]))
+        entries = json.loads(note.read_text())["catalog"]["streams"]
+        seen.append({one["stream"]["name"]: one for one in entries})
+    first, second = seen
+    assert first["a"]["generation_id"] < second["a"]["generation_id"]
+    assert first["a"]["sync_id"] < second["a"]["sync_id"]
+    assert second["a"]["minimum_generation_id"] == 0
+    assert second["full"]["minimum_generation_id"] == second["full"]["generation_id"]
+
+
+@pytest.mark.parametrize("many", [8, pytest.param(100, marks=pytest.mark.full)])
+def test_one_of_many_streams_fails_alone(airbyte: Make, load: Load, many: int) -> None:
+    names = [f"s{number:03}" for number in range(many)]
+    script: list[list[Any]] = []
+    for name in names:
+        script += [["status", name, "STARTED"], ["rows", name, 0, 2], ["state", name, {"n": 2}, 2]]
+        script += [["error", "it is locked", "transient_error", name]] if name == "s005" else []
+        script += [["status", name, "INCOMPLETE" if name == "s005" else "COMPLETE"]]
+    found = load(airbyte(*script, ["exit", 1], streams=names))
+    failed = [name for name, outcome in found.outcomes.items() if outcome.error is not None]
+    assert (len(found.outcomes), failed) == (many, ["s005"])
+    assert "it is locked" in found.failure("s005")
+    assert found.rows(f"source_fake.{names[-1]}") == [0, 1]
+    assert all(found.bookmark(name) == {"n": 2} for name in names)

@@ -54,6 +54,29 @@ def test_one_stream_fails_and_the_other_lands_with_its_state(airbyte: Make, tmp_
     assert "b is out of reach" in str(told.description)
 
 
+def test_a_retry_reads_only_what_was_not_materialized_and_estimates_are_progress(airbyte: Make, tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    source = airbyte(
+        ["note", str(note)],
+        ["estimate", "a", 4100],
+        ["rows", "a", 0, 3],
+        ["state", "a", {"n": 3}],
+        ["status", "a", "COMPLETE"],
+        ["error", "b is out of reach", "transient_error", "b"],
+        ["status", "b", "INCOMPLETE"],
+    )
+    source.catalog = source.discover()
+    policy = dg.RetryPolicy(max_retries=1)
+    assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), retry_policy=policy)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(assets, instance=instance, raise_on_error=False)
+        log = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
+    assert [event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key] == ["a"]
+    (asked,) = json.loads(note.read_text())["catalog"]["streams"]  # by the retry
+    assert asked["stream"]["name"] == "b"
+    assert "a: about 4,100 rows are to come" in log
+
+
 class Counter(Source):
     """Numbers from the bookmark on."""
 

@@ -14,6 +14,7 @@ from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
 from etl_assets.connectors.install import Environment, in_run, install, install_root
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
+from etl_assets.connectors.requirements import Asked, Pins
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.sources.connectors import get_source
 
@@ -95,7 +96,7 @@ def test_old_setuptools_are_put_beside_what_needs_them(
     asked: list[list[str]] = []
     kept = install_module._Installation._pip
 
-    def pip(self: Any, requirements: Any, pinned: Any) -> None:
+    def pip(self: Any, requirements: Any, pinned: Any = None) -> None:
         asked.append(list(requirements))
         if requirements != [install_module.OLD_SETUPTOOLS]:
             kept(self, requirements, pinned)
@@ -130,6 +131,31 @@ def test_a_requirement_cannot_carry_options(tmp_path: Path) -> None:
     one = executor("--index-url=http://elsewhere.test tap-tiny", tmp_path / "root")
     with pytest.raises(ConfigError, match="has an option"):
         one.ensure()
+
+
+def test_several_requirements_and_two_options_are_words_of_one(wheel: Wheel, tmp_path: Path) -> None:
+    asked = Asked.of(f"--no-deps --ignore-requires-python tap-a==1.0 {tmp_path} 'b >=1'")
+    assert (asked.lines, asked.distribution) == (["tap-a==1.0", str(tmp_path), "b >=1"], "tap-a")
+    assert (asked.no_deps, asked.any_python) == (True, True)
+    assert Asked.of("tap-a @ https://x.test/a.whl").lines == ["tap-a @ https://x.test/a.whl"]
+    assert Asked.of("tap-a >=1, <2 ; python_version>'3'").distribution == "tap-a"
+    refused = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
+    with pytest.raises((ConfigError, ConnectorError)):
+        refused.ensure()
+    taken = executor(f"--ignore-requires-python {refused.environment.requirement}", tmp_path / "root")
+    taken.ensure()
+    assert taken.version == "1.2"
+
+
+def test_a_lock_installs_what_it_pins_and_a_file_from_where_it_was(wheel: Wheel, tmp_path: Path) -> None:
+    path = wheel()
+    made = executor(path, tmp_path / "one").install_pinned(None)
+    assert made.distribution == "tap-tiny"
+    pins = Pins(made.packages, {}, made.distribution)
+    again = executor(path, tmp_path / "other").install_pinned(pins)
+    assert again.packages == made.packages
+    lines = Asked.of("tap-a").pinned(Pins({"tap-a": "1.0", "b": "2"}, {"tap-a": ["sha256:0"], "b": ["sha256:1"]}))
+    assert lines == ["tap-a==1.0 --hash=sha256:0", "b==2 --hash=sha256:1"]
 
 
 def test_the_root_is_the_given_one_else_of_the_environment_else_here(

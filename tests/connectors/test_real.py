@@ -1,54 +1,35 @@
 """Connectors of others, as they come from PyPI: what they send is what arrives, and the second run is incremental."""
 
-import contextlib
+import copy
 import http.server
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+import dagster as dg
 import duckdb
 import pytest
 
+from etl_assets import stream_assets
 from etl_assets.connectors.executors import ManifestExecutor
-from etl_assets.connectors.process import output_of
-from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, EtlAssetsError, ProtocolError
-from etl_assets.protocol.airbyte import configured_catalog, decoder
-from etl_assets.protocol.json_lines import exact_json
+from etl_assets.exceptions import AuthenticationError, EtlAssetsError
 from etl_assets.protocol.load import TableName
 from etl_assets.sources.connector import ConnectorSource
-from etl_assets.sources.connectors import get_source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sources.sql import PostgresSource
 from etl_assets.sync import sync
 from etl_assets.sync_source import StreamOutcome, StreamPlan, sync_source
 
+from .real import source_of, target_of
+
 pytestmark = [pytest.mark.connectors, pytest.mark.timeout(1800)]
-ROOT = Path(__file__).parents[2]
-WHERE = os.environ.get("ETL_ASSETS_TEST_CONNECTORS", str(ROOT / ".etl_assets" / "test-connectors"))
-
-
-def source_of(name: str, config: Mapping[str, Any], **options: Any) -> ConnectorSource:
-    """Give an installed connector; where it cannot be installed, the test is skipped, unless services are required."""
-    source = get_source(name, config, install_root=WHERE, **options)
-    try:
-        source.install()
-    except ConfigError as error:
-        pytest.skip(str(error))
-    except ConnectorError as error:
-        if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES") or "does not start" in str(error):
-            raise
-        pytest.skip(f"{name} cannot be installed here: {str(error)[-300:]}")
-    return source
 
 
 def loaded(source: ConnectorSource, path: Path, streams: list[str] | None = None) -> dict[str, StreamOutcome]:
@@ -70,76 +51,9 @@ def rows(path: Path, query: str) -> list[Any]:
         return connection.sql(query).fetchall()
 
 
-def sent(source: ConnectorSource) -> dict[str, list[dict[str, Any]]]:
-    """Give every record as the connector writes it, by stream."""
-    files = {"config": source.config, "catalog": configured_catalog(list(source.discover().values()), cursors={})}
-    found: dict[str, list[dict[str, Any]]] = {}
-    with source.executor.start("read", "--config", "{config}", "--catalog", "{catalog}", files=files) as process:
-        for message in decoder(lambda _: None).decode(output_of(process)):
-            if message.record is not None:
-                found.setdefault(message.record.stream, []).append(message.record.data)
-    return found
-
-
-def test_source_faker_arrives_exact_and_its_second_run_is_incremental(tmp_path: Path) -> None:
-    config = {"count": 300, "seed": 42, "always_updated": False, "parallelism": 1, "records_per_slice": 100}
-    source = source_of("source-faker", config)
-    path = tmp_path / "w.duckdb"
-    first = loaded(source, path)
-    assert {name: outcome.result.records_loaded for name, outcome in first.items()} == {
-        "products": 100, "users": 300, "purchases": first["purchases"].result.records_read,
-    }  # fmt: skip
-    expected = sent(source)
-    columns = ["id", "age", "name", "email", "height", "weight", "occupation", "academic_degree", "nationality"]
-    stored = rows(path, f"SELECT {', '.join(columns)}, address FROM source_faker.users ORDER BY id")
-    assert [row[:-1] for row in stored] == [tuple(user[name] for name in columns) for user in expected["users"]]
-    assert [json.loads(row[-1]) for row in stored] == [user["address"] for user in expected["users"]]
-    second = loaded(source, path)
-    assert [outcome.result.records_loaded for outcome in second.values()] == [0, 0, 0]
-    assert second["users"].result.bookmark == first["users"].result.bookmark
-
-
 def test_source_faker_tells_a_wrong_config_in_its_own_words() -> None:
     with pytest.raises((AuthenticationError, EtlAssetsError), match=r"(?i)count|integer"):
         source_of("source-faker", {"count": "many"}).test_connection()
-
-
-def test_source_smoke_test_arrives_exact(tmp_path: Path) -> None:
-    source = source_of("source-smoke-test", {"all_fast_streams": True, "all_slow_streams": False})
-    outcomes = loaded(source, tmp_path / "w.duckdb")
-    expected = sent(source)
-    assert len(outcomes) > 5
-    for name, outcome in outcomes.items():
-        key = outcome.stream.primary_key if outcome.result.strategy == "merge" else ()
-        unique = {tuple(row.get(k) for k in key): row for row in expected.get(name, [])} if key else {}
-        wanted = list(unique.values()) if key else expected.get(name, [])
-        physical = {column.name: column.physical for column in outcome.result.columns}
-        with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
-            found = connection.sql(f"SELECT * FROM {outcome.result.table}").to_arrow_table().to_pylist()
-        assert len(found) == len(wanted), name
-        for row in wanted:
-            assert any(all(same(value, one[physical[field]]) for field, value in row.items()) for one in found), (
-                name, row,
-            )  # fmt: skip
-
-
-def same(value: Any, stored: Any) -> bool:
-    """Tell whether what is stored is what was sent: itself, its JSON, or the moment that a text says."""
-    if stored is None or value is None:
-        return stored is value
-    if stored == value:
-        return True
-    if isinstance(stored, datetime):
-        sent_at = datetime.fromisoformat(value)
-        return bool((sent_at if stored.tzinfo else sent_at.replace(tzinfo=None)) == stored)
-    if isinstance(stored, date | time):
-        return bool(stored.isoformat() == value)
-    if isinstance(stored, Decimal):
-        return bool(stored == Decimal(str(value)))
-    if isinstance(stored, str):
-        with contextlib.suppress(ProtocolError):
-            return bool(exact_json(stored) == value)
-    return False
 
 
 def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
@@ -152,56 +66,6 @@ def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
         assert rows(tmp_path / "w.duckdb", "SELECT id, name, big FROM tap_jsonl.items ORDER BY id") == [
             (n, f"Größe {n}", 2**53 + n) for n in range(1, 501)
         ]
-
-
-SCHEMA = "conn_test_real"
-VALUES = [
-    (1, "2026-01-02 03:04:05.678901+00", "1.5", "a", True),
-    (2**62, "0001-01-01 00:00:00+00", "-12345678901234567890.123456789", "Größe \U0001f600 'x'", False),
-    (-5, None, None, None, None),
-]
-
-
-@pytest.fixture
-def table() -> Iterator[None]:
-    psycopg = pytest.importorskip("psycopg")
-    try:
-        connection = psycopg.connect("host=127.0.0.1 user=postgres dbname=test", autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL: {error}")
-    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}")
-    connection.execute(
-        f"CREATE TABLE {SCHEMA}.things (id bigint PRIMARY KEY, at timestamptz, price numeric(38,9), name text, ok bool)"
-    )
-    for row in VALUES:
-        connection.execute(f"INSERT INTO {SCHEMA}.things VALUES (%s, %s, %s, %s, %s)", row)
-    yield
-    connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
-    connection.close()
-
-
-@pytest.mark.parametrize("package", ["meltanolabs-tap-postgres", "pipelinewise-tap-postgres"])
-def test_a_postgres_tap_arrives_exact(tmp_path: Path, table: None, package: str) -> None:
-    login = {"host": "127.0.0.1", "port": 5432, "user": "postgres", "password": "", "filter_schemas": SCHEMA}
-    config = {**login, "database": "test", "dbname": "test"}
-    if package.startswith("meltano"):
-        config.update({"filter_schemas": [SCHEMA], "password": "none"})
-        del config["dbname"]
-    else:
-        del config["database"]
-    source = source_of("tap-postgres", config, pip_url=package)
-    (name,) = [stream.name for stream in source.discover().values() if stream.name.endswith("things")]
-    outcome = loaded(source, tmp_path / "w.duckdb", [name])[name]
-    stored = rows(
-        tmp_path / "w.duckdb", f'SELECT id, price, name, ok, CAST("at" AS VARCHAR) FROM {outcome.result.table}'
-    )
-    found = {row[0]: row[1:] for row in stored}
-    assert set(found) == {row[0] for row in VALUES}
-    for key, at, price, text, ok in VALUES:
-        got = found[key]
-        assert (got[1], got[2]) == (text, ok)
-        assert got[0] is None if price is None else Decimal(str(got[0])) == Decimal(price)
-        assert same(at, got[3] and datetime.fromisoformat(got[3]))
 
 
 PAGES = {None: {"items": [{"id": 1, "n": 10**20}, {"id": 2, "n": 0.1}], "next": "b"}, "b": {"items": [{"id": 3}]}}
@@ -251,14 +115,70 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+EVENTS = [{"id": n, "at": f"2026-01-{n:02}T00:00:00Z", "note": "Größe"} for n in range(1, 5)]
+
+
+def stream(name: str, properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Give a stream like the first one, at a path of its own, that waits as long as it is told to."""
+    kept: dict[str, Any] = copy.deepcopy(MANIFEST["streams"][0])
+    kept["name"], kept["schema_loader"]["schema"]["properties"] = name, properties
+    kept["retriever"]["requester"]["path"] = f"/{name}"
+    kept["retriever"]["requester"]["error_handler"] = {
+        "type": "DefaultErrorHandler",
+        "max_retries": 1,
+        "backoff_strategies": [{"type": "WaitTimeFromHeader", "header": "Retry-After"}],
+    }
+    return {**kept, **more}
+
+
+CURSOR = {
+    "type": "DatetimeBasedCursor",
+    "cursor_field": "at",
+    "datetime_format": "%Y-%m-%dT%H:%M:%SZ",
+    "start_datetime": "2026-01-01T00:00:00Z",
+    "start_time_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"},
+}
+ALL = {
+    **MANIFEST,
+    "streams": [
+        *MANIFEST["streams"],
+        stream(
+            "events",
+            {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}, "note": {"type": "string"}},
+            incremental_sync=CURSOR,
+        ),
+        stream("broken", {"id": {"type": "integer"}}),
+    ],
+}
+
+
 class Api(http.server.BaseHTTPRequestHandler):
+    """Gives pages of items to who has the token, events since a time after it was asked twice, and no broken ones."""
+
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
-        page = parse_qs(urlsplit(self.path).query).get("p", [None])[0]
-        allowed = self.headers.get("Authorization") == "Bearer right-token"
-        body = json.dumps(PAGES[page] if allowed else {"message": "the token is wrong"}).encode()
-        self.send_response(200 if allowed else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        self.asked.append(self.path)
+        url = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        if self.headers.get("Authorization") != "Bearer right-token":
+            self.answer(401, {"message": "the token is wrong"})
+        elif url.path == "/items":
+            self.answer(200, PAGES[query.get("p")])
+        elif url.path == "/broken":
+            self.answer(500, {"message": "out of order"})
+        elif self.asked.count(self.path) % 2:
+            self.answer(429, {"message": "too many"}, {"Retry-After": "1"})
+        else:
+            self.answer(200, {"items": [one for one in EVENTS if str(one["at"]) >= query["since"]]})
+
+    def answer(self, code: int, document: Any, headers: Mapping[str, str] | None = None) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(code)
+        for name, value in {
+            "Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})
+        }.items():  # fmt: skip
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -266,37 +186,80 @@ class Api(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_manifest_reads_pages_with_a_token(tmp_path: Path) -> None:
+@pytest.fixture
+def api() -> Iterator[dict[str, str]]:
+    Api.asked.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        config = {"url": f"http://127.0.0.1:{server.server_port}", "token": "right-token"}
-        source = source_of("source-items", config, source_manifest=MANIFEST)
-        source.test_connection()
-        loaded(source, tmp_path / "w.duckdb")
-        found = rows(tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id")
-        assert [(one, None if n is None else Decimal(n)) for one, n in found] == [
-            (1, Decimal(10**20)), (2, Decimal("0.1")), (3, None),
-        ]  # fmt: skip
-        wrong = source_of("source-items", {**config, "token": "wrong-token"}, source_manifest=MANIFEST)
-        with pytest.raises(EtlAssetsError) as caught:
-            wrong.test_connection()
-        assert "wrong-token" not in str(caught.value)
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield {"url": f"http://127.0.0.1:{server.server_port}", "token": "right-token"}
+    server.shutdown()
+    server.server_close()
 
 
-def target_of(name: str, config: Mapping[str, Any]) -> ConnectorDestination:
-    """Give an installed target; where it cannot be installed, the test is skipped, unless services are required."""
-    target = get_destination(name, config, install_root=WHERE)
+def test_a_manifest_reads_pages_with_a_token_and_goes_on_from_its_cursor(
+    api: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = source_of("source-items", api, source_manifest=ALL)
+    source.catalog = source.discover()
+    assets = stream_assets(
+        source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), streams=["items", "events", "broken"]
+    )
+    for count in (3, 4):
+        monkeypatch.setattr(f"{__name__}.EVENTS", EVENTS[:count] if count < len(EVENTS) else EVENTS)
+        result = dg.materialize(assets, raise_on_error=False)
+        landed = {
+            str(event.asset_key.path[-1]) for event in result.get_asset_materialization_events() if event.asset_key
+        }
+        assert landed == {"items", "events"}
+        (failure,) = [event for event in result.all_events if event.is_step_failure]
+        told = failure.step_failure_data.user_failure_data
+        assert told is not None
+        assert "broken" in str(told.description)
+        assert "500" in str(told.description)
+        found = rows(tmp_path / "w.duckdb", "SELECT id, note FROM source_items.events ORDER BY id")
+        assert found == [(n, "Größe") for n in range(1, count + 1)]
+        monkeypatch.undo()
+    found = rows(tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id")
+    assert [(one, None if n is None else Decimal(n)) for one, n in found] == [
+        (1, Decimal(10**20)), (2, Decimal("0.1")), (3, None),
+    ]  # fmt: skip
+    since = [parse_qs(urlsplit(path).query)["since"][0] for path in Api.asked if path.startswith("/events")]
+    assert since == ["2026-01-01T00:00:00Z"] * 2 + ["2026-01-03T00:00:00Z"] * 2  # 429, then the rows
+
+
+def test_a_manifest_tells_a_wrong_token_and_not_the_token(api: dict[str, str]) -> None:
+    source_of("source-items", api, source_manifest=MANIFEST).test_connection()
+    wrong = source_of("source-items", {**api, "token": "wrong-token"}, source_manifest=MANIFEST)
+    with pytest.raises(AuthenticationError) as caught:
+        wrong.test_connection()
+    assert "401" in str(caught.value)
+    assert "wrong-token" not in str(caught.value)
+
+
+SCHEMA = "conn_test_real"
+VALUES = [
+    (1, "2026-01-02 03:04:05.678901+00", "1.5", "a", True),
+    (2**62, "0001-01-01 00:00:00+00", "-12345678901234567890.123456789", "Größe \U0001f600 'x'", False),
+    (-5, None, None, None, None),
+]
+
+
+@pytest.fixture
+def table() -> Iterator[None]:
+    psycopg = pytest.importorskip("psycopg")
     try:
-        target.install()
-    except ConnectorError as error:
-        if os.environ.get("ETL_ASSETS_REQUIRE_SERVICES") or "does not start" in str(error):
-            raise
-        pytest.skip(f"{name} cannot be installed here: {str(error)[-300:]}")
-    return target
+        connection = psycopg.connect("host=127.0.0.1 user=postgres dbname=test", autocommit=True, connect_timeout=3)
+    except psycopg.OperationalError as error:
+        pytest.skip(f"no PostgreSQL: {error}")
+    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}")
+    connection.execute(
+        f"CREATE TABLE {SCHEMA}.things (id bigint PRIMARY KEY, at timestamptz, price numeric(38,9), name text, ok bool)"
+    )
+    for row in VALUES:
+        connection.execute(f"INSERT INTO {SCHEMA}.things VALUES (%s, %s, %s, %s, %s)", row)
+    yield
+    connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE")
+    connection.close()
 
 
 def test_target_postgres_merges_exact_values(table: None) -> None:

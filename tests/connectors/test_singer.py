@@ -145,6 +145,21 @@ def test_batches_are_read_from_their_files(singer: Make, load: Load, tmp_path: P
     }
     result = load(singer(schema("a"), record("a", 9), batch, state(a=9), streams=["a"]))
     assert result.rows("tap_fake.a") == [0, 1, 2, 3, 4, 9]
+    assert not file.exists()
+
+
+def test_the_file_of_a_batch_that_was_not_committed_stays(singer: Make, load: Load, tmp_path: Path) -> None:
+    files = []
+    for number in range(2):
+        files.append(tmp_path / f"part{number}.jsonl")
+        files[-1].write_text(f'{{"id": {number}, "name": "n"}}\n')
+    first, second = (
+        {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl"}, "manifest": [file.as_uri()]} for file in files
+    )
+    result = load(singer(schema("a"), first, state(a=0), second, 1, streams=["a"]))
+    assert "exit code 1" in result.failure("a")
+    assert result.rows("tap_fake.a") == [0]
+    assert [file.exists() for file in files] == [False, True]
 
 
 def test_a_batch_elsewhere_is_refused(singer: Make, load: Load) -> None:

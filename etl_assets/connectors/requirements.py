@@ -1,0 +1,139 @@
+"""What pip or uv is asked to install: requirements, the pins of a lock file, and their hashes."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.redaction import redact
+
+INSTALL_SECONDS = 1800.0
+_OPTIONS = ("--no-deps", "--ignore-requires-python")
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What a lock file says of one environment.
+
+    Args:
+        packages: Every distribution and its version.
+        hashes: Of the files that the index has of each, `sha256:...`; of all distributions, or of none.
+        distribution: The connector's own.
+    """
+
+    packages: Mapping[str, str]
+    hashes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    distribution: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a requirement asks for.
+
+    Args:
+        lines: Of a requirements file.
+        no_deps: They are all there is to install.
+        any_python: Whatever Python they say that they require.
+    """
+
+    lines: Sequence[str]
+    no_deps: bool
+    any_python: bool
+
+    @classmethod
+    def of(cls, requirement: str) -> Self:
+        """Read a requirement: one, or several as words, and options.
+
+        Raises:
+            ConfigError: It has another option: pip's own could make it install from anywhere.
+        """
+        words = shlex.split(requirement)
+        kept = [word for word in words if word not in _OPTIONS]
+        editable = kept[:1] == ["-e"]
+        if editable:
+            kept = kept[1:]
+        if any(word.startswith("-") for word in kept):
+            raise ConfigError(
+                f"The requirement {redact(requirement)!r} has an option.",
+                hint=f"Only `-e` and a path are allowed, and {' and '.join(_OPTIONS)}.",
+            )
+        lines = [" ".join(kept)] if _is_one(" ".join(kept)) else [_absolute(word) for word in kept]
+        if editable:
+            lines = [f"-e {line}" for line in lines]
+        return cls(lines, "--no-deps" in words, "--ignore-requires-python" in words)
+
+    @property
+    def distribution(self) -> str:
+        """The name of the first distribution; "" of a path or URL."""
+        match = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.lines[0] if self.lines else "")
+        return match[1] if match else ""
+
+    def pinned(self, pins: Pins) -> list[str]:
+        """Give the lines that install exactly what a lock file says; what no index has comes from where it was."""
+        direct = [line for line in self.lines if line.startswith("-e ") or "/" in line]
+        hashes = {} if direct else pins.hashes
+        found = [
+            " ".join([f"{name}=={version}", *(f"--hash={one}" for one in hashes.get(name, ()))])
+            for name, version in pins.packages.items()
+            if not (direct and name == pins.distribution)
+        ]
+        return [*found, *direct]
+
+
+def _is_one(text: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return not Path(text).expanduser().exists()
+
+
+def _absolute(word: str) -> str:
+    path = Path(word).expanduser()
+    return str(path.absolute()) if path.exists() else word
+
+
+def hashes_of(packages: Mapping[str, str]) -> dict[str, list[str]]:
+    """Ask the index for the hashes of all files of these versions; {} without uv, or where it has not all of them."""
+    uv = find_uv()
+    if uv is None or not packages:
+        return {}
+    lines = "\n".join(f"{name}=={version}" for name, version in packages.items())
+    command = [uv, "pip", "compile", "-", "--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate"]
+    try:
+        done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
+            command,
+            cwd=tempfile.gettempdir(),
+            env={"UV_SYSTEM_CERTS": "true", **os.environ},
+            input=lines.encode(),
+            capture_output=True,
+            timeout=INSTALL_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        name = line.partition("==")[0].strip() if "==" in line else name
+        found.setdefault(name, []).extend(re.findall(r"--hash=(\S+)", line))
+    whole = found.keys() == packages.keys() and all(found.values())
+    return found if whole and done.returncode == 0 else {}
+
+
+def find_uv() -> str | None:
+    """Give the path of `uv`: on PATH or beside this interpreter; None where there is none."""
+    named = os.environ.get("UV", "")  # as uv itself tells the programs that it starts
+    beside = Path(sys.executable).with_name("uv")
+    there = [path for path in (named, str(beside)) if Path(path).is_absolute() and os.access(path, os.X_OK)]
+    return shutil.which("uv") or next(iter(there), None)
