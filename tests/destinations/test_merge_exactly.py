@@ -16,6 +16,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination
+from tests.servers import query
 
 NUMBERS = Stream("numbers", primary_key="id")
 WORDS = Stream("words", primary_key="k")
@@ -47,7 +48,8 @@ def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStac
 OTHERS = {
     "mysql": "CREATE TABLE {} (k varchar(20), v varchar(20)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
     "sqlite": "CREATE TABLE {} (k TEXT COLLATE NOCASE, v TEXT COLLATE NOCASE)",
-    "postgresql": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; CREATE TABLE {} (k public.citext, v public.citext)",
+    "postgresql": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; "
+    "CREATE TABLE {} (k public.citext, v public.citext)",
 }
 
 
@@ -56,6 +58,8 @@ def test_a_table_of_others_that_folds_case_is_merged_into_by_the_letters(
     kind: str, tmp_path: Path, stack: ExitStack
 ) -> None:
     warehouse = destination(kind, tmp_path, stack)
+    if kind == "postgresql" and not query("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+        pytest.skip("this PostgreSQL has no citext")
     table = warehouse.table_for("shop", WORDS)
     with warehouse.transaction() as tx:
         tx.create_schema(table.schema or "")

@@ -157,6 +157,8 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     # A dialect that folds names to upper case must be left to quote as it likes.
     force = None if getattr(dialect, "requires_name_normalize", False) else True
     columns = list(columns)
+    if snapshot.is_mysql:  # of whose statements SQLAlchemy reads a quote in a name as it is written there, twice
+        columns = [{**one, "name": one["name"].replace("``", "`")} for one in columns]
     clause = sa.table(
         sa.sql.quoted_name(name, force),
         *(sa.column(sa.sql.quoted_name(one["name"], force)) for one in columns),
