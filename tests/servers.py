@@ -11,12 +11,15 @@ import psycopg
 import pymysql
 import pytest
 
-POSTGRES = os.environ.get("ETL_ASSETS_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+from tests import embedded_postgres
+
+POSTGRES = os.environ.get(embedded_postgres.URL, embedded_postgres.DEFAULT)
 MYSQL = os.environ.get("ETL_ASSETS_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
 REQUIRED = "ETL_ASSETS_REQUIRE_SERVICES"
 
 
-def _missing(told: str) -> NoReturn:
+def missing(told: str) -> NoReturn:
+    """Skip the test, or fail it where servers are required."""
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(told)
     pytest.skip(told)
@@ -35,7 +38,7 @@ def postgres() -> "psycopg.Connection | str":
 def postgres_server() -> psycopg.Connection:
     """Give a connection to the server; skips the test where it is missing, or fails it where servers are required."""
     found = postgres()
-    return _missing(found) if isinstance(found, str) else found
+    return missing(found) if isinstance(found, str) else found
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def mysql_schema() -> Iterator[str]:
     """Give the name of a database of a test; it is made, and dropped at the end."""
     server = mysql()
     if isinstance(server, str):
-        _missing(server)
+        missing(server)
     name = f"t_{uuid.uuid4().hex[:12]}"
     with server.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")

@@ -7,9 +7,9 @@ the client spends.
 import io
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.protocol.columns import is_before_year_one
 from etl_assets.protocol.types import is_json
 from etl_assets.staging import RefusedValueError
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 16_384
 CHUNK_BYTES = 4 * 1024 * 1024
-FIRST_DAY = date(1, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
-FIRST_MICROSECOND = FIRST_DAY * 86_400_000_000
 
 
 def encoded(batches: "Iterable[pa.RecordBatch]") -> Iterator[tuple[bytes, int]]:
@@ -114,12 +112,9 @@ def _refuse_before_christ(column: "pa.Array", name: str) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    lowest = pc.min(column)
-    if not lowest.is_valid:
-        return
-    is_date = pa.types.is_date(column.type)
-    if lowest.cast(pa.int32() if is_date else pa.int64()).as_py() < (FIRST_DAY if is_date else FIRST_MICROSECOND):
-        raise RefusedValueError(name, "a year before 1 cannot be stored.", lowest.cast(pa.string()).as_py())
+    if is_before_year_one(column):
+        lowest = pc.min(column).cast(pa.string()).as_py()
+        raise RefusedValueError(name, "a year before 1 cannot be stored.", lowest)
 
 
 def _refuse_nul(batch: "pa.RecordBatch") -> None:

@@ -219,15 +219,16 @@ class DuckDBTransaction(Transaction):
             )
         covered = {*columns, stamp.load_id_column, stamp.loaded_at_column}.issuperset(self.type_names(table))
         # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
+        differs = " OR ".join(_differs(f) for f in rows.schema if f.name not in keys) if update else ""
         if update and (not covered or table in self._constrained):
-            written = self._merge_into(table, columns, stamp, keys)
+            written = self._merge_into(table, columns, stamp, keys, differs)
         else:
-            written = self._exchange(table, columns, stamp, keys, update=update)
+            written = self._exchange(table, columns, stamp, keys, differs)
         self.execute(f"DROP TABLE {_STAGED}")
         return written
 
     def _exchange(
-        self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str], *, update: bool
+        self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str], differs: str
     ) -> int:
         """Delete the rows that differ from their staged ones, and insert the staged rows that have none (any more).
 
@@ -237,11 +238,8 @@ class DuckDBTransaction(Transaction):
         """
         target, names = self.quoted(table), [quote(name) for name in columns]
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        differs = " OR ".join(
-            f"t.{quote(name)} IS DISTINCT FROM s.{quote(name)}" for name in columns if name not in keys
-        )
         deleted = 0
-        if update and differs:
+        if differs:
             deleted = int(
                 self.execute(f"DELETE FROM {target} AS t USING {_STAGED} AS s WHERE {same} AND ({differs})")[0][0]
             )
@@ -253,13 +251,14 @@ class DuckDBTransaction(Transaction):
         )
         return max(deleted, int(inserted[0][0]))  # more are deleted where the table had a key twice
 
-    def _merge_into(self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str]) -> int:
+    def _merge_into(
+        self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str], differs: str
+    ) -> int:
         """Update in place and insert: where columns have to keep their values, or rows their place."""
         names, _ = _stamped(columns, stamp)
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in columns if name not in keys]
         settings = [f"{name} = s.{name}" for name in others] + [f"{name} = {value}" for name, value in _stamps(stamp)]
-        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
         when_matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if others else ""
         qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
         written = self.execute(
@@ -313,6 +312,17 @@ class DuckDBTransaction(Transaction):
             raise
         self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
+
+
+def _differs(field: "pa.Field") -> str:
+    """Give the condition that a staged row has another value than the table's; -0.0 is another than 0.0."""
+    import pyarrow as pa
+
+    mine, staged = f"t.{quote(field.name)}", f"s.{quote(field.name)}"
+    differs = f"{mine} IS DISTINCT FROM {staged}"
+    if not pa.types.is_floating(field.type):
+        return differs
+    return f"{differs} OR ({mine} = 0 AND signbit({mine}) <> signbit({staged}))"
 
 
 def in_row_groups(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":

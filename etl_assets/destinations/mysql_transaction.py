@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
 from etl_assets.destinations.mysql_rows import Loader
 from etl_assets.destinations.mysql_swaps import Swaps, busy
 from etl_assets.destinations.mysql_types import array, arrow_type, declared, spelled, stored_type
@@ -20,7 +21,6 @@ from etl_assets.destinations.sql_transaction import (
     hashed,
     only,
     stamps,
-    with_marks,
 )
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError
@@ -34,13 +34,16 @@ if TYPE_CHECKING:
 KEY_INDEX = "_etl_assets_key"
 KEY_BYTES = 3072
 WIDENED = "_etl_assets_widened"
-_ARRIVAL = "_etl_assets_arrival"
-_KEPT = "_etl_assets_kept"
 _LONG = ("longtext", "longblob", "text", "mediumtext", "blob", "varchar", "char(36)")
 _COLUMNS = (
     "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT FROM information_schema.COLUMNS "
     "WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION"
 )
+_FOLDED = (
+    "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? "
+    "AND COLLATION_NAME NOT LIKE '%nopad%bin' AND COLLATION_NAME <> 'utf8mb4_0900_bin'"
+)
+"""Columns of tables that others made, in which `a` may be `A`, or the text with spaces behind it."""
 _TIED = (
     "SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? "
     "UNION ALL SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL "
@@ -115,10 +118,10 @@ class MySQLTransaction(SqlTransaction):
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return _run(self._connection, sql, parameters)[0]
+        return run(self._connection, sql, parameters)[0]
 
     def _at_once(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return _run(self._changing(), sql, parameters)[0]
+        return run(self._changing(), sql, parameters)[0]
 
     def _changing(self) -> Any:
         if self._other is None:
@@ -232,7 +235,7 @@ class MySQLTransaction(SqlTransaction):
     @override
     def count(self, table: TableName, where: str = "") -> int:
         sql = f"SELECT COUNT(*) FROM {self.quoted(self._place(table))}{only(where)}"
-        return int(_run(self._on(table), sql, ())[0][0][0])
+        return int(run(self._on(table), sql, ())[0][0][0])
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
@@ -247,35 +250,16 @@ class MySQLTransaction(SqlTransaction):
         types = self.type_names(table)
         self._index(place, keys, types)
         target = self.quoted(place)
-        _run(
+        run(
             connection,
-            f"CREATE TEMPORARY TABLE {STAGED} ({_ARRIVAL} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+            f"CREATE TEMPORARY TABLE {STAGED} ({ARRIVAL} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "
             f"KEY ({_key_parts(keys, types)})) {self._options} SELECT {column_list(names)} FROM {target} WHERE FALSE",
             (),
         )
         Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
-        _drop_repeated(connection, keys)
-        own = stamps(stamp, self.now)
-        constants = [value for _, value in own]
-        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        others = [name for name in names if name not in keys]
-        written = 0
-        if update and others:
-            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(f"NOT (t.{quote(name)} <=> s.{quote(name)})" for name in others)
-            settings = [f"t.{quote(name)} = s.{quote(name)}" for name in others]
-            settings += [f"t.{quote(name)} = ?" for name, _ in own]
-            sql = f"UPDATE {target} t JOIN {STAGED} s ON {same} SET {', '.join(settings)} WHERE {differs}"
-            written = _run(connection, sql, constants)[1]
-        marks = "".join(", ?" for _ in own)
-        written += _run(
-            connection,
-            f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
-            f"SELECT {column_list(names, 's.')}{marks} FROM {STAGED} s LEFT JOIN {target} t ON {same} "
-            f"WHERE t.{quote(keys[0])} IS NULL",
-            constants,
-        )[1]
-        _run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
+        folded = {row[0] for row in self.execute(_FOLDED, (place.schema, place.name))}
+        written = Merge(connection, target, names, keys, folded).run(stamps(stamp, self.now), update=update)
+        run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
         return written
 
     @override
@@ -305,14 +289,6 @@ _OWN_COLUMNS = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 _OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
 
 
-def _run(connection: Any, sql: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
-    """Run a statement; gives the rows it found, and how many it wrote."""
-    with connection.cursor() as cursor:
-        # Without parameters PyMySQL leaves the statement as it is.
-        written = cursor.execute(with_marks(sql, "%s"), list(parameters)) if parameters else cursor.execute(sql)
-        return list(cursor.fetchall()), int(written)
-
-
 def _column(type_: "pa.DataType") -> str:
     name, comment = declared(type_)
     return f"{name} NULL{f' COMMENT {quote(comment, chr(39))}' if comment else ''}"
@@ -325,17 +301,6 @@ def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:
         for key in keys
     ]
     return ", ".join(parts)
-
-
-def _drop_repeated(connection: Any, keys: Sequence[str]) -> None:
-    """Of a key that came twice leave the last arrival."""
-    by = column_list(keys)
-    if not _run(connection, f"SELECT 1 FROM {STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1", ())[0]:
-        return
-    # MySQL cannot open a temporary table twice in one statement.
-    _run(connection, f"CREATE TEMPORARY TABLE {_KEPT} SELECT MAX({_ARRIVAL}) a FROM {STAGED} GROUP BY {by}", ())
-    _run(connection, f"DELETE s FROM {STAGED} s LEFT JOIN {_KEPT} k ON k.a = s.{_ARRIVAL} WHERE k.a IS NULL", ())
-    _run(connection, f"DROP TEMPORARY TABLE {_KEPT}", ())
 
 
 def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_INDEX = "_etl_assets_key"
+COMPARED_AS_TEXT = frozenset({"json", "citext"})
+"""One has no order; by the other, in a table that others made, `a` would be `A`."""
+FLOATING = frozenset({"real", "double precision"})
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
@@ -251,7 +254,7 @@ class _Merge:
         self.others = [name for name in names if name not in keys]
         self.own = stamps(stamp, tx.now)
         self.update = update and bool(self.others)
-        self.json = {name for name, type_ in tx.type_names(table).items() if type_ == "json"}
+        self.types = tx.type_names(table)
         self.index = f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}"
 
     def run(self) -> int:
@@ -283,6 +286,8 @@ class _Merge:
     def _has_unique_index(self) -> bool:
         import psycopg
 
+        if any(self.types.get(key) in COMPARED_AS_TEXT for key in self.keys):
+            return False
         if self.tx.execute(_UNIQUE, (self.target, len(self.keys), sorted(self.keys))):
             return True
         try:
@@ -290,7 +295,7 @@ class _Merge:
                 self.tx.execute(f"CREATE UNIQUE INDEX {quote(self.index)} ON {self.target} ({column_list(self.keys)})")
         except (
             psycopg.errors.UniqueViolation,  # rows that were appended before, say
-            psycopg.errors.UndefinedObject,  # a type that has no order, as json
+            psycopg.errors.UndefinedObject,  # a type that has no order
             psycopg.errors.ProgramLimitExceeded,
             psycopg.errors.InsufficientPrivilege,
             psycopg.errors.WrongObjectType,
@@ -353,15 +358,21 @@ class _Merge:
 
     def _differs(self, other: str) -> str:
         # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-        return " OR ".join(
-            f"{self._comparable('t', name)} IS DISTINCT FROM {self._comparable(other, name)}" for name in self.others
-        )
+        return " OR ".join(self._column_differs(name, other) for name in self.others)
+
+    def _column_differs(self, name: str, other: str) -> str:
+        differs = f"{self._comparable('t', name)} IS DISTINCT FROM {self._comparable(other, name)}"
+        if self.types.get(name) not in FLOATING:
+            return differs
+        mine, its = f"t.{quote(name)}", f"{other}.{quote(name)}"
+        return f"{differs} OR ({mine} = 0 AND {mine}::text <> {its}::text)"  # -0.0 equals 0.0
 
     def _same(self, one: str, other: str) -> str:
         return " AND ".join(f"{self._comparable(one, key)} = {self._comparable(other, key)}" for key in self.keys)
 
     def _comparable(self, table: str, name: str) -> str:
-        return f"{table}.{quote(name)}::text" if name in self.json else f"{table}.{quote(name)}"
+        as_text = self.types.get(name) in COMPARED_AS_TEXT
+        return f"{table}.{quote(name)}::text" if as_text else f"{table}.{quote(name)}"
 
 
 @contextmanager

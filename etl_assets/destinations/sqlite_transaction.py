@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
+from math import copysign
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -138,12 +140,13 @@ class SqliteTransaction(SqlTransaction):
         own = stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]
-        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
+        # A column of a table that others made may have a collation by which `a` is `A`.
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} COLLATE BINARY" for key in keys)
         self._index(table, keys)
         written = 0
         if update and others:
             # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(f"t.{quote(name)} IS NOT s.{quote(name)}" for name in others)
+            differs = " OR ".join(self._differs(quote(name), rows.schema.field(name).type) for name in others)
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
@@ -169,6 +172,17 @@ class SqliteTransaction(SqlTransaction):
         rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}{only(where)}")
         values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
         return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+
+    def _differs(self, column: str, type_: "pa.DataType") -> str:
+        import pyarrow as pa
+
+        differs = f"t.{column} IS NOT s.{column} COLLATE BINARY"
+        if not pa.types.is_floating(type_):
+            return differs
+        # No function of SQLite's tells -0.0 from 0.0.
+        self._connection.create_function("etl_assets_sign", 1, partial(copysign, 1.0), deterministic=True)
+        signs = f"etl_assets_sign(t.{column}) <> etl_assets_sign(s.{column})"
+        return f"{differs} OR (t.{column} = 0 AND s.{column} = 0 AND {signs})"
 
     def _written(self, sql: str, parameters: Sequence[Any]) -> int:
         with refused():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EXACT_DOUBLE = 2**53
 """Integers up to this size are exact as an IEEE double."""
+FIRST_DAY = date(1, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
+DAY_MICROSECONDS = 86_400_000_000
 
 _PLAIN = {int, float, str, bool, Decimal, datetime, date, time, timedelta, bytes, dict, list, tuple}
 _NUMBERS = {int, float, Decimal}
@@ -360,10 +362,24 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
         return None
     for type_ in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
         try:
-            return array.cast(type_)
+            found = array.cast(type_)
         except pa.ArrowInvalid:
             continue
+        return None if is_before_year_one(found) else found
     return None
+
+
+def is_before_year_one(times: "pa.Array") -> bool:
+    """Tell whether a date or timestamp (in microseconds) is of the year 0, which Arrow reads and Python does not have.
+
+    Not every destination has that year either, and the others do not agree on which it is.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    is_date = pa.types.is_date(times.type)
+    lowest = pc.min(times.cast(pa.int32() if is_date else pa.int64())).as_py()
+    return lowest is not None and lowest < FIRST_DAY * (1 if is_date else DAY_MICROSECONDS)
 
 
 def _zones(values: Iterable[Any]) -> set[bool]:

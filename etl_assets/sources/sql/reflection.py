@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.sql.described import postgres_types
 from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
@@ -156,6 +157,8 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     # A dialect that folds names to upper case must be left to quote as it likes.
     force = None if getattr(dialect, "requires_name_normalize", False) else True
     columns = list(columns)
+    if snapshot.is_mysql:  # of whose statements SQLAlchemy reads a quote in a name as it is written there, twice
+        columns = [{**one, "name": one["name"].replace("``", "`")} for one in columns]
     clause = sa.table(
         sa.sql.quoted_name(name, force),
         *(sa.column(sa.sql.quoted_name(one["name"], force)) for one in columns),
@@ -164,17 +167,41 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     made = {}
     unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
     geometries = _geometries(snapshot, name, schema) if unknown else set()
+    described = _described(snapshot, clause, columns) if snapshot.dialect == "postgresql" else {}
     for one in columns:
         declared = MySqlGeometry() if one["name"] in geometries else one["type"]
+        type_, padded = described.get(one["name"], (None, False))
         made[one["name"]] = SqlColumn(
             name=one["name"],
-            type=sql_type(declared, snapshot.dialect),
-            declared=declared,
+            type=type_ or sql_type(declared, snapshot.dialect),
+            declared=sa.CHAR() if padded else declared,
             nullable=one.get("nullable") is not False,
             comment=one.get("comment"),
             expression=clause.c[one["name"]],
         )
     return SqlTable(name, schema, clause, made)
+
+
+def _described(
+    snapshot: "Snapshot", clause: "sa.TableClause", columns: Sequence[Any]
+) -> dict[str, tuple[SqlType | None, bool]]:
+    """Give how the columns of domains and of types unknown to SQLAlchemy are read, and whether their text is padded.
+
+    Of a domain SQLAlchemy keeps neither precision and scale nor, beside a precision, the time zone.
+    """
+    import sqlalchemy as sa
+
+    names = [one["name"] for one in columns if type(one["type"]).__name__ in {"DOMAIN", "NullType"}]
+    if not names:
+        return {}
+    with snapshot.connection.execute(sa.select(*(clause.c[name] for name in names)).where(sa.false())) as result:
+        types = postgres_types(snapshot, list(result.cursor.description or ()))
+    known = {one["name"]: one["type"] for one in columns}
+    return {
+        name: (type_, told == "bpchar")
+        for name, (type_, told) in zip(names, types, strict=True)
+        if told == "bpchar" or type(known[name]).__name__ == "DOMAIN"
+    }
 
 
 def _names(snapshot: "Snapshot", inspector: Any, schema: str | None) -> Iterator[tuple[str, bool]]:

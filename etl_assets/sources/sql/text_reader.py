@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.protocol.columns import is_before_year_one
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, merge_types
 from etl_assets.sources.sql.types import TIMES, ColumnReader
 
@@ -25,7 +26,7 @@ class TextReader(ColumnReader):
 
         kind, wanted = self._type.kind, self._type.arrow
         if kind == "json":
-            return pa.ExtensionArray.from_storage(pa.json_(pa.string()), texts)
+            return self._json_array(texts)
         if kind == "number" or (wanted is not None and pa.types.is_decimal(wanted)):
             return self._decimals_of(texts)
         if wanted is None:
@@ -33,10 +34,13 @@ class TextReader(ColumnReader):
         if texts.type == wanted:
             return texts
         try:
-            return self._cast(texts, wanted)
+            found = self._cast(texts, wanted)
         except pa.ArrowInvalid:
+            found = None
+        if found is None or (kind in {"date", "timestamp", "instant"} and is_before_year_one(found)):
             # A zero date, a time beyond a day: named, or kept as text, value by value.
             return self.read(texts.to_pylist())
+        return found
 
     def _cast(self, texts: "pa.Array", wanted: "pa.DataType") -> "pa.Array":
         import pyarrow as pa

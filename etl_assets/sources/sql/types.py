@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import simplejson
 
 from etl_assets.exceptions import DataError, SchemaConflictError
-from etl_assets.protocol.columns import to_array
+from etl_assets.protocol.columns import is_before_year_one, to_array
 from etl_assets.protocol.schema import type_to_property
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, merge_types
 from etl_assets.protocol.values import to_json
@@ -35,6 +35,10 @@ How = Literal["native", "text", "json", "double", "integer"]
 _MYSQL_BLOBS = {"TINYBLOB", "MEDIUMBLOB", "LONGBLOB"}
 _MYSQL_WIDTHS = {"TINYINT": 8, "SMALLINT": 16, "MEDIUMINT": 32, "INTEGER": 32, "BIGINT": 64}
 TIMES = {"date", "timestamp", "instant", "time"}
+ARRAY_DIMENSIONS = 6
+"""PostgreSQL's arrays have no more."""
+SUBSCRIPTS = r"^\[[+-]?\d+:"
+"""With them PostgreSQL begins the text of an array whose subscripts do not begin at 1; no JSON begins so."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class SqlType:
             case "text":
                 return sa.cast(column, sa.CHAR if dialect in {"mysql", "mariadb"} else sa.Text)
             case "json":
-                return sa.cast(sa.func.to_json(column), sa.Text)
+                return _array_as_json(column)
             case "double" if dialect == "postgresql":
                 return sa.cast(column, sa.Double)
             case "double":
@@ -170,6 +174,16 @@ def _postgres(type_: Any) -> SqlType | None:
     if isinstance(type_, postgresql.CITEXT):
         return SqlType("text", pa.string(), "text")
     return None
+
+
+def _array_as_json(column: Any) -> Any:
+    """Give an array as JSON, or as its own text where its subscripts do not begin at 1: JSON has no place for those."""
+    import sqlalchemy as sa
+    from sqlalchemy.dialects.postgresql import array
+
+    firsts = array([sa.func.array_lower(column, dimension) for dimension in range(1, ARRAY_DIMENSIONS + 1)])
+    as_json = sa.cast(sa.func.to_json(column), sa.Text)
+    return sa.case((sa.literal_column("1") != sa.any_(firsts), sa.cast(column, sa.Text)), else_=as_json)
 
 
 class MySqlGeometry:
@@ -286,9 +300,12 @@ class ColumnReader:
         assert type_ is not None  # noqa: S101 - dates and times have one
         if pa.types.is_date(type_):
             try:
-                return pa.array(values, pa.string()).cast(type_)
+                dates = pa.array(values, pa.string()).cast(type_)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
-                pass  # infinity, a zero date, a year beyond 9999, a number: told by name below
+                dates = None
+            if dates is not None and not is_before_year_one(dates):
+                return dates
+            # infinity, a zero date, a year beyond 9999, a number: told by name below
         if (
             pa.types.is_time(type_)
             and self._dialect != "sqlite"
@@ -333,7 +350,15 @@ class ColumnReader:
 
         if self._type.how == "native":
             values = [None if value is None else self._json_text(value) for value in values]
-        texts = self._array(values, pa.string())
+        return self._json_array(self._array(values, pa.string()))
+
+    def _json_array(self, texts: "pa.Array | pa.ChunkedArray") -> "pa.Array":
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if self._type.how == "json" and pc.any(odd := pc.match_substring_regex(texts, SUBSCRIPTS)).as_py():
+            value = texts.filter(odd)[0].as_py()
+            raise self._error("an array whose subscripts do not begin at 1; JSON would lose them.", value)
         return pa.ExtensionArray.from_storage(pa.json_(texts.type), texts)
 
     def _json_text(self, value: Any) -> str:

@@ -1,0 +1,72 @@
+"""A merge takes a change for a change, and a key for another, where the database would call them equal."""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
+from etl_assets.sync import sync
+from etl_assets.testing.fakes import GivenRead
+from tests.pairs.places import DESTINATIONS, destination
+from tests.servers import query
+
+NUMBERS = Stream("numbers", primary_key="id")
+WORDS = Stream("words", primary_key="k")
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
+
+
+def merged(warehouse: DatabaseDestination, stream: Stream, rows: list[dict[str, Any]], **options: Any) -> int:
+    read = GivenRead(stream, [pa.Table.from_pylist(rows)], source_name="shop")
+    return sync(read, warehouse, strategy="merge", **options).records_loaded
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DESTINATIONS if kind != "mysql"])
+def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+    warehouse = destination(kind, tmp_path, stack)
+    assert merged(warehouse, NUMBERS, [{"id": 1, "n": 0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]) == 3
+    again = [{"id": 1, "n": -0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]
+    assert merged(warehouse, NUMBERS, again) == 1
+    assert merged(warehouse, NUMBERS, again) == 0
+    held = warehouse.read_table(warehouse.table_for("shop", NUMBERS)).sort_by("id")["n"].to_pylist()
+    assert held == [0.0, 1.5, None]
+    assert math.copysign(1, held[0]) == -1
+
+
+OTHERS = {
+    "mysql": "CREATE TABLE {} (k varchar(20), v varchar(20)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    "sqlite": "CREATE TABLE {} (k TEXT COLLATE NOCASE, v TEXT COLLATE NOCASE)",
+    "postgresql": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; "
+    "CREATE TABLE {} (k public.citext, v public.citext)",
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_table_of_others_that_folds_case_is_merged_into_by_the_letters(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
+    warehouse = destination(kind, tmp_path, stack)
+    if kind == "postgresql" and not query("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+        pytest.skip("this PostgreSQL has no citext")
+    table = warehouse.table_for("shop", WORDS)
+    with warehouse.transaction() as tx:
+        tx.create_schema(table.schema or "")
+        for statement in OTHERS[kind].format(tx.quoted(table)).split("; "):
+            tx.execute(statement)
+    rows = [{"k": "a", "v": "x"}, {"k": "A", "v": "y"}]
+    assert merged(warehouse, WORDS, rows, adopt=True) == 2
+    assert merged(warehouse, WORDS, [{"k": "a", "v": "X"}, {"k": "A", "v": "y"}]) == 1
+    held = warehouse.read_table(table).to_pylist()
+    assert sorted((row["k"], row["v"]) for row in held) == [("A", "y"), ("a", "X")]

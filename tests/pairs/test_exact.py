@@ -1,0 +1,132 @@
+"""Every pair of databases through Dagster: what was at the source is in the destination, value by value, type by type.
+
+Each pair makes three runs of three assets at once (a table that is replaced, one that is merged, one without a primary
+key that is appended to): all that is there, then what was added and changed, then nothing new.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from etl_assets.assets.factory import stream_assets
+from etl_assets.destinations.database import DatabaseDestination
+from tests.pairs.places import DESTINATIONS, destination
+from tests.pairs.readers import Held, as_type, expected_name, held
+from tests.pairs.tables import CASES, PREPARED, refuses
+from tests.sources.sql_databases import KINDS, Database, database
+from tests.sources.test_sql_types import Case, shown
+
+REPLACED, MERGED, APPENDED = "replaced", "merged", "appended"
+OURS = ["_etl_assets_load_id", "_etl_assets_loaded_at"]
+
+Row = dict[str, Any]
+
+
+class Pair:
+    """A source with three tables of every type, a destination, and what is to be there.
+
+    Row `i` holds the `i`-th value of each column; `seq` is what an incremental stream goes by.
+    """
+
+    def __init__(self, source: Database, kind: str, warehouse: DatabaseDestination) -> None:
+        self.source = source
+        self.kind = kind
+        self.warehouse = warehouse
+        self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(CASES[source.kind].values())}
+        self.rows: dict[str, list[Row]] = {name: [] for name in (REPLACED, MERGED, APPENDED)}
+        columns = ", ".join(f"{name} {case[0]}" for name, case in self.cases.items())
+        source.run(*PREPARED[source.kind])
+        for name in self.rows:
+            key = " PRIMARY KEY" if name == MERGED else ""
+            source.run(f"CREATE TABLE {name} (id integer{key}, seq integer NOT NULL, {columns})")
+
+    def assets(self) -> list[dg.AssetsDefinition]:
+        """Give the assets of the three tables, as they are discovered."""
+        found = self.source.source().discover()
+        streams = [found[REPLACED], *(found[name].replace(replication_key="seq") for name in (MERGED, APPENDED))]
+        return list(stream_assets(self.source.source(streams=streams), destination=self.warehouse))
+
+    def write(self, table: str, id_: int, seq: int, values: int) -> None:
+        """Insert or update one row with the `values`-th value of each column; none where a column has fewer."""
+        literals, row = {"id": str(id_), "seq": str(seq)}, {"id": id_, "seq": seq}
+        for name, (type_, of_sql, of_python, _) in self.cases.items():
+            if "GENERATED" in type_:
+                row[name] = id_ * 2
+                continue
+            literals[name] = of_sql[values] if values < len(of_sql) else "NULL"
+            row[name] = of_python[values] if values < len(of_python) else None
+        there = [one for one in self.rows[table] if one["id"] == id_ and table != APPENDED]
+        with self.source.engine.begin() as connection:
+            if any(one["id"] == id_ for one in self.rows[table]):
+                settings = ", ".join(f"{name} = {literal}" for name, literal in literals.items())
+                sql = f"UPDATE {table} SET {settings} WHERE id = {id_}"
+            else:
+                sql = f"INSERT INTO {table} ({', '.join(literals)}) VALUES ({', '.join(literals.values())})"
+            connection.exec_driver_sql(sql.replace("%", "%%") if self.source.kind != "sqlite" else sql)
+        self.rows[table] = [one for one in self.rows[table] if one not in there] + [row]
+
+    def run(self) -> Mapping[str, Any]:
+        """Materialize all three; gives how many rows each event says were loaded."""
+        result = dg.materialize(self.assets())
+        assert result.success
+        events = {name: result.asset_materializations_for_node(f"shop__{name}")[0].metadata for name in self.rows}
+        return {name: event["etl_assets/records_loaded"].value for name, event in events.items()}
+
+    def check(self) -> None:
+        """Hold each table against what was written, by a reader that is none of ours."""
+        for name, rows in self.rows.items():
+            found = held(self.warehouse, name)
+            assert list(found.types) == ["id", "seq", *self.cases, *OURS]
+            self._check_types(found)
+            got = sorted(found.rows, key=lambda row: (int(row["id"]), int(row["seq"])))
+            wanted = sorted(rows, key=lambda row: (row["id"], row["seq"]))
+            for column, case in self.cases.items():
+                values = [as_type(row[column], case[3]) for row in got]
+                assert shown(values) == shown([row[column] for row in wanted]), (name, column, case[0])
+
+    def _check_types(self, found: Held) -> None:
+        wrong = {
+            (column, case[0]): (found.types[column], expected_name(self.kind, case[3]))
+            for column, case in self.cases.items()
+            if found.types[column] != expected_name(self.kind, case[3])
+        }
+        assert not wrong
+
+
+def _held_by(destination_kind: str, case: Case) -> Case:
+    """Leave out the values that a destination cannot hold."""
+    type_, literals, values, arrow = case
+    kept = [(one, value) for one, value in zip(literals, values, strict=True) if not refuses(destination_kind, value)]
+    return type_, [one for one, _ in kept], [value for _, value in kept], arrow
+
+
+@pytest.fixture(params=DESTINATIONS)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, DatabaseDestination]]:
+    with ExitStack() as stack:
+        yield request.param, destination(request.param, tmp_path, stack)
+
+
+@pytest.mark.parametrize("source", KINDS)
+def test_every_type_is_exact_full_and_incremental(
+    source: str, warehouse: tuple[str, DatabaseDestination], tmp_path: Path
+) -> None:
+    with database(source, tmp_path) as made:
+        pair = Pair(made, *warehouse)
+        most = max(len(case[1]) for case in pair.cases.values())
+        for table in pair.rows:
+            for i in range(most + 1):
+                pair.write(table, i, i, i)
+        assert set(pair.run().values()) == {most + 1}
+        pair.check()
+        for table in pair.rows:
+            pair.write(table, 0, most + 1, 1)
+            pair.write(table, most + 1, most + 2, 0)
+        assert pair.run() == {REPLACED: most + 2, MERGED: 2, APPENDED: 2}
+        pair.check()
+        assert pair.run() == {REPLACED: most + 2, MERGED: 0, APPENDED: 0}
+        pair.check()
