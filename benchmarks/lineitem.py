@@ -70,10 +70,10 @@ def copied_to_csv(path: Path, schema: str = "shop") -> None:
                 out.write(row)
 
 
-def csv_into(connection: Any, path: Path, table: str) -> None:
-    """Make a table in DuckDB and read the CSV file into it."""
+def csv_into(connection: Any, path: Path, table: str, kind: str = "TABLE") -> None:
+    """Make a table (or a `TEMP TABLE`) in DuckDB and read the CSV file into it."""
     columns = ", ".join(f"'{name}': '{type_}'" for name, type_ in COLUMNS.items())
-    connection.execute(f"CREATE TABLE {table} ({declared()})")
+    connection.execute(f"CREATE {kind} {table} ({declared()})")
     connection.execute(
         f"INSERT INTO {table} SELECT * FROM read_csv('{path}', columns={{{columns}}}, header=false, delim=',', "
         "quote='\"', escape='\"', nullstr='', auto_detect=false)"
