@@ -1,9 +1,10 @@
 """`make bench`: prints, for each work, CPU seconds as a ratio to the shortest way of doing it by hand.
 
 Each candidate runs in a process of its own; the figure is the CPU of that process, its children and the server that
-serves it, without the imports unless the work is about them, as the median of several rounds in which the candidates take
-turns, so that a machine whose speed drifts does not favour one. What was loaded is counted and summed afterwards: a fast
-wrong load does not count. Peers take part whose environment was made by `make bench-peers`. What is printed is Markdown.
+serves it, without the imports unless the work is about them, as the median of several rounds in which the candidates
+take turns, so that a machine whose speed drifts does not favour one. What was loaded is counted and summed afterwards:
+a fast wrong load does not count. Peers take part whose environment was made by `make bench-peers`. What is printed is
+Markdown.
 """
 
 import argparse
@@ -58,7 +59,8 @@ def main() -> int:
 
 def row(result: Measured) -> list[str]:
     """Give the cells of a work's row."""
-    work, figures = result.work, result.figures
+    work = result.work
+    figures = result.peaks if work.shown == "memory" else result.figures
     if result.skipped:
         return [work.title, f"skipped: {result.skipped}", *["-"] * (len(HEADER) - 2)]
     limit = figures[BY_HAND]
@@ -72,6 +74,8 @@ def row(result: Measured) -> list[str]:
             return "FAILED" if candidate in result.wrong else "-"
         value = figures[candidate]
         text = told({"ratio": value / limit, "beyond": value - limit, "memory": value}[work.shown])
+        if work.memory and work.shown != "memory":
+            text += f", {result.peaks[candidate]:.0f} MB"
         return f"WRONG ({text})" if candidate in result.wrong else text
 
     target = "-" if work.target is None else told(work.target)
@@ -81,7 +85,9 @@ def row(result: Measured) -> list[str]:
 
 def findings(results: list[Measured]) -> list[str]:
     """Tell what was wrong, and which types are not those of the load by hand, which stand in brackets."""
-    wrong = [f"- {one.work.title}, {who}: {' '.join(what.split())}" for one in results for who, what in one.wrong.items()]
+    wrong = [
+        f"- {one.work.title}, {who}: {' '.join(what.split())}" for one in results for who, what in one.wrong.items()
+    ]
     types = [f"- {one.work.title}, {who}: {what}" for one in results for who, what in one.types.items()]
     lines = ["", "Wrong or failed:", "", *(wrong or ["- nothing"]), ""]
     return [*lines, *(["Other types than by hand (in brackets):", "", *types, ""] if types else [])]

@@ -1,7 +1,7 @@
 """Runs one candidate of one work: `python -m benchmarks.candidate WORK CANDIDATE FOLDER ROWS STEP`.
 
-A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this process and of those that it
-started, without the imports.
+A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this process
+and of those that it started, without the imports.
 """
 
 import resource

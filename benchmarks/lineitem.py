@@ -1,4 +1,4 @@
-"""The table that works read from servers: 16 columns like TPC-H's lineitem, and how it is loaded into DuckDB by hand."""
+"""The table that works read from servers: 16 columns like TPC-H's lineitem, and its load into DuckDB by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,10 @@ def fill(rows: int, schema: str = "shop", *, every: int = 1, first: int = 0, mor
 
 def copied_to_csv(path: Path, schema: str = "shop") -> None:
     """Copy the table to a CSV file."""
-    with servers.postgres() as server, path.open("wb") as out:
-        with server.cursor().copy(f"COPY (SELECT * FROM {schema}.lineitem) TO STDOUT (FORMAT csv)") as copy:
-            for row in copy:
-                out.write(row)
+    told = f"COPY (SELECT * FROM {schema}.lineitem) TO STDOUT (FORMAT csv)"
+    with servers.postgres() as server, path.open("wb") as out, server.cursor().copy(told) as copy:
+        for row in copy:
+            out.write(row)
 
 
 def csv_into(connection: Any, path: Path, table: str, kind: str = "TABLE") -> None:

@@ -37,8 +37,8 @@ class Peer:
 
 PEERS = {
     "dlt": Peer(
-        ["dlt[duckdb,postgres,sql_database,filesystem,parquet]==1.31.0", "sqlalchemy>=2", "pandas>=2.2", "psycopg[binary]",
-         "pymysql"],
+        ["dlt[duckdb,postgres,sql_database,filesystem,parquet]==1.31.0", "sqlalchemy>=2", "pandas>=2.2",
+         "psycopg[binary]", "pymysql"],
         ["dlt", "duckdb", "pyarrow"],
         same=True,
     ),
@@ -129,7 +129,10 @@ def _furnish(peer: str, *, library: bool) -> None:
         (home / "duckdb").symlink_to(packages / "duckdb_cli" / "duckdb")
     if library:
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["npm", "pack", "--silent", LIBRARY], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            npm = shutil.which("npm")
+            if npm is None:
+                raise SystemExit(f"{peer} needs DuckDB's library, which npm would bring; there is no npm.")
+            subprocess.run([npm, "pack", "--silent", LIBRARY], cwd=folder, check=True, stdout=subprocess.DEVNULL)
             (packed,) = Path(folder).glob("*.tgz")
             with tarfile.open(packed) as archive, (home / "libduckdb.so").open("wb") as out:
                 taken = archive.extractfile("package/libduckdb.so")

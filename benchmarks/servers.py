@@ -38,10 +38,9 @@ def mariadb(database: str | None = None) -> Any:
     import pymysql
 
     at = urlsplit(URLS[MARIADB])
-    named = {"database": database} if database is not None else {}
     return pymysql.connect(
         host=at.hostname or "127.0.0.1", port=at.port or 3306, user=at.username or "root", password=at.password or "",
-        autocommit=True, charset="utf8mb4", local_infile=True, **named,
+        database=database, autocommit=True, charset="utf8mb4",
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ BATCH = 50_000
 CHECK = "SELECT COUNT(*), SUM(id), SUM(LENGTH(name)), SUM(LENGTH(note)), ROUND(SUM(price), 2), SUM(count) FROM t"
 BY_HAND, OURS = "by hand", "ours"
 
+
 class Loaded(Protocol):
     """Where a candidate has loaded a table."""
 
@@ -33,47 +34,6 @@ class Loaded(Protocol):
 
 Candidate = Callable[[Path, Any], Callable[[], Any]]
 """Takes the folder and what is given, imports what it needs, and gives what is timed."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """One thing to do.
-
-    Args:
-        title: What it is called in the table.
-        rows: How many rows, and how many with `--quick`.
-        prepare: Puts files into a folder, once; takes the number of rows. Runs in our environment.
-        candidates: By name; `by hand` and `ours` are always there, others are peers with an environment of their own.
-        given: Gives what all candidates are given, in memory; not timed.
-        before: By candidate: what it does to the folder once, untimed, such as loading the table that it will change.
-        each: By candidate: what it does before each round, untimed, such as giving a table its old rows back. Runs in our
-            environment.
-        loaded: Where a candidate leaves what it has loaded; None where nothing is loaded.
-        check: The query over that place whose answer must be the same for all; its table is `t`.
-        servers: The servers that it needs, whose CPU counts.
-        needs: Says what else is missing, or nothing.
-        whole: Time the whole process, its start and imports included.
-        shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above by hand), or `memory`
-            (the most MB that the processes held together).
-        target: What ours is to stay below, as shown.
-        rounds: Rounds at most.
-    """
-
-    title: str
-    rows: tuple[int, int]
-    prepare: Callable[[Path, int], None]
-    candidates: Mapping[str, Candidate]
-    given: Callable[[Path], Any] = field(default=lambda _folder: None)
-    before: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    each: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    loaded: "Callable[[Path, str], Loaded] | None" = field(default=lambda folder, candidate: InDuckDB(folder, candidate))
-    check: str = CHECK
-    servers: tuple[str, ...] = ()
-    needs: Callable[[], str] = field(default=lambda: "")
-    whole: bool = False
-    shown: Literal["ratio", "beyond", "memory"] = "ratio"
-    target: float | None = None
-    rounds: int = 99
 
 
 @dataclass(frozen=True)
@@ -111,7 +71,7 @@ class InPostgres:
 
     def types(self) -> dict[str, str]:
         return dict(
-            self.answer(  # type: ignore[arg-type]  # pairs
+            self.answer(
                 "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass "
                 "AND attnum > 0 ORDER BY attnum"
             )
@@ -121,6 +81,49 @@ class InPostgres:
 def schema(candidate: str) -> str:
     """Give the schema in PostgreSQL that a candidate loads."""
     return f"into_{candidate.replace(' ', '_').replace('-', '_')}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One thing to do.
+
+    Args:
+        title: What it is called in the table.
+        rows: How many rows, and how many with `--quick`.
+        prepare: Puts files into a folder, once; takes the number of rows. Runs in our environment.
+        candidates: By name; `by hand` and `ours` are always there, others are peers with an environment of their own.
+        given: Gives what all candidates are given, in memory; not timed.
+        before: By candidate: what it does to the folder once, untimed, such as loading the table that it will change.
+        each: By candidate: what it does before each round, untimed, such as giving a table its old rows back. Runs in
+            our environment.
+        loaded: Where a candidate leaves what it has loaded; None where nothing is loaded.
+        check: The query over that place whose answer must be the same for all; its table is `t`.
+        servers: The servers that it needs, whose CPU counts.
+        needs: Says what else is missing, or nothing.
+        whole: Time the whole process, its start and imports included.
+        memory: Tell the most MB that the processes held together beside each figure.
+        shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above by hand), or `memory`
+            (those MB instead).
+        target: What ours is to stay below, as shown.
+        rounds: Rounds at most.
+    """
+
+    title: str
+    rows: tuple[int, int]
+    prepare: Callable[[Path, int], None]
+    candidates: Mapping[str, Candidate]
+    given: Callable[[Path], Any] = field(default=lambda _folder: None)
+    before: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    each: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    loaded: Callable[[Path, str], Loaded] | None = field(default=InDuckDB)
+    check: str = CHECK
+    servers: tuple[str, ...] = ()
+    needs: Callable[[], str] = field(default=lambda: "")
+    whole: bool = False
+    memory: bool = False
+    shown: Literal["ratio", "beyond", "memory"] = "ratio"
+    target: float | None = None
+    rounds: int = 99
 
 
 def imported(*names: str) -> None:

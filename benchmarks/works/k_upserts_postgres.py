@@ -1,4 +1,4 @@
-"""Upserts, PostgreSQL -> PostgreSQL: half of the rows are there with another price, spread over the table; half are new.
+"""Upserts, PostgreSQL -> PostgreSQL: half of the rows are there with another price, spread over it all; half are new.
 
 Each candidate has loaded the table itself; before each round it gets its old rows back.
 """
@@ -118,11 +118,11 @@ def program(candidate: str, folder: Path, given: Any) -> Callable[[], Any]:
 
 def ingestr_merge(*places: str) -> Callable[[], Any]:
     keys = [word for name in lineitem.KEY for word in ("--primary-key", name)]
-    return programs.ingestr(*places, "--incremental-strategy", "merge", *keys)  # type: ignore[call-arg]
+    return programs.ingestr(*places, "--incremental-strategy", "merge", *keys)
 
 
 def sling_merge(*places: str) -> Callable[[], Any]:
-    return programs.sling(*places, "--mode", "incremental", "--primary-key", ",".join(lineitem.KEY))  # type: ignore[call-arg]
+    return programs.sling(*places, "--mode", "incremental", "--primary-key", ",".join(lineitem.KEY))
 
 
 MERGE = {"ingestr": ingestr_merge, "sling": sling_merge}

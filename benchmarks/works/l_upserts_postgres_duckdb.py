@@ -1,4 +1,4 @@
-"""Upserts, PostgreSQL -> DuckDB: the rows of the work before, into a table in DuckDB that each candidate has loaded itself."""
+"""Upserts, PostgreSQL -> DuckDB: the same rows, into a table that each candidate has loaded itself."""
 
 from collections.abc import Callable
 from functools import partial

@@ -8,6 +8,7 @@ WORK = replace(
     i_postgres_duckdb.WORK,
     title="memory, PostgreSQL -> DuckDB, 5 M rows",
     rows=(5_000_000, 50_000),
+    memory=True,
     shown="memory",
     target=500,
     rounds=1,

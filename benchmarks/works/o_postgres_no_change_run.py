@@ -1,4 +1,4 @@
-"""A run of Dagster that finds nothing new in PostgreSQL, beyond one whose asset does nothing; start and imports count."""
+"""A run of Dagster that finds nothing new in PostgreSQL, beyond one whose asset does nothing; imports count."""
 
 from collections.abc import Callable
 from dataclasses import replace
