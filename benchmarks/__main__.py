@@ -1,119 +1,96 @@
 """`make bench`: prints, for each work, CPU seconds as a ratio to the shortest way of doing it by hand.
 
-Each candidate runs in a process of its own; the figure is the CPU of that process and its children, without the
-imports unless the work is about them, as the median of several rounds in which the candidates take turns, so that a
-machine whose speed drifts does not favour one. What was loaded is counted and summed afterwards: a fast wrong load does
-not count. Peers take part whose environment was made by `make bench-peers`.
+Each candidate runs in a process of its own; the figure is the CPU of that process, its children and the server that
+serves it, without the imports unless the work is about them, as the median of several rounds in which the candidates
+take turns, so that a machine whose speed drifts does not favour one. What was loaded is counted and summed afterwards:
+a fast wrong load does not count. Peers take part whose environment was made by `make bench-peers`. What is printed is
+Markdown.
 """
 
 import argparse
 import compileall
 import os
 import platform
-import statistics
-import subprocess
 import sys
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import duckdb
+from benchmarks import peers, servers, works
+from benchmarks.measure import Measured, measured
+from benchmarks.work import BY_HAND, OURS
 
-from benchmarks import peers, works
-from benchmarks.work import BY_HAND, OURS, Work
-
-PEER_ROUNDS = 3
-"""Peers are slower; fewer rounds tell enough."""
-HEADER = ("work", "limit (CPU s)", "ours (CPU s)", "ours", "target", *peers.PEERS)
+HEADER = ("work", "limit", "ours", "ours : limit", "target", *peers.PEERS)
+BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+"""Between these lines `--into` puts what was measured."""
 
 
 def main() -> int:
-    """Run every work, or those named; the exit code is 1 if a checksum was wrong."""
+    """Run every work, or those named; the exit code is 1 if a checksum of ours was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(works.names())}")
     parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run at all?")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--into", type=Path, metavar="FILE", help=f"put it there too, below the line {BEGIN.strip()}")
     asked = parser.parse_args()
     unknown = set(asked.works) - set(works.names())
     if unknown:
         parser.error(f"no such work: {', '.join(sorted(unknown))}")
     compileall.compile_dir("etl_assets", quiet=2)
     compileall.compile_dir("benchmarks", quiet=2)
-    print(f"{machine()}\n\n| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
-    wrong = [
-        measured(name, 1 if asked.quick else asked.rounds, quick=asked.quick) for name in asked.works or works.names()
-    ]
-    return int(any(wrong))
+    lines = [machine(), "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
+    print("\n".join(lines))
+    results = []
+    with servers.databases():
+        for name in asked.works or works.names():
+            result = measured(name, 1 if asked.quick else asked.rounds, quick=asked.quick)
+            results.append(result)
+            lines.append(f"| {' | '.join(row(result))} |")
+            print(lines[-1], flush=True)
+    found = findings(results)
+    print("\n".join(found))
+    if asked.into is not None:
+        text = asked.into.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN, 1)
+        told = "\n".join([*lines, *found, f"Load at the end: {os.getloadavg()[0]:.1f}.", ""])
+        asked.into.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+    return int(any(OURS in result.wrong for result in results))
 
 
-def measured(name: str, rounds: int, *, quick: bool) -> bool:
-    """Measure a work and print its row; gives whether a checksum was wrong."""
-    work = works.work(name)
-    candidates = [one for one in work.candidates if one in {BY_HAND, OURS} or peers.there(one)]
-    rows = str(work.rows[quick])
-    taken: dict[str, list[float]] = {one: [] for one in candidates}
-    checks: dict[str, set[str]] = {one: set() for one in candidates}
-    with tempfile.TemporaryDirectory() as folder:
-        run(OURS, [name, OURS, folder, rows, "prepare"])
-        for one in candidates:
-            run(one, [name, one, folder, rows, "before"])
-        for number in range(rounds):
-            for one in candidates:
-                if one in peers.PEERS and number >= PEER_ROUNDS:
-                    continue
-                inside, whole = run(one, [name, one, folder, rows, "time"])
-                taken[one].append(whole if work.whole else inside)
-                checks[one].add(checksum(work, Path(folder), one))
-    seconds = {one: statistics.median(each) for one, each in taken.items()}
-    right = {one: checks[one] == checks[BY_HAND] and len(checks[one]) == 1 for one in candidates}
-    print(f"| {' | '.join(row(work, seconds, right))} |", flush=True)
-    for one in candidates:
-        if not right[one]:
-            print(f"{name}, {one}: WRONG: {sorted(checks[one])}, by hand {sorted(checks[BY_HAND])}", file=sys.stderr)
-    return not right[OURS]
-
-
-def row(work: Work, seconds: dict[str, float], right: dict[str, bool]) -> list[str]:
+def row(result: Measured) -> list[str]:
     """Give the cells of a work's row."""
+    work = result.work
+    figures = result.peaks if work.shown == "memory" else result.figures
+    if result.skipped:
+        return [work.title, f"skipped: {result.skipped}", *["-"] * (len(HEADER) - 2)]
+    limit = figures[BY_HAND]
+    unit, precise = ("MB", 0) if work.shown == "memory" else ("s", 3)
+
+    def told(value: float) -> str:
+        return {"ratio": f"{value:.2f}", "beyond": f"{value:+.2f} s", "memory": f"{value:.0f} MB"}[work.shown]
 
     def figure(candidate: str) -> str:
-        if candidate not in seconds:
-            return "-"
-        limit = seconds[BY_HAND]
-        told = f"{seconds[candidate] - limit:+.2f} s" if work.beyond else f"{seconds[candidate] / limit:.2f}"
-        return told if right[candidate] else f"WRONG ({told})"
+        if candidate not in figures:
+            return "FAILED" if candidate in result.wrong else "-"
+        value = figures[candidate]
+        text = told({"ratio": value / limit, "beyond": value - limit, "memory": value}[work.shown])
+        if work.memory and work.shown != "memory":
+            text += f", {result.peaks[candidate]:.0f} MB"
+        return f"WRONG ({text})" if candidate in result.wrong else text
 
-    target = "-" if work.target is None else (f"+{work.target:.2f} s" if work.beyond else f"{work.target:.2f}")
-    cells = [f"{seconds[BY_HAND]:.3f}", f"{seconds[OURS]:.3f}", figure(OURS), target]
+    target = "-" if work.target is None else told(work.target)
+    cells = [f"{limit:.{precise}f} {unit}", f"{figures[OURS]:.{precise}f} {unit}", figure(OURS), target]
     return [work.title, *cells, *(figure(peer) for peer in peers.PEERS)]
 
 
-def run(candidate: str, arguments: list[str]) -> tuple[float, float]:
-    """Run a step of a candidate in a process of its own; gives the CPU seconds that it tells, and all it took."""
-    python = str(peers.python(candidate)) if candidate in peers.PEERS else sys.executable
-    environment = {**os.environ, **peers.QUIET}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [python, "-m", "benchmarks.candidate", *arguments]
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        errors.seek(0)
-        if process.returncode:
-            raise SystemExit(f"{arguments}: {errors.read()[-4000:]}")
-        lines = out.read().split("\n")
-    told = float(lines[-2]) if arguments[-1] == "time" else 0.0
-    return told, used.ru_utime + used.ru_stime
-
-
-def checksum(work: Work, folder: Path, candidate: str) -> str:
-    """Count and sum what a candidate has loaded."""
-    if work.file is None:
-        return ""
-    with duckdb.connect(str(folder / work.file(candidate)), read_only=True) as connection:
-        return str(connection.execute(work.check).fetchall())
+def findings(results: list[Measured]) -> list[str]:
+    """Tell what was wrong, and which types are not those of the load by hand, which stand in brackets."""
+    wrong = [
+        f"- {one.work.title}, {who}: {' '.join(what.split())}" for one in results for who, what in one.wrong.items()
+    ]
+    types = [f"- {one.work.title}, {who}: {what}" for one in results for who, what in one.types.items()]
+    lines = ["", "Wrong or failed:", "", *(wrong or ["- nothing"]), ""]
+    return [*lines, *(["Other types than by hand (in brackets):", "", *types, ""] if types else [])]
 
 
 def machine() -> str:
@@ -133,4 +110,4 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Runs one candidate of one work: `python -m benchmarks.candidate WORK CANDIDATE FOLDER ROWS STEP`.
 
-A step is `prepare`, `before` or `time`. The last line printed is the CPU seconds of this process and of those that it
-started, without the imports.
+A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this process
+and of those that it started, without the imports.
 """
 
 import resource
@@ -18,9 +18,10 @@ def main() -> None:
     if step == "prepare":
         chosen.prepare(folder, rows)
         return
-    if step == "before":
-        if candidate in chosen.before:
-            chosen.before[candidate](folder)
+    untimed = {"before": chosen.before, "each": chosen.each}
+    if step in untimed:
+        if candidate in untimed[step]:
+            untimed[step][candidate](folder)
         return
     timed = chosen.candidates[candidate](folder, chosen.given(folder))
     began = cpu_seconds()

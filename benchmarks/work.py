@@ -10,17 +10,77 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from benchmarks import servers
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH = 50_000
-CHECK = "SELECT COUNT(*), SUM(id), SUM(LENGTH(name)), SUM(LENGTH(note)), ROUND(SUM(price), 2), SUM(count) FROM bench.t"
+CHECK = "SELECT COUNT(*), SUM(id), SUM(LENGTH(name)), SUM(LENGTH(note)), ROUND(SUM(price), 2), SUM(count) FROM t"
 BY_HAND, OURS = "by hand", "ours"
+
+
+class Loaded(Protocol):
+    """Where a candidate has loaded a table."""
+
+    def answer(self, query: str) -> list[tuple[Any, ...]]:
+        """Answer a query over the table `t`."""
+
+    def types(self) -> dict[str, str]:
+        """Give the type of each column, by its name."""
+
 
 Candidate = Callable[[Path, Any], Callable[[], Any]]
 """Takes the folder and what is given, imports what it needs, and gives what is timed."""
+
+
+@dataclass(frozen=True)
+class InDuckDB:
+    """A table in a DuckDB file of the folder."""
+
+    folder: Path
+    candidate: str
+    schema: str = "bench"
+    table: str = "t"
+
+    def answer(self, query: str) -> list[tuple[Any, ...]]:
+        import duckdb
+
+        with duckdb.connect(str(self.folder / f"{self.candidate}.duckdb"), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute(f'CREATE TEMP VIEW t AS FROM "{self.schema}"."{self.table}"')
+            return connection.execute(query).fetchall()
+
+    def types(self) -> dict[str, str]:
+        return {row[0]: row[1] for row in self.answer("DESCRIBE t")}
+
+
+@dataclass(frozen=True)
+class InPostgres:
+    """A table in PostgreSQL, in a schema of the candidate."""
+
+    candidate: str
+    table: str = "t"
+
+    def answer(self, query: str) -> list[tuple[Any, ...]]:
+        with servers.postgres() as connection:
+            connection.execute(f'CREATE TEMP VIEW t AS SELECT * FROM "{schema(self.candidate)}"."{self.table}"')
+            return [tuple(row) for row in connection.execute(query).fetchall()]
+
+    def types(self) -> dict[str, str]:
+        return dict(
+            self.answer(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 't'::regclass "
+                "AND attnum > 0 ORDER BY attnum"
+            )
+        )
+
+
+def schema(candidate: str) -> str:
+    """Give the schema in PostgreSQL that a candidate loads."""
+    return f"into_{candidate.replace(' ', '_').replace('-', '_')}"
 
 
 @dataclass(frozen=True)
@@ -34,11 +94,18 @@ class Work:
         candidates: By name; `by hand` and `ours` are always there, others are peers with an environment of their own.
         given: Gives what all candidates are given, in memory; not timed.
         before: By candidate: what it does to the folder once, untimed, such as loading the table that it will change.
-        file: The DuckDB file that a candidate leaves in the folder; None where nothing is loaded.
-        check: The query over that file whose answer must be the same for all.
+        each: By candidate: what it does before each round, untimed, such as giving a table its old rows back. Runs in
+            our environment.
+        loaded: Where a candidate leaves what it has loaded; None where nothing is loaded.
+        check: The query over that place whose answer must be the same for all; its table is `t`.
+        servers: The servers that it needs, whose CPU counts.
+        needs: Says what else is missing, or nothing.
         whole: Time the whole process, its start and imports included.
-        beyond: Show the CPU seconds above `by hand` instead of a ratio.
-        target: The ratio, or the seconds beyond, that ours is to stay below.
+        memory: Tell the most MB that the processes held together beside each figure.
+        shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above by hand), or `memory`
+            (those MB instead).
+        target: What ours is to stay below, as shown.
+        rounds: Rounds at most.
     """
 
     title: str
@@ -47,11 +114,16 @@ class Work:
     candidates: Mapping[str, Candidate]
     given: Callable[[Path], Any] = field(default=lambda _folder: None)
     before: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    file: Callable[[str], str] | None = field(default=lambda candidate: f"{candidate}.duckdb")
+    each: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    loaded: Callable[[Path, str], Loaded] | None = field(default=InDuckDB)
     check: str = CHECK
+    servers: tuple[str, ...] = ()
+    needs: Callable[[], str] = field(default=lambda: "")
     whole: bool = False
-    beyond: bool = False
+    memory: bool = False
+    shown: Literal["ratio", "beyond", "memory"] = "ratio"
     target: float | None = None
+    rounds: int = 99
 
 
 def imported(*names: str) -> None:
@@ -140,3 +212,15 @@ def fresh_dlt(folder: Path) -> Any:
     """Give a pipeline of dlt that has not run yet."""
     shutil.rmtree(folder / "dlt-pipelines", ignore_errors=True)
     return dlt_pipeline(folder, fresh(folder, "dlt"))
+
+
+def dlt_into_postgres(folder: Path, *, new: bool = True) -> Any:
+    """Give a pipeline of dlt into its schema in PostgreSQL."""
+    import dlt
+
+    if new:
+        shutil.rmtree(folder / "dlt-pipelines", ignore_errors=True)
+    into = dlt.destinations.postgres(servers.url(servers.POSTGRES))
+    return dlt.pipeline(
+        "bench", pipelines_dir=str(folder / "dlt-pipelines"), destination=into, dataset_name=schema("dlt")
+    )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import programs
 from benchmarks.work import BATCH, Work, fresh, fresh_dlt, imported, load_by_hand, table
 
 COLUMNS = (
@@ -79,9 +80,21 @@ def dlt_table(folder: Path) -> Any:
     )
 
 
+def ingestr(folder: Path, given: Any) -> Callable[[], Any]:
+    fresh(folder, "ingestr")
+    into = programs.duckdb_file(folder, "ingestr")
+    return programs.ingestr(f"sqlite:///{folder / 'rows.db'}", "main.t", into, "bench.t")
+
+
+def sling(folder: Path, given: Any) -> Callable[[], Any]:
+    fresh(folder, "sling")
+    into = programs.duckdb_file(folder, "sling")
+    return programs.sling(f"sqlite://{folder / 'rows.db'}", "main.t", into, "bench.t")
+
+
 WORK = Work(
     title="SQLite -> DuckDB",
     rows=(200_000, 20_000),
     prepare=prepare,
-    candidates={"by hand": by_hand, "ours": ours, "dlt": dlt},
+    candidates={"by hand": by_hand, "ours": ours, "dlt": dlt, "ingestr": ingestr, "sling": sling},
 )

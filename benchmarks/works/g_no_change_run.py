@@ -65,8 +65,8 @@ WORK = Work(
     prepare=lambda folder, rows: None,
     before={"ours": before_ours},
     candidates={"by hand": by_hand, "ours": ours},
-    file=None,
+    loaded=None,
     whole=True,
-    beyond=True,
+    shown="beyond",
     target=0.35,
 )

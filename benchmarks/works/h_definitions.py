@@ -56,7 +56,7 @@ WORK = Work(
     rows=(STREAMS, STREAMS),
     prepare=lambda folder, rows: None,
     candidates={"by hand": by_hand, "ours": ours},
-    file=None,
+    loaded=None,
     whole=True,
-    beyond=True,
+    shown="beyond",
 )
