@@ -1,7 +1,7 @@
 """The write plans' primitives that are the same in every SQL database."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,21 @@ def with_marks(sql: str, mark: str) -> str:
         if text == "?":
             return mark
         return text.replace("%", "%%") if double else text
+
+    return _WRITTEN.sub(replaced, sql)
+
+
+def respelled(sql: str, spelled: Callable[[str], str]) -> str:
+    """Give a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
+
+    Args:
+        sql: The statement.
+        spelled: Gives the SQL of a name.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        return spelled(text[1:-1].replace('""', '"')) if text.startswith('"') else text
 
     return _WRITTEN.sub(replaced, sql)
 

@@ -25,6 +25,7 @@ class LedgerTypes:
     """How an engine spells the columns of the two tables of ours."""
 
     create: str = "CREATE TABLE IF NOT EXISTS"
+    varchar: str = "VARCHAR"
     key: str = "VARCHAR(255)"
     text: str = "TEXT"
     big: str = "BIGINT"
@@ -35,6 +36,9 @@ class Transaction(Protocol):
     """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
 
     ledger_types: LedgerTypes
+    alters_at_once: bool = False
+    """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
+    before the first row is written. A replace then keeps the table, and deletes its rows."""
 
     def lock(self, name: str) -> None:
         """Keep others out of what has this name until the end, where the engine does not do so anyway.
@@ -59,6 +63,18 @@ class Transaction(Protocol):
     def exists(self, table: TableName) -> bool:
         """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
         return self.schema(table) is not None
+
+    def left_empty(self, table: TableName) -> bool:
+        """Tell whether a table is one that a killed load of ours has made and not filled."""
+        del table
+        return False
+
+    def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
+        """Put the rows that are for a table into the database, where no reader sees them; overridden where a destination
+        `alters_at_once`.
+        """
+        del rows
+        raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
         """Give the type, of those the engine has, in which values of a type are kept exactly."""
