@@ -16,7 +16,7 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.sql_errors import translate
 from etl_assets.destinations.sql_transaction import respelled
 from etl_assets.destinations.transaction import LedgerTypes, Transaction
-from etl_assets.destinations.warehouse_transaction import WarehouseTransaction
+from etl_assets.destinations.warehouse_transaction import WarehouseTransaction, parquet_files
 from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -26,8 +26,6 @@ from etl_assets.secrets.references import resolve
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FILE_BYTES = 128 * 1024 * 1024
-"""Of Arrow in one Parquet file: Snowflake loads files of about 100 to 250 MB best."""
 STAGE = "_etl_assets_stage"
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -98,7 +96,7 @@ class SnowflakeDestination(DatabaseDestination):
                 connection,
                 state_schema=self.options.state_schema,
                 own_columns=self.own_columns,
-                beside=self.transaction_only,
+                beside=self.transaction,
                 fold=self.options.naming != "preserve",
             )
             phase = "COMMIT"
@@ -110,12 +108,6 @@ class SnowflakeDestination(DatabaseDestination):
                 with suppress(errors.Error):
                     connection.rollback()  # of what has not ended: also on a cancel
                 connection.close()
-
-    @contextmanager
-    def transaction_only(self) -> Iterator["SnowflakeTransaction"]:
-        """Connect for a transaction that holds the lock and changes nothing."""
-        with self.transaction() as tx:
-            yield tx
 
     def connect(self) -> Any:
         """Give a connection of Snowflake's own connector; whoever asks closes it."""
@@ -235,9 +227,9 @@ class SnowflakeTransaction(WarehouseTransaction):
         return types.get(name, pa.string())
 
     @override
-    def type_names(self, table: TableName) -> dict[str, str]:
+    def columns(self, table: TableName) -> dict[str, str]:
         fold = _folded if self._fold else str
-        rows = self.execute(
+        rows, _ = self.run(
             "SELECT column_name, data_type, numeric_precision, numeric_scale FROM information_schema.columns "
             "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
             (fold(table.schema), fold(table.name)),
@@ -259,7 +251,7 @@ class SnowflakeTransaction(WarehouseTransaction):
         self.run(f"CREATE {self.temporary} TABLE {name} ({columns})")
         with tempfile.TemporaryDirectory(prefix="etl-assets-") as folder:
             fold = _folded if self._fold else str
-            for path in _parquet_files(rows, Path(folder), [fold(column) for column in types]):
+            for path in parquet_files(rows, Path(folder), [fold(column) for column in types]):
                 self.run(f"PUT 'file://{path}' @{stage}/{table.name}/ AUTO_COMPRESS = FALSE")
                 path.unlink()
         self.run(
@@ -288,26 +280,3 @@ def _folded(name: str) -> str:
 
 def _unfolded(name: str) -> str:
     return name.lower() if _PLAIN.fullmatch(name.lower()) and name == name.upper() else name
-
-
-def _parquet_files(rows: "pa.RecordBatchReader", folder: Path, names: Sequence[str]) -> Iterator[Path]:
-    """Write rows to Parquet files, one at a time; whoever gets one removes it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pa.schema([field.with_name(name) for field, name in zip(rows.schema, names, strict=True)])
-    writer: Any = None
-    written = number = 0
-    for batch in rows:
-        path = folder / f"{number}.parquet"
-        if writer is None:
-            writer = pq.ParquetWriter(path, schema, compression="snappy")
-        writer.write_batch(batch.rename_columns(names))
-        written += batch.nbytes
-        if written >= FILE_BYTES:
-            writer.close()
-            yield path
-            writer, written, number = None, 0, number + 1
-    if writer is not None:
-        writer.close()
-        yield path

@@ -8,6 +8,7 @@ staging table, the ledger.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
@@ -29,6 +30,8 @@ LOCK = "_etl_assets_lock"
 STAGED = "_etl_assets_staged"
 _ROWS_CHANGED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
 _TABLES_CHANGED = frozenset({"CREATE", "ALTER", "DROP"})
+FILE_BYTES = 128 * 1024 * 1024
+"""Of Arrow in one Parquet file: warehouses load files of about 100 to 250 MB best."""
 Beside = Callable[[], "AbstractContextManager[WarehouseTransaction]"]
 
 
@@ -53,6 +56,7 @@ class WarehouseTransaction(SqlTransaction):
         self._beside = beside
         self._staged: dict[TableName, TableName] = {}
         self._made: set[TableName] = set()
+        self._types: dict[TableName, dict[str, str]] = {}
         self.now = datetime.now(UTC)
         self.begun = False
 
@@ -72,6 +76,10 @@ class WarehouseTransaction(SqlTransaction):
 
     def fetch(self, sql: str) -> "Iterator[pa.Table]":
         """Run a query and give what it finds bit by bit."""
+        raise NotImplementedError
+
+    def columns(self, table: TableName) -> dict[str, str]:
+        """Give the engine's type name of each column; {} if there is no such table."""
         raise NotImplementedError
 
     def spelled(self, name: str) -> str:
@@ -101,6 +109,7 @@ class WarehouseTransaction(SqlTransaction):
                 self.create_schema(self._lock_table.schema)
             self._plain(f"CREATE TABLE IF NOT EXISTS {self.quoted(self._lock_table)} AS SELECT 0 AS held")
         self.begun = True
+        self._types.clear()  # somebody else may have changed a table meanwhile
         self.start()
         self._plain(f"UPDATE {self.quoted(self._lock_table)} SET held = held + 1 WHERE held >= 0")
 
@@ -117,6 +126,8 @@ class WarehouseTransaction(SqlTransaction):
         return self._plain(sql, parameters)[0]
 
     def _plain(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
+        if sql.startswith(tuple(_TABLES_CHANGED)):
+            self._types.clear()
         return self.run(respelled(sql, self.spelled), parameters)
 
     def _write(self, sql: str) -> int:
@@ -131,6 +142,12 @@ class WarehouseTransaction(SqlTransaction):
 
         names = self.type_names(table)
         return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        if table not in self._types:
+            self._types[table] = self.columns(table)
+        return self._types[table]
 
     @override
     def exists(self, table: TableName) -> bool:
@@ -290,3 +307,26 @@ def _numbered(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
 
     schema = rows.schema.append(pa.field(ARRIVAL, pa.int64()))
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def parquet_files(rows: "pa.RecordBatchReader", folder: Path, names: Sequence[str]) -> Iterator[Path]:
+    """Write rows to Parquet files, one at a time; whoever gets one removes it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([field.with_name(name) for field, name in zip(rows.schema, names, strict=True)])
+    writer: Any = None
+    written = number = 0
+    for batch in rows:
+        path = folder / f"{number}.parquet"
+        if writer is None:
+            writer = pq.ParquetWriter(path, schema, compression="snappy")
+        writer.write_batch(batch.rename_columns(names))
+        written += batch.nbytes
+        if written >= FILE_BYTES:
+            writer.close()
+            yield path
+            writer, written, number = None, 0, number + 1
+    if writer is not None:
+        writer.close()
+        yield path
