@@ -114,13 +114,14 @@ class BigQueryDestination(DatabaseDestination):
         if self.options.api_endpoint:
             given["client_options"] = {"api_endpoint": self.options.api_endpoint}
         try:
+            client: Any = bigquery.Client
             if self.options.credentials is not None:
                 text = str(resolve(self.options.credentials, name="credentials"))
                 remember(text)
-                return bigquery.Client.from_service_account_info(_parsed(text), **given)
+                return client.from_service_account_info(_parsed(text), **given)
             if self.options.credentials_path is not None:
-                return bigquery.Client.from_service_account_json(self.options.credentials_path, **given)
-            return bigquery.Client(**given)
+                return client.from_service_account_json(self.options.credentials_path, **given)
+            return client(**given)
         except GoogleAuthError as error:
             raise AuthenticationError(
                 f"BigQuery: no credentials: {redact(str(error))}", hint="Give credentials_path or credentials."
@@ -287,5 +288,5 @@ def _translated(error: Exception, phase: str) -> EtlAssetsError:
     if "concurrent update" in str(error) or isinstance(error, google.Conflict | google.TooManyRequests):
         return BusyError(text, hint="Another load was publishing; the next try goes on.")
     if isinstance(error, google.ServerError | google.RetryError):
-        return UnavailableError(text, hint="Nothing of this load is visible, or all of it; the next run asks the ledger.")
+        return UnavailableError(text, hint="It was committed whole or not at all; the next run asks the ledger.")
     return DestinationError(text)

@@ -1,6 +1,5 @@
 """Snowflake: Parquet files are put into a stage and copied into a staging table; one transaction publishes them."""
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -208,6 +207,10 @@ class SnowflakeTransaction(WarehouseTransaction):
         return quote(_folded(name) if self._fold else name)
 
     @override
+    def read_name(self, name: str) -> str:
+        return _unfolded(name) if self._fold else name
+
+    @override
     def decimal(self, precision: int, scale: int) -> str | None:
         return f"NUMBER({precision},{scale})" if 0 <= scale <= 37 and precision <= 38 else None  # noqa: PLR2004
 
@@ -234,10 +237,7 @@ class SnowflakeTransaction(WarehouseTransaction):
             "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
             (fold(table.schema), fold(table.name)),
         )
-        return {
-            (_unfolded(name) if self._fold else name): _type_name(type_, precision, scale)
-            for name, type_, precision, scale in rows
-        }
+        return {self.read_name(name): _type_name(type_, precision, scale) for name, type_, precision, scale in rows}
 
     @override
     def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+READ_ROWS = 100_000
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What our own columns hold for the rows of one load; a name of None leaves that column out."""
@@ -132,19 +135,26 @@ class Transaction(Protocol):
         """Count a table's rows, or those that meet a condition (SQL text)."""
         ...
 
-    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
-        """Give the rows of a table that meet a condition (SQL text; "" for all), so many at a time.
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        """Give the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
 
-        By default they are read at once; overridden where the engine can give them bit by bit.
+        No more than that is in memory. The first one is empty, and has the types; all have the same.
+
+        Args:
+            table: The table.
+            where: The condition.
+            chunk_rows: Rows at a time.
+            columns: Some of the columns; by default all.
         """
-        found = self.read(table, None, where)
-        yield found.slice(0, 0)  # its types, where there are no rows
-        for start in range(0, found.num_rows, chunk_rows):
-            yield found.slice(start, chunk_rows)
+        ...
 
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         """Read a table, or some of its columns, or the rows that meet a condition (SQL text)."""
-        ...
+        import pyarrow as pa
+
+        return pa.concat_tables(self.scan(table, where, READ_ROWS, columns))
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         """Insert rows; gives how many."""

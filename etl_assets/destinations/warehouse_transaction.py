@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from etl_assets.destinations.sql_transaction import SqlTransaction, column_list, only, respelled
+from etl_assets.destinations.sql_transaction import SqlTransaction, column_list, respelled
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
@@ -86,6 +86,10 @@ class WarehouseTransaction(SqlTransaction):
         """Give an identifier as SQL."""
         return quote(name)
 
+    def read_name(self, name: str) -> str:
+        """Give the name of ours for a column's name of the engine's."""
+        return name
+
     def decimal(self, precision: int, scale: int) -> str | None:
         """Give the engine's name of a decimal type, or None if it has none so wide."""
         raise NotImplementedError
@@ -156,7 +160,7 @@ class WarehouseTransaction(SqlTransaction):
     @override
     def left_empty(self, table: TableName) -> bool:
         own = set(self._own_columns)
-        return table in self._made or bool(own) and own <= set(self.type_names(table)) and not self.has_rows(table)
+        return table in self._made or (bool(own) and own <= set(self.type_names(table)) and not self.has_rows(table))
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -273,23 +277,14 @@ class WarehouseTransaction(SqlTransaction):
         return {name: value for name, value in both.items() if name}
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
         import pyarrow as pa
 
-        return pa.concat_tables(self._found(table, columns, where))
-
-    @override
-    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
-        yield from self._found(table, None, where)
-
-    def _found(self, table: TableName, columns: Sequence[str] | None, where: str) -> "Iterator[pa.Table]":
-        import pyarrow as pa
-
-        there = self.schema(table) or pa.schema([])
-        schema = pa.schema([there.field(name) for name in columns or there.names])
+        schema = self.schema_of(table, columns)
         yield schema.empty_table()
-        sql = f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}{only(where)}"
-        for found in self.fetch(respelled(sql, self.spelled)):
+        for found in self.fetch(respelled(self._selected(table, schema.names, where), self.spelled)):
             arrays = [cast(found.column(at), field.type) for at, field in enumerate(schema)]
             yield pa.Table.from_arrays(arrays, schema=schema)
 
