@@ -275,7 +275,8 @@ class SQLDataset(DatasetBase):
     @property
     @override
     def own_columns(self) -> Sequence[str]:
-        return self._cache.destination.own_columns
+        own: Sequence[str] = self._cache.destination.own_columns
+        return own
 
     @override
     def tables(self, chunk_rows: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "Iterator[pa.Table]":

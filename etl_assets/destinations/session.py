@@ -147,9 +147,7 @@ class DatabaseSession(Session):
             ledger.create()
             changes = {i: self._prepare_tables(tx, ledger, self._loads[i]) for i in bookmarks if tx.alters_at_once}
             committed = [self._published(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
-            committed = [
-                replace(one, schema_changes=changes.get(one.load_id) or one.schema_changes) for one in committed
-            ]
+            committed = [replace(c, schema_changes=changes.get(c.load_id, c.schema_changes)) for c in committed]
             if shared is not None:
                 ledger.save_shared(shared, datetime.now(UTC))
             fault("state")

@@ -73,8 +73,9 @@ class Transaction(Protocol):
         return False
 
     def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
-        """Put the rows that are for a table into the database, where no reader sees them; overridden where a destination
-        `alters_at_once`.
+        """Put the rows that are for a table into the database, where no reader sees them.
+
+        Overridden where a transaction `alters_at_once`.
         """
         del rows
         raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")

@@ -1,8 +1,8 @@
 """The write plans' primitives in the SQL of cloud warehouses, where a change of tables commits what came before it.
 
-So a load goes in two steps. First, outside of any transaction: tables are made or widened, which loses nothing if a kill
-follows, and the rows go into a staging table. Then one transaction: the lock, the state row, `INSERT` or `MERGE` from the
-staging table, the ledger.
+So a load goes in two steps. First, outside of any transaction: tables are made or widened, which loses nothing if a
+kill follows, and the rows go into a staging table. Then one transaction: the lock, the state row, `INSERT` or `MERGE`
+from the staging table, the ledger.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -215,8 +215,8 @@ class WarehouseTransaction(SqlTransaction):
         changed = f"CAST(CAST({column} AS {wider}) AS {there})"
         if self._plain(f"SELECT 1 FROM {target} WHERE {changed} IS DISTINCT FROM {column} LIMIT 1")[0]:
             raise SchemaConflictError(
-                f"The column {name!r} of the table {table} would have to become {wider}, in which {type(self).__name__} "
-                f"does not keep every value of {there}.",
+                f"The column {name!r} of the table {table} would have to become {wider}, in which not every value of "
+                f"{there} is kept here.",
                 hint="Change it by hand, or drop the table and do a full refresh.",
             )
         columns = [f"CAST({column} AS {wider}) AS {column}" if c == name else quote(c) for c in self.type_names(table)]
