@@ -54,6 +54,11 @@ class DatasetBase(ABC):
         """The names of the columns."""
         return list((self._stream.schema or {}).get("properties") or {})
 
+    @property
+    def own_columns(self) -> Sequence[str]:
+        """The names of columns that are this library's, beside those of the records."""
+        return ()
+
     def tables(self, chunk_rows: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "Iterator[pa.Table]":
         """Give the records as Arrow tables of at most so many rows; their types may differ."""
         records = iter(self)
@@ -195,6 +200,11 @@ class InMemoryDataset(DatasetBase):
 class TableReader(Protocol):
     """What a dataset needs of whatever holds its table: a cache."""
 
+    @property
+    def destination(self) -> Any:
+        """What writes the table."""
+        ...
+
     def table_of(self, stream_name: str) -> TableName:
         """Give the table of a stream."""
         ...
@@ -261,6 +271,12 @@ class SQLDataset(DatasetBase):
 
     def __bool__(self) -> bool:
         return True  # a dataset, also one without rows
+
+    @property
+    @override
+    def own_columns(self) -> Sequence[str]:
+        own: Sequence[str] = self._cache.destination.own_columns
+        return own
 
     @override
     def tables(self, chunk_rows: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "Iterator[pa.Table]":

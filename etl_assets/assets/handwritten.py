@@ -6,10 +6,13 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.options import PRIMARY_KEY, plain
+from etl_assets.caches.base import CacheBase
+from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.batch import Batch, batches_of
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.results import ReadResult
 
 ROOT_SOURCE = "assets"
 """The source's name under which the state of an asset is kept whose key has one part only."""
@@ -19,7 +22,7 @@ class Returned:
     """Rows that an asset returned: a full table, read once.
 
     Args:
-        rows: A DataFrame, anything with the Arrow C interfaces, a list of dicts, or an iterator of any of these.
+        rows: A dataset, a DataFrame, anything with the Arrow C interfaces, a list of dicts, or an iterator of these.
         source_name: Under which the state is kept.
         stream: Named after the asset.
     """
@@ -49,15 +52,19 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
     if rows is None:
         raise ConfigError(
             f"The asset {key.to_user_string()} returned None, which has no rows.",
-            hint="Return a DataFrame, an Arrow table, a list of dicts or an iterator of batches. If the asset writes "
-            "its table itself, annotate its return type as None (`-> None`): then no IO manager is asked.",
+            hint="Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of batches. If the "
+            "asset writes its table itself, annotate its return type as None (`-> None`): then no IO manager is asked.",
         )
-    if isinstance(rows, str | bytes | Mapping) or not _has_rows(rows):
+    one = " Of a read result return one stream: result['name']." if isinstance(rows, ReadResult | CacheBase) else ""
+    if isinstance(rows, str | bytes | Mapping | CacheBase) or not _has_rows(rows):
         raise ConfigError(
             f"The asset {key.to_user_string()} returned a {type(rows).__name__}, which has no rows.",
-            hint="Return a DataFrame, an Arrow table, a list of dicts or an iterator of batches.",
+            hint=f"Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of batches.{one}",
         )
-    return Returned(rows, source_of(key), stream_of(key, metadata))
+    stream = stream_of(key, metadata)
+    if isinstance(rows, DatasetBase) and not stream.primary_key:
+        stream = stream.replace(primary_key=rows.stream_metadata.primary_key)
+    return Returned(rows, source_of(key), stream)
 
 
 def source_of(key: dg.AssetKey) -> str:
@@ -86,9 +93,20 @@ def _has_rows(rows: Any) -> bool:
 
 def _items(rows: Any) -> Iterator[Any]:
     whole = isinstance(rows, Batch) or hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
-    if whole or (isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)):
+    if isinstance(rows, DatasetBase):
+        yield from _tables(rows)
+    elif hasattr(rows, "to_batches") and hasattr(rows, "scanner"):  # a dataset of pyarrow's, bit by bit
+        yield from rows.to_batches()
+    elif whole or (isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)):
         yield rows
     elif type(rows).__module__.partition(".")[0] == "pandas":
         yield rows  # iterating it would give its columns' names
     else:
         yield from rows
+
+
+def _tables(dataset: DatasetBase) -> Iterator[Any]:
+    """Give the tables of a dataset, without the columns that this library has put beside its own."""
+    own = set(dataset.own_columns)
+    for table in dataset.tables():
+        yield table.drop_columns([name for name in table.column_names if name in own])

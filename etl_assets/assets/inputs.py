@@ -1,10 +1,15 @@
 """A stored table as what a downstream asset asks for by its annotation, told by names: nothing is imported to ask."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_origin
 
+from etl_assets.caches.stored import StoredTable
+from etl_assets.destinations.base import Destination
+from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.frames import to_arrow, to_lazy_polars, to_pandas, to_polars, to_reader, to_relation, to_rows
+from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,18 +23,53 @@ def converter(annotation: Any) -> "Callable[[pa.Table], Any]":
     """
     if annotation is None or annotation is Any or annotation is object or annotation is type(None):
         return to_pandas
-    annotation = get_origin(annotation) or annotation
-    package = str(getattr(annotation, "__module__", "")).partition(".")[0].lstrip("_")
-    name = str(getattr(annotation, "__qualname__", annotation))
+    package, name = named(annotation)
     found = _CONVERTERS.get((package, name))
     if found is None:
         raise ConfigError(
             f"A table cannot be loaded as {package}.{name}.",
-            hint=f"Annotate the input as one of {', '.join(sorted('.'.join(known) for known in _CONVERTERS))}.",
+            hint=f"Annotate the input as one of {', '.join(sorted('.'.join(k) for k in (*_CONVERTERS, *DATASETS)))}.",
         )
     return found
 
 
+def named(annotation: Any) -> tuple[str, str]:
+    """Give the package and the name of what an annotation asks for."""
+    annotation = get_origin(annotation) or annotation
+    package = str(getattr(annotation, "__module__", "")).partition(".")[0].lstrip("_")
+    return package, str(getattr(annotation, "__qualname__", annotation))
+
+
+def opened(destination: Destination, table: TableName, stream: Stream, kind: str, columns: Sequence[str] | None) -> Any:
+    """Give a stored table as a dataset, which is read bit by bit.
+
+    Args:
+        destination: Holds the table.
+        table: The table.
+        stream: Its stream.
+        kind: The dataset's name, of those in `DATASETS`.
+        columns: Those that are wanted; by default all but our own.
+
+    Raises:
+        ConfigError: The destination is no database, or the dataset cannot leave columns out.
+    """
+    if not isinstance(destination, DatabaseDestination):
+        raise ConfigError(f"{destination!r} is no database, so it gives no dataset.", hint="Ask for a pyarrow.Table.")
+    if kind == "Dataset":
+        if columns is None:
+            own = set(destination.own_columns)
+            with destination.transaction() as tx:
+                columns = [name for name in tx.type_names(table) if name not in own] or None
+        return destination.snapshot(table, columns=columns)
+    if columns is not None:
+        raise ConfigError("A CachedDataset has all columns of its table.", hint="Ask for a pyarrow.dataset.Dataset.")
+    return StoredTable(destination, table, stream).dataset()
+
+
+DATASETS = frozenset({
+    ("pyarrow", "Dataset"), ("etl_assets", "CachedDataset"), ("etl_assets", "SQLDataset"),
+    ("etl_assets", "DatasetBase"),
+})  # fmt: skip
 _CONVERTERS: Mapping[tuple[str, str], "Callable[[pa.Table], Any]"] = {
     ("pandas", "DataFrame"): to_pandas,
     ("pyarrow", "Table"): to_arrow,

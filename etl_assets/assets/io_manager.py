@@ -11,13 +11,14 @@ from etl_assets.assets.bookmarks import newest_bookmark
 from etl_assets.assets.config import names_of, refreshed_by_tag
 from etl_assets.assets.dagster_private import attempts, instance_of, retry_policy, run_tags, set_data_version
 from etl_assets.assets.errors import Edge
-from etl_assets.assets.handwritten import Returned, place_of, returned
-from etl_assets.assets.inputs import converter
+from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
+from etl_assets.assets.inputs import DATASETS, converter, named, opened
 from etl_assets.assets.metadata import Decoration, event_metadata, sentence
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import ALIAS, NAMESPACE, PREFIX, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
 from etl_assets.assets.split_step import SplitRead, published
+from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Bookmark, SyncResult, TableName
@@ -83,12 +84,17 @@ class DestinationIOManager(dg.IOManager):
     @override
     def load_input(self, context: dg.InputContext) -> Any:
         with Edge():
-            convert = converter(context.dagster_type.typing_type)
+            annotation = context.dagster_type.typing_type
+            kind = named(annotation)
+            convert = None if kind in DATASETS else converter(annotation)
             columns = plain(context.definition_metadata.get("columns"))
+            columns = list(columns) if columns else None
             upstream = context.upstream_output
             metadata = upstream.definition_metadata if upstream is not None else {}
             table = table_of(self.destination, context.asset_key, metadata)
-            found = self.destination.read_table(table, columns=list(columns) if columns else None)
+            if convert is None:
+                return opened(self.destination, table, stream_of(context.asset_key, metadata), kind[1], columns)
+            found = self.destination.read_table(table, columns=columns)
             # Our own columns come only when they are named: an asset that returns its input would store them as its.
             own = () if columns else self.destination.own_columns
             return convert(found.drop_columns([name for name in own if name in found.column_names]))
@@ -126,13 +132,15 @@ class Handed(Destination):
 
 
 def to_io_manager(destination: Any) -> dg.IOManager:
-    """Give the IO manager of a destination; one that is already an IO manager stays as it is.
+    """Give the IO manager of a destination, or of a cache; one that is already an IO manager stays as it is.
 
     Raises:
         ConfigError: It is neither, or a class in place of an object.
     """
     if isinstance(destination, dg.IOManager):
         return destination
+    if isinstance(destination, CacheBase):
+        destination = destination.destination
     if isinstance(destination, Destination):
         return DestinationIOManager(destination)
     if isinstance(destination, type):
@@ -141,7 +149,7 @@ def to_io_manager(destination: Any) -> dg.IOManager:
         return DestinationIOManager(Handed(destination))
     raise ConfigError(
         f"A {type(destination).__name__} is no destination.",
-        hint="Give an etl_assets Destination, an IO manager, or any object with export_batch_data.",
+        hint="Give an etl_assets Destination or cache, an IO manager, or any object with export_batch_data.",
     )
 
 

@@ -6,6 +6,7 @@ before something is read or written.
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, 
 from typing_extensions import override
 
 from etl_assets.caches.states import CacheStates
+from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
@@ -24,7 +26,6 @@ from etl_assets.secrets.references import is_reference, name_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
     import pyarrow.dataset as ds
     from sqlalchemy import Engine, Table
 
@@ -83,6 +84,7 @@ class CacheBase(BaseModel):
         """The destination that writes to it: an IO manager of Dagster's is made of it as of any other."""
         if self._destination is None:
             self._destination = self.make_destination()
+            self._destination.options.table_prefix = self.table_prefix or ""
         return self._destination
 
     @property
@@ -258,8 +260,7 @@ class CacheBase(BaseModel):
 
     def place_of(self, source_name: str, stream: Stream) -> TableName:
         """Give where a stream of a source is put."""
-        table = self.destination.table_for(source_name, stream)
-        return TableName(f"{self.table_prefix or ''}{table.name}", table.schema)
+        return self.destination.table_for(source_name, stream)
 
     def state_of(self, stream_name: str) -> StreamState:
         """Give what is stored about a stream: its table, the load id and the bookmark of its last load."""
@@ -301,13 +302,14 @@ class CacheBase(BaseModel):
 
     def sql_table(self, stream_name: str) -> "Table":
         """Give the table of a stream as SQLAlchemy's, with the columns that are stored."""
-        from sqlalchemy import Column, MetaData, Table
-
         table = self.table_of(stream_name)
         with self.destination.transaction() as tx:
-            schema = tx.schema(table)
-        columns = [Column(field.name, _sql_type(field.type)) for field in schema or ()]
-        return Table(table.name, MetaData(), *columns, schema=table.schema or None)
+            return to_sql_table(table, tx.schema(table))
+
+    def as_io_manager(self) -> Any:
+        """Give a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
+        # By its path: what is above this layer is only known when it is asked for.
+        return import_module("etl_assets.assets.io_manager").to_io_manager(self)
 
     def _states(self) -> list[StreamState]:
         return [state for state in self.destination.states() if state.stream]
@@ -329,34 +331,3 @@ class CacheBase(BaseModel):
                 stream=stream_name,
             )
         return found[0]
-
-
-def _sql_type(type_: "pa.DataType") -> Any:
-    """Give SQLAlchemy's type of values of an Arrow type."""
-    import sqlalchemy as sa
-    from pyarrow import types as t
-
-    from etl_assets.protocol.types import is_json
-
-    if t.is_decimal(type_):
-        return sa.Numeric(type_.precision, type_.scale)
-    if t.is_timestamp(type_):
-        return sa.DateTime(timezone=type_.tz is not None)
-    kinds: list[tuple[Any, Any]] = [
-        (t.is_boolean, sa.Boolean), (t.is_integer, sa.BigInteger), (t.is_floating, sa.Double), (t.is_date, sa.Date),
-        (t.is_time, sa.Time), (t.is_duration, sa.Interval), (_is_binary, sa.LargeBinary), (_is_text, sa.String),
-        (is_json, sa.JSON),
-    ]  # fmt: skip
-    return next((kind() for test, kind in kinds if test(type_)), sa.types.NullType())
-
-
-def _is_binary(type_: "pa.DataType") -> bool:
-    from pyarrow import types as t
-
-    return bool(t.is_binary(type_) or t.is_large_binary(type_))
-
-
-def _is_text(type_: "pa.DataType") -> bool:
-    from pyarrow import types as t
-
-    return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.sql_transaction import SqlTransaction, stamps
+from etl_assets.destinations.sql_transaction import SqlTransaction, stamps, tables_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
@@ -239,19 +239,16 @@ class AlchemyTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        import pyarrow as pa
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        from sqlalchemy import text
 
-        schema = self.schema(table) or pa.schema([])
-        schema = pa.schema([schema.field(name) for name in columns or schema.names])
+        schema = self.schema_of(table, columns)
         query = _select(self._table(table, schema))
-        if where:
-            from sqlalchemy import text
-
-            query = query.where(text(where))
-        rows = self._connection.execute(query).fetchall()
-        values: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * len(schema)
-        return pa.Table.from_arrays([_array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+        query = query.where(text(where)) if where else query
+        found = self._connection.execution_options(stream_results=True).execute(query)
+        return tables_of(found.fetchmany, schema, _array, chunk_rows)
 
     def _insert(self, table: TableName, records: list[dict[str, Any]], stamp: Stamp) -> None:
         import pyarrow as pa

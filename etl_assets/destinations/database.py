@@ -48,6 +48,7 @@ class DatabaseOptions(BaseModel):
     schema_name: str | None = Field(
         default=None, description="Put every table into this schema instead of one named after the source."
     )
+    table_prefix: str = Field(default="", description="Comes before the name of each table.")
     naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
     staging_dir: str | None = Field(default=None, description="Where batches wait that do not fit in memory.")
     staging_memory_bytes: int = Field(default=128 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
@@ -112,6 +113,7 @@ class DatabaseDestination(Destination):
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        name = f"{self.options.table_prefix}{name}"
         return TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
 
     def identifier(self, name: str) -> str:
@@ -171,13 +173,20 @@ class DatabaseDestination(Destination):
             return tx.read(table, columns)
 
     def snapshot(
-        self, table: TableName, *, where: Sequence[str] = (), chunk_rows: int = 100_000, directory: Path | None = None
+        self,
+        table: TableName,
+        *,
+        where: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
+        chunk_rows: int = 100_000,
+        directory: Path | None = None,
     ) -> "ds.Dataset":
         """Read a table into an Arrow file and give that as a dataset: no connection outlives the call.
 
         Args:
             table: The table.
             where: Conditions, as SQL; a row meets all of them.
+            columns: Some of the columns; by default all.
             chunk_rows: Rows of a batch.
             directory: Where the file is made.
 
@@ -186,7 +195,8 @@ class DatabaseDestination(Destination):
         """
         with self.transaction() as tx:
             self._require(tx, table)
-            return to_dataset(tx.scan(table, _all_of(where), chunk_rows), chunk_rows=chunk_rows, directory=directory)
+            found = tx.scan(table, _all_of(where), chunk_rows, columns)
+            return to_dataset(found, chunk_rows=chunk_rows, directory=directory)
 
     def count(self, table: TableName, *, where: Sequence[str] = ()) -> int:
         """Count the rows of a table that meet all conditions.

@@ -1,4 +1,7 @@
-"""DuckDB: one file, one writer at a time. Batches are staged, then loaded in one short exclusive transaction."""
+"""DuckDB: one file, one writer at a time. Batches are staged, then loaded in one short exclusive transaction.
+
+MotherDuck is the same with an `md:` address in place of a file.
+"""
 
 import os
 import random
@@ -19,12 +22,14 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.protocol.load import TableName
+from etl_assets.secrets.redaction import redact, remember
 from etl_assets.secrets.references import resolve
 
 if TYPE_CHECKING:
     import duckdb
 
 MEMORY = ":memory:"
+MOTHERDUCK = ("md:", "motherduck:")
 HEADER_BYTES = 12 * 1024
 BEING_MADE_SECONDS = 10.0
 _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -34,9 +39,11 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 class DuckDBOptions(DatabaseOptions):
     """Where the database is and how it is loaded."""
 
-    path: Any = Field(description="The database file, or `:memory:`; may be a reference such as an EnvVar.")
+    path: Any = Field(description="The file, `:memory:`, or `md:database`; may be a reference such as an EnvVar.")
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="DuckDB settings, such as memory_limit.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="DuckDB settings, such as memory_limit; may hold references."
+    )
 
 
 class DuckDBDestination(DatabaseDestination):
@@ -60,26 +67,35 @@ class DuckDBDestination(DatabaseDestination):
         self._memory: duckdb.DuckDBPyConnection | None = None
 
     def __repr__(self) -> str:
-        return f"DuckDBDestination({self.options.path!r})"
+        path = self.options.path
+        return f"DuckDBDestination({(without_token(path) if isinstance(path, str) else path)!r})"
 
     # Places and names
 
     @property
     def path(self) -> str:
-        """The database file, its reference resolved."""
-        return str(resolve(self.options.path, name="path"))
+        """The database file or address, its reference resolved."""
+        path = str(resolve(self.options.path, name="path"))
+        if path.startswith(MOTHERDUCK):
+            remember(path.partition("motherduck_token=")[2].partition("&")[0])
+        return path
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the database is a file on this machine."""
+        return self.path != MEMORY and not self.path.startswith(MOTHERDUCK)
 
     @override
     def uri(self, table: TableName) -> str | None:
         """Give `duckdb:///path#schema.table`."""
-        return None if self.path == MEMORY else f"duckdb:///{Path(self.path).resolve()}#{table}"
+        return f"duckdb:///{Path(self.path).resolve()}#{table}" if self.is_file else None
 
     # Hooks
 
     @override
     def test_connection(self) -> None:
         """Open the database and close it; where there is none yet, look whether one can be made."""
-        if self.path == MEMORY or Path(self.path).exists():
+        if not self.is_file or Path(self.path).exists():
             with self._connection():
                 return
         folder = self._folder()
@@ -113,7 +129,7 @@ class DuckDBDestination(DatabaseDestination):
         try:
             connection.commit()
         except duckdb.Error as error:
-            raise DestinationError(f"{self.path}: the COMMIT failed: {error}") from error
+            raise DestinationError(f"{self!r}: the COMMIT failed: {redact(str(error))}") from error
 
     @contextmanager
     def _connection(self) -> "Iterator[duckdb.DuckDBPyConnection]":
@@ -135,16 +151,19 @@ class DuckDBDestination(DatabaseDestination):
         import duckdb
 
         path = self.path
-        if path != MEMORY:
+        if self.is_file:
             self._folder()
+        settings = resolve(dict(self.options.settings), name="settings")
+        remember(settings.get("motherduck_token"))
         deadline = time.monotonic() + self.options.lock_timeout
         pause = 0.02
         while True:
             try:
-                connection = duckdb.connect(path, config=self.options.settings)
+                connection = duckdb.connect(path, config=settings)
             except duckdb.Error as error:
                 if not _is_locked(error) and not _is_being_made(error, path):
-                    raise UnavailableError(f"The DuckDB file {path!r} cannot be opened: {error}") from error
+                    told = f"The DuckDB file {without_token(path)!r} cannot be opened: {redact(str(error))}"
+                    raise UnavailableError(told) from error
                 if time.monotonic() >= deadline:
                     raise BusyError(
                         f"The DuckDB file {path!r} was held by another process for more than "
@@ -165,13 +184,20 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     def exists(self) -> bool:
-        return self._memory is not None if self.path == MEMORY else Path(self.path).exists()
+        if self.path == MEMORY:
+            return self._memory is not None
+        return not self.is_file or Path(self.path).exists()
 
     @override
     def staging_root(self) -> Path:
         if self.options.staging_dir:
             return Path(self.options.staging_dir)
-        return Path(STAGING) if self.path == MEMORY else Path(f"{self.path}.staging")
+        return Path(f"{self.path}.staging") if self.is_file else Path(STAGING)
+
+
+def without_token(path: str) -> str:
+    """Give a database's address without what comes after its name, which may be a token."""
+    return path.partition("?")[0] if path.startswith(MOTHERDUCK) else path
 
 
 def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:

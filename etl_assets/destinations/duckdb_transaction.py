@@ -269,19 +269,22 @@ class DuckDBTransaction(Transaction):
 
     @override
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        selected = ", ".join(quote(name) for name in columns) if columns else "*"
-        found = self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}").to_arrow_table()
-        return self._with_json(table, found)
+        return self._with_json(table, self._selected(table, columns, where).to_arrow_table())
 
     @override
-    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
         import pyarrow as pa
 
-        found = self._connection.sql(f"SELECT * FROM {self.quoted(table)}{only(where)}")
-        reader = found.to_arrow_reader(chunk_rows)
+        reader = self._selected(table, columns, where).to_arrow_reader(chunk_rows)
         yield self._with_json(table, reader.schema.empty_table())  # its types, where there are no rows
         for batch in reader:
             yield self._with_json(table, pa.Table.from_batches([batch]))
+
+    def _selected(self, table: TableName, columns: Sequence[str] | None, where: str) -> "duckdb.DuckDBPyRelation":
+        selected = ", ".join(quote(name) for name in columns) if columns else "*"
+        return self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}")
 
     def _with_json(self, table: TableName, found: "pa.Table") -> "pa.Table":
         """Give text that is stored as JSON its type."""

@@ -77,25 +77,26 @@ class Ledger:
         """Make the two tables where they are missing."""
         if self.exists():
             return  # whoever may not make tables may still write into those that are there
-        self._tx.lock("etl_assets ledger")
+        if not self._tx.alters_at_once:
+            self._tx.lock("etl_assets ledger")
         if self._state_table.schema:
             self._tx.create_schema(self._state_table.schema)
         types = self._tx.ledger_types
-        create, key, text, big = types.create, types.key, types.text, types.big
+        create, varchar, key, text, big = types.create, types.varchar, types.key, types.text, types.big
         unique = types.unique.format(key=", ".join(map(quote, _KEY)))
         self._tx.execute(
-            f"{create} {self._loads} (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(255), "
+            f"{create} {self._loads} (load_id {varchar}(64) NOT NULL, run_id {varchar}(255), "
             f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
-            f"table_schema {key}, table_name {key}, strategy VARCHAR(16), bookmark_before {text}, "
+            f"table_schema {key}, table_name {key}, strategy {varchar}(16), bookmark_before {text}, "
             f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
-            "committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL)"
+            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL)"
         )
         self._tx.execute(
             f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
-            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id VARCHAR(64) NOT NULL, '
-            f"run_id VARCHAR(255), bookmark {text}, committed_at VARCHAR(40) NOT NULL, format INTEGER NOT NULL, "
+            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id {varchar}(64) NOT NULL, '
+            f"run_id {varchar}(255), bookmark {text}, committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, "
             f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
-            f"changed_by VARCHAR(64), {unique})"
+            f"changed_by {varchar}(64), {unique})"
         )
 
     def exists(self) -> bool:

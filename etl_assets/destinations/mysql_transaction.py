@@ -4,7 +4,7 @@ Two connections: one holds the transaction; the other changes tables, each chang
 made before its data, so that what a killed sync may leave is an empty column; tables are made and replaced by swaps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from etl_assets.destinations.sql_transaction import (
     hashed,
     only,
     stamps,
+    tables_of,
+    with_marks,
 )
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError
@@ -263,14 +265,15 @@ class MySQLTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        import pyarrow as pa
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        from pymysql.cursors import SSCursor
 
-        schema = self.schema(table) or pa.schema([])
-        schema = pa.schema([schema.field(name) for name in columns or schema.names])
-        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}{only(where)}")
-        values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
-        return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+        schema = self.schema_of(table, columns)
+        with self._connection.cursor(SSCursor) as cursor:  # whose rows wait at the server
+            cursor.execute(self._selected(table, schema.names, where))
+            yield from tables_of(cursor.fetchmany, schema, array, chunk_rows)
 
     def _index(self, place: TableName, keys: Sequence[str], types: dict[str, str]) -> None:
         """Make the index by which a merge finds a key; of a long text its beginning."""

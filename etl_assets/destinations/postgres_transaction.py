@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -36,6 +37,7 @@ KEY_INDEX = "_etl_assets_key"
 COMPARED_AS_TEXT = frozenset({"json", "citext"})
 """One has no order; by the other, in a table that others made, `a` would be `A`."""
 FLOATING = frozenset({"real", "double precision"})
+READ_BYTES = 8 * 1024 * 1024
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
@@ -178,16 +180,17 @@ class PostgresTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        import pyarrow as pa
-
-        schema = self.schema(table) or pa.schema([])
-        schema = pa.schema([schema.field(name) for name in columns or schema.names])
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        schema = self.schema_of(table, columns)
         wanted = ", ".join(selected(quote(f.name), f.type) for f in schema)
-        with self._connection.cursor().copy(
-            f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)".encode()
-        ) as copy:
-            return parsed(map(bytes, copy), schema)
+        yield schema.empty_table()
+        sql = f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)"
+        with self._connection.cursor().copy(sql.encode()) as copy:
+            rows = map(bytes, copy)  # the server sends each row by itself
+            while some := _some(rows, chunk_rows):
+                yield parsed(some, schema)
 
     # What only PostgreSQL has
 
@@ -396,3 +399,14 @@ def _stamped(rows: "pa.RecordBatchReader", own: list[tuple[str, Any]]) -> "Itera
     for batch in rows:
         constants = [pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in own]
         yield pa.RecordBatch.from_arrays([*batch.columns, *constants], names=names)
+
+
+def _some(rows: Iterator[bytes], most: int) -> list[bytes]:
+    """Take the next rows: at most so many, or as many bytes as are parsed at once."""
+    taken, size = [], 0
+    for row in islice(rows, most):
+        taken.append(row)
+        size += len(row)
+        if size >= READ_BYTES:
+            break
+    return taken

@@ -1,7 +1,7 @@
 """Rejected records of one load between two commits: counted, and on request kept in a table beside their stream's."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.transaction import Stamp, Transaction
@@ -53,6 +53,15 @@ class Rejects:
         if self._staging is not None:
             self._staging.clear()
         self.records, self.counts = 0, []
+
+    def prepare(self, tx: Transaction, table: TableName) -> None:
+        """Make the table and stage what is kept, where that cannot be part of the transaction."""
+        if self._staging is None or not self._staging.rows:
+            return
+        schema = _schema()
+        if tx.schema(table) is None:
+            tx.create_table(table, schema, Stamp(self._load.load_id, None, None))
+        tx.stage(table, _at(self._staging.reader(schema), datetime.now(UTC)))
 
     def write(self, tx: Transaction, table: TableName, now: datetime) -> int:
         """Append what is kept to its table; gives how many rows that were."""

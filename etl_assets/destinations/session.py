@@ -14,7 +14,7 @@ from etl_assets.destinations.contract import Screen, Shape, declared_shape, sett
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
 from etl_assets.destinations.transaction import Stamp, Transaction
-from etl_assets.destinations.write import Plan, write
+from etl_assets.destinations.write import Plan, prepare, write
 from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
@@ -145,7 +145,9 @@ class DatabaseSession(Session):
         with self._database.transaction() as tx:
             ledger = self._database.ledger(tx)
             ledger.create()
+            changes = {i: self._prepare_tables(tx, ledger, self._loads[i]) for i in bookmarks if tx.alters_at_once}
             committed = [self._published(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
+            committed = [replace(c, schema_changes=changes.get(c.load_id, c.schema_changes)) for c in committed]
             if shared is not None:
                 ledger.save_shared(shared, datetime.now(UTC))
             fault("state")
@@ -196,6 +198,21 @@ class DatabaseSession(Session):
             rows = rejects.write(tx, table, entry.committed_at)
             ledger.note_rejected(replace(entry, table=table, rows_in=rows, rows_in_table=tx.count(table)))
         return rejects.records, rejects.counts
+
+    def _prepare_tables(self, tx: Transaction, ledger: Ledger, load: Load) -> list[str]:
+        """Make a load's tables as its rows need them, and stage these; gives what was done to the table's schema."""
+        current = ledger.state(load.source, load.stream, load.partition)
+        ledger.check_begins_from(load, current)
+        table = load.table or self._database.table_for(load.source, load.stream)
+        check_owner(tx, ledger, load, table)
+        rejects = self._rejects.get(load.load_id)
+        if rejects is not None and load.keep_rejected:
+            rejects.prepare(tx, rejected_table(table, self._database.capabilities.max_identifier_bytes))
+        if self._unchanged(tx, load, table, current) is not None:
+            return []
+        plan = self._plan(load, table, current)
+        prepare(tx, plan)
+        return plan.changes if current else []
 
     def _published(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         try:
@@ -330,6 +347,8 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
         return None
     owner = ledger.owner(table)
     if owner is None:
+        if tx.left_empty(table):
+            return None
         return f"the table {tx.quoted(table)} exists and was not made by this library"
     if owner != stream and owner[0] == stream[0]:
         return (

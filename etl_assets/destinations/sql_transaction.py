@@ -1,7 +1,7 @@
 """The write plans' primitives that are the same in every SQL database."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 STAGED = "_etl_assets_staged"
 NEW = "_etl_assets_new"
+FETCHED_ROWS = 10_000
+"""Rows of a driver's, as Python's values, that are in memory at once."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|%")
 
 
@@ -35,6 +37,21 @@ def with_marks(sql: str, mark: str) -> str:
         if text == "?":
             return mark
         return text.replace("%", "%%") if double else text
+
+    return _WRITTEN.sub(replaced, sql)
+
+
+def respelled(sql: str, spelled: Callable[[str], str]) -> str:
+    """Give a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
+
+    Args:
+        sql: The statement.
+        spelled: Gives the SQL of a name.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        return spelled(text[1:-1].replace('""', '"')) if text.startswith('"') else text
 
     return _WRITTEN.sub(replaced, sql)
 
@@ -79,6 +96,17 @@ class SqlTransaction(Transaction):
             raise DestinationError(f"The table {table} would have no columns at all.")
         self.execute(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
 
+    def schema_of(self, table: TableName, columns: Sequence[str] | None) -> "pa.Schema":
+        """Give the types of some of a table's columns, or of all."""
+        import pyarrow as pa
+
+        schema = self.schema(table) or pa.schema([])
+        return pa.schema([schema.field(name) for name in columns or schema.names])
+
+    def _selected(self, table: TableName, columns: Sequence[str], where: str) -> str:
+        """Give the query for columns of the rows that meet a condition."""
+        return f"SELECT {column_list(columns)} FROM {self.quoted(table)}{only(where)}"
+
     @override
     def drop_table(self, table: TableName) -> None:
         self.execute(f"DROP TABLE {self.quoted(table)}")
@@ -104,6 +132,28 @@ class SqlTransaction(Transaction):
     @override
     def count(self, table: TableName, where: str = "") -> int:
         return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
+
+
+def tables_of(
+    fetch: Callable[[int], Sequence[Sequence[Any]]],
+    schema: "pa.Schema",
+    array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
+    rows_at_once: int,
+) -> "Iterator[pa.Table]":
+    """Give what a driver's cursor finds as tables: first an empty one, for its types.
+
+    Args:
+        fetch: Gives the next rows, as a cursor's `fetchmany`.
+        schema: Of the tables.
+        array: Makes a column's values an array.
+        rows_at_once: How many rows are fetched at once, at the most.
+    """
+    import pyarrow as pa
+
+    yield schema.empty_table()
+    while rows := fetch(min(rows_at_once, FETCHED_ROWS)):
+        columns = zip(*rows, strict=True)
+        yield pa.Table.from_arrays([array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:

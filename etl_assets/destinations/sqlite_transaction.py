@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.sql_transaction import NEW, STAGED, SqlTransaction, column_list, hashed, only, stamps
+from etl_assets.destinations.sql_transaction import NEW, STAGED, SqlTransaction, column_list, hashed, stamps, tables_of
 from etl_assets.destinations.sqlite_types import array, arrow_type, bound, stored_type, type_name
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.naming import quote
@@ -164,14 +164,12 @@ class SqliteTransaction(SqlTransaction):
         return written
 
     @override
-    def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        import pyarrow as pa
-
-        schema = self.schema(table) or pa.schema([])
-        schema = pa.schema([schema.field(name) for name in columns or schema.names])
-        rows = self.execute(f"SELECT {column_list(schema.names)} FROM {self.quoted(table)}{only(where)}")
-        values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(schema)
-        return pa.Table.from_arrays([array(v, f.type) for v, f in zip(values, schema, strict=True)], schema=schema)
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        schema = self.schema_of(table, columns)
+        found = self._connection.execute(self._selected(table, schema.names, where))
+        return tables_of(found.fetchmany, schema, array, chunk_rows)
 
     def _differs(self, column: str, type_: "pa.DataType") -> str:
         import pyarrow as pa

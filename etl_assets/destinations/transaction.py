@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+READ_ROWS = 100_000
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What our own columns hold for the rows of one load; a name of None leaves that column out."""
@@ -25,6 +28,7 @@ class LedgerTypes:
     """How an engine spells the columns of the two tables of ours."""
 
     create: str = "CREATE TABLE IF NOT EXISTS"
+    varchar: str = "VARCHAR"
     key: str = "VARCHAR(255)"
     text: str = "TEXT"
     big: str = "BIGINT"
@@ -35,6 +39,9 @@ class Transaction(Protocol):
     """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
 
     ledger_types: LedgerTypes
+    alters_at_once: bool = False
+    """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
+    before the first row is written. A replace then keeps the table, and deletes its rows."""
 
     def lock(self, name: str) -> None:
         """Keep others out of what has this name until the end, where the engine does not do so anyway.
@@ -59,6 +66,19 @@ class Transaction(Protocol):
     def exists(self, table: TableName) -> bool:
         """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
         return self.schema(table) is not None
+
+    def left_empty(self, table: TableName) -> bool:
+        """Tell whether a table is one that a killed load of ours has made and not filled."""
+        del table
+        return False
+
+    def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
+        """Put the rows that are for a table into the database, where no reader sees them.
+
+        Overridden where a transaction `alters_at_once`.
+        """
+        del rows
+        raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
         """Give the type, of those the engine has, in which values of a type are kept exactly."""
@@ -116,19 +136,26 @@ class Transaction(Protocol):
         """Count a table's rows, or those that meet a condition (SQL text)."""
         ...
 
-    def scan(self, table: TableName, where: str, chunk_rows: int) -> "Iterator[pa.Table]":
-        """Give the rows of a table that meet a condition (SQL text; "" for all), so many at a time.
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        """Give the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
 
-        By default they are read at once; overridden where the engine can give them bit by bit.
+        No more than that is in memory. The first one is empty, and has the types; all have the same.
+
+        Args:
+            table: The table.
+            where: The condition.
+            chunk_rows: Rows at a time.
+            columns: Some of the columns; by default all.
         """
-        found = self.read(table, None, where)
-        yield found.slice(0, 0)  # its types, where there are no rows
-        for start in range(0, found.num_rows, chunk_rows):
-            yield found.slice(start, chunk_rows)
+        ...
 
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
         """Read a table, or some of its columns, or the rows that meet a condition (SQL text)."""
-        ...
+        import pyarrow as pa
+
+        return pa.concat_tables(self.scan(table, where, READ_ROWS, columns))
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         """Insert rows; gives how many."""

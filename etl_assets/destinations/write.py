@@ -1,6 +1,7 @@
 """The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,34 @@ def write(tx: Transaction, plan: Plan) -> int:
     Raises:
         DataError: The engine cannot hold a value; names stream and field.
     """
-    try:
+    with _named(plan):
         return _write(tx, plan)
+
+
+def prepare(tx: Transaction, plan: Plan) -> None:
+    """Make the table as the rows of a plan need it, and stage these, where that cannot be part of the transaction.
+
+    Raises:
+        DataError: The engine cannot hold a value; names stream and field.
+    """
+    with _named(plan):
+        existing = tx.schema(plan.table)
+        wanted = _wanted(tx, plan, existing)
+        if existing is None:
+            tx.create_table(plan.table, wanted, plan.stamp)
+            types = {f.name: f.type for f in wanted}
+        else:
+            types = _evolve(tx, plan, existing, wanted)
+        fault("altered")
+        if plan.staging.rows:
+            tx.stage(plan.table, plan.reader(types))
+
+
+@contextmanager
+def _named(plan: Plan) -> Iterator[None]:
+    """Name the stream and the field of a value that is refused."""
+    try:
+        yield
     except (RefusedValueError, DestinationError) as error:
         refused = plan.refused or error
         if not isinstance(refused, RefusedValueError):
@@ -90,14 +117,17 @@ def _write(tx: Transaction, plan: Plan) -> int:
     if existing is None:
         tx.create_table(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
-    elif plan.load.strategy is WriteStrategy.REPLACE:
+    elif plan.load.strategy is WriteStrategy.REPLACE and not tx.alters_at_once:
         wanted = _replacing(plan, existing, wanted)
         _note_replaced(plan, existing, wanted)
         table = tx.begin_replace(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
     else:
         types = _evolve(tx, plan, existing, wanted)
-    fault("altered")
+        if plan.load.strategy is WriteStrategy.REPLACE:
+            table = tx.begin_replace(table, existing, plan.stamp)
+    if not tx.alters_at_once:
+        fault("altered")
     rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
     if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
         tx.end_replace(plan.table, table)

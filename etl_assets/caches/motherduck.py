@@ -1,0 +1,45 @@
+"""A cache in MotherDuck."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from etl_assets.caches.duckdb import DuckDBCache
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.secrets.option import SecretOption
+
+
+class MotherDuckCache(DuckDBCache):
+    """A database of MotherDuck: DuckDB's own client, with an `md:` address.
+
+    Args:
+        database: The database, which must be there.
+        api_key: The token.
+        schema_name: The schema of its tables.
+    """
+
+    database: str = Field(description="The database.")
+    api_key: SecretOption = Field(description="The token.")
+    db_path: Path | str = Field(default="", description="`md:` and the database.")
+
+    paired_destination_name: ClassVar[str | None] = "destination-motherduck"
+
+    @override
+    def model_post_init(self, context: object, /) -> None:
+        super().model_post_init(context)
+        self.db_path = f"md:{self.database}"
+
+    @override
+    def make_destination(self) -> DuckDBDestination:
+        return DuckDBDestination(
+            str(self.db_path),
+            schema_name=self.schema_name,
+            staging_dir=str(self.cache_dir / "staging"),
+            settings={"motherduck_token": self.api_key},
+        )
+
+    @override
+    def get_database_name(self) -> str:
+        return self.database
