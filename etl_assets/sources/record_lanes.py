@@ -1,83 +1,88 @@
-"""Runs of record lines that begin alike: told from the rest without decoding them, and parsed together later."""
+"""Runs of record lines that begin alike: told from the rest without decoding them, and decoded together later."""
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
+from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.json_columns import ColumnParser
+from etl_assets.protocol.json_columns import ColumnParser, blocks_of
+from etl_assets.protocol.json_lines import count_lines
 from etl_assets.protocol.stream import Stream
 
-_TEXT = rb'"(?:[^"\\\n]|\\.)*"'
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-AIRBYTE_HEAD = re.compile(
-    rb'\{"type":\s?"RECORD",\s?"record":\s?\{(?:"namespace":\s?(?P<namespace>' + _TEXT + rb"),\s?)?"
-    rb'"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"data":\s?\{'
-)
-SINGER_HEAD = re.compile(rb'\{"type":\s?"RECORD",\s?"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"record":\s?\{')
-
-MOST_REFUSALS = 3
-"""After so many batches that had to be read the exact way, a stream is read so from the beginning."""
+Rows = Callable[[bytes, StreamKey], list[Mapping[str, Any]]]
+"""Decodes lines of records of a stream one by one."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """How a protocol's record lines look.
-
-    Args:
-        head: What such a line begins with, up to the record itself; names the stream.
-        path: Where the record is.
-        around: Other fields a line may have.
-        telling: Names which, where one stands in a line, need the exact way.
-    """
+class Form(Protocol):
+    """How a protocol's record lines look."""
 
     head: re.Pattern[bytes]
-    path: tuple[str, ...]
-    around: Mapping[tuple[str, ...], str]
-    telling: tuple[bytes, ...]
+    """What such a line begins with, up to the fields of the record; names the `stream`, perhaps its `namespace`."""
+    path: str
+    """Where in a line the record is."""
+
+    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream: what it must say, and must not say, stands in it."""
+
+    def version(self, line: bytes) -> int | None:
+        """Give the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
 
 
-AIRBYTE = Form(
-    AIRBYTE_HEAD,
-    ("record", "data"),
-    {("type",): "string", ("record", "stream"): "string", ("record", "emitted_at"): "int64"},
-    (b'"namespace"', b'"meta"', b'"file_reference"'),
-)
-SINGER = Form(
-    SINGER_HEAD,
-    ("record",),
-    {("type",): "string", ("stream",): "string", ("time_extracted",): "string"},
-    (b'"version"',),
-)
+@dataclass
+class Parsing:
+    """How the lines of one stream, in its present form, become batches."""
+
+    stream: Stream
+    parser: ColumnParser
+    rows: Rows
+
+    def __call__(self, lines: bytes) -> Iterator[Batch]:
+        """Give the records in their order: as columns, but for blocks of lines that need to be read as rows."""
+        tables: list[pa.Table] = []
+        for block in blocks_of(lines):
+            table = self.parser.parse(block)
+            if table is not None:
+                tables.append(table)
+                continue
+            yield from _joined(tables)
+            tables = []
+            yield Batch(self.rows(block, self.stream.key))
+        yield from _joined(tables)
+
+
+def _joined(tables: "list[pa.Table]") -> Iterator[Batch]:
+    import pyarrow as pa
+
+    if tables:
+        try:
+            yield Batch(pa.concat_tables(tables, promote_options="default"))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # instants with a zone here and without one there
+            yield from map(Batch, tables)
 
 
 @dataclass
 class _Lane:
     """The lines with one beginning."""
 
+    prefix: bytes
     run: re.Pattern[bytes]
-    key: StreamKey | None
+    name: str
+    key: StreamKey
 
-
-@dataclass
-class _Parsing:
-    """How the records of one stream, in its present form, are parsed."""
-
-    stream: Stream
-    parser: ColumnParser
-    exact: Callable[[bytes], list[Mapping[str, Any]]]
-    refused: int = 0
-
-    def __call__(self, lines: bytes, count: int) -> Batch:
-        if self.refused < MOST_REFUSALS:
-            table = self.parser.parse(lines, count)
-            if table is not None:
-                return Batch(table)
-            self.refused += 1
-        return Batch(self.exact(lines))
+    def end_in(self, chunk: bytes, position: int) -> int:
+        """Give where the lines that begin so end; at least one does, and has an end."""
+        if not position and chunk.endswith(b"\n") and chunk.count(b"\n" + self.prefix) + 1 == count_lines(chunk):
+            return len(chunk)
+        found = self.run.match(chunk, position)
+        return found.end() if found is not None else position
 
 
 @dataclass
@@ -87,7 +92,8 @@ class Run:
     lines: bytes
     count: int = 0
     key: StreamKey = ("", "")
-    parse: Callable[[bytes, int], Batch] | None = None
+    version: int | None = None
+    parse: Parsing | None = None
 
 
 @dataclass
@@ -96,64 +102,85 @@ class RecordLanes:
 
     Args:
         form: The protocol's.
-        key_of: Gives the stream that a name stands for, if records of it may be taken this way now.
+        key_of: Gives the stream that a namespace and a name stand for, if they stand for one alone; the namespace is
+            None where a line does not begin with it.
         streams: The streams as they are now.
-        exact: Decodes lines of records one by one.
+        rows: Decodes lines of records one by one.
     """
 
     form: Form
-    key_of: Callable[[str], StreamKey | None]
+    key_of: Callable[[str | None, str], StreamKey | None]
     streams: Mapping[StreamKey, Stream]
-    exact: Callable[[bytes], list[Mapping[str, Any]]]
-    _lanes: dict[bytes, _Lane] = field(default_factory=dict)
-    _parsings: dict[StreamKey, _Parsing] = field(default_factory=dict)
+    rows: Rows
+    _lanes: dict[bytes, _Lane | None] = field(default_factory=dict)
+    _parsings: dict[tuple[str, int | None], Parsing] = field(default_factory=dict)
 
     def cut(self, chunk: bytes) -> Iterator[Run]:
         """Give a chunk's lines, run by run, in their order."""
         start = position = 0
         end = len(chunk)
         while position < end:
-            head = self.form.head.match(chunk, position)
-            lane = self._lane(head) if head is not None else None
-            run = lane.run.match(chunk, position) if lane is not None else None
-            if lane is None or lane.key is None or run is None:
-                position = (run.end() if run is not None else chunk.find(b"\n", position) + 1) or end
-                continue
-            parsing = self._parsing(lane.key)
-            lines = run.group()
-            if parsing is None or any(name in lines for name in self.form.telling):
-                position = run.end()
+            run = self._run(chunk, position)
+            if run is None or run.parse is None:
+                position = position + len(run.lines) if run is not None else chunk.find(b"\n", position) + 1 or end
                 continue
             if start < position:
                 yield Run(chunk[start:position])
-            yield Run(lines, lines.count(b"\n"), lane.key, parsing)
-            start = position = run.end()
+            yield run
+            start = position = position + len(run.lines)
         if start < end:
             yield Run(chunk[start:])
 
-    def _lane(self, head: re.Match[bytes]) -> _Lane:
+    def _run(self, chunk: bytes, position: int) -> Run | None:
+        """Give the run that begins here; without `parse` where its lines are to be told one by one."""
+        head = self.form.head.match(chunk, position)
+        lane = self._lane(head) if head is not None else None
+        end = lane.end_in(chunk, position) if lane is not None else position
+        if lane is None or end == position:
+            return None
+        lines = chunk[position:end]
+        last = lines.rfind(b"\n", 0, -1) + 1
+        try:
+            version = self.form.version(lines[: lines.find(b"\n")])
+            if last and self.form.version(lines[last:]) != version:
+                return Run(lines)
+        except (ValueError, RecursionError):
+            return Run(lines)
+        return Run(lines, count_lines(lines), lane.key, version, self._parsing(lane, version))
+
+    def _lane(self, head: re.Match[bytes]) -> _Lane | None:
         prefix = head.group()
-        lane = self._lanes.get(prefix)
-        if lane is None:
-            named = "namespace" in head.re.groupindex and head["namespace"]
-            key = None if named else self.key_of(_name(head["stream"]))
-            run = re.compile(rb"(?:" + re.escape(prefix) + rb"[^\n]*+\n)++")
-            lane = _Lane(run, key)
-            if key is not None:
-                self._lanes[prefix] = lane
-        return lane
+        if prefix not in self._lanes:
+            found = head.groupdict()
+            name = _text(found["stream"])
+            key = self.key_of(_text(found.get("namespace")), name or "")
+            run = re.compile(rb"(?:" + re.escape(prefix) + rb".*+\n)++")
+            self._lanes[prefix] = _Lane(prefix, run, name, key) if key is not None and name is not None else None
+        return self._lanes[prefix]
 
-    def _parsing(self, key: StreamKey) -> _Parsing | None:
-        stream = self.streams[key]
-        parsing = self._parsings.get(key)
+    def _parsing(self, lane: _Lane, version: int | None) -> Parsing | None:
+        stream = self.streams[lane.key]
+        known = (lane.name, version)
+        parsing = self._parsings.get(known)
         if parsing is None or parsing.stream is not stream:
-            parser = ColumnParser(stream, self.form.path, dict(self.form.around))
-            parsing = self._parsings[key] = _Parsing(stream, parser, self.exact)
-        return parsing if parsing.parser.usable and parsing.refused < MOST_REFUSALS else None
+            line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
+            parsing = Parsing(stream, ColumnParser(stream, line, self.form.path), self.rows)
+            self._parsings[known] = parsing
+        return parsing if parsing.parser.usable else None
 
 
-def _name(text: bytes) -> str:
+def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:
+    """Hold the messages of a run against its lines, which were counted.
+
+    Raises:
+        ProtocolError: There are more messages than lines.
+    """
+    if messages != count_lines(lines):
+        raise ProtocolError(f"stream {key[1]!r}: a line holds more than one message.", stream=key[1])
+
+
+def _text(quoted: bytes | None) -> str | None:
     try:
-        return str(json.loads(text))
+        return None if quoted is None else str(json.loads(quoted))
     except ValueError:
-        return ""
+        return None
