@@ -18,8 +18,8 @@ from etl_assets.protocol.events import Event, StreamEnd, StreamKey
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
-from etl_assets.sources.record_forms import AirbyteForm
-from etl_assets.sources.record_lanes import RecordLanes, Run, one_message_a_line
+from etl_assets.protocol.record_forms import AirbyteForm
+from etl_assets.protocol.record_lanes import RecordLanes, Run, one_message_a_line
 
 _ENDS = ("COMPLETE", "INCOMPLETE")
 

@@ -112,51 +112,62 @@ class RecordLanes:
     key_of: Callable[[str | None, str], StreamKey | None]
     streams: Mapping[StreamKey, Stream]
     rows: Rows
-    _lanes: dict[bytes, _Lane | None] = field(default_factory=dict)
+    _lanes: dict[bytes, _Lane] = field(default_factory=dict)
     _parsings: dict[tuple[str, int | None], Parsing] = field(default_factory=dict)
 
     def cut(self, chunk: bytes) -> Iterator[Run]:
-        """Give a chunk's lines, run by run, in their order."""
+        """Give a chunk's lines, run by run, in their order.
+
+        What stands before a run is given before the run is looked at: a schema there may change how it is decoded.
+        """
         start = position = 0
         end = len(chunk)
+        unknown: set[bytes] = set()
         while position < end:
-            run = self._run(chunk, position)
-            if run is None or run.parse is None:
-                position = position + len(run.lines) if run is not None else chunk.find(b"\n", position) + 1 or end
+            head = self.form.head.match(chunk, position)
+            if head is None or head.group() in unknown:
+                position = chunk.find(b"\n", position) + 1 or end
                 continue
             if start < position:
                 yield Run(chunk[start:position])
-            yield run
-            start = position = position + len(run.lines)
+                start = position
+            lane = self._lane(head)
+            stop = lane.end_in(chunk, position) if lane is not None else position
+            if lane is None or stop == position:
+                unknown.add(head.group())
+                continue
+            run = self._run(lane, chunk[position:stop])
+            position = stop
+            if run is not None:
+                yield run
+                start = stop
         if start < end:
             yield Run(chunk[start:])
 
-    def _run(self, chunk: bytes, position: int) -> Run | None:
-        """Give the run that begins here; without `parse` where its lines are to be told one by one."""
-        head = self.form.head.match(chunk, position)
-        lane = self._lane(head) if head is not None else None
-        end = lane.end_in(chunk, position) if lane is not None else position
-        if lane is None or end == position:
-            return None
-        lines = chunk[position:end]
+    def _run(self, lane: _Lane, lines: bytes) -> Run | None:
+        """Give lines as a run, if they can be decoded together."""
         last = lines.rfind(b"\n", 0, -1) + 1
         try:
             version = self.form.version(lines[: lines.find(b"\n")])
             if last and self.form.version(lines[last:]) != version:
-                return Run(lines)
+                return None
         except (ValueError, RecursionError):
-            return Run(lines)
-        return Run(lines, count_lines(lines), lane.key, version, self._parsing(lane, version))
+            return None
+        parsing = self._parsing(lane, version)
+        return Run(lines, count_lines(lines), lane.key, version, parsing) if parsing is not None else None
 
     def _lane(self, head: re.Match[bytes]) -> _Lane | None:
         prefix = head.group()
-        if prefix not in self._lanes:
+        lane = self._lanes.get(prefix)
+        if lane is None:
             found = head.groupdict()
             name = _text(found["stream"])
-            key = self.key_of(_text(found.get("namespace")), name or "")
+            key = self.key_of(_text(found.get("namespace")), name) if name is not None else None
+            if name is None or key is None:
+                return None
             run = re.compile(rb"(?:" + re.escape(prefix) + rb".*+\n)++")
-            self._lanes[prefix] = _Lane(prefix, run, name, key) if key is not None and name is not None else None
-        return self._lanes[prefix]
+            lane = self._lanes[prefix] = _Lane(prefix, run, name, key)
+        return lane
 
     def _parsing(self, lane: _Lane, version: int | None) -> Parsing | None:
         stream = self.streams[lane.key]
