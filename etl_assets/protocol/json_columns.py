@@ -29,7 +29,7 @@ BLOCK_BYTES = 1024 * 1024
 """Decoded at a time: enough that a call costs nothing per line, and little enough that its objects are soon gone."""
 
 _EXACT_DIGITS = 15
-"""A number of up to so many characters, without an exponent, is the shortest text of a double or a longer form of it."""
+"""A number of so many characters at most, without an exponent, is a double's shortest text, or a longer form of it."""
 _SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
 """Escapes of what needs none, as JSON texts of ours are written."""
 
@@ -64,7 +64,8 @@ class ColumnParser:
 
     def __init__(self, stream: Stream, line: LineType, path: str) -> None:
         self._stream = stream
-        self._declared = to_arrow(stream.schema) if (stream.schema or {}).get("properties") else None
+        schema = stream.schema or {}
+        self._declared = to_arrow(schema) if schema.get("properties") else None
         self._record = attrgetter(path)
         self._decoder = self._decoder_of(line)
 

@@ -15,11 +15,11 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, Records, SchemaChange, SourceState, StreamEnd, StreamKey, Truncate
 from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.record_forms import SingerForm
+from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
-from etl_assets.protocol.record_forms import SingerForm
-from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
 
 MAX_BATCH_BYTES = 4 * 1024 * 1024 * 1024
 """The most that a file of a BATCH may hold when it is unpacked."""

@@ -15,11 +15,11 @@ from etl_assets.protocol.airbyte import decoder
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Checkpoint, Records, StreamKey
 from etl_assets.protocol.json_columns import ColumnParser
+from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
+from etl_assets.protocol.record_lanes import Form, Parsing, RecordLanes
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json
 from etl_assets.sources.event_buffer import EventBuffer
-from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
-from etl_assets.protocol.record_lanes import Form, Parsing, RecordLanes
 
 PROPERTIES = {
     "id": {"type": "integer"},
