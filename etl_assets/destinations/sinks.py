@@ -1,7 +1,7 @@
 """Where the records of a stream go in a Singer target: to `export_batch_data`, or into a session of the destination."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
 
 CHUNK_ROWS = 10_000
+
+Parse = Callable[[bytes], Iterator[Batch]]
+"""Makes batches of lines of records."""
 
 
 class Sink(Protocol):
@@ -142,6 +145,8 @@ class SessionSink:
         self._destination = destination
         self._options = options
         self._rows: list[Mapping[str, Any]] = []
+        self._lines: list[bytes] = []
+        self._parse: Parse | None = None
         self._spool: IO[bytes] | None = None
         self._activated: int | None = None
         self._replace = self._staged = False
@@ -149,6 +154,11 @@ class SessionSink:
         self._session: Session | None = None
         self._load: Load | None = None
         self._stream = stream_of(destination, name)
+
+    @property
+    def stream(self) -> Stream:
+        """The stream as its last SCHEMA message describes it."""
+        return self._stream
 
     @property
     def holds(self) -> bool:
@@ -160,10 +170,24 @@ class SessionSink:
         if self._spool is None and message.version is not None and self._activated is None and self._load is None:
             self._spool = tempfile.SpooledTemporaryFile(max_size=8 * MEGABYTE)  # noqa: SIM115 - closed with the sink
         if self._spool is None:
+            if self._lines:
+                self.export()
             self._rows.append(message.record)
         else:
             text = encode(message) if line is None else line
             self._spool.write((text.encode() if isinstance(text, str) else text).rstrip(b"\r\n") + b"\n")
+
+    def takes_lines(self, version: int | None) -> bool:
+        """Whether records of this version may come as lines that are decoded together."""
+        waits = version is not None and self._activated is None and self._load is None
+        return self._spool is None and not waits and not static_columns(self._destination)
+
+    def add_lines(self, lines: bytes, parse: Parse) -> None:
+        """Take lines of records, of which `parse` makes batches."""
+        if self._rows or self._parse is not parse:
+            self.export()
+        self._lines.append(lines)
+        self._parse = parse
 
     def before_schema(self) -> None:
         """Export what came under the old schema."""
@@ -185,12 +209,19 @@ class SessionSink:
 
     def export(self) -> None:
         """Stage the records that wait."""
+        for batch in self._waiting():
+            session, load = self._open()
+            session.export(batch, load)
+            self._staged = True
+
+    def _waiting(self) -> Iterator[Batch]:
         rows, self._rows = self._rows, []
+        lines, self._lines = self._lines, []
+        if lines and self._parse is not None:
+            yield from self._parse(b"".join(lines))
         if rows:
             static = static_columns(self._destination)
-            session, load = self._open()
-            session.export(Batch(joined(self.name, rows, static) if static else rows), load)
-            self._staged = True
+            yield Batch(joined(self.name, rows, static) if static else rows)
 
     def commit(self, bookmark: Mapping[str, Any] | None, *, complete: bool) -> None:
         """Publish what is staged, with the state that covers it."""
@@ -227,7 +258,7 @@ class SessionSink:
 
     def close(self) -> None:
         """Drop what was not committed."""
-        self._rows = []
+        self._rows, self._lines = [], []
         if self._spool is not None:
             self._spool.close()
             self._spool = None

@@ -6,7 +6,7 @@ the others; in the states that are passed on after that it stays where its rows 
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
 from etl_assets.destinations.states import SafeBookmarks
 from etl_assets.exceptions import ConfigError, DestinationError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.documents import read_document
+from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.messages import (
     ActivateVersionMessage,
     BatchMessage,
@@ -28,12 +29,17 @@ from etl_assets.protocol.messages import (
     Unknown,
     decode,
 )
+from etl_assets.protocol.record_forms import SingerForm
+from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run
+from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
 
 _NOTHING: Any = object()
+
+READ_BYTES = 1024 * 1024
 
 
 def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> None:
@@ -45,9 +51,31 @@ def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> N
     """
     loop = _Loop(destination, TargetOptions.of(destination.config))
     with closing(loop):
-        for line in _lines(lines, int(loop.options.maximum_line_mb * MEGABYTE)):
-            loop.take(line)
+        if hasattr(lines, "read1"):
+            for chunk in _chunks(lines.read1, loop.line_limit):
+                loop.take_chunk(chunk)
+        else:
+            for line in _lines(lines, loop.line_limit):
+                loop.take(line)
         loop.finish()
+
+
+def _chunks(read: Callable[[int], bytes], limit: int) -> Iterator[bytes]:
+    """Give whole lines, as many as there are to be read at once; a line above the limit is cut."""
+    parts: list[bytes] = []
+    size = 0
+    while block := read(READ_BYTES):
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield b"".join((*parts, block[:end]))
+            parts, size = [], 0
+        parts.append(block[end:])
+        size += len(block) - end
+        if size > limit + 1:
+            yield b"".join(parts)  # decoding refuses it
+            parts, size = [], 0
+    if size:
+        yield b"".join(parts)
 
 
 def _lines(source: Iterable[bytes | str], limit: int) -> Iterator[bytes | str]:
@@ -80,10 +108,27 @@ class _Loop:
         """Streams with records of which no commit has told yet that they are there."""
         self._safe = SafeBookmarks(_last_state(self.destination))
         self._told = False
+        self._streams: dict[StreamKey, Stream] = {}
+        """Those whose records may come as lines that are decoded together."""
+        self._lanes = RecordLanes(SingerForm(), self._with_lane, self._streams, self._rows)
+
+    @property
+    def line_limit(self) -> int:
+        """The longest line, in bytes."""
+        return int(self.options.maximum_line_mb * MEGABYTE)
+
+    def take_chunk(self, chunk: bytes) -> None:
+        """Take whole lines."""
+        runs = self._lanes.cut(chunk) if len(chunk) <= self.line_limit else [Run(chunk)]
+        for run in runs:
+            if run.parse is None or not self._take_run(run, run.parse):
+                for line in run.lines.split(b"\n"):
+                    if line:
+                        self.take(line)
 
     def take(self, line: bytes | str) -> None:
         """Take one line."""
-        message = decode(line, max_bytes=int(self.options.maximum_line_mb * MEGABYTE))
+        message = decode(line, max_bytes=self.line_limit)
         match message:
             case RecordMessage():
                 self._record(message, len(line), line)
@@ -138,6 +183,35 @@ class _Loop:
         if before is None:
             self.sinks[name] = before = self._new_sink(name)
         self._attempt(before, before.after_schema)
+        if isinstance(before, SessionSink):
+            self._streams["", name] = before.stream
+
+    def _with_lane(self, _: str | None, name: str) -> StreamKey | None:
+        return ("", name) if ("", name) in self._streams else None
+
+    def _take_run(self, run: Run, parse: Parsing) -> bool:
+        """Take lines of records; tells whether they need not be taken one by one."""
+        _, name = run.key
+        sink = self.sinks[name]
+        if not isinstance(sink, SessionSink) or not sink.takes_lines(run.version):
+            return False
+        if run.count > self.options.maximum_batch_rows:
+            return False
+        if name not in self.failed:
+            self._uncommitted.add(name)
+            self._attempt(sink, lambda: sink.add_lines(run.lines, parse))
+            self._waits(run.count, len(run.lines))
+        return True
+
+    def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        for line in lines.split(b"\n"):
+            message = decode(line, max_bytes=self.line_limit)
+            if isinstance(message, RecordMessage) and message.stream == key[1]:
+                rows.append(message.record)
+            elif message is not None:
+                raise ProtocolError("A message has two streams, or two types.", line=line, stream=key[1])
+        return rows
 
     def _new_sink(self, name: str) -> Sink:
         if self.destination.capabilities.keeps_state or overrides(self.destination, "session"):
@@ -152,8 +226,12 @@ class _Loop:
         if message.stream in self.failed:
             return
         self._uncommitted.add(message.stream)
-        sink.add(message, line)
-        self.waiting_rows += 1
+        self._attempt(sink, lambda: sink.add(message, line))
+        self._waits(1, size)
+
+    def _waits(self, rows: int, size: int) -> None:
+        """Count what waits, and export it where it is enough."""
+        self.waiting_rows += rows
         self.waiting_bytes += size
         full = self.waiting_bytes >= self.options.maximum_batch_size_mb * MEGABYTE
         if full or self.waiting_rows >= self.options.maximum_batch_rows:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
+from etl_assets.protocol.json_lines import exact_decoder, exact_json
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
@@ -262,15 +263,21 @@ def _from_pandas(frame: Any) -> "pa.Table":
 
 
 def _table_rows(table: "pa.Table") -> list[dict[str, Any]]:
-    import simplejson
-
     rows: list[dict[str, Any]] = table.to_pylist()
     for field in table.schema:
         if is_json(field.type):
             for row in rows:
                 text = row[field.name]
-                row[field.name] = None if text is None else simplejson.loads(text, use_decimal=True)
+                row[field.name] = None if text is None else _json_value(text)
     return rows
+
+
+def _json_value(text: str) -> Any:
+    """Read a JSON text: numbers as `float` where that is exact, as in the rows of a source, else as `Decimal`."""
+    try:
+        return exact_decoder.decode(text)
+    except (ValueError, RecursionError):
+        return exact_json(text)
 
 
 def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":

@@ -352,14 +352,14 @@ class _Column:
 def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
     """Parse ISO 8601 texts in one go; None when they are not all of one plain kind."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    shortest = min((len(text) for text in texts if text is not None), default=0)
-    if shortest < len("2026-01-01T00:00"):
-        return None  # a date alone; Arrow would take it for local midnight
     try:
         array = pa.array(texts, pa.string())
     except UnicodeEncodeError:
         return None
+    if (pc.min(pc.utf8_length(array)).as_py() or 0) < len("2026-01-01T00:00"):
+        return None  # a date alone; Arrow would take it for local midnight
     for type_ in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
         try:
             found = array.cast(type_)

@@ -1,186 +1,225 @@
-"""Lines of records that are alike, parsed into columns at once, where the schema allows it.
+"""Lines of records, decoded straight into columns: no dict is made of a record, and no digit is lost.
 
-A parser that takes nothing but what the schema says (a text is no number, 1.5 is no integer, a field it does not know
-is an error) does the work, so that what it gives is what the exact way would have given. Where it refuses anything, or
-a number could be more than a double holds, the exact way is taken.
+One decoder per stream knows its fields. What has a type in Python that says all (texts, integers, booleans, null) is
+taken as Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become columns
+at once, where a proof over the whole column shows that nothing was altered. `columns.to_array` has the last word on
+every column, as on rows. Where a proof fails, or a record does not follow its schema, the lines are refused: they are
+to be read as rows.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.columns import EXACT_DOUBLE
-from etl_assets.protocol.json_lines import exact_number
+import msgspec
+
+from etl_assets.exceptions import DataError
+from etl_assets.protocol.columns import EXACT_DOUBLE, to_array
+from etl_assets.protocol.json_lines import count_lines, exact_decoder, without_collection
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.types import is_json
+from etl_assets.protocol.values import to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SHAPES = bytes.maketrans(b"123456789.E", b"0000000000e")
-_LONG = b"0" * 17
-"""Up to 15 digits and a point: the text is the shortest one of some double."""
-_EXPONENT = b"0e"
-_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
-_NUMBER_BYTES = frozenset(b"0123456789.eE+-")
-_DATE_CHARACTERS = 10
-_SHORTEST_INSTANT = 16
+BLOCK_BYTES = 1024 * 1024
+"""Decoded at a time: enough that a call costs nothing per line, and little enough that its objects are soon gone."""
 
-Envelope = dict[str, Any]
-"""The fields around a record: names to Arrow types, nested ones as dicts; the record's own place is `None`."""
+_EXACT_DIGITS = 15
+"""A number of so many characters at most, without an exponent, is a double's shortest text, or a longer form of it."""
+_SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
+"""Escapes of what needs none, as JSON texts of ours are written."""
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(text)
+
+
+def _same_text(text: str) -> float:
+    """Give a number whose text in JSON is this one again."""
+    number = float(text)
+    if repr(number) != text or "e" in text:
+        raise ValueError(text)
+    return number
+
+
+_list_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
+_plain_decoder = msgspec.json.Decoder(float_hook=_same_text)
+
+LineType = Callable[[type], type]
+"""Makes the type of a line around the type of its record."""
 
 
 class ColumnParser:
-    """Parses lines of records of one stream.
+    """Decodes lines of records of one stream.
 
     Args:
         stream: Whose schema says the columns.
-        path: Where in a line the record is: `("record", "data")`.
-        around: The other fields a line may have, by their path: `{("record", "emitted_at"): "int64"}`.
+        line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it as a literal.
+        path: Where in a line the record is: `record.data`.
     """
 
-    def __init__(self, stream: Stream, path: tuple[str, ...], around: dict[tuple[str, ...], str]) -> None:
-        self._path = path
-        self._around = around
-        self._declared = _flat(stream)
-        self._has_doubles = False
-        self._explicit: pa.Schema | None = None
+    def __init__(self, stream: Stream, line: LineType, path: str) -> None:
+        self._stream = stream
+        schema = stream.schema or {}
+        self._declared = to_arrow(schema) if schema.get("properties") else None
+        self._record = attrgetter(path)
+        self._decoder = self._decoder_of(line)
 
     @property
     def usable(self) -> bool:
-        """Whether the schema is one of plain values."""
-        return self._declared is not None
+        """Whether there is a schema of columns that can be told apart."""
+        return self._decoder is not None
 
-    def parse(self, lines: bytes, count: int) -> "pa.Table | None":
-        """Give the records as columns, or None where they are to be read the exact way."""
+    def parse(self, lines: bytes) -> "pa.Table | None":
+        """Give whole lines as columns, or None where they are to be read as rows."""
+        with without_collection():
+            return self._parsed(lines)
+
+    def _parsed(self, lines: bytes) -> "pa.Table | None":
         import pyarrow as pa
-        from pyarrow import json as pj
 
-        if self._declared is None:
-            return None
-        if self._explicit is None:
-            self._explicit = self._schema()
-            self._has_doubles = any(pa.types.is_floating(field.type) for field in self._declared)
-        if self._has_doubles and not all(map(_is_double, _suspects(lines))):
+        if self._decoder is None or self._declared is None:
             return None
         try:
-            table = pj.read_json(
-                pa.BufferReader(lines),
-                read_options=pj.ReadOptions(use_threads=False, block_size=len(lines) + 1),
-                parse_options=pj.ParseOptions(explicit_schema=self._explicit, unexpected_field_behavior="error"),
-            )
-            return self._columns(table) if table.num_rows == count else None
-        except pa.ArrowException:
+            records = list(map(self._record, self._decoder.decode_lines(lines)))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-
-    def _schema(self) -> "pa.Schema":
-        import pyarrow as pa
-
-        texts = {name: pa.string() if _is_time(t) else t for name, t in self._types().items()}
-        tree: dict[str, Any] = {}
-        for path, type_ in {**self._around, self._path: pa.struct(list(texts.items()))}.items():
-            place = tree
-            for name in path[:-1]:
-                place = place.setdefault(name, {})
-            place[path[-1]] = pa.type_for_alias(type_) if isinstance(type_, str) else type_
-        return pa.schema([(name, _arrow(one)) for name, one in tree.items()])
-
-    def _types(self) -> dict[str, "pa.DataType"]:
-        return {field.name: field.type for field in self._declared or ()}
-
-    def _columns(self, table: "pa.Table") -> "pa.Table | None":
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        column = table.column(self._path[0])
-        for name in self._path[1:]:
-            column = pc.struct_field(column, [name])
+        if len(records) != count_lines(lines):
+            return None
         arrays, fields = [], []
-        for field in self._declared or ():
-            values = pc.struct_field(column, [field.name])
-            converted = _converted(values, field.type)
-            if converted is None:
+        columns = zip(*map(msgspec.structs.astuple, records), strict=True)
+        for field, values in zip(self._declared, columns, strict=True):
+            array = self._column(list(values), field)
+            if array is None:
                 return None
-            arrays.append(converted)
-            fields.append(field.with_type(converted.type))
+            arrays.append(array)
+            fields.append(field.with_type(array.type))
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
+    def _decoder_of(self, line: LineType) -> "msgspec.json.Decoder[Any] | None":
+        if self._declared is None or len(set(self._declared.names)) < len(self._declared):
+            return None
+        names = {f"f{position}": field.name for position, field in enumerate(self._declared)}
+        fields: list[tuple[str, Any, Any]] = [
+            (place, msgspec.Raw, msgspec.Raw()) if _stays_text(field.type) else (place, _python_type(field.type), None)
+            for place, field in zip(names, self._declared, strict=True)
+        ]
+        try:
+            record = msgspec.defstruct("Record", fields, rename=names, gc=False, forbid_unknown_fields=True)
+        except ValueError:  # a name with a quote or a backslash
+            return None
+        return msgspec.json.Decoder(line(record), float_hook=_refuse)
 
-def _suspects(lines: bytes) -> Iterator[bytes]:
-    """Give what could be numbers whose digits, or whose exponent, may be more than a double's.
+    def _column(self, values: list[Any], field: "pa.Field") -> "pa.Array | pa.ChunkedArray | None":
+        """Give one column of its declared type, or None."""
+        import pyarrow as pa
 
-    Digits are made alike first, so that the search for them is one for a fixed text.
+        try:
+            if _stays_text(field.type):
+                texts = _texts(values)
+                if not any(texts):
+                    return pa.nulls(len(texts))
+                array = _json_column(texts) if is_json(field.type) else _numbers(texts, field.type)
+                if array is not None:
+                    return array
+                values = exact_decoder.decode(_document(texts))
+            array = to_array(values, field.type, stream=self._stream.name, field=field.name)
+        except (DataError, msgspec.MsgspecError, ValueError, RecursionError, pa.ArrowException):
+            return None
+        is_as_declared = array.type in {field.type, pa.null()} or pa.types.is_timestamp(array.type)
+        return array if is_as_declared else None
+
+
+def blocks_of(lines: bytes) -> Iterator[bytes]:
+    """Cut whole lines into blocks that are decoded at a time."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + BLOCK_BYTES) + 1 or lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
+
+
+def _stays_text(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    return is_json(type_) or bool(t.is_floating(type_) or t.is_decimal(type_))
+
+
+def _python_type(type_: "pa.DataType") -> Any:
+    """Give what JSON has for a type: what else comes is for `to_array` to judge, value by value."""
+    from pyarrow import types as t
+
+    if t.is_integer(type_):
+        return int | None
+    if t.is_boolean(type_):
+        return bool | None
+    return Any if t.is_nested(type_) else str | None
+
+
+def _texts(values: list[msgspec.Raw]) -> list[bytes | None]:
+    """Give JSON texts; None for null, and for what is missing."""
+    return [text if text and text != b"null" else None for text in map(bytes, values)]
+
+
+def _utf8(texts: list[bytes | None]) -> "pa.StringArray":
+    """Give texts as a column.
+
+    Raises:
+        pyarrow.ArrowInvalid: One is not UTF-8.
     """
-    shapes = lines.translate(_SHAPES)
-    for mark in (_LONG, _EXPONENT):
-        position = shapes.find(mark)
-        while position >= 0:
-            start, end = position, position + len(mark)
-            while start and lines[start - 1] in _NUMBER_BYTES:
-                start -= 1
-            while end < len(lines) and lines[end] in _NUMBER_BYTES:
-                end += 1
-            yield lines[start:end]
-            position = shapes.find(mark, end)
-
-
-def _is_double(text: bytes) -> bool:
-    """Tell whether a number is exactly a double, or is none; an integer is looked at where its column is known."""
-    if not _NUMBER.fullmatch(text):
-        return True
-    return text.lstrip(b"-").isdigit() or isinstance(exact_number(text.decode()), float)
-
-
-def _arrow(one: Any) -> "pa.DataType":
     import pyarrow as pa
 
-    return pa.struct([(name, _arrow(inner)) for name, inner in one.items()]) if isinstance(one, dict) else one
+    return pa.array(texts, pa.binary()).cast(pa.string())
 
 
-def _flat(stream: Stream) -> "pa.Schema | None":
-    """Give the declared columns if each is a plain value that the parser reads as strictly as we do."""
-    import pyarrow as pa
-
-    if not stream.schema or not stream.schema.get("properties"):
-        return None
-    declared = to_arrow(stream.schema)  # of all columns: what is not selected comes in the lines too
-    plain = {
-        pa.int64(),
-        pa.float64(),
-        pa.bool_(),
-        pa.string(),
-        pa.date32(),
-        pa.timestamp("us", "UTC"),
-        pa.timestamp("us"),
-    }
-    return declared if all(field.type in plain for field in declared) else None
+def _document(texts: list[bytes | None]) -> bytes:
+    return b"[" + b",".join([b"null" if text is None else text for text in texts]) + b"]"
 
 
-def _is_time(type_: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
-
-
-def _converted(values: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | pa.Array | None":
+def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | None":
+    """Give numbers, if all are exact as this type."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if values.null_count == len(values):
-        return pa.nulls(len(values))  # what the column is, its first value tells
-    if pa.types.is_floating(type_):
-        large = pc.max_element_wise(pc.max(values), pc.negate(pc.min(values))).as_py()
-        return None if large != large or large >= EXACT_DOUBLE else values  # noqa: PLR0124 - NaN
-    if not _is_time(type_):
-        return values
-    lengths = pc.min_max(pc.utf8_length(values)).as_py()
-    if pa.types.is_date(type_):
-        return values.cast(type_) if lengths == {"min": _DATE_CHARACTERS, "max": _DATE_CHARACTERS} else None
-    if lengths["min"] < _SHORTEST_INSTANT:
-        return None  # a date alone
-    for kind in (pa.timestamp("us", "UTC"), pa.timestamp("us")):
-        try:
-            return values.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return None
+    sent = _utf8(texts)
+    try:
+        numbers = sent.cast(type_)
+    except pa.ArrowInvalid:
+        return None
+    if pa.types.is_decimal(type_):
+        return numbers
+    bounds = pc.min_max(numbers).as_py()
+    if type_ != pa.float64() or not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:
+        return None
+    doubtful = sent.filter(pc.not_equal(numbers.cast(pa.string()), sent))
+    if len(doubtful):
+        longest = pc.max(pc.binary_length(doubtful)).as_py()
+        if longest > _EXACT_DIGITS or pc.any(pc.match_substring(doubtful, "e", ignore_case=True)).as_py():
+            return None
+    return numbers
+
+
+def _json_column(texts: list[bytes | None]) -> "pa.Array":
+    """Give JSON texts as a column of JSON: as they were sent, but for white space and needless escapes."""
+    import pyarrow as pa
+
+    sent = _document(texts)
+    compact = msgspec.json.format(sent, indent=-1)
+    if len(compact) != len(sent):
+        texts = _texts(_list_of_raw.decode(compact))
+    if _SPELLED_OTHERWISE.search(compact):
+        texts = [_unescaped(text) if text and _SPELLED_OTHERWISE.search(text) else text for text in texts]
+    return pa.ExtensionArray.from_storage(pa.json_(pa.utf8()), _utf8(texts))
+
+
+def _unescaped(text: bytes) -> bytes:
+    """Give a JSON text as `to_json` does."""
+    try:
+        plain = msgspec.json.encode(_plain_decoder.decode(text))
+    except (msgspec.MsgspecError, ValueError, OverflowError):  # a number that is spelled otherwise
+        plain = b""
+    return plain or to_json(exact_decoder.decode(text)).encode()

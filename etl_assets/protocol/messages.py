@@ -19,6 +19,7 @@ from uuid import UUID
 import simplejson
 
 from etl_assets.exceptions import SHOWN_CHARACTERS, DataError, ProtocolError
+from etl_assets.protocol.plain_json import plain_json
 
 MAX_BYTES = 64 * 1024 * 1024
 """The longest line that `decode` takes by default, in bytes."""
@@ -151,6 +152,9 @@ def encode(message: Message) -> str:
         DataError: A value has no exact form in JSON: NaN, Infinity, an unpaired surrogate, a key that is no text, any
             other type, or a nesting deeper than `MAX_DEPTH`. The error names stream and field.
     """
+    plain = plain_json(_document(message)) if isinstance(message, RecordMessage) else None
+    if plain is not None:
+        return plain
     _check(message, thorough=False)
     try:
         line = _dumps(_document(message))

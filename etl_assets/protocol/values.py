@@ -10,6 +10,8 @@ from uuid import UUID
 
 import simplejson
 
+from etl_assets.protocol.plain_json import plain_json
+
 MICROSECOND_DIGITS = 6
 
 _TIME = re.compile(
@@ -97,6 +99,9 @@ def to_json(value: Any) -> str:
         ValueError: NaN or Infinity, which JSON has not; nested too deep.
         TypeError: Something inside has no JSON form.
     """
+    plain = plain_json(value) if type(value) in {dict, list} else None
+    if plain is not None:
+        return plain
     try:
         text: str = simplejson.dumps(
             value,

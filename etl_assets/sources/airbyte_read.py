@@ -16,9 +16,10 @@ from etl_assets.exceptions import (
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
 from etl_assets.protocol.events import Estimate, Event, StreamEnd, StreamKey
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.record_forms import AirbyteForm
+from etl_assets.protocol.record_lanes import RecordLanes, Run, one_message_a_line
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
-from etl_assets.sources.record_lanes import AIRBYTE, RecordLanes, Run
 
 _ENDS = ("COMPLETE", "INCOMPLETE")
 
@@ -50,7 +51,7 @@ class AirbyteRead:
         self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(host.logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(AIRBYTE, self._named, self._streams, self._exact)
+        self._lanes = RecordLanes(AirbyteForm(), self._named, self._streams, self._rows)
         self._status: dict[StreamKey, str] = {}
         self._ended: set[StreamKey] = set()
         self._errors: dict[StreamKey, EtlAssetsError] = {}
@@ -89,9 +90,10 @@ class AirbyteRead:
                 else:
                     yield from self._other(message)
 
-    def _named(self, name: str) -> StreamKey | None:
-        """Give the stream of a name where it has no namespace: one with it is told record by record."""
-        return ("", name) if ("", name) in self._streams else None
+    def _named(self, namespace: str | None, name: str) -> StreamKey | None:
+        """Give the one stream that a record may be of; without its namespace at hand, a name may stand for several."""
+        found = [key for key in self._streams if key[1] == name and namespace in {None, key[0]}]
+        return found[0] if len(found) == 1 else None
 
     def _record(self, record: Record) -> None:
         key = (record.namespace or "", record.stream)
@@ -117,8 +119,20 @@ class AirbyteRead:
                 f"stream {key[1]!r}: a record came after the source had said that it is complete.", stream=key[1]
             )
 
-    def _exact(self, lines: bytes) -> list[Mapping[str, Any]]:
-        return [message.record.data for message in self._decoder.decode(lines) if message.record is not None]
+    def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        messages = list(self._decoder.decode(lines))
+        one_message_a_line(key, lines, len(messages))
+        for message in messages:
+            record = message.record
+            if record is None:
+                raise ProtocolError("A RECORD message has no 'record'.", stream=key[1])
+            if (record.namespace or "", record.stream) != key:
+                raise self._unknown((record.namespace or "", record.stream))
+            if record.meta:
+                self._meta(record)
+            rows.append(record.data)
+        return rows
 
     def _other(self, message: Message) -> Iterator[Event]:
         match message.type:

@@ -7,6 +7,7 @@ last one of each hand-over counts; but none is ever handed on behind a record th
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from etl_assets.protocol.batch import Batch
@@ -20,8 +21,8 @@ BYTES = 32 * 1024 * 1024
 
 Scope = StreamKey | None
 Row = Mapping[str, Any]
-Parse = Callable[[bytes, int], Batch]
-"""Makes a batch of so many lines."""
+Parse = Callable[[bytes], Iterator[Batch]]
+"""Makes batches of lines."""
 
 
 @dataclass
@@ -33,8 +34,11 @@ class _Part:
     lines: list[bytes] = field(default_factory=list)
     count: int = 0
 
-    def batch(self) -> Batch:
-        return Batch(self.rows) if self.parse is None else self.parse(b"".join(self.lines), self.count)
+    def batches(self) -> Iterator[Batch]:
+        if self.parse is None:
+            yield Batch(self.rows)
+        else:
+            yield from self.parse(b"".join(self.lines))
 
 
 class EventBuffer:
@@ -59,7 +63,7 @@ class EventBuffer:
         self._count(key, part, 1)
 
     def add_lines(self, key: StreamKey, lines: bytes, count: int, parse: Parse) -> None:
-        """Take so many whole lines, each one record, that `parse` makes a batch of."""
+        """Take so many whole lines, each one record, that `parse` makes batches of."""
         part = self._part(key, parse)
         part.lines.append(lines)
         self._count(key, part, count)
@@ -121,7 +125,7 @@ class _Batches:
     """The parts of one stream as batches, cut where a state stands."""
 
     def __init__(self, parts: list[_Part]) -> None:
-        self._parts = iter(parts)
+        self._batches = chain.from_iterable(part.batches() for part in parts)
         self._batch: Batch | None = None
         self._start = 0  # of what is left of the batch
         self._given = 0
@@ -129,7 +133,7 @@ class _Batches:
     def up_to(self, until: int) -> Iterator[Batch]:
         while self._given < until:
             if self._batch is None:
-                self._batch, self._start = next(self._parts).batch(), 0
+                self._batch, self._start = next(self._batches), 0
             stop = min(len(self._batch), self._start + until - self._given)
             whole = self._start == 0 and stop == len(self._batch)
             yield self._batch if whole else self._batch.slice(self._start, stop)

@@ -15,10 +15,11 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, Records, SchemaChange, SourceState, StreamEnd, StreamKey, Truncate
 from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.record_forms import SingerForm
+from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
-from etl_assets.sources.record_lanes import SINGER, RecordLanes
 
 MAX_BATCH_BYTES = 4 * 1024 * 1024 * 1024
 """The most that a file of a BATCH may hold when it is unpacked."""
@@ -87,7 +88,7 @@ class SingerRead:
         self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(SINGER, self._keys.get, self._streams, self._exact)
+        self._lanes = RecordLanes(SingerForm(), lambda _, name: self._keys.get(name), self._streams, self._rows)
         self._schemas: dict[StreamKey, tuple[bytes, Sequence[str]]] = {}
         self._versions: dict[StreamKey, int | None] = {
             key: _version_in(state, stream) for key, stream in self._streams.items()
@@ -125,7 +126,7 @@ class SingerRead:
     def _take(self, chunk: bytes) -> Iterator[Event]:
         for run in self._lanes.cut(chunk):
             if run.parse is not None and run.key in self._schemas:
-                self._buffer.add_lines(run.key, run.lines, run.count, run.parse)
+                yield from self._records(run, run.parse)
                 continue
             for line in self._decoder.decode(run.lines):
                 if line.record is not None and line.type == "RECORD":
@@ -144,8 +145,22 @@ class SingerRead:
             yield from self._new_version(key, line.version)
         self._buffer.add(key, record)
 
-    def _exact(self, lines: bytes) -> list[Mapping[str, Any]]:
-        return [line.record for line in self._decoder.decode(lines) if line.record is not None]
+    def _records(self, run: Run, parse: Parsing) -> Iterator[Event]:
+        if run.version is not None and run.version != self._versions[run.key]:
+            yield from self._new_version(run.key, run.version)
+        self._buffer.add_lines(run.key, run.lines, run.count, parse)
+
+    def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        messages = list(self._decoder.decode(lines))
+        one_message_a_line(key, lines, len(messages))
+        for line in messages:
+            if line.record is None or self._keys.get(line.of_stream()) != key:
+                raise ProtocolError("A RECORD message has no 'record', or a second 'stream'.", stream=line.stream)
+            if line.version is not None and line.version != self._versions[key]:
+                raise ProtocolError("The version of its records goes back and forth.", stream=line.stream)
+            rows.append(line.record)
+        return rows
 
     def _other(self, line: Line) -> Iterator[Event]:
         match line.type:

@@ -603,3 +603,57 @@ def test_an_error_of_a_program_is_one_line(tmp_path: Path) -> None:
     assert done.stdout == b""
     assert done.stderr.decode().startswith("ProtocolError: ")
     assert b"Traceback" not in done.stderr
+
+
+class InPieces(io.BytesIO):
+    """Gives a few bytes at a time, as a pipe may."""
+
+    def read1(self, size: int | None = -1) -> bytes:
+        del size
+        return super().read1(37)
+
+
+def user(text: str) -> bytes:
+    return f'{{"type":"RECORD","stream":"users","record":{text}}}\n'.encode()
+
+
+@pytest.mark.parametrize("pipe", [io.BytesIO, InPieces])
+def test_duckdb_keeps_the_order_of_records_however_they_are_spelled(pipe: type[io.BytesIO], tmp_path: Path) -> None:
+    properties = {**PROPERTIES, "tree": {"type": ["null", "object"]}}
+    said = schema(schema={"type": "object", "properties": properties})
+    other = b'{"record": {"id": 1, "name": "second"}, "stream": "users", "type": "RECORD"}\n'
+    third = user('{"name":"third","id":1,"tree":{"a":1.10, "b": 1e400}}')
+    messages: list[dict[str, Any] | bytes] = [said, record(1), record(2), other, third, state({"n": 1})]
+    DuckDBDestination(str(tmp_path / "w.duckdb")).process(pipe(lines(*messages).getvalue()))
+    found = rows(tmp_path / "w.duckdb", "SELECT id, name, tree::VARCHAR FROM tap.users ORDER BY id")
+    assert found == [(1, "third", '{"a":1.10,"b":1e400}'), (2, "n2", None)]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        user('{"id":3,}'),
+        user('{"id":3}').strip() + b'{"type":"STATE","value":1}\n',
+        user('{"id":3},"stream":"others"'),
+    ],
+)
+def test_duckdb_gets_no_state_with_a_bad_record_among_good_ones(
+    bad: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ProtocolError):
+        into(tmp_path / "w.duckdb", [schema(), record(1), record(2), bad, record(3), state({"n": 1})])
+    assert not capsys.readouterr().out
+
+
+def test_duckdb_reads_a_record_by_the_schema_before_it(tmp_path: Path) -> None:
+    def said(kind: str) -> dict[str, Any]:
+        return schema(schema={"type": "object", "properties": {"id": {"type": "integer"}, "x": {"type": kind}}})
+
+    first, second = user('{"id":1,"x":1}'), user('{"id":2,"x":0.5}')
+    into(tmp_path / "w.duckdb", [said("integer"), first, said("number"), second, state({"n": 1})])
+    assert rows(tmp_path / "w.duckdb", "SELECT id, x FROM tap.users ORDER BY id") == [(1, 1.0), (2, 0.5)]
+
+
+def test_duckdb_names_the_value_that_contradicts_its_schema(tmp_path: Path) -> None:
+    with pytest.raises(DestinationError, match=r"(?s)users.*id.*seven"):
+        into(tmp_path / "w.duckdb", [schema(), record(1), user('{"id":"seven"}'), state({"n": 1})])

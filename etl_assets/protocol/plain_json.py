@@ -1,0 +1,37 @@
+"""JSON texts of plain values, written at speed; whatever is not plain is for a slower encoder, or an error's search."""
+
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+_MAYBE_INFINITE = frozenset({float, Decimal})
+_CONTAINERS = frozenset({dict, list})
+_PLAIN = frozenset({str, int, bool, type(None)}) | _MAYBE_INFINITE | _CONTAINERS
+_DEPTH = 50
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def plain_json(container: dict[str, Any] | list[Any]) -> str | None:
+    """Give the compact JSON text of a dict or list of JSON's own types, every digit kept.
+
+    None where something else is in it, or what JSON cannot hold (NaN, an unpaired surrogate), or an integer of more
+    than 64 bits, or it is deeply nested.
+    """
+    try:
+        return _encoder.encode(container).decode() if _is_plain(container, 1) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _is_plain(container: Any, depth: int) -> bool:
+    values = container.values() if type(container) is dict else container
+    kinds = set(map(type, values))
+    if not kinds <= _PLAIN or depth > _DEPTH:
+        return False
+    if type(container) is dict and not set(map(type, container)) <= {str}:
+        return False
+    if not kinds.isdisjoint(_MAYBE_INFINITE) and not all(isfinite(v) for v in values if type(v) in _MAYBE_INFINITE):
+        return False
+    return kinds.isdisjoint(_CONTAINERS) or all(_is_plain(v, depth + 1) for v in values if type(v) in _CONTAINERS)

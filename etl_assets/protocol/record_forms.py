@@ -1,0 +1,69 @@
+"""How record lines look in the two protocols: what they begin with, and what all lines of one stream have in common."""
+
+import re
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from etl_assets.protocol.events import StreamKey
+
+_TEXT = rb'"(?:[^"\\\n]|\\.)*+"'
+
+
+class _Unchanged(msgspec.Struct, gc=False):
+    """What an Airbyte source says of a record of which it has changed no value."""
+
+    changes: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
+
+
+class AirbyteForm:
+    """Airbyte's record lines."""
+
+    head = re.compile(
+        rb'\{"type":\s?"RECORD",\s?"record":\s?\{(?:"namespace":\s?(?P<namespace>' + _TEXT + rb"),\s?)?"
+        rb'"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"data":\s?\{'
+    )
+    path = "record.data"
+
+    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream: of no other one, and with no more to say than the record."""
+        del version
+        namespace, _ = key
+        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("stream", _word(name)), ("data", record)]
+        said.append(("namespace", _word(namespace)) if namespace else ("namespace", _word("") | None, None))
+        said += [("meta", _Unchanged | None, None), ("file_reference", None, None)]
+        around = msgspec.defstruct("RecordPart", said, gc=False)
+        return msgspec.defstruct("RecordLine", [("type", _word("RECORD")), ("record", around)], gc=False)
+
+    def version(self, line: bytes) -> None:
+        """Airbyte's records have none."""
+
+
+class _Version(msgspec.Struct, gc=False):
+    version: int | None = None
+
+
+class SingerForm:
+    """Singer's record lines."""
+
+    head = re.compile(rb'\{"type":\s?"RECORD",\s?"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"record":\s?\{')
+    path = "record"
+
+    def __init__(self) -> None:
+        self._version = msgspec.json.Decoder(_Version)
+
+    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream, and of one version of its table."""
+        del key
+        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("type", _word("RECORD")), ("stream", _word(name))]
+        said += [("record", record), ("version", None, None) if version is None else ("version", _word(version))]
+        return msgspec.defstruct("RecordLine", said, gc=False)
+
+    def version(self, line: bytes) -> int | None:
+        """Give the version of the table that a record is part of."""
+        return self._version.decode(line).version
+
+
+def _word(value: str | int) -> Any:
+    """Give the type of one value alone."""
+    return Literal.__getitem__(value)
