@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from etl_assets.exceptions import InputError
+from etl_assets.progress import in_notebook
 from etl_assets.secrets.string import SecretString
 
 
@@ -152,7 +153,7 @@ def in_colab() -> bool:
 
 def is_interactive() -> bool:
     """Tell whether somebody can be asked. Nobody within a Dagster step: it has no terminal, its output is captured."""
-    if "IPython" in sys.modules and hasattr(sys, "ps1"):
+    if in_notebook():
         return True
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())
 

@@ -71,7 +71,7 @@ ROWS = (
         "Made-up rows from a source that is built in: no Docker.",
     ),
     Row(
-        ("", "sources", "sources.base"),
+        ("", "sources", "sources.base", "sources.util"),
         ("Source",),
         "The base of every source. Called with an executor and a name, it makes the source that runs this connector.",
     ),
@@ -86,7 +86,7 @@ ROWS = (
         "Built in: converts, counts and drops. No Docker.",
     ),
     Row(
-        ("", "destinations", "destinations.base"),
+        ("", "destinations", "destinations.base", "destinations.util"),
         ("Destination",),
         "The base of every destination. Called with an executor and a name, it makes the one that runs this connector.",
     ),

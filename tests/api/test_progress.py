@@ -19,6 +19,7 @@ from etl_assets.caches import DuckDBCache
 from etl_assets.exceptions import ConfigError
 from etl_assets.progress import ProgressStyle, ProgressTracker, in_notebook
 from etl_assets.progress_live import NotebookTable, html_table
+from etl_assets.secrets.managers import is_interactive
 
 READ = """
 import etl_assets as ab
@@ -41,6 +42,7 @@ def nobody_names_a_style(monkeypatch: pytest.MonkeyPatch) -> None:
 def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InteractiveShell]:
     """Give IPython's shell as a notebook's kernel has it: without a terminal."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setattr(sys, "ps1", "", raising=False)  # which the shell sets, for all tests that come after
     shell = InteractiveShell.instance()
     history: Any = shell.history_manager
     history.enabled = False
@@ -118,6 +120,7 @@ def test_a_style_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_notebook_has_a_table_that_is_updated(notebook: InteractiveShell) -> None:
     assert in_notebook()
+    assert is_interactive(), "somebody can be asked for a secret"
     with capture_output() as captured:
         tracker = told(ProgressTracker(expected_streams=["users", "orders"], stream=Terminal()))
     assert tracker.style is ProgressStyle.IPYTHON
@@ -141,6 +144,7 @@ def test_a_notebook_is_not_updated_at_every_batch(notebook: InteractiveShell) ->
 def test_that_ipython_is_installed_makes_no_notebook() -> None:
     assert "IPython" in sys.modules
     assert not in_notebook()
+    assert not is_interactive()
 
 
 def test_names_are_shown_as_they_are() -> None:
