@@ -281,6 +281,20 @@ def test_target_postgres_merges_exact_values(table: None) -> None:
         assert found == sorted(expected.fetchall())
 
 
+def test_target_duckdb_merges_exact_values_and_replaces_at_a_version(table: None, tmp_path: Path) -> None:
+    del table
+    config = {"filepath": str(tmp_path / "t.duckdb"), "default_target_schema": "main", "hard_delete": True}
+    target = target_of("target-duckdb", config, activate_version=True)
+    source = PostgresSource("postgresql://postgres@127.0.0.1:5432/test", name="shop", schema=SCHEMA, streams=["things"])
+    (found,) = source.discover(["things"]).values()
+    for strategy in ("merge", "replace"):
+        result = sync(StreamRead(source, found), target, table=TableName("arrived"), strategy=strategy)
+        assert (result.records_loaded, result.strategy) == (3, strategy)
+        stored = rows(tmp_path / "t.duckdb", 'SELECT id, name, ok, CAST("at" AS VARCHAR) FROM arrived')
+        assert {row[:3] for row in stored} == {(key, name, ok) for key, _, _, name, ok in VALUES}
+        assert {row[3] for row in stored} == {"2026-01-02 03:04:05.678901", "0001-01-01 00:00:00", None}
+
+
 def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:
     config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
     target = target_of("target-jsonl", config)
