@@ -3,6 +3,7 @@
 import copy
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -18,8 +19,10 @@ from etl_assets import stream_assets
 from etl_assets.connectors.executors import ManifestExecutor
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import AuthenticationError, EtlAssetsError
+from etl_assets.exceptions import AuthenticationError
+from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
@@ -51,9 +54,20 @@ def rows(path: Path, query: str) -> list[Any]:
         return connection.sql(query).fetchall()
 
 
-def test_source_faker_tells_a_wrong_config_in_its_own_words() -> None:
-    with pytest.raises((AuthenticationError, EtlAssetsError), match=r"(?i)count|integer"):
-        source_of("source-faker", {"count": "many"}).test_connection()
+def test_a_wrong_config_is_a_clear_failure_in_the_connectors_own_words(tmp_path: Path) -> None:
+    source = source_of(
+        "source-faker",
+        {"count": "many"},
+        catalog=Catalog([Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})]),
+    )
+    destination, policy = DuckDBDestination(str(tmp_path / "w.duckdb")), dg.RetryPolicy(max_retries=2)
+    assets = stream_assets(source, destination=destination, retry_policy=policy)
+    result = dg.materialize(assets, raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert not any(event.is_step_up_for_retry for event in result.all_events)
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert re.search(r"source-faker: .*'many' is not of type 'integer'", str(told.description)), told.description
 
 
 def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
