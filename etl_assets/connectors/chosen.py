@@ -113,7 +113,8 @@ class Choice:
                 f"{self.name} is a low-code connector: it is a manifest, which is not shipped.",
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
-        return self._python(f"{known.package}=={self._version}" if self._version else known.package, spoken)
+        package, *beside = known.package.split()
+        return self._python(" ".join([f"{package}=={self._version}" if self._version else package, *beside]), spoken)
 
     def _python(self, requirement: str, spoken: Protocol) -> Executor:
         environment = Environment(self.name, requirement, self._interpreter, install_root(self.install_root))

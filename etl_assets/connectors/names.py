@@ -19,7 +19,7 @@ from etl_assets.exceptions import ConnectorNotRegisteredError, did_you_mean
 
 Protocol = Literal["airbyte", "singer"]
 ENTRY_POINTS = "etl_assets.connectors"
-"""A package declares connectors under this group: `name = "requirement"`-like objects, see `docs/connectors.md`."""
+"""A package declares connectors under this group, each as `name = "package:protocol"`; see `docs/connectors.md`."""
 
 
 class InstallType(StrEnum):
@@ -76,7 +76,7 @@ class Known:
         name: Such as `source-faker` or `tap-jsonl`.
         protocol: What it speaks.
         install: `python`, `yaml` or `docker`.
-        package: What pip installs, for `python`.
+        package: What pip installs, for `python`; more words are installed beside it.
     """
 
     name: str

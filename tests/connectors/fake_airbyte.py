@@ -82,6 +82,7 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
                 json.dumps(
                     {
                         "argv": sys.argv,
+                        "commands": command_lines(),
                         "env": dict(os.environ),
                         "config": config,
                         "state": given_document("--state"),
@@ -111,6 +112,15 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             Path(given[0]).write_text(f"{os.getpid()} {child.pid}")
             time.sleep(600)
+
+
+def command_lines() -> list[str]:
+    """Give the command lines of this process and all above it, as everybody on this machine may read them."""
+    found, process = [], os.getpid()
+    while process > 1:
+        found.append(Path(f"/proc/{process}/cmdline").read_bytes().decode("utf-8", "replace"))
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 def given_document(flag: str) -> Any:

@@ -1,6 +1,7 @@
 """A secret that a connector prints on purpose, in every form, is found nowhere after a run."""
 
 import base64
+import json
 import logging
 import os
 import subprocess
@@ -66,7 +67,11 @@ def test_a_run_leaves_no_trace_of_a_secret(tmp_path: Path, step: str, code: int)
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*", "-f", "definitions.py"]
     done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr[-3000:]
-    assert CANARY in note.read_text()  # it did get it
+    noted = json.loads(note.read_text())
+    assert noted["config"]["nested"] == [{"key": CANARY}]  # it did get it
+    told = json.dumps([noted["argv"], noted["commands"], noted["env"]]).encode()
+    assert len(noted["commands"]) > 1
+    assert [form for form in forms() if form in told] == []
     note.unlink()
     if code:
         assert "cannot log in with ****" in done.stderr

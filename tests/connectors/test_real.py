@@ -3,6 +3,7 @@
 import copy
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -18,8 +19,10 @@ from etl_assets import stream_assets
 from etl_assets.connectors.executors import ManifestExecutor
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import AuthenticationError, EtlAssetsError
+from etl_assets.exceptions import AuthenticationError
+from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
@@ -51,9 +54,20 @@ def rows(path: Path, query: str) -> list[Any]:
         return connection.sql(query).fetchall()
 
 
-def test_source_faker_tells_a_wrong_config_in_its_own_words() -> None:
-    with pytest.raises((AuthenticationError, EtlAssetsError), match=r"(?i)count|integer"):
-        source_of("source-faker", {"count": "many"}).test_connection()
+def test_a_wrong_config_is_a_clear_failure_in_the_connectors_own_words(tmp_path: Path) -> None:
+    source = source_of(
+        "source-faker",
+        {"count": "many"},
+        catalog=Catalog([Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})]),
+    )
+    destination, policy = DuckDBDestination(str(tmp_path / "w.duckdb")), dg.RetryPolicy(max_retries=2)
+    assets = stream_assets(source, destination=destination, retry_policy=policy)
+    result = dg.materialize(assets, raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert not any(event.is_step_up_for_retry for event in result.all_events)
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    assert re.search(r"source-faker: .*'many' is not of type 'integer'", str(told.description)), told.description
 
 
 def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
@@ -279,6 +293,20 @@ def test_target_postgres_merges_exact_values(table: None) -> None:
         found = connection.execute(f"SELECT {columns} FROM {SCHEMA}.arrived ORDER BY id").fetchall()
         expected = connection.execute(f"SELECT id, (at AT TIME ZONE 'UTC')::text, {columns[13:]} FROM {SCHEMA}.things")
         assert found == sorted(expected.fetchall())
+
+
+def test_target_duckdb_merges_exact_values_and_replaces_at_a_version(table: None, tmp_path: Path) -> None:
+    del table
+    config = {"filepath": str(tmp_path / "t.duckdb"), "default_target_schema": "main", "hard_delete": True}
+    target = target_of("target-duckdb", config, activate_version=True)
+    source = PostgresSource("postgresql://postgres@127.0.0.1:5432/test", name="shop", schema=SCHEMA, streams=["things"])
+    (found,) = source.discover(["things"]).values()
+    for strategy in ("merge", "replace"):
+        result = sync(StreamRead(source, found), target, table=TableName("arrived"), strategy=strategy)
+        assert (result.records_loaded, result.strategy) == (3, strategy)
+        stored = rows(tmp_path / "t.duckdb", 'SELECT id, name, ok, CAST("at" AS VARCHAR) FROM arrived')
+        assert {row[:3] for row in stored} == {(key, name, ok) for key, _, _, name, ok in VALUES}
+        assert {row[3] for row in stored} == {"2026-01-02 03:04:05.678901", "0001-01-01 00:00:00", None}
 
 
 def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:

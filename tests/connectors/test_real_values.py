@@ -1,13 +1,15 @@
 """What real connectors send arrives exact in DuckDB and PostgreSQL, through Dagster, and is read back by others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.sources.connector import ConnectorSource
@@ -95,12 +97,12 @@ def things() -> Iterator[str]:
         columns = "id bigint PRIMARY KEY, moment timestamptz, price numeric(38,9), name text, ok boolean, more jsonb"
         connection.execute(f"CREATE TABLE {schema}.things ({columns})".encode())
         for row in THINGS:
-            values = (*row[:-1], None if row[-1] is None else psycopg.types.json.Jsonb(row[-1]))
+            values = (*row[:-1], None if row[-1] is None else Jsonb(row[-1]))
             connection.execute(f"INSERT INTO {schema}.things VALUES (%s, %s, %s, %s, %s, %s)".encode(), values)
         yield schema
 
 
-TAPS = {
+TAPS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "meltanolabs": ("meltanolabs-tap-postgres", lambda schema: {"database": "test", "filter_schemas": [schema]}),
     # It says that it takes no Python above 3.9, and runs under this one.
     "pipelinewise": (
