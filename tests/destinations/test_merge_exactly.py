@@ -10,8 +10,6 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
