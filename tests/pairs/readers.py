@@ -1,4 +1,4 @@
-"""Each destination read by its own driver, none of our code between: what its catalog calls the columns, and the values.
+"""Each destination read by its own driver, none of our code between: what its catalog calls the columns, and values.
 
 A column is read as the type it was meant to have, so that the values of all four can be held against one list.
 """
