@@ -101,7 +101,7 @@ def _in_duckdb(path: str, table: str) -> Held:
 def _in_postgres(schema: str, table: str) -> Held:
     server = postgres_server()
     server.execute("SET timezone = 'UTC'")
-    types = dict(
+    types: dict[str, str] = dict(
         server.execute(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON "
             "c.oid = a.attrelid WHERE c.relnamespace = to_regnamespace(%s) AND c.relname = %s AND a.attnum > 0 "

@@ -58,7 +58,8 @@ class Pair:
 
     def write(self, table: str, id_: int, seq: int, values: int) -> None:
         """Insert or update one row with the `values`-th value of each column; none where a column has fewer."""
-        literals, row = {"id": str(id_), "seq": str(seq)}, {"id": id_, "seq": seq}
+        literals = {"id": str(id_), "seq": str(seq)}
+        row: Row = {"id": id_, "seq": seq}
         for name, (type_, of_sql, of_python, _) in self.cases.items():
             if "GENERATED" in type_:
                 row[name] = id_ * 2
