@@ -95,7 +95,7 @@ def _check(binding: Binding, destination: Destination | None, *, together: bool)
         hint = "SQL sources have it."
     elif not (isinstance(destination, DatabaseDestination) and destination.can_split):
         problem = f"a split cannot be published by {destination or 'a destination that is not known yet'}"
-        hint = "Give destination= a DuckDBDestination or a PostgresDestination."
+        hint = "Give destination= a destination for DuckDB, PostgreSQL, MySQL or SQLite."
     else:
         return
     raise ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)

@@ -56,6 +56,7 @@ class MySQLDestination(DatabaseDestination):
 
     Options: ClassVar[type[DatabaseOptions]] = MySQLOptions
     storage_kind: ClassVar[str] = "mysql"
+    can_split: ClassVar[bool] = True
     capabilities = database_capabilities(max_identifier_bytes=64, max_columns=1017)
 
     def __init__(self, url: Any = None, **options: Any) -> None:

@@ -3,10 +3,12 @@
 A new table is loaded under a name of its own. The swap is noted in `_etl_assets_swaps` before it begins. Then, at the
 COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row, the ledger, and the note that the swap
 is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state row says.
+
+A table that is to be dropped is noted too, and dropped after the COMMIT: by whoever comes next, if need be.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from etl_assets.destinations.sql_transaction import NEW, hashed
@@ -18,16 +20,19 @@ from etl_assets.protocol.load import TableName
 OLD = "_etl_assets_old"
 SWAPS = "_etl_assets_swaps"
 NO_SUCH_TABLE = 1146
+SWAPPING, SWAPPED, DROPPING, DROPPED = range(4)
+"""What a note says of its table; before the COMMIT, and with it."""
 Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
 class Swap:
-    """One table to be put in the place of another, or where none is."""
+    """One table to be put in the place of another, or where none is; or one to be dropped."""
 
     table: TableName
     new: TableName
     old: TableName
+    drops: bool = False
 
     @classmethod
     def of(cls, table: TableName) -> "Swap":
@@ -71,31 +76,42 @@ class Swaps:
         self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
         self._at_once(create.replace("{}", _quoted(swap.new), 1), ())
         # Noted after it is made: a note stands for a new table, or for one that was renamed.
-        self._at_once(
-            f"INSERT INTO {self._notes} (table_schema, table_name, done) VALUES (?, ?, 0)", (table.schema, table.name)
-        )
-        self.pending[table] = swap
+        self._note(swap, SWAPPING)
         return swap.new
+
+    def drop(self, table: TableName) -> None:
+        """Have a table dropped with the COMMIT."""
+        swap = replace(Swap.of(table), drops=True)
+        self._lock(swap.lock)
+        self._make_notes()
+        self._note(swap, DROPPING)
+
+    def _note(self, swap: Swap, what: int) -> None:
+        names = (swap.table.schema, swap.table.name)
+        self._at_once(f"INSERT INTO {self._notes} (table_schema, table_name, done) VALUES (?, ?, ?)", (*names, what))
+        self.pending[swap.table] = swap
 
     def rename(self) -> None:
         """Put the new tables in their places, all at one moment; and note that it is done, with the COMMIT."""
-        if not self.pending:
-            return
+        swaps = [swap for swap in self.pending.values() if not swap.drops]
         renames = []
-        for swap in self.pending.values():
+        for swap in swaps:
             self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.old)}", ())
             if self._exists(swap.table):
                 renames.append(f"{_quoted(swap.table)} TO {_quoted(swap.old)}")
             renames.append(f"{_quoted(swap.new)} TO {_quoted(swap.table)}")
-        self._at_once(f"RENAME TABLE {', '.join(renames)}", ())
-        fault("swapped")
+        if swaps:
+            self._at_once(f"RENAME TABLE {', '.join(renames)}", ())
+            fault("swapped")
         for swap in self.pending.values():
-            self._within(f"UPDATE {self._notes} SET done = 1 WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+            done = DROPPED if swap.drops else SWAPPED
+            names = (swap.table.schema, swap.table.name)
+            self._within(f"UPDATE {self._notes} SET done = ? WHERE {_WHERE}", (done, *names))
 
     def finish(self) -> None:
-        """Drop the tables that were replaced, after the COMMIT."""
+        """Drop the tables that were replaced, or were to be dropped, after the COMMIT."""
         for swap in self.pending.values():
-            self._clean(swap)
+            self._settle(swap)
         self.pending.clear()
 
     def undo(self) -> None:
@@ -114,10 +130,15 @@ class Swaps:
     def _settle(self, swap: Swap) -> None:
         """Make the tables what the state row says: the note tells whether its COMMIT was."""
         found = self._at_once(f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
-        if found and found[0][0]:
-            self._clean(swap)
-        elif found:
+        said = found[0][0] if found else None
+        if said == SWAPPING:
             self._revert(swap)
+        elif said == SWAPPED:
+            self._clean(swap, swap.old, swap.new)
+        elif said == DROPPING:
+            self._forget(swap)
+        elif said == DROPPED:
+            self._clean(swap, swap.table)
 
     def _noted(self) -> list[TableName]:
         import pymysql
@@ -130,8 +151,8 @@ class Swaps:
             raise
         return [TableName(name, schema) for schema, name in rows]
 
-    def _clean(self, swap: Swap) -> None:
-        for table in (swap.old, swap.new):
+    def _clean(self, swap: Swap, *tables: TableName) -> None:
+        for table in tables:
             self._at_once(f"DROP TABLE IF EXISTS {_quoted(table)}", ())
         self._forget(swap)
 

@@ -4,7 +4,7 @@ Two connections: one holds the transaction; the other changes tables, each chang
 made before its data, so that what a killed sync may leave is an empty column; tables are made and replaced by swaps.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,11 @@ from etl_assets.destinations.sql_transaction import (
     STAGED,
     SqlTransaction,
     column_list,
+    copying,
     hashed,
     only,
     stamps,
     tables_of,
-    with_marks,
 )
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError
@@ -177,6 +177,10 @@ class MySQLTransaction(SqlTransaction):
         self._swaps.begin(table, self._create(table, schema, stamp))
 
     @override
+    def drop_table(self, table: TableName) -> None:
+        self._swaps.drop(table)
+
+    @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
         wanted = {f.name: self.type_name(f.type) for f in schema}
         own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_NAMES, strict=True)
@@ -243,6 +247,11 @@ class MySQLTransaction(SqlTransaction):
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         loader = Loader(self._on(table), local_infile=self._local_infile)
         return loader.load(self.quoted(self._place(table)), rows, stamps(stamp, self.now))
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        sql, constants = copying(self.quoted(source), self.quoted(self._place(table)), columns, stamps(stamp, self.now))
+        return run(self._on(table), sql, constants)[1]
 
     @override
     def merge(

@@ -17,6 +17,7 @@ from etl_assets.destinations.sql_transaction import (
     STAGED,
     SqlTransaction,
     column_list,
+    copying,
     hashed,
     only,
     stamps,
@@ -150,13 +151,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
-        own = stamps(stamp, self.now)
-        names = column_list([*columns, *(name for name, _ in own)])
-        values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
-        return self.written(
-            f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}",
-            [value for _, value in own],
-        )
+        sql, constants = copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+        return self.written(sql, constants)
 
     @override
     def merge(

@@ -1,7 +1,7 @@
 """The write plans' primitives that are the same in every SQL database."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,22 @@ def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
 def column_list(names: Sequence[str], prefix: str = "") -> str:
     """Give names quoted and in a row, each with a prefix such as `s.`."""
     return ", ".join(f"{prefix}{quote(name)}" for name in names)
+
+
+def copying(
+    source: str, table: str, columns: Mapping[str, str], own: Sequence[tuple[str, Any]]
+) -> tuple[str, list[Any]]:
+    """Give the statement that inserts a table's rows into another, and its parameters.
+
+    Args:
+        source: Where the rows are, quoted.
+        table: Where they go, quoted.
+        columns: Their columns in `source` by those in `table`.
+        own: Our own columns and their values.
+    """
+    names = column_list([*columns, *(name for name, _ in own)])
+    values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [value for _, value in own]
 
 
 def decimal_texts(column: "pa.Array") -> "pa.Array":

@@ -49,6 +49,7 @@ class SQLiteDestination(DatabaseDestination):
 
     Options: ClassVar[type[DatabaseOptions]] = SQLiteOptions
     storage_kind: ClassVar[str] = "sqlite"
+    can_split: ClassVar[bool] = True
     capabilities = database_capabilities(max_columns=2000)
 
     def __init__(self, path: Any = None, **options: Any) -> None:

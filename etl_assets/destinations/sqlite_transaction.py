@@ -1,7 +1,7 @@
 """The write plans' primitives in SQLite's SQL."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.sql_transaction import NEW, STAGED, SqlTransaction, column_list, hashed, stamps, tables_of
+from etl_assets.destinations.sql_transaction import (
+    NEW,
+    STAGED,
+    SqlTransaction,
+    column_list,
+    copying,
+    hashed,
+    stamps,
+    tables_of,
+)
 from etl_assets.destinations.sqlite_types import array, arrow_type, bound, stored_type, type_name
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.naming import quote
@@ -119,6 +128,11 @@ class SqliteTransaction(SqlTransaction):
             with refused():
                 self._connection.executemany(sql, ((*row, *constants) for row in values))
         return count
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        sql, constants = copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+        return self._written(sql, constants)
 
     @override
     def merge(

@@ -16,7 +16,6 @@ from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.split import drop_split
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import ConfigError, SourceError, StreamReadError
@@ -24,7 +23,7 @@ from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import Shop, event, failure_text, run
-from tests.servers import POSTGRES, postgres_schema
+from tests.pairs.places import destination
 from tests.sources.sql_databases import Database, database
 
 ORDERS = Stream("orders", primary_key=["id"], replication_key="updated_at")
@@ -92,20 +91,12 @@ class World:
             ]
 
 
-@pytest.fixture(params=["sqlite-duckdb", "postgresql-duckdb", "sqlite-postgresql"])
+@pytest.fixture(params=["sqlite-duckdb", "postgresql-duckdb", "sqlite-postgresql", "postgresql-mysql", "mysql-sqlite"])
 def world(request: pytest.FixtureRequest, tmp_path: Path, instance: dg.DagsterInstance) -> Iterator[World]:
     source, _, target = request.param.partition("-")
     with ExitStack() as stack:
         shop = stack.enter_context(database(source, tmp_path))
-        warehouse: DatabaseDestination = DuckDBDestination(str(tmp_path / "warehouse.duckdb"))
-        if target == "postgresql":
-            schema = stack.enter_context(postgres_schema())
-            staging = str(tmp_path / "staging")
-            url = POSTGRES.replace("+psycopg", "")
-            warehouse = PostgresDestination(
-                url, schema_name=schema, state_schema=f"{schema}_state", staging_dir=staging
-            )
-        yield World(shop, warehouse, instance)
+        yield World(shop, destination(target, tmp_path, stack), instance)
 
 
 def steps(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -10,8 +10,6 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
@@ -37,7 +35,7 @@ def merged(warehouse: DatabaseDestination, stream: Stream, rows: list[dict[str, 
 def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStack) -> None:
     warehouse = destination(kind, tmp_path, stack)
     assert merged(warehouse, NUMBERS, [{"id": 1, "n": 0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]) == 3
-    again = [{"id": 1, "n": -0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]
+    again: list[dict[str, Any]] = [{"id": 1, "n": -0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]
     assert merged(warehouse, NUMBERS, again) == 1
     assert merged(warehouse, NUMBERS, again) == 0
     held = warehouse.read_table(warehouse.table_for("shop", NUMBERS)).sort_by("id")["n"].to_pylist()

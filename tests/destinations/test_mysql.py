@@ -236,14 +236,14 @@ def test_a_widening_that_was_interrupted(shop: Shop, monkeypatch: pytest.MonkeyP
     from etl_assets.destinations import mysql_transaction
 
     shop.give("things", [{"id": 1, "x": True, "at": datetime(2026, 1, 1, tzinfo=UTC)}])
-    run = mysql_transaction._run
+    run = mysql_transaction.run
 
     def killed(connection: Any, sql: str, parameters: Any) -> Any:
         if "DROP COLUMN" in sql:
             raise Killed
         return run(connection, sql, parameters)
 
-    monkeypatch.setattr(mysql_transaction, "_run", killed)
+    monkeypatch.setattr(mysql_transaction, "run", killed)
     with pytest.raises(Killed):
         shop.give("things", [{"id": 2, "x": "text", "at": "later"}])
     monkeypatch.undo()

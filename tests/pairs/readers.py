@@ -1,4 +1,4 @@
-"""Each destination read by its own driver, none of our code between: what its catalog calls the columns, and the values.
+"""Each destination read by its own driver, none of our code between: what its catalog calls the columns, and values.
 
 A column is read as the type it was meant to have, so that the values of all four can be held against one list.
 """
@@ -101,7 +101,7 @@ def _in_duckdb(path: str, table: str) -> Held:
 def _in_postgres(schema: str, table: str) -> Held:
     server = postgres_server()
     server.execute("SET timezone = 'UTC'")
-    types = dict(
+    types: dict[str, str] = dict(
         server.execute(
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_attribute a JOIN pg_class c ON "
             "c.oid = a.attrelid WHERE c.relnamespace = to_regnamespace(%s) AND c.relname = %s AND a.attnum > 0 "

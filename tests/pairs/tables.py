@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tests.sources.sql_databases import Database
 from tests.sources.test_sql_types import MYSQL, POSTGRES, SQLITE, Case, at
 
 JSON = pa.json_(pa.utf8())
@@ -18,7 +19,7 @@ MORE_POSTGRES: dict[str, Case] = {
     "negative zero": ("double precision", ["'-0'", "0"], [-0.0, 0.0], pa.float64()),
     "infinite real": ("real", ["'Infinity'", "'-0'"], [math.inf, -0.0], pa.float32()),
     "trailing zeros": ("numeric(10,4)", ["1.1000", "-0"], [Decimal("1.1000"), Decimal(0)], pa.decimal128(10, 4)),
-    "many digits": ("numeric(30,0)", ["123456789012345678901234567890"], [Decimal("123456789012345678901234567890")],
+    "many digits": ("numeric(30,0)", ["123456789012345678901234567890"], [Decimal(123456789012345678901234567890)],
                     pa.decimal128(30, 0)),
     "leap day": ("date", ["'2024-02-29'", "'1582-10-10'"], [date(2024, 2, 29), date(1582, 10, 10)], pa.date32()),
     "coarse timestamp": ("timestamp(3)", ["'2026-01-01 00:00:00.1239'"], [at("2026-01-01T00:00:00.124")],
@@ -102,6 +103,17 @@ CASES: dict[str, dict[str, Case]] = {
     "mysql": {**MYSQL, **MORE_MYSQL},
     "sqlite": {**SQLITE, **MORE_SQLITE},
 }
+
+
+def cases_of(source: Database) -> dict[str, Case]:
+    """Give the cases of a source, without what its server was built without."""
+    cases = CASES[source.kind]
+    if source.kind != "postgresql":
+        return cases
+    with source.engine.connect() as connection:
+        built = connection.exec_driver_sql("SELECT count(*) FROM pg_config WHERE setting LIKE '%%libxml%%'")
+        return cases if built.scalar() else {name: case for name, case in cases.items() if name != "xml"}
+
 
 PREPARED: dict[str, list[str]] = {
     "postgresql": [

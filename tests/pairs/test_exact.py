@@ -4,20 +4,24 @@ Each pair makes three runs of three assets at once (a table that is replaced, on
 key that is appended to): all that is there, then what was added and changed, then nothing new.
 """
 
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dagster as dg
-import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 
 from etl_assets.assets.factory import stream_assets
 from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.sources.sql import SqlSource
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import Held, as_type, expected_name, held
-from tests.pairs.tables import CASES, PREPARED, refuses
+from tests.pairs.tables import PREPARED, cases_of, refuses
+from tests.servers import mysql_query, postgres_server
 from tests.sources.sql_databases import KINDS, Database, database
 from tests.sources.test_sql_types import Case, shown
 
@@ -33,11 +37,12 @@ class Pair:
     Row `i` holds the `i`-th value of each column; `seq` is what an incremental stream goes by.
     """
 
-    def __init__(self, source: Database, kind: str, warehouse: DatabaseDestination) -> None:
+    def __init__(self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "") -> None:
         self.source = source
+        self.url = url or source.url  # by which it is read
         self.kind = kind
         self.warehouse = warehouse
-        self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(CASES[source.kind].values())}
+        self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(cases_of(source).values())}
         self.rows: dict[str, list[Row]] = {name: [] for name in (REPLACED, MERGED, APPENDED)}
         columns = ", ".join(f"{name} {case[0]}" for name, case in self.cases.items())
         source.run(*PREPARED[source.kind])
@@ -47,13 +52,14 @@ class Pair:
 
     def assets(self) -> list[dg.AssetsDefinition]:
         """Give the assets of the three tables, as they are discovered."""
-        found = self.source.source().discover()
+        found = SqlSource("shop", self.url).discover()
         streams = [found[REPLACED], *(found[name].replace(replication_key="seq") for name in (MERGED, APPENDED))]
-        return list(stream_assets(self.source.source(streams=streams), destination=self.warehouse))
+        return list(stream_assets(SqlSource("shop", self.url, streams=streams), destination=self.warehouse))
 
     def write(self, table: str, id_: int, seq: int, values: int) -> None:
         """Insert or update one row with the `values`-th value of each column; none where a column has fewer."""
-        literals, row = {"id": str(id_), "seq": str(seq)}, {"id": id_, "seq": seq}
+        literals = {"id": str(id_), "seq": str(seq)}
+        row: Row = {"id": id_, "seq": seq}
         for name, (type_, of_sql, of_python, _) in self.cases.items():
             if "GENERATED" in type_:
                 row[name] = id_ * 2
@@ -105,28 +111,78 @@ def _held_by(destination_kind: str, case: Case) -> Case:
     return type_, [one for one, _ in kept], [value for _, value in kept], arrow
 
 
-@pytest.fixture(params=DESTINATIONS)
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, DatabaseDestination]]:
-    with ExitStack() as stack:
-        yield request.param, destination(request.param, tmp_path, stack)
+def run_three_times(pair: Pair) -> None:
+    """Load all that is there, then what was added and changed, then nothing new; and look each time."""
+    most = max(len(case[1]) for case in pair.cases.values())
+    for table in pair.rows:
+        for i in range(most + 1):
+            pair.write(table, i, i, i)
+    assert set(pair.run().values()) == {most + 1}
+    pair.check()
+    for table in pair.rows:
+        pair.write(table, 0, most + 1, 1)
+        pair.write(table, most + 1, most + 2, 0)
+    assert pair.run() == {REPLACED: most + 2, MERGED: 2, APPENDED: 2}
+    pair.check()
+    assert pair.run() == {REPLACED: most + 2, MERGED: 0, APPENDED: 0}
+    pair.check()
 
 
+@pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("source", KINDS)
-def test_every_type_is_exact_full_and_incremental(
-    source: str, warehouse: tuple[str, DatabaseDestination], tmp_path: Path
-) -> None:
-    with database(source, tmp_path) as made:
-        pair = Pair(made, *warehouse)
-        most = max(len(case[1]) for case in pair.cases.values())
-        for table in pair.rows:
-            for i in range(most + 1):
-                pair.write(table, i, i, i)
-        assert set(pair.run().values()) == {most + 1}
-        pair.check()
-        for table in pair.rows:
-            pair.write(table, 0, most + 1, 1)
-            pair.write(table, most + 1, most + 2, 0)
-        assert pair.run() == {REPLACED: most + 2, MERGED: 2, APPENDED: 2}
-        pair.check()
-        assert pair.run() == {REPLACED: most + 2, MERGED: 0, APPENDED: 0}
-        pair.check()
+def test_every_type_is_exact_full_and_incremental(source: str, kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        made = stack.enter_context(database(source, tmp_path))
+        run_three_times(Pair(made, kind, destination(kind, tmp_path, stack)))
+
+
+READS = {
+    "postgresql": "GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {user}",
+    "mysql": "GRANT SELECT ON {schema}.* TO {user}",
+}
+LOADS = {
+    "postgresql": "GRANT USAGE, CREATE ON SCHEMA {schema} TO {user}",
+    "mysql": "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, CREATE TEMPORARY TABLES ON {schema}.* "
+    "TO {user}",
+}
+"""As docs/sql.md and docs/databases.md have them."""
+
+
+def run_on(kind: str, statements: str) -> None:
+    for statement in statements.split("; "):
+        if kind == "postgresql":
+            postgres_server().execute(statement.encode())
+        else:
+            mysql_query(statement)
+
+
+@contextmanager
+def user(kind: str) -> Iterator[str]:
+    """Make a user without any right."""
+    name = f"u_{uuid.uuid4().hex[:12]}"
+    run_on(kind, f"CREATE ROLE {name} LOGIN" if kind == "postgresql" else f"CREATE USER {name}@'%'")
+    try:
+        yield name
+    finally:
+        run_on(kind, f"DROP OWNED BY {name}; DROP ROLE {name}" if kind == "postgresql" else f"DROP USER {name}@'%'")
+
+
+@pytest.mark.parametrize(("source", "kind"), [("postgresql", "mysql"), ("mysql", "postgresql")])
+def test_the_documented_rights_are_enough(source: str, kind: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        made = stack.enter_context(database(source, tmp_path))
+        warehouse = destination(kind, tmp_path, stack)
+        schema = str(warehouse.options.schema_name)
+        reader, loader = (stack.enter_context(user(one)) for one in (source, kind))
+        if kind == "postgresql":
+            run_on(kind, f"CREATE SCHEMA {schema}")
+        run_on(kind, LOADS[kind].format(schema=schema, user=loader))
+        parts = urlsplit(str(warehouse.options.url))
+        path = f"/{schema}" if kind == "mysql" else parts.path
+        url = parts._replace(netloc=f"{loader}@{parts.netloc.rpartition('@')[2]}", path=path).geturl()
+        restricted = type(warehouse)(**{**warehouse.options.model_dump(), "url": url})
+        pair = Pair(
+            made, kind, restricted, url=sa.make_url(made.url).set(username=reader).render_as_string(hide_password=False)
+        )
+        run_on(source, READS[source].format(schema=made.schema, user=reader))
+        run_three_times(pair)

@@ -337,12 +337,13 @@ def test_large_rows_make_small_batches(sqlite: Database) -> None:
 
 
 def test_the_servers_are_required_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests import servers
     from tests.sources import sql_databases
 
     monkeypatch.setattr(sql_databases, "POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:1/test")
-    monkeypatch.delenv(sql_databases.REQUIRED, raising=False)
+    monkeypatch.delenv(servers.REQUIRED, raising=False)
     with pytest.raises(pytest.skip.Exception), database("postgresql", tmp_path):
         pass
-    monkeypatch.setitem(os.environ, sql_databases.REQUIRED, "1")
+    monkeypatch.setitem(os.environ, servers.REQUIRED, "1")
     with pytest.raises(pytest.fail.Exception), database("postgresql", tmp_path):
         pass

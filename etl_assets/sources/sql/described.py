@@ -1,4 +1,4 @@
-"""Types as a database describes a result: for a query of the user's, and for columns that reflection knows too little of."""
+"""Types as a database describes a result: of a query of the user's, and of columns that reflection cannot tell."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any

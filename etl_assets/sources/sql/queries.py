@@ -9,6 +9,7 @@ from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
 if TYPE_CHECKING:
     from etl_assets.sources.sql.connection import Snapshot
 
+
 def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
     """Give a query as something to select from.
 
