@@ -31,19 +31,21 @@ def main() -> int:
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(works.names())}")
     parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run at all?")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", nargs="*", default=list(peers.PEERS), metavar="PEER", help="these only; or none")
     parser.add_argument("--into", type=Path, metavar="FILE", help=f"put it there too, below the line {BEGIN.strip()}")
     asked = parser.parse_args()
     unknown = set(asked.works) - set(works.names())
     if unknown:
         parser.error(f"no such work: {', '.join(sorted(unknown))}")
+    beside = [peer for peer in asked.peers if peers.there(peer)]
     compileall.compile_dir("etl_assets", quiet=2)
     compileall.compile_dir("benchmarks", quiet=2)
-    lines = [machine(), "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
+    lines = [machine(beside), "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
     print("\n".join(lines))
     results = []
     with servers.databases():
         for name in asked.works or works.names():
-            result = measured(name, 1 if asked.quick else asked.rounds, quick=asked.quick)
+            result = measured(name, 1 if asked.quick else asked.rounds, beside, quick=asked.quick)
             results.append(result)
             lines.append(f"| {' | '.join(row(result))} |")
             print(lines[-1], flush=True)
@@ -93,15 +95,15 @@ def findings(results: list[Measured]) -> list[str]:
     return [*lines, *(["Other types than by hand (in brackets):", "", *types, ""] if types else [])]
 
 
-def machine() -> str:
-    """Give the date, the machine and the versions."""
+def machine(beside: list[str]) -> str:
+    """Give the date, the machine and the versions, those of the peers that take part too."""
     model, memory = platform.processor() or "unknown", 0.0
     with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
         model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), model)
     with Path("/proc/meminfo").open(encoding="utf-8") as file:
         memory = int(next(line for line in file if line.startswith("MemTotal")).split()[1]) / 2**20
     ours = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "dagster", "sqlalchemy"))
-    others = [peers.versions(peer) for peer in peers.PEERS if peers.there(peer)]
+    others = [peers.versions(peer) for peer in beside]
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores, {model}, {memory:.0f} GiB, load "
         f"{os.getloadavg()[0]:.1f} at the start; Python {platform.python_version()}, {ours}; "

@@ -51,8 +51,8 @@ class Measured:
     skipped: str = ""
 
 
-def measured(name: str, rounds: int, *, quick: bool) -> Measured:
-    """Measure a work."""
+def measured(name: str, rounds: int, beside: list[str], *, quick: bool) -> Measured:
+    """Measure a work, with the peers of `beside` that do it."""
     work = works.work(name)
     result = Measured(work)
     result.skipped = "; ".join(reason for server in work.servers if (reason := servers.missing(server))) or work.needs()
@@ -62,7 +62,7 @@ def measured(name: str, rounds: int, *, quick: bool) -> Measured:
         servers.emptied(server)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _Measuring(name, result, Path(folder), str(work.rows[quick])).measure(min(rounds, work.rounds))
+            _Measuring(name, result, Path(folder), str(work.rows[quick]), beside).measure(min(rounds, work.rounds))
     finally:
         for server in work.servers:
             servers.emptied(server)
@@ -72,9 +72,9 @@ def measured(name: str, rounds: int, *, quick: bool) -> Measured:
 class _Measuring:
     """The candidates of one work, in turn."""
 
-    def __init__(self, name: str, result: Measured, folder: Path, rows: str) -> None:
+    def __init__(self, name: str, result: Measured, folder: Path, rows: str, beside: list[str]) -> None:
         self.name, self.work, self.result, self.folder, self.rows = name, result.work, result, folder, rows
-        self.candidates = [one for one in self.work.candidates if one in {BY_HAND, OURS} or peers.there(one)]
+        self.candidates = [one for one in self.work.candidates if one in {BY_HAND, OURS, *beside}]
         self.taken: dict[str, list[Cost]] = {one: [] for one in self.candidates}
         self.checks: dict[str, set[str]] = {one: set() for one in self.candidates}
 

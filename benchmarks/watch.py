@@ -38,10 +38,14 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._told.wait(EVERY):
-            if self._postmaster is not None:
-                self._look_at_backends(self._postmaster)
-            if self._memory:
-                self.peak = max(self.peak, sum(resident(pid) for pid in tree(self._pid)))
+            self.look()
+
+    def look(self) -> None:
+        """Look once."""
+        if self._postmaster is not None:
+            self._look_at_backends(self._postmaster)
+        if self._memory:
+            self.peak = max(self.peak, sum(resident(pid) for pid in tree(self._pid)))
 
     def stopped(self) -> float:
         """Stop; gives the CPU seconds of the servers."""

@@ -34,7 +34,7 @@ TYPES = {
 }  # fmt: skip
 CHECK = """SELECT COUNT(*), SUM(id), SUM(age), SUM(LENGTH(name)), SUM(hash(email)), SUM(hash(height)), SUM(weight),
 SUM(hash(address ->> '$.street_name')), COUNT(DISTINCT created_at), COUNT(updated_at),
-(SELECT (COUNT(*), SUM(price), COUNT(DISTINCT updated_at)) FROM main.products),
+(SELECT (COUNT(*), CAST(SUM(price) AS DOUBLE), COUNT(DISTINCT updated_at)) FROM main.products),
 (SELECT (COUNT(*), SUM(product_id), SUM(user_id), COUNT(returned_at), COUNT(purchased_at))
 FROM main.purchases) FROM t"""
 
@@ -84,9 +84,10 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
             for table, columns in TYPES.items():
                 record = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in columns.items())})"
                 connection.execute(
-                    f"CREATE TABLE main.{table} AS SELECT record.data.* FROM read_json(?, format='newline_delimited', "
-                    f"columns={{'type': 'VARCHAR', 'record': 'STRUCT(stream VARCHAR, data {record})'}}) "
-                    f"WHERE type = 'RECORD' AND record.stream = '{table}'",
+                    f"CREATE TABLE main.{table} AS SELECT data.* FROM (SELECT record.data AS data "
+                    "FROM read_json(?, format='newline_delimited', columns={'type': 'VARCHAR', "
+                    f"'record': 'STRUCT(stream VARCHAR, data {record})'}}) "
+                    f"WHERE type = 'RECORD' AND record.stream = '{table}')",
                     [str(messages)],
                 )
 
