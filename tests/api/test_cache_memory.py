@@ -57,7 +57,7 @@ def test_postgresql(rows: int, tmp_path: Path) -> None:
 def test_mariadb(rows: int, tmp_path: Path) -> None:
     url = urlsplit(MYSQL)
     with mysql_schema() as name:
-        numbers = f"SELECT seq AS id, CONCAT(REPEAT('x', 200), seq) AS t FROM seq_1_to_{rows}"
+        numbers = f"SELECT seq AS id, CONCAT(REPEAT('x', 200), seq) AS t FROM {name}.seq_1_to_{rows}"
         mysql_query(f"CREATE TABLE {name}.big AS {numbers}")
         cache = MySQLCache(
             host=url.hostname or "", port=url.port or 3306, username=url.username or "", database=name,

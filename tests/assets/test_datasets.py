@@ -153,7 +153,7 @@ def test_to_assets_of_sources_of_every_kind(tmp_path: Path) -> None:
     sources = [
         (Shop(name="native"), ["orders"]),
         (SqlSource(name="sql", url=f"sqlite:///{tmp_path / 'shop.sqlite'}"), ["orders"]),
-        (FileSource(name="files", path=str(tmp_path / "files"), streams="file"), ["users"]),
+        (FileSource(name="files", path=str(tmp_path / "files" / "*.csv")), ["files"]),
     ]
     warehouse = DuckDBDestination(str(tmp_path / "all.duckdb"))
     for source, streams in sources:
