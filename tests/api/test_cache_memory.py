@@ -35,7 +35,7 @@ def read_all(cache: CacheBase) -> tuple[int, int]:
     return int(rows), int(grown)
 
 
-@pytest.mark.parametrize("rows", [20_000, pytest.param(2_000_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=pytest.mark.full)])
 def test_postgresql(rows: int, tmp_path: Path) -> None:
     url = urlsplit(POSTGRES)
     with postgres_schema() as name:
@@ -50,10 +50,10 @@ def test_postgresql(rows: int, tmp_path: Path) -> None:
         )  # fmt: skip
         found, grown = read_all(cache)
     assert found == rows
-    assert grown < 200, "of about 420 MB"
+    assert grown < 150, "of about 210 MB"
 
 
-@pytest.mark.parametrize("rows", [20_000, pytest.param(2_000_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("rows", [20_000, pytest.param(1_000_000, marks=pytest.mark.full)])
 def test_mariadb(rows: int, tmp_path: Path) -> None:
     url = urlsplit(MYSQL)
     with mysql_schema() as name:
@@ -65,4 +65,4 @@ def test_mariadb(rows: int, tmp_path: Path) -> None:
         )  # fmt: skip
         found, grown = read_all(cache)
     assert found == rows
-    assert grown < 200, "of about 420 MB"
+    assert grown < 150, "of about 210 MB"
