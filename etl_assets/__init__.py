@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
     from etl_assets.assets.io_manager import DestinationIOManager
     from etl_assets.assets.iomanagers import (
+        BigQueryIOManager,
         DuckDBIOManager,
         MySQLIOManager,
         PostgresIOManager,
+        SnowflakeIOManager,
         SqlIOManager,
         SQLiteIOManager,
     )
     from etl_assets.assets.options import StreamOptions
     from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
     from etl_assets.assets.translator import StreamProps, StreamTranslator
+    from etl_assets.caches.bigquery import BigQueryCache
     from etl_assets.caches.duckdb import DuckDBCache
     from etl_assets.caches.util import get_colab_cache, get_default_cache, new_local_cache
     from etl_assets.connectors.names import get_available_connectors
@@ -32,12 +35,14 @@ if TYPE_CHECKING:
     from etl_assets.datasets import CachedDataset
     from etl_assets.destinations.airbyte import AirbyteDestination
     from etl_assets.destinations.base import Destination
+    from etl_assets.destinations.bigquery import BigQueryDestination
     from etl_assets.destinations.connectors import get_destination
     from etl_assets.destinations.duckdb import DuckDBDestination
     from etl_assets.destinations.mysql import MySQLDestination
     from etl_assets.destinations.noop import NoopDestination, get_noop_destination
     from etl_assets.destinations.postgres import PostgresDestination
     from etl_assets.destinations.singer import SingerDestination
+    from etl_assets.destinations.snowflake import SnowflakeDestination
     from etl_assets.destinations.sql_destination import SqlDestination
     from etl_assets.destinations.sqlite import SQLiteDestination
     from etl_assets.protocol.batch import Batch
@@ -64,6 +69,9 @@ _HOME = {
     "AirbyteDestination": "destinations.airbyte",
     "AirbyteSource": "sources.airbyte",
     "Batch": "protocol.batch",
+    "BigQueryCache": "caches.bigquery",
+    "BigQueryDestination": "destinations.bigquery",
+    "BigQueryIOManager": "assets.iomanagers",
     "CachedDataset": "datasets",
     "Capabilities": "protocol.load",
     "Catalog": "protocol.catalog",
@@ -88,6 +96,8 @@ _HOME = {
     "SecretSourceEnum": "secrets.managers",
     "SingerDestination": "destinations.singer",
     "SingerSource": "sources.singer",
+    "SnowflakeDestination": "destinations.snowflake",
+    "SnowflakeIOManager": "assets.iomanagers",
     "Source": "sources.base",
     "SqlDestination": "destinations.sql_destination",
     "SqlIOManager": "assets.iomanagers",
@@ -121,6 +131,9 @@ __all__ = [
     "AirbyteDestination",
     "AirbyteSource",
     "Batch",
+    "BigQueryCache",
+    "BigQueryDestination",
+    "BigQueryIOManager",
     "CachedDataset",
     "Capabilities",
     "Catalog",
@@ -145,6 +158,8 @@ __all__ = [
     "SecretSourceEnum",
     "SingerDestination",
     "SingerSource",
+    "SnowflakeDestination",
+    "SnowflakeIOManager",
     "Source",
     "SqlDestination",
     "SqlIOManager",

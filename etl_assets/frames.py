@@ -112,6 +112,7 @@ def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path
         directory: Where the file is made; by default where temporary files are.
     """
     import pyarrow as pa
+    import pyarrow.fs
     from pyarrow import dataset
 
     if directory is not None:
@@ -127,7 +128,30 @@ def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path
             with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for table in staging.tables():
                     writer.write_table(conform(table, schema), max_chunksize=chunk_rows)
-        found = dataset.dataset(str(path), format="ipc")
+        files = _files()
+        found = dataset.dataset(str(path), format="ipc", filesystem=pa.fs.PyFileSystem(files))
         undone.pop_all()
-    weakref.finalize(found, shutil.rmtree, str(folder), ignore_errors=True)
+    # What is derived of the dataset (`found.filter(...)`) has another object, and the same files.
+    weakref.finalize(files, shutil.rmtree, str(folder), ignore_errors=True)
     return found
+
+
+def _files() -> Any:
+    """Give a handler of local files for reading, which lives as long as anything that reads through it."""
+    from pyarrow import fs
+
+    local = fs.LocalFileSystem()
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError("the files of a dataset are only read")
+
+    methods: dict[str, Any] = dict.fromkeys(fs.FileSystemHandler.__abstractmethods__, refuse)
+    methods |= {
+        "get_type_name": lambda _: "local",
+        "normalize_path": lambda _, path: path,
+        "get_file_info": lambda _, paths: local.get_file_info(paths),
+        "get_file_info_selector": lambda _, selector: local.get_file_info(selector),
+        "open_input_file": lambda _, path: local.open_input_file(path),
+        "open_input_stream": lambda _, path: local.open_input_stream(path),
+    }
+    return type("DatasetFiles", (fs.FileSystemHandler,), methods)()

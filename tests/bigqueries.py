@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 import sqlglot
-from google.api_core.exceptions import BadRequest, NotFound
+from google.api_core import exceptions
 
+google: Any = exceptions  # which has no types
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 _TYPES = {
     "BIGINT": "INTEGER", "VARCHAR": "STRING", "DOUBLE": "FLOAT", "BLOB": "BYTES", "TIMESTAMP": "DATETIME",
@@ -36,24 +37,26 @@ class FakeBigQuery:
     def query(self, sql: str, job_config: Any = None) -> Any:
         self.jobs.append(sql)
         given = {one.key: one.value for one in job_config.connection_properties}
-        session = given.get("session_id")
+        session: str = given.get("session_id") or ""
         if sql == "CALL BQ.ABORT_SESSION()":
             self.sessions.pop(session).close()
-            return _Job(None, None)
+            return _Job(None, "")
         if job_config.create_session:
             session = f"session {next(self._numbers)}"
             self.sessions[session] = self._database.cursor()
             self.sessions[session].execute("SET TimeZone = 'UTC'")
         parsed = sqlglot.parse_one(sql, dialect="bigquery")
         if session and re.match("CREATE|ALTER|DROP", sql):
-            raise BadRequest("DDL statements are not supported in a transaction, other than those of temporary tables")
+            raise google.BadRequest(
+                "DDL statements are not supported in a transaction, other than those of temporary tables"
+            )
         translated = parsed.sql(dialect="duckdb").replace(" NOT ENFORCED", "")
         connection = self.sessions[session] if session else self._database.cursor()
         try:
             found = connection.execute(translated, [one.value for one in job_config.query_parameters])
         except duckdb.Error as error:
             conflict = "Transaction is aborted due to concurrent update" if "Conflict" in str(error) else str(error)
-            raise BadRequest(conflict) from error
+            raise google.BadRequest(conflict) from error
         return _Job(found, session, writes=bool(re.match("INSERT|UPDATE|DELETE|MERGE", sql)))
 
     def load_table_from_file(self, file: Any, table: Any, job_config: Any) -> Any:
@@ -68,7 +71,7 @@ class FakeBigQuery:
         try:
             rows = self._database.cursor().execute(f"DESCRIBE {_quoted(table)}").fetchall()
         except duckdb.CatalogException:
-            raise NotFound(table.table_id) from None
+            raise google.NotFound(table.table_id) from None
         return SimpleNamespace(schema=[_field(name, type_) for name, type_, *_ in rows])
 
     def delete_table(self, table: Any, *, not_found_ok: bool) -> None:
@@ -83,7 +86,7 @@ class FakeBigQuery:
 
 
 class _Job:
-    def __init__(self, found: Any, session: str | None, *, writes: bool = False) -> None:
+    def __init__(self, found: Any, session: str, *, writes: bool = False) -> None:
         self._found = found
         self.session_info = SimpleNamespace(session_id=session)
         self.num_dml_affected_rows = found.fetchall()[0][0] if writes else None

@@ -5,19 +5,21 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 
 @contextmanager
 def fake_snowflake() -> Iterator[Mapping[str, Any]]:
     """Give the arguments by which the connector reaches it."""
-    import fakesnow.server
     import uvicorn
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(fakesnow.server.app, port=port, log_level="critical", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(import_module("fakesnow.server").app, port=port, log_level="critical", access_log=False)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

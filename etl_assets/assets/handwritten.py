@@ -88,6 +88,8 @@ def place_of(key: dg.AssetKey) -> tuple[str, Stream]:
 
 def _has_rows(rows: Any) -> bool:
     arrow = hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
+    if hasattr(rows, "to_batches"):  # pyarrow's datasets
+        return True
     return arrow or isinstance(rows, Sequence | Batch) or hasattr(rows, "__next__") or hasattr(rows, "__iter__")
 
 

@@ -11,9 +11,11 @@ from etl_assets.assets.dagster_private import attempts, retry_policy
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
+from etl_assets.destinations.bigquery import BigQueryDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.snowflake import SnowflakeDestination
 from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import ConfigError
@@ -110,8 +112,10 @@ def _dagster_type(options: type[BaseModel], field: str) -> Any:
     return annotation
 
 
+BigQueryIOManager = io_manager_class("BigQueryIOManager", BigQueryDestination)
 DuckDBIOManager = io_manager_class("DuckDBIOManager", DuckDBDestination)
 MySQLIOManager = io_manager_class("MySQLIOManager", MySQLDestination)
 PostgresIOManager = io_manager_class("PostgresIOManager", PostgresDestination)
 SQLiteIOManager = io_manager_class("SQLiteIOManager", SQLiteDestination)
+SnowflakeIOManager = io_manager_class("SnowflakeIOManager", SnowflakeDestination)
 SqlIOManager = io_manager_class("SqlIOManager", SqlDestination)

@@ -67,12 +67,6 @@ class BigQueryDestination(DatabaseDestination):
         return f"{type(self).__name__}({self.options.project!r})"
 
     @override
-    def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails."""
-        with self.transaction() as tx:
-            tx.execute("SELECT 1")
-
-    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         return Ledger(transaction, self.options.state_schema)
 

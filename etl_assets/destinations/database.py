@@ -107,6 +107,12 @@ class DatabaseDestination(Destination):
         """Give where batches wait that do not fit in memory."""
         return Path(self.options.staging_dir or STAGING)
 
+    @override
+    def test_connection(self) -> None:
+        """Connect, and say what is wrong if that fails: host, port, login or database."""
+        with self.transaction() as tx:
+            tx.execute("SELECT 1")
+
     # Names
 
     @override

@@ -78,12 +78,6 @@ class PostgresDestination(DatabaseDestination):
         return f"postgresql://{given.get('host', '')}{port}/{given.get('dbname', '')}#{table}"
 
     @override
-    def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails: host, port, login or database."""
-        with self.transaction() as tx:
-            tx.execute("SELECT 1")
-
-    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         schema = self.options.state_schema
         if schema is None and isinstance(transaction, PostgresTransaction):

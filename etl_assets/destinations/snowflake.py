@@ -70,12 +70,6 @@ class SnowflakeDestination(DatabaseDestination):
         return f"{type(self).__name__}({self.options.database!r})"
 
     @override
-    def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails."""
-        with self.transaction() as tx:
-            tx.execute("SELECT 1")
-
-    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         return Ledger(transaction, self.options.state_schema)
 

@@ -71,12 +71,6 @@ class SqlDestination(DatabaseDestination):
         return TableName(name, self.options.schema_name or "")
 
     @override
-    def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails."""
-        with self.transaction() as tx:
-            tx.execute("SELECT 1")
-
-    @override
     def ledger(self, transaction: Transaction) -> Ledger:
         return Ledger(transaction, self.options.state_schema or "")
 

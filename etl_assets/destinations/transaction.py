@@ -35,21 +35,8 @@ class LedgerTypes:
     unique: str = "PRIMARY KEY ({key})"
 
 
-class Transaction(Protocol):
-    """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
-
-    ledger_types: LedgerTypes
-    alters_at_once: bool = False
-    """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
-    before the first row is written. A replace then keeps the table, and deletes its rows."""
-
-    def lock(self, name: str) -> None:
-        """Keep others out of what has this name until the end, where the engine does not do so anyway.
-
-        Raises:
-            BusyError: Someone else was in for too long.
-        """
-        ...
+class Reading(Protocol):
+    """What a transaction reads. Names are physical."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `?` stands for a parameter."""
@@ -67,57 +54,8 @@ class Transaction(Protocol):
         """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
         return self.schema(table) is not None
 
-    def left_empty(self, table: TableName) -> bool:
-        """Tell whether a table is one that a killed load of ours has made and not filled."""
-        del table
-        return False
-
-    def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
-        """Put the rows that are for a table into the database, where no reader sees them.
-
-        Overridden where a transaction `alters_at_once`.
-        """
-        del rows
-        raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
-
-    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Give the type, of those the engine has, in which values of a type are kept exactly."""
-        ...
-
-    def type_name(self, type_: "pa.DataType") -> str:
-        """Give the engine's name of the type that holds an Arrow type exactly."""
-        ...
-
     def type_names(self, table: TableName) -> dict[str, str]:
         """Give the engine's type name of each column."""
-        ...
-
-    def create_schema(self, name: str) -> None:
-        """Make a database schema where it is missing, so that no right to do so is needed where it is there."""
-        ...
-
-    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
-        """Make a table, and its database schema where that is missing."""
-        ...
-
-    def drop_table(self, table: TableName) -> None:
-        """Drop a table; readers see it until the COMMIT."""
-        ...
-
-    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
-        """Make the table that is to take the place of another; gives where its rows go."""
-        ...
-
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        """Put what was loaded into its place; readers see the old rows until the COMMIT."""
-        ...
-
-    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        """Add a column; the rows that are there have NULL in it."""
-        ...
-
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
-        """Change a column's type, keeping every value exactly."""
         ...
 
     def integers_fit(self, table: TableName, name: str) -> bool:
@@ -156,6 +94,72 @@ class Transaction(Protocol):
         import pyarrow as pa
 
         return pa.concat_tables(self.scan(table, where, READ_ROWS, columns))
+
+
+class Transaction(Reading, Protocol):
+    """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
+
+    ledger_types: LedgerTypes
+    alters_at_once: bool = False
+    """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
+    before the first row is written. A replace then keeps the table, and deletes its rows."""
+
+    def lock(self, name: str) -> None:
+        """Keep others out of what has this name until the end, where the engine does not do so anyway.
+
+        Raises:
+            BusyError: Someone else was in for too long.
+        """
+        ...
+
+    def left_empty(self, table: TableName) -> bool:
+        """Tell whether a table is one that a killed load of ours has made and not filled."""
+        del table
+        return False
+
+    def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
+        """Put the rows that are for a table into the database, where no reader sees them.
+
+        Overridden where a transaction `alters_at_once`.
+        """
+        del rows
+        raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
+
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give the type, of those the engine has, in which values of a type are kept exactly."""
+        ...
+
+    def type_name(self, type_: "pa.DataType") -> str:
+        """Give the engine's name of the type that holds an Arrow type exactly."""
+        ...
+
+    def create_schema(self, name: str) -> None:
+        """Make a database schema where it is missing, so that no right to do so is needed where it is there."""
+        ...
+
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        """Make a table, and its database schema where that is missing."""
+        ...
+
+    def drop_table(self, table: TableName) -> None:
+        """Drop a table; readers see it until the COMMIT."""
+        ...
+
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        """Make the table that is to take the place of another; gives where its rows go."""
+        ...
+
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        """Put what was loaded into its place; readers see the old rows until the COMMIT."""
+        ...
+
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        """Add a column; the rows that are there have NULL in it."""
+        ...
+
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        """Change a column's type, keeping every value exactly."""
+        ...
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         """Insert rows; gives how many."""

@@ -35,32 +35,11 @@ FILE_BYTES = 128 * 1024 * 1024
 Beside = Callable[[], "AbstractContextManager[WarehouseTransaction]"]
 
 
-class WarehouseTransaction(SqlTransaction):
-    """One open transaction, which begins with the first statement that changes rows.
+class WarehouseEngine(SqlTransaction):
+    """What a warehouse says for itself: how statements are run and rows staged, and what its SQL calls things."""
 
-    A subclass runs statements and stages rows; what its SQL calls things it says as data.
-
-    Args:
-        state_schema: Where our own tables are.
-        own_columns: The names of our columns: an empty table that has them was made by a load that was killed.
-        beside: Opens another session, which holds the lock while a table is made anew.
-    """
-
-    alters_at_once: bool = True
     names: ClassVar[Mapping[str, str]]
     """The engine's name of each Arrow type that it holds exactly; all others are text."""
-
-    def __init__(self, state_schema: str, own_columns: Sequence[str], beside: Beside) -> None:
-        self._lock_table = TableName(LOCK, state_schema)
-        self._own_columns = tuple(own_columns)
-        self._beside = beside
-        self._staged: dict[TableName, TableName] = {}
-        self._made: set[TableName] = set()
-        self._types: dict[TableName, dict[str, str]] = {}
-        self.now = datetime.now(UTC)
-        self.begun = False
-
-    # What an engine says
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Run a statement as it is; gives the rows it found, and how many it wrote."""
@@ -97,6 +76,28 @@ class WarehouseTransaction(SqlTransaction):
     def arrow_type(self, name: str) -> "pa.DataType":
         """Give the Arrow type of a column's type name."""
         raise NotImplementedError
+
+
+class WarehouseTransaction(WarehouseEngine):
+    """One open transaction, which begins with the first statement that changes rows.
+
+    Args:
+        state_schema: Where our own tables are.
+        own_columns: The names of our columns: an empty table that has them was made by a load that was killed.
+        beside: Opens another session, which holds the lock while a table is made anew.
+    """
+
+    alters_at_once: bool = True
+
+    def __init__(self, state_schema: str, own_columns: Sequence[str], beside: Beside) -> None:
+        self._lock_table = TableName(LOCK, state_schema)
+        self._own_columns = tuple(own_columns)
+        self._beside = beside
+        self._staged: dict[TableName, TableName] = {}
+        self._made: set[TableName] = set()
+        self._types: dict[TableName, dict[str, str]] = {}
+        self.now = datetime.now(UTC)
+        self.begun = False
 
     # The transaction itself
 

@@ -11,6 +11,7 @@ from etl_assets.caches import MotherDuckCache
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import UnavailableError
 from etl_assets.secrets.redaction import redact
+from etl_assets.secrets.string import SecretString
 from etl_assets.sync import sync
 from tests.api.test_cache_snowflake import Shop
 
@@ -26,7 +27,7 @@ def test_the_same_way_is_taken_as_for_a_file(tmp_path: Path, monkeypatch: pytest
         return connect(str(tmp_path / "instead.duckdb"))
 
     monkeypatch.setattr(duckdb, "connect", instead)
-    cache = MotherDuckCache(database="raw", api_key=TOKEN, cache_dir=tmp_path)
+    cache = MotherDuckCache(database="raw", api_key=SecretString(TOKEN), cache_dir=tmp_path)
     assert len(cache) == 0
     shop = Shop(name="shop")
     assert shop.read(cache, streams=["orders"]).processed_records == 5

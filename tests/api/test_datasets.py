@@ -97,7 +97,11 @@ def test_an_arrow_dataset_is_read_again_filtered_and_gone_with_its_file(tmp_path
     assert max(len(batch) for batch in dataset.to_batches()) == 1
     assert dataset.to_table(filter=pc.field("id") > 1.5, columns=["id"]).to_pydict() == {"id": [2.0, 3.5]}
     assert list(tmp_path.iterdir())
+    some = dataset.filter(pc.field("id") > 1.5)
     del dataset
+    gc.collect()
+    assert some.count_rows() == some.to_table().num_rows == 2
+    del some
     gc.collect()
     assert not list(tmp_path.iterdir())
 

@@ -1,7 +1,8 @@
 """Scripts' words in assets: a cache as an IO manager, datasets as inputs and as values, sources of every kind."""
 
-import sys
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,7 @@ def test_a_cache_is_an_io_manager_and_an_input_is_what_its_annotation_says(annot
         assert orders.count_rows() == orders.to_table().num_rows == 5
     else:
         assert len(orders) == 5
-        assert list(getattr(orders, "columns", None) if annotation is not pa.Table else orders.column_names) == [
-            "id",
-            "name",
-        ]
+        assert (orders.column_names if isinstance(orders, pa.Table) else list(orders.columns)) == ["id", "name"]
     assert list(cache["orders"].to_pandas()["id"]) == [1, 2, 3, 4, 5], "a script reads what an asset has stored"
     assert cache.table_of("orders").name == "p_orders"
 
@@ -148,12 +146,14 @@ def test_a_whole_read_result_is_refused_with_a_word_on_what_to_return(tmp_path: 
 def test_to_assets_of_sources_of_every_kind(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "users.csv").write_text("id\n1\n2\n")
-    feeding = DuckDBDestination(str(tmp_path / "shop.duckdb"))
-    assert dg.materialize(Shop(name="shop").to_assets(destination=feeding)).success
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as connection:
+        connection.executescript(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1), (2), (3)"
+        )
     sources = [
         (Shop(name="native"), ["orders"]),
-        (SqlSource(name="sql", url=f"duckdb:///{tmp_path / 'shop.duckdb'}", schema="shop"), ["orders"]),
-        (FileSource(name="files", path=str(tmp_path / "files"), streams=[Stream("users")]), ["users"]),
+        (SqlSource(name="sql", url=f"sqlite:///{tmp_path / 'shop.sqlite'}"), ["orders"]),
+        (FileSource(name="files", path=str(tmp_path / "files" / "*.csv")), ["files"]),
     ]
     warehouse = DuckDBDestination(str(tmp_path / "all.duckdb"))
     for source, streams in sources:
@@ -161,5 +161,4 @@ def test_to_assets_of_sources_of_every_kind(tmp_path: Path) -> None:
         assert [one.key.path for one in assets] == [[source.name, name] for name in streams]
         assert dg.materialize(assets).success
     rows = {state.source: state.rows_in_table for state in warehouse.states()}
-    assert rows == {"native": 5, "sql": 5, "files": 2}
-    assert sys.modules["duckdb"]
+    assert rows == {"native": 5, "sql": 3, "files": 2}
