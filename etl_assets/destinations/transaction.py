@@ -10,6 +10,8 @@ from etl_assets.protocol.load import TableName
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.destinations.parts import Parts
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -35,6 +37,8 @@ class Transaction(Protocol):
     """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
 
     ledger_types: LedgerTypes
+    takes_encoded: bool = False
+    """Whether rows may come as `Parts`."""
 
     def lock(self, name: str) -> None:
         """Keep others out of what has this name until the end, where the engine does not do so anyway.
@@ -130,8 +134,8 @@ class Transaction(Protocol):
         """Read a table, or some of its columns, or the rows that meet a condition (SQL text)."""
         ...
 
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
-        """Insert rows; gives how many."""
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
+        """Insert rows; gives how many. They are `Parts` where the engine `takes_encoded`."""
         ...
 
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
@@ -143,7 +147,7 @@ class Transaction(Protocol):
         raise DestinationError(f"{type(self).__name__} copies no rows from {source} to {table}.")
 
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
         """Insert rows, or update those that have their key and differ; of a key that comes twice the last arrival wins.
 

@@ -184,8 +184,12 @@ class BookmarkTracker:
             return []
         if batch.rows is not None:
             return [row_hash(batch.rows[index]) for index in indexes]
-        rows = batch.to_arrow(self.stream).take(list(indexes)).to_pylist()
-        return [row_hash(row) for row in rows]
+        encoded = batch.encoded(self.stream)
+        if encoded is not None:
+            rows = encoded.take(indexes)
+        else:
+            rows = batch.to_arrow(self.stream).take(list(indexes))
+        return [row_hash(row) for row in rows.to_pylist()]
 
     def _names(self) -> str:
         return ", ".join(repr(name) for name in self.stream.cursor)
