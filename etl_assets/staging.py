@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "owner.lock"
 EXACT_DOUBLE = 2**53
+KEPT = 0.75
+"""What comes first stays in memory up to this part of what may be there; the rest waits to be written in one go."""
 Side = Literal["old", "new"]
 
 
@@ -45,15 +47,16 @@ class Staging:
 
     Args:
         directory: Made when it is first needed, removed with `clear`.
-        memory_bytes: Keep so much in memory before writing to files.
+        memory_bytes: Keep so much in memory; what comes behind it is written to files.
     """
 
     def __init__(self, directory: Path, memory_bytes: int) -> None:
         self._directory = directory
         self._memory_bytes = memory_bytes
         self._memory: list[pa.Table | Encoded] = []
-        self._held = 0
         self._files: list[Path | Encoded] = []
+        self._behind: list[pa.Table | Encoded] = []
+        self._held = 0
         self._lock: IO[bytes] | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
@@ -71,7 +74,10 @@ class Staging:
         self.rows += table.num_rows
         self.bytes += size
         self._held += size
-        self._memory.append(table)
+        if self._held <= self._memory_bytes * KEPT and not self._files and not self._behind:
+            self._memory.append(table)
+        else:
+            self._behind.append(table)
         if self._held > self._memory_bytes:
             self._spill()
         return size
@@ -86,6 +92,7 @@ class Staging:
         """Give what is staged in the order and the form it came."""
         import pyarrow as pa
 
+        yield from self._memory
         for stored in self._files:
             if isinstance(stored, Encoded):
                 yield stored
@@ -93,7 +100,7 @@ class Staging:
             with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
                 for index in range(reader.num_record_batches):
                     yield pa.Table.from_batches([reader.get_batch(index)])
-        yield from self._memory
+        yield from self._behind
 
     def has_nulls(self, field: str) -> bool:
         """Tell whether a record has no value in a field."""
@@ -108,7 +115,7 @@ class Staging:
 
     def clear(self) -> None:
         """Drop everything, files too."""
-        self._memory, self._files, self._held = [], [], 0
+        self._memory, self._files, self._behind, self._held = [], [], [], 0
         self.schema, self.rows, self.bytes = None, 0, 0
         if self._lock is not None:
             self._lock.close()
@@ -150,7 +157,7 @@ class Staging:
 
         try:
             self._own()
-            for first, *others in _runs(self._memory):
+            for first, *others in _runs(self._behind):
                 path = self._directory / f"{len(self._files):06d}"
                 if isinstance(first, Encoded):
                     self._files.append(first.moved_to(path))
@@ -165,7 +172,8 @@ class Staging:
                 f"The staging directory {self._directory} cannot be written: {error.strerror or error}.",
                 hint="Make room there, or set the destination's staging_dir to a larger place.",
             ) from error
-        self._memory, self._held = [], 0
+        self._held -= sum(int(part.nbytes) for part in self._behind)
+        self._behind = []
 
     def _own(self) -> None:
         path = self._directory / LOCK_FILE

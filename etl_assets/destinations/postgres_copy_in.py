@@ -34,8 +34,6 @@ class CopyIn:
         names: The columns of the rows.
         binary: The table's columns are of the types that the binary form is of.
         own: Columns of our own and their value, which all rows get.
-        freeze: The table was made in this transaction, so its rows may be stored as those of old: nobody has to look
-            again whether they can be seen.
     """
 
     connection: "psycopg.Connection"
@@ -43,7 +41,6 @@ class CopyIn:
     names: Sequence[str]
     binary: bool
     own: Sequence[tuple[str, Any]] = ()
-    freeze: bool = False
 
     def write(self, parts: "Iterable[pa.RecordBatch | Native]") -> int:
         """Copy rows, in the order they come; gives how many.
@@ -68,8 +65,7 @@ class CopyIn:
         return [name for name, _ in self.own]
 
     def _copy(self, names: Sequence[str], format_: str, texts: "Iterable[tuple[Any, int]]") -> int:
-        options = f"FORMAT {format_}, FREEZE" if self.freeze else f"FORMAT {format_}"
-        sql = f"COPY {self.table} ({column_list(names)}) FROM STDIN ({options})"
+        sql = f"COPY {self.table} ({column_list(names)}) FROM STDIN (FORMAT {format_})"
         count = 0
         with refused(), self.connection.cursor() as cursor:
             with cursor.copy(sql.encode()) as copy:

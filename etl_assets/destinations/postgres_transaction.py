@@ -141,7 +141,7 @@ class PostgresTransaction(SqlTransaction):
         if table in self._made:
             # Nobody sees it yet: our columns get their values by default, and are not sent with each row.
             with self._defaults(table, own):
-                return self._copy_in(table, table, rows.schema, freeze=True).write(rows)
+                return self._copy_in(table, table, rows.schema).write(rows)
         return self._copy_in(table, table, rows.schema, own).write(rows)
 
     @override
@@ -169,7 +169,7 @@ class PostgresTransaction(SqlTransaction):
             f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS SELECT {column_list(names)} FROM {self.quoted(table)} "
             "WITH NO DATA"
         )
-        self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema, freeze=True).write(rows)
+        self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema).write(rows)
         with refused():
             written = merging.run()
         self.execute(f"DROP TABLE pg_temp.{STAGED}")
@@ -200,20 +200,14 @@ class PostgresTransaction(SqlTransaction):
             yield
 
     def _copy_in(
-        self,
-        place: TableName,
-        like: TableName,
-        schema: "pa.Schema",
-        own: Sequence[tuple[str, Any]] = (),
-        *,
-        freeze: bool = False,
+        self, place: TableName, like: TableName, schema: "pa.Schema", own: Sequence[tuple[str, Any]] = ()
     ) -> CopyIn:
         """Give what copies rows to a place that has the columns of a table."""
         there = self.type_names(like)
         wanted = {f.name: self.type_name(f.type) for f in schema}
         wanted |= {name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own}
         binary = all(there.get(name) == type_ for name, type_ in wanted.items())
-        return CopyIn(self._connection, self.quoted(place), schema.names, binary, own, freeze)
+        return CopyIn(self._connection, self.quoted(place), schema.names, binary, own)
 
     def _insert_empty(self, table: TableName, count: int, own: list[tuple[str, Any]]) -> int:
         names = column_list([name for name, _ in own])

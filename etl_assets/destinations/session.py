@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from typing_extensions import override
 
@@ -45,8 +45,8 @@ LEAST_MEMORY_BYTES = 1024 * 1024
 class Database(Protocol):
     """What the session needs of a destination that is a database."""
 
+    encoded_as: ClassVar[Format | None]
     capabilities: Capabilities
-    encoded_as: Format | None
     load_id_column: str | None
     loaded_at_column: str | None
 

@@ -141,7 +141,8 @@ class Field:
     def skip(self, buffer: Buffer, at: Positions) -> Positions:
         """Give what follows a column."""
         _, length = _parted(buffer.records(">i4", at).astype(np.int64))
-        return at + (LENGTH_BYTES + length)
+        following: Positions = at + (LENGTH_BYTES + length)
+        return following
 
     # What is decoded
 

@@ -232,10 +232,10 @@ class _Received:
             del sizes[0]
 
     def _wait(self) -> None:
-        from psycopg import errors
-
         ready, _, _ = select.select([self._pg.socket], [], [], self._seconds)
         if not ready:
+            from psycopg import errors
+
             raise errors.QueryCanceled(f"no row came within the statement time-out of {self._seconds:g} s")
         self._pg.consume_input()
 
