@@ -106,28 +106,44 @@ class Field:
             at: Where the column begins in each row, with its length.
         """
         found = buffer.records(self._looked_at, at)
+        if self._width is not None and (found["length"] == np.array(self._width, ">i4")).all():  # what most columns are
+            return self._within(found["value"]), False, at + (LENGTH_BYTES + self._width)
         null, length = _parted(found["length"].astype(np.int64))
         following = at + (LENGTH_BYTES + length)
-        if not self.has_limits:
-            return True, null is not None, following
         there = found if null is None else found[~null]
         if self._decimal:
-            arrow: Any = self.column.type.arrow
-            fits = there["sign"].max(initial=0) <= NEGATIVE and there["scale"].max(initial=0) <= arrow.scale
-            return bool(fits), null is not None, following
-        low, high = self._limits()
-        values = there["value"].astype(there["value"].dtype.newbyteorder("="))
-        width = int(values.itemsize)
-        fits = not len(values) or (
-            low <= values.min() and values.max() < high and bool((there["length"] == width).all())
-        )
-        return bool(fits), null is not None, following
+            fits = self._are_numbers(there)
+        elif self._width is not None:
+            fits = bool((there["length"] == self._width).all()) and self._within(there["value"])
+        else:
+            fits = True
+        return fits, null is not None, following
 
     @property
     def _looked_at(self) -> "np.dtype[Any]":
         if self._decimal:
             return np.dtype([("length", ">i4"), ("skipped", "V4"), ("sign", ">u2"), ("scale", ">u2")])
-        return self._wire if self.has_limits and self._wire is not None else np.dtype([("length", ">i4")])
+        return np.dtype([("length", ">i4")]) if self._wire is None else self._wire
+
+    @property
+    def _width(self) -> int | None:
+        """How many bytes each value has, where all have as many."""
+        return None if self._decimal or self._wire is None else int(self._wire["value"].itemsize)
+
+    def _are_numbers(self, found: Numbers) -> bool:
+        """Tell whether decimals have no sign that means NaN or an infinity, and no more digits than their scale."""
+        arrow: Any = self.column.type.arrow
+        signs, scales = (np.bitwise_or.reduce(found[name]) for name in ("sign", "scale"))
+        # No number is larger than all bits of all of them.
+        return bool(signs <= NEGATIVE and (scales <= arrow.scale or found["scale"].max() <= arrow.scale))
+
+    def _within(self, values: Numbers) -> bool:
+        """Tell whether values of a fixed width are such as Arrow's type has."""
+        if not self.has_limits or not len(values):
+            return True
+        low, high = self._limits()
+        native = values.astype(values.dtype.newbyteorder("="))
+        return bool(low <= native.min() and native.max() < high)
 
     def _limits(self) -> tuple[int, int]:
         """Give the lowest value that Arrow's type has, and the first that it has not."""
