@@ -150,21 +150,27 @@ class Batch:
         return self._table
 
     def encoded(self, stream: Stream) -> Encoded | None:
-        """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types; or None."""
+        """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
         if self._encoded is None or self._normal:
             return None
         schema = self._encoded.schema
         return self._encoded if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema) else None
 
-    def some(self, stream: Stream, names: Sequence[str], rows: Sequence[int] | None = None) -> "pa.Table":
-        """Give those of some columns that there are, of all records or some, as `to_arrow` does; no more is decoded."""
+    def some(self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> "pa.Table":
+        """Give a part of what `to_arrow` gives, and decode no more than that.
+
+        Args:
+            stream: The stream.
+            names: The columns, as far as they are there; all by default.
+            rows: Numbers of records, in rising order; all by default.
+        """
         encoded = self.encoded(stream)
-        if encoded is None:
-            table = self.to_arrow(stream)
+        if encoded is not None:
+            return encoded.table(names) if rows is None else encoded.take(rows, names)
+        table = self.to_arrow(stream)
+        if names is not None:
             table = table.select([name for name in names if name in table.column_names])
-            return table if rows is None else table.take(list(rows))
-        found = [name for name in names if name in encoded.names]
-        return encoded.table(found) if rows is None else encoded.take(rows, found)
+        return table if rows is None else table.take(list(rows))
 
     def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
         declared = (stream.schema or {}).get("properties") or {}

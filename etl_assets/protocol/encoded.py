@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Format = Literal["pgcopy"]
-"""`pgcopy`: tuples of PostgreSQL's binary COPY, without its header and end. Each field is of the type that PostgreSQL has
-for the field's Arrow type (`numeric` for a decimal, `text` for a string, `json` for JSON, ...)."""
+"""`pgcopy`: tuples of PostgreSQL's binary COPY, without its header and end. Each field is of the type that PostgreSQL
+has for the field's Arrow type (`numeric` for a decimal, `text` for a string, `json` for JSON, ...)."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ Decode = Callable[[Chunk, "npt.NDArray[np.int32]", Collection[str] | None], "pa.
 
 
 class Encoded:
-    """Some records of one stream in such a format. As Arrow they are decoded anew each time: who needs them often keeps
-    the table.
+    """Some records of one stream in such a format; they are decoded anew each time they are asked for as Arrow.
 
     Args:
         format_: Which.
@@ -47,7 +46,7 @@ class Encoded:
         decode: Gives them as Arrow.
     """
 
-    def __init__(  # noqa: PLR0913 - what was read, and how to read it again
+    def __init__(
         self,
         format_: Format,
         schema: "pa.Schema",

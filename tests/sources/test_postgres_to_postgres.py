@@ -1,4 +1,4 @@
-"""PostgreSQL to PostgreSQL: rows pass through in the bytes they came in, and the table is as if each had been decoded."""
+"""PostgreSQL to PostgreSQL: rows pass through in the bytes they came in; the table is as if they had been decoded."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,7 +115,8 @@ class Pair:
         schema = f"{self.made.schema}_{'decoded' if decoded else 'as_it_is'}"
         with psycopg.connect(PLAIN, options=f"-csearch_path={schema}") as server:
             columns = server.execute(
-                "SELECT attname, replace(format_type(atttypid, atttypmod), current_schema() || '.', ''), attnotnull, atthasdef FROM pg_attribute "
+                "SELECT attname, replace(format_type(atttypid, atttypmod), current_schema() || '.', ''), attnotnull, "
+                "atthasdef FROM pg_attribute "
                 "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
                 (f"{schema}.{name}",),
             ).fetchall()
@@ -270,7 +271,7 @@ def test_merges_update_insert_and_leave_alone(pair: Pair) -> None:
 @pytest.mark.parametrize("key", ["replication_key", "primary_key"])
 def test_a_key_that_is_null_is_refused(key: str, pair: Pair) -> None:
     pair.made.run("CREATE TABLE keys (a text, id int)", "INSERT INTO keys VALUES ('a', 1), ('b', NULL)")
-    stream = Stream("keys", **{key: "id" if key == "replication_key" else ["id"]})
+    stream = Stream("keys", replication_key="id") if key == "replication_key" else Stream("keys", primary_key=["id"])
     for decoded in (True, False):
         with pytest.raises(EtlAssetsError, match="'id'"):
             pair.sync(stream, decoded=decoded, strategy="merge" if key == "primary_key" else "append")
