@@ -1,4 +1,4 @@
-"""Where batches wait for their transaction: in memory up to a limit, beyond it in Arrow IPC files.
+"""Where batches wait for their transaction: in memory up to a limit, beyond it in files, of Arrow IPC or as they came.
 
 The directory of a load that was killed is swept when the next one starts: its owner held a lock on a file in it, which
 the operating system released.
@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
+from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.types import is_json, is_nested, merge_types
 from etl_assets.protocol.values import to_json, to_text
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "owner.lock"
 EXACT_DOUBLE = 2**53
+KEPT = 0.875
+"""What comes first stays in memory up to this part of what may be there; the rest waits to be written in one go."""
 Side = Literal["old", "new"]
 
 
@@ -44,22 +47,23 @@ class Staging:
 
     Args:
         directory: Made when it is first needed, removed with `clear`.
-        memory_bytes: Keep so much in memory before writing to files.
+        memory_bytes: Keep so much in memory; what comes behind it is written to files.
     """
 
     def __init__(self, directory: Path, memory_bytes: int) -> None:
         self._directory = directory
         self._memory_bytes = memory_bytes
-        self._memory: list[pa.Table] = []
+        self._memory: list[pa.Table | Encoded] = []
+        self._files: list[Path | Encoded] = []
+        self._behind: list[pa.Table | Encoded] = []
         self._held = 0
-        self._files: list[Path] = []
         self._lock: IO[bytes] | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
         self.bytes = 0
 
-    def add(self, table: "pa.Table") -> int:
-        """Stage a table; gives its size in bytes.
+    def add(self, table: "pa.Table | Encoded") -> int:
+        """Stage a table, or rows that stay encoded; gives their size in bytes.
 
         Raises:
             SchemaConflictError: A field has no common type with what is staged; the error names it.
@@ -70,22 +74,43 @@ class Staging:
         self.rows += table.num_rows
         self.bytes += size
         self._held += size
-        self._memory.append(table)
+        if self._held <= self._memory_bytes * KEPT and not self._files and not self._behind:
+            self._memory.append(table)
+        else:
+            self._behind.append(table)
         if self._held > self._memory_bytes:
             self._spill()
         return size
 
     def tables(self, schema: "pa.Schema | None" = None) -> "Iterator[pa.Table]":
         """Give what is staged in the order it came, as it is or cast to a schema; a missing field is NULL."""
+        for part in self.parts():
+            for table in part.tables() if isinstance(part, Encoded) else (part,):
+                yield table if schema is None else conform(table, schema)
+
+    def taken(self) -> "Iterator[pa.Table | Encoded]":
+        """Give what `parts` gives, for the last time: memory is freed bit by bit, for the engine that takes them."""
+        while self._memory:
+            yield self._memory.pop(0)
+        yield from self.parts()
+
+    def parts(self) -> "Iterator[pa.Table | Encoded]":
+        """Give what is staged in the order and the form it came."""
         import pyarrow as pa
 
-        for path in self._files:
-            with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        yield from self._memory
+        for stored in self._files:
+            if isinstance(stored, Encoded):
+                yield stored
+                continue
+            with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
                 for index in range(reader.num_record_batches):
-                    table = pa.Table.from_batches([reader.get_batch(index)])
-                    yield table if schema is None else conform(table, schema)
-        for table in self._memory:
-            yield table if schema is None else conform(table, schema)
+                    yield pa.Table.from_batches([reader.get_batch(index)])
+        yield from self._behind
+
+    def has_nulls(self, field: str) -> bool:
+        """Tell whether a record has no value in a field."""
+        return any(_lacks(part, field) for part in self.parts())
 
     def reader(self, schema: "pa.Schema") -> "pa.RecordBatchReader":
         """Give what is staged as a stream of one schema."""
@@ -96,7 +121,7 @@ class Staging:
 
     def clear(self) -> None:
         """Drop everything, files too."""
-        self._memory, self._files, self._held = [], [], 0
+        self._memory, self._files, self._behind, self._held = [], [], [], 0
         self.schema, self.rows, self.bytes = None, 0, 0
         if self._lock is not None:
             self._lock.close()
@@ -124,7 +149,7 @@ class Staging:
             return False
         return True
 
-    def _merged(self, table: "pa.Table") -> "pa.Schema":
+    def _merged(self, table: "pa.Table | Encoded") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
             return table.schema
         return merge_schemas(
@@ -138,19 +163,23 @@ class Staging:
 
         try:
             self._own()
-            path = self._directory / f"{len(self._files):06d}.arrow"
-            for schema, tables in _runs(self._memory):
-                with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-                    for table in tables:
+            for first, *others in _runs(self._behind):
+                path = self._directory / f"{len(self._files):06d}"
+                if isinstance(first, Encoded):
+                    self._files.append(first.moved_to(path))
+                    continue
+                path = path.with_suffix(".arrow")
+                with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+                    for table in (first, *others):
                         writer.write_table(table)
                 self._files.append(path)
-                path = self._directory / f"{len(self._files):06d}.arrow"
         except OSError as error:
             raise DestinationError(
                 f"The staging directory {self._directory} cannot be written: {error.strerror or error}.",
                 hint="Make room there, or set the destination's staging_dir to a larger place.",
             ) from error
-        self._memory, self._held = [], 0
+        self._held -= sum(int(part.nbytes) for part in self._behind)
+        self._behind = []
 
     def _own(self) -> None:
         path = self._directory / LOCK_FILE
@@ -208,16 +237,23 @@ def _try_lock(file: IO[bytes]) -> bool:
     return True
 
 
-def _runs(tables: "list[pa.Table]") -> "Iterator[tuple[pa.Schema, list[pa.Table]]]":
-    """Part tables into runs of one schema: an IPC file has one."""
-    run: list[pa.Table] = []
-    for table in tables:
-        if run and not run[0].schema.equals(table.schema):
-            yield run[0].schema, run
+def _runs(parts: "list[pa.Table | Encoded]") -> "Iterator[list[pa.Table | Encoded]]":
+    """Part what is staged into what goes into one file: tables of one schema, or rows that came encoded together."""
+    run: list[pa.Table | Encoded] = []
+    for part in parts:
+        encoded = isinstance(part, Encoded) or (run and isinstance(run[0], Encoded))
+        if run and (encoded or not run[0].schema.equals(part.schema)):
+            yield run
             run = []
-        run.append(table)
+        run.append(part)
     if run:
-        yield run[0].schema, run
+        yield run
+
+
+def _lacks(part: "pa.Table | Encoded", field: str) -> bool:
+    if field not in part.schema.names:
+        return True
+    return part.has_nulls(field) if isinstance(part, Encoded) else bool(part.column(field).null_count)
 
 
 def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side], bool]) -> "pa.Schema":

@@ -19,6 +19,7 @@ from etl_assets.protocol.contract import SchemaContract
 from etl_assets.protocol.load import (
     Bookmark,
     Committed,
+    Encodes,
     Load,
     Readable,
     Session,
@@ -313,7 +314,7 @@ class _Loop:
 
     def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
-        batches = self.read.open(without_boundary(self.load.bookmark))
+        batches = self._readable().open(without_boundary(self.load.bookmark))
         fault("opened")
         for batch in batches:
             fault("batch")
@@ -332,11 +333,18 @@ class _Loop:
         self.result.duration_seconds = time.monotonic() - self._began
         return self.result
 
+    def _readable(self) -> Readable:
+        """Give the read; where nothing has to look into its rows, they may come as the destination takes them."""
+        format_ = self.session.encoded_as
+        if format_ is None or not self.load.contract.evolves or not isinstance(self.read, Encodes):
+            return self.read
+        return self.read.encoded_as(format_)
+
     def _take(self, batch: Batch) -> None:
         self.result.records_read += len(batch)
         if not self.load.contract.evolves:
             batch = self.session.screen(batch, self.load)
-        elif self.session.encoding == "arrow":
+        elif self.session.encoding == "arrow" and batch.encoded(self.load.stream) is None:
             batch.to_arrow(self.load.stream)  # once, here: the tracker then compares columns, not rows
         if self._tracker is not None:
             batch = self._tracker.take(batch)

@@ -28,4 +28,4 @@ class SQLTypeConverter:
         from etl_assets.protocol.schema import property_type
 
         # By its path: whoever only wants a type needs no cache.
-        return import_module("etl_assets.caches.base")._sql_type(property_type(json_schema_property_def))  # noqa: SLF001
+        return import_module("etl_assets.caches.sql_tables").sql_type(property_type(json_schema_property_def))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
 
-from etl_assets.caches.states import CacheStates
 from etl_assets.caches.sql_tables import to_sql_table
+from etl_assets.caches.states import CacheStates
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination

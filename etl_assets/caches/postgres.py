@@ -7,6 +7,7 @@ from typing_extensions import override
 from etl_assets.caches.server import ServerCache
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.references import resolve
 
 
 class PostgresCache(ServerCache):

@@ -18,11 +18,11 @@ def to_sql_table(table: TableName, schema: "pa.Schema | None") -> "Table":
     """
     from sqlalchemy import Column, MetaData, Table
 
-    columns = [Column(field.name, _sql_type(field.type)) for field in schema or ()]
+    columns = [Column(field.name, sql_type(field.type)) for field in schema or ()]
     return Table(table.name, MetaData(), *columns, schema=table.schema or None)
 
 
-def _sql_type(type_: "pa.DataType") -> Any:
+def sql_type(type_: "pa.DataType") -> Any:
     """Give SQLAlchemy's type of values of an Arrow type."""
     import sqlalchemy as sa
     from pyarrow import types as t

@@ -15,6 +15,7 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, style
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging import sweep
@@ -69,6 +70,7 @@ class DatabaseDestination(Destination):
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
     capabilities = database_capabilities()
     can_split: ClassVar[bool] = False
+    encoded_as: ClassVar[Format | None] = None
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
 
     def __init__(self, **options: Any) -> None:

@@ -14,6 +14,7 @@ from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.sql_url import is_local, without_driver
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import TableName
 from etl_assets.secrets.redaction import remember
 from etl_assets.secrets.references import resolve
@@ -61,6 +62,7 @@ class PostgresDestination(DatabaseDestination):
     Options: ClassVar[type[DatabaseOptions]] = PostgresOptions
     storage_kind: ClassVar[str] = "postgresql"
     can_split: ClassVar[bool] = True
+    encoded_as: ClassVar[Format | None] = "pgcopy"
     capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1600)
 
     def __init__(self, url: Any = None, **options: Any) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations import postgres_replace
-from etl_assets.destinations.csv_rows import encoded, parsed, selected
+from etl_assets.destinations.csv_rows import parsed, selected
+from etl_assets.destinations.parts import Parts
+from etl_assets.destinations.postgres_copy_in import CopyIn, refused
 from etl_assets.destinations.postgres_types import TIMESTAMP_TZ, arrow_type, stored_type, type_name
-from etl_assets.destinations.sql_errors import without_values
 from etl_assets.destinations.sql_transaction import (
     NEW,
     STAGED,
@@ -28,7 +29,6 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json
-from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
     import psycopg
@@ -63,6 +63,7 @@ class PostgresTransaction(SqlTransaction):
 
     ledger_types = LedgerTypes(key="text", text="text")
     own_types = ("text", TIMESTAMP_TZ)
+    takes_encoded = True
 
     def __init__(self, connection: "psycopg.Connection") -> None:
         self._connection = connection
@@ -139,15 +140,15 @@ class PostgresTransaction(SqlTransaction):
         self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}")
 
     @override
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
         own = stamps(stamp, self.now)
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
         if table in self._made:
             # Nobody sees it yet: our columns get their values by default, and are not sent with each row.
             with self._defaults(table, own):
-                return self._copy(table, rows.schema.names, rows)
-        return self._copy(table, [*rows.schema.names, *(name for name, _ in own)], _stamped(rows, own))
+                return self._copy_in(table, table, rows.schema).write(rows)
+        return self._copy_in(table, table, rows.schema, own).write(rows)
 
     @override
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
@@ -156,7 +157,7 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
         names = rows.schema.names
         merging = _Merge(self, table, names, keys, stamp, update=update)
@@ -169,7 +170,7 @@ class PostgresTransaction(SqlTransaction):
             f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS SELECT {column_list(names)} FROM {self.quoted(table)} "
             "WITH NO DATA"
         )
-        self._copy(TableName(STAGED, "pg_temp"), names, rows)
+        self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema).write(rows)
         with refused():
             written = merging.run()
         self.execute(f"DROP TABLE pg_temp.{STAGED}")
@@ -200,17 +201,15 @@ class PostgresTransaction(SqlTransaction):
         with self._connection.transaction():
             yield
 
-    def _copy(self, table: TableName, names: Sequence[str], batches: Any) -> int:
-        sql = f"COPY {self.quoted(table)} ({column_list(names)}) FROM STDIN (FORMAT csv)"
-        count = 0
-        with refused(), self._connection.cursor() as cursor:
-            with cursor.copy(sql.encode()) as copy:
-                for text, rows in encoded(batches):
-                    copy.write(text)
-                    count += rows
-            if cursor.rowcount != count:
-                raise AssertionError(f"COPY took {cursor.rowcount} rows of {count}")
-        return count
+    def _copy_in(
+        self, place: TableName, like: TableName, schema: "pa.Schema", own: Sequence[tuple[str, Any]] = ()
+    ) -> CopyIn:
+        """Give what copies rows to a place that has the columns of a table."""
+        there = self.type_names(like)
+        wanted = {f.name: self.type_name(f.type) for f in schema}
+        wanted |= {name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own}
+        binary = all(there.get(name) == type_ for name, type_ in wanted.items())
+        return CopyIn(self._connection, self.quoted(place), schema.names, binary, own)
 
     def _insert_empty(self, table: TableName, count: int, own: list[tuple[str, Any]]) -> int:
         names = column_list([name for name, _ in own])
@@ -372,29 +371,6 @@ class _Merge:
     def _comparable(self, table: str, name: str) -> str:
         as_text = self.types.get(name) in COMPARED_AS_TEXT
         return f"{table}.{quote(name)}::text" if as_text else f"{table}.{quote(name)}"
-
-
-@contextmanager
-def refused() -> Iterator[None]:
-    """Turn what the database says of a value into an error that names its column, where it tells that."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.DataError as error:
-        context = error.diag.context or ""
-        column = context.partition(", column ")[2].partition(": ")[0] if context.startswith("COPY ") else ""
-        message = f"PostgreSQL refused a value: {without_values(error)}."
-        raise RefusedValueError(column or None, message) from error
-
-
-def _stamped(rows: "pa.RecordBatchReader", own: list[tuple[str, Any]]) -> "Iterator[pa.RecordBatch]":
-    import pyarrow as pa
-
-    names = [*rows.schema.names, *(name for name, _ in own)]
-    for batch in rows:
-        constants = [pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in own]
-        yield pa.RecordBatch.from_arrays([*batch.columns, *constants], names=names)
 
 
 def _some(rows: Iterator[bytes], most: int) -> list[bytes]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from typing_extensions import override
 
@@ -19,6 +19,7 @@ from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConfli
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.contract import Rejected
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import (
     Bookmark,
     Capabilities,
@@ -44,6 +45,7 @@ LEAST_MEMORY_BYTES = 1024 * 1024
 class Database(Protocol):
     """What the session needs of a destination that is a database."""
 
+    encoded_as: ClassVar[Format | None]
     capabilities: Capabilities
     load_id_column: str | None
     loaded_at_column: str | None
@@ -81,6 +83,7 @@ class DatabaseSession(Session):
 
     def __init__(self, database: Database, loads: Sequence[Load], staging_root: Path, memory_bytes: int) -> None:
         self._database = database
+        self.encoded_as = database.encoded_as
         self._loads = {load.load_id: load for load in loads}
         self._staging_root = staging_root
         self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))
@@ -113,7 +116,8 @@ class DatabaseSession(Session):
         if batch.rejections:
             batch = settled(batch, self._rejects[load.load_id].add)
         try:
-            staged = self._staging[load.load_id].add(batch.to_arrow(load.stream))
+            encoded = batch.encoded(load.stream) if self.encoded_as else None
+            staged = self._staging[load.load_id].add(encoded or batch.to_arrow(load.stream))
         except SchemaConflictError as error:
             raise error.named(stream=load.stream.name) from None
         fault("staged")

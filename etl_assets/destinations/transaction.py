@@ -10,6 +10,8 @@ from etl_assets.protocol.load import TableName
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.destinations.parts import Parts
+
 
 READ_ROWS = 100_000
 
@@ -100,6 +102,8 @@ class Transaction(Reading, Protocol):
     """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
 
     ledger_types: LedgerTypes
+    takes_encoded: bool = False
+    """Whether rows may come as `Parts`."""
     alters_at_once: bool = False
     """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
     before the first row is written. A replace then keeps the table, and deletes its rows."""
@@ -161,8 +165,8 @@ class Transaction(Reading, Protocol):
         """Change a column's type, keeping every value exactly."""
         ...
 
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
-        """Insert rows; gives how many."""
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
+        """Insert rows; gives how many. They are `Parts` where the engine `takes_encoded`."""
         ...
 
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
@@ -174,7 +178,7 @@ class Transaction(Reading, Protocol):
         raise DestinationError(f"{type(self).__name__} copies no rows from {source} to {table}.")
 
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
         """Insert rows, or update those that have their key and differ; of a key that comes twice the last arrival wins.
 

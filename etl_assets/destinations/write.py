@@ -1,17 +1,20 @@
 """The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
+from etl_assets.destinations.parts import Native, Parts
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.contract import ContractMode
+from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.protocol.types import is_json
-from etl_assets.staging import RefusedValueError, Side, Staging, merge_schemas
+from etl_assets.staging import RefusedValueError, Side, Staging, conform, merge_schemas
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -49,18 +52,40 @@ class Plan:
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
-        """Give the staged rows with the table's names and types."""
+        """Give the staged rows with the table's names and types, once: they are let go of on the way."""
+        import pyarrow as pa
+
+        source, target = self._schemas(types)
+        return pa.RecordBatchReader.from_batches(target, self._batches(self.staging.taken(), source, target.names))
+
+    def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
+        """Give the same for an engine that may take rows in the bytes they came in."""
+        source, target = self._schemas(types)
+        return Parts(target, self._parts(source, target.names))
+
+    def _schemas(self, types: "Mapping[str, pa.DataType]") -> "tuple[pa.Schema, pa.Schema]":
         import pyarrow as pa
 
         source = pa.schema([f.with_type(types[self.physical[f.name]]) for f in self.schema])
-        target = pa.schema([f.with_name(self.physical[f.name]) for f in source])
-        return pa.RecordBatchReader.from_batches(target, self._batches(source, target.names))
+        return source, pa.schema([f.with_name(self.physical[f.name]) for f in source])
 
-    def _batches(self, schema: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch]":
+    def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
+        wanted = {f.name: f.type for f in source}
+        for part in self.staging.taken():
+            batches = partial(self._batches, [part], source, names)
+            if isinstance(part, Encoded) and {f.name: f.type for f in part.schema} == wanted:
+                yield Native([self.physical[name] for name in part.names], part, batches)
+            else:
+                yield from batches()
+
+    def _batches(
+        self, parts: "Iterable[pa.Table | Encoded]", source: "pa.Schema", names: list[str]
+    ) -> "Iterator[pa.RecordBatch]":
         try:
-            for table in self.staging.tables(schema):
-                for batch in table.to_batches():
-                    yield batch.rename_columns(names) if names else batch
+            for part in parts:
+                for table in part.tables() if isinstance(part, Encoded) else (part,):
+                    for batch in conform(table, source).to_batches():
+                        yield batch.rename_columns(names) if names else batch
         except RefusedValueError as error:
             self.refused = error
             raise
@@ -137,12 +162,13 @@ def _write(tx: Transaction, plan: Plan) -> int:
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
     if plan.tables:
         return sum(tx.copy(one, table, plan.copied, plan.stamp) for one in plan.tables)
+    rows = plan.parts(types) if tx.takes_encoded else plan.reader(types)
     if plan.load.strategy is not WriteStrategy.MERGE:
-        return tx.insert(table, plan.reader(types), plan.stamp)
+        return tx.insert(table, rows, plan.stamp)
     keys = merge_keys(plan)
     _refuse_null_keys(plan, keys)
     columns = [plan.physical[key] for key in keys]
-    return tx.merge(table, plan.reader(types), plan.stamp, columns, update=plan.load.on_conflict == "update")
+    return tx.merge(table, rows, plan.stamp, columns, update=plan.load.on_conflict == "update")
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:
@@ -192,15 +218,14 @@ def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> 
 
 
 def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
-    for table in plan.staging.tables():
-        for key in keys:
-            if key not in table.column_names or table.column(key).null_count:
-                raise DataError(
-                    "a key is NULL or missing, so its row could be told from no other.",
-                    stream=plan.load.stream.name,
-                    field=key,
-                    hint="Correct the source, choose another primary_key, or append.",
-                )
+    for key in keys:
+        if plan.staging.has_nulls(key):
+            raise DataError(
+                "a key is NULL or missing, so its row could be told from no other.",
+                stream=plan.load.stream.name,
+                field=key,
+                hint="Correct the source, choose another primary_key, or append.",
+            )
 
 
 def _may_add(plan: Plan, physical: str) -> bool:

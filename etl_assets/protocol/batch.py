@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
+from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.json_lines import exact_decoder, exact_json
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.selection import column_selector
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Encoding = Literal["rows", "arrow"]
-"""How a batch holds its records. Encoded bytes (CSV, JSON lines, COPY) are to join these two."""
+"""How a destination wants its batches. What a source has left encoded (`Batch.encoded`) is decoded for both."""
 
 
 class Batch:
     """Some records of one stream, and the bookmark that covers them where the source knows one.
 
     Args:
-        records: A list of dicts, a pandas DataFrame, or anything with the Arrow C stream or array interface (pyarrow,
-            polars, DuckDB, ...).
+        records: A list of dicts, a pandas DataFrame, anything with the Arrow C stream or array interface (pyarrow,
+            polars, DuckDB, ...), or the bytes of a database's own format.
         bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by it.
 
     Raises:
@@ -38,6 +39,7 @@ class Batch:
         self.encoding: Encoding
         self._rows: Sequence[Mapping[str, Any]] | None = None
         self._table: pa.Table | None = None
+        self._encoded: Encoded | None = None
         self._normal = False
         self.left_out: tuple[str, ...] = ()
         """Columns that the stream's schema does not name and its selection does not take, once converted."""
@@ -50,18 +52,22 @@ class Batch:
             wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
             if wrong is not None:
                 raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
+        elif isinstance(records, Encoded):
+            self.encoding, self._encoded = "arrow", records
         else:
             self.encoding, self._table = "arrow", _as_table(records)
 
     def __len__(self) -> int:
         if self._rows is not None:
             return len(self._rows)
-        return int(self._arrow.num_rows)
+        return len(self._encoded) if self._encoded is not None else int(self._arrow.num_rows)
 
     @property
     def _arrow(self) -> "pa.Table":
+        if self._table is None and self._encoded is not None:
+            self._table = self._encoded.table()
         if self._table is None:
-            raise AssertionError("a batch holds rows or a table")
+            raise AssertionError("a batch holds rows, a table or bytes")
         return self._table
 
     def __repr__(self) -> str:
@@ -136,13 +142,36 @@ class Batch:
         if self._normal:
             return self._arrow
         declared = declared_schema(stream)
-        if self._table is None:
-            table = rows_to_arrow(self._rows or [], declared, stream=stream.name)
+        if self._rows is not None and self._table is None:
+            table = rows_to_arrow(self._rows, declared, stream=stream.name)
         else:
-            table = _as_declared(_normalised(self._table, stream.name), declared, stream.name)
+            table = _as_declared(_normalised(self._arrow, stream.name), declared, stream.name)
         self._table = table.select(self._selected(stream, table.column_names))
         self._normal = True
         return self._table
+
+    def encoded(self, stream: Stream) -> Encoded | None:
+        """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
+        if self._encoded is None or self._normal:
+            return None
+        schema = self._encoded.schema
+        return self._encoded if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema) else None
+
+    def some(self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> "pa.Table":
+        """Give a part of what `to_arrow` gives, and decode no more than that.
+
+        Args:
+            stream: The stream.
+            names: The columns, as far as they are there; all by default.
+            rows: Numbers of records, in rising order; all by default.
+        """
+        encoded = self.encoded(stream)
+        if encoded is not None:
+            return encoded.table(names) if rows is None else encoded.take(rows, names)
+        table = self.to_arrow(stream)
+        if names is not None:
+            table = table.select([name for name in names if name in table.column_names])
+        return table if rows is None else table.take(list(rows))
 
     def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
         declared = (stream.schema or {}).get("properties") or {}

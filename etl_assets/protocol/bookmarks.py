@@ -184,8 +184,7 @@ class BookmarkTracker:
             return []
         if batch.rows is not None:
             return [row_hash(batch.rows[index]) for index in indexes]
-        rows = batch.to_arrow(self.stream).take(list(indexes)).to_pylist()
-        return [row_hash(row) for row in rows]
+        return [row_hash(row) for row in batch.some(self.stream, None, indexes).to_pylist()]
 
     def _names(self) -> str:
         return ", ".join(repr(name) for name in self.stream.cursor)

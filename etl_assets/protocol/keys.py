@@ -49,7 +49,7 @@ class Keys(Protocol):
 def keys_of(batch: Batch, stream: Stream) -> Keys:
     """Give the keys of a batch, as columns where its Arrow table is at hand."""
     if batch.rows is None or batch.converted:
-        table = batch.to_arrow(stream)
+        table = batch.some(stream, stream.cursor)
         if set(stream.cursor) <= set(table.column_names):
             columns = [table.column(name) for name in stream.cursor]
             if all(_orders_like_python(column.type) for column in columns):
@@ -82,7 +82,7 @@ def source_value(batch: Batch, stream: Stream, index: int) -> Key:
     """Give the key of one row as the source gave it: a stored bookmark keeps the source's own text."""
     if batch.rows is not None:
         return tuple(batch.rows[index].get(name) for name in stream.cursor)
-    row = batch.to_arrow(stream).slice(index, 1)
+    row = batch.some(stream, stream.cursor, [index])
     return tuple(_pylist(row.column(name))[0] for name in stream.cursor)
 
 

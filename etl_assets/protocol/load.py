@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.protocol.batch import Batch, Encoding
 from etl_assets.protocol.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
@@ -167,7 +168,7 @@ class Committed:
     Args:
         rows_loaded: Rows this commit brought; of a merge those that were inserted or changed.
         rows_in_table: Rows the table held at the COMMIT; None where the destination cannot tell.
-        bytes_loaded: Bytes of the rows as Arrow holds them.
+        bytes_loaded: Bytes of the rows as they were staged.
         table: As the destination would quote it.
         columns: The table's columns.
         schema_changes: Sentences, such as `added column "x" VARCHAR`.
@@ -279,6 +280,15 @@ class Readable(StreamOfSource, Protocol):
         ...
 
 
+@runtime_checkable
+class Encodes(Protocol):
+    """A `Readable` whose source may have rows in a format that the destination takes as they are."""
+
+    def encoded_as(self, format_: Format) -> Readable:
+        """Give the same read, with batches that may stay encoded."""
+        ...
+
+
 class Session(Protocol):
     """One transaction after another on one destination, for one or more loads.
 
@@ -287,6 +297,8 @@ class Session(Protocol):
     """
 
     encoding: Encoding
+    encoded_as: Format | None = None
+    """The format in which it takes batches as they are, if there is one."""
 
     def screen(self, batch: Batch, load: Load) -> Batch:
         """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.

@@ -20,7 +20,9 @@ _KEPT = (
     *_REPLICATION, "unique_constraints", "unique_conflict_method", "partition_keys", "auto_add_new_fields",
     "disable_column_type_check", "run_in_parallel", "stream_alias", "columns",
 )  # fmt: skip
-_KEPT_METADATA = ("selected", "replication-key", "replication-method")
+_ESTIMATE = "row-count"
+"""It stays as committed, too: a table that grows is no change of its catalog."""
+_KEPT_METADATA = ("selected", "replication-key", "replication-method", _ESTIMATE)
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def _metadata(before: Stream, found: Stream) -> Iterator[dict[str, Any]]:
     for entry in found.metadata:
         place = tuple(entry["breadcrumb"])
         seen.add(place)
-        own = {key: value for key, value in entry["metadata"].items() if not key.startswith("replication-")}
+        told = entry["metadata"].items()
+        own = {key: value for key, value in told if not key.startswith("replication-") and key != _ESTIMATE}
         yield {**entry, "metadata": {**own, **_set_by_people(before.metadata_of(*place))}}
     for entry in before.metadata:
         place, own = tuple(entry["breadcrumb"]), _set_by_people(entry["metadata"])

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
@@ -60,6 +61,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """
 
     name: str | None = None
+    encoded_as: Format | None = None
+    """The format in which the destination of this read would take rows as they are; no source needs to care."""
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
     state_message_every: int | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import Message
@@ -85,6 +86,13 @@ class StreamRead:
         if key_range is not None:
             self.query[RANGE] = dict(key_range)
             self.ordered = self.checked_order = False  # published as a whole, it needs no order
+
+    def encoded_as(self, format_: Format) -> "StreamRead":
+        """Give this read with batches that may stay encoded in a format."""
+        read = copy.copy(self)
+        read.source = copy.copy(self.source)
+        read.source.encoded_as = format_
+        return read
 
     def __repr__(self) -> str:
         return f"StreamRead({self.source_name!r}, {self.stream.name!r})"

@@ -69,17 +69,6 @@ def test_what_is_not_taken_over_says_why(module: str, word: str) -> None:
     assert word in done.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    ("module", "name"), [(module, name) for module, found in names.COMING.items() for name in found]
-)
-def test_what_is_coming_is_in_the_table_once_it_is_there(module: str, name: str) -> None:
-    try:
-        place = import_module(".".join(filter(None, [names.TOP, module])))
-    except ModuleNotFoundError:
-        return
-    assert not hasattr(place, name), "take it from COMING into the table"
-
-
 @pytest.mark.parametrize("members", names.MEMBERS, ids=lambda members: members.cls)
 def test_each_member_is_there(members: names.Members) -> None:
     cls = found(f"{members.module}.{members.cls}")

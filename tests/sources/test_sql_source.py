@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError, SourceError, UnavailableError
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.rediscovery import rediscovered
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.connection import Server, connected
@@ -259,6 +260,19 @@ def test_discovery_gives_tables_views_keys_and_comments(made: Database) -> None:
     assert list(source.discover(["users"])) == [("", "users")]
     with pytest.raises(ConfigError, match="Did you mean 'users'"):
         source.discover(["user"])
+
+
+def test_discovery_estimates_rows_and_a_committed_catalog_keeps_its_estimate(made: Database) -> None:
+    made.run("CREATE TABLE users (id integer NOT NULL PRIMARY KEY)", "CREATE VIEW ids AS SELECT id FROM users")
+    made.insert("users", [(number,) for number in range(100)])
+    made.run("ANALYZE TABLE users" if made.kind == "mysql" else "ANALYZE users")
+    found = made.source().discover()
+    told = {stream.name: stream.metadata_of().get("row-count") for stream in found.streams}
+    assert told == {"users": None if made.kind == "sqlite" else 100, "ids": None}
+    made.insert("users", [(number,) for number in range(100, 300)])
+    made.run("ANALYZE TABLE users" if made.kind == "mysql" else "ANALYZE users")
+    again = rediscovered(found, made.source().discover())
+    assert (again.changes, again.catalog) == ([], found)
 
 
 def test_discovery_is_cut_by_globs(sqlite: Database) -> None:

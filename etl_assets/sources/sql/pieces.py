@@ -57,7 +57,7 @@ class Assembly:
             if len(piece.begin):
                 pieces.append(self.decode(piece.buffer, piece.begin))
                 rows += len(piece.begin)
-                size += len(piece.buffer.data)
+                size += piece.buffer.end
             if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
                 yield self._table(pieces)
                 empty, pieces, rows, size = False, [], 0, 0

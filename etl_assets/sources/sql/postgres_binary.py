@@ -1,6 +1,6 @@
 """The binary format of PostgreSQL's COPY, as Arrow."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,6 +90,77 @@ class Field:
         value = found["value"]
         native = value.astype(value.dtype.newbyteorder("=")) if self.column.type.kind != "boolean" else value != 0
         return pa.array(native, mask=null), following
+
+    # What stays encoded
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether PostgreSQL has values of the type that Arrow's has not."""
+        return self._decimal or self.column.type.kind in {"date", "timestamp", "instant", "time"}
+
+    def look(self, buffer: Buffer, at: Positions) -> tuple[bool, bool, Positions]:
+        """Tell whether all values of a column would be decoded as its type, whether one is NULL, and what follows.
+
+        Args:
+            buffer: The rows.
+            at: Where the column begins in each row, with its length.
+        """
+        found = buffer.records(self._looked_at, at)
+        if self._width is not None and (found["length"] == np.array(self._width, ">i4")).all():  # what most columns are
+            return self._within(found["value"]), False, at + (LENGTH_BYTES + self._width)
+        null, length = _parted(found["length"].astype(np.int64))
+        following = at + (LENGTH_BYTES + length)
+        there = found if null is None else found[~null]
+        if self._decimal:
+            fits = self._are_numbers(there)
+        elif self._width is not None:
+            fits = bool((there["length"] == self._width).all()) and self._within(there["value"])
+        else:
+            fits = True
+        return fits, null is not None, following
+
+    @property
+    def _looked_at(self) -> "np.dtype[Any]":
+        if self._decimal:
+            return np.dtype([("length", ">i4"), ("skipped", "V4"), ("sign", ">u2"), ("scale", ">u2")])
+        return np.dtype([("length", ">i4")]) if self._wire is None else self._wire
+
+    @property
+    def _width(self) -> int | None:
+        """How many bytes each value has, where all have as many."""
+        return None if self._decimal or self._wire is None else int(self._wire["value"].itemsize)
+
+    def _are_numbers(self, found: Numbers) -> bool:
+        """Tell whether decimals have no sign that means NaN or an infinity, and no more digits than their scale."""
+        arrow: Any = self.column.type.arrow
+        signs, scales = (np.bitwise_or.reduce(found[name]) for name in ("sign", "scale"))
+        # No number is larger than all bits of all of them.
+        return bool(signs <= NEGATIVE and (scales <= arrow.scale or found["scale"].max() <= arrow.scale))
+
+    def _within(self, values: Numbers) -> bool:
+        """Tell whether values of a fixed width are such as Arrow's type has."""
+        if not self.has_limits or not len(values):
+            return True
+        low, high = self._limits()
+        native = values.astype(values.dtype.newbyteorder("="))
+        return bool(low <= native.min() and native.max() < high)
+
+    def _limits(self) -> tuple[int, int]:
+        """Give the lowest value that Arrow's type has, and the first that it has not."""
+        match self.column.type.kind:
+            case "date":
+                return FIRST_DAY - EPOCH_DAYS, LAST_DAY - EPOCH_DAYS + 1
+            case "time":
+                return 0, DAY
+        return (FIRST_DAY - EPOCH_DAYS) * DAY, (LAST_DAY - EPOCH_DAYS + 1) * DAY
+
+    def skip(self, buffer: Buffer, at: Positions) -> Positions:
+        """Give what follows a column."""
+        _, length = _parted(buffer.records(">i4", at).astype(np.int64))
+        following: Positions = at + (LENGTH_BYTES + length)
+        return following
+
+    # What is decoded
 
     def _record(self) -> "np.dtype[Any]":
         """Give what is looked at in each row: the length, and the value or all digits there can be."""
@@ -181,13 +252,15 @@ class Field:
         return array
 
     def _refuse_days(self, days: Numbers) -> None:
-        wrong = (days < FIRST_DAY - EPOCH_DAYS) | (days > LAST_DAY - EPOCH_DAYS)
+        low, high = self._limits()
+        wrong = (days < low) | (days >= high)
         if wrong.any():
             first = int(days[wrong][0])
             raise self._error(_NO_YEAR, _infinite(first, 32) or _date(first + EPOCH_DAYS))
 
     def _refuse_moments(self, moments: Numbers) -> None:
-        wrong = (moments < (FIRST_DAY - EPOCH_DAYS) * DAY) | (moments >= (LAST_DAY - EPOCH_DAYS + 1) * DAY)
+        low, high = self._limits()
+        wrong = (moments < low) | (moments >= high)
         if wrong.any():
             first = int(moments[wrong][0])
             day, rest = divmod(first, DAY)
@@ -197,21 +270,32 @@ class Field:
 _NO_YEAR = "only dates of the years 1 to 9999 can be read."
 
 
-def decode(fields: Sequence[Field], buffer: Buffer, begin: Positions) -> "list[pa.Array]":
+def decode(
+    fields: Sequence[Field], buffer: Buffer, begin: Positions, names: Collection[str] | None = None
+) -> "list[pa.Array | None]":
     """Give the columns of some rows.
 
     Args:
         fields: The columns.
         buffer: The rows.
         begin: Where each row begins.
+        names: Those to decode; the others are None, and what lies behind the last one is left out.
     """
+    left = len(fields) if names is None else sum(field.column.name in names for field in fields)
     if (buffer.records(">i2", begin) != len(fields)).any():
         raise SourceError("the server sent a row with another number of columns.", stream=fields[0].stream)
     at = begin + COUNT_BYTES
-    arrays = []
+    arrays: list[pa.Array | None] = []
     for field in fields:
+        if not left:
+            break
+        if names is not None and field.column.name not in names:
+            arrays.append(None)
+            at = field.skip(buffer, at)
+            continue
         array, at = field.decode(buffer, at)
         arrays.append(array)
+        left -= 1
     return arrays
 
 

@@ -1,17 +1,19 @@
 """A PostgreSQL query read by COPY in its binary format: many times as fast as Python values, and as exact."""
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from etl_assets.exceptions import SourceError
+from etl_assets.protocol.encoded import Encoded
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.pieces import Assembly, Piece, checked
 from etl_assets.sources.sql.postgres_binary import Field, as_text, decode
+from etl_assets.sources.sql.postgres_encoded import Encoding
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Positions
 from etl_assets.sources.sql.text_reader import TextReader
@@ -77,6 +79,28 @@ class Copied:
             DataError: A value cannot be read exactly.
             sqlalchemy.exc.DBAPIError: The database failed.
         """
+        return self._received(lambda received: self._assembly(received).tables(self._batch_rows))
+
+    def encoded(self, columns: Sequence[SqlColumn], keys: Collection[str]) -> "Iterator[Encoded | pa.Table]":
+        """Give the rows as they come, where no value needs more than a look; at least one batch, as `batches` does.
+
+        Args:
+            columns: The columns in the order of the table.
+            keys: Names of key columns.
+
+        Raises:
+            DataError: A value cannot be read exactly.
+            sqlalchemy.exc.DBAPIError: The database failed.
+        """
+
+        def made(received: "_Received") -> "Iterator[Encoded | pa.Table]":
+            encoding = Encoding(columns, self._fields, keys, self._receive(received), self._finish)
+            # Texts of a server that does not know how they are encoded are checked, so all are decoded.
+            return encoding.batches(self._batch_rows, decoded=not self._encodes)
+
+        return self._received(made)
+
+    def _received(self, made: "Callable[[_Received], Iterator[Any]]") -> "Iterator[Any]":
         seconds = self._take_over_timeout()
         driver: Any = self._snapshot.connection.connection.driver_connection
         self._encodes = driver.info.parameter_status("server_encoding") != "SQL_ASCII"
@@ -84,7 +108,7 @@ class Copied:
         try:
             with _errors_of(driver):
                 received.begin(self._sql(driver))
-            yield from self._assembly(received).tables(self._batch_rows)
+            yield from made(received)
             if received.rows != received.told:
                 raise SourceError(
                     f"stream {self._stream!r}: the server says it sent {received.told} rows, and {received.rows} came.",
@@ -111,14 +135,18 @@ class Copied:
         select_sql = psycopg.ClientCursor(driver).mogrify(str(compiled), compiled.construct_params())
         return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
 
-    def _assembly(self, received: "_Received") -> Assembly:
+    @staticmethod
+    def _receive(received: "_Received") -> Callable[[int], Piece]:
         def receive(rows: int) -> Piece:
             with _errors_of(received.driver):
                 return received.piece(rows)
 
+        return receive
+
+    def _assembly(self, received: "_Received") -> Assembly:
         return Assembly(
             columns=[field.column for field in self._fields],
-            receive=receive,
+            receive=self._receive(received),
             decode=lambda buffer, begin: decode(self._fields, buffer, begin),
             finish=self._finish,
             empty_type=lambda index: self._readers[index].empty_type(),
@@ -189,6 +217,7 @@ class _Received:
                 self._end()
         if data.endswith(END) and sizes and sizes[-1] == len(END):
             sizes.pop()
+            del data[-len(END) :]
         self.rows += len(sizes)
         each: Positions = np.array(sizes, dtype="int64")
         return Piece(Buffer(data), np.cumsum(each) - each, self.ended)
@@ -203,10 +232,10 @@ class _Received:
             del sizes[0]
 
     def _wait(self) -> None:
-        from psycopg import errors
-
         ready, _, _ = select.select([self._pg.socket], [], [], self._seconds)
         if not ready:
+            from psycopg import errors
+
             raise errors.QueryCanceled(f"no row came within the statement time-out of {self._seconds:g} s")
         self._pg.consume_input()
 

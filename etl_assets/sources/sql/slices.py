@@ -29,10 +29,13 @@ class Buffer:
 
     Args:
         data: The bytes; they are not copied, so nothing else may write to them.
+        end: Where the rows end, of data that was such a buffer's; None for data that nothing lies behind yet.
     """
 
-    def __init__(self, data: bytearray) -> None:
-        data.extend(_BEHIND)
+    def __init__(self, data: bytearray, end: int | None = None) -> None:
+        self.end = len(data) if end is None else end
+        if end is None:
+            data.extend(_BEHIND)
         self.data = data
 
     def records(self, type_: Any, at: Positions) -> Numbers:

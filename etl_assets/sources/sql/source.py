@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, SourceError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -266,12 +267,19 @@ class SqlSource(Source):
     ) -> Query:
         return Query(snapshot, self._table(snapshot, stream), stream, bookmark, query, self.rules)
 
-    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[pa.Table]":
-        """Read by the fastest route that the driver has; each gives the same tables."""
+    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
+        """Read by the fastest route that the driver has; each gives the same records."""
         stream, rows = asked.stream.name, self.batch_rows
         if columns and snapshot.connection.dialect.driver == "psycopg":
             from etl_assets.sources.sql.postgres_copy import Copied, shown
+            from etl_assets.sources.sql.postgres_encoded import can_encode, in_order
 
+            if self.encoded_as == "pgcopy" and can_encode(columns):
+                keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
+                given = in_order(columns, keys)
+                copied = Copied(snapshot, asked.select(given, shown), given, stream=stream, batch_rows=rows)
+                yield from copied.encoded(columns, keys)
+                return
             yield from Copied(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows).batches()
             return
         if columns and snapshot.is_mysql:
