@@ -104,6 +104,13 @@ class Line:
         """Whether it takes the table's place."""
         return self.load.strategy is WriteStrategy.REPLACE
 
+    def settle(self, at: float) -> None:
+        """Take note that all that was exported is committed."""
+        self.rows, self.pending, self.bytes_at_commit, self.committed_at = 0, False, self.bytes, at
+        while self.files:
+            with suppress(OSError):  # what is committed stays so; a file more is no error
+                self.files.pop().unlink()
+
     @property
     def appends(self) -> bool:
         """Whether its rows would be doubled if they came again."""
@@ -120,8 +127,7 @@ class Loop:
     """Streams that were loaded before, and share a state with those of this read if these have one."""
     own = False
     """A stream gave a state of its own."""
-    seconds = 0.0
-    bytes = 0
+    seconds, bytes = 0.0, 0
 
     def __init__(self, lines: Sequence[Line], session: Session, shared: SharedState, observer: Observer) -> None:
         self.lines = {line.key: line for line in lines}
@@ -378,16 +384,11 @@ class Loop:
     def _account(self, lines: Sequence[Line], committed: Sequence[Committed]) -> None:
         by_id = {one.load_id: one for one in committed}
         for line in lines:
-            line.rows, line.pending, line.bytes_at_commit = 0, False, line.bytes
-            while line.files:
-                with suppress(OSError):  # what is committed stays so; a file more is no error
-                    line.files.pop().unlink()
-            line.committed_at = self._committed_at
+            line.settle(self._committed_at)
             line.result.bookmark = self.stored if self.whole else line.state
             if self.whole:
                 line.result.shared, line.result.bookmark_previous = True, self.began
-            one = by_id[line.load.load_id]
-            line.result.account(one)
+            line.result.account(one := by_id[line.load.load_id])
             if not line.ended or line.landed:
                 self.observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self.whole))
 

@@ -35,6 +35,8 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/destinations/target.py:_Loop._attempt": "the edge of a destination, which may raise anything",
     "etl_assets/sources/process.py:sync_catalog": "the edge of a connector's hooks: the other streams go on",
     "etl_assets/source_loop.py:Loop._attempt": "the edge of a destination: one stream's failure is not the others'",
+    "etl_assets/sources/airbyte_program.py:run_airbyte": "the edge of a connector, told in Airbyte's words",
+    "etl_assets/sources/airbyte_program.py:_status": "the edge of a connector: a check that raises has failed",
     "etl_assets/sources/tap.py:_run": "the edge of a connector, which may raise anything: told of its stream",
     "etl_assets/sources/tap.py:_TapThread._body": "a thread's error is raised again by the thread that waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",

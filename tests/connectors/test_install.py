@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import threading
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,21 @@ def test_making_a_source_does_nothing_at_all(tmp_path: Path, monkeypatch: pytest
     described = get_source("source-faker", no_executor=True)
     with pytest.raises(ConfigError, match="no_executor"):
         described.discover()
+
+
+def test_a_package_may_add_names_and_its_value_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint("tap-mine", "nowhere_to_be_found:singer", "etl_assets.connectors")]
+    monkeypatch.setattr("etl_assets.connectors.names.entry_points", lambda group: points)
+    known_connectors.cache_clear()
+    try:
+        found = known_connectors()["tap-mine"]
+        assert (found.protocol, found.package) == ("singer", "nowhere_to_be_found")
+        assert "tap-mine" in get_available_connectors("python")
+    finally:
+        known_connectors.cache_clear()
+
+
+def test_a_version_is_that_of_the_first_of_several_packages(tmp_path: Path) -> None:
+    made = Choice("target-duckdb", version="0.8.0", install_root=tmp_path).executor()
+    assert isinstance(made, PythonExecutor)
+    assert made.environment.requirement == "target-duckdb==0.8.0 duckdb<1.2"
