@@ -252,7 +252,8 @@ class _Merge:
         self.others = [name for name in names if name not in keys]
         self.own = stamps(stamp, tx.now)
         self.update = update and bool(self.others)
-        self.types = tx.type_names(table)
+        # Of an extension's type the name may come with its schema.
+        self.types = {name: type_.rpartition(".")[2] for name, type_ in tx.type_names(table).items()}
         self.index = f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}"
 
     def run(self) -> int:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 MAIN = "main"
+_BY_LETTERS = "COLLATE BINARY"
+"""Columns of a table that others made may have a collation by which `a` is `A`."""
 
 
 class SqliteTransaction(SqlTransaction):
@@ -154,8 +156,7 @@ class SqliteTransaction(SqlTransaction):
         own = stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]
-        # A column of a table that others made may have a collation by which `a` is `A`.
-        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} COLLATE BINARY" for key in keys)
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
         self._index(table, keys)
         written = 0
         if update and others:
@@ -188,7 +189,7 @@ class SqliteTransaction(SqlTransaction):
     def _differs(self, column: str, type_: "pa.DataType") -> str:
         import pyarrow as pa
 
-        differs = f"t.{column} IS NOT s.{column} COLLATE BINARY"
+        differs = f"t.{column} IS NOT s.{column} {_BY_LETTERS}"
         if not pa.types.is_floating(type_):
             return differs
         # No function of SQLite's tells -0.0 from 0.0.

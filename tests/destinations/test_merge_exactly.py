@@ -44,10 +44,10 @@ def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStac
 
 
 OTHERS = {
-    "mysql": "CREATE TABLE {} (k varchar(20), v varchar(20)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
-    "sqlite": "CREATE TABLE {} (k TEXT COLLATE NOCASE, v TEXT COLLATE NOCASE)",
-    "postgresql": "CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; "
-    "CREATE TABLE {} (k public.citext, v public.citext)",
+    "mysql": "CREATE TABLE {table} (k varchar(20), v varchar(20)) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+    "sqlite": "CREATE TABLE {table} (k TEXT COLLATE NOCASE, v TEXT COLLATE NOCASE)",
+    "postgresql": "CREATE EXTENSION citext SCHEMA {schema}; "
+    "CREATE TABLE {table} (k {schema}.citext, v {schema}.citext)",
 }
 
 
@@ -61,7 +61,7 @@ def test_a_table_of_others_that_folds_case_is_merged_into_by_the_letters(
     table = warehouse.table_for("shop", WORDS)
     with warehouse.transaction() as tx:
         tx.create_schema(table.schema or "")
-        for statement in OTHERS[kind].format(tx.quoted(table)).split("; "):
+        for statement in OTHERS[kind].format(table=tx.quoted(table), schema=table.schema).split("; "):
             tx.execute(statement)
     rows = [{"k": "a", "v": "x"}, {"k": "A", "v": "y"}]
     assert merged(warehouse, WORDS, rows, adopt=True) == 2

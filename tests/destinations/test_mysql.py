@@ -233,17 +233,16 @@ def test_a_swap_that_was_interrupted(
 
 def test_a_widening_that_was_interrupted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """P10: killed between the new column and its place; no value has changed, and the next run goes on."""
-    from etl_assets.destinations import mysql_merge, mysql_transaction
+    from etl_assets.destinations.mysql_merge import run
 
     shop.give("things", [{"id": 1, "x": True, "at": datetime(2026, 1, 1, tzinfo=UTC)}])
-    run = mysql_merge.run
 
     def killed(connection: Any, sql: str, parameters: Any) -> Any:
         if "DROP COLUMN" in sql:
             raise Killed
         return run(connection, sql, parameters)
 
-    monkeypatch.setattr(mysql_transaction, "run", killed)
+    monkeypatch.setattr("etl_assets.destinations.mysql_transaction.run", killed)
     with pytest.raises(Killed):
         shop.give("things", [{"id": 2, "x": "text", "at": "later"}])
     monkeypatch.undo()
