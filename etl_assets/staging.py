@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LOCK_FILE = "owner.lock"
 EXACT_DOUBLE = 2**53
-KEPT = 0.875
+KEPT = 0.75
 """What comes first stays in memory up to this part of what may be there; the rest waits to be written in one go."""
 Side = Literal["old", "new"]
 
@@ -87,12 +87,6 @@ class Staging:
         for part in self.parts():
             for table in part.tables() if isinstance(part, Encoded) else (part,):
                 yield table if schema is None else conform(table, schema)
-
-    def taken(self) -> "Iterator[pa.Table | Encoded]":
-        """Give what `parts` gives, for the last time: memory is freed bit by bit, for the engine that takes them."""
-        while self._memory:
-            yield self._memory.pop(0)
-        yield from self.parts()
 
     def parts(self) -> "Iterator[pa.Table | Encoded]":
         """Give what is staged in the order and the form it came."""

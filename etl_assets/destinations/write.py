@@ -52,11 +52,11 @@ class Plan:
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
-        """Give the staged rows with the table's names and types, once: they are let go of on the way."""
+        """Give the staged rows with the table's names and types."""
         import pyarrow as pa
 
         source, target = self._schemas(types)
-        return pa.RecordBatchReader.from_batches(target, self._batches(self.staging.taken(), source, target.names))
+        return pa.RecordBatchReader.from_batches(target, self._batches(self.staging.parts(), source, target.names))
 
     def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
         """Give the same for an engine that may take rows in the bytes they came in."""
@@ -71,7 +71,7 @@ class Plan:
 
     def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
         wanted = {f.name: f.type for f in source}
-        for part in self.staging.taken():
+        for part in self.staging.parts():
             batches = partial(self._batches, [part], source, names)
             if isinstance(part, Encoded) and {f.name: f.type for f in part.schema} == wanted:
                 yield Native([self.physical[name] for name in part.names], part, batches)
