@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 from typing_extensions import override
 
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -15,7 +16,7 @@ from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
-from tests.servers import MYSQL, POSTGRES, mysql_left_over, mysql_query, postgres_server, query
+from tests.servers import MYSQL, POSTGRES, mysql_connect, mysql_left_over, mysql_query, postgres_server, query
 
 HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 HOLD_SQLITE = (
@@ -98,6 +99,7 @@ class ServerPlace(Place):
             "schema_name": self.schema,
             "staging_dir": str(self.folder / "staging"),
             "staging_memory_bytes": SMALL_STAGING_BYTES,
+            "lock_timeout": self.lock_seconds,
         }
 
 
@@ -125,6 +127,16 @@ class PostgresPlace(ServerPlace):
         return [*super().left_over(), *(table for (table,) in tables)]
 
     @override
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        schemas = f"to_regnamespace('{self.schema}'), to_regnamespace('{self.schema}_state')"
+        tables = query(f"SELECT oid::regclass FROM pg_class WHERE relnamespace IN ({schemas}) AND relkind = 'r'")
+        # The connection ends with the context, and with it the locks.
+        with psycopg.connect(POSTGRES) as holder:
+            holder.execute(f"LOCK TABLE {', '.join(table for (table,) in tables)}".encode())
+            yield
+
+    @override
     def disconnect(self) -> int:
         return len(
             query(
@@ -146,9 +158,17 @@ class MySQLPlace(ServerPlace):
     server = _address(MYSQL, 3306)
     engine_points = ("swapped",)
 
+    @property
+    @override
+    def reached(self) -> str:
+        # By which `disconnect` finds the connection, whatever it is doing.
+        return urlunsplit(urlsplit(super().reached)._replace(path=f"/{self.schema}"))
+
     @override
     def destination(self) -> MySQLDestination:
-        mysql_query(f"CREATE DATABASE IF NOT EXISTS {self.schema}")
+        # To make what is there already would wait for whoever holds one of its tables.
+        if not mysql_query(f"SHOW DATABASES LIKE '{self.schema}'"):
+            mysql_query(f"CREATE DATABASE IF NOT EXISTS {self.schema}")
         return MySQLDestination(self.reached, state_schema=self.schema, **self.options)
 
     @override
@@ -156,6 +176,23 @@ class MySQLPlace(ServerPlace):
         with suppress(Exception):
             return [*super().left_over(), *mysql_left_over(self.schema)]
         return super().left_over()
+
+    @override
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        tables = [name for (name,) in mysql_query(f"SHOW TABLES FROM {self.schema}")]
+        with mysql_connect(database=self.schema) as holder, holder.cursor() as cursor:
+            cursor.execute(f"LOCK TABLES {', '.join(f'`{name}` WRITE' for name in tables)}")
+            yield
+
+    @override
+    def disconnect(self) -> int:
+        found = mysql_query(
+            f"SELECT id FROM information_schema.processlist WHERE db = '{self.schema}' AND id <> CONNECTION_ID()"
+        )
+        for (connection,) in found:
+            mysql_query(f"KILL CONNECTION {connection}")
+        return len(found)
 
     @override
     def drop(self) -> None:
