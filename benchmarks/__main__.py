@@ -11,6 +11,7 @@ import argparse
 import compileall
 import os
 import platform
+import signal
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,6 +44,7 @@ def main() -> int:
     lines = [machine(beside), "", f"| {' | '.join(HEADER)} |", f"|{' --- |' * len(HEADER)}"]
     print("\n".join(lines))
     results = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the databases are dropped then too
     with servers.databases():
         for name in asked.works or works.names():
             result = measured(name, 1 if asked.quick else asked.rounds, beside, quick=asked.quick)
