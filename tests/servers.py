@@ -1,5 +1,6 @@
 """Real databases for tests of destinations: where they are, and a name of its own for each test, dropped behind it."""
 
+import atexit
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,9 +31,11 @@ def postgres() -> "psycopg.Connection | str":
     """Give a connection that every test of this process may use, or why there is none."""
     url = POSTGRES.replace("postgresql+psycopg://", "postgresql://")
     try:
-        return psycopg.connect(url, autocommit=True, connect_timeout=10)
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=10)
     except psycopg.Error as error:
         return f"no PostgreSQL server: {str(error).splitlines()[0]}"
+    atexit.register(connection.close)
+    return connection
 
 
 def postgres_server() -> psycopg.Connection:
