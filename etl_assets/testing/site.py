@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -16,11 +15,17 @@ import pytest
 
 from etl_assets import faults
 from etl_assets.testing.lines import SOURCE, STREAMS, Rows, expected, write_rows
+from etl_assets.testing.nursery import Process, start
 from etl_assets.testing.place import Place, processes_of
 from etl_assets.testing.points import PROJECT_POINTS
 
 PROJECT = "etl_assets.testing.project"
 IN_PROCESS = json.dumps({"execution": {"config": {"in_process": {}}}})
+SETTINGS = """
+telemetry: {enabled: false}
+compute_logs: {module: dagster._core.storage.noop_compute_log_manager, class: NoOpComputeLogManager}
+"""
+"""Dagster's. To keep what a step prints, two more processes would be started for each."""
 TIMEOUT_SECONDS = 200
 
 
@@ -36,7 +41,7 @@ class Site:
         self.home = place.folder / "home"
         self.rows = place.folder / "rows.jsonl"
         self.home.mkdir(exist_ok=True)
-        (self.home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+        (self.home / "dagster.yaml").write_text(SETTINGS)
 
     def give(self, rows: Rows) -> None:
         """Make these the rows that the source has."""
@@ -52,18 +57,18 @@ class Site:
         with dg.DagsterInstance.from_config(str(self.home)) as instance, armed(fault):
             return dg.materialize(assets, instance=instance, raise_on_error=False).success
 
-    def start(self, stream: str, fault: str | None = None) -> subprocess.Popen[str]:
+    def start(self, stream: str, fault: str | None = None) -> Process:
         """Begin `dagster asset materialize` in a process of its own."""
         select = f"key:{SOURCE}/{stream}" + (f" or key:after_{stream}" if _is_later(fault) else "")
-        dagster = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", PROJECT]
-        return self._popen([*dagster, "--select", select, "--config-json", IN_PROCESS], fault)
+        materialize = ["asset", "materialize", "-m", PROJECT, "--select", select, "--config-json", IN_PROCESS]
+        return self._start("dagster", materialize, fault)
 
-    def start_bare(self, stream: str, *, file_bytes: int | None = None) -> subprocess.Popen[str]:
+    def start_bare(self, stream: str, *, file_bytes: int | None = None) -> Process:
         """Begin a sync without Dagster; `file_bytes` is how large a file may become."""
         limit = [] if file_bytes is None else [str(file_bytes)]
-        return self._popen([sys.executable, "-m", PROJECT, stream, *limit], None)
+        return self._start(PROJECT, [stream, *limit], None)
 
-    def _popen(self, command: Sequence[str], fault: str | None) -> subprocess.Popen[str]:
+    def _start(self, module: str, arguments: Sequence[str], fault: str | None) -> Process:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")}
         ours = {
             **self.place.environment(),
@@ -72,14 +77,9 @@ class Site:
             "PYTHONPATH": os.pathsep.join(path or "." for path in ["", *sys.path]),
         }
         fault_point = {faults.VARIABLE: fault} if fault else {}
-        return subprocess.Popen(  # noqa: S603 - the command is ours
-            command,
-            env=kept | ours | fault_point,
-            cwd=self.place.folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environment = kept | ours | fault_point
+        errors = self.home / "errors.txt"
+        return start(module, arguments, environment=environment, folder=self.place.folder, errors=errors)
 
     # What is there
 
@@ -161,7 +161,7 @@ def armed(fault: str | None) -> Iterator[Counter[str]]:
 
 
 @contextmanager
-def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+def ended(process: Process) -> Iterator[Process]:
     """Have a process end with the context, whatever happens."""
     try:
         yield process
@@ -171,7 +171,7 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             process.communicate()
 
 
-def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 60.0) -> None:
+def wait_for(path: Path, process: Process, seconds: float = 60.0) -> None:
     """Wait until a process has made a file.
 
     Raises:
