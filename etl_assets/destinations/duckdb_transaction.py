@@ -43,6 +43,10 @@ class DuckDBTransaction(Transaction):
         del name  # the file is ours alone
 
     @override
+    def settle(self, table: TableName) -> None:
+        del table
+
+    @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         import duckdb
 

@@ -1,7 +1,7 @@
 """MySQL and MariaDB: rows go in by LOAD DATA; tables are made and replaced by swaps that can be reverted."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -16,11 +16,13 @@ from etl_assets.destinations.sql_errors import kind_of, patiently, translate
 from etl_assets.destinations.sql_url import is_local_host
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
+from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.secrets.redaction import remember
 from etl_assets.secrets.references import resolve
 
 PORT = 3306
+PROBE = "_etl_assets_probe"
 _MODE = (
     "ANSI_QUOTES,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
     "NO_AUTO_VALUE_ON_ZERO"
@@ -71,6 +73,15 @@ class MySQLDestination(DatabaseDestination):
         """Give `mysql://host:port/#database.table`, without a user."""
         given = self._parameters()
         return f"mysql://{given['host']}:{given['port']}/#{table}"
+
+    @override
+    def test_connection(self) -> None:
+        """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
+        schema = self._state_schema()
+        with self.transaction() as tx:
+            if tx.execute("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (schema,)):
+                # Of the rights this one alone can be tried without a trace.
+                tx.execute(f"CREATE TEMPORARY TABLE {quote(schema)}.{quote(PROBE)} (x INT)")
 
     @override
     def ledger(self, transaction: Transaction) -> Ledger:
@@ -131,7 +142,7 @@ class MySQLDestination(DatabaseDestination):
         pymysql = _driver()
         try:
             given = self._parameters()
-            connection = patiently(lambda: pymysql.connect(**given), pymysql.Error, self._told())
+            connection = patiently(lambda: _open(given), pymysql.Error, self._told())
         except RuntimeError as error:  # no package for a kind of login
             raise ConfigError(
                 f"{self._told()}: {error}",
@@ -175,7 +186,7 @@ class MySQLDestination(DatabaseDestination):
             "autocommit": False,
             "local_infile": self.options.local_infile,
             "connect_timeout": max(1, round(self.options.connect_timeout)),
-            "read_timeout": self.options.read_timeout,
+            "read_timeout": self.options.read_timeout,  # of a statement
             "conv": _conversions(),
             "program_name": "etl_assets",
         }
@@ -199,6 +210,13 @@ class MySQLDestination(DatabaseDestination):
     def _told(self) -> str:
         given = self._parameters()
         return f"MySQL at {given['host']}:{given['port']}"
+
+
+def _open(given: Mapping[str, Any]) -> Any:
+    """Connect; PyMySQL by itself waits for a handshake for ever."""
+    connection = _driver().connect(**{**given, "read_timeout": given["connect_timeout"]})
+    connection._read_timeout = given["read_timeout"]  # noqa: SLF001 - a statement may take its time
+    return connection
 
 
 def _parsed(text: str) -> SplitResult | None:

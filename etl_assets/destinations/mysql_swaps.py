@@ -5,14 +5,17 @@ COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row
 is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state row says.
 
 A table that is to be dropped is noted too, and dropped after the COMMIT: by whoever comes next, if need be.
+
+Whoever swaps holds the table's lock for as long as its note is there; of one that was killed the server gives it free.
+A note whose lock is not to be had is of work in progress, and is left alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.sql_transaction import NEW, hashed
-from etl_assets.exceptions import BusyError
 from etl_assets.faults import fault
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -52,14 +55,14 @@ class Swaps:
     Args:
         at_once: Runs a statement that commits at once.
         within: Runs a statement in the transaction.
-        lock: Takes a lock until the transaction's end.
+        locks: Those of the transaction's session.
         schema: Where the notes are.
     """
 
-    def __init__(self, at_once: Run, within: Run, lock: Callable[[str], None], schema: str) -> None:
+    def __init__(self, at_once: Run, within: Run, locks: Locks, schema: str) -> None:
         self._at_once = at_once
         self._within = within
-        self._lock = lock
+        self._locks = locks
         self._notes = _quoted(TableName(SWAPS, schema))
         self.pending: dict[TableName, Swap] = {}
 
@@ -71,7 +74,7 @@ class Swaps:
             create: The statement that makes it, with `{}` for its name.
         """
         swap = Swap.of(table)
-        self._lock(swap.lock)
+        self._locks.take(swap.lock)
         self._make_notes()
         self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
         self._at_once(create.replace("{}", _quoted(swap.new), 1), ())
@@ -82,7 +85,7 @@ class Swaps:
     def drop(self, table: TableName) -> None:
         """Have a table dropped with the COMMIT."""
         swap = replace(Swap.of(table), drops=True)
-        self._lock(swap.lock)
+        self._locks.take(swap.lock)
         self._make_notes()
         self._note(swap, DROPPING)
 
@@ -111,6 +114,7 @@ class Swaps:
     def finish(self) -> None:
         """Drop the tables that were replaced, or were to be dropped, after the COMMIT."""
         for swap in self.pending.values():
+            fault("dropping")
             self._settle(swap)
         self.pending.clear()
 
@@ -121,10 +125,20 @@ class Swaps:
         self.pending.clear()
 
     def recover(self) -> None:
-        """Finish or revert the swaps of those that are no more; wait for those that still are."""
+        """Finish or revert the swaps of those that are no more; those of others that still are at it are left alone."""
         for table in self._noted():
             swap = Swap.of(table)
-            self._lock(swap.lock)
+            if table not in self.pending and self._locks.try_take(swap.lock):
+                try:
+                    self._settle(swap)
+                finally:
+                    self._locks.give_back(swap.lock)
+
+    def settle(self, table: TableName) -> None:
+        """Wait for whoever is making or replacing a table, put right what a killed one left, and keep others out."""
+        swap = Swap.of(table)
+        self._locks.take(swap.lock)
+        if table in self._noted():
             self._settle(swap)
 
     def _settle(self, swap: Swap) -> None:
@@ -154,6 +168,7 @@ class Swaps:
     def _clean(self, swap: Swap, *tables: TableName) -> None:
         for table in tables:
             self._at_once(f"DROP TABLE IF EXISTS {_quoted(table)}", ())
+        fault("dropped")
         self._forget(swap)
 
     def _revert(self, swap: Swap) -> None:
@@ -194,11 +209,3 @@ _WHERE = "table_schema = ? AND table_name = ?"
 
 def _quoted(table: TableName) -> str:
     return f"{quote(table.schema)}.{quote(table.name)}"
-
-
-def busy(seconds: float) -> BusyError:
-    """Give the error for a lock that was not had in time."""
-    return BusyError(
-        f"Another session has been loading the same stream or table for more than {seconds:g} s.",
-        hint="Wait for it, end it, or give the destination a longer lock_timeout.",
-    )

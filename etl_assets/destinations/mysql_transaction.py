@@ -5,14 +5,16 @@ made before its data, so that what a killed sync may leave is an empty column; t
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
 from etl_assets.destinations.mysql_rows import Loader
-from etl_assets.destinations.mysql_swaps import Swaps, busy
+from etl_assets.destinations.mysql_swaps import Swaps
 from etl_assets.destinations.mysql_types import array, arrow_type, declared, spelled, stored_type
 from etl_assets.destinations.sql_transaction import (
     STAGED,
@@ -73,9 +75,9 @@ class MySQLTransaction(SqlTransaction):
         self._connection = connect()
         self._other: Any = None
         self._options = f"ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
-        self._lock_timeout = lock_timeout
         self._local_infile = local_infile
-        self._swaps = Swaps(self._at_once, self.execute, self.lock, state_schema)
+        self._locks = Locks(self.execute, lock_timeout)
+        self._swaps = Swaps(self._at_once, self.execute, self._locks, state_schema)
         key = f"VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE {collation}"
         self.ledger_types = LedgerTypes(
             key=key,
@@ -107,16 +109,23 @@ class MySQLTransaction(SqlTransaction):
         self._swaps.undo()
 
     def close(self) -> None:
-        """Close both connections; the server rolls back what was not committed, and gives the locks free."""
+        """Close both connections; the server rolls back what was not committed."""
+        import pymysql
+
+        if self._connection.open:
+            with suppress(pymysql.Error):  # the server gives them free too, when it notices that the session has ended
+                self._locks.give_all_back()
         for connection in (self._other, self._connection):
             if connection is not None and connection.open:
                 connection.close()
 
     @override
     def lock(self, name: str) -> None:
-        got = self.execute("SELECT GET_LOCK(?, ?)", (f"etl_assets:{hashed(name)}", self._lock_timeout))
-        if got[0][0] != 1:
-            raise busy(self._lock_timeout)
+        self._locks.take(name)
+
+    @override
+    def settle(self, table: TableName) -> None:
+        self._swaps.settle(table)
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

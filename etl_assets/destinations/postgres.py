@@ -13,7 +13,7 @@ from etl_assets.destinations.postgres_transaction import PostgresTransaction
 from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.sql_url import is_local, without_driver
 from etl_assets.destinations.transaction import Transaction
-from etl_assets.exceptions import ConfigError, UnavailableError
+from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableError
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import TableName
 from etl_assets.secrets.redaction import remember
@@ -31,6 +31,14 @@ _SETTINGS = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
 }
+_MAY_MAKE = """
+SELECT CASE WHEN s.oid IS NULL THEN 'database ' || current_database() ELSE 'schema ' || w.name END,
+    CASE WHEN s.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
+        ELSE has_schema_privilege(s.oid, 'CREATE')
+            OR to_regclass(quote_ident(w.name) || '._etl_assets_state') IS NOT NULL END
+FROM (SELECT ? AS name) w LEFT JOIN pg_namespace s ON s.nspname = w.name
+"""
+"""Whether our tables are in a schema, or may be made there; where there is no schema yet, whether one may be made."""
 
 
 class PostgresOptions(DatabaseOptions):
@@ -78,6 +86,18 @@ class PostgresDestination(DatabaseDestination):
         given = self._parameters()
         port = f":{given['port']}" if given.get("port") else ""
         return f"postgresql://{given.get('host', '')}{port}/{given.get('dbname', '')}#{table}"
+
+    @override
+    def test_connection(self) -> None:
+        """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
+        with self.transaction() as tx:
+            schema = self.options.state_schema or tx.current_schema()
+            place, may = tx.execute(_MAY_MAKE, [schema])[0]
+            if not may:
+                raise AuthenticationError(
+                    f"{self._told()}: permission is missing to create in the {place}.",
+                    hint="Give the user the rights that the documentation of databases lists.",
+                )
 
     @override
     def ledger(self, transaction: Transaction) -> Ledger:

@@ -227,10 +227,11 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
+        table = load.table or self._database.table_for(load.source, stream)
         tx.lock(lock_name(load.source, stream, load.partition))
+        tx.settle(table)
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
-        table = load.table or self._database.table_for(load.source, stream)
         check_owner(tx, ledger, load, table)
         unchanged = self._unchanged(tx, load, table, current)
         if unchanged is None:

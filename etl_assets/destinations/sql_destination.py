@@ -14,7 +14,7 @@ from typing_extensions import override
 from etl_assets.destinations.alchemy_transaction import AlchemyTransaction
 from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
 from etl_assets.destinations.ledger import Ledger
-from etl_assets.destinations.sql_errors import translate
+from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import TableName
@@ -24,6 +24,12 @@ from etl_assets.secrets.references import resolve
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+
+CONNECT_SECONDS = 30
+"""How long to wait for a server to answer, where neither URL nor `connect_args` say."""
+_WITH_TIMEOUT = frozenset({"postgresql", "mysql", "mariadb"})
+"""Dialects whose drivers have an argument for it."""
 
 
 class SqlOptions(DatabaseOptions):
@@ -83,7 +89,7 @@ class SqlDestination(DatabaseDestination):
         phase = "connecting"
         engine = self._engine()
         try:
-            with engine.connect() as connection:
+            with patiently(lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)) as connection:
                 phase = "loading"
                 yield AlchemyTransaction(connection)
                 phase = "COMMIT"
@@ -108,12 +114,14 @@ class SqlDestination(DatabaseDestination):
                 remember(password)
                 url = url.set(password=password)
             args = resolve(dict(self.options.connect_args), name="connect_args")
+            if url.get_backend_name() in _WITH_TIMEOUT and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+                args["connect_timeout"] = CONNECT_SECONDS
             if url.get_backend_name() in {"mysql", "mariadb"}:
                 # As the names are quoted here, and so that no value is changed to one that fits.
                 args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
                 # A table that was made meanwhile, on another connection, could not be read otherwise.
                 options["isolation_level"] = "READ COMMITTED"
-            return sa.create_engine(url, **options, connect_args=args)
+            engine = sa.create_engine(url, **options, connect_args=args)
         except sa.exc.NoSuchModuleError as error:
             raise ConfigError(
                 "There is no dialect for this url.", hint="Install the package that brings it, such as sqlalchemy-..."
@@ -122,6 +130,33 @@ class SqlDestination(DatabaseDestination):
             raise ConfigError("The url is none of SQLAlchemy's.") from None  # its text may show a password
         except ImportError as error:
             raise ConfigError(f"The driver of this url is not installed: {error}.", hint="Install it.") from error
+        if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
+            _bound_handshake(engine)
+        return engine
 
     def _told(self, engine: "sa.Engine") -> str:
         return f"The database {engine.url.render_as_string(hide_password=True)}"
+
+
+def _open(engine: "sa.Engine") -> "sa.Connection":
+    """Connect; raises the driver's own errors."""
+    import sqlalchemy as sa
+
+    try:
+        return engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise (error.orig or error) from None
+
+
+def _bound_handshake(engine: "sa.Engine") -> None:
+    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    from sqlalchemy import event
+
+    def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cparams["read_timeout"] = float(cparams.get("connect_timeout", CONNECT_SECONDS))
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver._read_timeout = None  # noqa: SLF001 - a statement may take its time
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "connect", connect)

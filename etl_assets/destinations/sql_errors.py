@@ -73,6 +73,13 @@ _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     "tls": (ConfigError, "Give the server's certificate authority, or say in the url how far to trust the network."),
 }
 
+_AWAY: Sequence[tuple[str, str]] = (
+    (r"(resolve|translate) host|not known|getaddrinfo|no address", "Check the name of the host."),
+    (r"refused", "The host answers, and nothing listens there: check the port, and that the server runs."),
+    (r"time(out|d out)|no route|unreachable", "Check host and port, and that a firewall lets this machine in."),
+)
+"""What a server that is away may be told apart by, while connecting."""
+
 
 def translate(error: Exception, told: str, phase: str) -> EtlAssetsError:
     """Give our error for a driver's, to be raised `from` it.
@@ -88,6 +95,8 @@ def translate(error: Exception, told: str, phase: str) -> EtlAssetsError:
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
     text = f"{told}: {phase} failed ({name}): {redact(message)}"
     found, hint = _MEANING.get(kind, (ConnectError if phase == "connecting" else DestinationError, None))
+    if kind == "away" and phase == "connecting":
+        hint = next((more for pattern, more in _AWAY if re.search(pattern, message, re.IGNORECASE)), hint)
     return found(text, hint=hint)
 
 

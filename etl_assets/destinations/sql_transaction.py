@@ -78,6 +78,10 @@ class SqlTransaction(Transaction):
         del name
 
     @override
+    def settle(self, table: TableName) -> None:
+        del table
+
+    @override
     def quoted(self, table: TableName) -> str:
         return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
 

@@ -15,7 +15,7 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.sql_errors import translate
 from etl_assets.destinations.sqlite_transaction import MAIN, SqliteTransaction
 from etl_assets.destinations.transaction import Transaction
-from etl_assets.exceptions import ConfigError, UnavailableError
+from etl_assets.exceptions import AuthenticationError, ConfigError
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import resolve
@@ -84,7 +84,7 @@ class SQLiteDestination(DatabaseDestination):
             with self.transaction() as tx:
                 tx.execute("SELECT 1 FROM sqlite_master")
         elif not os.access(self._folder(), os.W_OK | os.X_OK):
-            raise UnavailableError(f"The SQLite file {self.path!r} cannot be made: no right to write to its folder.")
+            raise AuthenticationError(f"The SQLite file {self.path!r} cannot be made: no right to write to its folder.")
 
     @override
     def ledger(self, transaction: Transaction) -> Ledger:

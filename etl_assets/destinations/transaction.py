@@ -40,6 +40,9 @@ class LedgerTypes:
 class Reading(Protocol):
     """What a transaction reads. Names are physical."""
 
+    def settle(self, table: TableName) -> None:
+        """Put right what a killed sync left of a table that it was making or replacing, before the state is read."""
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `?` stands for a parameter."""
         ...

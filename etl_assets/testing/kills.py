@@ -68,8 +68,7 @@ def kills(place: type[Place]) -> list[Kill]:
     points = [point for point in POINTS if point not in ENGINE_POINTS or point in place.engine_points]
     found = []
     for strategy in STRATEGIES:
-        # A replace alone swaps tables.
-        own = [point for point in points if point != "swapped" or strategy == "replace"]
+        own = [point for point in points if point not in ENGINE_POINTS or strategy == "replace"]
         found += [Kill(strategy, point, where, "kill") for point in own for where in positions(strategy, point)]
         found += [Kill(strategy, point, "first", "raise") for point in own]
         found += [Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALS]
@@ -266,7 +265,7 @@ class KillConformance:
         crash = POINTS[kill.point]
         if crash in {"P0", "P1"} or (replaces and crash in {"P2", "P3", "P4", "P5", "P9", "P10"}):
             assert old, "nothing was committed, and yet the table is not the old one"
-        if kill.point in {"last_committed", "event"} or (crash == "P9" and not replaces):
+        if kill.point in {"last_committed", "event", "dropping", "dropped"} or (crash == "P9" and not replaces):
             assert not old, "what was committed is gone"
             assert replaces or reached == last, "what was committed is gone"
         assert len(site.events(kill.strategy)) == (2 if crash == "P8" else 1), "an event only of a load that has ended"

@@ -17,13 +17,14 @@ from etl_assets.assets.options import StreamOptions
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.split import drop_split
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.exceptions import ConfigError, SourceError, StreamReadError
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import Shop, event, failure_text, run
 from tests.pairs.places import destination
+from tests.servers import MYSQL, mysql_left_over, mysql_query
 from tests.sources.sql_databases import Database, database
 
 ORDERS = Stream("orders", primary_key=["id"], replication_key="updated_at")
@@ -91,7 +92,11 @@ class World:
             ]
 
 
-@pytest.fixture(params=["sqlite-duckdb", "postgresql-duckdb", "sqlite-postgresql", "postgresql-mysql", "mysql-sqlite"])
+WORLDS = ["sqlite-duckdb", "postgresql-duckdb", "sqlite-postgresql", "postgresql-mysql", "mysql-sqlite"]
+EVERY = pytest.mark.parametrize("world", WORLDS, indirect=True)
+
+
+@pytest.fixture(params=[WORLDS[0], *(pytest.param(one, marks=pytest.mark.full) for one in WORLDS[1:])])
 def world(request: pytest.FixtureRequest, tmp_path: Path, instance: dg.DagsterInstance) -> Iterator[World]:
     source, _, target = request.param.partition("-")
     with ExitStack() as stack:
@@ -105,6 +110,7 @@ def steps(result: dg.ExecuteInProcessResult) -> list[str]:
     return [f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}".replace(WORDS, "") for key in found]
 
 
+@EVERY
 def test_a_first_load_is_read_in_ranges_and_the_next_run_in_one_step(world: World) -> None:
     first = world.run()
     assert first.success
@@ -201,6 +207,7 @@ def test_a_publish_whose_event_was_lost_is_told_of_and_not_done_again(
     assert [rows for load_id, rows, *_ in commits if load_id == told["etl_assets/load_id"]] == [100]
 
 
+@EVERY
 def test_a_run_that_failed_leaves_the_old_table_and_the_next_one_cleans_up(world: World) -> None:
     def fail(wanted: Any) -> None:
         if wanted == {"from": 76}:
@@ -293,16 +300,31 @@ def test_a_cut_read_is_synced_in_one_step_and_waits_for_what_it_depends_on(
 KILLED = """
 import sys
 import dagster as dg
-from etl_assets import DuckDBDestination, Stream, stream_assets
+from etl_assets import DuckDBDestination, MySQLDestination, Stream, stream_assets
 from etl_assets.sources.sql import SqlSource
 
+_, source, target, schema, staging = sys.argv
 orders = Stream("orders", primary_key=["id"], replication_key="updated_at")
+if schema:
+    warehouse = MySQLDestination(target, schema_name=schema, state_schema=schema, staging_dir=staging)
+else:
+    warehouse = DuckDBDestination(target)
 assets = stream_assets(
-    SqlSource("shop", sys.argv[1], streams=[orders]), destination=DuckDBDestination(sys.argv[2]),
-    options={"orders": {"split": 4}},
+    SqlSource("shop", source, streams=[orders]), destination=warehouse, options={"orders": {"split": 4}}
 )
 dg.materialize(assets, instance=dg.DagsterInstance.ephemeral(), tags={"etl_assets/full_refresh": "*"})
 """
+
+
+def kill(fault: str, *arguments: str) -> None:
+    """Refresh all of the stream in another process, which is killed at a point."""
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *arguments],
+        env={**os.environ, "ETL_ASSETS_FAULT": f"{fault}:kill"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -9
 
 
 def test_a_kill_between_ranges_leaves_the_old_table(tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -312,18 +334,68 @@ def test_a_kill_between_ranges_leaves_the_old_table(tmp_path: Path, instance: dg
         assert world.run().success
         old = world.loaded()
         shop.run("UPDATE orders SET name = 'second'")
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLED, shop.url, path],
-            env={**os.environ, "ETL_ASSETS_FAULT": "after_commit:2:kill"},
-            capture_output=True,
-            check=False,
-        )
-        assert killed.returncode == -9
+        kill("after_commit:2", shop.url, path, "", "")
         assert len([name for name in world.left() if "/" not in name]) == 2
         assert world.loaded() == old
         assert world.run(full_refresh=True).success
         assert world.loaded() == world.given()
         assert world.left() == []
+
+
+RANGES = 4
+"""In MySQL each staging table is made by a swap, and so passes `dropping` and `dropped` once before the publication."""
+
+
+def staged(schema: str) -> list[str]:
+    """Name the staging tables of ranges, and what swaps have left, in MySQL."""
+    tables = [name for (name,) in mysql_query(f"SHOW TABLES FROM {schema}")]
+    return [name for name in tables if "__split_" in name] + mysql_left_over(schema)
+
+
+@pytest.mark.parametrize(
+    ("fault", "left"),
+    [
+        (f"dropping:{RANGES + 1}:raise", RANGES),  # before the old table goes
+        (f"dropping:{RANGES + 2}:raise", RANGES),
+        (f"dropped:{RANGES + 2}:raise", RANGES - 1),
+        (f"dropped:{RANGES + 1 + RANGES}:raise", 0),  # but for a note
+    ],
+)
+def test_what_a_publication_left_behind_its_commit_is_dropped_by_the_next_start(
+    fault: str, left: int, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        shop = stack.enter_context(database("sqlite", tmp_path))
+        warehouse = destination("mysql", tmp_path, stack)
+        world, schema = World(shop, warehouse, instance), str(warehouse.options.schema_name)
+        monkeypatch.setattr("etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})())
+        monkeypatch.setenv("ETL_ASSETS_FAULT", fault)
+        assert not world.run().success
+        monkeypatch.undo()
+        assert len([name for name in staged(schema) if "__split_" in name and " " not in name]) == left
+        assert staged(schema), "there is something to put right"
+        assert world.loaded() == world.given()
+        assert staged(schema) == []
+        told = world.run()
+        assert steps(told) == ["plan", "publish"]
+        assert event(instance, ASSET)["etl_assets/bookmark"] == {"updated_at": 100}
+        assert world.loaded() == world.given()
+
+
+def test_a_kill_behind_the_commit_of_a_publication_leaves_the_new_table(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    with ExitStack() as stack:
+        shop = stack.enter_context(database("sqlite", tmp_path))
+        warehouse = destination("mysql", tmp_path, stack)
+        world, schema = World(shop, warehouse, instance), str(warehouse.options.schema_name)
+        assert world.run().success
+        shop.run("UPDATE orders SET name = 'second'")
+        kill(f"dropping:{RANGES + 2}", shop.url, MYSQL, schema, str(tmp_path / "staging"))
+        assert len([name for name in staged(schema) if " " not in name]) == RANGES
+        assert world.run().success
+        assert world.loaded() == world.given()
+        assert staged(schema) == []
 
 
 def test_dates_that_only_the_database_has_make_fewer_ranges(tmp_path: Path) -> None:
@@ -411,7 +483,7 @@ def test_a_source_or_destination_that_cannot_split_is_refused(tmp_path: Path) ->
     with pytest.raises(ConfigError, match="a destination that is not known yet"):
         stream_assets(source, io_manager_key="warehouse", options=options)
     with pytest.raises(ConfigError, match="cannot be published by"):
-        stream_assets(source, destination=SQLiteDestination(str(tmp_path / "w.db")), options=options)
+        stream_assets(source, destination=SqlDestination("sqlite:///no.db"), options=options)
     with pytest.raises(ConfigError, match="read together in one step"):
         stream_assets(
             source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), options=options, granularity="source"

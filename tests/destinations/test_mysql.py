@@ -17,6 +17,8 @@ import pytest
 
 from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.mysql_swaps import Swaps
+from etl_assets.destinations.mysql_transaction import MySQLTransaction
+from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import (
     AuthenticationError,
     BusyError,
@@ -193,13 +195,13 @@ class Killed(BaseException):
     """As a SIGKILL: nothing of ours runs after it."""
 
 
-@pytest.mark.parametrize("moment", ["noted", "renamed", "committed"])
+@pytest.mark.parametrize("moment", ["noted", "renamed", "committed", "dropped"])
 @pytest.mark.parametrize("stream", ["append", "replace"])
 @pytest.mark.parametrize("there", [True, False], ids=["replaced", "made"])
 def test_a_swap_that_was_interrupted(
     moment: str, stream: str, there: bool, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """P11: killed before the RENAME, after it, or after the COMMIT; the next start reverts or finishes it."""
+    """P11, P13: killed before the RENAME, after it, after the COMMIT, before the note goes; the next start ends it."""
     if there:
         load(shop.destination(), FIRST, "replace")
         stream = "replace"
@@ -214,7 +216,12 @@ def test_a_swap_that_was_interrupted(
 
     renamed = Swaps.rename
     monkeypatch.setattr(Swaps, "undo", lambda self: None)
-    patches = {"noted": ("rename", killed), "renamed": ("rename", killed_after), "committed": ("finish", killed)}
+    patches = {
+        "noted": ("rename", killed),
+        "renamed": ("rename", killed_after),
+        "committed": ("finish", killed),
+        "dropped": ("_forget", lambda self, _: killed(self)),
+    }
     monkeypatch.setattr(Swaps, *patches[moment])
     with pytest.raises(Killed):
         load(shop.destination(), THEN, stream)
@@ -223,11 +230,53 @@ def test_a_swap_that_was_interrupted(
     before = found(shop.destination(), stream)
     if there:
         check(shop.destination(), stream, FIRST, THEN)
-    elif moment != "committed":
+    elif moment in {"noted", "renamed"}:
         assert before == ([], -1)
     assert mysql_left_over(shop.schema) == []
     load(shop.destination(), THEN, stream)
     assert found(shop.destination(), stream)[0] == expected(stream, THEN)
+    assert mysql_left_over(shop.schema) == []
+
+
+def test_a_swap_that_was_interrupted_while_another_sync_is_about_to_commit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun before the swap, and so seen nothing to put right; the table is not what the state says."""
+    shop.give("things", [{"id": 1}])
+
+    def killed_after(self: Swaps) -> None:
+        swaps = bool(self.pending)
+        renamed(self)
+        if swaps:
+            raise Killed
+
+    def meanwhile(tx: MySQLTransaction, name: str) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MySQLTransaction, "lock", lock)
+            patch.setattr(Swaps, "rename", killed_after)
+            patch.setattr(Swaps, "undo", lambda self: None)
+            with pytest.raises(Killed):
+                shop.give("things", [{"id": 1}, {"id": 2}], strategy="replace")
+        assert shop.ask("SELECT id FROM SHOP.things ORDER BY id") == [(1,), (2,)]
+        lock(tx, name)
+
+    lock, renamed = MySQLTransaction.lock, Swaps.rename
+    monkeypatch.setattr(MySQLTransaction, "lock", meanwhile)
+    shop.give("things", [{"id": 2}])
+    assert shop.ask("SELECT id FROM SHOP.things ORDER BY id") == [(1,), (2,)]
+    assert mysql_left_over(shop.schema) == []
+
+
+def test_a_swap_that_goes_on_keeps_no_other_stream_waiting(shop: Shop) -> None:
+    shop.give("things", [{"id": 1}], strategy="replace")
+    table = TableName("things", shop.schema)
+    with shop.destination().transaction() as tx:
+        new = tx.begin_replace(table, pa.schema([("id", pa.int64())]), Stamp("x", None, None))
+        assert new != table
+        shop.give("others", [{"id": 2}], strategy="replace", lock_timeout=0)
+        assert mysql_left_over(shop.schema) == [new.name, "a note of things"]
+    assert shop.ask("SELECT id FROM SHOP.others") == [(2,)]
+    assert shop.ask("SELECT id FROM SHOP.things") == []
     assert mysql_left_over(shop.schema) == []
 
 

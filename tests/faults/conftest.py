@@ -35,6 +35,7 @@ ELSEWHERE = {
     "test_ended_then_run_again[merge-P4-rows-middle-kill]",
     "test_ended_then_run_again[replace-P7-last_committed-first-kill]",
     "test_ended_then_run_again[replace-P11-swapped-first-kill]",
+    "test_ended_then_run_again[replace-P13-dropping-first-kill]",
     "test_of_two_runs_one_succeeds[append]",
     "test_waits_for_a_lock[merge]",
     "test_connection_is_cut[append]",

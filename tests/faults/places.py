@@ -16,6 +16,7 @@ from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
+from etl_assets.testing.points import ENGINE_POINTS
 from tests.servers import MYSQL, POSTGRES, mysql_connect, mysql_left_over, mysql_query, postgres_server, query
 
 HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -156,7 +157,7 @@ class MySQLPlace(ServerPlace):
 
     url = MYSQL
     server = _address(MYSQL, 3306)
-    engine_points = ("swapped",)
+    engine_points = ENGINE_POINTS
 
     @property
     @override

@@ -7,6 +7,7 @@ key that is appended to): all that is there, then what was added and changed, th
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,12 +38,15 @@ class Pair:
     Row `i` holds the `i`-th value of each column; `seq` is what an incremental stream goes by.
     """
 
-    def __init__(self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "") -> None:
+    def __init__(
+        self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "", columns: int | None = None
+    ) -> None:
         self.source = source
         self.url = url or source.url  # by which it is read
         self.kind = kind
         self.warehouse = warehouse
-        self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(cases_of(source).values())}
+        cases = list(cases_of(source).values())[:columns]
+        self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(cases)}
         self.rows: dict[str, list[Row]] = {name: [] for name in (REPLACED, MERGED, APPENDED)}
         columns = ", ".join(f"{name} {case[0]}" for name, case in self.cases.items())
         source.run(*PREPARED[source.kind])
@@ -50,8 +54,9 @@ class Pair:
             key = " PRIMARY KEY" if name == MERGED else ""
             source.run(f"CREATE TABLE {name} (id integer{key}, seq integer NOT NULL, {columns})")
 
+    @cached_property
     def assets(self) -> list[dg.AssetsDefinition]:
-        """Give the assets of the three tables, as they are discovered."""
+        """The assets of the three tables, as they are discovered."""
         found = SqlSource("shop", self.url).discover()
         streams = [found[REPLACED], *(found[name].replace(replication_key="seq") for name in (MERGED, APPENDED))]
         return list(stream_assets(SqlSource("shop", self.url, streams=streams), destination=self.warehouse))
@@ -78,7 +83,7 @@ class Pair:
 
     def run(self) -> Mapping[str, Any]:
         """Materialize all three; gives how many rows each event says were loaded."""
-        result = dg.materialize(self.assets())
+        result = dg.materialize(self.assets)
         assert result.success
         events = {name: result.asset_materializations_for_node(f"shop__{name}")[0].metadata for name in self.rows}
         return {name: event["etl_assets/records_loaded"].value for name, event in events.items()}
@@ -146,6 +151,8 @@ LOADS = {
     "TO {user}",
 }
 """As docs/sql.md and docs/databases.md have them."""
+FEW = 8
+"""Columns, where it does not matter which there are."""
 
 
 def run_on(kind: str, statements: str) -> None:
@@ -181,8 +188,7 @@ def test_the_documented_rights_are_enough(source: str, kind: str, tmp_path: Path
         path = f"/{schema}" if kind == "mysql" else parts.path
         url = parts._replace(netloc=f"{loader}@{parts.netloc.rpartition('@')[2]}", path=path).geturl()
         restricted = type(warehouse)(**{**warehouse.options.model_dump(), "url": url})
-        pair = Pair(
-            made, kind, restricted, url=sa.make_url(made.url).set(username=reader).render_as_string(hide_password=False)
-        )
+        url = sa.make_url(made.url).set(username=reader).render_as_string(hide_password=False)
+        pair = Pair(made, kind, restricted, url, columns=FEW)
         run_on(source, READS[source].format(schema=made.schema, user=reader))
         run_three_times(pair)

@@ -12,9 +12,6 @@ from tests.servers import MYSQL, mysql_left_over, mysql_schema
 
 class TestMySQL(DestinationConformance):
     title = "MariaDB"
-    known_gaps = {
-        "double_extremes": "MySQL has no -0.0, so it is refused",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> Iterator[MySQLDestination]:

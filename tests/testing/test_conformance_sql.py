@@ -15,9 +15,6 @@ from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema, postgr
 
 class TestSqlOnSQLite(DestinationConformance):
     title = "SQLAlchemy (SQLite)"
-    known_gaps = {
-        "double_extremes": "SQLite has no -0.0 in a column of doubles, so it is refused",
-    }
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> SqlDestination:
