@@ -152,7 +152,7 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
         _log.info("installing %s (%s) into %s", environment.name, redact(environment.requirement), environment.folder)
         try:
             made = _Installation(environment).run(prove, pinned)
-            _write_atomically(environment.folder / MARKER, asdict(made))
+            write_atomically(environment.folder / MARKER, asdict(made))
         finally:
             if environment.installed() is None:  # it failed, or was cancelled
                 shutil.rmtree(environment.folder, ignore_errors=True)
@@ -327,7 +327,8 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _write_atomically(path: Path, document: Any) -> None:
+def write_atomically(path: Path, document: Any) -> None:
+    """Write a JSON document: all of it or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", "utf-8")
     temporary.replace(path)

@@ -17,6 +17,7 @@ from etl_assets.connectors.asking import (
 )
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
+from etl_assets.connectors.specification import specification
 from etl_assets.destinations.connector import DELIVERS, ConnectorDestination, Delivery, Listener
 from etl_assets.destinations.outgoing import Outgoing
 from etl_assets.exceptions import AuthenticationError, DataError, EtlAssetsError
@@ -60,7 +61,7 @@ class AirbyteDestination(ConnectorDestination):
             ConnectorError: It gives none.
         """
         if self._spec is None:
-            self._spec = airbyte_answer(self, "SPEC", "spec", "spec")
+            self._spec = specification(self)
         return self._spec
 
     @property

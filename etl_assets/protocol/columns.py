@@ -14,6 +14,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
@@ -117,7 +118,7 @@ def to_array(
     if declared is None or pa.types.is_null(declared):
         if column.kinds == {int}:
             with suppress(OverflowError):  # wider ones have their bounds looked at below
-                return pa.array(column.values, pa.int64())
+                return array_of(column.values, pa.int64())
         return column.build(column.joined_type())
     return column.declared(declared)
 
@@ -291,7 +292,7 @@ class _Column:
         if getattr(type_, "extension_name", None) == "arrow.uuid":
             return self._texts(to_text)
         try:
-            return pa.array(self.values, type_)
+            return array_of(self.values, type_)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise self.error(f"does not fit {type_}: {error}", self.first(lambda _: True)) from error
 
@@ -300,7 +301,7 @@ class _Column:
 
         values = self.values if convert is to_text and self.kinds == {str} else self.map(convert)
         try:
-            array = pa.array(values, pa.string())
+            array = array_of(values, pa.string())
         except UnicodeEncodeError as error:
             bad = next(v for v in values if v is not None and not _encodes(v))
             raise self.error("holds an unpaired surrogate, which is no Unicode text.", bad) from error
@@ -315,7 +316,7 @@ class _Column:
             values = self.map(lambda v: Decimal(repr(v)) if isinstance(v, float) else v)
         elif t.is_floating(type_) and Decimal in self.kinds:
             values = self.map(lambda v: float(v) if isinstance(v, Decimal) else v)
-        array = pa.array(values, type_)
+        array = array_of(values, type_)
         if t.is_float32(type_):
             sent = (None if value is None or value != value else value for value in values)  # noqa: PLR0124 - NaN
             kept = (None if value is None or value != value else value for value in array.to_pylist())  # noqa: PLR0124
@@ -355,7 +356,7 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
     import pyarrow.compute as pc
 
     try:
-        array = pa.array(texts, pa.string())
+        array = array_of(texts, pa.string())
     except UnicodeEncodeError:
         return None
     if (pc.min(pc.utf8_length(array)).as_py() or 0) < len("2026-01-01T00:00"):

@@ -3,7 +3,7 @@
 One decoder per stream knows its fields. What has a type in Python that says all (texts, integers, booleans, null) is
 taken as Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become columns
 at once, where a proof over the whole column shows that nothing was altered. `columns.to_array` has the last word on
-every column, as on rows. Where a proof fails, or a record does not follow its schema, the lines are refused: they are
+all others, as on rows. Where a proof fails, or a record does not follow its schema, the lines are refused: they are
 to be read as rows.
 """
 
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from etl_assets.exceptions import DataError
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.columns import EXACT_DOUBLE, to_array
-from etl_assets.protocol.json_lines import count_lines, exact_decoder, without_collection
+from etl_assets.protocol.json_lines import count_lines, exact_decoder, exact_number, without_collection
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json
@@ -32,10 +33,6 @@ _EXACT_DIGITS = 15
 """A number of so many characters at most, without an exponent, is a double's shortest text, or a longer form of it."""
 _SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
 """Escapes of what needs none, as JSON texts of ours are written."""
-
-
-def _refuse(text: str) -> float:
-    raise ValueError(text)
 
 
 def _same_text(text: str) -> float:
@@ -105,30 +102,35 @@ class ColumnParser:
             return None
         names = {f"f{position}": field.name for position, field in enumerate(self._declared)}
         fields: list[tuple[str, Any, Any]] = [
-            (place, msgspec.Raw, msgspec.Raw()) if _stays_text(field.type) else (place, _python_type(field.type), None)
+            (place, msgspec.Raw, msgspec.Raw()) if _is_open(field.type) else (place, _python_type(field.type), None)
             for place, field in zip(names, self._declared, strict=True)
         ]
         try:
             record = msgspec.defstruct("Record", fields, rename=names, gc=False, forbid_unknown_fields=True)
         except ValueError:  # a name with a quote or a backslash
             return None
-        return msgspec.json.Decoder(line(record), float_hook=_refuse)
+        return msgspec.json.Decoder(line(record), float_hook=str.encode)
 
     def _column(self, values: list[Any], field: "pa.Field") -> "pa.Array | pa.ChunkedArray | None":
         """Give one column of its declared type, or None."""
         import pyarrow as pa
 
         try:
-            if _stays_text(field.type):
-                texts = _texts(values)
-                if not any(texts):
-                    return pa.nulls(len(texts))
-                array = _json_column(texts) if is_json(field.type) else _numbers(texts, field.type)
+            if _is_open(field.type):
+                values = _texts(values)
+                if is_json(field.type) and any(values):
+                    return _json_column(values)
+                values = exact_decoder.decode(_document(values))
+            elif _has_fraction(field.type):
+                values = _number_texts(values)
+                array = _numbers(values, field.type) if any(values) else None
                 if array is not None:
                     return array
-                values = exact_decoder.decode(_document(texts))
+                values = exact_decoder.decode(_document(values))
+            elif _is_told(field.type):
+                return array_of(values, field.type) if values.count(None) < len(values) else pa.nulls(len(values))
             array = to_array(values, field.type, stream=self._stream.name, field=field.name)
-        except (DataError, msgspec.MsgspecError, ValueError, RecursionError, pa.ArrowException):
+        except (DataError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, pa.ArrowException):
             return None
         is_as_declared = array.type in {field.type, pa.null()} or pa.types.is_timestamp(array.type)
         return array if is_as_declared else None
@@ -143,10 +145,17 @@ def blocks_of(lines: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _stays_text(type_: "pa.DataType") -> bool:
+def _is_open(type_: "pa.DataType") -> bool:
+    """Tell whether values of a type may hold others."""
     from pyarrow import types as t
 
-    return is_json(type_) or bool(t.is_floating(type_) or t.is_decimal(type_))
+    return is_json(type_) or bool(t.is_nested(type_))
+
+
+def _has_fraction(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    return bool(t.is_floating(type_) or t.is_decimal(type_))
 
 
 def _python_type(type_: "pa.DataType") -> Any:
@@ -157,7 +166,26 @@ def _python_type(type_: "pa.DataType") -> Any:
         return int | None
     if t.is_boolean(type_):
         return bool | None
-    return Any if t.is_nested(type_) else str | None
+    return Any if _has_fraction(type_) else str | None
+
+
+def _is_told(type_: "pa.DataType") -> bool:
+    """Tell whether Python's type says all about a value."""
+    import pyarrow as pa
+
+    return type_ in {pa.int64(), pa.bool_(), pa.string()}
+
+
+def _number_texts(values: list[Any]) -> list[bytes | None]:
+    """Give numbers as JSON texts, which those with a fraction are already.
+
+    Raises:
+        ValueError: One is no number.
+    """
+    kinds = set(map(type, values))
+    if not kinds <= {bytes, int, type(None)}:
+        raise ValueError(kinds)
+    return [b"%d" % value if type(value) is int else value for value in values] if int in kinds else values
 
 
 def _texts(values: list[msgspec.Raw]) -> list[bytes | None]:
@@ -173,7 +201,7 @@ def _utf8(texts: list[bytes | None]) -> "pa.StringArray":
     """
     import pyarrow as pa
 
-    return pa.array(texts, pa.binary()).cast(pa.string())
+    return array_of(texts, pa.binary()).cast(pa.string())
 
 
 def _document(texts: list[bytes | None]) -> bytes:
@@ -199,7 +227,9 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
     if len(doubtful):
         longest = pc.max(pc.binary_length(doubtful)).as_py()
         if longest > _EXACT_DIGITS or pc.any(pc.match_substring(doubtful, "e", ignore_case=True)).as_py():
-            return None
+            # Arrow has an exponent where Python has none, and the other way round.
+            exact = all(type(exact_number(text)) is float for text in doubtful.to_pylist())
+            return numbers if exact else None
     return numbers
 
 

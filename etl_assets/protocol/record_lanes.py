@@ -72,17 +72,15 @@ def _joined(tables: "list[pa.Table]") -> Iterator[Batch]:
 class _Lane:
     """The lines with one beginning."""
 
-    prefix: bytes
-    run: re.Pattern[bytes]
+    other: re.Pattern[bytes]
+    """The end of a line behind which another kind of line begins, or none."""
     name: str
     key: StreamKey
 
     def end_in(self, chunk: bytes, position: int) -> int:
-        """Give where the lines that begin so end; at least one does, and has an end."""
-        if not position and chunk.endswith(b"\n") and chunk.count(b"\n" + self.prefix) + 1 == count_lines(chunk):
-            return len(chunk)
-        found = self.run.match(chunk, position)
-        return found.end() if found is not None else position
+        """Give where the lines that begin so end, of which there is one at this position; a line has an end."""
+        found = self.other.search(chunk, position)
+        return found.end() if found is not None else max(position, chunk.rfind(b"\n") + 1)
 
 
 @dataclass
@@ -165,8 +163,8 @@ class RecordLanes:
             key = self.key_of(_text(found.get("namespace")), name) if name is not None else None
             if name is None or key is None:
                 return None
-            run = re.compile(rb"(?:" + re.escape(prefix) + rb".*+\n)++")
-            lane = self._lanes[prefix] = _Lane(prefix, run, name, key)
+            other = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
+            lane = self._lanes[prefix] = _Lane(other, name, key)
         return lane
 
     def _parsing(self, lane: _Lane, version: int | None) -> Parsing | None:

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from etl_assets.connectors.asking import airbyte_answer, changed_config
 from etl_assets.connectors.executors import Executor, ManifestExecutor
+from etl_assets.connectors.specification import specification
 from etl_assets.exceptions import AuthenticationError, ProtocolError
 from etl_assets.protocol.airbyte import configured_catalog, state_input, stream_of
 from etl_assets.protocol.catalog import Catalog
@@ -63,7 +64,7 @@ class AirbyteSource(ConnectorSource):
                 declared = self.executor.manifest().get("spec") or {}
                 self._spec = {"connectionSpecification": declared.get("connection_specification") or {}}
             else:
-                self._spec = airbyte_answer(self, "SPEC", "spec", "spec")
+                self._spec = specification(self)
         return self._spec
 
     @property
