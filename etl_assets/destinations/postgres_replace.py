@@ -48,11 +48,22 @@ SELECT x.privilege_type, a.attname, CASE x.grantee WHEN 0 THEN '' ELSE pg_catalo
 FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) x
 WHERE a.attrelid = ?::regclass AND a.attnum > 0 AND NOT a.attisdropped
 """
+_STORAGE = (
+    "SELECT split_part(o, '=', 1), substr(o, strpos(o, '=') + 1) FROM pg_catalog.pg_class, unnest(reloptions) o "
+    "WHERE oid = ?::regclass AND relkind = 'r'"
+)
 _COMMENTS = (
     "SELECT coalesce(a.attname, ''), d.description FROM pg_catalog.pg_description d "
     "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0 "
     "WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ?::regclass"
 )
+
+
+def keep_storage(tx: "PostgresTransaction", table: TableName, new: TableName) -> None:
+    """Have the pages of a new table filled, and cleaned up, as those of the one whose place it will take."""
+    options = [f"{quote(name)} = {quote(value, chr(39))}" for name, value in tx.execute(_STORAGE, (tx.quoted(table),))]
+    if options:
+        tx.execute(f"ALTER TABLE {tx.quoted(new)} SET ({', '.join(options)})")
 
 
 def put_in_place(tx: "PostgresTransaction", table: TableName, loaded: TableName) -> None:
