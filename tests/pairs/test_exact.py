@@ -1,7 +1,7 @@
 """Every pair of databases through Dagster: what was at the source is in the destination, value by value, type by type.
 
-Each pair makes three runs of three assets at once (a table that is replaced, one that is merged, one without a primary
-key that is appended to): all that is there, then what was added and changed, then nothing new.
+Each pair makes two runs of three assets at once (a table that is replaced, one that is merged, one without a primary
+key x
 """
 
 import uuid
