@@ -167,7 +167,7 @@ class AlchemyTransaction(SqlTransaction):
             return table
         for name, type_ in wanted.items():
             if there.get(name, type_) != type_:
-                raise self._cannot_change(table, name)
+                raise _cannot_change(table, name, self._dialect.name)
         for f in (*schema, *own):
             if f.name not in there:
                 self.add_column(table, f.name, f.type)
@@ -188,7 +188,7 @@ class AlchemyTransaction(SqlTransaction):
         import pyarrow as pa
 
         if not self._together:
-            raise self._cannot_change(table, name)
+            raise _cannot_change(table, name, self._dialect.name)
         # Each database has its own words for this: the table is made anew.
         rows = self.read(table, None)
         index = rows.schema.get_field_index(name)
@@ -196,13 +196,6 @@ class AlchemyTransaction(SqlTransaction):
         self._changing(f"DROP TABLE {self.quoted(table)}")
         self.create_table(table, rows.schema, Stamp("", None, None))
         self.insert(table, rows.to_reader(), Stamp("", None, None))
-
-    def _cannot_change(self, table: TableName, name: str) -> SchemaConflictError:
-        return SchemaConflictError(
-            f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
-            f"in {self._dialect.name}.",
-            hint=f"Change it by hand, or drop the table and do a full refresh.{_better(self._dialect.name)}",
-        )
 
     # Rows
 
@@ -354,8 +347,13 @@ def refused() -> Iterator[None]:
         raise RefusedValueError(None, "the database refused a value.") from None
 
 
-def _better(dialect: str) -> str:
-    return " MySQLDestination can change it: load into another schema by that." if dialect in _MYSQL else ""
+def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictError:
+    better = " MySQLDestination can change it: load into another schema by that." if dialect in _MYSQL else ""
+    return SchemaConflictError(
+        f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
+        f"in {dialect}.",
+        hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
+    )
 
 
 def _select(table: "sa.Table") -> "sa.Select[Any]":
