@@ -26,6 +26,7 @@ KEYS_AT_ONCE = 200
 LOWEST = -1.7976931348623157e308
 _WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
 ROWS_AT_ONCE = 1000
+_MYSQL = frozenset({"mysql", "mariadb"})
 _ROLLS_BACK_TABLES = frozenset({"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"})
 """Dialects whose databases roll back a change of tables."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
@@ -35,12 +36,17 @@ class AlchemyTransaction(SqlTransaction):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Where a change of tables cannot be rolled back, it is made on a connection of its own before the rows.
+
+    Args:
+        connection: SQLAlchemy's.
+        own_columns: Those of this library, by which a table that a killed load has left is known.
     """
 
-    def __init__(self, connection: "sa.Connection") -> None:
+    def __init__(self, connection: "sa.Connection", own_columns: Sequence[str] = ()) -> None:
         import sqlalchemy as sa
 
         self._connection = connection
+        self._own_columns = frozenset(own_columns)
         self._dialect = connection.dialect
         self._together = connection.dialect.name in _ROLLS_BACK_TABLES
         self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
@@ -82,6 +88,11 @@ class AlchemyTransaction(SqlTransaction):
 
         columns = self._columns(table)
         return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()]) if columns else None
+
+    @override
+    def left_empty(self, table: TableName) -> bool:
+        ours = bool(self._own_columns) and self._own_columns <= set(self._columns(table))
+        return not self._together and ours and not self.has_rows(table)
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
@@ -156,7 +167,7 @@ class AlchemyTransaction(SqlTransaction):
             return table
         for name, type_ in wanted.items():
             if there.get(name, type_) != type_:
-                raise self._cannot_change(table, name)
+                raise _cannot_change(table, name, self._dialect.name)
         for f in (*schema, *own):
             if f.name not in there:
                 self.add_column(table, f.name, f.type)
@@ -177,7 +188,7 @@ class AlchemyTransaction(SqlTransaction):
         import pyarrow as pa
 
         if not self._together:
-            raise self._cannot_change(table, name)
+            raise _cannot_change(table, name, self._dialect.name)
         # Each database has its own words for this: the table is made anew.
         rows = self.read(table, None)
         index = rows.schema.get_field_index(name)
@@ -185,13 +196,6 @@ class AlchemyTransaction(SqlTransaction):
         self._changing(f"DROP TABLE {self.quoted(table)}")
         self.create_table(table, rows.schema, Stamp("", None, None))
         self.insert(table, rows.to_reader(), Stamp("", None, None))
-
-    def _cannot_change(self, table: TableName, name: str) -> SchemaConflictError:
-        return SchemaConflictError(
-            f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
-            f"in {self._dialect.name}.",
-            hint="Change it by hand, or drop the table and do a full refresh.",
-        )
 
     # Rows
 
@@ -341,6 +345,15 @@ def refused() -> Iterator[None]:
         if isinstance(error, sa.exc.DBAPIError):
             raise
         raise RefusedValueError(None, "the database refused a value.") from None
+
+
+def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictError:
+    better = " MySQLDestination can change it: load into another schema by that." if dialect in _MYSQL else ""
+    return SchemaConflictError(
+        f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
+        f"in {dialect}.",
+        hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
+    )
 
 
 def _select(table: "sa.Table") -> "sa.Select[Any]":

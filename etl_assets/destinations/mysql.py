@@ -102,7 +102,7 @@ class MySQLDestination(DatabaseDestination):
             phase = "COMMIT"
             tx.commit()
             phase = "dropping what was replaced"
-            tx.after_commit()
+            tx.swaps.finish()
         except pymysql.Error as error:
             if phase == "COMMIT" and kind_of(error) == "away":
                 raise UnavailableError(

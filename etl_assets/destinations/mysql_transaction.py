@@ -77,7 +77,7 @@ class MySQLTransaction(SqlTransaction):
         self._options = f"ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
         self._local_infile = local_infile
         self._locks = Locks(self.execute, lock_timeout)
-        self._swaps = Swaps(self._at_once, self.execute, self._locks, state_schema)
+        self.swaps = Swaps(self._at_once, self.execute, self._locks, state_schema)
         key = f"VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE {collation}"
         self.ledger_types = LedgerTypes(
             key=key,
@@ -91,22 +91,18 @@ class MySQLTransaction(SqlTransaction):
 
     def begin(self) -> None:
         """Begin, and put right what a killed sync left of a swap."""
-        self._swaps.recover()
+        self.swaps.recover()
         self._connection.begin()
 
     def commit(self) -> None:
         """Commit: the tables that were made or replaced come into their places in one moment."""
-        self._swaps.rename()
+        self.swaps.rename()
         self._connection.commit()
-
-    def after_commit(self) -> None:
-        """Drop what was replaced."""
-        self._swaps.finish()
 
     def roll_back(self) -> None:
         """Undo everything."""
         self._connection.rollback()
-        self._swaps.undo()
+        self.swaps.undo()
 
     def close(self) -> None:
         """Close both connections; the server rolls back what was not committed."""
@@ -125,7 +121,7 @@ class MySQLTransaction(SqlTransaction):
 
     @override
     def settle(self, table: TableName) -> None:
-        self._swaps.settle(table)
+        self.swaps.settle(table)
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -142,15 +138,15 @@ class MySQLTransaction(SqlTransaction):
 
     def _place(self, table: TableName) -> TableName:
         """Give where a table's rows are now: one that is being made has another name until the COMMIT."""
-        swap = self._swaps.pending.get(table)
+        swap = self.swaps.pending.get(table)
         return swap.new if swap else table
 
     def _on(self, table: TableName) -> Any:
         """Give the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
-        return self._changing() if table in self._swaps.pending or self._is_new(table) else self._connection
+        return self._changing() if table in self.swaps.pending or self._is_new(table) else self._connection
 
     def _is_new(self, table: TableName) -> bool:
-        return any(swap.new == table for swap in self._swaps.pending.values())
+        return any(swap.new == table for swap in self.swaps.pending.values())
 
     # Columns
 
@@ -183,11 +179,11 @@ class MySQLTransaction(SqlTransaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
             self.create_schema(table.schema)
-        self._swaps.begin(table, self._create(table, schema, stamp))
+        self.swaps.begin(table, self._create(table, schema, stamp))
 
     @override
     def drop_table(self, table: TableName) -> None:
-        self._swaps.drop(table)
+        self.swaps.drop(table)
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -205,7 +201,7 @@ class MySQLTransaction(SqlTransaction):
             self.execute(f"DELETE FROM {self.quoted(table)}")
             return table
         create = f"CREATE TABLE {{}} LIKE {self.quoted(table)}" if same else self._create(table, schema, stamp)
-        return self._swaps.begin(table, create)
+        return self.swaps.begin(table, create)
 
     @override
     def end_replace(self, table: TableName, loaded: TableName) -> None:

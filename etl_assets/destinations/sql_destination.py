@@ -91,7 +91,7 @@ class SqlDestination(DatabaseDestination):
         try:
             with patiently(lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)) as connection:
                 phase = "loading"
-                yield AlchemyTransaction(connection)
+                yield AlchemyTransaction(connection, self.own_columns)
                 phase = "COMMIT"
                 connection.commit()
         except sa.exc.DBAPIError as error:
@@ -119,6 +119,8 @@ class SqlDestination(DatabaseDestination):
             if url.get_backend_name() in {"mysql", "mariadb"}:
                 # As the names are quoted here, and so that no value is changed to one that fits.
                 args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
+                # Another engine would not roll rows back, whatever the server makes by default.
+                args.setdefault("init_command", "SET SESSION default_storage_engine = InnoDB")
                 # A table that was made meanwhile, on another connection, could not be read otherwise.
                 options["isolation_level"] = "READ COMMITTED"
             engine = sa.create_engine(url, **options, connect_args=args)

@@ -207,7 +207,6 @@ def test_a_publish_whose_event_was_lost_is_told_of_and_not_done_again(
     assert [rows for load_id, rows, *_ in commits if load_id == told["etl_assets/load_id"]] == [100]
 
 
-@EVERY
 def test_a_run_that_failed_leaves_the_old_table_and_the_next_one_cleans_up(world: World) -> None:
     def fail(wanted: Any) -> None:
         if wanted == {"from": 76}:
@@ -355,10 +354,10 @@ def staged(schema: str) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "left"),
     [
-        (f"dropping:{RANGES + 1}:raise", RANGES),  # before the old table goes
+        pytest.param(f"dropping:{RANGES + 1}:raise", RANGES, marks=pytest.mark.full),  # before the old table goes
         (f"dropping:{RANGES + 2}:raise", RANGES),
         (f"dropped:{RANGES + 2}:raise", RANGES - 1),
-        (f"dropped:{RANGES + 1 + RANGES}:raise", 0),  # but for a note
+        pytest.param(f"dropped:{RANGES + 1 + RANGES}:raise", 0, marks=pytest.mark.full),  # but for a note
     ],
 )
 def test_what_a_publication_left_behind_its_commit_is_dropped_by_the_next_start(

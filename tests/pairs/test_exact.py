@@ -1,7 +1,7 @@
 """Every pair of databases through Dagster: what was at the source is in the destination, value by value, type by type.
 
-Each pair makes three runs of three assets at once (a table that is replaced, one that is merged, one without a primary
-key that is appended to): all that is there, then what was added and changed, then nothing new.
+Each pair makes two runs of three assets at once (a table that is replaced, one that is merged, one without a primary
+key x
 """
 
 import uuid
@@ -39,13 +39,13 @@ class Pair:
     """
 
     def __init__(
-        self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "", columns: int | None = None
+        self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "", most: int | None = None
     ) -> None:
         self.source = source
         self.url = url or source.url  # by which it is read
         self.kind = kind
         self.warehouse = warehouse
-        cases = list(cases_of(source).values())[:columns]
+        cases = list(cases_of(source).values())[:most]
         self.cases = {f"c{i}": _held_by(kind, case) for i, case in enumerate(cases)}
         self.rows: dict[str, list[Row]] = {name: [] for name in (REPLACED, MERGED, APPENDED)}
         columns = ", ".join(f"{name} {case[0]}" for name, case in self.cases.items())
@@ -116,8 +116,8 @@ def _held_by(destination_kind: str, case: Case) -> Case:
     return type_, [one for one, _ in kept], [value for _, value in kept], arrow
 
 
-def run_three_times(pair: Pair) -> None:
-    """Load all that is there, then what was added and changed, then nothing new; and look each time."""
+def load_and_look(pair: Pair, *, again: bool = False) -> None:
+    """Load all that is there, then what was added and changed, `again` nothing new; and look each time."""
     most = max(len(case[1]) for case in pair.cases.values())
     for table in pair.rows:
         for i in range(most + 1):
@@ -129,16 +129,18 @@ def run_three_times(pair: Pair) -> None:
         pair.write(table, most + 1, most + 2, 0)
     assert pair.run() == {REPLACED: most + 2, MERGED: 2, APPENDED: 2}
     pair.check()
-    assert pair.run() == {REPLACED: most + 2, MERGED: 0, APPENDED: 0}
-    pair.check()
+    if again:
+        assert pair.run() == {REPLACED: most + 2, MERGED: 0, APPENDED: 0}
+        pair.check()
 
 
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.full)], ids=["two", "three"])
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("source", KINDS)
-def test_every_type_is_exact_full_and_incremental(source: str, kind: str, tmp_path: Path) -> None:
+def test_every_type_is_exact_full_and_incremental(source: str, kind: str, again: bool, tmp_path: Path) -> None:
     with ExitStack() as stack:
         made = stack.enter_context(database(source, tmp_path))
-        run_three_times(Pair(made, kind, destination(kind, tmp_path, stack)))
+        load_and_look(Pair(made, kind, destination(kind, tmp_path, stack)), again=again)
 
 
 READS = {
@@ -189,6 +191,6 @@ def test_the_documented_rights_are_enough(source: str, kind: str, tmp_path: Path
         url = parts._replace(netloc=f"{loader}@{parts.netloc.rpartition('@')[2]}", path=path).geturl()
         restricted = type(warehouse)(**{**warehouse.options.model_dump(), "url": url})
         url = sa.make_url(made.url).set(username=reader).render_as_string(hide_password=False)
-        pair = Pair(made, kind, restricted, url, columns=FEW)
+        pair = Pair(made, kind, restricted, url, most=FEW)
         run_on(source, READS[source].format(schema=made.schema, user=reader))
-        run_three_times(pair)
+        load_and_look(pair)

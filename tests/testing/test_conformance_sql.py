@@ -6,11 +6,14 @@ from typing import Any
 import pytest
 
 from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.exceptions import SchemaConflictError
+from etl_assets.faults import FaultError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing import DestinationConformance
 from etl_assets.testing.fakes import GivenRead
-from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema, postgres_server
+from etl_assets.testing.site import armed
+from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
 
 
 class TestSqlOnSQLite(DestinationConformance):
@@ -44,7 +47,53 @@ def test_on_postgresql() -> None:
         load_all(SqlDestination(url, schema_name=name, state_schema=name))
 
 
+def on_mariadb(name: str, **options: Any) -> SqlDestination:
+    url = f"mysql+pymysql://{MYSQL.partition('://')[2].rpartition('/')[0]}/{name}?charset=utf8mb4"
+    return SqlDestination(url, **options)
+
+
 def test_on_mariadb() -> None:
     with mysql_schema() as name:
-        url = f"mysql+pymysql://{MYSQL.partition('://')[2].rpartition('/')[0]}/{name}?charset=utf8mb4"
-        load_all(SqlDestination(url))
+        load_all(on_mariadb(name))
+
+
+@pytest.mark.parametrize("strategy", ["append", "merge", "replace"])
+@pytest.mark.parametrize("point", ["altered", "rows", "state"])
+def test_on_mariadb_a_load_that_fails_is_rolled_back(strategy: str, point: str) -> None:
+    """Tables are made and widened at once there; rows, state and ledger are one transaction all the same."""
+    stream = Stream("things", primary_key=["id"])
+    with mysql_schema() as name:
+        destination = on_mariadb(name)
+        table = destination.table_for("conformance", stream)
+
+        def give(*rows: dict[str, Any]) -> None:
+            sync(GivenRead(stream, [list(rows)]), destination, strategy=strategy)
+
+        with armed(f"{point}:1:raise"), pytest.raises(FaultError):
+            give({"id": 1})
+        assert destination.states() == []
+        give({"id": 1})
+        (before,) = destination.states()
+        with armed(f"{point}:1:raise"), pytest.raises(FaultError):
+            give({"id": 2, "more": "x"})
+        assert destination.states() == [before]
+        assert destination.read_table(table, columns=["id"]).to_pylist() == [{"id": 1}]
+        give({"id": 2, "more": "x"})
+        ids = destination.read_table(table, columns=["id"]).column(0).to_pylist()
+        assert sorted(ids) == ([2] if strategy == "replace" else [1, 2])
+        engines = mysql_query(f"SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = '{name}'")
+        assert engines == [("InnoDB",)]
+
+
+@pytest.mark.parametrize("strategy", ["append", "replace"])
+def test_on_mariadb_a_change_that_could_not_be_rolled_back_is_refused(strategy: str) -> None:
+    stream = Stream("things")
+    with mysql_schema() as name:
+        destination = on_mariadb(name)
+        sync(GivenRead(stream, [[{"x": 1}]]), destination, strategy=strategy)
+        with pytest.raises(SchemaConflictError, match=r"'x'.*cannot be rolled back") as refused:
+            sync(GivenRead(stream, [[{"x": "text"}]]), destination, strategy=strategy)
+        assert "MySQLDestination" in (refused.value.hint or "")
+        assert refused.value.stream == "things"
+        table = destination.table_for("conformance", stream)
+        assert destination.read_table(table, columns=["x"]).to_pylist() == [{"x": 1}]
