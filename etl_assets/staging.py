@@ -97,8 +97,11 @@ class Staging:
             if isinstance(stored, Encoded):
                 yield stored
                 continue
-            with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
-                for index in range(reader.num_record_batches):
+            with pa.memory_map(str(stored)) as source:
+                batches = pa.ipc.open_file(source).num_record_batches
+            for index in range(batches):
+                # A map of its own for each batch: what was read of it is memory of ours until it is unmapped.
+                with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
                     yield pa.Table.from_batches([reader.get_batch(index)])
         yield from self._behind
 

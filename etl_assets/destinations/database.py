@@ -52,7 +52,7 @@ class DatabaseOptions(BaseModel):
     table_prefix: str = Field(default="", description="Comes before the name of each table.")
     naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
     staging_dir: str | None = Field(default=None, description="Where batches wait that do not fit in memory.")
-    staging_memory_bytes: int = Field(default=128 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
+    staging_memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
     load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
     loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
 

@@ -116,12 +116,16 @@ class DuckDBDestination(DatabaseDestination):
         with _in_process[str(Path(self.path).absolute())], self._connection() as connection:
             connection.begin()
             try:
-                yield DuckDBTransaction(connection)
+                yield DuckDBTransaction(connection, limits_memory=self._limits_memory)
             except BaseException:
                 # Also a cancel. The connection may be broken beyond a rollback; closing it does the same.
                 _roll_back(connection)
                 raise
             self._commit(connection)
+
+    @property
+    def _limits_memory(self) -> bool:
+        return self.is_file and not {"memory_limit", "max_memory"} & self.options.settings.keys()
 
     def _commit(self, connection: "duckdb.DuckDBPyConnection") -> None:
         import duckdb
@@ -174,6 +178,7 @@ class DuckDBDestination(DatabaseDestination):
                 pause = min(pause * 1.6, 0.5)
             else:
                 connection.execute("SET TimeZone = 'UTC'")
+                connection.execute("SET enable_progress_bar = false")  # it would be written to standard output
                 return connection
 
     def _folder(self) -> Path:
