@@ -333,7 +333,8 @@ def in_row_groups(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
     import pyarrow as pa
 
     def groups() -> "Iterator[pa.RecordBatch]":
-        waiting = rows.schema.empty_table()
+        empty = pa.Table.from_batches([], rows.schema)
+        waiting = empty
         for batch in rows:
             waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
             while waiting.num_rows >= ROW_GROUP_ROWS:
@@ -341,7 +342,7 @@ def in_row_groups(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
                 waiting = waiting.slice(ROW_GROUP_ROWS)
             if waiting.nbytes >= ROW_GROUP_BYTES:
                 yield from (one for one in waiting.to_batches() if one.num_rows)
-                waiting = rows.schema.empty_table()
+                waiting = empty
         if waiting.num_rows:
             yield from waiting.combine_chunks().to_batches()
 
