@@ -85,7 +85,7 @@ def _even_numbers(rows: int) -> Numbers:
 def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
     """Give numbers as an Arrow array of a type of the same width; they are not copied.
 
-    What pyarrow itself offers, here as below, would import pandas, which a small sync takes longer for than for its rows.
+    What pyarrow itself offers, here as below, would import pandas, which takes longer than all else of a small sync.
     """
     import pyarrow as pa
 
