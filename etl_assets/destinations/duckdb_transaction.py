@@ -351,7 +351,8 @@ def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = No
     import pyarrow as pa
 
     def groups() -> "Iterator[pa.RecordBatch]":
-        waiting = pa.Table.from_batches([], rows.schema)
+        empty = pa.Table.from_batches([], rows.schema)
+        waiting = empty
         for batch in rows:
             waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
             while waiting.num_rows >= ROW_GROUP_ROWS:
@@ -359,7 +360,7 @@ def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = No
                 waiting = waiting.slice(ROW_GROUP_ROWS)
             if waiting.nbytes >= ROW_GROUP_BYTES:
                 yield from (one for one in waiting.to_batches() if one.num_rows)
-                waiting = pa.Table.from_batches([], rows.schema)
+                waiting = empty
         if waiting.num_rows:
             yield from waiting.combine_chunks().to_batches()
 

@@ -146,9 +146,8 @@ class ArrowKeys(Keys):
             found.append(best)
             same = pc.equal(column, best)
             mask = same if mask is None else pc.and_kleene(mask, same)
-        return tuple(best.as_py() for best in found), int(
-            pc.index(pc.fill_null(mask, fill_value=False), value=True).as_py()
-        )
+        # Where the mask is NULL it is no match. (A Python value beside an array would have pyarrow import pandas.)
+        return tuple(best.as_py() for best in found), int(pc.indices_nonzero(mask)[0].as_py())
 
     def _whole(self) -> Any:
         """Give a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
@@ -173,7 +172,7 @@ class ArrowKeys(Keys):
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
                 return []  # no value of this column can be equal to it
             mask = same if mask is None else pc.and_kleene(mask, same)
-        rows: list[int] = pc.indices_nonzero(pc.fill_null(mask, fill_value=False)).to_pylist()
+        rows: list[int] = pc.indices_nonzero(mask).to_pylist()
         return rows
 
     @override

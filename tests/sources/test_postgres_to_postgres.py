@@ -153,7 +153,7 @@ def make_types(made: Database) -> None:
             connection.exec_driver_sql(f"INSERT INTO types VALUES ({row}, {', '.join(values)})".replace("%", "%%"))
 
 
-DECODED = {"numeric(38,9)", "numeric", "oid", "price"}
+DECODED = {"numeric(38,9)", "numeric", "oid"}
 """Types that come in another form than PostgreSQL has for their Arrow type."""
 
 

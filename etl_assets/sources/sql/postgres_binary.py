@@ -7,7 +7,17 @@ import numpy as np
 
 from etl_assets.exceptions import DataError, SourceError
 from etl_assets.sources.sql.reflection import SqlColumn
-from etl_assets.sources.sql.slices import Buffer, Nulls, Numbers, Positions, with_nulls
+from etl_assets.sources.sql.slices import (
+    Buffer,
+    Nulls,
+    Numbers,
+    Positions,
+    bits_where_not,
+    booleans,
+    nulls_of,
+    numbers_of,
+    with_nulls,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,8 +98,10 @@ class Field:
             return self._decimals(found, null), following
         self._check_width(found["value"].itemsize, length, null)
         value = found["value"]
-        native = value.astype(value.dtype.newbyteorder("=")) if self.column.type.kind != "boolean" else value != 0
-        return pa.array(native, mask=null), following
+        if self.column.type.kind == "boolean":
+            return booleans(value != 0, null), following
+        native = value.astype(value.dtype.newbyteorder("="))
+        return with_nulls(native, pa.from_numpy_dtype(native.dtype), null), following
 
     # What stays encoded
 
@@ -215,8 +227,7 @@ class Field:
         halves = np.empty((rows, 2), np.int64)
         halves[:, 0] = np.where(sign == NEGATIVE, -total, total)
         halves[:, 1] = halves[:, 0] >> 63
-        validity = None if null is None else pa.array(~null).buffers()[1]
-        return pa.Array.from_buffers(arrow, rows, [validity, pa.py_buffer(halves)])
+        return pa.Array.from_buffers(arrow, rows, [bits_where_not(null), pa.py_buffer(halves)])
 
     def _refuse_no_numbers(self, sign: Numbers) -> None:
         for code, name in NO_NUMBERS.items():
@@ -240,12 +251,12 @@ class Field:
         match self.column.type.kind:
             case "date":
                 days = _shifted(array, EPOCH_DAYS, np.int32, self._refuse_days)
-                return with_nulls(days, pa.date32(), _nulls(array))
+                return with_nulls(days, pa.date32(), nulls_of(array))
             case "timestamp" | "instant":
                 moments = _shifted(array, EPOCH_DAYS * DAY, np.int64, self._refuse_moments)
-                return with_nulls(moments, arrow, _nulls(array))
+                return with_nulls(moments, arrow, nulls_of(array))
             case "time":
-                values = np.asarray(array.fill_null(0))
+                values = numbers_of(array, np.int64)
                 if values.max(initial=0) >= DAY:  # 24:00:00, which no time of day is
                     return pa.array([None if v is None else _clock(v) for v in array.to_pylist()], pa.string())
                 return array.view(pa.time64("us"))
@@ -311,12 +322,8 @@ def _groups(digits: int) -> int:
     return -(-digits // DIGITS_OF_BASE)
 
 
-def _nulls(array: "pa.Array") -> Nulls:
-    return np.asarray(array.is_null()) if array.null_count else None
-
-
 def _shifted(array: "pa.Array", by: int, type_: Any, refuse: Any) -> Numbers:
-    values = np.asarray(array.fill_null(0)) if array.null_count else np.asarray(array)
+    values = numbers_of(array, type_)
     refuse(values)
     shifted: Numbers = (values + type_(by)).astype(type_)
     return shifted

@@ -69,7 +69,7 @@ class Buffer:
         bounds[2 * rows] = bounds[2 * rows - 1] if rows else 0
         buffers = [None, pa.py_buffer(bounds), pa.py_buffer(self.data)]
         parts = pa.Array.from_buffers(type_, 2 * rows, buffers)
-        return parts.take(pa.array(_even(rows), mask=null))
+        return parts.take(with_nulls(_even(rows), pa.int32(), null))
 
 
 def _even(rows: int) -> Numbers:
@@ -83,7 +83,48 @@ def _even_numbers(rows: int) -> Numbers:
 
 
 def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
-    """Give numbers as an Arrow array of a type of the same width."""
+    """Give numbers as an Arrow array of a type of the same width; they are not copied.
+
+    What pyarrow itself offers, here as below, would import pandas, which takes longer than all else of a small sync.
+    """
     import pyarrow as pa
 
-    return pa.array(numbers, mask=null).view(type_)
+    numbers = np.ascontiguousarray(numbers)
+    return pa.Array.from_buffers(type_, len(numbers), [bits_where_not(null), pa.py_buffer(numbers)])
+
+
+def booleans(values: Numbers, null: Nulls) -> "pa.Array":
+    """Give truth values as an Arrow array."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.bool_(), len(values), [bits_where_not(null), _bits(values)])
+
+
+def numbers_of(array: "pa.Array", type_: Any) -> Numbers:
+    """Give the numbers an Arrow array is made of; a NULL is 0."""
+    if not len(array):
+        return np.empty(0, type_)
+    at = array.offset * np.dtype(type_).itemsize
+    numbers = np.frombuffer(array.buffers()[1], type_, len(array), at)
+    null = nulls_of(array)
+    return numbers if null is None else np.where(null, type_(0), numbers)
+
+
+def nulls_of(array: "pa.Array") -> Nulls:
+    """Tell which values of an Arrow array are NULL."""
+    if not array.null_count:
+        return None
+    bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
+    null: Nulls = bits[array.offset : array.offset + len(array)] == 0
+    return null
+
+
+def bits_where_not(null: Nulls) -> "pa.Buffer | None":
+    """Give Arrow's validity bits."""
+    return None if null is None else _bits(~null)
+
+
+def _bits(values: Numbers) -> "pa.Buffer":
+    import pyarrow as pa
+
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
