@@ -205,8 +205,15 @@ class DuckDBTransaction(Transaction):
             self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
             return count
         sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}"
-        with insert_memory(self._connection) if self._limits_memory else nullcontext() as memory:
+        # An index stays in memory until a checkpoint, however large the table was before.
+        limits = self._limits_memory and not self._indexed(table)
+        with insert_memory(self._connection) if limits else nullcontext() as memory:
             return self._with_rows(rows, sql, memory)
+
+    def _indexed(self, table: TableName) -> bool:
+        known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
+        place = (table.schema or "main", table.name)
+        return table in self._constrained or bool(self.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", place))
 
     @override
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
