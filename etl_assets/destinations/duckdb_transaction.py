@@ -205,15 +205,9 @@ class DuckDBTransaction(Transaction):
             self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
             return count
         sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}"
-        # An index stays in memory until a checkpoint, however large the table was before.
-        limits = self._limits_memory and not self._indexed(table)
+        limits = self._limits_memory and table not in self._constrained and not _indexes(self, table)
         with insert_memory(self._connection) if limits else nullcontext() as memory:
             return self._with_rows(rows, sql, memory)
-
-    def _indexed(self, table: TableName) -> bool:
-        known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
-        place = (table.schema or "main", table.name)
-        return table in self._constrained or bool(self.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", place))
 
     @override
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
@@ -231,7 +225,7 @@ class DuckDBTransaction(Transaction):
         self._with_rows(
             rows, f"CREATE TEMP TABLE {_STAGED} AS SELECT *, row_number() OVER () AS {_ARRIVAL} FROM {_ROWS}"
         )
-        if self._repeats(by):
+        if _repeats(self, by):
             self.execute(
                 f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
             )
@@ -317,9 +311,6 @@ class DuckDBTransaction(Transaction):
         self.execute(sql)
         self._changed.add(table)
 
-    def _repeats(self, by: str) -> bool:
-        return bool(self.execute(f"SELECT 1 FROM {_STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"))
-
     def _with_rows(self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
         import duckdb
@@ -335,6 +326,16 @@ class DuckDBTransaction(Transaction):
             raise
         self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
+
+
+def _repeats(tx: DuckDBTransaction, by: str) -> bool:
+    return bool(tx.execute(f"SELECT 1 FROM {_STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"))
+
+
+def _indexes(tx: DuckDBTransaction, table: TableName) -> bool:
+    """Tell whether a table has an index: it stays in memory until a checkpoint, however large the table is."""
+    known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
+    return bool(tx.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", (table.schema or "main", table.name)))
 
 
 def _differs(field: "pa.Field") -> str:

@@ -1,7 +1,7 @@
 """The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,7 @@ from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Key = tuple[Any, ...]
 """The values of a composite (or single) replication key, in order."""
 
@@ -147,7 +148,7 @@ class ArrowKeys(Keys):
             same = pc.equal(column, best)
             mask = same if mask is None else pc.and_kleene(mask, same)
         # Where the mask is NULL it is no match. (A Python value beside an array would have pyarrow import pandas.)
-        return tuple(best.as_py() for best in found), int(pc.indices_nonzero(mask)[0].as_py())
+        return tuple(_python(best) for best in found), int(pc.indices_nonzero(mask)[0].as_py())
 
     def _whole(self) -> Any:
         """Give a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
@@ -180,7 +181,7 @@ class ArrowKeys(Keys):
         import pyarrow.compute as pc
 
         smallest = pc.min(self._columns[0])
-        if not smallest.is_valid or smallest.as_py() > key[0]:
+        if not smallest.is_valid or _python(smallest) > key[0]:
             return []  # the usual case, told by one number
         return self._as_rows().rows_before(key)
 
@@ -195,7 +196,7 @@ class ArrowKeys(Keys):
         if len(self._columns) == 1:
             column = self._columns[0].drop_null()
             in_order = len(column) <= 1 or pc.all(pc.less_equal(column[:-1], column[1:])).as_py()
-            if in_order and (last is None or len(column) == 0 or last <= (column[0].as_py(),)):
+            if in_order and (last is None or len(column) == 0 or last <= (_python(column[0]),)):
                 return None
         return self._as_rows().disorder(last)
 
@@ -204,7 +205,7 @@ class ArrowKeys(Keys):
         if len(self._columns) > 1:
             return self._as_rows().last()
         known = self._columns[0].drop_null()
-        return (known[-1].as_py(),) if len(known) else None
+        return (_python(known[-1]),) if len(known) else None
 
     def _as_rows(self) -> RowKeys:
         return RowKeys(list(zip(*(_pylist(column) for column in self._columns), strict=True)))
@@ -217,6 +218,15 @@ def _orders_like_python(type_: "pa.DataType") -> bool:
         return bool(type_.unit == "us")
     return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal128(type_) or t.is_date32(type_)
                 or t.is_string(type_))  # fmt: skip
+
+
+def _python(scalar: Any) -> Any:
+    """Give a scalar as Python's value; of an instant without pyarrow's way, which imports pandas."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(scalar.type) and scalar.type.tz == "UTC" and scalar.type.unit == "us":
+        return _EPOCH + timedelta(microseconds=scalar.value)
+    return scalar.as_py()
 
 
 def _pylist(column: "pa.ChunkedArray") -> list[Any]:
