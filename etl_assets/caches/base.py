@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
@@ -74,6 +74,13 @@ class CacheBase(BaseModel):
                 f"only a secret can be a reference; give the value, such as get_secret({name_of(value)!r})"
             )
         return value
+
+    @override
+    def __copy__(self) -> Self:
+        # What `model_copy(update=...)` changes is to count.
+        copied = super().__copy__()
+        copied._destination = None
+        return copied
 
     def make_destination(self) -> DatabaseDestination:
         """Give the destination that this configuration is of; a hook. MUST NOT connect."""
