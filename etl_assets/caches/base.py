@@ -79,7 +79,7 @@ class CacheBase(BaseModel):
     def __copy__(self) -> Self:
         # What `model_copy(update=...)` changes is to count.
         copied = super().__copy__()
-        copied._destination = None
+        copied._destination = None  # noqa: SLF001 - of its own class
         return copied
 
     def make_destination(self) -> DatabaseDestination:
