@@ -16,6 +16,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -144,8 +145,9 @@ class KillConformance:
     def test_waits_for_a_lock(self, strategy: str, site: Site) -> None:
         """Another process holds the destination for a while: a sync waits."""
         self.begin(site, strategy)
-        with ended(site.start_bare(strategy)) as process:
+        with ExitStack() as stack:
             with site.place.hold():
+                process = stack.enter_context(ended(site.start_bare(strategy)))
                 time.sleep(HELD_SECONDS)
                 assert process.poll() is None, "it did not wait"
             _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
