@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from etl_assets.assets.alike import alike
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import assets_of_repository, compute_function
 from etl_assets.assets.options import StreamOptions, Writing
-from etl_assets.destinations.base import Destination
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -67,14 +67,3 @@ def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[B
             and not alike(other.source, binding.source)
         ):
             yield other
-
-
-def alike(one: Any, other: Any) -> bool:
-    """Tell whether two objects are one, or were made alike, as when a function builds the same source twice."""
-    if one is other:
-        return True
-    if type(one) is not type(other) or not isinstance(one, Source | Destination):
-        return False
-    ignored = {"logger", "catalog", "streams", "selected_streams", "to_select"}
-    mine, others = ({key: value for key, value in vars(each).items() if key not in ignored} for each in (one, other))
-    return mine == others

@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.assets.bindings import alike
+from etl_assets.assets.alike import alike
 from etl_assets.assets.collector import Declared, collecting
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
