@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.bookmarks import row_hash, without_boundary
+from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.keys import comparable
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -77,10 +78,10 @@ class SourceConformance:
         assert self.streams(), "it has no streams"
 
     def test_discover_does_not_depend_on_the_rows(self) -> None:
-        """More rows change no stream."""
-        before = json.dumps(self.source.discover().to_dict(), default=str)
+        """More rows change no stream, but for the estimate how many there are."""
+        before = _without_estimates(self.source.discover())
         self._add()
-        assert json.dumps(self.source.discover().to_dict(), default=str) == before
+        assert _without_estimates(self.source.discover()) == before
 
     def test_loading_definitions_does_not_connect(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Dagster's definitions are made without a hook that may connect, and without a connection."""
@@ -256,6 +257,14 @@ class SourceConformance:
         assert not unknown, f"gaps of no check: {unknown}"
         if name in self.known_gaps:
             request.applymarker(pytest.mark.xfail(reason=self.known_gaps[name], strict=True))
+
+
+def _without_estimates(catalog: Catalog) -> str:
+    found = catalog.to_dict()
+    for stream in found["streams"]:
+        for entry in stream.get("metadata", ()):
+            entry["metadata"].pop("row-count", None)
+    return json.dumps(found, default=str)
 
 
 def _refused(*args: Any, **kwargs: Any) -> Any:

@@ -66,7 +66,11 @@ def test_only_the_nth_passing_of_the_point_acts(armed: str, monkeypatch: pytest.
 
 @pytest.mark.parametrize(("action", "status"), [("kill", -9), ("term", -15), ("exit", 137)])
 def test_a_process_ends_as_it_should(action: str, status: int) -> None:
-    code = "from etl_assets.faults import fault; fault('here'); print('went on')"
+    # A process inherits what is ignored.
+    code = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_DFL); "
+        "from etl_assets.faults import fault; fault('here'); print('went on')"
+    )
     ran = subprocess.run(
         [sys.executable, "-c", code],
         env={faults.VARIABLE: f"here:1:{action}", "PYTHONPATH": str(ROOT)},

@@ -2,6 +2,7 @@
 
 import random
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -328,8 +329,9 @@ class _SqliteRows:
         return fetched
 
     def close(self) -> None:
-        """Give the statement up."""
-        self._cursor.close()
+        """Give the statement up; of a read that was forgotten, the connection may be gone before it."""
+        with suppress(sqlite3.ProgrammingError):
+            self._cursor.close()
 
 
 def _driver_errors(snapshot: Snapshot) -> tuple[type[Exception], ...]:
