@@ -308,10 +308,11 @@ def test_a_source_that_does_not_end_is_told_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tap, "GRACE_SECONDS", 0.1)
-    over = threading.Event()
-    source = Tap(record("a", *range(tap.BATCH_ROWS)), at(a=1), lambda: over.wait(10))
+    reached, over = threading.Event(), threading.Event()
+    source = Tap(record("a", *range(tap.BATCH_ROWS)), at(a=1), reached.set, lambda: over.wait(10))
     found = SourceRead(source, [A]).open(SourceState())
     next(found)
+    assert reached.wait(10)
     found.close()
     over.set()
     assert "did not end" in caplog.text
