@@ -1,4 +1,4 @@
-"""Lists of plain Python values as Arrow arrays, made of their buffers: pyarrow's own way imports pandas first.
+"""Lists of plain Python values as Arrow arrays, by their buffers, and back: pyarrow's own way imports pandas first.
 
 That import costs more than a small sync. Where pandas is there already, pyarrow's own way is taken, which is quicker on
 long lists.
@@ -6,12 +6,17 @@ long lists.
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _OFFSETS_END = 2**31 - 1
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - of clocks without a zone
+_EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
+_FIRST_DAY = _EPOCH.toordinal()
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
@@ -32,6 +37,52 @@ def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.Chun
     return pa.array(values, type_) if made is None else made
 
 
+def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
+    """Give one value as `pa.scalar(value, type_)` does, but for what a coarser unit would cut off: that is an error.
+
+    Raises:
+        pyarrow.ArrowException: The type has no such value.
+        OverflowError: An integer is too large.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(type_) and type(value) is datetime:
+        return array_of([value], pa.timestamp("us", type_.tz)).cast(type_)[0]
+    return array_of([value], type_)[0]
+
+
+def rows_of(table: "pa.Table") -> list[dict[str, Any]]:
+    """Give rows as `pa.Table.to_pylist` does."""
+    columns = [list_of(column) for column in table.columns]
+    return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def list_of(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
+    """Give values as `to_pylist` does; instants have Python's own UTC."""
+    import pyarrow as pa
+
+    if is_utc(column.type):
+        return [None if count is None else instant_of(count) for count in column.cast(pa.int64()).to_pylist()]
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def is_utc(type_: "pa.DataType") -> bool:
+    """Tell whether it is that of instants in microseconds, as the library has them."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_timestamp(type_) and type_.tz == "UTC" and type_.unit == "us")
+
+
+def instant_of(microseconds: int) -> datetime:
+    """Give an instant by its microseconds since 1970.
+
+    Raises:
+        OverflowError: It is not in the years that Python has.
+    """
+    return _EPOCH_UTC + timedelta(microseconds=microseconds)
+
+
 def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
     """Give an array of JSON's types; None where the type is another, or a value is not exactly of its Python type."""
     import pyarrow as pa
@@ -44,6 +95,10 @@ def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | Non
         return _texts(values, str, type_)
     if type_ == pa.binary():
         return _texts(values, bytes, type_)
+    if type_ == pa.date32():
+        return _days(values)
+    if pa.types.is_timestamp(type_) and type_.unit == "us":
+        return _moments(values, type_)
     return _booleans(values) if type_ == pa.bool_() else None
 
 
@@ -83,6 +138,30 @@ def _booleans(values: Sequence[Any]) -> "pa.Array | None":
         return None
     bits = np.packbits(np.array(values, np.bool_), bitorder="little")  # None is false
     return pa.Array.from_buffers(pa.bool_(), len(values), [_validity(values, nulls=nulls), pa.py_buffer(bits)])
+
+
+def _days(values: Sequence[Any]) -> "pa.Array | None":
+    import pyarrow as pa
+
+    if not _only(values, date)[0]:
+        return None
+    days = _numbers([None if value is None else value.toordinal() - _FIRST_DAY for value in values], int, pa.int64())
+    return None if days is None else days.cast(pa.int32()).view(pa.date32())
+
+
+def _moments(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
+    import pyarrow as pa
+
+    if not _only(values, datetime)[0]:
+        return None
+    moments = _numbers([None if value is None else _microseconds(value) for value in values], int, pa.int64())
+    return None if moments is None else moments.view(type_)
+
+
+def _microseconds(value: datetime) -> int:
+    """Count from 1970, of a clock without a zone on that clock."""
+    begin = _EPOCH if value.tzinfo is None else _EPOCH_UTC
+    return (value - begin) // _MICROSECOND
 
 
 def _texts(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Array | None":

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import DataError
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
 from etl_assets.protocol.encoded import Encoded
@@ -86,12 +87,12 @@ class Batch:
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Give the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
-            kept = Batch(self._arrow.filter(list(mask)), bookmark=self.bookmark)
+            kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark)
             kept._normal = self._normal
         else:
             kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
             if self._table is not None:
-                kept._table, kept._normal = self._table.filter(list(mask)), self._normal
+                kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
         if self.rejections:
             places = {old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)}
             kept.rejections = {places[old]: found for old, found in self.rejections.items() if old in places}
@@ -171,7 +172,11 @@ class Batch:
         table = self.to_arrow(stream)
         if names is not None:
             table = table.select([name for name in names if name in table.column_names])
-        return table if rows is None else table.take(list(rows))
+        if rows is None:
+            return table
+        import pyarrow as pa
+
+        return table.take(array_of(rows, pa.int64()))
 
     def _selected(self, stream: Stream, names: Iterable[str]) -> list[str]:
         declared = (stream.schema or {}).get("properties") or {}
@@ -198,6 +203,12 @@ class Batch:
         if native_types:
             return [{name: row.get(name) for name in names} for row in rows]
         return [{name: json_value(row.get(name)) for name in names} for row in rows]
+
+
+def _mask(mask: Sequence[bool]) -> "pa.Array | pa.ChunkedArray":
+    import pyarrow as pa
+
+    return array_of(mask, pa.bool_())
 
 
 def declared_schema(stream: Stream) -> "pa.Schema | None":

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from typing import Any
 
 from etl_assets.exceptions import BookmarkError, shorten
+from etl_assets.protocol.arrays import rows_of
 from etl_assets.protocol.batch import Batch, json_value
 from etl_assets.protocol.keys import Key, Keys, comparable, keys_of, source_value
 from etl_assets.protocol.load import Bookmark
@@ -184,7 +185,7 @@ class BookmarkTracker:
             return []
         if batch.rows is not None:
             return [row_hash(batch.rows[index]) for index in indexes]
-        return [row_hash(row) for row in batch.some(self.stream, None, indexes).to_pylist()]
+        return [row_hash(row) for row in rows_of(batch.some(self.stream, None, indexes))]
 
     def _names(self) -> str:
         return ", ".join(repr(name) for name in self.stream.cursor)

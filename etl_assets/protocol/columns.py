@@ -286,7 +286,7 @@ class _Column:
         if t.is_timestamp(type_):
             return self._instants()
         if t.is_date(type_):
-            return pa.array(self.values if self.kinds == {date} else self.map(to_date), type_)
+            return array_of(self.values if self.kinds == {date} else self.map(to_date), type_)
         if t.is_time(type_):
             return self._times(type_)
         if getattr(type_, "extension_name", None) == "arrow.uuid":
@@ -339,7 +339,7 @@ class _Column:
         zones = _zones(values)
         if len(zones) > 1:
             return self._texts(to_text)
-        return pa.array(values, pa.timestamp("us", "UTC" if zones == {True} else None))
+        return array_of(values, pa.timestamp("us", "UTC" if zones == {True} else None))
 
     def _times(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa

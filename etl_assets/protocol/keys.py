@@ -1,12 +1,13 @@
 """The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
+from etl_assets.protocol.arrays import instant_of, is_utc, list_of, scalar_of
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
@@ -14,7 +15,6 @@ from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Key = tuple[Any, ...]
 """The values of a composite (or single) replication key, in order."""
 
@@ -169,7 +169,7 @@ class ArrowKeys(Keys):
         mask: Any = None
         for column, value in zip(self._columns, key, strict=True):
             try:
-                same = pc.equal(column, pa.scalar(value, column.type))
+                same = pc.equal(column, scalar_of(value, column.type))
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
                 return []  # no value of this column can be equal to it
             mask = same if mask is None else pc.and_kleene(mask, same)
@@ -222,11 +222,7 @@ def _orders_like_python(type_: "pa.DataType") -> bool:
 
 def _python(scalar: Any) -> Any:
     """Give a scalar as Python's value; of an instant without pyarrow's way, which imports pandas."""
-    import pyarrow as pa
-
-    if pa.types.is_timestamp(scalar.type) and scalar.type.tz == "UTC" and scalar.type.unit == "us":
-        return _EPOCH + timedelta(microseconds=scalar.value)
-    return scalar.as_py()
+    return instant_of(scalar.value) if is_utc(scalar.type) else scalar.as_py()
 
 
 def _pylist(column: "pa.ChunkedArray") -> list[Any]:
@@ -234,8 +230,7 @@ def _pylist(column: "pa.ChunkedArray") -> list[Any]:
 
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         column = column.cast(pa.string())  # Python's datetime would cut the nanoseconds
-    values: list[Any] = column.to_pylist()
-    return values
+    return list_of(column)
 
 
 def _is_instant(stream: Stream, name: str) -> bool:

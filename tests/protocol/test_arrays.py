@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.protocol.arrays import array_of, from_buffers
+from etl_assets.protocol.arrays import array_of, from_buffers, scalar_of
 
+NOON = datetime(2026, 1, 1, 12, 0, 0, 5000)  # noqa: DTZ001 - a clock without a zone
 KINDS = {
     "int": (pa.int64(), st.integers(-(2**63), 2**63 - 1)),
     "float": (pa.float64(), st.floats(allow_nan=False)),
     "str": (pa.string(), st.text()),
     "bytes": (pa.binary(), st.binary()),
     "bool": (pa.bool_(), st.booleans()),
+    "date": (pa.date32(), st.dates()),
+    "clock": (pa.timestamp("us"), st.datetimes()),
+    "instant": (pa.timestamp("us", "UTC"), st.datetimes(timezones=st.timezones())),
 }
 
 
@@ -37,8 +42,16 @@ def test_they_are_as_pyarrow_makes_them(kind: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize(
     ("values", "type_"),
-    [([1, True], pa.int64()), ([1.0, 1], pa.float64()), (["a", b"a"], pa.string()), ([1], pa.int32())],
-    ids=["bool", "integer", "bytes", "narrow"],
+    [
+        ([1, True], pa.int64()),
+        ([1.0, 1], pa.float64()),
+        (["a", b"a"], pa.string()),
+        ([1], pa.int32()),
+        ([NOON], pa.date32()),
+        ([NOON.date()], pa.timestamp("us")),
+        ([NOON], pa.timestamp("ms")),
+    ],
+    ids=["bool", "integer", "bytes", "narrow", "moment", "day", "coarse"],
 )
 def test_what_is_not_exactly_of_the_type_is_left_to_pyarrow(values: list[Any], type_: pa.DataType) -> None:
     assert from_buffers(values, type_) is None
@@ -53,6 +66,29 @@ def test_both_ways_refuse_alike(value: object, type_: pa.DataType, error: type[E
     for make in (from_buffers, array_of, pa.array):
         with pytest.raises(error):
             make([value], type_)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [
+        (NOON, pa.timestamp("ns")),
+        (NOON.replace(microsecond=0), pa.timestamp("s")),
+        (NOON.astimezone(UTC), pa.timestamp("ms", "Europe/Berlin")),
+        (NOON.date(), pa.date64()),
+        (7, pa.int16()),
+        ("x", pa.large_string()),
+    ],
+    ids=str,
+)
+def test_one_value_is_as_pyarrow_makes_it(value: object, type_: pa.DataType) -> None:
+    made = scalar_of(value, type_)
+    assert made.equals(pa.scalar(value, type_))
+    assert made.type == type_
+
+
+def test_what_a_unit_would_cut_off_is_no_value_of_it() -> None:
+    with pytest.raises(pa.ArrowInvalid, match="lose data"):
+        scalar_of(NOON.replace(microsecond=1), pa.timestamp("s"))
 
 
 TARGET = """

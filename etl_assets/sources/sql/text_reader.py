@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.columns import is_before_year_one
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, merge_types
 from etl_assets.sources.sql.types import TIMES, ColumnReader
@@ -59,7 +60,7 @@ class TextReader(ColumnReader):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if pc.any(pc.is_in(texts, pa.array(NO_NUMBERS))).as_py():
+        if pc.any(pc.is_in(texts, array_of(NO_NUMBERS, pa.string()))).as_py():
             return self._decimals([None if value is None else Decimal(value) for value in texts.to_pylist()])
         wanted: Any = self._type.arrow
         if wanted is None:

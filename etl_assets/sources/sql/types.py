@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import simplejson
 
 from etl_assets.exceptions import DataError, SchemaConflictError
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.columns import is_before_year_one, to_array
 from etl_assets.protocol.schema import type_to_property
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, merge_types
@@ -262,8 +263,6 @@ class ColumnReader:
         Raises:
             DataError: A value is not what the column's type says; names stream, field and value.
         """
-        import pyarrow as pa
-
         type_ = self._type
         if type_.kind == "json":
             return self._json(values)
@@ -274,7 +273,7 @@ class ColumnReader:
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
         if type_.how == "double":
-            return pa.array(values, type_.arrow)  # doubles that the database has made of single floats
+            return array_of(values, type_.arrow)  # doubles that the database has made of single floats
         if type_.arrow is None:
             return self._joined(values)
         return self._array(values, type_.arrow)
@@ -300,7 +299,7 @@ class ColumnReader:
         assert type_ is not None  # noqa: S101 - dates and times have one
         if pa.types.is_date(type_):
             try:
-                dates = pa.array(values, pa.string()).cast(type_)
+                dates = array_of(values, pa.string()).cast(type_)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 dates = None
             if dates is not None and not is_before_year_one(dates):
@@ -311,7 +310,7 @@ class ColumnReader:
             and self._dialect != "sqlite"
             and not all(value is None or _is_time_of_day(value) for value in values)
         ):
-            return pa.array(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
+            return array_of(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
         array = self._array(values, type_)
         if self._type.kind == "instant" and pa.types.is_timestamp(array.type) and array.type.tz is None:
             return array.cast(type_)  # MySQL's text of a TIMESTAMP, in the session's zone, which is UTC
@@ -324,7 +323,7 @@ class ColumnReader:
         if declared is not None and pa.types.is_decimal(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
-                    return pa.array(values, pa.float64()).cast(pa.string()).cast(declared)
+                    return array_of(values, pa.float64()).cast(pa.string()).cast(declared)
                 return pa.array(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
