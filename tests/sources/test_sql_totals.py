@@ -61,6 +61,8 @@ def believed(made: Database, rows: int, *, there: int) -> Iterator[None]:
         yield
         return
     with made.engine.connect() as connection:
+        if not getattr(connection.dialect, "is_mariadb", False):
+            pytest.skip("MySQL 8 says for a day what it has said once")
         connection.execute(sa.text(f"DELETE FROM items WHERE id >= {rows}"))
         if more:
             connection.execute(sa.text("INSERT INTO items VALUES (:id, :a)"), [{"id": i, "a": a} for i, a in more])
