@@ -160,6 +160,7 @@ class StreamProgress:
         seconds: Since its beginning.
         state: `waiting`, `reading`, `done` or `failed`.
         confirmed: Records that are committed; known at its end.
+        expected: About how many it will have, where somebody knows.
     """
 
     name: str
@@ -168,6 +169,12 @@ class StreamProgress:
     seconds: float = 0.0
     state: str = "waiting"
     confirmed: int = 0
+    expected: int | None = None
+
+    @property
+    def about(self) -> int | None:
+        """About how many it will have, while that is of use: once it has ended, it has as many as it has."""
+        return self.expected if self.state == "reading" else None
 
 
 class Display(Protocol):
@@ -237,6 +244,10 @@ class ProgressTracker:
         if self._display is not None:
             self._display.show(list(self.streams.values()))
 
+    def expect(self, stream: str, rows: int) -> None:
+        """Take note about how many rows a stream will have."""
+        self.streams.setdefault(stream, StreamProgress(stream)).expected = rows
+
     def ended(self, stream: str, result: SyncResult | None) -> None:
         """Take note how a stream has ended: with a result, or else it has failed."""
         one = self.streams.setdefault(stream, StreamProgress(stream))
@@ -268,7 +279,7 @@ class PlainLines:
         """Show the streams that are being read."""
         for one in streams:
             if one.state == "reading" and one.seconds >= PLAIN_SECONDS:
-                self._bar.show(one.name, one.rows, one.bytes, one.seconds)
+                self._bar.show(one.name, one.rows, one.bytes, one.seconds, expected=one.about)
 
     def end(self, streams: Sequence[StreamProgress]) -> None:
         """Say of each stream how it ended."""
@@ -307,10 +318,15 @@ def describe(
     name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
 ) -> str:
     """Give one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
-    of = f" of about {max(expected, rows):,}" if expected else ""
     size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
-    return f"{name}: {rows:,}{of} rows{size} in {_duration(seconds)}{rate}{f', {detail}' if detail else ''}"
+    more = f", {detail}" if detail else ""
+    return f"{name}: {count_text(rows, expected)} rows{size} in {_duration(seconds)}{rate}{more}"
+
+
+def count_text(rows: int, expected: int | None) -> str:
+    """Give a count such as `336,776 of about 400,000`; an estimate that is exceeded was wrong, and is left out."""
+    return f"{rows:,} of about {expected:,}" if expected and rows <= expected else f"{rows:,}"
 
 
 def size_text(bytes_: int) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, TextIO
 
-from etl_assets.progress import StreamProgress, size_text
+from etl_assets.progress import StreamProgress, count_text, size_text
 
 REFRESHES_PER_SECOND = 5
 NOTEBOOK_SECONDS = 0.5
@@ -17,7 +17,7 @@ HEADINGS = ("stream", "records", "size", "records/s", "")
 def cells(one: StreamProgress) -> tuple[str, ...]:
     """Give what a line of the table says."""
     rate = f"{one.rows / one.seconds:,.0f}" if one.seconds > 0 and one.rows else ""
-    return one.name, f"{one.rows:,}", size_text(one.bytes) if one.bytes else "", rate, one.state
+    return one.name, count_text(one.rows, one.about), size_text(one.bytes) if one.bytes else "", rate, one.state
 
 
 class TerminalTable:

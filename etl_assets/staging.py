@@ -33,12 +33,14 @@ class RefusedValueError(Exception):
         column: The physical name, or None if the engine does not tell.
         message: Why.
         value: The value, where it is known.
+        character: Which the engine has not, where it tells no more: whoever has the rows finds the value by it.
     """
 
-    def __init__(self, column: str | None, message: str, value: object = None) -> None:
+    def __init__(self, column: str | None, message: str, value: object = None, *, character: str | None = None) -> None:
         self.column = column
         self.message = message
         self.value = value
+        self.character = character
         super().__init__(message)
 
 
@@ -145,6 +147,23 @@ class Staging:
         except pa.ArrowInvalid:
             return False
         return True
+
+    def holding(self, text: str, field: str | None = None) -> tuple[str, str] | None:
+        """Give a field, and its first value that has a text in it; None where there is none.
+
+        Args:
+            text: What is looked for.
+            field: Where; None for any.
+        """
+        import pyarrow.compute as pc
+
+        for table in self.tables():
+            for name in table.column_names if field is None else [field] if field in table.column_names else []:
+                texts = _texts_of(table.column(name))
+                found = None if texts is None else texts.filter(pc.match_substring(texts, text))
+                if found is not None and len(found):
+                    return name, str(found[0].as_py())
+        return None
 
     def _merged(self, table: "pa.Table | Encoded") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
@@ -328,6 +347,17 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
             return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
         return column.cast(pa.string())
     return column.cast(type_)
+
+
+def _texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
+    """Give the texts that are in a column, nested ones as JSON; None where there can be none."""
+    import pyarrow as pa
+
+    if is_json(column.type):
+        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    if is_nested(column.type):
+        return cast(column, pa.string())
+    return column.cast(pa.string()) if _is_text(column.type) else None
 
 
 def _is_text(type_: "pa.DataType") -> bool:

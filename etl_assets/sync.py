@@ -320,6 +320,8 @@ class _Loop:
             fault("batch")
             if batch.bookmark is not None:
                 self._given = batch.bookmark
+            if batch.expected:
+                self.observer.expect(self.load.stream.name, batch.expected)
             if len(batch):
                 self._take(batch)
             due = (

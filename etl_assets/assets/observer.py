@@ -64,7 +64,7 @@ class RunObserver(Observer):
         self._bar = progress or ProgressBar(_style())
         self._logged_at = clock()
         self._observed_at: dict[dg.AssetKey, float] = {}
-        self._line = f"{stream}: waiting for the first rows"
+        self._line = self._last = f"{stream}: waiting for the first rows"
         self._expected: dict[str, int] = {}
         self._began = clock()
         self._over = threading.Event()
@@ -80,13 +80,14 @@ class RunObserver(Observer):
         del error, trace
         self._over.set()
         self._heart.join()
-        self._bar.end(self._line if kind is None else "")
+        self._bar.end(self._last if kind is None else "")
 
     @override
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
         shown = shortened(bookmark)
         expected = self._expected.get(stream)
         self._line = describe(stream, rows, bytes_, seconds, expected=expected)
+        self._last = describe(stream, rows, bytes_, seconds)  # what has ended has as many rows as it has
         self._bar.show(stream, rows, bytes_, seconds, shown, expected=expected)
         if self._clock() - self._logged_at >= LOG_SECONDS:
             self._log(f"{self._line}, bookmark {shown}" if shown else self._line)
@@ -94,7 +95,7 @@ class RunObserver(Observer):
     @override
     def expect(self, stream: str, rows: int) -> None:
         self._expected[stream] = rows
-        self._log(f"{stream}: about {rows:,} rows are to come")
+        self._log(f"{stream}: about {rows:,} rows are expected")
 
     @override
     def checkpoint(self, committed: Committed) -> None:

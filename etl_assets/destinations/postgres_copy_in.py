@@ -1,5 +1,6 @@
 """Rows into a table by COPY: as CSV, or in the binary form in which another PostgreSQL gave them."""
 
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
 END = struct.pack(">h", -1)
+_BYTES = re.compile(r"0x[0-9a-f]{2}( 0x[0-9a-f]{2})*")
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -139,5 +141,17 @@ def refused() -> Iterator[None]:
     except psycopg.DataError as error:
         context = error.diag.context or ""
         column = context.partition(", column ")[2].partition(": ")[0] if context.startswith("COPY ") else ""
+        character = _without_equivalent(error.diag.message_primary or "")
         message = f"PostgreSQL refused a value: {without_values(error)}."
-        raise RefusedValueError(column or None, message) from error
+        raise RefusedValueError(column or None, message, character=character) from error
+
+
+def _without_equivalent(message: str) -> str | None:
+    """Give the character that the database's encoding has not: all that PostgreSQL says of the value are its bytes."""
+    found = _BYTES.search(message)
+    if found is None:
+        return None
+    try:
+        return bytes.fromhex(found[0].replace("0x", "")).decode()
+    except UnicodeDecodeError:
+        return None

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_INDEX = "_etl_assets_key"
+CHUNK_ROWS = 8_192
+CHUNK_BYTES = 2 * 1024 * 1024
+"""So many rows are Python's values at a time, which take many times the memory that they do in Arrow."""
 MAIN = "main"
 _BY_LETTERS = "COLLATE BINARY"
 """Columns of a table that others made may have a collation by which `a` is `A`."""
@@ -99,9 +102,6 @@ class SqliteTransaction(SqlTransaction):
 
         # SQLite cannot change a column's type: the table is made anew, and the column's values are written into it.
         source, column = self.quoted(table), quote(name)
-        rows = self.execute(f"SELECT rowid, {column} FROM {source} WHERE {column} IS NOT NULL")
-        values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
-        chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
         types = self.type_names(table) | {name: self.type_name(new)}
         made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
         declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in types.items())
@@ -111,8 +111,12 @@ class SqliteTransaction(SqlTransaction):
         self.execute(
             f"INSERT INTO {self.quoted(made)} (rowid{separator}{others}) SELECT rowid{separator}{others} FROM {source}"
         )
-        pairs = zip(bound(chunk, name), (rowid for rowid, _ in rows), strict=True)
-        self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE rowid = ?", pairs)
+        found = self._connection.execute(f"SELECT rowid, {column} FROM {source} WHERE {column} IS NOT NULL")
+        while rows := found.fetchmany(CHUNK_ROWS):
+            values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
+            chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            pairs = zip(bound(chunk, name), (rowid for rowid, _ in rows), strict=True)
+            self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE rowid = ?", pairs)
         self._put_in_place(table, made)
 
     @override
@@ -123,7 +127,7 @@ class SqliteTransaction(SqlTransaction):
         constants = tuple(value for _, value in own)
         sql = f"INSERT INTO {self.quoted(table)} ({column_list(names)}) VALUES ({marks})"
         count = 0
-        for batch in rows:
+        for batch in _some_at_once(rows):
             count += batch.num_rows
             columns = [bound(batch.column(at), name) for at, name in enumerate(rows.schema.names)]
             values = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
@@ -219,6 +223,14 @@ class SqliteTransaction(SqlTransaction):
         self.execute(f"ALTER TABLE {self.quoted(new)} RENAME TO {quote(table.name)}")
         for (sql,) in kept:
             self.execute(sql)
+
+
+def _some_at_once(rows: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
+    for batch in rows:
+        per_row = max(1, batch.nbytes // max(1, batch.num_rows))
+        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
 
 
 @contextmanager

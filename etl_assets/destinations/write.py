@@ -132,7 +132,11 @@ def _named(plan: Plan) -> Iterator[None]:
         name = refused.column
         if plan.refused is None:
             name = {physical: name for name, physical in plan.physical.items()}.get(name or "", name)
-        raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=refused.value) from error
+        value, hint = refused.value, None
+        if refused.character is not None:
+            hint = "The database's own encoding lacks it: load into one whose encoding is UTF-8."
+            name, value = plan.staging.holding(refused.character, name) or (name, value)
+        raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=value, hint=hint) from error
 
 
 def _write(tx: Transaction, plan: Plan) -> int:

@@ -30,13 +30,16 @@ class Batch:
         records: A list of dicts, a pandas DataFrame, anything with the Arrow C stream or array interface (pyarrow,
             polars, DuckDB, ...), or the bytes of a database's own format.
         bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by it.
+        expected: About how many records the whole read is going to have, those before this batch included; to be shown,
+            not relied on. A source that knows it says it once.
 
     Raises:
         TypeError: `records` is none of these.
     """
 
-    def __init__(self, records: Any, *, bookmark: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, records: Any, *, bookmark: Mapping[str, Any] | None = None, expected: int | None = None) -> None:
         self.bookmark = bookmark
+        self.expected = expected
         self.encoding: Encoding
         self._rows: Sequence[Mapping[str, Any]] | None = None
         self._table: pa.Table | None = None

@@ -56,6 +56,10 @@ class Watch(Observer):
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
         self._tracker.tally(stream, rows, bytes_, seconds)
 
+    @override
+    def expect(self, stream: str, rows: int) -> None:
+        self._tracker.expect(stream, rows)
+
 
 def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
     """Give the strategy of a name.

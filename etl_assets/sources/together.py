@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
-from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, SourceState, StreamEnd
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -47,6 +47,8 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None) -> Iterator[
     given: Bookmark | None = None
     for batch in read.open(without_boundary(bookmark)):
         given = batch.bookmark if batch.bookmark is not None else given
+        if batch.expected:
+            yield Estimate(stream, batch.expected)
         kept = tracker.take(batch) if tracker is not None and len(batch) else batch
         if len(kept):
             yield Records(stream, kept)

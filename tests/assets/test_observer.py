@@ -93,6 +93,20 @@ class TestObserver:
         assert "orders: 150 rows" in context.log.lines[0]
         assert "bookmark 15" in context.log.lines[0]
 
+    def test_an_estimate_is_shown_until_it_is_exceeded_or_the_end_has_come(self, clock: Clock) -> None:
+        context, stream = Context(), Terminal()
+        with observing(context, clock, ProgressBar(stream=stream, clock=clock)) as observer:
+            observer.expect("orders", 100)
+            for rows in (50, 100, 101, 60):
+                clock.now += 20
+                observer.progress("orders", rows, 0, 1.0, None)
+        assert [line.partition(" rows")[0] for line in context.log.lines] == [
+            "orders: about 100", "orders: 50 of about 100", "orders: 100 of about 100", "orders: 101",
+            "orders: 60 of about 100",
+        ]  # fmt: skip
+        assert "orders: 50 of about 100 rows" in stream.getvalue()
+        assert stream.getvalue().split("\r")[-1].strip() == "orders: 60 rows in 1.0 s (60 rows/s)"
+
     def test_checkpoints_are_observations_without_bare_numbers(self, clock: Clock) -> None:
         context = Context()
         with observing(context, clock) as observer:

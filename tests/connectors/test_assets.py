@@ -74,7 +74,7 @@ def test_a_retry_reads_only_what_was_not_materialized_and_estimates_are_progress
     assert [event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key] == ["a"]
     (asked,) = json.loads(note.read_text())["catalog"]["streams"]  # by the retry
     assert asked["stream"]["name"] == "b"
-    assert "a: about 4,100 rows are to come" in log
+    assert "a: about 4,100 rows are expected" in log
 
 
 class Counter(Source):

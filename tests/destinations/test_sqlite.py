@@ -13,6 +13,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
+from etl_assets.destinations import sqlite_transaction
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import BusyError, ConfigError, ConnectError, DataError, EtlAssetsError
 from etl_assets.protocol.load import TableName
@@ -119,6 +120,15 @@ def test_a_widened_column_keeps_every_digit_and_the_other_columns(give: Give, as
         (1, "5e-324", "1.1000"), (2, "0.1", None), (3, "text", "1.1234"),
     ]  # fmt: skip
     assert ask("SELECT count(DISTINCT _etl_assets_load_id), count(*) FROM things") == [(2, 3)]
+
+
+def test_a_column_is_widened_some_rows_at_a_time(give: Give, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_transaction, "CHUNK_ROWS", 3)
+    rows = [{"id": number, "x": None if number % 4 == 0 else number / 2} for number in range(10)]
+    give("things", rows)
+    give("things", [{"id": 10, "x": "text"}])
+    found = [None if row["x"] is None else f"{row['x']:.1f}" for row in rows]
+    assert ask("SELECT x FROM things ORDER BY id") == [(text,) for text in [*found, "text"]]
 
 
 def test_tables_are_named_after_source_and_stream(path: Path) -> None:

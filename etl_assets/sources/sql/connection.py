@@ -193,6 +193,9 @@ def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> 
         args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
     if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
         args["charset"] = "utf8mb4"  # any other would replace characters without a word
+    if url.drivername.endswith("+psycopg") and "client_encoding" not in {*args, *url.query}:
+        # By default it is the server's: of one that does not know its own (SQL_ASCII), the driver gives bytes for text.
+        args["client_encoding"] = "UTF8"
     return args | verified_tls(url, args)
 
 

@@ -31,6 +31,7 @@ _STATES: dict[str, str] = {
     "57P": "away",  # shutting down, starting up
     "40": "away",  # serialization failure, deadlock: the same statement may succeed
     "57014": "slow",
+    "22021": "text",
 }
 _MYSQL_CODES: dict[int, str] = {
     **dict.fromkeys((1045, 1130, 1251, 1698, 2061), "login"),
@@ -64,6 +65,7 @@ _HINTS = {
     "missing": "Check the name of the database or file in the url.",
     "away": "Check host and port, and that the server runs; it is tried again.",
     "slow": "The statement took longer than its time-out allows: raise `statement_timeout`, or add an index.",
+    "text": "A name, a comment or a key in the database is not UTF-8 text, though its values may be: correct it there.",
 }
 _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(?P<field>.*?)' with text", re.DOTALL)
 
@@ -140,7 +142,7 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
             return UnavailableError(text, hint=hint, stream=stream)
         case "missing":
             return ConnectError(text, hint=hint, stream=stream)
-        case "slow":
+        case "slow" | "text":
             return SourceError(text, hint=hint, stream=stream)
     return (ConnectError if phase == "connecting" else SourceError)(text, stream=stream)
 

@@ -84,12 +84,29 @@ def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
     """Refuse bytes that are no text.
 
     Raises:
-        DataError: Names stream and field.
+        DataError: Names stream, field and value.
     """
     import pyarrow as pa
 
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise DataError("is not UTF-8 text.", stream=stream, field=field, value="(bytes)") from error
+        large = pa.types.is_large_string(texts.type)
+        found = _first_undecodable(texts.cast(pa.large_binary() if large else pa.binary()).to_pylist())
+        raise DataError(
+            "is not UTF-8 text.",
+            stream=stream,
+            field=field,
+            value=found,
+            hint="Correct it in the database, or read the table by a query that says how the text is encoded.",
+        ) from error
     return texts
+
+
+def _first_undecodable(values: Sequence[bytes | None]) -> bytes | None:
+    for value in values:
+        try:
+            (value or b"").decode()
+        except UnicodeDecodeError:
+            return value
+    return None

@@ -105,9 +105,13 @@ class Copied:
         driver: Any = self._snapshot.connection.connection.driver_connection
         self._encodes = driver.info.parameter_status("server_encoding") != "SQL_ASCII"
         received = _Received(driver, seconds)
+        sql = self._sql(driver)
+        if not self._encodes:
+            # The server would refuse bytes that are not UTF-8 without a word on which; so it gives them, to be checked.
+            self._snapshot.connection.exec_driver_sql("SET LOCAL client_encoding = 'SQL_ASCII'")
         try:
             with _errors_of(driver):
-                received.begin(self._sql(driver))
+                received.begin(sql)
             yield from made(received)
             if received.rows != received.told:
                 raise SourceError(

@@ -202,6 +202,15 @@ class Query:
             condition = sa.or_(condition, sa.not_(self.cursor.known()))
         return [*self._filters, *self._within, condition]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it reads the whole table, but for rows whose replication key is NULL."""
+        if self._filters or self._ranged or self.limit is not None or self.offset:
+            return False
+        if self.cursor is None:
+            return True
+        return self.cursor.bookmark is None and not self._bounds_given and self.rules.lag is None
+
     def _between(self, cursor: Cursor) -> list[Any]:
         conditions = []
         if cursor.bookmark is not None:

@@ -140,14 +140,35 @@ _ESTIMATES = {
 }
 
 
-def row_estimates(snapshot: "Snapshot", schema: str | None) -> dict[str, int]:
-    """Give about how many rows the tables of a schema have, where the server keeps such a number; no row is counted."""
+_ESTIMATE_OF = {"postgresql": " AND c.relname = :name", "mysql": " AND table_name = :name"}
+
+
+def row_estimates(snapshot: "Snapshot", schema: str | None, name: str | None = None) -> dict[str, int]:
+    """Give about how many rows the tables of a schema have, where the server keeps such a number; no row is counted.
+
+    Args:
+        snapshot: The open connection.
+        schema: None for the default schema.
+        name: Only this table.
+    """
     import sqlalchemy as sa
 
-    sql = _ESTIMATES.get("mysql" if snapshot.is_mysql else snapshot.dialect)
-    if sql is None:
+    kind = "mysql" if snapshot.is_mysql else snapshot.dialect
+    if kind not in _ESTIMATES:
         return {}
-    return {str(name): int(rows) for name, rows in snapshot.connection.execute(sa.text(sql), {"schema": schema})}
+    sql, values = _ESTIMATES[kind], {"schema": schema}
+    if name is not None:
+        sql, values = sql + _ESTIMATE_OF[kind], {**values, "name": name}
+    return {str(table): int(rows) for table, rows in snapshot.connection.execute(sa.text(sql), values)}
+
+
+def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
+    """Give about how many rows a table has; None where the server has no such number, as of a view or a query."""
+    import sqlalchemy as sa
+
+    if not isinstance(table.clause, sa.TableClause):
+        return None
+    return row_estimates(snapshot, table.schema, table.name).get(table.name) or None
 
 
 def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:

@@ -24,6 +24,7 @@ from etl_assets.sources.sql.reflection import (
     SqlTable,
     all_schemas,
     discovered,
+    row_estimate,
     selected_columns,
     stream_of_query,
     table_of,
@@ -168,8 +169,11 @@ class SqlSource(Source):
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
                 self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
-            for table in self._tables(snapshot, asked, columns):
-                yield Batch(table)
+            # One look into the server's own statistics; a part of a table has no number there, and none is counted.
+            expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
+            for number, table in enumerate(self._tables(snapshot, asked, columns)):
+                # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
+                yield Batch(table, expected=expected if number == 1 else None)
 
     def count_records(
         self,
