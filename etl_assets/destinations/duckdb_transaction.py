@@ -229,7 +229,7 @@ class DuckDBTransaction(Transaction):
             self.execute(
                 f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
             )
-        covered = {*columns, stamp.load_id_column, stamp.loaded_at_column}.issuperset(self.type_names(table))
+        covered = {*columns, *stamp.columns}.issuperset(self.type_names(table))
         # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
         differs = " OR ".join(_differs(f) for f in rows.schema if f.name not in keys) if update else ""
         if update and (not covered or table in self._constrained):

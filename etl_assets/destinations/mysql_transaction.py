@@ -188,7 +188,7 @@ class MySQLTransaction(SqlTransaction):
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
         wanted = {f.name: self.type_name(f.type) for f in schema}
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_NAMES, strict=True)
+        own = zip(stamp.columns, _OWN_NAMES, strict=True)
         wanted |= {name: type_ for name, type_ in own if name}
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
@@ -224,7 +224,7 @@ class MySQLTransaction(SqlTransaction):
 
     def _create(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
         columns = [f"{quote(f.name)} {_column(f.type)}" for f in schema]
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_COLUMNS, strict=True)
+        own = zip(stamp.columns, _OWN_COLUMNS, strict=True)
         columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")

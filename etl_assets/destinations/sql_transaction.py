@@ -94,7 +94,7 @@ class SqlTransaction(Transaction):
         if table.schema:
             self.create_schema(table.schema)
         columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), self.own_types, strict=True)
+        own = zip(stamp.columns, self.own_types, strict=True)
         columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
@@ -162,8 +162,7 @@ def tables_of(
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
     """Give our own columns and their values, in order."""
-    both = ((stamp.load_id_column, stamp.load_id), (stamp.loaded_at_column, now))
-    return [(name, value) for name, value in both if name]
+    return [(name, value) for name, value in zip(stamp.columns, (stamp.load_id, now), strict=True) if name]
 
 
 def column_list(names: Sequence[str], prefix: str = "") -> str:

@@ -24,6 +24,11 @@ class Stamp:
     load_id_column: str | None
     loaded_at_column: str | None
 
+    @property
+    def columns(self) -> tuple[str | None, str | None]:
+        """The names of our own columns, in order."""
+        return self.load_id_column, self.loaded_at_column
+
 
 @dataclass(frozen=True)
 class LedgerTypes:

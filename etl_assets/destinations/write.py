@@ -51,6 +51,10 @@ class Plan:
     refused: RefusedValueError | None = None
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
+    def field_of(self, column: str) -> str:
+        """Give the field that is stored in a column; of a column that has none, its name."""
+        return next((name for name, physical in self.physical.items() if physical == column), column)
+
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Give the staged rows with the table's names and types."""
         import pyarrow as pa
@@ -130,8 +134,8 @@ def _named(plan: Plan) -> Iterator[None]:
         if not isinstance(refused, RefusedValueError):
             raise
         name = refused.column
-        if plan.refused is None:
-            name = {physical: name for name, physical in plan.physical.items()}.get(name or "", name)
+        if plan.refused is None and name:
+            name = plan.field_of(name)
         raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=refused.value) from error
 
 
@@ -190,8 +194,7 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
     import pyarrow as pa
 
     if not plan.schema.names and existing is not None:
-        ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-        return pa.schema([f for f in existing if f.name not in ours])
+        return pa.schema(list(_not_ours(plan, existing).items()))
     there = {f.name: f.type for f in existing or ()}
     declared = {f.name: f.type for f in plan.declared or ()}
     fields = []
@@ -203,6 +206,11 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = pa.string()
         fields.append(pa.field(name, tx.stored_type(_narrowed(tx, plan, f.name, type_))))
     return pa.schema(fields)
+
+
+def _not_ours(plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
+    """Give the types of a table's columns, but for our own."""
+    return {f.name: f.type for f in existing if f.name not in plan.stamp.columns}
 
 
 def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> "pa.DataType":
@@ -244,12 +252,11 @@ def _may_add(plan: Plan, physical: str) -> bool:
 
 def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictError:
     # Batches were held against the table before: it was another one then, or no row has come to tell.
-    original = {name: field for field, name in plan.physical.items()}
     return SchemaConflictError(
         f"its column in the table {plan.table} is {what}, and schema_contract lets no column or type change.",
         hint='Accept the change with schema_contract="evolve" for one sync.',
         stream=plan.load.stream.name,
-        field=original.get(physical, physical),
+        field=plan.field_of(physical),
         column=physical,
     )
 
@@ -261,8 +268,7 @@ def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Sc
     contract = plan.load.contract
     if contract.evolves:
         return wanted
-    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-    there = {f.name: f.type for f in existing if f.name not in ours}
+    there = _not_ours(plan, existing)
     types = {f.name: f.type for f in wanted if f.name in there or _may_add(plan, f.name)}
     if contract.data_type is not ContractMode.EVOLVE:
         types |= {name: type_ for name, type_ in there.items() if name in types}
@@ -272,8 +278,7 @@ def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Sc
 
 
 def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> None:
-    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-    before = {f.name: f.type for f in existing if f.name not in ours}
+    before = _not_ours(plan, existing)
     after = {f.name: f.type for f in wanted}
     plan.changes.extend(f'added column "{name}" {type_}' for name, type_ in after.items() if name not in before)
     plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
@@ -283,8 +288,7 @@ def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> None
     """Add our own columns to a table that was adopted, or made while they were left out."""
     import pyarrow as pa
 
-    own = {plan.stamp.load_id_column: pa.string(), plan.stamp.loaded_at_column: pa.timestamp("us", "UTC")}
-    for name, type_ in own.items():
+    for name, type_ in zip(plan.stamp.columns, (pa.string(), pa.timestamp("us", "UTC")), strict=True):
         if name and name not in existing.names:
             tx.add_column(plan.table, name, type_)
 
@@ -294,11 +298,10 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
     import pyarrow as pa
 
     _add_own_columns(tx, plan, existing)
-    original = {physical: name for name, physical in plan.physical.items()}
     types = {f.name: f.type for f in existing}
 
     def fit(name: str, side: Side) -> bool:
-        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(original[name])
+        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(plan.field_of(name))
 
     contract = plan.load.contract
     for f in wanted:
@@ -313,7 +316,7 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
         try:
             merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
         except SchemaConflictError as error:
-            raise error.named(stream=plan.load.stream.name, field=original.get(f.name, f.name), column=f.name) from None
+            raise error.named(stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name) from None
         merged = tx.stored_type(merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
