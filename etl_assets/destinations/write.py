@@ -288,8 +288,8 @@ def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> None
     """Add our own columns to a table that was adopted, or made while they were left out."""
     import pyarrow as pa
 
-    for name, type_ in zip(plan.stamp.columns, (pa.string(), pa.timestamp("us", "UTC")), strict=True):
-        if name and name not in existing.names:
+    for name, type_ in plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")):
+        if name not in existing.names:
             tx.add_column(plan.table, name, type_)
 
 
