@@ -238,23 +238,20 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
     """
     stream = read.stream
     can = destination.capabilities.strategies
-    incremental = stream.method != "FULL_TABLE"
-    chosen = resolve_strategy(
-        wanted, incremental=incremental, keyed=bool(stream.primary_key or stream.unique_constraints)
-    )
+    keyed = bool(stream.primary_key or stream.unique_constraints)
+    chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
     if start.full_refresh and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):
         # A destination of `export_batch_data` alone takes rows as they come; one that merges need not double them.
-        merges = WriteStrategy.MERGE in can and bool(stream.primary_key or stream.unique_constraints)
-        chosen = WriteStrategy.MERGE if merges else WriteStrategy.APPEND
+        chosen = WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
     if chosen not in can:
         raise ConfigError(
             f"stream {stream.name!r}: the destination cannot {chosen}.",
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
-    if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
+    if chosen is WriteStrategy.MERGE and not keyed:
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
             hint="Declare primary_key on the stream, or use append or replace.",

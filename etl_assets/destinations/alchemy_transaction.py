@@ -172,10 +172,6 @@ class AlchemyTransaction(SqlTransaction):
         return table
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
-
-    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         word = "ADD" if self._dialect.name in {"mssql", "oracle"} else "ADD COLUMN"
         self._changing(f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}")

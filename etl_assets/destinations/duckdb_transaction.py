@@ -137,10 +137,6 @@ class DuckDBTransaction(SqlTransaction):
         return table
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass  # it is in its place already: nobody else has the file open
-
-    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         super().add_column(table, name, type_)
         self._changed.add(table)

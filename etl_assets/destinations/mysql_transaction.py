@@ -200,10 +200,6 @@ class MySQLTransaction(SqlTransaction):
         return self.swaps.begin(table, create)
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass  # at the COMMIT
-
-    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         self._at_once(
             f"ALTER TABLE {self.quoted(self._place(table))} ADD COLUMN {quote(name)} {self._definition(type_)}"

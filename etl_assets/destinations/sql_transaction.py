@@ -137,6 +137,10 @@ class SqlTransaction(Transaction):
         self.execute(f"DROP TABLE {self.quoted(table)}")
 
     @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # `begin_replace` has given the table itself, or a COMMIT does it
+
+    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
 

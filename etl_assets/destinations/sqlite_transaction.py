@@ -88,10 +88,6 @@ class SqliteTransaction(SqlTransaction):
         return table
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
-
-    @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         import pyarrow as pa
 

@@ -195,10 +195,6 @@ class WarehouseTransaction(WarehouseEngine):
         return table
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
-
-    @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         target, column = self.quoted(table), quote(name)
         there, wider = self.type_name(old), self.type_name(new)

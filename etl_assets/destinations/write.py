@@ -113,12 +113,7 @@ def prepare(tx: Transaction, plan: Plan) -> None:
     """
     with _named(plan):
         existing = tx.schema(plan.table)
-        wanted = _wanted(tx, plan, existing)
-        if existing is None:
-            tx.create_table(plan.table, wanted, plan.stamp)
-            types = {f.name: f.type for f in wanted}
-        else:
-            types = _evolve(tx, plan, existing, wanted)
+        types = _prepared(tx, plan, existing, _wanted(tx, plan, existing))
         fault("altered")
         if plan.staging.rows:
             tx.stage(plan.table, plan.reader(types))
@@ -143,24 +138,32 @@ def _write(tx: Transaction, plan: Plan) -> int:
     existing = tx.schema(plan.table)
     wanted = _wanted(tx, plan, existing)
     table = plan.table
-    if existing is None:
-        tx.create_table(table, wanted, plan.stamp)
-        types = {f.name: f.type for f in wanted}
-    elif plan.load.strategy is WriteStrategy.REPLACE and not tx.alters_at_once:
-        wanted = _replacing(plan, existing, wanted)
-        _note_replaced(plan, existing, wanted)
+    replaced = existing if plan.load.strategy is WriteStrategy.REPLACE else None
+    if replaced is not None and not tx.alters_at_once:
+        wanted = _replacing(plan, replaced, wanted)
+        _note_replaced(plan, replaced, wanted)
         table = tx.begin_replace(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
     else:
-        types = _evolve(tx, plan, existing, wanted)
-        if plan.load.strategy is WriteStrategy.REPLACE:
-            table = tx.begin_replace(table, existing, plan.stamp)
+        types = _prepared(tx, plan, existing, wanted)
+        if replaced is not None:
+            table = tx.begin_replace(table, replaced, plan.stamp)
     if not tx.alters_at_once:
         fault("altered")
     rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
-    if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
+    if replaced is not None:
         tx.end_replace(plan.table, table)
     return rows
+
+
+def _prepared(
+    tx: Transaction, plan: Plan, existing: "pa.Schema | None", wanted: "pa.Schema"
+) -> "dict[str, pa.DataType]":
+    """Make the table, or have the one that is there hold the staged rows; gives its types."""
+    if existing is not None:
+        return _evolve(tx, plan, existing, wanted)
+    tx.create_table(plan.table, wanted, plan.stamp)
+    return {f.name: f.type for f in wanted}
 
 
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:

@@ -59,15 +59,7 @@ class AirbyteRead:
         Raises:
             EtlAssetsError: The read as a whole has failed.
         """
-        try:
-            for chunk in self._process.chunks():
-                yield from self._take(chunk)
-                self._buffer.took(len(chunk))
-                if self._buffer.due:
-                    yield from self._buffer.flush()
-        except EtlAssetsError:
-            yield from self._buffer.flush(rest=False)  # what a state covers was sent before it went wrong
-            raise
+        yield from self._buffer.follow(self._process.chunks(), self._take)
         self._process.wait()
         self._throttle.flush()
         yield from self._ending()

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
-from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
@@ -102,15 +102,7 @@ class SingerRead:
         Raises:
             EtlAssetsError: The read has failed.
         """
-        try:
-            for chunk in self._process.chunks():
-                yield from self._take(chunk)
-                self._buffer.took(len(chunk))
-                if self._buffer.due:
-                    yield from self._buffer.flush()
-        except EtlAssetsError:
-            yield from self._buffer.flush(rest=False)  # what a state covers was sent before it went wrong
-            raise
+        yield from self._buffer.follow(self._process.chunks(), self._take)
         code = self._process.wait()
         self._throttle.flush()
         self._tell()
@@ -141,13 +133,11 @@ class SingerRead:
             return
         if key not in self._schemas:
             raise ProtocolError(f"stream {line.stream!r}: a RECORD came before its SCHEMA.", stream=line.stream)
-        if line.version is not None and line.version != self._versions[key]:
-            yield from self._new_version(key, line.version)
+        yield from self._at_version(key, line.version)
         self._buffer.add(key, record)
 
     def _records(self, run: Run, parse: Parsing) -> Iterator[Event]:
-        if run.version is not None and run.version != self._versions[run.key]:
-            yield from self._new_version(run.key, run.version)
+        yield from self._at_version(run.key, run.version)
         self._buffer.add_lines(run.key, run.lines, run.count, parse)
 
     def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
@@ -175,8 +165,8 @@ class SingerRead:
                 key = self._keys.get(line.of_stream())
                 if line.version is None:
                     raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=line.stream)
-                if key is not None and line.version != self._versions[key]:
-                    yield from self._new_version(key, line.version)
+                if key is not None:
+                    yield from self._at_version(key, line.version)
             case "BATCH":
                 yield from self._batch(line)
             case "RECORD":
@@ -184,7 +174,10 @@ class SingerRead:
             case other if other:
                 self._unknown_types[other] = self._unknown_types.get(other, 0) + 1
 
-    def _new_version(self, key: StreamKey, version: int) -> Iterator[Event]:
+    def _at_version(self, key: StreamKey, version: int | None) -> Iterator[Event]:
+        """Begin anew where the records have another version than those before."""
+        if version is None or version == self._versions[key]:
+            return
         yield from self._buffer.flush()
         self._versions[key] = version
         yield Truncate(self._streams[key], version)
@@ -218,8 +211,7 @@ class SingerRead:
             return
         if key not in self._schemas:
             raise ProtocolError(f"stream {line.stream!r}: a BATCH came before its SCHEMA.", stream=line.stream)
-        if line.version is not None and line.version != self._versions[key]:
-            yield from self._new_version(key, line.version)
+        yield from self._at_version(key, line.version)
         yield from self._buffer.flush()
         for url in line.manifest or ():
             for batch in batches_in(url, line.encoding or {}, str(line.stream)):
