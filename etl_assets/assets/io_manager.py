@@ -242,7 +242,7 @@ class _Output:
             self.destination,
             full_refresh=read.full_refresh or self._refreshed(read),
             bookmark=read.bookmark,
-            fallback=self._newest_bookmark,
+            fallback=self._newest_bookmark,  # asked where the destination keeps no state
             on_table_changed=on_table_changed,
             adopt=adopt,
             table=self.table,

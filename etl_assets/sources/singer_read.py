@@ -133,11 +133,13 @@ class SingerRead:
             return
         if key not in self._schemas:
             raise ProtocolError(f"stream {line.stream!r}: a RECORD came before its SCHEMA.", stream=line.stream)
-        yield from self._at_version(key, line.version)
+        if line.version is not None and line.version != self._versions[key]:
+            yield from self._new_version(key, line.version)
         self._buffer.add(key, record)
 
     def _records(self, run: Run, parse: Parsing) -> Iterator[Event]:
-        yield from self._at_version(run.key, run.version)
+        if run.version is not None and run.version != self._versions[run.key]:
+            yield from self._new_version(run.key, run.version)
         self._buffer.add_lines(run.key, run.lines, run.count, parse)
 
     def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
@@ -165,8 +167,8 @@ class SingerRead:
                 key = self._keys.get(line.of_stream())
                 if line.version is None:
                     raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=line.stream)
-                if key is not None:
-                    yield from self._at_version(key, line.version)
+                if key is not None and line.version != self._versions[key]:
+                    yield from self._new_version(key, line.version)
             case "BATCH":
                 yield from self._batch(line)
             case "RECORD":
@@ -174,10 +176,7 @@ class SingerRead:
             case other if other:
                 self._unknown_types[other] = self._unknown_types.get(other, 0) + 1
 
-    def _at_version(self, key: StreamKey, version: int | None) -> Iterator[Event]:
-        """Begin anew where the records have another version than those before."""
-        if version is None or version == self._versions[key]:
-            return
+    def _new_version(self, key: StreamKey, version: int) -> Iterator[Event]:
         yield from self._buffer.flush()
         self._versions[key] = version
         yield Truncate(self._streams[key], version)
@@ -211,7 +210,8 @@ class SingerRead:
             return
         if key not in self._schemas:
             raise ProtocolError(f"stream {line.stream!r}: a BATCH came before its SCHEMA.", stream=line.stream)
-        yield from self._at_version(key, line.version)
+        if line.version is not None and line.version != self._versions[key]:
+            yield from self._new_version(key, line.version)
         yield from self._buffer.flush()
         for url in line.manifest or ():
             for batch in batches_in(url, line.encoding or {}, str(line.stream)):
