@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.encoded import Encoded
-from etl_assets.protocol.types import is_json, is_nested, merge_types
+from etl_assets.protocol.types import is_json, is_nested, is_uuid, merge_types
 from etl_assets.protocol.values import to_json, to_text
 
 if TYPE_CHECKING:
@@ -339,7 +339,7 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
         texts = [None if value is None else to_json(value) for value in column.to_pylist()]
         return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
     if pa.types.is_string(type_) and not _is_text(column.type):
-        if getattr(column.type, "extension_name", None) == "arrow.uuid":
+        if is_uuid(column.type):
             return pa.array([None if value is None else str(value) for value in column.to_pylist()], type_)
         if pa.types.is_time64(column.type) and column.type.unit == "ns":
             return column.cast(pa.string())  # Python's time has no nanoseconds

@@ -215,9 +215,19 @@ def sync(  # noqa: PLR0913 - options of one verb
     )
     with destination.session([load]) as session:
         seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
-        result = _Loop(read, load, session, observer or Observer()).run(seconds, checkpoint_bytes)
-    result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
-    return result
+        return _Loop(read, load, start, session, observer or Observer()).run(seconds, checkpoint_bytes)
+
+
+def result_of(load: Load, start: Start) -> SyncResult:
+    """Give the result of a sync that begins: nothing was done yet."""
+    return SyncResult(
+        stream=load.stream.name,
+        source=load.source,
+        load_id=load.load_id,
+        strategy=load.strategy,
+        bookmark=load.bookmark,
+        bookmark_previous=start.state.bookmark if start.state else start.bookmark,
+    )
 
 
 def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
@@ -228,23 +238,20 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
     """
     stream = read.stream
     can = destination.capabilities.strategies
-    incremental = stream.method != "FULL_TABLE"
-    chosen = resolve_strategy(
-        wanted, incremental=incremental, keyed=bool(stream.primary_key or stream.unique_constraints)
-    )
+    keyed = bool(stream.primary_key or stream.unique_constraints)
+    chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
     if start.full_refresh and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):
         # A destination of `export_batch_data` alone takes rows as they come; one that merges need not double them.
-        merges = WriteStrategy.MERGE in can and bool(stream.primary_key or stream.unique_constraints)
-        chosen = WriteStrategy.MERGE if merges else WriteStrategy.APPEND
+        chosen = WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
     if chosen not in can:
         raise ConfigError(
             f"stream {stream.name!r}: the destination cannot {chosen}.",
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
-    if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
+    if chosen is WriteStrategy.MERGE and not keyed:
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
             hint="Declare primary_key on the stream, or use append or replace.",
@@ -283,18 +290,12 @@ def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: boo
 class _Loop:
     """One read into one session, batch by batch."""
 
-    def __init__(self, read: Readable, load: Load, session: Session, observer: Observer) -> None:
+    def __init__(self, read: Readable, load: Load, start: Start, session: Session, observer: Observer) -> None:
         self.read = read
         self.load = load
         self.session = session
         self.observer = observer
-        self.result = SyncResult(
-            stream=load.stream.name,
-            source=load.source,
-            load_id=load.load_id,
-            strategy=load.strategy,
-            bookmark=load.bookmark,
-        )
+        self.result = result_of(load, start)
         self._tracker = self._new_tracker()
         self._given: Bookmark | None = None
         self._began = self._committed_at = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, SyncResult, TableName, contract_of
+from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, TableName, contract_of
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_loop import Line, Loop, StreamOutcome
 from etl_assets.strategies import WriteStrategy
@@ -17,6 +17,7 @@ from etl_assets.sync import (
     Start,
     new_load_id,
     resolve_start,
+    result_of,
     seconds_between_commits,
     strategy_of,
 )
@@ -152,6 +153,4 @@ def _line(source: str, stream: Stream, destination: SourceTarget, plan: StreamPl
         contract=contract,
         keep_rejected=plan.keep_rejected,
     )
-    result = SyncResult(stream.name, source, load.load_id, strategy, bookmark=load.bookmark)
-    result.bookmark_previous = start.state.bookmark if start.state else start.bookmark
-    return Line(load, start, result, error, state=load.bookmark)
+    return Line(load, start, result_of(load, start), error, state=load.bookmark)

@@ -1,8 +1,8 @@
 """`etl-assets check`: does everything that a definitions file names answer, and is it as the file says."""
 
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from contextlib import contextmanager
+from typing import Any
 
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
@@ -40,30 +40,13 @@ class Findings:
         # An error of ours may name its subject itself.
         self._say(f"problem  {subject}: {str(what).removeprefix(f'{subject}: ')}")
 
-
-class Asking:
-    """Makes a problem of whatever a hook of a source or destination raises: it may be anybody's code.
-
-    Args:
-        findings: Get the problem.
-        subject: What is asked.
-    """
-
-    def __init__(self, findings: Findings, subject: str) -> None:
-        self._findings = findings
-        self._subject = subject
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        del kind, trace
-        if not isinstance(error, Exception):
-            return False  # also a cancel
-        self._findings.problem(self._subject, error if isinstance(error, EtlAssetsError) else _told(error))
-        return True
+    @contextmanager
+    def asking(self, subject: str) -> Iterator[None]:
+        """Make a problem of whatever a hook of a source or destination raises: it may be anybody's code."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - anybody's
+            self.problem(subject, error if isinstance(error, EtlAssetsError) else _told(error))
 
 
 def check(project: Project, say: Say, *, read: bool) -> int:
@@ -91,10 +74,10 @@ def _check_source(findings: Findings, source: DeclaredSource, *, read: bool) -> 
     subject = f"source {source.name!r}"
     before = findings.problems
     look = None
-    with Asking(findings, subject):
+    with findings.asking(subject):
         if source.others:
             raise ConfigError(name_clash(source))
-    with Asking(findings, subject):
+    with findings.asking(subject):
         _ = source.source.config  # resolves every reference
         source.source.test_connection()
         look = look_at(source)
@@ -130,7 +113,7 @@ def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, lo
     found = _of_same_name(stream, look.found.values())
     for problem in missing_columns(stream, found) if found is not None else ():
         findings.problem(f"source {source.name!r}", problem)
-    with Asking(findings, subject):
+    with findings.asking(subject):
         if read or (found is None and _can_tell(source.source, look)):
             # What the source does not list may still be there; its own error says best what is wrong.
             if reads_together(source.source):
@@ -149,7 +132,7 @@ def _check_destination(
     before = findings.problems
     destination: Any = None
     kept = 0
-    with Asking(findings, subject):
+    with findings.asking(subject):
         destination = project.resolve(declared)
         if isinstance(destination, Destination):
             _ = destination.config
@@ -191,7 +174,7 @@ def _check_assets(findings: Findings, project: Project) -> None:
 
     subject = shown(project.path)
     count = 0
-    with Asking(findings, subject):
+    with findings.asking(subject):
         for target in project.targets:
             if isinstance(target, dg.Definitions):
                 count += len(list(target.resolve_all_asset_specs()))

@@ -13,7 +13,7 @@ from etl_assets.assets.dagster_private import attempts, instance_of, retry_polic
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
 from etl_assets.assets.inputs import DATASETS, converter, named, opened
-from etl_assets.assets.metadata import Decoration, event_metadata, sentence
+from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import ALIAS, NAMESPACE, PREFIX, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
@@ -230,20 +230,21 @@ class _Output:
         self._report(result)
 
     def _start(self) -> Start:
-        read = self.read
-        handwritten = isinstance(read, Returned)
-        # A frame that replaces its table has no use for the rows that somebody deleted.
-        replaces = handwritten and self.writing.strategy is WriteStrategy.REPLACE
-        # Where state is kept, none means that nothing is there, whatever events say: the file is new.
-        keeps_state = self.destination.capabilities.keeps_state
+        read, adopt, on_table_changed = self.read, self.writing.adopt, self.writing.on_table_changed
+        if isinstance(read, Returned):
+            if self.writing.strategy is WriteStrategy.REPLACE:
+                on_table_changed = "full_refresh"  # it has no use for the rows that somebody deleted
+            return resolve_start(
+                read, self.destination, on_table_changed=on_table_changed, adopt=adopt, table=self.table
+            )
         return resolve_start(
             read,
             self.destination,
-            full_refresh=False if isinstance(read, Returned) else read.full_refresh or self._refreshed(read),
-            bookmark=None if isinstance(read, Returned) else read.bookmark,
-            fallback=None if handwritten or keeps_state else self._newest_bookmark,
-            on_table_changed="full_refresh" if replaces else self.writing.on_table_changed,
-            adopt=self.writing.adopt,
+            full_refresh=read.full_refresh or self._refreshed(read),
+            bookmark=read.bookmark,
+            fallback=self._newest_bookmark,  # asked where the destination keeps no state
+            on_table_changed=on_table_changed,
+            adopt=adopt,
             table=self.table,
         )
 
@@ -265,7 +266,7 @@ class _Output:
         where = f" from {shortened(start.bookmark)}" if start.bookmark else ""
         self.context.log.info(redact(f"{name}: begins{where} ({start.reason})"))
         if start.state is not None and isinstance(self.read, StreamRead):
-            with Decoration(self.context.log, "Looking for the event of the last load"):
+            with decoration(self.context.log, "Looking for the event of the last load"):
                 explain_missing_event(instance_of(self.context), self.key, start, self.context.log)
 
     def _report(self, result: SyncResult) -> None:
@@ -277,9 +278,6 @@ class _Output:
             metadata.pop(BOOKMARK, None)  # it can have none
         self.context.add_output_metadata(metadata)  # once: it refuses a key that it has
         if result.last_changed_by:
-            with Decoration(log, "Setting the data version"):
+            with decoration(log, "Setting the data version"):
                 set_data_version(self.context, result.last_changed_by)
-        for change in result.schema_changes:
-            log.info(redact(f"{self.read.stream.full_name}: {change}"))
-        for one in result.rejections:
-            log.warning(redact(f"{self.read.stream.full_name}: rejected: {sentence(one)}"))
+        log_changes(log, self.read.stream.full_name, result)

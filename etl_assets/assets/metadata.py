@@ -1,8 +1,8 @@
 """What every materialization says: Dagster's own keys with true values, and ours under one prefix."""
 
-from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 
@@ -62,7 +62,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
     """
     at_least_once = result.delivery != "exactly_once"
     show_with = f"etl-assets state get {result.source}/{'' if result.shared else result.stream}"
-    reasons = [sentence(one) for one in result.rejections[:MAX_REASONS]]
+    reasons = [_sentence(one) for one in result.rejections[:MAX_REASONS]]
     previous = None
     if result.bookmark_previous is not None:
         previous = to_metadata(result.bookmark_previous, show_with=show_with, may_cut=True)
@@ -86,7 +86,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
     return {key: shown[key] for key in shown.keys()}  # noqa: SIM118 - it has no __iter__ of its own
 
 
-def sentence(rejected: Rejected) -> str:
+def _sentence(rejected: Rejected) -> str:
     """Say in a line why records were rejected; it holds no value of theirs."""
     parts = []
     if rejected.rows:
@@ -101,9 +101,9 @@ def event_metadata(
 ) -> dict[str, Any]:
     """Give all metadata of a sync's event; what of it cannot be computed is left out with a warning."""
     metadata: dict[str, Any] = {}
-    with Decoration(log, "Describing what was loaded"):
+    with decoration(log, "Describing what was loaded"):
         metadata |= sync_metadata(result, destination.identity)
-    with Decoration(log, "Describing the table"):
+    with decoration(log, "Describing the table"):
         kind, uri = destination.storage_kind, destination.uri(table)
         metadata |= table_metadata(result, stream, table, storage_kind=kind, uri=uri)
     return metadata
@@ -192,26 +192,24 @@ def _declared_type(schema: Mapping[str, Any]) -> tuple[str, bool]:
     return (kinds[0] if len(kinds) == 1 else "json"), nullable
 
 
-class Decoration:
-    """Turns an error in its block into a warning: what decorates an event never fails the sync it tells of.
+@contextmanager
+def decoration(log: dg.DagsterLogManager, what: str) -> Iterator[None]:
+    """Turn an error in the block into a warning: what decorates an event never fails the sync it tells of.
 
     Args:
         log: Of the run.
         what: What is being computed.
     """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        told = f"{what} failed, which changes nothing of what was loaded: {redact(repr(error))}"
+        log.warning(told)
 
-    def __init__(self, log: dg.DagsterLogManager, what: str) -> None:
-        self._log = log
-        self._what = what
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        del kind, trace
-        if not isinstance(error, Exception):
-            return False
-        self._log.warning(f"{self._what} failed, which changes nothing of what was loaded: {redact(repr(error))}")
-        return True
+def log_changes(log: dg.DagsterLogManager, stream: str, result: SyncResult) -> None:
+    """Log what was done to the table's schema, and why records were rejected."""
+    for change in result.schema_changes:
+        log.info(redact(f"{stream}: {change}"))
+    for one in result.rejections:
+        log.warning(redact(f"{stream}: rejected: {_sentence(one)}"))

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
 from etl_assets.assets.bookmarks import DESTINATION, SCOPE
-from etl_assets.assets.metadata import Decoration
+from etl_assets.assets.metadata import decoration
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
 from etl_assets.protocol.bookmarks import without_boundary
 from etl_assets.protocol.events import StreamKey
@@ -106,7 +106,7 @@ class RunObserver(Observer):
         if key in self._observed_at and now - self._observed_at[key] < OBSERVATION_SECONDS:
             return
         self._observed_at[key] = now
-        with Decoration(self._context.log, "Showing a checkpoint"):
+        with decoration(self._context.log, "Showing a checkpoint"):
             show_with = f"etl-assets state get {place}"
             # No bare numbers: the UI would plot them among those of whole syncs.
             metadata: dict[str, dg.MetadataValue] = {

@@ -14,7 +14,7 @@ from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
 from etl_assets.assets.errors import Edge, as_failure, failure_of_many
-from etl_assets.assets.metadata import Decoration, event_metadata, sentence
+from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.observer import SourceObserver, shortened
 from etl_assets.assets.repair import explain_missing_event
@@ -200,15 +200,12 @@ class _Step:
         where = f" from {shortened(load.bookmark)}" if load.bookmark else ""
         self.context.log.info(redact(f"{load.stream.full_name}: begins{where} ({start.reason})"))
         if start.state is not None:
-            with Decoration(self.context.log, "Looking for the event of the last load"):
+            with decoration(self.context.log, "Looking for the event of the last load"):
                 explain_missing_event(self.context.instance, key, start, self.context.log)
 
     def _result(self, key: dg.AssetKey, binding: Binding, outcome: StreamOutcome) -> dg.MaterializeResult[Any]:
         result, log = outcome.result, self.context.log
-        for change in result.schema_changes:
-            log.info(redact(f"{binding.stream.full_name}: {change}"))
-        for one in result.rejections:
-            log.warning(redact(f"{binding.stream.full_name}: rejected: {sentence(one)}"))
+        log_changes(log, binding.stream.full_name, result)
         return dg.MaterializeResult(
             asset_key=key,
             metadata=event_metadata(log, self.destination, result, outcome.stream, self._table(binding)),

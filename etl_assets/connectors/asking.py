@@ -117,26 +117,23 @@ def log_message(throttle: LogThrottle, message: Message) -> None:
     throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message"))[:SHOWN_LOG])
 
 
-def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> None:
-    """Keep the config of a CONTROL message, if it has one."""
-    changed = (message.part("control").get("connectorConfig") or {}).get("config")
-    if isinstance(changed, dict):
-        changed_config(host, before, changed)
-
-
-def changed_config(host: Host, before: Mapping[str, Any], after: dict[str, Any]) -> None:
-    """Keep a config that the connector has changed, before anything else goes on.
+def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep the config that a connector has changed, before anything else goes on; gives the config as it is then.
 
     Raises:
         Exception: Whatever the callback raises: a single-use token that is not kept would be lost.
     """
+    after = (message.part("control").get("connectorConfig") or {}).get("config")
+    if not isinstance(after, dict):
+        return before
     remember_new(before, after)
     if host.config_change_callback is None:
         host.logger.warning(
             "%s changed its config, and nobody keeps it: give config_change_callback=", host.connector_name
         )
-        return
-    host.config_change_callback(after)
+    else:
+        host.config_change_callback(after)
+    return after
 
 
 def noise_of(host: Host) -> Callable[[bytes], None]:

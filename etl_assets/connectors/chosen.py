@@ -22,22 +22,7 @@ from etl_assets.exceptions import ConfigError, InputError
 
 @dataclass(frozen=True)
 class Choice:
-    """How a connector is to be run.
-
-    Args:
-        name: Such as `source-faker` or `tap-jsonl`.
-        version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
-        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
-        pip_url: What pip installs in place of what the index says.
-        local_executable: A program that is there: an absolute path, or a name found on PATH.
-        docker_image: An image; True for the connector's own.
-        use_host_network: Of a container.
-        source_manifest: The manifest of a low-code connector: the document, a path or a URL.
-        install_if_missing: Install it at its first use, outside of a run.
-        install_root: The directory of all environments.
-        no_executor: Only describe it.
-        protocol: What it speaks, where its name does not tell.
-        allow_custom_code: Of a manifest.
+    """How a connector is to be run: arguments of `get_source`, which says what they are.
 
     Raises:
         InputError: The arguments contradict each other.

@@ -20,13 +20,16 @@ FILE = "specification.json"
 
 
 def specification(host: Host) -> dict[str, Any]:
-    """Give an Airbyte connector's specification; starts the connector, unless it has said it before.
+    """Give an Airbyte connector's specification. Starts the connector, unless it or its manifest has said it before.
 
     Raises:
         EtlAssetsError: It gives none.
     """
     executor = host.executor
-    if not isinstance(executor, PythonExecutor) or isinstance(executor, ManifestExecutor):
+    if isinstance(executor, ManifestExecutor):
+        declared = executor.manifest().get("spec") or {}
+        return {"connectionSpecification": declared.get("connection_specification") or {}}
+    if not isinstance(executor, PythonExecutor):
         return airbyte_answer(host, "SPEC", "spec", "spec")
     executor.ensure()
     file = executor.environment.folder / FILE

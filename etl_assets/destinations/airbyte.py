@@ -9,21 +9,19 @@ from typing_extensions import override
 
 from etl_assets.connectors.asking import (
     Host,
-    airbyte_answer,
     error_of,
     log_message,
     noise_of,
     take_control,
 )
+from etl_assets.connectors.hosts import AirbyteHost
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
-from etl_assets.connectors.specification import specification
 from etl_assets.destinations.connector import DELIVERS, ConnectorDestination, Delivery, Listener
 from etl_assets.destinations.outgoing import Outgoing
-from etl_assets.exceptions import AuthenticationError, DataError, EtlAssetsError
+from etl_assets.exceptions import DataError, EtlAssetsError
 from etl_assets.protocol.airbyte import Message, decoder, descriptor_of, key_of, state_key
 from etl_assets.protocol.messages import RecordMessage, Unknown, encode
-from etl_assets.secrets.redaction import redact
 from etl_assets.strategies import WriteStrategy
 
 _MODES = {
@@ -34,7 +32,7 @@ _MODES = {
 LOAD_ID = "etl_assets_load_id"
 
 
-class AirbyteDestination(ConnectorDestination):
+class AirbyteDestination(AirbyteHost, ConnectorDestination):
     """An Airbyte destination. At-least-once.
 
     ```python
@@ -52,37 +50,6 @@ class AirbyteDestination(ConnectorDestination):
 
     protocol = "airbyte"
     capabilities = replace(DELIVERS, strategies=frozenset(_MODES))
-    _spec: Mapping[str, Any] | None = None
-
-    def spec(self) -> Mapping[str, Any]:
-        """Give the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
-
-        Raises:
-            ConnectorError: It gives none.
-        """
-        if self._spec is None:
-            self._spec = specification(self)
-        return self._spec
-
-    @property
-    @override
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config."""
-        found: dict[str, Any] = self.spec().get("connectionSpecification") or {}
-        return found
-
-    @override
-    def test_connection(self) -> None:
-        """Run the connector's `check`.
-
-        Raises:
-            AuthenticationError: It says that the config does not work; the message is its own.
-            ConnectorError: It fails.
-        """
-        status = airbyte_answer(self, "CONNECTION_STATUS", "connection_status", "check", self.config)
-        if status.get("status") != "SUCCEEDED":
-            said = redact(str(status.get("message") or "it does not say why"))
-            raise AuthenticationError(f"{self.connector_name}: the check failed: {said}")
 
     @override
     def delivery(self, parts: Sequence[Outgoing]) -> Delivery:

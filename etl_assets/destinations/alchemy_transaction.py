@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.sql_transaction import SqlTransaction, stamps, tables_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
-from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.exceptions import SchemaConflictError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, logical
@@ -56,6 +56,7 @@ class AlchemyTransaction(SqlTransaction):
             text=self._ddl(_text()),
             big=self._ddl(sa.BigInteger()),
         )
+        self.own_types = (self.ledger_types.text, self.ledger_types.text)
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -148,11 +149,7 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
-        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
-        columns += [f"{quote(name)} {self._ddl(_text())}" for name, _ in stamps(stamp, self.now)]
-        if not columns:
-            raise DestinationError(f"The table {table} would have no columns at all.")
-        self._changing(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+        self._changing(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -173,10 +170,6 @@ class AlchemyTransaction(SqlTransaction):
                 self.add_column(table, f.name, f.type)
         self.execute(f"DELETE FROM {self.quoted(table)}")
         return table
-
-    @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -339,10 +332,8 @@ def refused() -> Iterator[None]:
 
     try:
         yield
-    except (sa.exc.DataError, OverflowError):
-        raise RefusedValueError(None, "the database refused a value.") from None
-    except sa.exc.StatementError as error:
-        if isinstance(error, sa.exc.DBAPIError):
+    except (sa.exc.StatementError, OverflowError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and not isinstance(error, sa.exc.DataError):
             raise
         raise RefusedValueError(None, "the database refused a value.") from None
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.executors import Executor
-from etl_assets.connectors.masking import remember_config
+from etl_assets.connectors.hosts import ConnectorHost
 from etl_assets.connectors.process import ConnectorProcess, Limits
 from etl_assets.connectors.workspace import private_root
 from etl_assets.destinations.base import Destination, RowSession
@@ -71,7 +71,7 @@ class Delivery:
     config: Mapping[str, Any]
 
 
-class ConnectorDestination(Destination):
+class ConnectorDestination(ConnectorHost, Destination):
     """A connector that runs as a process for each commit. At-least-once: it keeps no state of ours.
 
     Args:
@@ -91,7 +91,6 @@ class ConnectorDestination(Destination):
     """
 
     storage_kind = "connector"
-    needs_config = True
     protocol: ClassVar[str]
 
     def __init__(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
@@ -121,38 +120,10 @@ class ConnectorDestination(Destination):
         if validate and config is not None:
             self.validate_config()
 
-    @override
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connector_name!r}, name={self.name!r})"
-
     @property
     @override
     def identity(self) -> str:
         return f"{type(self).__name__}:{self.name}"
-
-    @property
-    def connector_version(self) -> str | None:
-        """The installed version, where that is known."""
-        return self.executor.version
-
-    def install(self) -> None:
-        """Install the connector, if it is not."""
-        self.executor.install()
-
-    def uninstall(self) -> None:
-        """Remove the connector's environment."""
-        self.executor.uninstall()
-
-    @property
-    @override
-    def config(self) -> dict[str, Any]:
-        resolved = super().config
-        remember_config(resolved)
-        return resolved
-
-    @config.setter
-    def config(self, value: Mapping[str, Any]) -> None:
-        self._config = dict(value)
 
     @override
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
@@ -164,11 +135,6 @@ class ConnectorDestination(Destination):
         return Path(self.staging_dir) if self.staging_dir else private_root() / "staging"
 
     # What each protocol says for itself
-
-    @property
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config. Starts the connector."""
-        raise NotImplementedError
 
     def delivery(self, parts: Sequence[Outgoing]) -> Delivery:
         """Give how the program is run for these parts."""

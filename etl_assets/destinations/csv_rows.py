@@ -5,12 +5,12 @@ the client spends.
 """
 
 import io
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.destinations.sql_values import uuid_texts, uuids
 from etl_assets.protocol.columns import is_before_year_one
-from etl_assets.protocol.types import is_json
+from etl_assets.protocol.types import is_json, is_uuid
 from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
@@ -100,9 +100,8 @@ def _texts(column: "pa.Array", name: str) -> "pa.Array":
         return pa.array([None if one is None else "\\x" + one.hex() for one in column.to_pylist()], pa.large_string())
     if pa.types.is_duration(type_):
         return pc.binary_join_element_wise(column.cast(pa.int64()).cast(pa.string()), "microseconds", " ")
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        raw = column.storage.to_pylist()
-        return pa.array([None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string())
+    if is_uuid(type_):
+        return uuid_texts(column)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
         _refuse_before_christ(column, name)
     return column
@@ -135,7 +134,7 @@ def _read_type(type_: "pa.DataType") -> "pa.DataType":
         return pa.timestamp("us")
     if pa.types.is_duration(type_):
         return pa.int64()
-    plain = is_json(type_) or pa.types.is_binary(type_) or getattr(type_, "extension_name", None) == "arrow.uuid"
+    plain = is_json(type_) or pa.types.is_binary(type_) or is_uuid(type_)
     return pa.string() if plain else type_
 
 
@@ -149,7 +148,6 @@ def _read(column: Any, type_: "pa.DataType") -> Any:
     if pa.types.is_binary(type_):
         raw = [None if one is None else bytes.fromhex(one[2:]) for one in column.to_pylist()]
         return pa.array(raw, type_)
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        raw = [None if one is None else uuid.UUID(one).bytes for one in column.to_pylist()]
-        return pa.ExtensionArray.from_storage(type_, pa.array(raw, type_.storage_type))
+    if is_uuid(type_):
+        return uuids(column.to_pylist(), type_)
     return column.cast(type_)

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.duckdb_memory import ROW_GROUP_ROWS, InsertMemory, insert_memory
-from etl_assets.destinations.sql_transaction import only
-from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
+from etl_assets.destinations.sql_transaction import SqlTransaction, only
+from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json, json_type, logical
 from etl_assets.secrets.redaction import redact
-from etl_assets.staging import EXACT_DOUBLE
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,7 +25,7 @@ _ROWS = "_etl_assets_rows"
 ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
-class DuckDBTransaction(Transaction):
+class DuckDBTransaction(SqlTransaction):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:
@@ -34,7 +33,7 @@ class DuckDBTransaction(Transaction):
         limits_memory: Insert under a memory limit of our own: the database is a file, and nobody has set one.
     """
 
-    ledger_types = LedgerTypes()
+    own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection", *, limits_memory: bool = False) -> None:
         self._connection = connection
@@ -42,14 +41,6 @@ class DuckDBTransaction(Transaction):
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
         self._constrained: set[TableName] = set()
-
-    @override
-    def lock(self, name: str) -> None:
-        del name  # the file is ours alone
-
-    @override
-    def settle(self, table: TableName) -> None:
-        del table
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -60,10 +51,6 @@ class DuckDBTransaction(Transaction):
         except duckdb.Error as error:
             # The statement holds no value (they are bound), but DuckDB's message may show one.
             raise DestinationError(f"DuckDB: {type(error).__name__}: {redact(str(error))}") from error
-
-    @override
-    def quoted(self, table: TableName) -> str:
-        return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
 
     @override
     def schema(self, table: TableName) -> "pa.Schema | None":
@@ -102,10 +89,6 @@ class DuckDBTransaction(Transaction):
         return {row[0]: row[1] for row in rows}
 
     @override
-    def exists(self, table: TableName) -> bool:
-        return bool(self.type_names(table))  # Arrow, which takes longer to import than all else here, is not needed
-
-    @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
         return type_  # DuckDB has them all
 
@@ -138,20 +121,12 @@ class DuckDBTransaction(Transaction):
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
-        if table.schema:
-            self.create_schema(table.schema)
-        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
-        if stamp.load_id_column:
-            columns.append(f"{quote(stamp.load_id_column)} VARCHAR")
-        if stamp.loaded_at_column:
-            columns.append(f"{quote(stamp.loaded_at_column)} TIMESTAMP WITH TIME ZONE")
-        if not columns:
-            raise DestinationError(f"The table {table} would have no columns at all.")
-        self._change(table, f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+        super().create_table(table, schema, stamp)
+        self._changed.add(table)
 
     @override
     def drop_table(self, table: TableName) -> None:
-        self.execute(f"DROP TABLE {self.quoted(table)}")
+        super().drop_table(table)
         self._types[table] = {}
         self._changed.discard(table)
 
@@ -162,12 +137,9 @@ class DuckDBTransaction(Transaction):
         return table
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass  # it is in its place already: nobody else has the file open
-
-    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self._change(table, f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+        super().add_column(table, name, type_)
+        self._changed.add(table)
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
@@ -175,27 +147,12 @@ class DuckDBTransaction(Transaction):
         # A cast of text to JSON would parse it; as a value of a JSON column it is a JSON string.
         using = f"to_json({column})" if is_json(new) and not is_json(old) else f"CAST({column} AS {type_name})"
         altered = f"ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}"
-        self._change(table, f"ALTER TABLE {self.quoted(table)} {altered}")
-
-    @override
-    def integers_fit(self, table: TableName, name: str) -> bool:
-        column = quote(name)
-        beyond = self.execute(
-            f"SELECT 1 FROM {self.quoted(table)} WHERE {column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE} LIMIT 1"
-        )
-        return not beyond
-
-    @override
-    def has_values(self, table: TableName, name: str) -> bool:
-        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+        self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
+        self._changed.add(table)
 
     @override
     def has_rows(self, table: TableName) -> bool:
         return self.count(table) > 0  # which DuckDB knows without looking
-
-    @override
-    def count(self, table: TableName, where: str = "") -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
@@ -229,7 +186,7 @@ class DuckDBTransaction(Transaction):
             self.execute(
                 f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
             )
-        covered = {*columns, stamp.load_id_column, stamp.loaded_at_column}.issuperset(self.type_names(table))
+        covered = {*columns, *stamp.columns}.issuperset(self.type_names(table))
         # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
         differs = " OR ".join(_differs(f) for f in rows.schema if f.name not in keys) if update else ""
         if update and (not covered or table in self._constrained):
@@ -281,7 +238,7 @@ class DuckDBTransaction(Transaction):
 
     @override
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        return self._with_json(table, self._selected(table, columns, where).to_arrow_table())
+        return self._with_json(table, self._relation(table, columns, where).to_arrow_table())
 
     @override
     def scan(
@@ -289,12 +246,12 @@ class DuckDBTransaction(Transaction):
     ) -> "Iterator[pa.Table]":
         import pyarrow as pa
 
-        reader = self._selected(table, columns, where).to_arrow_reader(chunk_rows)
+        reader = self._relation(table, columns, where).to_arrow_reader(chunk_rows)
         yield self._with_json(table, reader.schema.empty_table())  # its types, where there are no rows
         for batch in reader:
             yield self._with_json(table, pa.Table.from_batches([batch]))
 
-    def _selected(self, table: TableName, columns: Sequence[str] | None, where: str) -> "duckdb.DuckDBPyRelation":
+    def _relation(self, table: TableName, columns: Sequence[str] | None, where: str) -> "duckdb.DuckDBPyRelation":
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         return self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}")
 
@@ -305,11 +262,6 @@ class DuckDBTransaction(Transaction):
             if names.get(field.name) == "JSON":
                 found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
         return found
-
-    def _change(self, table: TableName, sql: str) -> None:
-        """Run a statement that changes a table's columns."""
-        self.execute(sql)
-        self._changed.add(table)
 
     def _with_rows(self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
@@ -382,12 +334,7 @@ def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = No
 
 
 def _stamps(stamp: Stamp) -> list[tuple[str, str]]:
-    stamps = []
-    if stamp.load_id_column:
-        stamps.append((quote(stamp.load_id_column), quote(stamp.load_id, "'")))
-    if stamp.loaded_at_column:
-        stamps.append((quote(stamp.loaded_at_column), "now()"))
-    return stamps
+    return [(quote(name), value) for name, value in stamp.named(quote(stamp.load_id, "'"), "now()")]
 
 
 def _stamped(columns: Sequence[str], stamp: Stamp) -> tuple[str, str]:

@@ -66,7 +66,7 @@ class MySQLTransaction(SqlTransaction):
         local_infile: Load by LOAD DATA LOCAL INFILE where the server allows it.
     """
 
-    own_types = ("varchar(64)", "datetime(6)")
+    own_types = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 
     def __init__(
         self, connect: Callable[[], Any], *, collation: str, state_schema: str, lock_timeout: float, local_infile: bool
@@ -151,11 +151,8 @@ class MySQLTransaction(SqlTransaction):
     # Columns
 
     @override
-    def schema(self, table: TableName) -> "pa.Schema | None":
-        import pyarrow as pa
-
-        names = self.type_names(table)
-        return pa.schema([(name, arrow_type(type_)) for name, type_ in names.items()]) if names else None
+    def arrow_type(self, name: str) -> "pa.DataType":
+        return arrow_type(name)
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
@@ -188,8 +185,7 @@ class MySQLTransaction(SqlTransaction):
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
         wanted = {f.name: self.type_name(f.type) for f in schema}
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_NAMES, strict=True)
-        wanted |= {name: type_ for name, type_ in own if name}
+        wanted |= stamp.named(*_OWN_NAMES)
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
         if self.execute(_TIED, place * 3):
@@ -204,31 +200,30 @@ class MySQLTransaction(SqlTransaction):
         return self.swaps.begin(table, create)
 
     @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass  # at the COMMIT
-
-    @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self._at_once(f"ALTER TABLE {self.quoted(self._place(table))} ADD COLUMN {quote(name)} {_column(type_)}")
+        self._at_once(
+            f"ALTER TABLE {self.quoted(self._place(table))} ADD COLUMN {quote(name)} {self._definition(type_)}"
+        )
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         # A new column beside the old one, then one change that puts it in its place: a kill in between leaves a column
         # more, and no value changed.
         target, column, made = self.quoted(self._place(table)), quote(name), quote(WIDENED)
+        definition = self._definition(new)
         if WIDENED in self.type_names(table):
             self._at_once(f"ALTER TABLE {target} DROP COLUMN {made}")
-        self._at_once(f"ALTER TABLE {target} ADD COLUMN {made} {_column(new)} AFTER {column}")
+        self._at_once(f"ALTER TABLE {target} ADD COLUMN {made} {definition} AFTER {column}")
         self._at_once(f"UPDATE {target} SET {made} = {_widened(column, old, new)}")
-        self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {_column(new)}")
+        self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {definition}")
 
     def _create(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        columns = [f"{quote(f.name)} {_column(f.type)}" for f in schema]
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), _OWN_COLUMNS, strict=True)
-        columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
-        if not columns:
-            raise DestinationError(f"The table {table} would have no columns at all.")
-        return f"CREATE TABLE {{}} ({', '.join(columns)}) {self._options}"
+        return f"CREATE TABLE {{}} ({self._definitions(table, schema, stamp)}) {self._options}"
+
+    @override
+    def _definition(self, type_: "pa.DataType") -> str:
+        name, comment = declared(type_)
+        return f"{name} NULL{f' COMMENT {quote(comment, chr(39))}' if comment else ''}"
 
     # Rows
 
@@ -302,13 +297,8 @@ class MySQLTransaction(SqlTransaction):
             self._at_once(f"CREATE INDEX {quote(name)} ON {self.quoted(place)} ({parts})")
 
 
-_OWN_COLUMNS = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 _OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
-
-
-def _column(type_: "pa.DataType") -> str:
-    name, comment = declared(type_)
-    return f"{name} NULL{f' COMMENT {quote(comment, chr(39))}' if comment else ''}"
+"""What `type_names` gives for `own_types`."""
 
 
 def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:

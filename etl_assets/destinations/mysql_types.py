@@ -6,14 +6,11 @@ six digits only, so single floats are DOUBLE; `TIME` ends at 838 hours, so durat
 """
 
 import re
-import uuid
 from collections.abc import Sequence
-from datetime import time
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.destinations.sql_transaction import decimal_texts
-from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
-from etl_assets.protocol.values import to_text
+from etl_assets.destinations import sql_values
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
 from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
@@ -137,10 +134,9 @@ def texts(column: "pa.Array", name: str) -> "pa.Array":
     if pa.types.is_duration(type_):
         return column.cast(pa.int64()).cast(pa.string())
     if pa.types.is_decimal(type_):
-        return decimal_texts(column)
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        raw = column.storage.to_pylist()
-        return pa.array([None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string())
+        return sql_values.decimal_texts(column)
+    if is_uuid(type_):
+        return sql_values.uuid_texts(column)
     return column if pa.types.is_large_string(type_) else pc.cast(column, pa.string())
 
 
@@ -148,24 +144,9 @@ def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     """Give values that were read as an array."""
     import pyarrow as pa
 
-    if is_json(type_):
-        return pa.ExtensionArray.from_storage(type_, pa.array(values, pa.utf8()))
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        raw = [None if one is None else uuid.UUID(one).bytes for one in values]
-        return pa.ExtensionArray.from_storage(type_, pa.array(raw, type_.storage_type))
-    if pa.types.is_boolean(type_):
-        return pa.array([None if one is None else bool(one) for one in values], type_)
-    if pa.types.is_duration(type_):
-        return pa.array(values, pa.int64()).cast(type_)
-    if pa.types.is_time(type_):
-        return pa.array([None if one is None else time.fromisoformat(one) for one in values], type_)
-    if pa.types.is_timestamp(type_):
+    if pa.types.is_timestamp(type_):  # without a zone, also where the type has one
         return pa.array(values, pa.string()).cast(pa.timestamp("us")).cast(type_)
-    if pa.types.is_decimal(type_) or pa.types.is_date(type_):
-        return pa.array(values, pa.string()).cast(type_)
-    if pa.types.is_string(type_):
-        return pa.array([one if one is None or isinstance(one, str) else to_text(one) for one in values], type_)
-    return pa.array(values, type_)
+    return sql_values.array(values, type_)
 
 
 def _refuse_doubles(column: "pa.Array", name: str) -> None:

@@ -98,11 +98,8 @@ class PostgresTransaction(SqlTransaction):
         return str(found)
 
     @override
-    def schema(self, table: TableName) -> "pa.Schema | None":
-        import pyarrow as pa
-
-        names = self.type_names(table)
-        return pa.schema([(name, arrow_type(type_)) for name, type_ in names.items()]) if names else None
+    def arrow_type(self, name: str) -> "pa.DataType":
+        return arrow_type(name)
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:

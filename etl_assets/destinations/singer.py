@@ -8,12 +8,12 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.connectors.asking import Host, noise_of, singer_about
+from etl_assets.connectors.asking import Host, noise_of
 from etl_assets.connectors.executors import Executor
+from etl_assets.connectors.hosts import SingerHost
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.destinations.connector import DELIVERS, ConnectorDestination, Delivery, Listener
 from etl_assets.destinations.outgoing import Outgoing
-from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.messages import (
     ActivateVersionMessage,
     Message,
@@ -25,7 +25,7 @@ from etl_assets.protocol.messages import (
 from etl_assets.strategies import WriteStrategy
 
 
-class SingerDestination(ConnectorDestination):
+class SingerDestination(SingerHost, ConnectorDestination):
     """A Singer target. At-least-once.
 
     ```python
@@ -59,24 +59,6 @@ class SingerDestination(ConnectorDestination):
         super().__init__(executor, name, config, **options)
         more = {WriteStrategy.REPLACE} if activate_version else set()
         self.capabilities = replace(DELIVERS, strategies=DELIVERS.strategies | more)
-
-    def spec(self) -> dict[str, Any]:
-        """Give what `--about` says; its `settings` is the JSON Schema of the config.
-
-        Raises:
-            ConfigError: The target has no `--about`: those made without the SDK have none.
-        """
-        return singer_about(self)
-
-    @property
-    @override
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config; `{}` of a target that does not say."""
-        try:
-            found: dict[str, Any] = self.spec().get("settings") or {}
-        except ConfigError:
-            return {}
-        return found
 
     @override
     def test_connection(self) -> None:

@@ -86,6 +86,21 @@ class SqlTransaction(Transaction):
         return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
 
     @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        names = self.type_names(table)
+        return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
+
+    def arrow_type(self, name: str) -> "pa.DataType":
+        """Give the Arrow type of a name that `type_names` gives."""
+        raise NotImplementedError(name)
+
+    @override
+    def exists(self, table: TableName) -> bool:
+        return bool(self.type_names(table))  # Arrow, which takes longer to import than this, is not needed
+
+    @override
     def create_schema(self, name: str) -> None:
         del name
 
@@ -93,12 +108,18 @@ class SqlTransaction(Transaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
             self.create_schema(table.schema)
-        columns = [f"{quote(f.name)} {self.type_name(f.type)}" for f in schema]
-        own = zip((stamp.load_id_column, stamp.loaded_at_column), self.own_types, strict=True)
-        columns += [f"{quote(name)} {type_}" for name, type_ in own if name]
+        self.execute(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
+
+    def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
+        """Give the columns of a table that is to be made, our own behind those of its rows."""
+        columns = [(f.name, self._definition(f.type)) for f in schema] + stamp.named(*self.own_types)
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
-        self.execute(f"CREATE TABLE {self.quoted(table)} ({', '.join(columns)})")
+        return ", ".join(f"{quote(name)} {definition}" for name, definition in columns)
+
+    def _definition(self, type_: "pa.DataType") -> str:
+        """Give a column's type, and what else a table's definition says of it."""
+        return self.type_name(type_)
 
     def schema_of(self, table: TableName, columns: Sequence[str] | None) -> "pa.Schema":
         """Give the types of some of a table's columns, or of all."""
@@ -114,6 +135,10 @@ class SqlTransaction(Transaction):
     @override
     def drop_table(self, table: TableName) -> None:
         self.execute(f"DROP TABLE {self.quoted(table)}")
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # `begin_replace` has given the table itself, or a COMMIT does it
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -162,8 +187,7 @@ def tables_of(
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
     """Give our own columns and their values, in order."""
-    both = ((stamp.load_id_column, stamp.load_id), (stamp.loaded_at_column, now))
-    return [(name, value) for name, value in both if name]
+    return stamp.named(stamp.load_id, now)
 
 
 def column_list(names: Sequence[str], prefix: str = "") -> str:
@@ -185,14 +209,3 @@ def copying(
     names = column_list([*columns, *(name for name, _ in own)])
     values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
     return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [value for _, value in own]
-
-
-def decimal_texts(column: "pa.Array") -> "pa.Array":
-    """Give decimals as text with all their digits and no exponent."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    texts = column.cast(pa.string())
-    if not pc.any(pc.match_substring(texts, "E")).as_py():
-        return texts
-    return pa.array([None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string())

@@ -20,7 +20,8 @@ from etl_assets.destinations.sql_transaction import (
     stamps,
     tables_of,
 )
-from etl_assets.destinations.sqlite_types import array, arrow_type, bound, stored_type, type_name
+from etl_assets.destinations.sql_values import array
+from etl_assets.destinations.sqlite_types import arrow_type, bound, stored_type, type_name
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -53,11 +54,8 @@ class SqliteTransaction(SqlTransaction):
         return self._connection.execute(sql, parameters).fetchall()
 
     @override
-    def schema(self, table: TableName) -> "pa.Schema | None":
-        import pyarrow as pa
-
-        names = self.type_names(table)
-        return pa.schema([(name, arrow_type(type_)) for name, type_ in names.items()]) if names else None
+    def arrow_type(self, name: str) -> "pa.DataType":
+        return arrow_type(name)
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
@@ -91,10 +89,6 @@ class SqliteTransaction(SqlTransaction):
         else:
             self._put_in_place(table, new)
         return table
-
-    @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:

@@ -5,14 +5,11 @@ doubles -0.0 becomes 0.0. So the names here hold the word that has SQLite leave 
 """
 
 import re
-import uuid
 from collections.abc import Sequence
-from datetime import time
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.destinations.sql_transaction import decimal_texts
-from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
-from etl_assets.protocol.values import to_text
+from etl_assets.destinations.sql_values import decimal_texts, uuid_texts
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
 from etl_assets.staging import RefusedValueError
 
 if TYPE_CHECKING:
@@ -115,28 +112,6 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
         return list(column.cast(pa.string()).to_pylist())
     if pa.types.is_duration(type_):
         return list(column.cast(pa.int64()).to_pylist())
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        return [None if one is None else str(uuid.UUID(bytes=one)) for one in column.storage.to_pylist()]
+    if is_uuid(type_):
+        return list(uuid_texts(column).to_pylist())
     return list(column.to_pylist())
-
-
-def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
-    """Give values that were read as an array; the way back from `bound`."""
-    import pyarrow as pa
-
-    if is_json(type_):
-        return pa.ExtensionArray.from_storage(type_, pa.array(values, pa.utf8()))
-    if getattr(type_, "extension_name", None) == "arrow.uuid":
-        raw = [None if one is None else uuid.UUID(one).bytes for one in values]
-        return pa.ExtensionArray.from_storage(type_, pa.array(raw, type_.storage_type))
-    if pa.types.is_boolean(type_):
-        return pa.array([None if one is None else bool(one) for one in values], type_)
-    if pa.types.is_duration(type_):
-        return pa.array(values, pa.int64()).cast(type_)
-    if pa.types.is_string(type_):
-        return pa.array([one if one is None or isinstance(one, str) else to_text(one) for one in values], type_)
-    if pa.types.is_time(type_):
-        return pa.array([None if one is None else time.fromisoformat(one) for one in values], type_)
-    if pa.types.is_decimal(type_) or pa.types.is_temporal(type_):
-        return pa.array([None if one is None else str(one) for one in values], pa.string()).cast(type_)
-    return pa.array(values, type_)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.load import TableName
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 READ_ROWS = 100_000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class Stamp:
     load_id: str
     load_id_column: str | None
     loaded_at_column: str | None
+
+    def named(self, load_id: T, loaded_at: T) -> list[tuple[str, T]]:
+        """Give the names of our own columns, of those that are not left out, each with what is given for it."""
+        both = ((self.load_id_column, load_id), (self.loaded_at_column, loaded_at))
+        return [(name, one) for name, one in both if name]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of our own columns, in order."""
+        return [name for name, _ in self.named(None, None)]
 
 
 @dataclass(frozen=True)

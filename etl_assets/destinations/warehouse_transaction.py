@@ -142,21 +142,10 @@ class WarehouseTransaction(WarehouseEngine):
     # Columns
 
     @override
-    def schema(self, table: TableName) -> "pa.Schema | None":
-        import pyarrow as pa
-
-        names = self.type_names(table)
-        return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
-
-    @override
     def type_names(self, table: TableName) -> dict[str, str]:
         if table not in self._types:
             self._types[table] = self.columns(table)
         return self._types[table]
-
-    @override
-    def exists(self, table: TableName) -> bool:
-        return bool(self.type_names(table))
 
     @override
     def left_empty(self, table: TableName) -> bool:
@@ -204,10 +193,6 @@ class WarehouseTransaction(WarehouseEngine):
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
         self._write(f"DELETE FROM {self.quoted(table)} WHERE 1 = 1")  # readers see the rows until the COMMIT
         return table
-
-    @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
@@ -271,11 +256,7 @@ class WarehouseTransaction(WarehouseEngine):
         """Give our own columns' values as SQL."""
         text, instant = self.own_types
         at = self.now.isoformat(sep=" ", timespec="microseconds")
-        both = {
-            stamp.load_id_column: f"CAST({quote(stamp.load_id, chr(39))} AS {text})",
-            stamp.loaded_at_column: f"CAST('{at}' AS {instant})",
-        }
-        return {name: value for name, value in both.items() if name}
+        return dict(stamp.named(f"CAST({quote(stamp.load_id, chr(39))} AS {text})", f"CAST('{at}' AS {instant})"))
 
     @override
     def scan(

@@ -51,6 +51,10 @@ class Plan:
     refused: RefusedValueError | None = None
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
+    def field_of(self, column: str) -> str:
+        """Give the field that is stored in a column; of a column that has none, its name."""
+        return next((name for name, physical in self.physical.items() if physical == column), column)
+
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Give the staged rows with the table's names and types."""
         import pyarrow as pa
@@ -109,12 +113,7 @@ def prepare(tx: Transaction, plan: Plan) -> None:
     """
     with _named(plan):
         existing = tx.schema(plan.table)
-        wanted = _wanted(tx, plan, existing)
-        if existing is None:
-            tx.create_table(plan.table, wanted, plan.stamp)
-            types = {f.name: f.type for f in wanted}
-        else:
-            types = _evolve(tx, plan, existing, wanted)
+        types = _prepared(tx, plan, existing, _wanted(tx, plan, existing))
         fault("altered")
         if plan.staging.rows:
             tx.stage(plan.table, plan.reader(types))
@@ -130,8 +129,8 @@ def _named(plan: Plan) -> Iterator[None]:
         if not isinstance(refused, RefusedValueError):
             raise
         name = refused.column
-        if plan.refused is None:
-            name = {physical: name for name, physical in plan.physical.items()}.get(name or "", name)
+        if plan.refused is None and name:
+            name = plan.field_of(name)
         value, hint = refused.value, None
         if refused.character is not None:
             hint = "The database's own encoding lacks it: load into one whose encoding is UTF-8."
@@ -143,24 +142,32 @@ def _write(tx: Transaction, plan: Plan) -> int:
     existing = tx.schema(plan.table)
     wanted = _wanted(tx, plan, existing)
     table = plan.table
-    if existing is None:
-        tx.create_table(table, wanted, plan.stamp)
-        types = {f.name: f.type for f in wanted}
-    elif plan.load.strategy is WriteStrategy.REPLACE and not tx.alters_at_once:
-        wanted = _replacing(plan, existing, wanted)
-        _note_replaced(plan, existing, wanted)
+    replaced = existing if plan.load.strategy is WriteStrategy.REPLACE else None
+    if replaced is not None and not tx.alters_at_once:
+        wanted = _replacing(plan, replaced, wanted)
+        _note_replaced(plan, replaced, wanted)
         table = tx.begin_replace(table, wanted, plan.stamp)
         types = {f.name: f.type for f in wanted}
     else:
-        types = _evolve(tx, plan, existing, wanted)
-        if plan.load.strategy is WriteStrategy.REPLACE:
-            table = tx.begin_replace(table, existing, plan.stamp)
+        types = _prepared(tx, plan, existing, wanted)
+        if replaced is not None:
+            table = tx.begin_replace(table, replaced, plan.stamp)
     if not tx.alters_at_once:
         fault("altered")
     rows = _load(tx, plan, table, types) if plan.staging.rows or plan.tables else 0
-    if existing is not None and plan.load.strategy is WriteStrategy.REPLACE:
+    if replaced is not None:
         tx.end_replace(plan.table, table)
     return rows
+
+
+def _prepared(
+    tx: Transaction, plan: Plan, existing: "pa.Schema | None", wanted: "pa.Schema"
+) -> "dict[str, pa.DataType]":
+    """Make the table, or have the one that is there hold the staged rows; gives its types."""
+    if existing is not None:
+        return _evolve(tx, plan, existing, wanted)
+    tx.create_table(plan.table, wanted, plan.stamp)
+    return {f.name: f.type for f in wanted}
 
 
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
@@ -194,8 +201,7 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
     import pyarrow as pa
 
     if not plan.schema.names and existing is not None:
-        ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-        return pa.schema([f for f in existing if f.name not in ours])
+        return pa.schema(list(_not_ours(plan, existing).items()))
     there = {f.name: f.type for f in existing or ()}
     declared = {f.name: f.type for f in plan.declared or ()}
     fields = []
@@ -207,6 +213,11 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = pa.string()
         fields.append(pa.field(name, tx.stored_type(_narrowed(tx, plan, f.name, type_))))
     return pa.schema(fields)
+
+
+def _not_ours(plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
+    """Give the types of a table's columns, but for our own."""
+    return {f.name: f.type for f in existing if f.name not in plan.stamp.columns}
 
 
 def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> "pa.DataType":
@@ -248,12 +259,11 @@ def _may_add(plan: Plan, physical: str) -> bool:
 
 def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictError:
     # Batches were held against the table before: it was another one then, or no row has come to tell.
-    original = {name: field for field, name in plan.physical.items()}
     return SchemaConflictError(
         f"its column in the table {plan.table} is {what}, and schema_contract lets no column or type change.",
         hint='Accept the change with schema_contract="evolve" for one sync.',
         stream=plan.load.stream.name,
-        field=original.get(physical, physical),
+        field=plan.field_of(physical),
         column=physical,
     )
 
@@ -265,8 +275,7 @@ def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Sc
     contract = plan.load.contract
     if contract.evolves:
         return wanted
-    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-    there = {f.name: f.type for f in existing if f.name not in ours}
+    there = _not_ours(plan, existing)
     types = {f.name: f.type for f in wanted if f.name in there or _may_add(plan, f.name)}
     if contract.data_type is not ContractMode.EVOLVE:
         types |= {name: type_ for name, type_ in there.items() if name in types}
@@ -276,8 +285,7 @@ def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Sc
 
 
 def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> None:
-    ours = {plan.stamp.load_id_column, plan.stamp.loaded_at_column}
-    before = {f.name: f.type for f in existing if f.name not in ours}
+    before = _not_ours(plan, existing)
     after = {f.name: f.type for f in wanted}
     plan.changes.extend(f'added column "{name}" {type_}' for name, type_ in after.items() if name not in before)
     plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
@@ -287,9 +295,8 @@ def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> None
     """Add our own columns to a table that was adopted, or made while they were left out."""
     import pyarrow as pa
 
-    own = {plan.stamp.load_id_column: pa.string(), plan.stamp.loaded_at_column: pa.timestamp("us", "UTC")}
-    for name, type_ in own.items():
-        if name and name not in existing.names:
+    for name, type_ in plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")):
+        if name not in existing.names:
             tx.add_column(plan.table, name, type_)
 
 
@@ -298,11 +305,10 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
     import pyarrow as pa
 
     _add_own_columns(tx, plan, existing)
-    original = {physical: name for name, physical in plan.physical.items()}
     types = {f.name: f.type for f in existing}
 
     def fit(name: str, side: Side) -> bool:
-        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(original[name])
+        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(plan.field_of(name))
 
     contract = plan.load.contract
     for f in wanted:
@@ -317,7 +323,7 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
         try:
             merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
         except SchemaConflictError as error:
-            raise error.named(stream=plan.load.stream.name, field=original.get(f.name, f.name), column=f.name) from None
+            raise error.named(stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name) from None
         merged = tx.stored_type(merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue

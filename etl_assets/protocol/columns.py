@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import array_of
-from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, logical, merge_types
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
 if TYPE_CHECKING:
@@ -289,7 +289,7 @@ class _Column:
             return array_of(self.values if self.kinds == {date} else self.map(to_date), type_)
         if t.is_time(type_):
             return self._times(type_)
-        if getattr(type_, "extension_name", None) == "arrow.uuid":
+        if is_uuid(type_):
             return self._texts(to_text)
         try:
             return array_of(self.values, type_)

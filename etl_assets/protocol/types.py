@@ -35,6 +35,11 @@ def is_json(type_: "pa.DataType") -> bool:
     return getattr(type_, "extension_name", None) == "arrow.json"
 
 
+def is_uuid(type_: "pa.DataType") -> bool:
+    """Tell whether a column holds UUIDs."""
+    return getattr(type_, "extension_name", None) == "arrow.uuid"
+
+
 def is_nested(type_: "pa.DataType") -> bool:
     """Tell whether a type is a list, struct or map of Arrow's own."""
     import pyarrow as pa
@@ -52,7 +57,7 @@ def logical(type_: "pa.DataType") -> "pa.DataType":
     if t.is_dictionary(type_) or t.is_run_end_encoded(type_):
         return logical(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
-        return type_ if type_.extension_name == "arrow.uuid" else logical(type_.storage_type)
+        return type_ if is_uuid(type_) else logical(type_.storage_type)
     if t.is_large_string(type_) or t.is_string_view(type_):
         return pa.string()
     if t.is_large_binary(type_) or t.is_fixed_size_binary(type_) or t.is_binary_view(type_):

@@ -6,20 +6,19 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.connectors.asking import airbyte_answer, changed_config
-from etl_assets.connectors.executors import Executor, ManifestExecutor
-from etl_assets.connectors.specification import specification
-from etl_assets.exceptions import AuthenticationError, ProtocolError
+from etl_assets.connectors.asking import airbyte_answer
+from etl_assets.connectors.executors import Executor
+from etl_assets.connectors.hosts import AirbyteHost
+from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.airbyte import configured_catalog, state_input, stream_of
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
 from etl_assets.sources.airbyte_read import AirbyteRead
 from etl_assets.sources.connector import ConnectorSource
 
 
-class AirbyteSource(ConnectorSource):
+class AirbyteSource(AirbyteHost, ConnectorSource):
     """An Airbyte source.
 
     ```python
@@ -47,44 +46,10 @@ class AirbyteSource(ConnectorSource):
         cursor_keys: Mapping[str, str | Sequence[str]] | None = None,
         **options: Any,
     ) -> None:
-        self._spec: dict[str, Any] | None = None
         super().__init__(executor, name, config, **options)
         self.cursor_keys = {
             name: [fields] if isinstance(fields, str) else list(fields) for name, fields in (cursor_keys or {}).items()
         }
-
-    def spec(self) -> dict[str, Any]:
-        """Give the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
-
-        Raises:
-            ConnectorError: It gives none.
-        """
-        if self._spec is None:
-            if isinstance(self.executor, ManifestExecutor):
-                declared = self.executor.manifest().get("spec") or {}
-                self._spec = {"connectionSpecification": declared.get("connection_specification") or {}}
-            else:
-                self._spec = specification(self)
-        return self._spec
-
-    @property
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config."""
-        found: dict[str, Any] = self.spec().get("connectionSpecification") or {}
-        return found
-
-    @override
-    def test_connection(self) -> None:
-        """Run the connector's `check`.
-
-        Raises:
-            AuthenticationError: It says that the config does not work; the message is its own.
-            ConnectorError: It fails.
-        """
-        status = airbyte_answer(self, "CONNECTION_STATUS", "connection_status", "check", self.config)
-        if status.get("status") != "SUCCEEDED":
-            said = redact(str(status.get("message") or "it does not say why"))
-            raise AuthenticationError(f"{self.connector_name}: the check failed: {said}")
 
     @override
     def _discover(self) -> Catalog:
@@ -115,11 +80,3 @@ class AirbyteSource(ConnectorSource):
             arguments += ["--state", "{state}"]
         with self._start(*arguments, files=files) as process:
             yield from AirbyteRead(self, streams, process, config).events()
-
-    def changed_config(self, before: Mapping[str, Any], after: dict[str, Any]) -> None:
-        """Keep a config that the connector has changed, before anything else goes on.
-
-        Raises:
-            Exception: Whatever the callback raises: a single-use token that is not kept would be lost.
-        """
-        changed_config(self, before, after)

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from etl_assets.connectors.asking import SHOWN_LOG, error_of, log_message
+from etl_assets.connectors.asking import SHOWN_LOG, Host, error_of, log_message, take_control
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import (
@@ -24,13 +24,6 @@ from etl_assets.sources.event_buffer import EventBuffer
 _ENDS = ("COMPLETE", "INCOMPLETE")
 
 
-class _Host(Protocol):
-    connector_name: str
-    logger: logging.Logger
-
-    def changed_config(self, before: Mapping[str, Any], after: dict[str, Any]) -> None: ...
-
-
 class AirbyteRead:
     """Follows one process through its messages.
 
@@ -42,7 +35,7 @@ class AirbyteRead:
     """
 
     def __init__(
-        self, host: _Host, streams: Sequence[Stream], process: ConnectorProcess, config: Mapping[str, Any]
+        self, host: Host, streams: Sequence[Stream], process: ConnectorProcess, config: Mapping[str, Any]
     ) -> None:
         self._host = host
         self._process = process
@@ -66,15 +59,7 @@ class AirbyteRead:
         Raises:
             EtlAssetsError: The read as a whole has failed.
         """
-        try:
-            for chunk in self._process.chunks():
-                yield from self._take(chunk)
-                self._buffer.took(len(chunk))
-                if self._buffer.due:
-                    yield from self._buffer.flush()
-        except EtlAssetsError:
-            yield from self._buffer.flush(rest=False)  # what a state covers was sent before it went wrong
-            raise
+        yield from self._buffer.follow(self._process.chunks(), self._take)
         self._process.wait()
         self._throttle.flush()
         yield from self._ending()
@@ -143,10 +128,7 @@ class AirbyteRead:
             case "LOG":
                 log_message(self._throttle, message)
             case "CONTROL":
-                changed = (message.part("control").get("connectorConfig") or {}).get("config")
-                if isinstance(changed, dict):
-                    self._host.changed_config(self._config, changed)
-                    self._config = changed
+                self._config = take_control(self._host, message, self._config)
             case "RECORD":
                 raise ProtocolError("A RECORD message has no 'record'.")
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.executors import Executor
-from etl_assets.connectors.masking import remember_config
+from etl_assets.connectors.hosts import ConnectorHost
 from etl_assets.connectors.process import ConnectorProcess, Limits
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.naming import normalise
@@ -21,7 +21,7 @@ from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 
 
-class ConnectorSource(Source):
+class ConnectorSource(ConnectorHost, Source):
     """A connector that runs as a process.
 
     Args:
@@ -41,7 +41,6 @@ class ConnectorSource(Source):
     """
 
     granularity: Literal["stream", "source"] = "source"
-    needs_config = True
     is_sorted = False  # nothing is ever derived from the values of its rows
     protocol: ClassVar[str]
 
@@ -74,32 +73,7 @@ class ConnectorSource(Source):
             self.validate_config()
 
     @override
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connector_name!r}, name={self.name!r})"
-
-    @property
-    def connector_version(self) -> str | None:
-        """The installed version, where that is known."""
-        return self.executor.version
-
-    def install(self) -> None:
-        """Install the connector, if it is not."""
-        self.executor.install()
-
-    def uninstall(self) -> None:
-        """Remove the connector's environment."""
-        self.executor.uninstall()
-
-    @property
-    @override
-    def config(self) -> dict[str, Any]:
-        resolved = super().config
-        remember_config(resolved)
-        return resolved
-
-    @config.setter
-    def config(self, value: Mapping[str, Any]) -> None:
-        self._config = dict(value)
+    def _forget(self) -> None:
         self._discovered = None
 
     @override

@@ -43,7 +43,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         config_change_callback: Called with the whole new config when the connector changes it, before anything else
             goes on; what it raises fails the read.
         streams: Names of the streams to read; `"*"` or None for all. They are looked up when the first is read.
-        version: Of its package, or the tag of its image.
+        version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
         use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
         local_executable: A program that is there: an absolute path, or a name on PATH.

@@ -5,11 +5,12 @@ last one of each hand-over counts; but none is ever handed on behind a record th
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
 from etl_assets.protocol.load import Bookmark
@@ -68,19 +69,33 @@ class EventBuffer:
         part.lines.append(lines)
         self._count(key, part, count)
 
-    def took(self, size: int) -> None:
-        """Count the bytes that came."""
-        self._bytes += size
-
     def state(self, scope: Scope, state: Bookmark | None) -> None:
         """Take a state that covers all records of its scope up to here."""
         covered = dict(self._counts) if scope is None else {scope: self._counts.get(scope, 0)}
         self._states.pop(scope, None)  # the new one comes last
         self._states[scope] = (state, covered)
 
-    @property
-    def due(self) -> bool:
-        """Whether it is time to hand on."""
+    def follow(self, chunks: Iterable[bytes], take: Callable[[bytes], Iterator[Event]]) -> Iterator[Event]:
+        """Give the events of an output to its end, without those that still wait then.
+
+        Args:
+            chunks: The output.
+            take: Takes a chunk: adds its records and states here, and gives the events that cannot wait.
+
+        Raises:
+            EtlAssetsError: The read has failed.
+        """
+        try:
+            for chunk in chunks:
+                yield from take(chunk)
+                self._bytes += len(chunk)
+                if self._is_due():
+                    yield from self.flush()
+        except EtlAssetsError:
+            yield from self.flush(rest=False)  # what a state covers was sent before it went wrong
+            raise
+
+    def _is_due(self) -> bool:
         return self._rows >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
 
     def flush(self, *, rest: bool = True) -> Iterator[Event]:

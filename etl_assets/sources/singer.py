@@ -5,9 +5,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.connectors.asking import ask, object_in, singer_about
+from etl_assets.connectors.asking import ask, object_in
 from etl_assets.connectors.executors import Executor
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.connectors.hosts import SingerHost
+from etl_assets.exceptions import ConnectorError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, SourceState
@@ -17,7 +18,7 @@ from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer_read import SingerRead, state_given
 
 
-class SingerSource(ConnectorSource):
+class SingerSource(SingerHost, ConnectorSource):
     """A Singer tap.
 
     ```python
@@ -45,27 +46,8 @@ class SingerSource(ConnectorSource):
         use_properties: bool = False,
         **options: Any,
     ) -> None:
-        self._settings: dict[str, Any] | None = None
         super().__init__(executor, name, config, **options)
         self.use_properties = use_properties
-
-    def spec(self) -> dict[str, Any]:
-        """Give what `--about` says; its `settings` is the JSON Schema of the config.
-
-        Raises:
-            ConfigError: The tap has no `--about`: those made without the SDK have none.
-        """
-        return singer_about(self)
-
-    @property
-    def config_spec(self) -> dict[str, Any]:
-        """The JSON Schema of the config; `{}` of a tap that does not say. Asked for once."""
-        if self._settings is None:
-            try:
-                self._settings = dict(self.spec().get("settings") or {})
-            except ConfigError:
-                self._settings = {}
-        return self._settings
 
     @override
     def test_connection(self) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
-from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
@@ -102,15 +102,7 @@ class SingerRead:
         Raises:
             EtlAssetsError: The read has failed.
         """
-        try:
-            for chunk in self._process.chunks():
-                yield from self._take(chunk)
-                self._buffer.took(len(chunk))
-                if self._buffer.due:
-                    yield from self._buffer.flush()
-        except EtlAssetsError:
-            yield from self._buffer.flush(rest=False)  # what a state covers was sent before it went wrong
-            raise
+        yield from self._buffer.follow(self._process.chunks(), self._take)
         code = self._process.wait()
         self._throttle.flush()
         self._tell()

@@ -1,4 +1,4 @@
-"""A TCP proxy before a server that loses the answer to a COMMIT: the server has done it, the client does not know."""
+"""A TCP proxy before a server that loses the answer to a COMMIT, or the COMMIT: the client does not know which."""
 
 import socket
 import threading
@@ -10,18 +10,20 @@ Address = tuple[str, int]
 
 
 class LosingProxy:
-    """Forwards connections to a server, up to an answer that is lost; a context manager.
+    """Forwards connections to a server, up to a message that is lost or whose answer is; a context manager.
 
     Args:
         server: Host and port.
-        word: What the client sends whose answer is lost; upper and lower case are one.
+        word: What the message holds; upper and lower case are one.
         nth: Which of the messages with it, from 1. The connection is closed instead of its answer, and others go on.
+        deliver: The server gets the message, and does what it says.
     """
 
-    def __init__(self, server: Address, *, word: bytes = b"COMMIT", nth: int = 1) -> None:
+    def __init__(self, server: Address, *, word: bytes = b"COMMIT", nth: int = 1, deliver: bool = True) -> None:
         self._server = server
         self._word = word.upper()
         self._left = nth
+        self._deliver = deliver
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -56,6 +58,9 @@ class LosingProxy:
                         self._left -= 1
                         if self._left == 0:
                             lose.set()
+                if lose.is_set() and not self._deliver:
+                    self.lost = True
+                    break
                 server.sendall(data)
         _close(server)
 

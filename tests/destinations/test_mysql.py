@@ -33,8 +33,8 @@ from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
+from etl_assets.testing.proxy import LosingProxy
 from tests.destinations.loads import check, expected, found, load
-from tests.proxies import cutting
 from tests.servers import MYSQL, mysql_connect, mysql_left_over, mysql_query, mysql_schema
 
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
@@ -320,10 +320,10 @@ def test_readers_see_the_old_rows_until_the_commit(shop: Shop, monkeypatch: pyte
 @pytest.mark.parametrize("stream", ["append", "merge", "replace"])
 def test_the_line_is_cut_at_commit(stream: str, deliver: bool, shop: Shop) -> None:
     load(shop.destination(), FIRST, stream)
-    with cutting(SERVER.hostname or "", SERVER.port or 3306, b"\x03COMMIT", deliver=deliver) as cut:
+    with LosingProxy((SERVER.hostname or "", SERVER.port or 3306), word=b"\x03COMMIT", deliver=deliver) as proxy:
         with pytest.raises(UnavailableError) as lost:
-            load(shop.destination(PLAIN.replace(f":{SERVER.port}", f":{cut.port}")), THEN, stream)
-        assert cut.happened.is_set()
+            load(shop.destination(PLAIN.replace(f":{SERVER.port}", f":{proxy.address[1]}")), THEN, stream)
+        assert proxy.lost
     assert lost.value.retryable
     time.sleep(0.2)  # until the server has noticed
     check(shop.destination(), stream, FIRST, THEN)

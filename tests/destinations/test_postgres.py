@@ -30,8 +30,8 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
+from etl_assets.testing.proxy import LosingProxy
 from tests.destinations.loads import check, expected, found, load
-from tests.proxies import cutting
 from tests.servers import POSTGRES, postgres_schema, postgres_server, query
 
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
@@ -301,11 +301,11 @@ def test_readers_do_not_wait_while_a_replace_loads(shop: Shop, monkeypatch: pyte
 def test_the_line_is_cut_at_commit(stream: str, deliver: bool, shop: Shop) -> None:
     load(shop.destination(), FIRST, stream)
     told = psycopg.conninfo.conninfo_to_dict(PLAIN)
-    with cutting(str(told["host"]), int(str(told["port"])), b"COMMIT", deliver=deliver) as cut:
-        through = PLAIN.replace(f":{told['port']}/", f":{cut.port}/")
+    with LosingProxy((str(told["host"]), int(str(told["port"]))), deliver=deliver) as proxy:
+        through = PLAIN.replace(f":{told['port']}/", f":{proxy.address[1]}/")
         with pytest.raises(UnavailableError) as lost:
             load(shop.destination(through), THEN, stream)
-        assert cut.happened.is_set()
+        assert proxy.lost
     assert lost.value.retryable
     if not deliver:
         time.sleep(0.2)  # until the server has noticed

@@ -1,4 +1,4 @@
-"""The proxy of the fault harness loses the answer it should, when the server has already done what was asked."""
+"""The proxy of the fault harness loses the answer it should, or what was asked; the server has done it, or not."""
 
 import socket
 import threading
@@ -54,3 +54,13 @@ def test_the_nth_answer_is_lost_and_others_are_not(server: Asked) -> None:
         with socket.create_connection(proxy.address, timeout=10) as client:
             assert ask(client, b"COMMIT") == b"done"
     assert asked == [b"INSERT", b"commit", b"INSERT", b"COMMIT", b"COMMIT"]
+
+
+def test_what_is_not_delivered_never_reaches_the_server(server: Asked) -> None:
+    address, asked = server
+    with LosingProxy(address, deliver=False) as proxy:
+        with socket.create_connection(proxy.address, timeout=10) as client:
+            assert ask(client, b"INSERT") == b"done"
+            assert ask(client, b"COMMIT") == b"", "the connection was closed in place of an answer"
+        assert proxy.lost
+    assert asked == [b"INSERT"]

@@ -1,0 +1,126 @@
+"""What sources and destinations that are somebody else's program have in common."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from etl_assets._connector_base import ConnectorBase
+from etl_assets.callbacks import ConfigChangeCallback
+from etl_assets.connectors.asking import airbyte_answer, singer_about
+from etl_assets.connectors.executors import Executor
+from etl_assets.connectors.masking import remember_config
+from etl_assets.connectors.process import Limits
+from etl_assets.connectors.specification import specification
+from etl_assets.exceptions import AuthenticationError, ConfigError
+from etl_assets.secrets.redaction import redact
+from etl_assets.secrets.references import resolve
+
+
+class ConnectorHost(ConnectorBase):
+    """A source or destination that runs a connector as a process."""
+
+    needs_config = True
+    executor: Executor
+    connector_name: str
+    config_change_callback: ConfigChangeCallback | None
+    limits: Limits
+    logger: logging.Logger
+    name: Any  # of a class a source can be without one
+    _config: Any
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connector_name!r}, name={self.name!r})"
+
+    @property
+    @override
+    def connector_version(self) -> str | None:
+        """The installed version, where that is known."""
+        return self.executor.version
+
+    @override
+    def install(self) -> None:
+        """Install the connector, if it is not."""
+        self.executor.install()
+
+    @override
+    def uninstall(self) -> None:
+        """Remove the connector's environment."""
+        self.executor.uninstall()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config with its references resolved, anew at each access; its secrets are masked from then on."""
+        resolved: dict[str, Any] = resolve(self._config)
+        remember_config(resolved)
+        return resolved
+
+    @config.setter
+    def config(self, value: Mapping[str, Any]) -> None:
+        self._config = dict(value)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what the connector has answered with another config."""
+
+
+class AirbyteHost(ConnectorHost):
+    """One that speaks Airbyte's protocol."""
+
+    _spec: dict[str, Any] | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """Give the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
+
+        Raises:
+            ConnectorError: It gives none.
+        """
+        if self._spec is None:
+            self._spec = specification(self)
+        return self._spec
+
+    @property
+    @override
+    def config_spec(self) -> dict[str, Any]:
+        """The JSON Schema of the config."""
+        found: dict[str, Any] = self.spec().get("connectionSpecification") or {}
+        return found
+
+    def test_connection(self) -> None:
+        """Run the connector's `check`.
+
+        Raises:
+            AuthenticationError: It says that the config does not work; the message is its own.
+            ConnectorError: It fails.
+        """
+        status = airbyte_answer(self, "CONNECTION_STATUS", "connection_status", "check", self.config)
+        if status.get("status") != "SUCCEEDED":
+            said = redact(str(status.get("message") or "it does not say why"))
+            raise AuthenticationError(f"{self.connector_name}: the check failed: {said}")
+
+
+class SingerHost(ConnectorHost):
+    """One that speaks Singer's."""
+
+    _settings: dict[str, Any] | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """Give what `--about` says; its `settings` is the JSON Schema of the config.
+
+        Raises:
+            ConfigError: It has no `--about`: taps and targets made without the SDK have none.
+        """
+        return singer_about(self)
+
+    @property
+    @override
+    def config_spec(self) -> dict[str, Any]:
+        """The JSON Schema of the config; `{}` of a connector that does not say. Asked for once."""
+        if self._settings is None:
+            try:
+                self._settings = dict(self.spec().get("settings") or {})
+            except ConfigError:
+                self._settings = {}
+        return self._settings
