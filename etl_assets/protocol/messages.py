@@ -20,6 +20,7 @@ import simplejson
 
 from etl_assets.exceptions import SHOWN_CHARACTERS, DataError, ProtocolError
 from etl_assets.protocol.plain_json import plain_json
+from etl_assets.protocol.repeated_keys import count_keys, proves_each_once, refuse_repeats_in_messages
 
 MAX_BYTES = 64 * 1024 * 1024
 """The longest line that `decode` takes by default, in bytes."""
@@ -175,6 +176,7 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
     Raises:
         ProtocolError: It is too long, is not a JSON object with a `type`, lacks what its type needs, is nested deeper
             than `MAX_DEPTH`, or has a number that Python does not read.
+        DataError: A record has a key twice.
     """
     text = _text(line, max_bytes)
     if not text:
@@ -187,6 +189,8 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
         raise ProtocolError("This is no message: not a JSON object with a `type`.", line=text)
     if kind not in _CLASSES:
         return Unknown(kind, raw)
+    if kind == "RECORD" and not proves_each_once(text, count_keys(raw)):
+        refuse_repeats_in_messages(text, ("record",))
     message: Message = _CLASSES[kind](**_arguments(kind, raw, text))
     return message
 

@@ -12,6 +12,7 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.json_columns import ColumnParser, blocks_of
 from etl_assets.protocol.json_lines import count_lines
+from etl_assets.protocol.missing import Missing
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ class Form(Protocol):
     path: str
     """Where in a line the record is."""
 
-    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
-        """Give the type of a line of one stream: what it must say, and must not say, stands in it."""
+    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream: what it must say, and must not say, stands in it.
+
+        The keys around the record are told to `missing`.
+        """
 
     def version(self, line: bytes) -> int | None:
         """Give the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
