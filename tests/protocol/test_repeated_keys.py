@@ -276,3 +276,56 @@ def test_beside_other_messages_and_noise_it_is_found() -> None:
         for wrong in ('{"id":1,"id":2}', '{"id":1,"id":NaN}', '{"tree":{"x":1,"x":2}}'):
             with pytest.raises(DataError, match="the key comes twice"):
                 list(singer_lines.decoder(lambda _: None).decode(other + singer_line('{"id":0}') + singer_line(wrong)))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        r'{"a" : "x"}',
+        '{"a"\t:"x"}',
+        '{"a"' + " " * 40 + ':"x"}',
+        r'{"a":"\u003ax"}',
+        r'{"a":"\u0020:x"}',
+        r'{"a":"x\u0022:"}',
+        r'{"a":"x\u0021:"}',
+        r'{"a":"x\n:"}',
+        r'{"a":"x\t:","c:":":"}',
+        r'{"tree":{"b\\":1}}',
+        r'{"tree":{"b\\" :1,"c":"\":"}}',
+        r'{"any":":x"}',
+        r'{"any":"\u003a"}',
+        r'{"list":[":","\u003a"]}',
+        r'{"a":"\\\":","c:":"\\\\\":"}',
+        r'{"a":null}',
+        r"{}",
+    ],
+)
+def test_nothing_beside_it_hides_it(beside: str) -> None:
+    for twice in ('{"a":"x","a":"y"}', '{"a":null,"a":"y"}', '{"a":"y","a":null}', '{"id":1,"c:":"z","a":"x","id":2}'):
+        for records in ([beside, twice], [twice, beside], [beside, beside, twice]):
+            for way in COLUMN_WAYS.values():
+                assert way([beside]) is not None
+                with pytest.raises(DataError):
+                    way(records)
+            for one in ("singer", "airbyte"):
+                with pytest.raises(DataError):
+                    ROWS[one](records, Path())
+        # in one record with it
+        both = beside[:-1] + ("," if len(beside) > 2 else "") + twice[1:]
+        with pytest.raises(DataError):
+            ROWS["target"]([both], Path())
+
+
+def test_a_line_that_lacks_something_around_its_record_hides_nothing() -> None:
+    full, bare = singer_line('{"id":1}', ',"time_extracted":"2026"'), singer_line('{"id":1,"id":2}')
+    make = partial(SingerForm().line, name="s", key=STREAM.key, version=None)
+    with pytest.raises(DataError):
+        ColumnParser(STREAM, make, "record").parse(full + bare)
+    with pytest.raises(DataError):
+        list(singer_lines.decoder(print).decode(full + bare))
+
+
+def test_a_json_column_keeps_both_however_its_text_is_spelled() -> None:
+    text = r'{"x":"\u00e9","x":"\/"}'
+    table = columns(SingerForm(), singer_line, [f'{{"tree":{text}}}'])
+    assert table.column("tree").cast("string").to_pylist() == [text]
