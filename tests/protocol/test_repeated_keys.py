@@ -329,3 +329,13 @@ def test_a_json_column_keeps_both_however_its_text_is_spelled() -> None:
     text = r'{"x":"\u00e9","x":"\/"}'
     table = columns(SingerForm(), singer_line, [f'{{"tree":{text}}}'])
     assert table.column("tree").cast("string").to_pylist() == [text]
+
+
+@pytest.mark.parametrize("beside", [r'{"b\\":"x"}', r'{"b\\" :"x"}', r'{"a\\\"" : "x"}', r'{"b":{"a\\":"\\\\"}}'])
+def test_a_key_that_ends_in_a_backslash_hides_nothing(beside: str) -> None:
+    for one in ("singer", "airbyte"):
+        with pytest.raises(DataError):
+            ROWS[one]([beside, '{"a":"\\":","c":1,"c":2}'], Path())
+    ROWS["target"]([beside], Path())
+    with pytest.raises(DataError):
+        ROWS["target"]([beside[:-1] + ',"c":1,"c":2}'], Path())
