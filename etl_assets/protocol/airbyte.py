@@ -85,7 +85,7 @@ def _around(messages: Sequence[Message]) -> int:
     """Count the keys around records: `type`, `record`, `stream`, `data`, and what may be missing."""
     records = [message.record for message in messages if message.record is not None]
     missing = sum([(one.namespace is None) + (one.meta is None) + (one.emitted_at is None) for one in records])
-    inside = sum([count_keys(one.meta) for one in records if type(one.meta) in {dict, list}])
+    inside = sum([count_keys(one.meta) for one in records if one.meta is not None and type(one.meta) in {dict, list}])
     return 7 * len(records) - missing + inside
 
 

@@ -34,8 +34,6 @@ Message = TypeVar("Message")
 # that could be longer; what it finds in texts only costs a second look.
 _LONG_NUMBER = re.compile(rb"\d[\d.]{15}|\d[eE]")
 
-_CONTAINERS = frozenset({dict, list})
-
 _SAYS_TYPE = re.compile(rb'"type"\s*:\s*"(RECORD|STATE|SCHEMA|TRACE|CONTROL|ACTIVATE_VERSION|BATCH)"')
 
 
@@ -155,7 +153,7 @@ def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, 
     most = at_most_keys(lines)
     if most == flat:
         return True
-    nested = [value for record in records for value in record.values() if type(value) in _CONTAINERS]
+    nested = [value for record in records for value in record.values() if type(value) is dict or type(value) is list]
     try:
         told = msgspec.json.encode(nested)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):

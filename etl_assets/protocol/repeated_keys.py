@@ -102,8 +102,7 @@ def count_keys(value: Any) -> int:
         if type(one) is dict:
             keys += len(one)
             inner = one.values()
-        if not _CONTAINERS.isdisjoint(map(type, inner)):
-            waiting += [within for within in inner if type(within) in _CONTAINERS]
+        waiting += [within for within in inner if type(within) is dict or type(within) is list]
     return keys
 
 
