@@ -135,6 +135,9 @@ _ALWAYS_WRITTEN = frozenset({"stream", "schema", "key_properties", "record", "va
 # character is looked at once, whatever the line.
 _TOKEN = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
+# Made once: `simplejson.loads` makes one for each text, which costs as much as to look for keys that come twice.
+_decoder = simplejson.JSONDecoder(parse_float=Decimal, allow_nan=True)
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _SHOWN_PARTS = 10
@@ -328,7 +331,7 @@ def _parsed(text: str) -> Any:
     if nested_too_deep(text):
         raise ProtocolError(f"The line is nested deeper than {MAX_DEPTH}.", line=text)
     try:
-        return simplejson.loads(text, use_decimal=True, allow_nan=True)
+        return _decoder.decode(text)
     except simplejson.JSONDecodeError as error:
         raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=text) from error
     except ValueError as error:
