@@ -11,6 +11,7 @@ import simplejson
 
 from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.messages import MAX_DEPTH, BatchMessage, RecordMessage, nested_too_deep
+from etl_assets.protocol.repeated_keys import refuse_repeats
 
 
 def records_of(message: BatchMessage, folder: str | None = None) -> Iterator[RecordMessage]:
@@ -22,6 +23,7 @@ def records_of(message: BatchMessage, folder: str | None = None) -> Iterator[Rec
 
     Raises:
         ProtocolError: A file is elsewhere, cannot be read, is cut off, or has another encoding.
+        DataError: A record has a key twice.
     """
     kind, compression = message.encoding.get("format"), message.encoding.get("compression")
     if kind not in {"jsonl", "parquet"} or compression not in {None, "", "none", "gzip"}:
@@ -31,7 +33,8 @@ def records_of(message: BatchMessage, folder: str | None = None) -> Iterator[Rec
         if folder is not None and not path.resolve().is_relative_to(Path(folder).resolve()):
             raise _wrong(message, f"its file {url!r} is not below the folder {folder!r}")
         try:
-            rows = _parquet(path) if kind == "parquet" else _json_lines(path, zipped=compression == "gzip")
+            zipped = compression == "gzip"
+            rows = _parquet(path) if kind == "parquet" else _json_lines(path, message.stream, zipped=zipped)
             for row in rows:
                 yield RecordMessage(message.stream, row, message.version)
         except (OSError, EOFError, ValueError, zlib.error) as error:
@@ -45,16 +48,18 @@ def _path(message: BatchMessage, url: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _json_lines(path: Path, *, zipped: bool) -> Iterator[dict[str, Any]]:
+def _json_lines(path: Path, stream: str, *, zipped: bool) -> Iterator[dict[str, Any]]:
     with gzip.open(path, "rb") if zipped else path.open("rb") as file:
         for line in file:
             if not line.strip():
                 continue
-            if nested_too_deep(line.decode()):
+            text = line.decode()
+            if nested_too_deep(text):
                 raise ValueError(f"a line is nested deeper than {MAX_DEPTH}")
-            row = simplejson.loads(line, use_decimal=True)
+            row = simplejson.loads(text, use_decimal=True)
             if not isinstance(row, dict):
                 raise ValueError("a line is no JSON object")  # noqa: TRY004 - as for any line that is not JSON
+            refuse_repeats(text, row, stream)
             yield row
 
 

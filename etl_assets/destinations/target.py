@@ -17,7 +17,7 @@ from etl_assets.destinations.batch_files import records_of
 from etl_assets.destinations.process import overrides
 from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
 from etl_assets.destinations.states import SafeBookmarks
-from etl_assets.exceptions import ConfigError, DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.exceptions import ConfigError, DataError, DestinationError, EtlAssetsError, ProtocolError
 from etl_assets.protocol.documents import read_document
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.messages import (
@@ -127,8 +127,12 @@ class _Loop:
                         self.take(line)
 
     def take(self, line: bytes | str) -> None:
-        """Take one line."""
-        message = decode(line, max_bytes=self.line_limit)
+        """Take one line; a record that cannot be taken fails its stream."""
+        try:
+            message = decode(line, max_bytes=self.line_limit)
+        except DataError as error:
+            self._fail(error)
+            return
         match message:
             case RecordMessage():
                 self._record(message, len(line), line)
@@ -141,8 +145,7 @@ class _Loop:
             case ActivateVersionMessage():
                 self._activate(message)
             case BatchMessage():
-                for record in records_of(message, self.options.batch_folder):
-                    self._record(record, len(line))
+                self._batch(message, len(line))
             case Unknown(type=kind):
                 if kind != "LOG" and kind not in self._unknown:
                     self.destination.logger.warning("messages of the type %r are not known and are skipped", kind)
@@ -229,6 +232,13 @@ class _Loop:
         self._attempt(sink, lambda: sink.add(message, line))
         self._waits(1, size)
 
+    def _batch(self, message: BatchMessage, size: int) -> None:
+        try:
+            for record in records_of(message, self.options.batch_folder):
+                self._record(record, size)
+        except DataError as error:
+            self._fail(error)
+
     def _waits(self, rows: int, size: int) -> None:
         """Count what waits, and export it where it is enough."""
         self.waiting_rows += rows
@@ -305,6 +315,12 @@ class _Loop:
             told.logger.warning("no state is passed on any more: it would cover the rows that failed, of %s", names)
             self._told = True
         return _NOTHING
+
+    def _fail(self, error: DataError) -> None:
+        def fail() -> None:
+            raise error
+
+        self._attempt(self._sink(str(error.stream)), fail)
 
     def _attempt(self, sink: Sink, action: Any) -> None:
         """Do something for one stream; if it fails, the stream is over, and the others go on."""

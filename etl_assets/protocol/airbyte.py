@@ -13,6 +13,7 @@ from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import SourceState, StreamKey
 from etl_assets.protocol.json_lines import LineDecoder, exact_json
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.repeated_keys import count_keys
 from etl_assets.protocol.stream import Stream
 
 ENTRY = "airbyte_stream"
@@ -31,6 +32,7 @@ class Record(msgspec.Struct, gc=False):
     data: dict[str, Any]
     namespace: str | None = None
     meta: Any = None
+    emitted_at: Any = None
 
 
 class Message(msgspec.Struct, gc=False):
@@ -72,7 +74,19 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Message]:
             return Message(type="")
         return _from_document(document, line)
 
-    return LineDecoder(Message, other, noise)
+    return LineDecoder(Message, other, noise, records=_records, around=_around, path=("record", "data"))
+
+
+def _records(messages: Iterable[Message]) -> list[dict[str, Any] | None]:
+    return [None if message.record is None else message.record.data for message in messages]
+
+
+def _around(messages: Sequence[Message]) -> int:
+    """Count the keys around records: `type`, `record`, `stream`, `data`, and what may be missing."""
+    records = [message.record for message in messages if message.record is not None]
+    missing = sum([(one.namespace is None) + (one.meta is None) + (one.emitted_at is None) for one in records])
+    inside = sum([count_keys(one.meta) for one in records if one.meta is not None and type(one.meta) in {dict, list}])
+    return 7 * len(records) - missing + inside
 
 
 def _from_document(document: Mapping[str, Any], line: bytes) -> Message:

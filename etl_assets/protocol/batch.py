@@ -11,6 +11,7 @@ from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.json_lines import exact_decoder, exact_json
+from etl_assets.protocol.repeated_keys import refuse_repeats
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
@@ -128,7 +129,7 @@ class Batch:
 
     def record(self, index: int, stream: Stream) -> dict[str, Any]:
         """Give the selected fields of one record."""
-        row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1))[0]
+        row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
         selects = column_selector(stream)
         return {name: value for name, value in row.items() if selects(name)}
 
@@ -197,8 +198,11 @@ class Batch:
             stream: Whose schema orders the keys.
             native_types: Leave dates, times and bytes as Python's own; else they become JSON values (ISO 8601 text,
                 base64). Decimals stay `Decimal`.
+
+        Raises:
+            DataError: A JSON text of a column has a key twice in one object.
         """
-        rows = self._rows if self._rows is not None else _table_rows(self.to_arrow(stream))
+        rows = self._rows if self._rows is not None else _table_rows(self.to_arrow(stream), stream.name)
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
@@ -305,22 +309,24 @@ def _from_pandas(frame: Any) -> "pa.Table":
     return pa.table(dict(zip(names, arrays, strict=True)))
 
 
-def _table_rows(table: "pa.Table") -> list[dict[str, Any]]:
+def _table_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = table.to_pylist()
     for field in table.schema:
         if is_json(field.type):
             for row in rows:
                 text = row[field.name]
-                row[field.name] = None if text is None else _json_value(text)
+                row[field.name] = None if text is None else _json_value(text, stream, field.name)
     return rows
 
 
-def _json_value(text: str) -> Any:
+def _json_value(text: str, stream: str, field: str) -> Any:
     """Read a JSON text: numbers as `float` where that is exact, as in the rows of a source, else as `Decimal`."""
     try:
-        return exact_decoder.decode(text)
+        value = exact_decoder.decode(text)
     except (ValueError, RecursionError):
-        return exact_json(text)
+        value = exact_json(text)
+    refuse_repeats(text, value, stream, field=field)
+    return value
 
 
 def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":

@@ -4,7 +4,8 @@ One decoder per stream knows its fields. What has a type in Python that says all
 taken as Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become columns
 at once, where a proof over the whole column shows that nothing was altered. `columns.to_array` has the last word on
 all others, as on rows. Where a proof fails, or a record does not follow its schema, the lines are refused: they are
-to be read as rows.
+to be read as rows. That no key of a record came twice is proved by a count (`repeated_keys`); inside of a JSON column
+both stay, as its text is not decoded.
 """
 
 import re
@@ -18,6 +19,16 @@ from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.columns import EXACT_DOUBLE, to_array
 from etl_assets.protocol.json_lines import count_lines, exact_decoder, exact_number, without_collection
+from etl_assets.protocol.missing import Missing
+from etl_assets.protocol.repeated_keys import (
+    at_most_keys,
+    colons_like_keys,
+    count_keys,
+    is_spelled_otherwise,
+    key_ends,
+    refuse_repeats_in_messages,
+    repeats,
+)
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import is_json
@@ -43,11 +54,13 @@ def _same_text(text: str) -> float:
     return number
 
 
+_NOTHING = msgspec.Raw()
+
 _list_of_raw = msgspec.json.Decoder(list[msgspec.Raw])
 _plain_decoder = msgspec.json.Decoder(float_hook=_same_text)
 
-LineType = Callable[[type], type]
-"""Makes the type of a line around the type of its record."""
+LineType = Callable[[type, Missing], type]
+"""Makes the type of a line around the type of its record; tells of the keys around it."""
 
 
 class ColumnParser:
@@ -55,7 +68,8 @@ class ColumnParser:
 
     Args:
         stream: Whose schema says the columns.
-        line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it as a literal.
+        line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it as a literal. The
+            keys that it has around its record are told to the `Missing`.
         path: Where in a line the record is: `record.data`.
     """
 
@@ -63,7 +77,9 @@ class ColumnParser:
         self._stream = stream
         schema = stream.schema or {}
         self._declared = to_arrow(schema) if schema.get("properties") else None
+        self._path = path.split(".")
         self._record = attrgetter(path)
+        self._missing = Missing()
         self._decoder = self._decoder_of(line)
 
     @property
@@ -72,7 +88,11 @@ class ColumnParser:
         return self._decoder is not None
 
     def parse(self, lines: bytes) -> "pa.Table | None":
-        """Give whole lines as columns, or None where they are to be read as rows."""
+        """Give whole lines as columns, or None where they are to be read as rows.
+
+        Raises:
+            DataError: A record has a key twice.
+        """
         with without_collection():
             return self._parsed(lines)
 
@@ -81,20 +101,26 @@ class ColumnParser:
 
         if self._decoder is None or self._declared is None:
             return None
+        count = count_lines(lines)
+        self._missing.begin(count)
         try:
             records = list(map(self._record, self._decoder.decode_lines(lines)))
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
             return None
-        if len(records) != count_lines(lines):
+        if len(records) != count:
             return None
+        keys = self._missing.end(count)
         arrays, fields = [], []
+        nested: list[bytes] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
         for field, values in zip(self._declared, columns, strict=True):
-            array = self._column(list(values), field)
+            array = self._column(list(values), field, nested)
             if array is None:
                 return None
             arrays.append(array)
             fields.append(field.with_type(array.type))
+        if not _has_each_key_once(lines, keys, nested, arrays):
+            refuse_repeats_in_messages(lines, self._path)
         return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
     def _decoder_of(self, line: LineType) -> "msgspec.json.Decoder[Any] | None":
@@ -102,25 +128,30 @@ class ColumnParser:
             return None
         names = {f"f{position}": field.name for position, field in enumerate(self._declared)}
         fields: list[tuple[str, Any, Any]] = [
-            (place, msgspec.Raw, msgspec.Raw()) if _is_open(field.type) else (place, _python_type(field.type), None)
+            (place, msgspec.Raw, self._missing.field(_NOTHING))
+            if _is_open(field.type)
+            else (place, _python_type(field.type), self._missing.field())
             for place, field in zip(names, self._declared, strict=True)
         ]
         try:
             record = msgspec.defstruct("Record", fields, rename=names, gc=False, forbid_unknown_fields=True)
         except ValueError:  # a name with a quote or a backslash
             return None
-        return msgspec.json.Decoder(line(record), float_hook=str.encode)
+        return msgspec.json.Decoder(line(record, self._missing), float_hook=str.encode)
 
-    def _column(self, values: list[Any], field: "pa.Field") -> "pa.Array | pa.ChunkedArray | None":
-        """Give one column of its declared type, or None."""
+    def _column(self, values: list[Any], field: "pa.Field", nested: list[bytes]) -> "pa.Array | pa.ChunkedArray | None":
+        """Give one column of its declared type, or None; what is not decoded, or may hold others, goes to `nested`."""
         import pyarrow as pa
 
         try:
             if _is_open(field.type):
                 values = _texts(values)
+                nested.append(sent := _document(values))
                 if is_json(field.type) and any(values):
-                    return _json_column(values)
-                values = exact_decoder.decode(_document(values))
+                    return _json_column(values, sent)
+                values = exact_decoder.decode(sent)
+                if key_ends(sent) != count_keys(values):
+                    return None
             elif _has_fraction(field.type):
                 values = _number_texts(values)
                 array = _numbers(values, field.type) if any(values) else None
@@ -204,6 +235,44 @@ def _utf8(texts: list[bytes | None]) -> "pa.StringArray":
     return array_of(texts, pa.binary()).cast(pa.string())
 
 
+def _has_each_key_once(lines: bytes, keys: int, nested: list[bytes], arrays: "list[Any]") -> bool:
+    """Tell whether it is proved that no record has a key twice.
+
+    Args:
+        lines: The records' lines.
+        keys: How many were decoded from them.
+        nested: The JSON texts that were not.
+        arrays: The columns.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    most = at_most_keys(lines) - sum(map(at_most_keys, nested))
+    if most == keys:
+        return True
+    texts = [array for array in arrays if pa.types.is_string(array.type)]
+    spelled_otherwise = is_spelled_otherwise(lines)
+    if not spelled_otherwise and most == keys + sum(map(_colons_like_keys, texts)):
+        return True
+    ends = key_ends(lines) - sum(map(key_ends, nested))
+    if ends == keys or spelled_otherwise:
+        return ends == keys
+    return ends == keys + sum(pc.sum(pc.match_substring_regex(array, "^ *:")).as_py() or 0 for array in texts)
+
+
+def _colons_like_keys(texts: "pa.Array | pa.ChunkedArray") -> int:
+    """Count the colons in a column of texts that `at_most_keys` has counted in their lines."""
+    import numpy as np
+
+    count = 0
+    for chunk in getattr(texts, "chunks", [texts]):
+        _, offsets, characters = chunk.buffers()
+        if len(chunk) and characters is not None:
+            places = np.frombuffer(offsets, np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+            count += colons_like_keys(np.frombuffer(characters, np.uint8)[places[0] : places[-1]])
+    return count
+
+
 def _document(texts: list[bytes | None]) -> bytes:
     return b"[" + b",".join([b"null" if text is None else text for text in texts]) + b"]"
 
@@ -233,11 +302,10 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
     return numbers
 
 
-def _json_column(texts: list[bytes | None]) -> "pa.Array":
-    """Give JSON texts as a column of JSON: as they were sent, but for white space and needless escapes."""
+def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":
+    """Give JSON texts as a column of JSON: as they were `sent`, but for white space and needless escapes."""
     import pyarrow as pa
 
-    sent = _document(texts)
     compact = msgspec.json.format(sent, indent=-1)
     if len(compact) != len(sent):
         texts = _texts(_list_of_raw.decode(compact))
@@ -247,7 +315,9 @@ def _json_column(texts: list[bytes | None]) -> "pa.Array":
 
 
 def _unescaped(text: bytes) -> bytes:
-    """Give a JSON text as `to_json` does."""
+    """Give a JSON text as `to_json` does; one with a key twice as it is."""
+    if any(repeats(text)):
+        return text
     try:
         plain = msgspec.json.encode(_plain_decoder.decode(text))
     except (msgspec.MsgspecError, ValueError, OverflowError):  # a number that is spelled otherwise

@@ -8,7 +8,7 @@ between the messages, a line cut in two) is looked at line by line.
 
 import gc
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from math import isfinite
@@ -17,8 +17,16 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import simplejson
 
-from etl_assets.exceptions import ProtocolError
+from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.repeated_keys import (
+    at_most_keys,
+    count_keys,
+    is_spelled_otherwise,
+    key_ends,
+    proves_each_once,
+    refuse_repeats_in_messages,
+)
 
 Message = TypeVar("Message")
 
@@ -49,28 +57,44 @@ class LineDecoder(Generic[Message]):
         kind: The `msgspec.Struct` of a message.
         other: Called with a line that the fast decoder refuses, and is a JSON object; gives a message, or raises.
         noise: Called with each line that is no message: text that a connector's libraries print.
+        records: Gives the records of messages, None for a message without one.
+        around: Counts the keys that messages have around their records.
+        path: Where in a message its record is.
     """
 
     def __init__(
-        self, kind: type[Message], other: Callable[[bytes, Any], Message], noise: Callable[[bytes], None]
+        self,
+        kind: type[Message],
+        other: Callable[[bytes, Any], Message],
+        noise: Callable[[bytes], None],
+        *,
+        records: Callable[[Iterable[Message]], list[dict[str, Any] | None]],
+        around: Callable[[Sequence[Message]], int],
+        path: Sequence[str],
     ) -> None:
         self._plain = msgspec.json.Decoder(kind)
         self._exact = msgspec.json.Decoder(kind, float_hook=exact_number)
         self._other = other
         self._noise = noise
+        self._records = records
+        self._around = around
+        self._path = path
 
     def decode(self, chunk: bytes) -> Iterable[Message]:
         """Decode whole lines, the last one perhaps without its end; those before a wrong one are given first.
 
         Raises:
             ProtocolError: A line looks like a message and is none.
+            DataError: A record has a key twice.
         """
         decoder = self._exact if _LONG_NUMBER.search(chunk) else self._plain
         try:
             with without_collection():
-                return decoder.decode_lines(chunk)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+                messages = decoder.decode_lines(chunk)
+                self._refuse_repeats(chunk, messages)
+        except (msgspec.MsgspecError, ValueError, RecursionError, DataError, ProtocolError):
             return self._line_by_line(chunk)
+        return messages
 
     def _line_by_line(self, chunk: bytes) -> Iterator[Message]:
         for line in chunk.split(b"\n"):
@@ -78,16 +102,67 @@ class LineDecoder(Generic[Message]):
             if not text:
                 continue
             try:
-                yield self._exact.decode(text)
-                continue
+                message = self._exact.decode(text)
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass
+            else:
+                record = self._records([message])[0]
+                if record is not None:
+                    self._refuse_repeats_in_line(text, self._around([message]) + count_keys(record))
+                yield message
+                continue
             if text.startswith(b"{"):
-                yield self._other(text, exact_json(text))
+                document = exact_json(text)
+                self._refuse_repeats_in_line(text, count_keys(document))
+                yield self._other(text, document)
             elif _SAYS_TYPE.search(text):
                 raise ProtocolError("A message stands behind other text in one line.", line=text)
             else:
                 self._noise(text)
+
+    def _refuse_repeats(self, chunk: bytes, messages: Sequence[Message]) -> None:
+        """Refuse records that have a key twice, of which their dicts kept the last: see `repeated_keys`."""
+        found = self._records(messages)
+        records = [record for record in found if record is not None]
+        if not records:
+            return
+        if len(records) < len(messages):
+            lines = [line for line in chunk.split(b"\n") if line.strip()]
+            if len(lines) != len(messages):
+                refuse_repeats_in_messages(chunk, self._path)
+                return
+            chunk = b"\n".join([line for line, record in zip(lines, found, strict=True) if record is not None])
+            messages = [message for message, record in zip(messages, found, strict=True) if record is not None]
+        if not has_each_key_once(chunk, self._around(messages), records):
+            refuse_repeats_in_messages(chunk, self._path)
+
+    def _refuse_repeats_in_line(self, line: bytes, keys: int) -> None:
+        if not proves_each_once(line.decode(), keys):
+            refuse_repeats_in_messages(line, self._path)
+
+
+def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether it is proved that no record has a key twice.
+
+    Args:
+        lines: The JSON texts of the records, and what is around them.
+        around: How many keys are.
+        records: What was decoded.
+    """
+    flat = around + sum(map(len, records))
+    most = at_most_keys(lines)
+    if most == flat:
+        return True
+    nested = [value for record in records for value in record.values() if type(value) is dict or type(value) is list]
+    try:
+        told = msgspec.json.encode(nested)
+    except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
+        return False
+    spelled_otherwise = is_spelled_otherwise(lines)
+    if not spelled_otherwise and nested and most == flat + at_most_keys(told):
+        return True
+    ends = key_ends(lines)
+    return ends == flat if not nested else not spelled_otherwise and ends == flat + key_ends(told)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import simplejson
 
 from etl_assets.exceptions import SHOWN_CHARACTERS, DataError, ProtocolError
 from etl_assets.protocol.plain_json import plain_json
+from etl_assets.protocol.repeated_keys import count_keys, proves_each_once, refuse_repeats_in_messages
 
 MAX_BYTES = 64 * 1024 * 1024
 """The longest line that `decode` takes by default, in bytes."""
@@ -134,6 +135,9 @@ _ALWAYS_WRITTEN = frozenset({"stream", "schema", "key_properties", "record", "va
 # character is looked at once, whatever the line.
 _TOKEN = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
+# Made once: `simplejson.loads` makes one for each text, which costs as much as to look for keys that come twice.
+_decoder = simplejson.JSONDecoder(parse_float=Decimal, allow_nan=True)
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 _SHOWN_PARTS = 10
@@ -175,6 +179,7 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
     Raises:
         ProtocolError: It is too long, is not a JSON object with a `type`, lacks what its type needs, is nested deeper
             than `MAX_DEPTH`, or has a number that Python does not read.
+        DataError: A record has a key twice.
     """
     text = _text(line, max_bytes)
     if not text:
@@ -187,6 +192,8 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
         raise ProtocolError("This is no message: not a JSON object with a `type`.", line=text)
     if kind not in _CLASSES:
         return Unknown(kind, raw)
+    if kind == "RECORD" and not proves_each_once(text, count_keys(raw)):
+        refuse_repeats_in_messages(text, ("record",))
     message: Message = _CLASSES[kind](**_arguments(kind, raw, text))
     return message
 
@@ -324,7 +331,7 @@ def _parsed(text: str) -> Any:
     if nested_too_deep(text):
         raise ProtocolError(f"The line is nested deeper than {MAX_DEPTH}.", line=text)
     try:
-        return simplejson.loads(text, use_decimal=True, allow_nan=True)
+        return _decoder.decode(text)
     except simplejson.JSONDecodeError as error:
         raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=text) from error
     except ValueError as error:

@@ -1,4 +1,7 @@
-"""How record lines look in the two protocols: what they begin with, and what all lines of one stream have in common."""
+"""How record lines look in the two protocols: what they begin with, and what all lines of one stream have in common.
+
+What a line may leave out is counted where it does, so that the keys of many lines are known: see `repeated_keys`.
+"""
 
 import re
 from typing import Annotated, Any, Literal
@@ -6,14 +9,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from etl_assets.protocol.events import StreamKey
+from etl_assets.protocol.missing import Missing
 
 _TEXT = rb'"(?:[^"\\\n]|\\.)*+"'
 
 
-class _Unchanged(msgspec.Struct, gc=False):
+class _Unchanged(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """What an Airbyte source says of a record of which it has changed no value."""
 
-    changes: Annotated[list[Any], msgspec.Meta(max_length=0)] | None = None
+    changes: Annotated[list[Any], msgspec.Meta(max_length=0)]
 
 
 class AirbyteForm:
@@ -25,14 +29,16 @@ class AirbyteForm:
     )
     path = "record.data"
 
-    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
+    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
         """Give the type of a line of one stream: of no other one, and with no more to say than the record."""
         del version
         namespace, _ = key
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("stream", _word(name)), ("data", record)]
-        said.append(("namespace", _word(namespace)) if namespace else ("namespace", _word("") | None, None))
-        said += [("meta", _Unchanged | None, None), ("file_reference", None, None)]
+        said.append(("namespace", _word(namespace)) if namespace else ("namespace", _word("") | None, missing.field()))
+        said.append(("meta", _Unchanged, missing.field(keys=2)))  # itself, and the one it must have
+        said += [("file_reference", None, missing.field()), ("emitted_at", Any, missing.field())]
         around = msgspec.defstruct("RecordPart", said, gc=False)
+        missing.always(4 + bool(namespace))
         return msgspec.defstruct("RecordLine", [("type", _word("RECORD")), ("record", around)], gc=False)
 
     def version(self, line: bytes) -> None:
@@ -52,11 +58,14 @@ class SingerForm:
     def __init__(self) -> None:
         self._version = msgspec.json.Decoder(_Version)
 
-    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
+    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
         """Give the type of a line of one stream, and of one version of its table."""
         del key
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("type", _word("RECORD")), ("stream", _word(name))]
-        said += [("record", record), ("version", None, None) if version is None else ("version", _word(version))]
+        said.append(("record", record))
+        said.append(("version", None, missing.field()) if version is None else ("version", _word(version)))
+        said.append(("time_extracted", Any, missing.field()))
+        missing.always(3 + (version is not None))
         return msgspec.defstruct("RecordLine", said, gc=False)
 
     def version(self, line: bytes) -> int | None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from etl_assets.exceptions import ProtocolError
+from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.json_columns import ColumnParser, blocks_of
 from etl_assets.protocol.json_lines import count_lines
+from etl_assets.protocol.missing import Missing
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
@@ -29,8 +30,11 @@ class Form(Protocol):
     path: str
     """Where in a line the record is."""
 
-    def line(self, record: type, name: str, key: StreamKey, version: int | None) -> type:
-        """Give the type of a line of one stream: what it must say, and must not say, stands in it."""
+    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream: what it must say, and must not say, stands in it.
+
+        The keys around the record are told to `missing`.
+        """
 
     def version(self, line: bytes) -> int | None:
         """Give the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
@@ -45,16 +49,31 @@ class Parsing:
     rows: Rows
 
     def __call__(self, lines: bytes) -> Iterator[Batch]:
-        """Give the records in their order: as columns, but for blocks of lines that need to be read as rows."""
+        """Give the records in their order: as columns, but for blocks of lines that need to be read as rows.
+
+        Raises:
+            DataError: A record has a key twice; those before it are given first, as a state may cover them.
+        """
         tables: list[pa.Table] = []
         for block in blocks_of(lines):
-            table = self.parser.parse(block)
+            try:
+                table = self.parser.parse(block)
+                batch = Batch(self.rows(block, self.stream.key)) if table is None else None
+            except DataError:
+                yield from _joined(tables)
+                tables = []
+                if count_lines(block) < 2:  # noqa: PLR2004 - it is this line
+                    raise
+                middle = block.rfind(b"\n", 0, len(block) // 2) + 1 or block.find(b"\n") + 1
+                for half in (block[:middle], block[middle:]):
+                    yield from self(half)
+                continue
             if table is not None:
                 tables.append(table)
-                continue
-            yield from _joined(tables)
-            tables = []
-            yield Batch(self.rows(block, self.stream.key))
+            if batch is not None:
+                yield from _joined(tables)
+                tables = []
+                yield batch
         yield from _joined(tables)
 
 

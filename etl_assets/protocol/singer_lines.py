@@ -1,6 +1,6 @@
 """Singer's lines, many at a time; `messages.py` has the messages one by one, and their encoding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ class Line(msgspec.Struct, gc=False):
     bookmark_properties: list[str] | None = None
     encoding: dict[str, Any] | None = None
     manifest: list[str] | None = None
+    time_extracted: Any = None
 
     def document(self, name: str) -> Any:
         """Give a part that stayed raw.
@@ -75,7 +76,17 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Line]:
             )
         raise ProtocolError(f"A {kind} message is not as Singer has it.", line=line)
 
-    return LineDecoder(Line, other, noise)
+    return LineDecoder(Line, other, noise, records=_records, around=_around, path=("record",))
+
+
+def _records(lines: Iterable[Line]) -> list[dict[str, Any] | None]:
+    return [line.record for line in lines]
+
+
+def _around(lines: Sequence[Line]) -> int:
+    """Count the keys around records: `type`, `stream`, `record`, and what may be missing."""
+    missing = sum([(line.version is None) + (line.time_extracted is None) for line in lines])
+    return 5 * len(lines) - missing
 
 
 def _raw(document: Mapping[str, Any], name: str) -> msgspec.Raw:

@@ -10,6 +10,7 @@ from etl_assets.exceptions import DataError, shorten
 from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.columns import rows_to_arrow
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
 from etl_assets.sources.file_csv import csv_header, csv_tables
@@ -100,6 +101,11 @@ def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str,
         except simplejson.JSONDecodeError as error:
             hint = None if text.endswith("\n") else "It is the last line, without its end: was the file cut?"
             raise reading.error(f"not JSON: {error.msg}: {shorten(text)}.", line, hint=hint) from error
+        except _TwiceError as error:
+            repeat = next(repeats(text))
+            if repeat is None:  # pragma: no cover - the same text
+                raise
+            raise reading.error(REASON, line, field=repeat.field, value=repeat, hint=HINT) from error
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise reading.error(f"{error}.", line) from error
         if not isinstance(value, dict):
@@ -110,8 +116,12 @@ def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str,
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a key comes twice in one object")
+        raise _TwiceError
     return made
+
+
+class _TwiceError(Exception):
+    """A key comes twice in one object."""
 
 
 def _row_tables(rows: Iterator[tuple[int, Mapping[str, Any], int]], reading: Reading) -> Tables:

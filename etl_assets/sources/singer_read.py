@@ -17,6 +17,7 @@ from etl_assets.protocol.events import Event, Records, SchemaChange, SourceState
 from etl_assets.protocol.json_lines import exact_json
 from etl_assets.protocol.record_forms import SingerForm
 from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
+from etl_assets.protocol.repeated_keys import refuse_repeats
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
@@ -275,6 +276,7 @@ def batches_in(url: str, encoding: Mapping[str, Any], stream: str) -> Iterator[B
 
     Raises:
         ProtocolError: The file is not here, or of a form that is not read.
+        DataError: A record of it has a key twice.
     """
     form, compression = encoding.get("format"), encoding.get("compression")
     parts = urlsplit(url)
@@ -313,6 +315,7 @@ def _lines(path: Path, stream: str, *, packed: bool) -> Iterator[Batch]:
             row = exact_json(line)
             if not isinstance(row, Mapping):
                 raise ProtocolError(f"stream {stream!r}: a line of a BATCH is no object.", line=line, stream=stream)
+            refuse_repeats(line.decode(), row, stream)
             rows.append(row)
             if len(rows) >= 10_000:  # noqa: PLR2004 - a batch
                 yield Batch(rows)

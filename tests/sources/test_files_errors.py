@@ -50,7 +50,12 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.jsonl", b'{"id":1}\n{"id":2,}\n', r"a\.jsonl, line 2: not JSON"),
     ("a.jsonl", b'{"id":1}\n{"id":', r"a\.jsonl, line 2: not JSON: .*was the file cut"),
     ("a.jsonl", b'{"id":1}\n[1]\n', r"a\.jsonl, line 2: a list, where"),
-    ("a.jsonl", b'{"id":1,"id":2}\n', r"a\.jsonl, line 1: a key comes twice"),
+    ("a.jsonl", b'{"id":1,"id":2}\n', r"field 'id': a\.jsonl, line 1: the key comes twice .* Value: 1, then 2\."),
+    (
+        "a.jsonl",
+        b'{"id":{"x":1,"x" :null}}\n',
+        r"field 'id\.x': a\.jsonl, line 1: the key comes twice .* Value: 1, then None\.",
+    ),
     ("a.jsonl", b'{"id":' + b"[" * 20_000 + b"]" * 20_000 + b"}", r"a\.jsonl, line 1: JSON nested too deep"),
     ("a.jsonl", b'{"id":' + b"9" * 5000 + b"}\n", r"a\.jsonl, line 1: "),
     ("a.jsonl", b'{"id":"\\ud800"}\n', r"a\.jsonl, line 1: .*surrogate"),
