@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Literal
 
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
+from etl_assets.protocol.arrays import cast_exactly
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.types import is_json, is_nested, is_uuid, merge_types
 from etl_assets.protocol.values import to_json, to_text
@@ -143,7 +144,7 @@ class Staging:
         try:
             for table in self.tables():
                 if field in table.column_names:
-                    table.column(field).cast(type_)
+                    cast_exactly(table.column(field), type_)
         except pa.ArrowInvalid:
             return False
         return True

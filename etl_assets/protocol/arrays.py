@@ -7,7 +7,10 @@ long lists.
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import MAX_PREC, MIN_EMIN, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
+
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,6 +52,63 @@ def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
     if pa.types.is_timestamp(type_) and type(value) is datetime:
         return array_of([value], pa.timestamp("us", type_.tz)).cast(type_)[0]
     return array_of([value], type_)[0]
+
+
+# Arrow makes other numbers, without a word, of decimals whose digits overflow 128 bits while it brings them to another
+# scale: 0.00 of 1E-41, 0.99 of 7.8 as decimal128(38, 38). What follows lets nothing near that.
+
+
+def decimals_of_texts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+    """Read texts of numbers as decimals.
+
+    Raises:
+        pyarrow.ArrowInvalid: One is no number, does not fit, or is written with an exponent.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    if longest > type_.precision - type_.scale:
+        point = pc.find_substring(texts, ".")
+        whole = pc.max(pc.if_else(pc.less(point, 0), pc.binary_length(texts), point)).as_py()
+        signed = pc.any(pc.starts_with(texts, "-")).as_py()
+        if whole - signed > type_.precision - type_.scale or longest > MAX_DECIMAL_DIGITS:
+            raise pa.ArrowInvalid(f"a number has more digits than {type_}")
+    if pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():
+        raise pa.ArrowInvalid("a number has an exponent")
+    return texts.cast(type_)
+
+
+def decimals_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+    """Give an array of decimals, of integers and `Decimal`s.
+
+    Raises:
+        pyarrow.ArrowException: A value does not fit exactly.
+    """
+    import pyarrow as pa
+
+    array = pa.array(values, type_)
+    with localcontext(prec=MAX_PREC, Emin=MIN_EMIN):
+        finest = sum(filter(None, values), Decimal(0)).as_tuple().exponent
+    if -int(finest) > type_.scale and array.to_pylist() != list(values):
+        raise pa.ArrowInvalid(f"a number has more decimals than {type_}")
+    return array
+
+
+def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray":
+    """Cast values to another type.
+
+    Raises:
+        pyarrow.ArrowInvalid: One does not fit exactly.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_decimal(type_) and not pa.types.is_floating(column.type):
+        bounds = pc.min_max(column).as_py()
+        if any(abs(bound) >= 10 ** (type_.precision - type_.scale) for bound in bounds.values() if bound is not None):
+            raise pa.ArrowInvalid(f"a number has more digits than {type_}")
+    return column.cast(type_)
 
 
 def rows_of(table: "pa.Table") -> list[dict[str, Any]]:

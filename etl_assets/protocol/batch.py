@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.arrays import array_of
+from etl_assets.protocol.arrays import array_of, cast_exactly
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
 from etl_assets.protocol.encoded import Encoded
@@ -356,7 +356,7 @@ def _cast(column: "pa.ChunkedArray", found: "pa.DataType", wanted: "pa.DataType"
     if not checked and not (t.is_decimal(found) and t.is_decimal(wanted)):
         return None
     try:
-        return column.cast(wanted)
+        return cast_exactly(column, wanted)
     except pa.ArrowInvalid:
         return None
 
@@ -380,7 +380,7 @@ def _normalised(table: "pa.Table", stream: str) -> "pa.Table":
         if pa.types.is_dictionary(field.type):
             continue
         try:
-            cast = column.cast(wanted)
+            cast = cast_exactly(column, wanted)
         except pa.ArrowInvalid as error:
             raise DataError(f"does not fit {wanted}: {error}", stream=stream, field=field.name) from error
         table = table.set_column(index, field.with_type(wanted), cast)

@@ -14,7 +14,7 @@ from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.arrays import array_of
+from etl_assets.protocol.arrays import array_of, decimals_of
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
@@ -316,7 +316,7 @@ class _Column:
             values = self.map(lambda v: Decimal(repr(v)) if isinstance(v, float) else v)
         elif t.is_floating(type_) and Decimal in self.kinds:
             values = self.map(lambda v: float(v) if isinstance(v, Decimal) else v)
-        array = array_of(values, type_)
+        array = decimals_of(values, type_) if t.is_decimal(type_) else array_of(values, type_)
         if t.is_float32(type_):
             sent = (None if value is None or value != value else value for value in values)  # noqa: PLR0124 - NaN
             kept = (None if value is None or value != value else value for value in array.to_pylist())  # noqa: PLR0124

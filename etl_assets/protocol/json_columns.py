@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.arrays import array_of
+from etl_assets.protocol.arrays import array_of, decimals_of_texts
 from etl_assets.protocol.columns import EXACT_DOUBLE, to_array
 from etl_assets.protocol.json_lines import count_lines, exact_decoder, exact_number, without_collection
 from etl_assets.protocol.missing import Missing
@@ -283,11 +283,12 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
     import pyarrow.compute as pc
 
     sent = _utf8(texts)
+    is_decimal = pa.types.is_decimal(type_)
     try:
-        numbers = sent.cast(type_)
+        numbers = decimals_of_texts(sent, type_) if is_decimal else sent.cast(type_)
     except pa.ArrowInvalid:
         return None
-    if pa.types.is_decimal(type_):
+    if is_decimal:
         return numbers
     bounds = pc.min_max(numbers).as_py()
     if type_ != pa.float64() or not -EXACT_DOUBLE < bounds["min"] <= bounds["max"] < EXACT_DOUBLE:

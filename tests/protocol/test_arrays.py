@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.protocol.arrays import array_of, from_buffers, scalar_of
+from etl_assets.protocol.arrays import (
+    array_of,
+    cast_exactly,
+    decimals_of,
+    decimals_of_texts,
+    from_buffers,
+    scalar_of,
+)
+from etl_assets.protocol.columns import to_array
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000)  # noqa: DTZ001 - a clock without a zone
 KINDS = {
@@ -116,3 +126,56 @@ def test_a_small_load_imports_no_pandas(tmp_path: Path) -> None:
     )
     assert json.loads(done.stdout) == {"bookmarks": {"t": {"id": 8}}}
     assert done.stderr.splitlines()[-1] == "False"
+
+
+WIDTHS = st.integers(1, 38).flatmap(lambda width: st.tuples(st.just(width), st.integers(0, width)))
+DECIMALS = st.builds(
+    lambda digits, sign, exponent: Decimal((sign, tuple(map(int, str(digits))), exponent)),
+    st.integers(0, 10**45),
+    st.integers(0, 1),
+    st.integers(-80, 12),
+)
+
+
+def _made(make: Callable[[], Any]) -> list[Any] | None:
+    try:
+        return list(make().to_pylist())
+    except (pa.ArrowException, OverflowError):
+        return None
+
+
+@settings(max_examples=300)
+@given(st.lists(DECIMALS | st.integers(-(10**20), 10**20) | st.none(), min_size=1, max_size=4), WIDTHS)
+def test_decimals_are_the_same_numbers_or_refused(values: list[Any], width: tuple[int, int]) -> None:
+    type_ = pa.decimal128(*width)
+    assert _made(lambda: decimals_of(values, type_)) in (None, values)
+    texts = pa.array([None if value is None else f"{Decimal(value):f}" for value in values], pa.string())
+    assert _made(lambda: decimals_of_texts(texts, type_)) in (None, values)
+    spelled = pa.array([None if value is None else str(value) for value in values], pa.string())
+    assert _made(lambda: decimals_of_texts(spelled, type_)) in (None, values)
+    if (column := _made(lambda: pa.array(values))) == values:
+        assert _made(lambda: cast_exactly(pa.chunked_array([pa.array(column)]), type_)) in (None, values)
+
+
+@pytest.mark.parametrize(
+    ("value", "type_"),
+    [("1E-41", pa.decimal128(38, 2)), ("1E-39", pa.decimal128(20, 0)), ("12345.5", pa.decimal128(38, 38))],
+)
+def test_a_decimal_that_overflows_on_its_way_is_refused(value: str, type_: pa.DataType) -> None:
+    for made in (
+        lambda: decimals_of([Decimal(value)], type_),
+        lambda: decimals_of_texts(pa.array([value]), type_),
+        lambda: decimals_of_texts(pa.array([f"{Decimal(value):f}"]), type_),
+    ):
+        assert _made(made) is None
+    declared = to_array([Decimal(value), Decimal(1)], type_, stream="s", field="f")
+    assert [Decimal(one) for one in declared.to_pylist()] == [Decimal(value), Decimal(1)]
+
+
+def test_decimals_that_fit_stay_decimals() -> None:
+    type_ = pa.decimal128(9, 2)
+    values = [Decimal("1234567.5"), None, Decimal("-1234567.89"), Decimal("1.500"), 7]
+    assert decimals_of(values, type_).to_pylist() == values
+    texts = pa.array(["1234567.5", None, "-1234567.89", "0.5", "7"])
+    assert decimals_of_texts(texts, type_).type == type_
+    assert cast_exactly(pa.chunked_array([pa.array([Decimal("1.5")])]), type_).to_pylist() == [Decimal("1.50")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import simplejson
 
 from etl_assets.exceptions import DataError, SchemaConflictError
-from etl_assets.protocol.arrays import array_of
+from etl_assets.protocol.arrays import array_of, decimals_of, decimals_of_texts
 from etl_assets.protocol.columns import is_before_year_one, to_array
 from etl_assets.protocol.schema import type_to_property
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, merge_types
@@ -323,8 +323,8 @@ class ColumnReader:
         if declared is not None and pa.types.is_decimal(declared):
             try:
                 if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
-                    return array_of(values, pa.float64()).cast(pa.string()).cast(declared)
-                return pa.array(values, declared)
+                    return decimals_of_texts(array_of(values, pa.float64()).cast(pa.string()), declared)
+                return decimals_of(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
         if self._dialect == "sqlite":
