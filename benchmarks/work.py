@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 from benchmarks import servers
 
@@ -220,7 +221,10 @@ def dlt_into_postgres(folder: Path, *, new: bool = True) -> Any:
 
     if new:
         shutil.rmtree(folder / "dlt-pipelines", ignore_errors=True)
-    into = dlt.destinations.postgres(servers.url(servers.POSTGRES))
+    url = urlsplit(servers.url(servers.POSTGRES))
+    if url.password is None:  # dlt asks for one, also where the server does not
+        url = url._replace(netloc=url.netloc.replace("@", ":none@"))
+    into = dlt.destinations.postgres(url.geturl())
     return dlt.pipeline(
         "bench", pipelines_dir=str(folder / "dlt-pipelines"), destination=into, dataset_name=schema("dlt")
     )
