@@ -1,7 +1,7 @@
 """Lists of plain Python values as Arrow arrays, by their buffers, and back: pyarrow's own way imports pandas first.
 
 That import costs more than a small sync. Where pandas is there already, pyarrow's own way is taken, which is quicker on
-long lists.
+long lists. And decimals, which Arrow alone does not always keep.
 """
 
 import sys
@@ -96,7 +96,7 @@ def decimals_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.C
 
 
 def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray":
-    """Cast values to another type.
+    """Cast values to another type; texts to decimals are for `decimals_of_texts`.
 
     Raises:
         pyarrow.ArrowInvalid: One does not fit exactly.
@@ -104,7 +104,8 @@ def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.Chunked
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_decimal(type_) and not pa.types.is_floating(column.type):
+    is_number = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
+    if pa.types.is_decimal(type_) and is_number:
         bounds = pc.min_max(column).as_py()
         if any(abs(bound) >= 10 ** (type_.precision - type_.scale) for bound in bounds.values() if bound is not None):
             raise pa.ArrowInvalid(f"a number has more digits than {type_}")

@@ -179,3 +179,5 @@ def test_decimals_that_fit_stay_decimals() -> None:
     texts = pa.array(["1234567.5", None, "-1234567.89", "0.5", "7"])
     assert decimals_of_texts(texts, type_).type == type_
     assert cast_exactly(pa.chunked_array([pa.array([Decimal("1.5")])]), type_).to_pylist() == [Decimal("1.50")]
+    assert cast_exactly(pa.chunked_array([pa.nulls(2)]), type_).to_pylist() == [None, None]
+    assert cast_exactly(pa.chunked_array([pa.array(["1.5"])]), type_).to_pylist() == [Decimal("1.50")]
