@@ -7,19 +7,20 @@ know the source and the destination by their structure alone (`protocol/load.py`
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from etl_assets.exceptions import ConfigError, DestinationError, StateError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
+from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
 from etl_assets.protocol.contract import SchemaContract
 from etl_assets.protocol.load import (
     Bookmark,
     Committed,
     Encodes,
+    Fingerprinted,
     Load,
     Readable,
     Session,
@@ -136,7 +137,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     if bookmark is not None:
         return Start(bookmark, begins_from, given=True, reason="the bookmark was given", state=state)
     if state:
-        return Start(state.bookmark, begins_from, reason="the destination's state row", state=state)
+        reached = without_fingerprint(state.bookmark)
+        return Start(reached, begins_from, reason="the destination's state row", state=state)
     if stored.reset:
         return Start(full_refresh=True, reason="the stored state was reset")
     # A destination that keeps state and has none for this stream is new to it, whatever events say.
@@ -226,7 +228,7 @@ def result_of(load: Load, start: Start) -> SyncResult:
         load_id=load.load_id,
         strategy=load.strategy,
         bookmark=load.bookmark,
-        bookmark_previous=start.state.bookmark if start.state else start.bookmark,
+        bookmark_previous=without_fingerprint(start.state.bookmark) if start.state else start.bookmark,
     )
 
 
@@ -293,11 +295,13 @@ class _Loop:
     def __init__(self, read: Readable, load: Load, start: Start, session: Session, observer: Observer) -> None:
         self.read = read
         self.load = load
+        self._start = start
         self.session = session
         self.observer = observer
         self.result = result_of(load, start)
         self._tracker = self._new_tracker()
         self._given: Bookmark | None = None
+        self._fingerprint: str | None = None
         self._began = self._committed_at = time.monotonic()
         self._bytes = self._bytes_at_commit = 0
 
@@ -315,12 +319,24 @@ class _Loop:
 
     def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
-        batches = self._readable().open(without_boundary(self.load.bookmark))
+        batches = self._readable().open(plain(self.load.bookmark))
         fault("opened")
+        try:
+            self._read(batches, checkpoint_seconds, checkpoint_bytes)
+        finally:
+            if isinstance(batches, Generator):
+                batches.close()  # at once, not when it is collected: it may hold a connection
+        fault("read")
+        self._commit(complete=True)
+        self.result.duration_seconds = time.monotonic() - self._began
+        return self.result
+
+    def _read(self, batches: Iterator[Batch], checkpoint_seconds: float, checkpoint_bytes: int) -> None:
         for batch in batches:
             fault("batch")
             if batch.bookmark is not None:
                 self._given = batch.bookmark
+            self._fingerprint = batch.fingerprint
             if batch.expected:
                 self.observer.expect(self.load.stream.name, batch.expected)
             if len(batch):
@@ -331,17 +347,18 @@ class _Loop:
             )
             if due and self._at_checkpoint(batch.bookmark):
                 self._commit(complete=False)
-        fault("read")
-        self._commit(complete=True)
-        self.result.duration_seconds = time.monotonic() - self._began
-        return self.result
 
     def _readable(self) -> Readable:
         """Give the read; where nothing has to look into its rows, they may come as the destination takes them."""
+        read = self.read
         format_ = self.session.encoded_as
-        if format_ is None or not self.load.contract.evolves or not isinstance(self.read, Encodes):
-            return self.read
-        return self.read.encoded_as(format_)
+        if format_ is not None and self.load.contract.evolves and isinstance(read, Encodes):
+            read = read.encoded_as(format_)
+        if self._tracker is None or not isinstance(read, Fingerprinted):
+            return read
+        # Who gives a bookmark wants the rows from there on, whether or not they were loaded before.
+        state = None if self._start.given or self.load.bookmark is None else self._start.state
+        return read.fingerprinted((state.bookmark or {}).get(FINGERPRINT) if state else None)
 
     def _take(self, batch: Batch) -> None:
         self.result.records_read += len(batch)
@@ -374,8 +391,11 @@ class _Loop:
 
     def _commit(self, *, complete: bool) -> None:
         bookmark = self._bookmark_so_far()
+        stored = bookmark
+        if complete and bookmark and self._fingerprint and self._given is None:
+            stored = {**bookmark, FINGERPRINT: self._fingerprint}
         fault("before_commit")
-        committed = self.session.commit({self.load.load_id: bookmark}, complete=complete)
+        committed = self.session.commit({self.load.load_id: stored}, complete=complete)
         fault("after_commit")
         self._committed_at = time.monotonic()
         self._bytes_at_commit = self._bytes

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import simplejson
 
-from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.values import to_json
 
@@ -72,7 +72,7 @@ def _digest(bookmark: Bookmark, text: str, size: int, show_with: str) -> dict[st
         "bytes": size,
         "show": show_with,
     }
-    values = without_boundary(bookmark)
+    values = plain(bookmark)
     if values and len(to_json(values)) <= MAX_SHOWN_BYTES:
         shown["values"] = simplejson.loads(to_json(values))
     return shown

@@ -15,7 +15,7 @@ from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
 from etl_assets.assets.bookmarks import DESTINATION, SCOPE
 from etl_assets.assets.metadata import decoration
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
-from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import Bookmark, Committed, Load
 from etl_assets.protocol.values import to_json
@@ -172,7 +172,7 @@ class SourceObserver(RunObserver):
 
 def shortened(bookmark: Bookmark | None) -> str:
     """Give a bookmark in one short line, without what tells its boundary rows apart."""
-    values = without_boundary(bookmark)
+    values = plain(bookmark)
     if not values:
         return ""
     text = to_json(next(iter(values.values())) if len(values) == 1 else values).strip('"')

@@ -22,7 +22,7 @@ from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_
 from etl_assets.assets.names import word
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
@@ -106,7 +106,7 @@ class Polled:
             if event.shared:
                 answers[key] = None  # the state of a whole source is for its connector alone to read
                 continue
-            asked[self.streams[key]] = without_boundary(event.bookmark.value)
+            asked[self.streams[key]] = plain(event.bookmark.value)
             if event.rows is not None:
                 rows[self.streams[key]] = event.rows
         told = self.source.pending(asked, timeout=self.timeout, rows=rows) if asked else {}

@@ -13,7 +13,7 @@ from etl_assets.assets.definitions_file import Project
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.ledger import dump
 from etl_assets.exceptions import ConfigError, did_you_mean
-from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark, StreamState
 from etl_assets.protocol.stream import Stream
 
@@ -64,7 +64,7 @@ class Store:
         if state.shared:
             return ()  # it is opaque
         declared = self.streams.get((state.source, state.namespace, state.stream))
-        return (declared.cursor if declared else ()) or tuple(without_boundary(state.bookmark) or ())
+        return (declared.cursor if declared else ()) or tuple(plain(state.bookmark) or ())
 
 
 def duckdb_store(path: Path) -> Store:
@@ -261,7 +261,7 @@ def _from_singer(bookmark: dict[str, Any]) -> dict[str, Any]:
 
 def _mismatch(store: Store, state: StreamState, bookmark: Bookmark | None) -> str | None:
     """Tell why a bookmark cannot be one of this stream, or None."""
-    keys = set(without_boundary(bookmark) or ())
+    keys = set(plain(bookmark) or ())
     known = store.cursor(state)
     if bookmark is None or not known or keys == set(known):
         return None
@@ -311,7 +311,7 @@ def _row(state: StreamState) -> tuple[str, ...]:
 
 
 def _shown(bookmark: Bookmark | None) -> str:
-    text = dump(without_boundary(bookmark)) or "none"
+    text = dump(plain(bookmark)) or "none"
     return text if len(text) <= SHOWN_BOOKMARK else text[: SHOWN_BOOKMARK - 1] + "…"
 
 

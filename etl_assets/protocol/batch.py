@@ -33,14 +33,24 @@ class Batch:
         bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by it.
         expected: About how many records the whole read is going to have, those before this batch included; to be shown,
             not relied on. A source that knows it says it once.
+        fingerprint: On the last batch: what the source says of all that is at and after the bookmark which this read
+            has reached. The next read from there is told it.
 
     Raises:
         TypeError: `records` is none of these.
     """
 
-    def __init__(self, records: Any, *, bookmark: Mapping[str, Any] | None = None, expected: int | None = None) -> None:
+    def __init__(
+        self,
+        records: Any,
+        *,
+        bookmark: Mapping[str, Any] | None = None,
+        expected: int | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
         self.bookmark = bookmark
         self.expected = expected
+        self.fingerprint = fingerprint
         self.encoding: Encoding
         self._rows: Sequence[Mapping[str, Any]] | None = None
         self._table: pa.Table | None = None
@@ -246,15 +256,19 @@ def column_to_arrow(
 
 def batches_of(item: Any) -> Iterator[Batch]:
     """Give what a source yielded as batches; a reader of many record batches stays lazy."""
-    import pyarrow as pa
-
     if isinstance(item, Batch):
         yield item
-    elif isinstance(item, pa.RecordBatchReader):
+    elif not isinstance(item, list) and _is_reader(item):
         for record_batch in item:
             yield Batch(record_batch)
     else:
         yield Batch(item)
+
+
+def _is_reader(item: Any) -> bool:
+    import pyarrow as pa
+
+    return isinstance(item, pa.RecordBatchReader)
 
 
 def json_value(value: Any) -> Any:

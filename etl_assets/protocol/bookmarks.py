@@ -20,15 +20,22 @@ from etl_assets.protocol.values import to_json
 
 BOUNDARY = "~boundary"
 """Sorts behind every replication key, so that people see those first."""
+FINGERPRINT = "~fingerprint"
+"""What the source said of all that is at and after the bookmark: while it says the same, there is nothing to read."""
 MAX_BOUNDARY_ROWS = 10_000
 HASH_BYTES = 10
 
 
-def without_boundary(bookmark: Bookmark | None) -> dict[str, Any] | None:
+def plain(bookmark: Bookmark | None) -> dict[str, Any] | None:
     """Give the bookmark as a source is to see it: its values only."""
     if bookmark is None:
         return None
-    return {name: value for name, value in bookmark.items() if name != BOUNDARY} or None
+    return {name: value for name, value in bookmark.items() if name not in {BOUNDARY, FINGERPRINT}} or None
+
+
+def without_fingerprint(bookmark: Bookmark | None) -> Bookmark | None:
+    """Give the bookmark as it is reported: what is stored with it for the next read alone is nobody else's."""
+    return {name: value for name, value in bookmark.items() if name != FINGERPRINT} if bookmark else bookmark
 
 
 class BookmarkTracker:

@@ -289,6 +289,15 @@ class Encodes(Protocol):
         ...
 
 
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A `Readable` whose source may tell without reading whether anything has changed at and after a bookmark."""
+
+    def fingerprinted(self, known: str | None) -> Readable:
+        """Give the same read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
+        ...
+
+
 class Session(Protocol):
     """One transaction after another on one destination, for one or more loads.
 

@@ -63,6 +63,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     name: str | None = None
     encoded_as: Format | None = None
     """The format in which the destination of this read would take rows as they are; no source needs to care."""
+    known_fingerprint: str | None = None
+    """What the last batch of the read that reached the bookmark had as `fingerprint`, or "" for nothing; None where
+    nobody asks for one. No source needs to care."""
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
     state_message_every: int | None = None

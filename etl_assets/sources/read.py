@@ -89,9 +89,19 @@ class StreamRead:
 
     def encoded_as(self, format_: Format) -> "StreamRead":
         """Give this read with batches that may stay encoded in a format."""
+        read = self._copy()
+        read.source.encoded_as = format_
+        return read
+
+    def fingerprinted(self, known: str | None) -> "StreamRead":
+        """Give this read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
+        read = self._copy()
+        read.source.known_fingerprint = known or ""
+        return read
+
+    def _copy(self) -> "StreamRead":
         read = copy.copy(self)
         read.source = copy.copy(self.source)
-        read.source.encoded_as = format_
         return read
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
-from etl_assets.protocol.bookmarks import BookmarkTracker, without_boundary
+from etl_assets.protocol.bookmarks import BookmarkTracker, plain
 from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, SourceState, StreamEnd
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -45,7 +45,7 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None) -> Iterator[
             ordered=read.ordered,
         )
     given: Bookmark | None = None
-    for batch in read.open(without_boundary(bookmark)):
+    for batch in read.open(plain(bookmark)):
         given = batch.bookmark if batch.bookmark is not None else given
         if batch.expected:
             yield Estimate(stream, batch.expected)

@@ -59,7 +59,7 @@ def test_every_type_is_in_duckdb_what_it_was_at_the_source(how: str, made: Datab
     assert loaded(destination, "t").keys() == got.keys()
     assert again.rows_in_table == result.rows_in_table == result.records_read
     if how == "incremental":
-        assert (again.records_read, again.records_loaded) == (1, 0)
+        assert (again.records_read, again.records_loaded) == (0 if made.kind == "postgresql" else 1, 0)
 
 
 def test_an_incremental_sync_takes_what_is_new_and_what_has_changed(made: Database, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, shorten
 from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.bookmarks import without_boundary
+from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
@@ -152,7 +152,7 @@ class Cursor:
         self.table = table
         self.stream = stream
         self.columns = [table.column(n, stream=stream.name, role="replication key") for n in stream.cursor]
-        given = without_boundary(bookmark)
+        given = plain(bookmark)
         self.bookmark = [self._stored(column, given) for column in self.columns] if given else None
         values = [[] if self.bookmark is None else [self.bookmark[i]] for i in range(len(self.columns))]
         values[0] = [*values[0], *against]

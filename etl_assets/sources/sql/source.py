@@ -16,6 +16,7 @@ from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
+from etl_assets.sources.sql.fingerprint import fingerprint, reached
 from etl_assets.sources.sql.queries import table_of_query
 from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
 from etl_assets.sources.sql.ranges import split
@@ -164,6 +165,10 @@ class SqlSource(Source):
         """
         del kwargs
         with self._asking(stream) as snapshot:
+            known = self.known_fingerprint
+            if known and self._fingerprint(snapshot, stream, bookmarks, query) == known:
+                yield Batch([], fingerprint=known)
+                return
             asked = self._query(snapshot, stream, bookmarks, query)
             asked.check()
             columns, missing = selected_columns(stream, asked.table)
@@ -171,9 +176,15 @@ class SqlSource(Source):
                 self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
             # One look into the server's own statistics; a part of a table has no number there, and none is counted.
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
+            at = bookmarks
             for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
-                yield Batch(table, expected=expected if number == 1 else None)
+                batch = Batch(table, expected=expected if number == 1 else None)
+                if known is not None and len(batch):
+                    at = reached(batch, stream)
+                yield batch
+            if known is not None:
+                yield Batch([], fingerprint=self._fingerprint(snapshot, stream, at, query))
 
     def count_records(
         self,
@@ -270,6 +281,15 @@ class SqlSource(Source):
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
     ) -> Query:
         return Query(snapshot, self._table(snapshot, stream), stream, bookmark, query, self.rules)
+
+    def _fingerprint(
+        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+    ) -> str | None:
+        """Give what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
+        plain = self.rules == Rules(on_null_cursor=self.rules.on_null_cursor)
+        if query or not plain or self.rules.on_null_cursor == "include" or stream.stream in self.queries:
+            return None
+        return fingerprint(snapshot, stream, self._default_schema(), bookmark)
 
     def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
         """Read by the fastest route that the driver has; each gives the same records."""
