@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
+from etl_assets.testing.fakes import GivenRead
 from tests.toys import read
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -29,6 +32,24 @@ def test_a_column_that_no_longer_comes_keeps_its_values(warehouse: DuckDBDestina
         (3, 2, "c", None),
     ]
     assert result.records_loaded == 2
+
+
+def test_the_first_merge_keeps_the_order_and_ends_with_the_short_row_group(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = pa.table({"id": pa.array(range(300_000)), "seq": pa.array([0] * 299_999 + [1])})
+    result = sync(GivenRead(USERS, [Batch(rows)], source_name="shop"), warehouse)
+    groups = "FROM pragma_storage_info('shop.users') WHERE column_name = 'id' AND segment_type <> 'VALIDITY'"
+    counts = query(f"SELECT sum(count) {groups} GROUP BY row_group_id ORDER BY row_group_id")
+    assert counts == [(122_880,), (122_880,), (54_240,)]
+    assert query("SELECT count(*) FROM shop.users WHERE id = rowid") == [(300_000,)]
+    assert result.records_loaded == result.rows_in_table == 300_000
+
+
+def test_a_key_that_comes_twice_in_the_first_merge_is_one_row(warehouse: DuckDBDestination, query: Query) -> None:
+    result = sync(read([{"id": n % 3, "seq": n, "n": str(n)} for n in range(7)], USERS), warehouse)
+    assert query("SELECT id, n FROM shop.users ORDER BY id") == [(0, "6"), (1, "4"), (2, "5")]
+    assert result.records_loaded == 3
 
 
 def test_a_key_that_an_append_doubled_is_one_row_again(warehouse: DuckDBDestination, query: Query) -> None:
