@@ -1,5 +1,6 @@
 """A source that has nothing new says so by its fingerprint: nothing is read then, and nothing is ever missed."""
 
+import os
 import random
 import subprocess
 import sys
@@ -327,3 +328,24 @@ def test_a_sync_that_finds_nothing_imports_nothing_for_rows(made: Database, tmp_
     command = [sys.executable, "-c", SCRIPT, made.url, str(into.path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "0 []"
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["as it was", "changed again"])
+@pytest.mark.parametrize("point", ["batch", "before_commit", "rows", "state", "committed", "after_commit"])
+def test_a_kill_leaves_the_fingerprint_of_what_was_committed(
+    point: str, more: bool, made: Database, tmp_path: Path
+) -> None:
+    into = DuckDBDestination(str(tmp_path / "orders.duckdb"))
+    synced(made, into)
+    made.run("UPDATE orders SET name = 'other' WHERE id = 9", "INSERT INTO orders VALUES (10, '2026-02-01', 'n10')")
+    armed = {**os.environ, "ETL_ASSETS_FAULT": f"{point}:1:kill"}
+    command = [sys.executable, "-c", SCRIPT, made.url, str(into.path)]
+    assert subprocess.run(command, check=False, env=armed).returncode == -9
+    if more:
+        made.run("UPDATE orders SET name = 'third' WHERE id = 10")
+    read = synced(made, into).records_read
+    with made.engine.connect() as connection:
+        there = connection.exec_driver_sql("SELECT id, at, name, note FROM orders ORDER BY id").all()
+    assert table(into) == [tuple(row) for row in there]
+    assert bool(read) == (more or point not in {"committed", "after_commit"})
+    assert synced(made, into).records_read == 0
