@@ -108,6 +108,32 @@ def test_ties_at_the_boundary_are_neither_lost_nor_doubled(warehouse: DuckDBDest
     assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), *[(2, "b")] * 3, (2, "late")]
 
 
+KEYED_EVENTS = EVENTS.replace(primary_key=["n"])
+
+
+def test_an_append_doubles_no_tie_of_a_stream_with_a_key_either(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    for late in ([], [], [{"seq": 2, "n": "late"}], []):
+        rows += late
+        assert sync(read(rows, KEYED_EVENTS), warehouse, strategy="append").bookmark["~boundary"]  # type: ignore[index]
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
+    again = read(rows, KEYED_EVENTS)
+    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
+
+
+def test_an_append_refuses_rows_that_are_read_again(warehouse: DuckDBDestination) -> None:
+    class LookingBack(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield self.rows
+
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    with pytest.raises(BookmarkError, match=r"from before the bookmark 2 came.*'seq' = 1"):
+        sync(StreamRead(LookingBack(rows), KEYED_EVENTS), warehouse, strategy="append")
+
+
 @pytest.mark.parametrize("as_arrow", [False, True])
 def test_a_source_that_ignores_its_bookmark_doubles_nothing(
     as_arrow: bool, warehouse: DuckDBDestination, query: Query
