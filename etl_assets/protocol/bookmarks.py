@@ -238,6 +238,9 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        text = f"{value:f}"  # how many zeros end it depends on the other rows of a batch
+        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     return repr(value) if isinstance(value, float) else json_value(value)  # JSON has no NaN
 
 
