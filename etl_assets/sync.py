@@ -217,7 +217,9 @@ def sync(  # noqa: PLR0913 - options of one verb
     )
     with destination.session([load]) as session:
         seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
-        return _Loop(read, load, start, session, observer or Observer()).run(seconds, checkpoint_bytes)
+        appends = not read.stream.primary_key or WriteStrategy(strategy) is WriteStrategy.APPEND
+        loop = _Loop(read, load, start, session, observer or Observer(), appends=appends)
+        return loop.run(seconds, checkpoint_bytes)
 
 
 def result_of(load: Load, start: Start) -> SyncResult:
@@ -292,10 +294,13 @@ def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: boo
 class _Loop:
     """One read into one session, batch by batch."""
 
-    def __init__(self, read: Readable, load: Load, start: Start, session: Session, observer: Observer) -> None:
+    def __init__(
+        self, read: Readable, load: Load, start: Start, session: Session, observer: Observer, *, appends: bool
+    ) -> None:
         self.read = read
         self.load = load
         self._start = start
+        self._appends = appends  # this load, or the next one after a full refresh
         self.session = session
         self.observer = observer
         self.result = result_of(load, start)
@@ -312,7 +317,7 @@ class _Loop:
         return BookmarkTracker(
             stream,
             self.load.bookmark,
-            boundary=self.load.strategy is not WriteStrategy.MERGE and not stream.primary_key,
+            boundary=self._appends and self.load.strategy is not WriteStrategy.MERGE,
             check_order=self.read.checked_order,
             ordered=self.read.ordered,
         )
@@ -354,7 +359,9 @@ class _Loop:
         format_ = self.session.encoded_as
         if format_ is not None and self.load.contract.evolves and isinstance(read, Encodes):
             read = read.encoded_as(format_)
-        if self._tracker is None or not isinstance(read, Fingerprinted):
+        # Rows that a contract or a conflict may have left out are to be read again once these say otherwise.
+        whole = not self.load.contract.discards and self.load.on_conflict == "update"
+        if self._tracker is None or not whole or not isinstance(read, Fingerprinted):
             return read
         # Who gives a bookmark wants the rows from there on, whether or not they were loaded before.
         state = None if self._start.given or self.load.bookmark is None else self._start.state

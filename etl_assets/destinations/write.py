@@ -325,6 +325,7 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
         except SchemaConflictError as error:
             raise error.named(stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name) from None
         merged = tx.stored_type(merged)
+        _refuse_lost_keys(tx, plan, f, old, merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
         if contract.data_type is not ContractMode.EVOLVE:
@@ -337,3 +338,42 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
         plan.changes.append(f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}')
         types[f.name] = merged
     return types
+
+
+def _refuse_lost_keys(tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType", merged: "pa.DataType") -> None:
+    """Refuse to merge by a text that was another type: 1.5 may be written 1.50 at the next read, and be a new row.
+
+    Raises:
+        SchemaConflictError: It names the key.
+    """
+    import pyarrow as pa
+
+    stream = plan.load.stream
+    keys = stream.unique_constraints or stream.primary_key
+    if plan.load.strategy is not WriteStrategy.MERGE or plan.field_of(came.name) not in keys or old == came.type:
+        return
+    becomes_text = pa.types.is_string(merged) or is_json(merged)
+    if (
+        not becomes_text
+        or (_has_one_text(old) and _has_one_text(came.type))
+        or not tx.has_values(plan.table, came.name)
+    ):
+        return
+    raise SchemaConflictError(
+        f"this part of the key is {tx.type_name(old)} in the table {plan.table}, and {tx.type_name(came.type)} came: "
+        "one value could be written as several texts, so rows would not be found by it.",
+        hint="Give the key one type at the source (cast it in a view or a query), and run once with full_refresh.",
+        stream=stream.name,
+        field=plan.field_of(came.name),
+        column=came.name,
+    )
+
+
+def _has_one_text(type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    if t.is_decimal(type_):
+        return bool(type_.scale == 0)
+    is_text = t.is_string(type_) or is_json(type_) or isinstance(type_, pa.UuidType)
+    return bool(is_text or t.is_integer(type_) or t.is_date(type_))

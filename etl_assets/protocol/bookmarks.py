@@ -1,12 +1,14 @@
 """The bookmark of a stream whose source gives none: the largest replication key, and the rows at that boundary.
 
-A source reads `>=` the bookmark, so that ties are never lost. With a primary key the repeated rows are merged away.
-Without one, the rows that were already loaded at the boundary are told by a hash of their values, kept with the
-bookmark under `BOUNDARY`, each with how often it came: append never removes equal rows that are really there twice.
+A source reads `>=` the bookmark, so that ties are never lost. A merge by the primary key takes the repeated rows away.
+Where rows are appended, those already loaded at the boundary are told by a hash of their values, kept with the bookmark
+under `BOUNDARY`, each with how often it came: append never removes equal rows that are really there twice.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -44,7 +46,7 @@ class BookmarkTracker:
     Args:
         stream: Has a cursor.
         bookmark: Where the read began.
-        boundary: Tell rows at the boundary apart by their hash (an append without a primary key).
+        boundary: Tell rows at the boundary apart by their hash (where rows are appended, or have no primary key).
         check_order: The first row out of order is an error.
         ordered: The engine orders the rows, so once a larger key has come the boundary of the last sync lies behind.
     """
@@ -146,10 +148,21 @@ class BookmarkTracker:
 
         Those before its bookmark, which a source that honours it would not have given, and at its bookmark as many of
         each hash as it had counted.
+
+        Raises:
+            BookmarkError: Rows of a stream with a primary key come from before the bookmark: they may be late ones.
         """
         if self._boundary is None or self._repeats_at is None:
             return set()
         repeated = set(keys.rows_before(self._repeats_at))
+        if repeated and self.stream.primary_key:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: a row from before the bookmark {_show(self._repeats_at)} came, and an "
+                f"append could not tell whether it is there: {self._names()} = "
+                f"{_show(source_value(batch, self.stream, min(repeated)))}.",
+                hint="Merge by the primary key instead, or leave out what has rows read again (lookback).",
+                stream=self.stream.name,
+            )
         if not self._repeats:
             return repeated
         at_boundary = keys.rows_at(self._repeats_at)
@@ -162,7 +175,7 @@ class BookmarkTracker:
     def _advance(self, batch: Batch, keys: Keys, largest: Key, index: int, repeated: set[int]) -> None:
         if self._best is None or largest > self._best:
             self._best = largest
-            self._best_values = source_value(batch, self.stream, index)
+            self._best_values = self._finite(source_value(batch, self.stream, index))
             if self._ordered:
                 self._repeats.clear()
             if self._boundary is not None:
@@ -173,6 +186,21 @@ class BookmarkTracker:
             self._pending = lambda: self._hashes(batch, [r for r in keys.rows_at(largest) if r not in repeated])
             if batch.rows is not None:
                 self._hash_pending()  # the source may use its list and dicts again for what comes next
+
+    def _finite(self, values: Key) -> Key:
+        """Give a key of which a bookmark can be made: JSON has no NaN and no infinity.
+
+        Raises:
+            BookmarkError: It cannot.
+        """
+        if all(map(is_finite, values)):
+            return values
+        raise BookmarkError(
+            f"stream {self.stream.name!r}: no bookmark can be made of the replication key {self._names()} = "
+            f"{_show(values)}.",
+            hint="Correct that row at the source, or choose another replication key.",
+            stream=self.stream.name,
+        )
 
     def _hash_pending(self) -> None:
         if self._boundary is None or self._pending is None:
@@ -198,6 +226,11 @@ class BookmarkTracker:
         return ", ".join(repr(name) for name in self.stream.cursor)
 
 
+def is_finite(value: Any) -> bool:
+    """Tell whether a value of a replication key is no NaN and no infinity."""
+    return not isinstance(value, float | Decimal) or math.isfinite(value)
+
+
 def row_hash(row: Mapping[str, Any]) -> str:
     """Give a short hash of a row's values; a NULL field counts as not there, so that a new column is no change."""
     present = {name: _hashable(value) for name, value in sorted(row.items()) if value is not None}
@@ -205,6 +238,9 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
 
 def _hashable(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        text = f"{value:f}"  # how many zeros end it depends on the other rows of a batch
+        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     return repr(value) if isinstance(value, float) else json_value(value)  # JSON has no NaN
 
 

@@ -63,6 +63,8 @@ def keys_of(batch: Batch, stream: Stream) -> Keys:
 
 def comparable(stored: Any, like: Any) -> Any:
     """Give a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
+    if isinstance(like, float) and isinstance(stored, str | int | Decimal):
+        return float(stored)  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
     if type(stored) is type(like) or not isinstance(stored, str):
         return stored
     if isinstance(like, datetime):

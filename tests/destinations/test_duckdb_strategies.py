@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start, resolve_start, sync
+from etl_assets.testing.fakes import GivenRead
 from tests.toys import Rows, read
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -106,6 +108,57 @@ def test_ties_at_the_boundary_are_neither_lost_nor_doubled(warehouse: DuckDBDest
     third = sync(read(late, EVENTS), warehouse)
     assert third.records_loaded == 0
     assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), *[(2, "b")] * 3, (2, "late")]
+
+
+KEYED_EVENTS = EVENTS.replace(primary_key=["n"])
+
+
+def test_an_append_doubles_no_tie_of_a_stream_with_a_key_either(warehouse: DuckDBDestination, query: Query) -> None:
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    for late in ([], [], [{"seq": 2, "n": "late"}], []):
+        rows += late
+        assert sync(read(rows, KEYED_EVENTS), warehouse, strategy="append").bookmark["~boundary"]  # type: ignore[index]
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
+    again = read(rows, KEYED_EVENTS)
+    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
+
+
+@pytest.mark.parametrize("as_arrow", [False, True])
+@pytest.mark.parametrize("values", [[0.1, 0.3, 0.7], [0.2, 0.6, 1.1], [1.0, 2.5, 1e300]], ids=str)
+def test_rows_at_a_double_are_neither_lost_nor_doubled(
+    values: list[float], as_arrow: bool, warehouse: DuckDBDestination, query: Query
+) -> None:
+    class Floats(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield pa.Table.from_pylist(list(self.rows)) if as_arrow else self.rows
+
+    rows: list[dict[str, Any]] = []
+    for value in values:
+        for n in range(2):
+            rows.append({"seq": value, "n": n})
+            for _ in range(2):
+                sync(StreamRead(Floats(rows), EVENTS), warehouse)
+    assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(value, n) for value in values for n in range(2)]
+
+
+def test_the_zeros_that_end_a_decimal_make_no_other_row(warehouse: DuckDBDestination, query: Query) -> None:
+    for text in ("1", "1.0", "1.000"):
+        table = pa.Table.from_pylist([{"seq": 1, "n": Decimal(text)}])
+        sync(GivenRead(EVENTS, [table], source_name="shop"), warehouse)
+    assert query("SELECT count(*) FROM shop.events") == [(1,)]
+
+
+def test_an_append_refuses_rows_that_are_read_again(warehouse: DuckDBDestination) -> None:
+    class LookingBack(Rows):
+        def load_data(self, *args: Any, **kwargs: Any) -> Any:
+            yield self.rows
+
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    with pytest.raises(BookmarkError, match=r"from before the bookmark 2 came.*'seq' = 1"):
+        sync(StreamRead(LookingBack(rows), KEYED_EVENTS), warehouse, strategy="append")
 
 
 @pytest.mark.parametrize("as_arrow", [False, True])

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.exceptions import SchemaConflictError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
@@ -41,6 +44,38 @@ def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStac
     held = warehouse.read_table(warehouse.table_for("shop", NUMBERS)).sort_by("id")["n"].to_pylist()
     assert held == [0.0, 1.5, None]
     assert math.copysign(1, held[0]) == -1
+
+
+KEYS: dict[str, tuple[Any, Any]] = {
+    "a decimal": (Decimal("1.50"), "1E50"),
+    "a double": (1.5, "x"),
+    "a time": (time(10, 0, 0, 500000), "24:00:00"),
+    "a timestamp": (datetime(2026, 1, 1, 10), "2026-01-01 10:00:00+00"),  # noqa: DTZ001 - a naive one
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_a_key_that_would_become_text_is_refused(kind: str, name: str, tmp_path: Path, stack: ExitStack) -> None:
+    """As text it would be written in one way by the table, in another by the next rows: a second row."""
+    warehouse = destination(kind, tmp_path, stack)
+    was, text = KEYS[name]
+    assert merged(warehouse, WORDS, [{"k": was, "v": "a"}]) == 1
+    with pytest.raises(SchemaConflictError, match="'words', field 'k': this part of the key is"):
+        merged(warehouse, WORDS, [{"k": text, "v": "b"}])
+    assert merged(warehouse, WORDS, [{"k": was, "v": "c"}]) == 1
+    assert warehouse.read_table(warehouse.table_for("shop", WORDS))["v"].to_pylist() == ["c"]
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_rows_are_found_by_integers_and_dates_that_became_text(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+    warehouse = destination(kind, tmp_path, stack)
+    rows: list[dict[str, Any]] = [{"k": 1, "d": date(2026, 1, 1), "v": 1}]
+    stream = WORDS.replace(primary_key=["k", "d"])
+    merged(warehouse, stream, rows)
+    merged(warehouse, stream, [{"k": "a", "d": "never", "v": 2}])
+    merged(warehouse, stream, [{**rows[0], "v": 3}])
+    assert sorted(warehouse.read_table(warehouse.table_for("shop", stream))["v"].to_pylist()) == [2, 3]
 
 
 OTHERS = {

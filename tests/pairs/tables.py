@@ -26,7 +26,7 @@ MORE_POSTGRES: dict[str, Case] = {
                          pa.timestamp("us")),
     "varchar": ("varchar(10)", ["'a '", r"E'\t\n\\'"], ["a ", "\t\n\\"], pa.string()),
     "wide char": ("char(3)", ["'😀'"], ["😀  "], pa.string()),
-    '"char"': ('"char"', ["'x'"], ["x"], pa.string()),
+    '"char"': ('"char"', ["'x'", "''", r"'\377'"], ["x", "", r"\377"], pa.string()),
     "name": ("name", ["'pg_class'"], ["pg_class"], pa.string()),
     "text array": ("text[]", ["""'{"a,b",NULL,"","NULL"}'""", "'{}'"], ['["a,b",null,"","NULL"]', "[]"], JSON),
     "numeric of 38 digits in json": ("jsonb", ["'{\"n\": 12345678901234567890123456789012345678.5}'"],

@@ -167,6 +167,49 @@ def test_rows_without_a_key_that_are_left_out_are_no_matter(made: Database) -> N
     assert synced(made, into, on_null_cursor="exclude").records_read == 0
 
 
+def test_rows_without_a_key_that_were_left_out_are_an_error_once_they_are_to_be(made: Database) -> None:
+    made.run("INSERT INTO orders VALUES (11, NULL, 'n11')")
+    into = MemoryDestination()
+    synced(made, into, on_null_cursor="exclude")
+    with pytest.raises(EtlAssetsError, match="whose 'at' is NULL"):
+        synced(made, into)
+
+
+def test_a_table_that_was_emptied_and_filled_below_the_bookmark_is_an_error(made: Database) -> None:
+    into = MemoryDestination()
+    synced(made, into)
+    made.run("TRUNCATE orders")
+    assert synced(made, into).records_read == 0
+    assert not has_one(into)
+    made.run("INSERT INTO orders VALUES (1, '2025-12-31', 'new')")
+    with pytest.raises(EtlAssetsError, match="lower than the bookmark"):
+        synced(made, into)
+
+
+@pytest.mark.parametrize("options", [{"schema_contract": "discard_row"}, {"on_conflict": "ignore"}], ids=str)
+def test_rows_that_were_left_out_are_read_once_they_are_wanted(
+    options: dict[str, Any], made: Database, tmp_path: Path
+) -> None:
+    into = DuckDBDestination(str(tmp_path / "orders.duckdb"))
+    read = StreamRead(made.source(), ORDERS)
+    sync(read, into, **options)
+    assert not has_one(into)
+    assert synced(made, into).records_read == 2
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+def test_a_key_above_every_number_has_none(value: str, made: Database) -> None:
+    made.run("CREATE TABLE keyed (id int PRIMARY KEY, k float8)", "INSERT INTO keyed VALUES (1, 1)")
+    into, stream = MemoryDestination(), Stream("keyed", primary_key=["id"], replication_key="k")
+    synced(made, into, stream)
+    made.run(f"INSERT INTO keyed VALUES (2, '{value}')")
+    if value == "NaN":
+        assert [synced(made, into, stream).records_read for _ in range(2)] == [2, 2]
+        return
+    with pytest.raises(EtlAssetsError, match=r"'keyed': no bookmark can be made of .* 'k' = inf"):
+        synced(made, into, stream)
+
+
 def test_a_key_that_is_a_text_has_none(made: Database) -> None:
     into, stream = MemoryDestination(), ORDERS.replace(replication_key="name")
     synced(made, into, stream)

@@ -244,6 +244,10 @@ def test_a_query_of_every_postgres_type_is_read_as_its_table(postgres: Database)
     assert query.to_pylist() == table.to_pylist()
 
 
+def test_a_query_may_end_in_a_comment(made: Database) -> None:
+    assert rows(made.source(queries={"q": "SELECT 1 AS a -- one"}), Stream("q")) == [{"a": 1}]
+
+
 def test_columns_of_a_query_have_names_of_their_own(made: Database) -> None:
     source = made.source(queries={"q": "SELECT 1 AS a, 2 AS a"})
     if made.kind == "sqlite":  # which gives the second another name by itself

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.batch import Batch, json_value
-from etl_assets.protocol.bookmarks import plain
+from etl_assets.protocol.bookmarks import is_finite, plain
 from etl_assets.protocol.keys import source_value
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -40,17 +40,21 @@ AND (c.relkind IN ('r', 'm') AND pg_catalog.pg_relation_size(c.oid) <= %(bytes)s
 ORDER BY a.attnum"""
 
 
-def fingerprint(snapshot: "Snapshot", stream: Stream, schema: str | None, bookmark: Bookmark | None) -> str | None:
+def fingerprint(
+    snapshot: "Snapshot", stream: Stream, schema: str | None, bookmark: Bookmark | None, rules: Sequence[str] = ()
+) -> str | None:
     """Give a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
 
     None where there is none that is cheap and sure: of a table that is large and has no index for it, of a view, of a
-    replication key that is a text, of more than 100 rows, of a table whose columns may not all be read.
+    replication key that is a text, of more than 100 rows, of a table whose columns may not all be read. And where no
+    row is at the bookmark any more: whether the table is empty, or ends before it, which is an error, says the read.
 
     Args:
         snapshot: The open connection; its transaction stays usable.
         stream: Of a table, not of a query.
         schema: Where the stream names none.
         bookmark: By the names of the replication key.
+        rules: What else says how the stream is read; under other rules the same rows may be an error.
     """
     import sqlalchemy as sa
 
@@ -65,16 +69,16 @@ def fingerprint(snapshot: "Snapshot", stream: Stream, schema: str | None, bookma
             rows = _rows(snapshot, table, stream.cursor, values) if columns else []
     except sa.exc.DBAPIError:
         return None  # the read itself will say what is wrong
-    if not columns or len(rows) > MAX_ROWS:
+    if len(rows) > MAX_ROWS or not any(reaches for _, reaches in rows):
         return None
-    told = [values, stream.to_dict(), columns, sorted(rows)]
+    told = [values, stream.to_dict(), columns, sorted(text for text, _ in rows), list(rules)]
     return blake2b(to_json(told).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
-    """Give the bookmark that the last row of an ordered read's batch makes; None if part of its key is NULL."""
+    """Give the bookmark that the last row of an ordered read's batch makes; None if it makes none: NULL, NaN."""
     values = source_value(batch, stream, len(batch) - 1)
-    if None in values:
+    if None in values or not all(map(is_finite, values)):
         return None
     return {name: json_value(value) for name, value in zip(stream.cursor, values, strict=True)}
 
@@ -87,8 +91,8 @@ def _columns(snapshot: "Snapshot", table: str, keys: Sequence[str]) -> list[list
     return found if ordered.issuperset(keys) else []
 
 
-def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """Give a hash of each row's text, of one row more than there may be at most."""
+def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Give a hash of each row's text, and whether it reaches the bookmark; one row more than there may be at most."""
     # A cast of ROW(r.*), since `r` alone would be a column of that name.
     text = "pg_catalog.convert_to(CAST(ROW(r.*) AS text), pg_catalog.getdatabaseencoding())"
     # To psycopg, which sets the values in, a percent sign in a name would be a place for one.
@@ -96,11 +100,11 @@ def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping
     reaches = f"({', '.join(own)}) >= ({', '.join(['%s'] * len(keys))})"
     unknown = " OR ".join(f"{key} IS NULL" for key in own)
     sql = (
-        f"SELECT pg_catalog.encode(pg_catalog.sha256({text}), 'hex') FROM {table} AS r "
+        f"SELECT pg_catalog.encode(pg_catalog.sha256({text}), 'hex'), {reaches} FROM {table} AS r "
         f"WHERE {reaches} OR {unknown} LIMIT {MAX_ROWS + 1}"
     )
-    bound = tuple(str(values[key]) for key in keys)
-    return [str(one) for (one,) in snapshot.connection.exec_driver_sql(sql, bound)]
+    bound = tuple(str(values[key]) for key in keys) * 2
+    return [(str(one), bool(there)) for one, there in snapshot.connection.exec_driver_sql(sql, bound)]
 
 
 def _quoted(name: str) -> str:

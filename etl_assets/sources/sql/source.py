@@ -289,7 +289,7 @@ class SqlSource(Source):
         plain = self.rules == Rules(on_null_cursor=self.rules.on_null_cursor)
         if query or not plain or self.rules.on_null_cursor == "include" or stream.stream in self.queries:
             return None
-        return fingerprint(snapshot, stream, self._default_schema(), bookmark)
+        return fingerprint(snapshot, stream, self._default_schema(), bookmark, [self.rules.on_null_cursor])
 
     def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
         """Read by the fastest route that the driver has; each gives the same records."""

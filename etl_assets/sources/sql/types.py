@@ -172,8 +172,8 @@ def _postgres(type_: Any) -> SqlType | None:
         return SqlType("float", pa.float32(), "double")
     if isinstance(type_, postgresql.INTERVAL | postgresql.BIT | postgresql.MONEY):
         return SqlType("other", pa.string(), "text")
-    if isinstance(type_, postgresql.CITEXT):
-        return SqlType("text", pa.string(), "text")
+    if isinstance(type_, postgresql.CITEXT) or type(type_) is sa.String:
+        return SqlType("text", pa.string(), "text")  # `name`, and "char", which is sent as a byte: zero for ''
     return None
 
 
