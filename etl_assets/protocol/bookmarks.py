@@ -5,8 +5,10 @@ Without one, the rows that were already loaded at the boundary are told by a has
 bookmark under `BOUNDARY`, each with how often it came: append never removes equal rows that are really there twice.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
@@ -78,7 +80,7 @@ class BookmarkTracker:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: values of its replication key {self._names()} cannot be compared: "
                 f"{error}.",
-                hint="Give the key one type in the stream's schema.",
+                hint="Give the key one type in the stream's schema; correct rows where it is NaN.",
                 stream=self.stream.name,
             ) from error
 
@@ -141,6 +143,17 @@ class BookmarkTracker:
                 stream=self.stream.name,
             )
 
+    def _refuse_endless(self, values: Key) -> None:
+        """Refuse a key above which no row can ever come, and which JSON has no word for."""
+        for name, value in zip(self.stream.cursor, values, strict=True):
+            if isinstance(value, float | Decimal) and not math.isfinite(value):
+                raise BookmarkError(
+                    f"stream {self.stream.name!r}: its largest replication key {name!r} = {value} stands above every "
+                    "number, so no bookmark can be made of it.",
+                    hint="Correct that row, or choose another replication key.",
+                    stream=self.stream.name,
+                )
+
     def _repeated(self, batch: Batch, keys: Keys) -> set[int]:
         """Give the rows that an earlier sync has loaded.
 
@@ -163,6 +176,7 @@ class BookmarkTracker:
         if self._best is None or largest > self._best:
             self._best = largest
             self._best_values = source_value(batch, self.stream, index)
+            self._refuse_endless(self._best_values)
             if self._ordered:
                 self._repeats.clear()
             if self._boundary is not None:
