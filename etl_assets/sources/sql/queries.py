@@ -24,8 +24,8 @@ def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
     """
     import sqlalchemy as sa
 
-    # A colon would be a parameter.
-    text = sa.text(sql.strip().rstrip(";").replace(":", r"\:"))
+    # A colon would be a parameter; and what follows the query is not to be part of a comment at its end.
+    text = sa.text(sql.strip().rstrip(";").replace(":", r"\:") + "\n")
     empty: sa.Select[Any] = (
         sa.select(sa.literal_column("*")).select_from(text.columns().subquery("q")).where(sa.false())
     )
