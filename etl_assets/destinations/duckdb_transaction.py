@@ -23,6 +23,7 @@ _ARRIVAL = "_etl_assets_arrival"
 _STAGED = "_etl_assets_staged"
 _STAGED_TABLE = TableName(_STAGED)
 _ROWS = "_etl_assets_rows"
+_OWN_CATALOGS = ("system", "temp")
 ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
@@ -42,6 +43,15 @@ class DuckDBTransaction(SqlTransaction):
         self._types: dict[TableName, dict[str, str]] = {}
         self._changed: set[TableName] = set()
         self._constrained: set[TableName] = set()
+        (found,) = connection.execute("SELECT current_database()").fetchall()
+        self._catalog = str(found[0])
+        self._catalogs = {self._catalog.casefold(), *_OWN_CATALOGS}
+
+    @override
+    def quoted(self, table: TableName) -> str:
+        # DuckDB calls a database by its file: `shop.orders` of shop.duckdb could be a table of its schema `main`, too.
+        name = super().quoted(table)
+        return f"{quote(self._catalog)}.{name}" if table.schema.casefold() in self._catalogs else name
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -118,7 +128,7 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def create_schema(self, name: str) -> None:
-        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(name)}")
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(self._catalog)}.{quote(name)}")
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:

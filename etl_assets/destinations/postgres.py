@@ -144,6 +144,13 @@ class PostgresDestination(DatabaseDestination):
             raise translate(error, self._told(), "connecting") from error
         return connection
 
+    def _no_url(self) -> ConfigError:
+        """Give the error of a url whose text, and whose parts, may show a password."""
+        return ConfigError(
+            f"{type(self).__name__}: the url is none that libpq knows.",
+            hint="Write postgresql://user@host:5432/database, with special characters percent-encoded.",
+        )
+
     def _parameters(self) -> dict[str, Any]:
         """Give libpq's parameters, references resolved; to another machine, the server's certificate is checked."""
         from psycopg.conninfo import conninfo_to_dict
@@ -154,10 +161,10 @@ class PostgresDestination(DatabaseDestination):
         try:
             given: dict[str, Any] = dict(conninfo_to_dict(without_driver(str(url), "postgresql")))
         except psycopg.Error:
-            raise ConfigError(
-                f"{type(self).__name__}: the url is none that libpq knows.",
-                hint="Write postgresql://user@host:5432/database.",
-            ) from None  # its text may show a password
+            raise self._no_url() from None
+        ports = str(given.get("port") or "").split(",")
+        if _is_cut(str(url)) or not all(port.isdigit() or not port for port in ports):
+            raise self._no_url()
         given |= resolve(dict(self.options.connect_args), name="connect_args")
         if self.options.password is not None:
             given["password"] = resolve(self.options.password, name="password")
@@ -171,6 +178,12 @@ class PostgresDestination(DatabaseDestination):
     def _told(self) -> str:
         given: Mapping[str, Any] = self._parameters()
         return f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'default'}"
+
+
+def _is_cut(url: str) -> bool:
+    """Tell whether a special character in a url's password ends it for libpq, which takes the rest for an address."""
+    _, _, rest = url.partition("?")[0].partition("://")
+    return rest.count("@") > 1 or "@" in rest.partition("/")[2]
 
 
 def _cancel(connection: "Connection") -> None:

@@ -128,10 +128,15 @@ class SqlDestination(DatabaseDestination):
             raise ConfigError(
                 "There is no dialect for this url.", hint="Install the package that brings it, such as sqlalchemy-..."
             ) from error
-        except sa.exc.ArgumentError:
-            raise ConfigError("The url is none of SQLAlchemy's.") from None  # its text may show a password
+        except (sa.exc.ArgumentError, ValueError):  # the second of a port that is no number
+            raise ConfigError(
+                "The url is none of SQLAlchemy's.",
+                hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+            ) from None  # its text may show a password
         except ImportError as error:
             raise ConfigError(f"The driver of this url is not installed: {error}.", hint="Install it.") from error
+        if url.get_backend_name() == "sqlite":
+            _roll_tables_back(engine)
         if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
             _bound_handshake(engine)
         return engine
@@ -148,6 +153,23 @@ def _open(engine: "sa.Engine") -> "sa.Connection":
         return engine.connect()
     except sa.exc.DBAPIError as error:
         raise (error.orig or error) from None
+
+
+def _roll_tables_back(engine: "sa.Engine") -> None:
+    """Have SQLite begin the transaction with its first statement: the driver would only do so at one that writes rows.
+
+    A table that is made or dropped before that would be so at once, and stay when the load fails.
+    """
+    from sqlalchemy import event
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver.isolation_level = None
+
+    def begin(connection: "sa.Connection") -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # two that have read could not both begin to write
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)
 
 
 def _bound_handshake(engine: "sa.Engine") -> None:

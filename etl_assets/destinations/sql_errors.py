@@ -27,6 +27,7 @@ _STATES: Mapping[str, str] = {
     "28": "login",
     "42501": "rights",
     "3D": "missing",
+    "3F": "schema",
     "08": "away",
     "53100": "full",
     "53": "away",  # insufficient resources
@@ -52,6 +53,7 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"database .* does not exist|unable to open database file|not a database", "missing"),
     (r"disk is full|disk i/o error", "full"),
     (r"locked|busy", "busy"),
+    (r"invalid response to ssl", "stranger"),
     (r"certificate|ssl error|does not support ssl|root\.crt", "tls"),
     (
         r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known|no route|unreachable|starting up"  # noqa: ISC004
@@ -63,14 +65,19 @@ _QUOTED_VALUE = re.compile(r"(entry|value:?) '.*' for", re.DOTALL)
 """In MySQL's messages."""
 _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     "login": (AuthenticationError, "Check user and password."),
-    "rights": (AuthenticationError, "Give the user the rights that the documentation of databases lists."),
+    "rights": (
+        AuthenticationError,
+        "Give the user the rights that the documentation of databases lists, in the state's schema too.",
+    ),
+    "schema": (DestinationError, "Make this schema first, or name another one."),
     "missing": (ConnectError, "Check the name of the database in the url."),
     "away": (UnavailableError, "Nothing of this load is visible; the next run goes on. Check that the server runs."),
     "busy": (BusyError, "Another session holds a lock: end it, or give the destination a longer lock_timeout."),
     "slow": (DestinationError, "Raise statement_timeout."),
     "full": (DestinationError, "Nothing of this load is visible. Make room on the database's disk."),
     "dependents": (DestinationError, "Drop what depends on it, or keep the stream's columns as they were."),
-    "tls": (ConfigError, "Give the server's certificate authority, or say in the url how far to trust the network."),
+    "stranger": (ConnectError, "What answers there is no PostgreSQL: check host and port."),
+    "tls": (ConfigError, "Give the server's certificate authority, switch TLS on there, or say how far to trust it."),
 }
 
 _AWAY: Sequence[tuple[str, str]] = (

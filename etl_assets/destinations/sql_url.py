@@ -18,8 +18,10 @@ def is_local(given: Mapping[str, Any]) -> bool:
     Args:
         given: libpq's parameters.
     """
-    hosts = str(given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST") or "").split(",")
-    return all(is_local_host(host) for host in hosts)
+    told = [given.get("host"), given.get("hostaddr")]
+    if not any(told):
+        told = [os.environ.get("PGHOST"), os.environ.get("PGHOSTADDR")]
+    return all(is_local_host(host.strip()) for one in told if one for host in str(one).split(","))
 
 
 def is_local_host(host: str) -> bool:

@@ -80,7 +80,7 @@ class BookmarkTracker:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: values of its replication key {self._names()} cannot be compared: "
                 f"{error}.",
-                hint="Give the key one type in the stream's schema.",
+                hint="Give the key one type in the stream's schema; correct rows where it is NaN.",
                 stream=self.stream.name,
             ) from error
 
@@ -143,6 +143,17 @@ class BookmarkTracker:
                 stream=self.stream.name,
             )
 
+    def _refuse_endless(self, values: Key) -> None:
+        """Refuse a key above which no row can ever come, and which JSON has no word for."""
+        for name, value in zip(self.stream.cursor, values, strict=True):
+            if not is_finite(value):
+                raise BookmarkError(
+                    f"stream {self.stream.name!r}: its largest replication key {name!r} = {value} stands above every "
+                    "number, so no bookmark can be made of it.",
+                    hint="Correct that row, or choose another replication key.",
+                    stream=self.stream.name,
+                )
+
     def _repeated(self, batch: Batch, keys: Keys) -> set[int]:
         """Give the rows that an earlier sync has loaded.
 
@@ -175,7 +186,8 @@ class BookmarkTracker:
     def _advance(self, batch: Batch, keys: Keys, largest: Key, index: int, repeated: set[int]) -> None:
         if self._best is None or largest > self._best:
             self._best = largest
-            self._best_values = self._finite(source_value(batch, self.stream, index))
+            self._best_values = source_value(batch, self.stream, index)
+            self._refuse_endless(self._best_values)
             if self._ordered:
                 self._repeats.clear()
             if self._boundary is not None:
@@ -186,21 +198,6 @@ class BookmarkTracker:
             self._pending = lambda: self._hashes(batch, [r for r in keys.rows_at(largest) if r not in repeated])
             if batch.rows is not None:
                 self._hash_pending()  # the source may use its list and dicts again for what comes next
-
-    def _finite(self, values: Key) -> Key:
-        """Give a key of which a bookmark can be made: JSON has no NaN and no infinity.
-
-        Raises:
-            BookmarkError: It cannot.
-        """
-        if all(map(is_finite, values)):
-            return values
-        raise BookmarkError(
-            f"stream {self.stream.name!r}: no bookmark can be made of the replication key {self._names()} = "
-            f"{_show(values)}.",
-            hint="Correct that row at the source, or choose another replication key.",
-            stream=self.stream.name,
-        )
 
     def _hash_pending(self) -> None:
         if self._boundary is None or self._pending is None:

@@ -100,6 +100,8 @@ class RowKeys(Keys):
         present = [key for key in self._keys if key is not None]
         if not present:
             return None
+        if any(value != value for key in present for value in key):  # noqa: PLR0124 - NaN alone is not itself
+            raise ValueError("NaN has no order")
         key = max(present)
         return key, self._keys.index(key)
 
@@ -143,6 +145,7 @@ class ArrowKeys(Keys):
         found: list[Any] = []
         mask = self._whole()
         for column in self._columns:
+            _refuse_nan(column)
             best = pc.max(column if mask is None else column.filter(mask))
             if not best.is_valid:
                 return None
@@ -211,6 +214,19 @@ class ArrowKeys(Keys):
 
     def _as_rows(self) -> RowKeys:
         return RowKeys(list(zip(*(_pylist(column) for column in self._columns), strict=True)))
+
+
+def _refuse_nan(column: "pa.ChunkedArray") -> None:
+    """Refuse what Arrow leaves out of a maximum, and PostgreSQL puts above every number.
+
+    Raises:
+        ValueError: There is a NaN.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
+        raise ValueError("NaN has no order")
 
 
 def _orders_like_python(type_: "pa.DataType") -> bool:

@@ -2,8 +2,10 @@
 
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,18 @@ from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    ConnectError,
+    DataError,
+    DestinationError,
+    UnavailableError,
+)
+from etl_assets.protocol.stream import Stream
+from etl_assets.sync import sync
 from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
+from tests.toys import read
 
 PASSWORD = "canary_password"  # noqa: S105 - no one's
 Make = Callable[..., DatabaseDestination]
@@ -133,6 +145,40 @@ def test_a_mysql_user_that_may_make_nothing_is_told() -> None:
             assert mysql_query(f"SHOW TABLES FROM {name}") == []
         finally:
             mysql_query(f"DROP USER {user}@'%'")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:p#canary/w@127.0.0.1:5432/d", "postgresql://u:canary@ry@127.0.0.1/d", "postgresql://h:x/d"]
+)
+def test_a_url_that_a_password_cuts_is_told_without_it(url: str) -> None:
+    with pytest.raises(ConfigError, match="percent-encoded") as caught:
+        PostgresDestination(url).test_connection()
+    assert "canary" not in str(caught.value)
+    assert "w@" not in str(caught.value)
+
+
+def test_a_first_load_that_fails_leaves_no_table_in_sqlite(tmp_path: Path) -> None:
+    destination = SqlDestination(f"sqlite:///{tmp_path / 'w.sqlite'}")
+    stream = Stream("users", primary_key="id")
+    with pytest.raises(DataError, match="NaN"):
+        sync(read([{"id": 1, "x": float("nan")}], stream), destination)
+    with closing(sqlite3.connect(tmp_path / "w.sqlite")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    sync(read([{"id": 1, "x": 1.5}], stream), destination)
+    with closing(sqlite3.connect(tmp_path / "w.sqlite")) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%users'").fetchall()
+
+
+def test_a_schema_that_sqlalchemy_does_not_find_is_to_be_made() -> None:
+    destination = SqlDestination(_changed(POSTGRES, {"drivername": "postgresql+psycopg"}), schema_name="no_such_schema")
+    with pytest.raises(DestinationError, match=r'"no_such_schema" does not exist.* Make this schema first'):
+        sync(read([{"id": 1}], Stream("users", primary_key="id")), destination)
+
+
+def test_what_answers_is_another_server() -> None:
+    url = _changed(POSTGRES, {"port": sa.make_url(MYSQL).port or 3306, "host": sa.make_url(MYSQL).host})
+    with pytest.raises(ConnectError, match="no PostgreSQL: check host and port"):
+        PostgresDestination(url, connect_timeout=2).test_connection()
 
 
 def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,21 @@ def test_auto_merges_what_has_a_key_and_a_cursor(warehouse: DuckDBDestination, q
     assert second.bookmark == {"seq": 3}
 
 
+@pytest.mark.parametrize(
+    ("file", "schema"), [("crm", "crm"), ("CRM", "crm"), ("main", "main"), ("w", "temp"), ("w", "system")]
+)
+@pytest.mark.parametrize("stream", [USERS, EVENTS, CITIES], ids=["merge", "append", "replace"])
+def test_a_schema_may_be_called_as_the_file(tmp_path: Path, file: str, schema: str, stream: Stream) -> None:
+    destination = DuckDBDestination(str(tmp_path / f"{file}.duckdb"), schema_name=schema)
+    for n in (1, 2):
+        sync(read([{"id": 1, "seq": n}, {"id": n, "seq": n, f"new{n}": n}], stream), destination)
+    found = destination.read_table(destination.table_for("crm", stream), columns=["id", "seq"])
+    assert found.num_rows == {"users": 2, "events": 4, "cities": 2}[stream.name]
+    with duckdb.connect(str(tmp_path / f"{file}.duckdb")) as connection:
+        held = "SELECT table_schema FROM information_schema.tables WHERE table_name = ?"
+        assert connection.execute(held, [stream.name]).fetchall() == [(schema,)]
+
+
 def test_of_one_key_in_one_batch_the_last_arrival_wins(warehouse: DuckDBDestination, query: Query) -> None:
     rows = [{"id": 1, "seq": 1, "n": n} for n in "abc"]
     result = sync(read(rows, USERS, batch=10), warehouse)

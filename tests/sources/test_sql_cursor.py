@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import BookmarkError, ConfigError, DataError, SourceError
 from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import BOUNDARY, BookmarkTracker
@@ -25,6 +26,7 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.connection import connected
 from etl_assets.sources.sql.sqlite_times import Writing
+from etl_assets.sync import sync
 from tests.sources.sql_databases import KINDS, Database, database, rows
 
 EVENTS = Stream("events", primary_key="id", replication_key="at")
@@ -279,6 +281,25 @@ def test_lag_leaves_the_newest_rows_to_a_later_run(made: Database) -> None:
         rows(made.source(lag=timedelta(days=1)), by_id)
 
 
+def test_a_span_that_reaches_the_other_way_is_refused(made: Database) -> None:
+    for option in ("lookback", "lag"):
+        for span in (timedelta(seconds=-1), -1, Decimal("-0.5")):
+            with pytest.raises(ConfigError, match=f"{option} is .*less than nothing"):
+                made.source(**{option: span})
+        made.source(**{option: timedelta(0)})
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+@pytest.mark.parametrize("key", [["id"], []])
+def test_a_number_above_all_others_makes_no_bookmark(value: str, key: list[str], tmp_path: Path) -> None:
+    with database("postgresql", tmp_path) as made:
+        made.run("CREATE TABLE numbers (id integer PRIMARY KEY, x double precision)")
+        made.insert("numbers", [(1, 1.5), (2, float(value))])
+        stream = Stream("numbers", primary_key=key, replication_key="x")
+        with pytest.raises(BookmarkError, match=r"stream 'numbers'.*'x'.*(stands above every number|NaN has no order)"):
+            sync(StreamRead(made.source(), stream, source_name="s"), DuckDBDestination(str(tmp_path / "w.duckdb")))
+
+
 # The query
 
 
@@ -315,7 +336,7 @@ def test_a_query_that_does_not_fit_is_refused(made: Database) -> None:
         (EVENTS, {"_limit": "2"}, "whole number"),
         (EVENTS, {"_limit": -1}, "whole number"),
         (EVENTS, {"_start_date": "soon"}, "_start_date of 'at'"),
-        (plain, {"id": "one"}, "does not fit"),
+        (plain, {"id": "one"}, "does not fit .*: is no number"),
         (plain, {"id": [1, 2]}, r"one value|does not fit"),
     ]
     for stream, query, told in cases:

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
+from etl_assets.destinations.sql_url import is_local
 from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError, UnavailableError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
@@ -99,6 +100,13 @@ def test_the_address_may_stand_in_the_config_under_the_words_of_mage(sqlite: Dat
     SQLiteSource(config={"path": sa.make_url(sqlite.url).database}, name="s").test_connection()
 
 
+def test_a_sqlite_file_may_be_given_by_its_url(sqlite: Database) -> None:
+    sqlite.run("CREATE TABLE t (id integer PRIMARY KEY)")
+    source = SQLiteSource(sqlite.url, name="shop")
+    assert [stream.name for stream in source.discover().streams] == ["t"]
+    assert source.storage_kind == "sqlite"
+
+
 def test_a_url_may_come_first_without_a_name(sqlite: Database) -> None:
     source = SqlSource(sqlite.url)
     assert source.name is None
@@ -117,6 +125,11 @@ TLS: list[tuple[str, dict[str, Any], set[str]]] = [
     ("postgresql://u@127.0.0.1/d", {}, set()),
     ("postgresql://u@[::1]/d", {}, set()),
     ("postgresql:///d", {}, set()),
+    ("postgresql://u@localhost/d?host=db.example.com", {}, {"sslmode", "sslrootcert"}),
+    ("postgresql://u@localhost/d?hostaddr=10.0.0.1", {}, {"sslmode", "sslrootcert"}),
+    ("postgresql://u@localhost/d", {"host": "db.example.com"}, {"sslmode", "sslrootcert"}),
+    ("postgresql://u@/d?host=127.0.0.1,db.example.com", {}, {"sslmode", "sslrootcert"}),
+    ("mysql://u@localhost/d", {"host": "db.example.com"}, {"ssl"}),
     ("mysql://u@db.example.com/d", {}, {"ssl"}),
     ("mysql://u@db.example.com/d", {"ssl_disabled": True}, set()),
     ("mysql://u@localhost/d", {}, set()),
@@ -135,6 +148,18 @@ def test_the_certificate_of_another_machine_is_checked_unless_told_otherwise(
     if "ssl" in found:
         assert found["ssl"].verify_mode is ssl.CERT_REQUIRED
         assert found["ssl"].check_hostname
+
+
+def test_another_machine_that_the_environment_names_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example.com")
+    assert verified_tls(parse_url("postgresql:///d", "s"), {})["sslmode"] == "verify-full"
+    assert verified_tls(parse_url("postgresql://localhost/d", "s"), {}) == {}
+    monkeypatch.setenv("PGHOST", "localhost")
+    monkeypatch.setenv("PGHOSTADDR", "10.0.0.1")
+    assert is_local({}) is False
+    assert is_local({"host": "localhost", "hostaddr": "10.0.0.1"}) is False
+    assert is_local({"host": "localhost", "hostaddr": "127.0.0.1"}) is True
+    assert verified_tls(parse_url("postgresql:///d", "s"), {})["sslmode"] == "verify-full"
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])

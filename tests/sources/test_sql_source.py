@@ -147,6 +147,8 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("this is no database" * 100)
     with pytest.raises((ConnectError, SourceError), match="not a database"):
         SqlSource("s", f"sqlite:///{tmp_path / 'a.db'}").discover()
+    with pytest.raises(ConnectError, match="not a database"):
+        SqlSource("s", f"sqlite:///{tmp_path / 'a.db'}").test_connection()
 
 
 def test_a_locked_sqlite_file_can_be_tried_again(sqlite: Database) -> None:
@@ -184,7 +186,7 @@ def test_what_is_wrong_with_a_server_is_told_apart(kind: str, tmp_path: Path) ->
     SqlSource("s", server(kind, tmp_path)).test_connection()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "foo://x", "mssql+pyodbc://a@b/c", ""])
+@pytest.mark.parametrize("url", ["nonsense", "foo://x", "mssql+pyodbc://a@b/c", "", "postgresql://a@b:port/c"])
 def test_a_url_that_leads_nowhere_is_a_matter_of_configuration(url: str) -> None:
     with pytest.raises(ConfigError):
         SqlSource("s", url).test_connection()
@@ -307,6 +309,13 @@ def test_a_stream_without_a_table_names_the_nearest(made: Database) -> None:
         rows(made.source(), Stream("order"))
     with pytest.raises(ConfigError, match="replication key 'ad' is no column"):
         rows(made.source(), Stream("orders", replication_key="ad"))
+
+
+def test_a_table_of_another_schema_is_found_for_the_error(postgres: Database) -> None:
+    postgres.run("CREATE TABLE flights_of_ours (id integer PRIMARY KEY)")
+    source = SqlSource("s", postgres.url, schema="information_schema")
+    with pytest.raises(ConfigError, match=rf"There is one in '{postgres.schema}': say schema='{postgres.schema}'"):
+        rows(source, Stream("flights_of_ours"))
 
 
 def test_only_selected_columns_are_read_and_the_keys_always(made: Database) -> None:

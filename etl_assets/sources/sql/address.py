@@ -1,5 +1,6 @@
 """Where a database is: a URL or its parts, resolved when a connection is opened, and whom to trust on the way there."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -76,7 +77,7 @@ def parse_url(value: Any, source: str) -> "sa.URL":
         found = value if is_url else resolve(value, name=f"the url of source {source!r}")
     try:
         url = sa.make_url(found)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # of a port that is no number
         raise ConfigError(
             f"source {source!r}: its url is not a database URL.",
             hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
@@ -106,7 +107,7 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
     """
     backend = "mysql" if url.get_backend_name() in {"mysql", "mariadb"} else url.get_backend_name()
     said = {*args, *url.query}
-    if backend not in _TLS_WORDS or said & {*_TLS_WORDS[backend]} or _is_local(url, said):
+    if backend not in _TLS_WORDS or said & {*_TLS_WORDS[backend]} or _is_local(url, args, backend):
         return {}
     driver = url.drivername.partition("+")[2]
     if backend == "postgresql" and driver in {"psycopg", "psycopg2"}:
@@ -118,12 +119,16 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
     return {"ssl_mode": "VERIFY_IDENTITY"} if driver == "mysqldb" else {}
 
 
-def _is_local(url: "sa.URL", said: set[str]) -> bool:
-    if said & {"unix_socket", "read_default_file"}:
+def _is_local(url: "sa.URL", args: Mapping[str, Any], backend: str) -> bool:
+    """Tell whether all that may say where the server is means this machine: what goes first is the driver's to know."""
+    if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True
-    host = url.host or url.query.get("host") or ""
-    hosts = ",".join(host) if isinstance(host, tuple) else host
-    return all(_is_local_host(one) for one in hosts.split(","))
+    words = ("host", "hostaddr") if backend == "postgresql" else ("host",)
+    told: list[Any] = [url.host, *(said.get(word) for said in (url.query, args) for word in words)]
+    if backend == "postgresql" and not any(told):
+        told = [os.environ.get("PGHOST"), os.environ.get("PGHOSTADDR")]  # libpq's own
+    hosts = [host for one in told if one for host in ([one] if isinstance(one, str) else one)]
+    return all(_is_local_host(one.strip()) for host in hosts for one in str(host).split(","))
 
 
 def _is_local_host(host: str) -> bool:

@@ -60,7 +60,9 @@ def typed(value: Any, kind: str, *, zoned: bool | None = None) -> Any:
         return _typed(value, kind, zoned)
     except FinerError:
         raise ValueError("has more digits than microseconds") from None
-    except (TypeError, InvalidOperation) as error:
+    except InvalidOperation:
+        raise ValueError("is no number") from None  # whose own words are a class of Python's
+    except TypeError as error:
         raise ValueError(str(error) or f"is no {kind}") from error
 
 

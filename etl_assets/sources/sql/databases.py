@@ -86,7 +86,7 @@ class SQLiteSource(SqlSource):
     ```
 
     Args:
-        path: The file; may be a reference.
+        path: The file, or its URL; may be a reference to the file.
         name: Unique in a project.
         options: Those of `SqlSource`.
     """
@@ -97,5 +97,6 @@ class SQLiteSource(SqlSource):
         if path is None:
             raise ConfigError("SQLiteSource needs a path.", hint='For example SQLiteSource("shop.db", name="shop").')
         file = path if hasattr(path, "get_value") else str(path)
-        super().__init__(name, Parts("sqlite", database=file), **options)
+        is_url = isinstance(file, str) and file.startswith("sqlite:")
+        super().__init__(name, file if is_url else Parts("sqlite", database=file), **options)
         self.storage_kind = "sqlite"

@@ -46,6 +46,7 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
     (r"permission denied", "rights"),
     (r"database .* does not exist|unable to open database file|not a database", "missing"),
+    (r"invalid response to ssl", "stranger"),
     (r"certificate|ssl error|ssl is required|does not support ssl|root\.crt", "tls"),
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
     (r"refused", "port"),
@@ -59,7 +60,9 @@ _WORDS: Sequence[tuple[str, str]] = (
 _HINTS = {
     "login": "Check user and password.",
     "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE (MySQL: GRANT SELECT).",
-    "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), or say in the url how far to trust it.",
+    "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), switch TLS on there if it has none, or say "
+    "in the url how far to trust it.",
+    "stranger": "What answers there is no PostgreSQL: check host and port.",
     "host": "Check the name of the host; it is tried again.",
     "port": "The host answers, and nothing listens there: check the port, and that the server runs; it is tried again.",
     "missing": "Check the name of the database or file in the url.",
@@ -140,7 +143,7 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
             return ConfigError(text, hint=hint, stream=stream)
         case "away" | "host" | "port":
             return UnavailableError(text, hint=hint, stream=stream)
-        case "missing":
+        case "missing" | "stranger":
             return ConnectError(text, hint=hint, stream=stream)
         case "slow" | "text":
             return SourceError(text, hint=hint, stream=stream)

@@ -118,7 +118,7 @@ class Query:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._error(f"{word} is {shorten(value)}, not a whole number.")
+            raise self._error(f"{word} is {shorten(value)}, not a whole number from 0 on.")
         return value
 
     # What the query says
@@ -126,7 +126,7 @@ class Query:
     def _filter(self, name: str, value: Any) -> Any:
         column = self.table.columns.get(name)
         if column is None:
-            known = [*self.table.columns, *(word for word in WORDS if name.startswith("_"))]
+            known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
             raise self._error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
         if value is None:
             return column.expression.is_(None)

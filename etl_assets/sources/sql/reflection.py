@@ -88,10 +88,18 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
         known = [one for one, _ in _names(snapshot, inspector, schema)]
         raise ConfigError(
             f"stream {stream.name!r}: there is no table or view {f'{schema}.{name}' if schema else name!r}.",
-            hint=did_you_mean(name, known),
+            hint=_elsewhere(snapshot, inspector, name) or did_you_mean(name, known),
             stream=stream.name,
         )
     return _table(snapshot, name, schema, columns)
+
+
+def _elsewhere(snapshot: "Snapshot", inspector: Any, name: str) -> str:
+    """Tell in which other schemas there is a table of this name: not to say the schema is the usual mistake."""
+    if snapshot.dialect == "sqlite":
+        return ""
+    found = [schema for schema in all_schemas(snapshot) if inspector.has_table(name, schema=schema)]
+    return f"There is one in {', '.join(map(repr, found))}: say schema={found[0]!r}." if found else ""
 
 
 SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", "pg_*", "INFORMATION_SCHEMA")

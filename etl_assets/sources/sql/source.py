@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError
@@ -105,7 +106,7 @@ class SqlSource(Source):
             raise ConfigError(
                 f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
-        _check_options(on_null_cursor, batch_rows)
+        _check_options(on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
         self.include = _names(include)
         self.exclude = _names(exclude)
@@ -340,11 +341,15 @@ class SqlSource(Source):
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
 
 
-def _check_options(on_null_cursor: str, batch_rows: int) -> None:
+def _check_options(on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
     if on_null_cursor not in ON_NULL:
         raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
     if batch_rows < 1:
         raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
+    for name, span in spans.items():
+        # One that reaches the other way would leave rows out that no later read brings.
+        if span is not None and (span < timedelta(0) if isinstance(span, timedelta) else span < 0):
+            raise ConfigError(f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is.")
 
 
 def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -362,4 +367,6 @@ def _kind(url: Any) -> str:
 
 
 def _nothing(snapshot: Snapshot) -> str:
+    if snapshot.dialect == "sqlite":
+        return "SELECT 1 FROM sqlite_master LIMIT 1"  # without a table, the file would not be looked into
     return "SELECT 1 FROM DUAL" if snapshot.dialect == "oracle" else "SELECT 1"
