@@ -207,8 +207,8 @@ class BookmarkTracker:
         if self._boundary.total() > MAX_BOUNDARY_ROWS:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
-                f"{self._names()} = {_show(self._best or ())}, too many to tell apart without a primary key.",
-                hint="Give the stream a primary key, or a replication key with fewer equal values.",
+                f"{self._names()} = {_show(self._best or ())}, too many to tell apart when they come again.",
+                hint="Merge by a primary key, or give the stream a replication key with fewer equal values.",
                 stream=self.stream.name,
             )
 

@@ -203,10 +203,7 @@ def test_a_key_above_every_number_has_none(value: str, made: Database) -> None:
     into, stream = MemoryDestination(), Stream("keyed", primary_key=["id"], replication_key="k")
     synced(made, into, stream)
     made.run(f"INSERT INTO keyed VALUES (2, '{value}')")
-    if value == "NaN":
-        assert [synced(made, into, stream).records_read for _ in range(2)] == [2, 2]
-        return
-    with pytest.raises(EtlAssetsError, match=r"'keyed': no bookmark can be made of .* 'k' = inf"):
+    with pytest.raises(EtlAssetsError, match=r"'keyed'.*'k'.*(stands above every number|NaN has no order)"):
         synced(made, into, stream)
 
 
