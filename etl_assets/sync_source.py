@@ -99,7 +99,8 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     )
     if fallback is not None and not destination.capabilities.keeps_state:
         shared = replace(shared, bookmark=fallback())
-    begins = _begins(lines, shared.bookmark, known.streams)
+    appended = [key for key, plan in (plans or {}).items() if WriteStrategy(plan.strategy) is WriteStrategy.APPEND]
+    begins = replace(_begins(lines, shared.bookmark, known.streams), appended=frozenset(appended))
     with destination.session([line.load for line in lines if line.error is None]) as session:
         loop = Loop(lines, session, shared, observer)
         loop.others = known.streams - {line.key for line in lines} if destination.capabilities.keeps_state else others

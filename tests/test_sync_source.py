@@ -12,6 +12,7 @@ from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError, ProtocolE
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Checkpoint, Records, SchemaChange, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync_source import StreamPlan, sync_source
 from tests.many import (
     FULL,
@@ -30,6 +31,7 @@ from tests.many import (
     shared,
     state,
 )
+from tests.toys import Rows
 
 
 @pytest.fixture
@@ -425,3 +427,14 @@ def test_a_destination_without_state_begins_from_what_the_caller_knows() -> None
     (outcome,) = sync_source(read, Printed(), fallback=lambda: {"at": 2})
     assert read.asked[0].shared == {"at": 2}
     assert (outcome.result.bookmark, outcome.result.shared) == ({"at": 3}, True)
+
+
+def test_an_append_of_a_keyed_stream_doubles_no_row_at_the_bookmark(path: Path) -> None:
+    stream = Stream("users", primary_key=["id"], replication_key="at")
+    given: list[dict[str, Any]] = [{"id": 1, "at": 1}, {"id": 2, "at": 1}]
+    plans = {stream.key: StreamPlan(strategy="append")}
+    for _ in range(3):
+        read = SourceRead(Rows(given), [stream])
+        assert failed({o.stream.name: o for o in sync_source(read, DuckDBDestination(str(path)), plans=plans)}) == []
+        given.append({"id": len(given) + 1, "at": 1})
+    assert query(path, "SELECT id FROM shop.users ORDER BY id") == [(1,), (2,), (3,), (4,)]

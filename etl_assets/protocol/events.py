@@ -132,11 +132,14 @@ class SourceState:
             never loaded though others of the shared state were. What `shared` says of them MUST NOT be used; a host
             that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
             refreshed (then `shared` is None).
+        appended: Streams whose rows are to be appended though they have a primary key: a row that comes again would
+            be there twice.
     """
 
     shared: Bookmark | None = None
     streams: Mapping[StreamKey, Bookmark] = field(default_factory=dict)
     refreshed: Collection[StreamKey] = frozenset()
+    appended: Collection[StreamKey] = frozenset()
 
     def __bool__(self) -> bool:
         """Tell whether there is any state."""

@@ -20,12 +20,12 @@ def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) 
         return
     for stream in streams:
         try:
-            yield from _one(source, stream, state.streams.get(stream.key))
+            yield from _one(source, stream, state.streams.get(stream.key), appends=stream.key in state.appended)
         except EtlAssetsError as error:
             yield StreamEnd(stream, complete=False, error=error)
 
 
-def _one(source: Source, stream: Stream, bookmark: Bookmark | None) -> Iterator[Event]:
+def _one(source: Source, stream: Stream, bookmark: Bookmark | None, *, appends: bool) -> Iterator[Event]:
     """Read a stream as a step of its own would: its bookmark is what it gives, or its largest replication key."""
     read = StreamRead(source, stream)
     if read.partial:
@@ -40,7 +40,7 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None) -> Iterator[
         tracker = BookmarkTracker(
             stream,
             bookmark,
-            boundary=not stream.primary_key,
+            boundary=appends or not stream.primary_key,
             check_order=read.checked_order,
             ordered=read.ordered,
         )

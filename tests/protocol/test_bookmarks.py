@@ -25,13 +25,13 @@ def taken(records: Any) -> Any:
 def test_rows(value: Any, place: int) -> None:
     numbers: list[Any] = [type(value)(1), type(value)(2)]
     numbers.insert(place, value)
-    with pytest.raises(BookmarkError, match="stream 'numbers'.*'x'"):
+    with pytest.raises(BookmarkError, match=r"stream 'numbers'.*'x'"):
         taken([{"id": number, "x": x} for number, x in enumerate(numbers)])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_arrow(value: float) -> None:
-    with pytest.raises(BookmarkError, match="stream 'numbers'.*'x'"):
+    with pytest.raises(BookmarkError, match=r"stream 'numbers'.*'x'"):
         taken(pa.table({"id": [1, 2, 3], "x": [1.0, value, 2.0]}))
 
 
