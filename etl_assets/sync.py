@@ -320,6 +320,7 @@ class _Loop:
             boundary=self._appends and self.load.strategy is not WriteStrategy.MERGE,
             check_order=self.read.checked_order,
             ordered=self.read.ordered,
+            given=self._start.given,
         )
 
     def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:

@@ -49,10 +49,18 @@ class BookmarkTracker:
         boundary: Tell rows at the boundary apart by their hash (where rows are appended, or have no primary key).
         check_order: The first row out of order is an error.
         ordered: The engine orders the rows, so once a larger key has come the boundary of the last sync lies behind.
+        given: The bookmark is the caller's, who wants the rows from there on.
     """
 
     def __init__(
-        self, stream: Stream, bookmark: Bookmark | None, *, boundary: bool, check_order: bool, ordered: bool
+        self,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        *,
+        boundary: bool,
+        check_order: bool,
+        ordered: bool,
+        given: bool = False,
     ) -> None:
         self.stream = stream
         self._check_order = check_order
@@ -64,6 +72,8 @@ class BookmarkTracker:
             self._best_values = tuple(bookmark[name] for name in stream.cursor)
         self._repeats: Counter[str] = Counter((bookmark or {}).get(BOUNDARY) or {}) if boundary else Counter()
         self._repeats_at: Key | None = None
+        # Of a stream that was merged until now, nothing tells which rows are there already.
+        self._merged = boundary and not given and bool(stream.primary_key) and BOUNDARY not in (bookmark or {})
         self._boundary: Counter[str] | None = Counter(self._repeats) if boundary else None
         self._pending: Callable[[], list[str]] | None = None
         self._last: Key | None = None
@@ -174,9 +184,16 @@ class BookmarkTracker:
                 hint="Merge by the primary key instead, or leave out what has rows read again (lookback).",
                 stream=self.stream.name,
             )
-        if not self._repeats:
+        if not self._repeats and not self._merged:
             return repeated
         at_boundary = keys.rows_at(self._repeats_at)
+        if at_boundary and self._merged:
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: a row at the bookmark {_show(self._repeats_at)} came again, and the "
+                "sync that stored it did not append: nothing tells whether the row is there.",
+                hint="Go on merging, or begin to append with full_refresh.",
+                stream=self.stream.name,
+            )
         for row, its_hash in zip(at_boundary, self._hashes(batch, at_boundary), strict=True):
             if self._repeats[its_hash] > 0:
                 self._repeats[its_hash] -= 1
@@ -190,6 +207,7 @@ class BookmarkTracker:
             self._refuse_endless(self._best_values)
             if self._ordered:
                 self._repeats.clear()
+                self._merged = False
             if self._boundary is not None:
                 self._boundary, self._pending = Counter(), None
         if self._boundary is not None and largest == self._best:

@@ -165,6 +165,22 @@ def test_the_zeros_that_end_a_decimal_make_no_other_row(warehouse: DuckDBDestina
     assert query("SELECT count(*) FROM shop.events") == [(1,)]
 
 
+def test_a_stream_that_was_merged_begins_to_append_with_a_full_refresh(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = [{"n": 1, "seq": 1}, {"n": 2, "seq": 1}]
+    bookmark = sync(read(rows, KEYED_EVENTS), warehouse).bookmark
+    with pytest.raises(BookmarkError, match="did not append"):
+        sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    again = read(rows, KEYED_EVENTS)
+    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
+    sync(read([*rows, {"n": 3, "seq": 1}], KEYED_EVENTS), warehouse, strategy="append")
+    assert query("SELECT n FROM shop.events ORDER BY n") == [(1,), (2,), (3,)]
+    given = read(rows, KEYED_EVENTS)
+    sync(given, warehouse, strategy="append", start=resolve_start(given, warehouse, bookmark=bookmark))
+    assert query("SELECT count(*) FROM shop.events") == [(5,)], "who gives a bookmark gets the rows"
+
+
 def test_an_append_refuses_rows_that_are_read_again(warehouse: DuckDBDestination) -> None:
     class LookingBack(Rows):
         def load_data(self, *args: Any, **kwargs: Any) -> Any:
