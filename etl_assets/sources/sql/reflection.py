@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql.described import postgres_types
+from etl_assets.sources.sql.described import postgres_column_types
 from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
@@ -85,6 +85,12 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
     except sa.exc.NoSuchTableError:
         columns = []
     if not columns:
+        if inspector.has_table(name, schema=schema):  # PostgreSQL lets a table have none
+            raise ConfigError(
+                f"stream {stream.name!r}: the table {f'{schema}.{name}' if schema else name!r} has no columns.",
+                hint="There is nothing to read in it: leave the stream out.",
+                stream=stream.name,
+            )
         known = [one for one, _ in _names(snapshot, inspector, schema)]
         raise ConfigError(
             f"stream {stream.name!r}: there is no table or view {f'{schema}.{name}' if schema else name!r}.",
@@ -111,6 +117,18 @@ def all_schemas(snapshot: "Snapshot") -> list[str]:
 
     names = sa.inspect(snapshot.connection).get_schema_names()
     return [name for name in names if not any(fnmatchcase(name, glob) for glob in SYSTEM_SCHEMAS)]
+
+
+def usable_schemas(snapshot: "Snapshot") -> list[str]:
+    """Give the schemas to discover in: of PostgreSQL's those that the user may use."""
+    import sqlalchemy as sa
+
+    names = all_schemas(snapshot)
+    if snapshot.dialect != "postgresql":
+        return names
+    asked = sa.text("SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')")
+    usable = set(snapshot.connection.execute(asked).scalars())
+    return [name for name in names if name in usable]
 
 
 def discovered(
@@ -216,7 +234,7 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     made = {}
     unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
     geometries = _geometries(snapshot, name, schema) if unknown else set()
-    described = _described(snapshot, clause, columns) if snapshot.dialect == "postgresql" else {}
+    described = _described(snapshot, name, schema, columns) if snapshot.dialect == "postgresql" else {}
     for one in columns:
         declared = MySqlGeometry() if one["name"] in geometries else one["type"]
         type_, padded = described.get(one["name"], (None, False))
@@ -232,24 +250,19 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
 
 
 def _described(
-    snapshot: "Snapshot", clause: "sa.TableClause", columns: Sequence[Any]
+    snapshot: "Snapshot", name: str, schema: str | None, columns: Sequence[Any]
 ) -> dict[str, tuple[SqlType | None, bool]]:
     """Give how the columns of domains and of types unknown to SQLAlchemy are read, and whether their text is padded.
 
     Of a domain SQLAlchemy keeps neither precision and scale nor, beside a precision, the time zone.
     """
-    import sqlalchemy as sa
-
-    names = [one["name"] for one in columns if type(one["type"]).__name__ in {"DOMAIN", "NullType"}]
-    if not names:
+    kinds = {str(one["name"]): type(one["type"]).__name__ for one in columns}
+    if not {"DOMAIN", "NullType"} & set(kinds.values()):
         return {}
-    with snapshot.connection.execute(sa.select(*(clause.c[name] for name in names)).where(sa.false())) as result:
-        types = postgres_types(snapshot, list(result.cursor.description or ()))
-    known = {one["name"]: one["type"] for one in columns}
     return {
-        name: (type_, told == "bpchar")
-        for name, (type_, told) in zip(names, types, strict=True)
-        if told == "bpchar" or type(known[name]).__name__ == "DOMAIN"
+        column: (type_, told == "bpchar")
+        for column, (type_, told) in postgres_column_types(snapshot, name, schema).items()
+        if kinds.get(column) == "DOMAIN" or (kinds.get(column) == "NullType" and told == "bpchar")
     }
 
 

@@ -24,12 +24,12 @@ from etl_assets.sources.sql.ranges import split
 from etl_assets.sources.sql.reflection import (
     SqlColumn,
     SqlTable,
-    all_schemas,
     discovered,
     row_estimate,
     selected_columns,
     stream_of_query,
     table_of,
+    usable_schemas,
 )
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ class SqlSource(Source):
         return snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
 
     def _schemas(self, snapshot: Snapshot) -> Sequence[str | None]:
-        return all_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
+        return usable_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
 
     def _default_schema(self) -> str | None:
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
