@@ -10,6 +10,7 @@ from etl_assets.exceptions import AuthenticationError, ConfigError
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import json_type
+from etl_assets.sources.sql import SqlSource
 from tests.sources.sql_databases import Database, database, rows
 
 INSTANT = pa.timestamp("us", "UTC")
@@ -71,6 +72,10 @@ def role(postgres: Database) -> Iterator[str]:
         postgres.run(f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
+def names(source: SqlSource) -> list[str]:
+    return [stream.stream for stream in source.discover().streams]
+
+
 def test_a_table_that_may_not_be_read_neither_fails_discovery_nor_loses_its_types(
     postgres: Database, role: str
 ) -> None:
@@ -112,6 +117,41 @@ def test_the_types_are_those_of_the_table_that_is_meant(postgres: Database) -> N
         assert found == [pa.decimal128(9, 2), pa.decimal128(12, 4)]
     finally:
         postgres.run(f"DROP SCHEMA {other} CASCADE")
+
+
+def test_a_view_of_mysql_that_cannot_be_looked_into_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database("mysql", tmp_path) as mysql:
+        user = f"r_{mysql.schema}"
+        mysql.run(
+            "CREATE TABLE orders (id integer PRIMARY KEY)",
+            "CREATE TABLE gone (id integer PRIMARY KEY)",
+            "CREATE VIEW all_orders AS SELECT * FROM orders",
+            "CREATE VIEW broken AS SELECT * FROM gone",
+            "DROP TABLE gone",
+            f"CREATE USER {user}@'%'",
+            f"GRANT SELECT ON {mysql.schema}.* TO {user}@'%'",
+        )
+        try:
+            assert names(mysql.source()) == ["orders", "all_orders"]
+            (told,) = (record.getMessage() for record in caplog.records)
+            assert (
+                told == "The view 'broken' is left out: what it selects from is gone, or its definer may not read it."
+            )
+            caplog.clear()
+            restricted = mysql.source(connect_args={"user": user, "password": ""})
+            assert names(restricted) == ["orders"]
+            assert [record.getMessage() for record in caplog.records] == [
+                f"The view '{name}' is left out: this user may not see its columns: GRANT SELECT, SHOW VIEW."
+                for name in ("all_orders", "broken")
+            ]
+            with pytest.raises(AuthenticationError, match="SHOW VIEW command denied"):
+                rows(restricted, Stream("all_orders"))
+            mysql.run(f"GRANT SHOW VIEW ON {mysql.schema}.all_orders TO {user}@'%'")
+            assert names(restricted) == ["orders", "all_orders"]
+        finally:
+            mysql.run(f"DROP USER {user}@'%'")
 
 
 def test_all_schemas_are_those_that_may_be_used(postgres: Database, role: str) -> None:

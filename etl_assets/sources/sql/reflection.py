@@ -1,5 +1,6 @@
 """What a database says of its tables: columns, keys, comments, and the streams they make."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from etl_assets.sources.sql.connection import Snapshot
+
+_logger = logging.getLogger(__name__)
+
+_DENIED = 1142
+"""MySQL: a right on this table or view is missing."""
 
 CURSOR_KINDS = frozenset({"integer", "date", "timestamp", "instant"})
 """What is offered as a replication key; more kinds can be one."""
@@ -152,9 +158,28 @@ def discovered(
             told = (name, f"{schema}.{name}" if schema else name)
             if include and not any(fnmatchcase(one, glob) for one in told for glob in include):
                 continue
-            if not any(fnmatchcase(one, glob) for one in told for glob in exclude):
-                streams.append(_stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name)))
+            if any(fnmatchcase(one, glob) for one in told for glob in exclude):
+                continue
+            try:
+                found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
+            except sa.exc.SQLAlchemyError as error:
+                reason = _closed_view(error) if is_view and snapshot.is_mysql else None
+                if reason is None:
+                    raise
+                _logger.warning("The view %r is left out: %s", told[-1], reason)
+            else:
+                streams.append(found)
     return streams
+
+
+def _closed_view(error: "sa.exc.SQLAlchemyError") -> str | None:
+    """Tell why MySQL does not say what columns a view has, if that is the view's own matter; None if it is not."""
+    import sqlalchemy as sa
+
+    if isinstance(error, sa.exc.UnreflectableTableError):
+        return "what it selects from is gone, or its definer may not read it."
+    denied = isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "args", ())[:1] == (_DENIED,)
+    return "this user may not see its columns: GRANT SELECT, SHOW VIEW." if denied else None
 
 
 _ESTIMATES = {
