@@ -12,6 +12,7 @@ from etl_assets.protocol.schema import from_arrow, to_arrow
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve
+from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
@@ -166,13 +167,25 @@ class FileSource(Source):
 
     def count_records(
         self,
-        stream: Stream,
+        stream: Stream | str,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int | None:
-        """Count the rows of Parquet files by their metadata; None where there are others."""
+        """Count the rows of Parquet files by their metadata; None where there are others.
+
+        Args:
+            stream: The stream, or its name, as the verbs take it.
+            bookmarks: Where to begin.
+            query: Nothing that counts.
+            kwargs: Nothing yet.
+
+        Raises:
+            StreamNotFoundError: There is no stream of this name.
+        """
         del query, kwargs
+        if isinstance(stream, str):
+            stream = selecting.one(self, stream)
         options = self._options_of(stream)
         listed = self._listed(stream.name)
         progress = self._progress(stream, options, bookmarks)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
 from etl_assets.destinations.sql_url import is_local
-from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError, UnavailableError
+from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError, StreamNotFoundError, UnavailableError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.address import Parts, parse_url, verified_tls
@@ -239,7 +239,9 @@ def test_a_query_is_a_stream_of_its_own(made: Database) -> None:
         ("a", Decimal("3.75"), 2),
         ("b", Decimal(4), 1),
     ]
-    assert source.count_records(stream) == 2
+    assert source.count_records(stream) == source.count_records("per_day") == 2
+    with pytest.raises(StreamNotFoundError, match="per_dya"):
+        source.count_records("per_dya")
     assert [row["day"] for row in rows(source, Stream("per_day"), query={"n": 1})] == ["b"]
 
 
@@ -301,13 +303,24 @@ def test_start_and_end_bound_every_read(made: Database) -> None:
     assert source.count_records(stream) == 5
     with pytest.raises(ConfigError, match="`start`"):
         rows(made.source(start="yesterday"), stream)
+    assert rows(made.source(start=3, end=3), stream) == []
+    with pytest.raises(ConfigError, match="stream 't': the source's `start` 8 is after its `end` '3', so no 'id'"):
+        rows(made.source(start=8, end="3"), stream)
+
+
+def test_bounds_that_leave_nothing_are_refused_where_their_order_is_known(sqlite: Database) -> None:
+    sqlite.run("CREATE TABLE t (at timestamp, name text)", "INSERT INTO t VALUES ('2026-01-02 00:00:00', 'b')")
+    at, name = (Stream("t", replication_key=key) for key in ("at", "name"))
+    with pytest.raises(ConfigError, match="is after its `end`"):
+        rows(sqlite.source(start="2026-02-01", end="2026-01-31"), at)
+    assert rows(sqlite.source(start="b", end="C"), name) == [], "a collation may have them the other way round"
 
 
 def test_an_operator_may_leave_out_the_rows_at_the_bookmark(made: Database) -> None:
     made.run("CREATE TABLE t (id integer PRIMARY KEY, day integer)")
     made.insert("t", [(i, i // 2) for i in range(6)])
 
-    def read(key: list[str], operators: dict[str, str], bookmark: dict[str, int]) -> list[int]:
+    def read(key: list[str], operators: dict[str, str | None], bookmark: dict[str, int]) -> list[int]:
         stream = Stream("t", primary_key="id", replication_key=key, bookmark_property_operators=operators)
         return [row["id"] for row in rows(made.source(), stream, bookmark)]
 
@@ -315,8 +328,12 @@ def test_an_operator_may_leave_out_the_rows_at_the_bookmark(made: Database) -> N
     assert read(["day"], {"day": ">"}, {"day": 1}) == [4, 5]
     assert read(["day", "id"], {"day": ">", "id": ">"}, {"day": 1, "id": 2}) == [3, 4, 5]
     assert read(["day", "id"], {"id": ">="}, {"day": 1, "id": 2}) == [2, 3, 4, 5]
-    with pytest.raises(ConfigError, match="'<' of 'day'"):
-        read(["day"], {"day": "<"}, {"day": 1})
+    assert read(["day"], {"day": ">", "id": None}, {"day": 1}) == [4, 5]
+    for bookmark in ({"day": 1}, {}):  # the first load, too
+        with pytest.raises(ConfigError, match=r"stream 't': .*'<' of 'day'"):
+            read(["day"], {"day": "<"}, bookmark)
+        with pytest.raises(ConfigError, match=r"stream 't': .*'daj', which is not in its replication key \('day'\)"):
+            read(["day"], {"daj": ">"}, bookmark)
 
 
 # Discovery

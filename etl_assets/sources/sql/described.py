@@ -72,13 +72,61 @@ def postgres_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple
     types = []
     for one in described:
         name, category = known.get(int(one[1]), ("", ""))
-        types.append((_postgres_type(name, category, one), name))
+        types.append((_postgres_type(name, category, one[4], one[5]), name))
     return types
 
 
-def _postgres_type(name: str, category: str, described: Any) -> SqlType | None:
+_COLUMNS = """
+WITH RECURSIVE below (name, type, modifier) AS (
+    SELECT a.attname, a.atttypid, a.atttypmod
+    FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relname = :name
+    AND CASE WHEN CAST(:schema AS text) IS NULL
+        THEN pg_catalog.pg_table_is_visible(c.oid) AND n.nspname <> 'pg_catalog' ELSE n.nspname = :schema END
+    UNION ALL
+    SELECT b.name, t.typbasetype, t.typtypmod
+    FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
+)
+SELECT b.name, t.typname, t.typcategory, b.modifier
+FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'
+"""
+"""The type of each column of a table, of a domain the one at its bottom, which alone can have a modifier."""
+
+
+def postgres_column_types(snapshot: "Snapshot", name: str, schema: str | None) -> dict[str, tuple[SqlType | None, str]]:
+    """Give how each column of a table is read, None where only its text is left, and the type's name.
+
+    Only the catalog is asked: of a table that the user may not read, it tells the same.
+
+    Args:
+        snapshot: The open connection.
+        name: The table's or view's.
+        schema: None for the first in the search path that has it.
+    """
+    import sqlalchemy as sa
+
+    types = {}
+    for column, type_, category, modifier in snapshot.connection.execute(
+        sa.text(_COLUMNS), {"name": name, "schema": schema}
+    ):
+        precision, scale = _digits(int(modifier))
+        types[str(column)] = (_postgres_type(str(type_), str(category), precision, scale), str(type_))
+    return types
+
+
+def _digits(modifier: int) -> tuple[int | None, int | None]:
+    """Give the precision and scale that a numeric's modifier says; the scale has eleven bits, one for its sign."""
+    if modifier < 0:
+        return None, None
+    packed = modifier - 4
+    return packed >> 16, ((packed & 0x7FF) ^ 0x400) - 0x400
+
+
+def _postgres_type(name: str, category: str, precision: int | None, scale: int | None) -> SqlType | None:
     if name == "numeric":
-        return decimal_type(described[4], described[5], as_text=True)
+        return decimal_type(precision, scale, as_text=True)
     if category == "A":
         return SqlType("json", json_type(), "json")
     if name in {"json", "jsonb"}:

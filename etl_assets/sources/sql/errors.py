@@ -59,7 +59,7 @@ _WORDS: Sequence[tuple[str, str]] = (
 )
 _HINTS = {
     "login": "Check user and password.",
-    "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE (MySQL: GRANT SELECT).",
+    "rights": "Let this user read it: GRANT USAGE ON SCHEMA, GRANT SELECT ON TABLE (MySQL: GRANT SELECT, SHOW VIEW).",
     "tls": "Give the server's certificate authority (sslrootcert, ssl_ca), switch TLS on there if it has none, or say "
     "in the url how far to trust it.",
     "stranger": "What answers there is no PostgreSQL: check host and port.",

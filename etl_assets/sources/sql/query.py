@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
@@ -31,6 +32,9 @@ ON_NULL = ("error", "include", "exclude")
 
 FIRST_ROWS = 1_000
 """The first fetch is small: the size of its rows tells how many to fetch at once."""
+
+ORDERED_ALIKE = frozenset({"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time"})
+"""Kinds that every database orders as Python does; the order of texts is a matter of their collation."""
 
 BATCH_BYTES = 64 * 2**20
 """A batch ends at about this size, however many rows were asked for."""
@@ -96,6 +100,7 @@ class Query:
                 if self.query.get(word) is not None:
                     raise self._error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
             return
+        self._operators()
         if self.offset:
             raise self._error(
                 f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
@@ -161,11 +166,21 @@ class Query:
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
         bounds = {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
-        for word, value in ((START, self.rules.start), (END, self.rules.end)):
-            if value is not None:
-                fixed = self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
-                narrower = max if word == START else min
-                bounds[word] = narrower(bounds[word], fixed) if word in bounds else fixed
+        own = {START: self.rules.start, END: self.rules.end}
+        fixed = {
+            word: self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+            for word, value in own.items()
+            if value is not None
+        }
+        if len(fixed) == len(own) and column.type.kind in ORDERED_ALIKE and _is_after(fixed[START], fixed[END]):
+            raise self._error(
+                f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
+                f"{column.name!r} lies between them.",
+                "Rows at or after `start` and before `end` are read.",
+            )
+        for word, value in fixed.items():
+            narrower = max if word == START else min
+            bounds[word] = narrower(bounds[word], value) if word in bounds else value
         return bounds
 
     # Which rows
@@ -232,14 +247,25 @@ class Query:
 
     def _strictly(self) -> bool:
         """Tell whether the stream's operators leave out the rows at the bookmark."""
-        operators = self.stream.bookmark_property_operators or {}
-        said = {name: str(operators[name]).strip() for name in self.stream.cursor if operators.get(name)}
-        wrong = next((name for name, one in said.items() if one not in {">", ">="}), None)
-        if wrong is not None:
-            raise self._error(
-                f"bookmark_property_operators says {said[wrong]!r} of {wrong!r}.", "A bookmark is read with > or >=."
-            )
+        said = self._operators()
         return len(said) == len(self.stream.cursor) and set(said.values()) == {">"}
+
+    def _operators(self) -> dict[str, str]:
+        """Give the stream's operator of each column that has one."""
+        operators = self.stream.bookmark_property_operators or {}
+        said = {name: str(one).strip() for name, one in operators.items() if one}
+        for name, one in said.items():
+            if one not in {">", ">="}:
+                raise self._error(
+                    f"bookmark_property_operators says {shorten(one)} of {name!r}.", "A bookmark is read with > or >=."
+                )
+            if name not in self.stream.cursor:
+                key = ", ".join(map(repr, self.stream.cursor))
+                raise self._error(
+                    f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
+                    did_you_mean(name, self.stream.cursor),
+                )
+        return said
 
     def lagging(self, cursor: Cursor) -> list[Any]:
         """Give the condition that leaves the newest rows to a later run."""
@@ -310,6 +336,13 @@ class Query:
         statement = sa.select(sa.func.count()).select_from(self.table.clause).where(*self.where())
         rows = int(self.snapshot.connection.execute(statement).scalar_one()) - (self.offset or 0)
         return max(rows if self.limit is None else min(rows, self.limit), 0)
+
+
+def _is_after(one: Any, other: Any) -> bool:
+    try:
+        return bool(one > other)
+    except (TypeError, InvalidOperation):
+        return False  # only one has a zone, or one is not a number
 
 
 def batches(

@@ -1,5 +1,6 @@
 """What a database says of its tables: columns, keys, comments, and the streams they make."""
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql.described import postgres_types
+from etl_assets.sources.sql.described import postgres_column_types
 from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from etl_assets.sources.sql.connection import Snapshot
+
+_logger = logging.getLogger(__name__)
+
+_DENIED = 1142
+"""MySQL: a right on this table or view is missing."""
 
 CURSOR_KINDS = frozenset({"integer", "date", "timestamp", "instant"})
 """What is offered as a replication key; more kinds can be one."""
@@ -85,6 +91,12 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
     except sa.exc.NoSuchTableError:
         columns = []
     if not columns:
+        if inspector.has_table(name, schema=schema):  # PostgreSQL lets a table have none
+            raise ConfigError(
+                f"stream {stream.name!r}: the table {f'{schema}.{name}' if schema else name!r} has no columns.",
+                hint="There is nothing to read in it: leave the stream out.",
+                stream=stream.name,
+            )
         known = [one for one, _ in _names(snapshot, inspector, schema)]
         raise ConfigError(
             f"stream {stream.name!r}: there is no table or view {f'{schema}.{name}' if schema else name!r}.",
@@ -113,6 +125,18 @@ def all_schemas(snapshot: "Snapshot") -> list[str]:
     return [name for name in names if not any(fnmatchcase(name, glob) for glob in SYSTEM_SCHEMAS)]
 
 
+def usable_schemas(snapshot: "Snapshot") -> list[str]:
+    """Give the schemas to discover in: of PostgreSQL's those that the user may use."""
+    import sqlalchemy as sa
+
+    names = all_schemas(snapshot)
+    if snapshot.dialect != "postgresql":
+        return names
+    asked = sa.text("SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')")
+    usable = set(snapshot.connection.execute(asked).scalars())
+    return [name for name in names if name in usable]
+
+
 def discovered(
     snapshot: "Snapshot", schemas: Sequence[str | None], include: Sequence[str], exclude: Sequence[str]
 ) -> list[Stream]:
@@ -134,9 +158,28 @@ def discovered(
             told = (name, f"{schema}.{name}" if schema else name)
             if include and not any(fnmatchcase(one, glob) for one in told for glob in include):
                 continue
-            if not any(fnmatchcase(one, glob) for one in told for glob in exclude):
-                streams.append(_stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name)))
+            if any(fnmatchcase(one, glob) for one in told for glob in exclude):
+                continue
+            try:
+                found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
+            except sa.exc.SQLAlchemyError as error:
+                reason = _closed_view(error) if is_view and snapshot.is_mysql else None
+                if reason is None:
+                    raise
+                _logger.warning("The view %r is left out: %s", told[-1], reason)
+            else:
+                streams.append(found)
     return streams
+
+
+def _closed_view(error: "sa.exc.SQLAlchemyError") -> str | None:
+    """Tell why MySQL does not say what columns a view has, if that is the view's own matter; None if it is not."""
+    import sqlalchemy as sa
+
+    if isinstance(error, sa.exc.UnreflectableTableError):
+        return "what it selects from is gone, or its definer may not read it."
+    denied = isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "args", ())[:1] == (_DENIED,)
+    return "this user may not see its columns: GRANT SELECT, SHOW VIEW." if denied else None
 
 
 _ESTIMATES = {
@@ -216,7 +259,7 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     made = {}
     unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
     geometries = _geometries(snapshot, name, schema) if unknown else set()
-    described = _described(snapshot, clause, columns) if snapshot.dialect == "postgresql" else {}
+    described = _described(snapshot, name, schema, columns) if snapshot.dialect == "postgresql" else {}
     for one in columns:
         declared = MySqlGeometry() if one["name"] in geometries else one["type"]
         type_, padded = described.get(one["name"], (None, False))
@@ -232,24 +275,19 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
 
 
 def _described(
-    snapshot: "Snapshot", clause: "sa.TableClause", columns: Sequence[Any]
+    snapshot: "Snapshot", name: str, schema: str | None, columns: Sequence[Any]
 ) -> dict[str, tuple[SqlType | None, bool]]:
     """Give how the columns of domains and of types unknown to SQLAlchemy are read, and whether their text is padded.
 
     Of a domain SQLAlchemy keeps neither precision and scale nor, beside a precision, the time zone.
     """
-    import sqlalchemy as sa
-
-    names = [one["name"] for one in columns if type(one["type"]).__name__ in {"DOMAIN", "NullType"}]
-    if not names:
+    kinds = {str(one["name"]): type(one["type"]).__name__ for one in columns}
+    if not {"DOMAIN", "NullType"} & set(kinds.values()):
         return {}
-    with snapshot.connection.execute(sa.select(*(clause.c[name] for name in names)).where(sa.false())) as result:
-        types = postgres_types(snapshot, list(result.cursor.description or ()))
-    known = {one["name"]: one["type"] for one in columns}
     return {
-        name: (type_, told == "bpchar")
-        for name, (type_, told) in zip(names, types, strict=True)
-        if told == "bpchar" or type(known[name]).__name__ == "DOMAIN"
+        column: (type_, told == "bpchar")
+        for column, (type_, told) in postgres_column_types(snapshot, name, schema).items()
+        if kinds.get(column) == "DOMAIN" or (kinds.get(column) == "NullType" and told == "bpchar")
     }
 
 

@@ -12,6 +12,7 @@ from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
@@ -24,12 +25,12 @@ from etl_assets.sources.sql.ranges import split
 from etl_assets.sources.sql.reflection import (
     SqlColumn,
     SqlTable,
-    all_schemas,
     discovered,
     row_estimate,
     selected_columns,
     stream_of_query,
     table_of,
+    usable_schemas,
 )
 
 if TYPE_CHECKING:
@@ -189,13 +190,14 @@ class SqlSource(Source):
 
     def count_records(
         self,
-        stream: Stream,
+        stream: Stream | str,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int:
-        """Count the rows that `load_data` would yield."""
+        """Count the rows that `load_data` would yield of a stream, or of the one that has this name."""
         del kwargs
+        stream = selecting.one(self, stream) if isinstance(stream, str) else stream
         with self._asking(stream) as snapshot:
             return self._query(snapshot, stream, bookmarks, query).count()
 
@@ -273,10 +275,8 @@ class SqlSource(Source):
             yield snapshot
 
     def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
-        where = f"source {self.name!r}"
-        return translated(
-            where, phase="reading", failures=snapshot.failures, fields=snapshot.fields, stream=stream.name
-        )
+        where, found = f"source {self.name!r}", snapshot.failures
+        return translated(where, phase="reading", failures=found, fields=snapshot.fields, stream=stream.name)
 
     def _query(
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
@@ -335,7 +335,7 @@ class SqlSource(Source):
         return snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
 
     def _schemas(self, snapshot: Snapshot) -> Sequence[str | None]:
-        return all_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
+        return usable_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
 
     def _default_schema(self) -> str | None:
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
