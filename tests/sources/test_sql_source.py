@@ -283,6 +283,12 @@ def test_discovery_is_cut_by_globs(sqlite: Database) -> None:
     assert list(sqlite.source(include=["a*", "b"], exclude=["a2"]).discover()) == [("", "a1"), ("", "b")]
 
 
+def test_an_include_that_no_table_matches_is_warned_of(sqlite: Database, caplog: pytest.LogCaptureFixture) -> None:
+    sqlite.run("CREATE TABLE a1 (x int)")
+    assert list(sqlite.source(include=["a*", "nosuch*"]).discover()) == [("", "a1")]
+    assert [record.getMessage() for record in caplog.records] == ["include: no table or view matches 'nosuch*'"]
+
+
 def test_a_schema_becomes_the_namespace(postgres: Database) -> None:
     postgres.run("CREATE TABLE t (id integer)", "INSERT INTO t VALUES (7)")
     schema = postgres.schema or ""

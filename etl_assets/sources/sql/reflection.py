@@ -155,10 +155,9 @@ def discovered(
     for schema in schemas:
         estimates = row_estimates(snapshot, schema)
         for name, is_view in _names(snapshot, inspector, schema):
-            told = (name, f"{schema}.{name}" if schema else name)
-            if include and not any(fnmatchcase(one, glob) for one in told for glob in include):
+            if include and not any(matches(schema, name, glob) for glob in include):
                 continue
-            if any(fnmatchcase(one, glob) for one in told for glob in exclude):
+            if any(matches(schema, name, glob) for glob in exclude):
                 continue
             try:
                 found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
@@ -166,10 +165,15 @@ def discovered(
                 reason = _closed_view(error) if is_view and snapshot.is_mysql else None
                 if reason is None:
                     raise
-                _logger.warning("The view %r is left out: %s", told[-1], reason)
+                _logger.warning("The view %r is left out: %s", f"{schema}.{name}" if schema else name, reason)
             else:
                 streams.append(found)
     return streams
+
+
+def matches(schema: str | None, name: str, glob: str) -> bool:
+    """Tell whether a glob for `table` or `schema.table` means a table."""
+    return fnmatchcase(name, glob) or (bool(schema) and fnmatchcase(f"{schema}.{name}", glob))
 
 
 def _closed_view(error: "sa.exc.SQLAlchemyError") -> str | None:
