@@ -155,9 +155,9 @@ def discovered(
     for schema in schemas:
         estimates = row_estimates(snapshot, schema)
         for name, is_view in _names(snapshot, inspector, schema):
-            if include and not any(matches(schema, name, glob) for glob in include):
+            if include and not any(_matches(schema, name, glob) for glob in include):
                 continue
-            if any(matches(schema, name, glob) for glob in exclude):
+            if any(_matches(schema, name, glob) for glob in exclude):
                 continue
             try:
                 found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
@@ -168,10 +168,13 @@ def discovered(
                 _logger.warning("The view %r is left out: %s", f"{schema}.{name}" if schema else name, reason)
             else:
                 streams.append(found)
+    for glob in include:
+        if not any(_matches(one.namespace, one.stream, glob) for one in streams):
+            _logger.warning("include: no table or view matches %r", glob)
     return streams
 
 
-def matches(schema: str | None, name: str, glob: str) -> bool:
+def _matches(schema: str | None, name: str, glob: str) -> bool:
     """Tell whether a glob for `table` or `schema.table` means a table."""
     return fnmatchcase(name, glob) or (bool(schema) and fnmatchcase(f"{schema}.{name}", glob))
 

@@ -26,7 +26,6 @@ from etl_assets.sources.sql.reflection import (
     SqlColumn,
     SqlTable,
     discovered,
-    matches,
     row_estimate,
     selected_columns,
     stream_of_query,
@@ -147,9 +146,6 @@ class SqlSource(Source):
         """
         with connected(self._server()) as snapshot:
             found = discovered(snapshot, self._schemas(snapshot), self.include, self.exclude)
-            for glob in self.include:
-                if not any(matches(one.namespace, one.stream, glob) for one in found):
-                    self.logger.warning("include: no table or view matches %r", glob)
             found += [stream_of_query(table_of_query(snapshot, name, sql)) for name, sql in self.queries.items()]
             catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
