@@ -303,6 +303,19 @@ def test_a_number_above_all_others_makes_no_bookmark(value: str, key: list[str],
 # The query
 
 
+def test_the_bounds_of_a_source_and_of_a_run_hold_both(made: Database) -> None:
+    fill(made, [0, 1, 2, 3, 4, 5])
+    source = made.source(start=moment(1), end=moment(5))
+    assert ids(source, EVENTS) == [1, 2, 3, 4]
+    assert ids(source, EVENTS, _start_date=moment(0), _end_date=moment(3)) == [1, 2]
+    assert ids(source, EVENTS, _start_date=moment(2), _end_date=moment(9)) == [2, 3, 4]
+    assert ids(source, EVENTS, _execution_date=moment(2)) == [1]
+    by_note = made.source(start="n1", end="n5")
+    texts = Stream("events", primary_key="id", replication_key="note")
+    assert ids(by_note, texts, _start_date="n2", _end_date="n4") == [2, 3]
+    assert ids(by_note, texts, _start_date="A", _end_date="z") == [1, 2, 3, 4]
+
+
 def test_the_query_filters_limits_and_bounds(made: Database) -> None:
     fill(made, [0, 1, 2, 3])
     source = made.source()

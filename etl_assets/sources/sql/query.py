@@ -89,9 +89,9 @@ class Query:
         self._within = within(snapshot, table, stream, self.query[RANGE]) if self._ranged else []
         self._check()
         if stream.cursor:
-            bounds = self._bounds()
-            self.cursor = Cursor(snapshot, table, stream, bookmark, against=list(bounds.values()))
-            self._bounds_given = bounds
+            self._bounds_given = self._bounds()
+            bounds = [value for _, value in self._bounds_given]
+            self.cursor = Cursor(snapshot, table, stream, bookmark, against=bounds)
 
     def _check(self) -> None:
         stream, rules = self.stream, self.rules
@@ -160,8 +160,11 @@ class Query:
                 f"{whose} {column.name!r} = {shorten(value)} does not fit its column ({column.declared}): {error}."
             ) from error
 
-    def _bounds(self) -> dict[str, Any]:
-        """Give the values of the first replication key between which to read: `_execution_date` ends it by default."""
+    def _bounds(self) -> list[tuple[str, Any]]:
+        """Give the bounds of the first replication key, each START or END: `_execution_date` ends it by default.
+
+        All of them hold. Which of two is the narrower one is the database's to know: texts have collations.
+        """
         column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
@@ -178,10 +181,7 @@ class Query:
                 f"{column.name!r} lies between them.",
                 "Rows at or after `start` and before `end` are read.",
             )
-        for word, value in fixed.items():
-            narrower = max if word == START else min
-            bounds[word] = narrower(bounds[word], value) if word in bounds else value
-        return bounds
+        return [*bounds.items(), *fixed.items()]
 
     # Which rows
 
@@ -230,10 +230,9 @@ class Query:
         conditions = []
         if cursor.bookmark is not None:
             conditions.append(self._from(cursor, cursor.bookmark))
-        if START in self._bounds_given:
-            conditions.append(cursor.from_first(self._bounds_given[START]))
-        if END in self._bounds_given:
-            conditions.append(cursor.before_first(self._bounds_given[END], inclusive=False))
+        for word, value in self._bounds_given:
+            bound = cursor.from_first(value) if word == START else cursor.before_first(value, inclusive=False)
+            conditions.append(bound)
         conditions += self.lagging(cursor)
         return [condition for condition in conditions if condition is not None]
 
