@@ -243,7 +243,9 @@ class BookmarkTracker:
 
 def is_finite(value: Any) -> bool:
     """Tell whether a value of a replication key is no NaN and no infinity."""
-    return not isinstance(value, float | Decimal) or math.isfinite(value)
+    if isinstance(value, Decimal):
+        return value.is_finite()  # as a float, a number beyond 1.8e308 would be infinite
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def row_hash(row: Mapping[str, Any]) -> str:

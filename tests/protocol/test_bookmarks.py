@@ -36,5 +36,6 @@ def test_arrow(value: float) -> None:
 
 
 def test_numbers_and_nulls_are_taken() -> None:
+    assert taken([{"id": 1, "x": Decimal("1e400")}]) == {"x": Decimal("1e400")}
     assert taken([{"id": 1, "x": 1.5}, {"id": 2, "x": None}]) == {"x": 1.5}
     assert taken(pa.table({"id": [1, 2], "x": [1.5, None]})) == {"x": 1.5}

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, shorten
 from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.bookmarks import plain
+from etl_assets.protocol.bookmarks import is_finite, plain
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
@@ -236,7 +236,7 @@ class Cursor:
     def _read(self, column: SqlColumn, value: Any) -> Any:
         try:
             found = typed(value, column.type.kind, zoned=self._zoned(column, value))
-            if isinstance(found, float | Decimal) and not math.isfinite(found):
+            if not is_finite(found):
                 raise ValueError("stands above every number")  # noqa: TRY301 - one way out for all that is wrong
         except ValueError as error:
             raise SourceError(
