@@ -25,6 +25,7 @@ from etl_assets.protocol.events import (
     Estimate,
     Event,
     Records,
+    Remark,
     SchemaChange,
     SourceReadable,
     SourceState,
@@ -205,8 +206,8 @@ class Loop:
         line = self._line(event.stream.key)
         if line.error is not None:
             return  # what still comes of a stream that failed
-        if isinstance(event, Estimate):
-            self.observer.expect(line.name, event.rows)
+        if isinstance(event, Estimate | Remark):
+            _tell(self.observer, line, event)
         elif isinstance(event, StreamEnd):
             self._end(line, event)
         elif line.ended:
@@ -417,6 +418,14 @@ class Loop:
     def _held(self, line: Line) -> SourceError:
         others = self.others if self._fixed else [key for key, one in self.lines.items() if one.error is not None]
         return _held(line, sorted(repr(".".join(filter(None, key))) for key in others), failed=not self._fixed)
+
+
+def _tell(observer: Observer, line: Line, event: Estimate | Remark) -> None:
+    if isinstance(event, Estimate):
+        observer.expect(line.name, event.rows)
+    else:
+        line.result.late_rows += event.late_rows
+        observer.remark(line.name, event.text)
 
 
 def _exported(session: Session, batch: Batch, load: Load) -> int:

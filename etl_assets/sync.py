@@ -4,6 +4,7 @@
 know the source and the destination by their structure alone (`protocol/load.py`), and nothing of an orchestrator.
 """
 
+import logging
 import os
 import secrets
 import time
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 from etl_assets.exceptions import ConfigError, DestinationError, StateError
 from etl_assets.faults import fault
+from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
 from etl_assets.protocol.contract import SchemaContract
@@ -31,7 +33,10 @@ from etl_assets.protocol.load import (
     Target,
     contract_of,
 )
+from etl_assets.secrets.redaction import redact
 from etl_assets.strategies import WriteStrategy, resolve_strategy
+
+_logger = logging.getLogger("etl_assets.sync")
 
 CHECKPOINT_SECONDS = 30.0
 """How often a long sync commits; `ETL_ASSETS_CHECKPOINT_SECONDS` in the environment says otherwise."""
@@ -56,6 +61,13 @@ class Observer:
     def checkpoint(self, committed: Committed) -> None:
         """Take note of a COMMIT that is not the last one."""
 
+    def remark(self, stream: str, text: str) -> None:
+        """Called with what people should know of a stream that was read: a warning for the log.
+
+        Without an observer of one's own it goes to Python's logging.
+        """
+        _logger.warning("%s: %s", stream, redact(text))
+
 
 @dataclass(frozen=True)
 class Start:
@@ -78,9 +90,9 @@ class Start:
     state: StreamState | None = None
 
 
-def seconds_between_commits() -> float:
-    """Give how often a long sync commits, as the environment says or by default."""
-    return float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+def seconds_between_commits(given: float | None = None) -> float:
+    """Return how often a long sync commits: as given, as the environment says, or by default."""
+    return given if given is not None else float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
 
 
 def new_load_id() -> str:
@@ -167,6 +179,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     adopt: bool = False,
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
     keep_rejected: bool = False,
+    late_rows: LateRows | None = None,
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -187,6 +200,8 @@ def sync(  # noqa: PLR0913 - options of one verb
             mapping of `columns` and `data_type` to these. By default it evolves, or freezes the types where the stream
             says `disable_column_type_check=False`.
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
+        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
+            are an error for a stream with a primary key, else dropped, counted and told.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
         checkpoint_bytes: Or after so many bytes.
@@ -216,10 +231,27 @@ def sync(  # noqa: PLR0913 - options of one verb
         keep_rejected=keep_rejected,
     )
     with destination.session([load]) as session:
-        seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
-        appends = not read.stream.primary_key or WriteStrategy(strategy) is WriteStrategy.APPEND
-        loop = _Loop(read, load, start, session, observer or Observer(), appends=appends)
-        return loop.run(seconds, checkpoint_bytes)
+        appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
+        loop = _Loop(read, load, start, session, observer or Observer(), appending)
+        return loop.run(seconds_between_commits(checkpoint_seconds), checkpoint_bytes)
+
+
+def appending_of(
+    load: Load, destination: Target, start: Start, wanted: WriteStrategy, late_rows: LateRows | None
+) -> Appending | None:
+    """Return how the rows of a load are appended, by it or by the next one after a full refresh; None if they merge."""
+    keyed, asked = bool(load.stream.primary_key), wanted is WriteStrategy.APPEND
+    can_merge = WriteStrategy.MERGE in destination.capabilities.strategies
+    if load.strategy is WriteStrategy.MERGE or (keyed and can_merge and not asked):
+        return None
+    columns = start.state.columns if start.state else ()
+    return Appending(
+        source=load.source,
+        fields_before=frozenset(column.name for column in columns) or None,
+        # Where a merge was not to be had, rows that come again were always delivered again.
+        late_rows="load" if late_rows is None and keyed and not asked else late_rows,
+        merged_before=can_merge,
+    )
 
 
 def result_of(load: Load, start: Start) -> SyncResult:
@@ -295,12 +327,18 @@ class _Loop:
     """One read into one session, batch by batch."""
 
     def __init__(
-        self, read: Readable, load: Load, start: Start, session: Session, observer: Observer, *, appends: bool
+        self,
+        read: Readable,
+        load: Load,
+        start: Start,
+        session: Session,
+        observer: Observer,
+        appending: Appending | None,
     ) -> None:
         self.read = read
         self.load = load
         self._start = start
-        self._appends = appends  # this load, or the next one after a full refresh
+        self._appending = appending
         self.session = session
         self.observer = observer
         self.result = result_of(load, start)
@@ -317,7 +355,7 @@ class _Loop:
         return BookmarkTracker(
             stream,
             self.load.bookmark,
-            boundary=self._appends and self.load.strategy is not WriteStrategy.MERGE,
+            appending=self._appending,
             check_order=self.read.checked_order,
             ordered=self.read.ordered,
             given=self._start.given,
@@ -334,6 +372,9 @@ class _Loop:
                 batches.close()  # at once, not when it is collected: it may hold a connection
         fault("read")
         self._commit(complete=True)
+        if self._tracker is not None:
+            for text, _ in self._tracker.remarks():
+                self.observer.remark(self.load.stream.full_name, text)
         self.result.duration_seconds = time.monotonic() - self._began
         return self.result
 
@@ -376,6 +417,7 @@ class _Loop:
             batch.to_arrow(self.load.stream)  # once, here: the tracker then compares columns, not rows
         if self._tracker is not None:
             batch = self._tracker.take(batch)
+            self.result.late_rows = self._tracker.late
         if len(batch):
             self._bytes += self.session.export(batch, self.load)
         seconds = time.monotonic() - self._began
@@ -386,6 +428,8 @@ class _Loop:
     def _at_checkpoint(self, given: Bookmark | None) -> bool:
         if self.load.strategy is WriteStrategy.REPLACE:
             return False  # published only when the stream is complete
+        if self._tracker is not None and not self._tracker.settled:
+            return False  # what is still to come decides which of these rows are loaded already
         return given is not None or (self._given is None and self._tracker is not None and self.read.ordered)
 
     def _bookmark_so_far(self, *, shown: bool = False) -> Bookmark | None:

@@ -1,10 +1,11 @@
 """The loop for sources whose streams are read together: one read, many tables, and states that are barriers."""
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from etl_assets.exceptions import EtlAssetsError
+from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
 from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, TableName, contract_of
@@ -15,6 +16,7 @@ from etl_assets.sync import (
     CHECKPOINT_BYTES,
     Observer,
     Start,
+    appending_of,
     new_load_id,
     resolve_start,
     result_of,
@@ -38,6 +40,7 @@ class StreamPlan:
     on_conflict: str = "update"
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None
     keep_rejected: bool = False
+    late_rows: LateRows | None = None
 
 
 @dataclass
@@ -99,16 +102,28 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     )
     if fallback is not None and not destination.capabilities.keeps_state:
         shared = replace(shared, bookmark=fallback())
-    appended = [key for key, plan in (plans or {}).items() if WriteStrategy(plan.strategy) is WriteStrategy.APPEND]
-    begins = replace(_begins(lines, shared.bookmark, known.streams), appended=frozenset(appended))
+    begins = replace(
+        _begins(lines, shared.bookmark, known.streams), appended=dict(_appended(lines, destination, plans or {}))
+    )
     with destination.session([line.load for line in lines if line.error is None]) as session:
         loop = Loop(lines, session, shared, observer)
         loop.others = known.streams - {line.key for line in lines} if destination.capabilities.keeps_state else others
         loop.can_replace = WriteStrategy.REPLACE in destination.capabilities.strategies
         loop.whole = known.state is not None or shared.bookmark is not None
-        loop.seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        loop.seconds = seconds_between_commits(checkpoint_seconds)
         loop.bytes = checkpoint_bytes
         yield from loop.run(read, begins)
+
+
+def _appended(
+    lines: Sequence["Line"], destination: SourceTarget, plans: Mapping[StreamKey, StreamPlan]
+) -> Iterator[tuple[StreamKey, Appending]]:
+    """Yield the streams whose rows are appended, and how."""
+    for line in lines:
+        plan = plans.get(line.key) or StreamPlan()
+        appending = appending_of(line.load, destination, line.start, WriteStrategy(plan.strategy), plan.late_rows)
+        if appending is not None:
+            yield line.key, appending
 
 
 def _begins(lines: Sequence["Line"], shared: Bookmark | None, known: Collection[StreamKey]) -> SourceState:

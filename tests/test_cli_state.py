@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from etl_assets.cli import main
-from etl_assets.protocol.bookmarks import BOUNDARY
+from etl_assets.protocol.appending import BOUNDARY
 from etl_assets.protocol.stream import Stream
 from tests.cli_shop import CUSTOMERS, NAMED, ORDERS, VISITS, load, project, run_sql, warehouse
 

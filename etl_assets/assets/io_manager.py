@@ -225,6 +225,7 @@ class _Output:
                 adopt=self.writing.adopt,
                 schema_contract=self.writing.contract,
                 keep_rejected=self.writing.keep_rejected,
+                late_rows=self.writing.late_rows,
                 observer=observer,
             )
         self._report(result)

@@ -44,6 +44,7 @@ class SyncMetadata(NamespacedMetadataSet):
     schema_changes: dg.JsonMetadataValue | None = None
     rejected: int | None = None
     rejected_reasons: dg.JsonMetadataValue | None = None
+    late_rows: int | None = None
     delivery: str | None = None
     destination: str | None = None
 
@@ -79,6 +80,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         schema_changes=dg.JsonMetadataValue(list(result.schema_changes)) if result.schema_changes else None,
         rejected=result.rejected,
         rejected_reasons=dg.JsonMetadataValue(reasons) if reasons else None,
+        late_rows=result.late_rows or None,
         delivery=result.delivery if at_least_once else None,
         # Its next run goes on from an event of this destination only.
         destination=destination if at_least_once else None,

@@ -98,6 +98,10 @@ class RunObserver(Observer):
         self._log(f"{stream}: about {rows:,} rows are expected")
 
     @override
+    def remark(self, stream: str, text: str) -> None:
+        self._context.log.warning(redact(f"{stream}: {text}"))
+
+    @override
     def checkpoint(self, committed: Committed) -> None:
         self._observe(self._context.asset_key, committed, f"{self._source}/{self._stream}")
 

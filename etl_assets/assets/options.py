@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 import dagster as dg
 
 from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.protocol.appending import LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.load import Capabilities, TableName, contract_of
 from etl_assets.protocol.stream import Stream
@@ -26,6 +27,7 @@ ON_TABLE_CHANGED = f"{PREFIX}on_table_changed"
 ADOPT = f"{PREFIX}adopt"
 SCHEMA_CONTRACT = f"{PREFIX}schema_contract"
 KEEP_REJECTED = f"{PREFIX}keep_rejected"
+LATE_ROWS = f"{PREFIX}late_rows"
 
 V = TypeVar("V")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -35,6 +37,7 @@ OnTableChanged = Literal["error", "full_refresh"]
 Contract = SchemaContract | str | Mapping[str, str]
 _CONFLICTS: dict[str, OnConflict] = {"update": "update", "ignore": "ignore"}
 _TABLE_CHANGES: dict[str, OnTableChanged] = {"error": "error", "full_refresh": "full_refresh"}
+_LATE_ROWS: dict[str | None, LateRows | None] = {None: None, "drop": "drop", "error": "error", "load": "load"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class StreamOptions:
         schema_contract: What may change about its table: `evolve`, `freeze`, `discard_value` or `discard_row`, or a
             mapping of `columns` and `data_type` to these.
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
+        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
+            are an error for a stream with a primary key, else dropped, counted and told.
         table: Its place, such as `schema.table`, already in the destination's spelling.
         deps: Assets it comes after.
         description: In place of the stream's own.
@@ -71,6 +76,7 @@ class StreamOptions:
     adopt: bool = False
     schema_contract: Contract | None = None
     keep_rejected: bool = False
+    late_rows: LateRows | None = None
     table: TableName | str | None = None
     deps: Sequence[Any] = ()
     description: str | None = None
@@ -123,6 +129,7 @@ class Writing:
     table: TableName | None = None
     contract: SchemaContract = EVOLVES
     keep_rejected: bool = False
+    late_rows: LateRows | None = None
 
     def metadata(self) -> dict[str, Any]:
         """Give this as definition metadata: people see it, and the IO manager reads it back."""
@@ -137,6 +144,8 @@ class Writing:
             shown[SCHEMA_CONTRACT] = self.contract.spelled()
         if self.keep_rejected:
             shown[KEEP_REJECTED] = True
+        if self.late_rows is not None:
+            shown[LATE_ROWS] = self.late_rows
         if self.table is not None:
             shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
         return shown
@@ -159,6 +168,7 @@ class Writing:
             table=None if table is None else to_table(table),
             contract=SchemaContract.of(plain(metadata.get(SCHEMA_CONTRACT))),
             keep_rejected=bool(plain(metadata.get(KEEP_REJECTED))),
+            late_rows=_one_of(_LATE_ROWS, plain(metadata.get(LATE_ROWS)), LATE_ROWS),
         )
 
 
@@ -190,6 +200,7 @@ def writing_of(
         table=None if options.table is None else to_table(options.table),
         contract=_contract(options, stream, contract, capabilities),
         keep_rejected=options.keep_rejected,
+        late_rows=_one_of(_LATE_ROWS, options.late_rows, "late_rows"),
     )
 
 
@@ -242,7 +253,8 @@ def plain(value: Any) -> Any:
     return value.value if isinstance(value, dg.MetadataValue) else value
 
 
-def _one_of(known: Mapping[str, V], value: Any, name: str) -> V:
+def _one_of(known: Mapping[Any, V], value: Any, name: str) -> V:
     if value not in known:
-        raise ConfigError(f"{name} cannot be {value!r}.", hint=f"Use one of {', '.join(sorted(known))}.")
+        names = ", ".join(sorted(one for one in known if one is not None))
+        raise ConfigError(f"{name} cannot be {value!r}.", hint=f"Use one of {names}.")
     return known[value]

@@ -191,6 +191,7 @@ class _Step:
             on_conflict=writing.on_conflict,
             schema_contract=writing.contract,
             keep_rejected=writing.keep_rejected,
+            late_rows=writing.late_rows,
         )
 
     def _table(self, binding: Binding) -> TableName:

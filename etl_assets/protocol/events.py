@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from etl_assets.exceptions import EtlAssetsError
+from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -47,6 +48,21 @@ class Estimate:
 
     stream: Stream
     rows: int
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What people should know of a stream that was read, for the log of the run.
+
+    Args:
+        stream: The stream.
+        text: A sentence, without the stream's name.
+        late_rows: How many rows came from before the bookmark, if that is what it is about.
+    """
+
+    stream: Stream
+    text: str
+    late_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,7 @@ class Truncate:
     generation: int | None = None
 
 
-Event = Records | Estimate | SchemaChange | Checkpoint | StreamEnd | Truncate
+Event = Records | Estimate | Remark | SchemaChange | Checkpoint | StreamEnd | Truncate
 
 
 @dataclass(frozen=True)
@@ -132,14 +148,13 @@ class SourceState:
             never loaded though others of the shared state were. What `shared` says of them MUST NOT be used; a host
             that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
             refreshed (then `shared` is None).
-        appended: Streams whose rows are to be appended though they have a primary key: a row that comes again would
-            be there twice.
+        appended: How rows are appended, by stream: those that come again would be there twice.
     """
 
     shared: Bookmark | None = None
     streams: Mapping[StreamKey, Bookmark] = field(default_factory=dict)
     refreshed: Collection[StreamKey] = frozenset()
-    appended: Collection[StreamKey] = frozenset()
+    appended: Mapping[StreamKey, Appending] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         """Tell whether there is any state."""

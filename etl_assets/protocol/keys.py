@@ -1,6 +1,6 @@
 """The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +24,10 @@ class Keys(Protocol):
 
     def largest(self) -> tuple[Key, int] | None:
         """Give the largest key, comparable, and the index of a row that has it; None when there is none."""
+        ...
+
+    def smallest(self) -> tuple[Key, int] | None:
+        """Return the smallest key, comparable, and the index of a row that has it; None when there is none."""
         ...
 
     def rows_at(self, key: Key) -> list[int]:
@@ -106,6 +110,11 @@ class RowKeys(Keys):
         return key, self._keys.index(key)
 
     @override
+    def smallest(self) -> tuple[Key, int] | None:
+        key = min((key for key in self._keys if key is not None), default=None)
+        return None if key is None else (key, self._keys.index(key))
+
+    @override
     def rows_at(self, key: Key) -> list[int]:
         return [index for index, each in enumerate(self._keys) if each == key]
 
@@ -142,11 +151,22 @@ class ArrowKeys(Keys):
     def largest(self) -> tuple[Key, int] | None:
         import pyarrow.compute as pc
 
+        return self._extreme(pc.max)
+
+    @override
+    def smallest(self) -> tuple[Key, int] | None:
+        import pyarrow.compute as pc
+
+        return self._extreme(pc.min)
+
+    def _extreme(self, choose: Callable[[Any], Any]) -> tuple[Key, int] | None:
+        import pyarrow.compute as pc
+
         found: list[Any] = []
         mask = self._whole()
         for column in self._columns:
             _refuse_nan(column)
-            best = pc.max(column if mask is None else column.filter(mask))
+            best = choose(column if mask is None else column.filter(mask))
             if not best.is_valid:
                 return None
             found.append(best)
@@ -183,12 +203,20 @@ class ArrowKeys(Keys):
 
     @override
     def rows_before(self, key: Key) -> list[int]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         smallest = pc.min(self._columns[0])
         if not smallest.is_valid or _python(smallest) > key[0]:
             return []  # the usual case, told by one number
-        return self._as_rows().rows_before(key)
+        if len(self._columns) > 1:
+            return self._as_rows().rows_before(key)
+        try:
+            before = pc.less(self._columns[0], scalar_of(key[0], self._columns[0].type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            return self._as_rows().rows_before(key)  # no value of this column's type
+        rows: list[int] = pc.indices_nonzero(before).to_pylist()
+        return rows
 
     @override
     def rows_without(self) -> list[int]:

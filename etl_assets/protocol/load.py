@@ -375,6 +375,7 @@ class SyncResult:
 
     Args:
         rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
+        late_rows: Records from before the bookmark, which were left out or loaded as the option of that name says.
     """
 
     stream: str
@@ -396,6 +397,7 @@ class SyncResult:
     last_changed_by: str = ""
     delivery: str = "exactly_once"
     rejections: list[Rejected] = field(default_factory=list)
+    late_rows: int = 0
     shared: bool = False
     """The bookmarks are the state of the whole source."""
 

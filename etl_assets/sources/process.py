@@ -194,7 +194,7 @@ def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
 def _tracker(source: "Source", stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
     if not stream.cursor:
         return None
-    return BookmarkTracker(stream, began, boundary=False, check_order=source.is_sorted, ordered=False)
+    return BookmarkTracker(stream, began, check_order=source.is_sorted, ordered=False)
 
 
 def _save(source: "Source", stream: Stream, bookmark: Bookmark | None) -> None:

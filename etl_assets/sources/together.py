@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.bookmarks import BookmarkTracker, plain
-from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, SourceState, StreamEnd
+from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -20,12 +21,12 @@ def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) 
         return
     for stream in streams:
         try:
-            yield from _one(source, stream, state.streams.get(stream.key), appends=stream.key in state.appended)
+            yield from _one(source, stream, state.streams.get(stream.key), state.appended.get(stream.key))
         except EtlAssetsError as error:
             yield StreamEnd(stream, complete=False, error=error)
 
 
-def _one(source: Source, stream: Stream, bookmark: Bookmark | None, *, appends: bool) -> Iterator[Event]:
+def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: Appending | None) -> Iterator[Event]:
     """Read a stream as a step of its own would: its bookmark is what it gives, or its largest replication key."""
     read = StreamRead(source, stream)
     if read.partial:
@@ -35,15 +36,7 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, *, appends: 
             stream=stream.name,
         )
     stream = read.stream
-    tracker = None
-    if stream.cursor:
-        tracker = BookmarkTracker(
-            stream,
-            bookmark,
-            boundary=appends or not stream.primary_key,
-            check_order=read.checked_order,
-            ordered=read.ordered,
-        )
+    tracker = _tracker(read, bookmark, appending) if stream.cursor else None
     given: Bookmark | None = None
     for batch in read.open(plain(bookmark)):
         given = batch.bookmark if batch.bookmark is not None else given
@@ -52,10 +45,20 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, *, appends: 
         kept = tracker.take(batch) if tracker is not None and len(batch) else batch
         if len(kept):
             yield Records(stream, kept)
+        if tracker is not None and not tracker.settled:
+            continue  # what is still to come decides which of these rows are loaded already
         reached = tracker.bookmark() if tracker is not None and read.ordered else None
         if batch.bookmark is not None or (given is None and reached is not None):
             yield Checkpoint(batch.bookmark or reached, (stream.key,))
     last = given if given is not None or tracker is None else tracker.bookmark()
     if last is not None:
         yield Checkpoint(last, (stream.key,))
+    for text, late_rows in tracker.remarks() if tracker is not None else ():
+        yield Remark(stream, text, late_rows)
     yield StreamEnd(stream)
+
+
+def _tracker(read: StreamRead, bookmark: Bookmark | None, appending: Appending | None) -> BookmarkTracker:
+    return BookmarkTracker(
+        read.stream, bookmark, appending=appending, check_order=read.checked_order, ordered=read.ordered
+    )

@@ -10,7 +10,6 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.protocol.batch import Batch, Encoding
-from etl_assets.protocol.bookmarks import row_hash
 from etl_assets.protocol.load import (
     Bookmark,
     Capabilities,
@@ -23,6 +22,7 @@ from etl_assets.protocol.load import (
     StreamState,
     TableName,
 )
+from etl_assets.protocol.row_cells import row_hash
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 

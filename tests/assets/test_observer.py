@@ -16,8 +16,8 @@ from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
+from etl_assets.protocol.appending import BOUNDARY
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import BOUNDARY
 from etl_assets.protocol.load import Committed
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source

@@ -53,8 +53,8 @@ def test_a_key_that_comes_twice_in_the_first_merge_is_one_row(warehouse: DuckDBD
 
 
 def test_a_key_that_an_append_doubled_is_one_row_again(warehouse: DuckDBDestination, query: Query) -> None:
-    for name in "ab":
-        sync(read([{"id": 1, "seq": 1, "n": name}], USERS), warehouse, strategy="append")
+    for seq, name in enumerate("ab"):
+        sync(read([{"id": 1, "seq": seq, "n": name}], USERS), warehouse, strategy="append")
     assert query("SELECT COUNT(*) FROM shop.users") == [(2,)]
     result = sync(read([{"id": 1, "seq": 1, "n": "b"}], USERS), warehouse, strategy="merge")
     assert query("SELECT id, n FROM shop.users") == [(1, "b")]

@@ -15,7 +15,7 @@ STREAM = Stream("numbers", primary_key=["id"], replication_key="x")
 
 
 def taken(records: Any) -> Any:
-    tracker = BookmarkTracker(STREAM, None, boundary=False, check_order=False, ordered=True)
+    tracker = BookmarkTracker(STREAM, None, check_order=False, ordered=True)
     tracker.take(Batch(records))
     return tracker.bookmark()
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import BookmarkError, ConfigError, DataError, SourceError
+from etl_assets.protocol.appending import BOUNDARY
 from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.bookmarks import BOUNDARY, BookmarkTracker
+from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_instant
@@ -70,7 +71,7 @@ def resume(source: SqlSource, stream: Stream, stop_after: int) -> list[list[Any]
     seen: list[list[Any]] = []
     bookmark: Bookmark | None = None
     while True:
-        tracker = BookmarkTracker(stream, bookmark, boundary=False, check_order=True, ordered=True)
+        tracker = BookmarkTracker(stream, bookmark, check_order=True, ordered=True)
         got: list[Any] = []
         for count, batch in enumerate(source.load_data(stream, bookmark), 1):
             got += [tuple(row.values()) for row in tracker.take(batch).to_arrow(stream).to_pylist()]
