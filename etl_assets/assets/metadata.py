@@ -8,6 +8,7 @@ import dagster as dg
 
 from etl_assets.assets.bookmark_metadata import to_metadata
 from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetadataSet
+from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX, shown_table
 from etl_assets.destinations.base import Destination
 from etl_assets.naming import identifiers
@@ -175,7 +176,7 @@ def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
     return dg.TableColumn(
         name=column.physical,
         type=column.type,
-        description=description or None,
+        description=as_markdown(description) or None,
         constraints=dg.TableColumnConstraints(nullable=column.nullable, other=["primary key"] if keyed else []),
         tags=tags,
     )

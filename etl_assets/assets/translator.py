@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from etl_assets.assets.dagster_private import TableMetadataSet
+from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.metadata import declared_table_schema
 from etl_assets.assets.names import group_name
 from etl_assets.assets.options import StreamOptions, shown_table
@@ -71,12 +72,11 @@ class StreamTranslator:
         return props.options.group or group_name(props.source_name)
 
     def get_description(self, props: StreamProps) -> str:
-        """Give the description: the stream's own, or where it comes from."""
-        return (
-            props.options.description
-            or props.stream.description
-            or f"Stream `{props.stream.full_name}` of `{props.source_name}`."
-        )
+        """Return the description, as Markdown: that of the options, else the stream's own as text, else its name."""
+        if props.options.description:
+            return props.options.description
+        text = props.stream.description or f"Stream {props.stream.full_name} of {props.source_name}."
+        return as_markdown(text)
 
     def get_tags(self, props: StreamProps) -> Mapping[str, str]:
         """Give the tags; none by default."""

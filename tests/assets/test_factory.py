@@ -214,7 +214,7 @@ class TestSpecs:
                 on_conflict="ignore",
                 adopt=True,
                 automation_condition=dg.AutomationCondition.eager(),
-                description="Orders.",
+                description="**Orders.**",
             )
         }
         (asset,) = stream_assets(shop, ["orders"], destination=warehouse, options=options)
@@ -222,7 +222,7 @@ class TestSpecs:
         assert spec.tags["tier"] == "gold"
         assert spec.owners == ["team:shop"]
         assert spec.group_name == "sales"
-        assert spec.description == "Orders."
+        assert spec.description == "**Orders.**"
         assert spec.automation_condition is not None
         assert [dep.asset_key for dep in spec.deps] == [dg.AssetKey("customers_list")]
         assert asset.op.pool == "one"
