@@ -1,6 +1,7 @@
 """The write plans' primitives through SQLAlchemy, for databases that have no transaction of their own here."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.sql_transaction import SqlTransaction, stamps, tables_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
-from etl_assets.exceptions import SchemaConflictError
+from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, logical
@@ -60,26 +61,22 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        import sqlalchemy as sa
-
         if sql.startswith("CREATE"):
             self._changing(sql)
             return []
         bound = {f"p{at}": value for at, value in enumerate(parameters)}
-        result = self._connection.execute(sa.text(_named(sql)), bound)
+        result = self._connection.execute(_statement(sql), bound)
         return [tuple(row) for row in result] if result.returns_rows else []
 
     def _changing(self, sql: str) -> None:
         """Change tables: in the transaction where the database can roll it back, else at once."""
+        statement = _statement(sql)
         if self._together:
-            self._connection.exec_driver_sql(sql.replace("%", "%%") if self._percent() else sql)
+            self._connection.execute(statement)
             return
         with self._connection.engine.connect() as other:
-            other.exec_driver_sql(sql.replace("%", "%%") if self._percent() else sql)
+            other.execute(statement)
             other.commit()
-
-    def _percent(self) -> bool:
-        return self._dialect.paramstyle in {"format", "pyformat"} and self._dialect.name != "postgresql"
 
     # Columns
 
@@ -103,10 +100,19 @@ class AlchemyTransaction(SqlTransaction):
         import sqlalchemy as sa
 
         try:
-            found = sa.inspect(self._connection).get_columns(table.name, schema=table.schema or None)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+                found = sa.inspect(self._connection).get_columns(table.name, schema=table.schema or None)
         except sa.exc.NoSuchTableError:
             return {}
-        return {column["name"]: column["type"] for column in found}
+        except sa.exc.SAWarning as warning:
+            raise DestinationError(
+                f"The table {table} has a column that cannot be read: {warning}.",
+                hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
+            ) from warning
+        # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there, twice.
+        twice = self._dialect.name in _MYSQL
+        return {column["name"].replace('""', '"') if twice else column["name"]: column["type"] for column in found}
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -244,7 +250,8 @@ class AlchemyTransaction(SqlTransaction):
         schema = self.schema_of(table, columns)
         query = _select(self._table(table, schema))
         query = query.where(text(where)) if where else query
-        found = self._connection.execution_options(stream_results=True).execute(query)
+        # For this statement alone: an option of the connection would make a cursor of each that follows.
+        found = self._connection.execute(query, execution_options={"stream_results": True})
         return tables_of(found.fetchmany, schema, _array, chunk_rows)
 
     def _insert(self, table: TableName, records: list[dict[str, Any]], stamp: Stamp) -> None:
@@ -387,12 +394,17 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     return pa.array(values, type_)
 
 
-def _named(sql: str) -> str:
-    """Give a statement with SQLAlchemy's named marks in place of each `?`."""
+def _statement(sql: str) -> "sa.TextClause":
+    """Return a statement of SQLAlchemy's, with its named marks in place of each `?`.
+
+    Nothing else in it is a mark, whatever a name in it looks like: SQLAlchemy doubles each `%` where its driver needs it.
+    """
+    import sqlalchemy as sa
+
     numbers = count()
 
     def replaced(match: re.Match[str]) -> str:
         text = match[0]
         return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
 
-    return _WRITTEN.sub(replaced, sql)
+    return sa.text(_WRITTEN.sub(replaced, sql))

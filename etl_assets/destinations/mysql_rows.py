@@ -70,8 +70,8 @@ class Loader:
         import pymysql
 
         into = ", ".join(f"@b{at}" if name in binary else quote(name) for at, name in enumerate(names))
-        settings = [f"{quote(name)} = UNHEX(@b{at})" for at, name in enumerate(names) if name in binary]
-        settings += [f"{quote(name)} = %s" for name, _ in constants]
+        settings = [f"{_doubled(quote(name))} = UNHEX(@b{at})" for at, name in enumerate(names) if name in binary]
+        settings += [f"{_doubled(quote(name))} = %s" for name, _ in constants]
         values = [value for _, value in constants]
         text, length = _lines(columns), len(columns[0])
         reading, writing = os.pipe()
@@ -84,7 +84,7 @@ class Loader:
         )
         try:
             with self._connection.cursor() as cursor:
-                taken = cursor.execute(sql + _doubled(setting).replace("%%s", "%s"), values or [])
+                taken = cursor.execute(sql + setting, values or [])
                 self._refuse_warnings(cursor, taken, length)
         except pymysql.Error as error:
             if error.args[:1] and error.args[0] in NOT_ALLOWED:

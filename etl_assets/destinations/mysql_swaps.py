@@ -66,18 +66,18 @@ class Swaps:
         self._notes = _quoted(TableName(SWAPS, schema))
         self.pending: dict[TableName, Swap] = {}
 
-    def begin(self, table: TableName, create: str) -> TableName:
-        """Make the new table; gives its name.
+    def begin(self, table: TableName, definition: str) -> TableName:
+        """Make the new table, and return its name.
 
         Args:
             table: Whose place it is to take.
-            create: The statement that makes it, with `{}` for its name.
+            definition: What stands behind the name in the statement that makes it.
         """
         swap = Swap.of(table)
         self._locks.take(swap.lock)
         self._make_notes()
         self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
-        self._at_once(create.replace("{}", _quoted(swap.new), 1), ())
+        self._at_once(f"CREATE TABLE {_quoted(swap.new)} {definition}", ())
         # Noted after it is made: a note stands for a new table, or for one that was renamed.
         self._note(swap, SWAPPING)
         return swap.new

@@ -176,7 +176,7 @@ class MySQLTransaction(SqlTransaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
             self.create_schema(table.schema)
-        self.swaps.begin(table, self._create(table, schema, stamp))
+        self.swaps.begin(table, self._defined(table, schema, stamp))
 
     @override
     def drop_table(self, table: TableName) -> None:
@@ -196,8 +196,8 @@ class MySQLTransaction(SqlTransaction):
                 )
             self.execute(f"DELETE FROM {self.quoted(table)}")
             return table
-        create = f"CREATE TABLE {{}} LIKE {self.quoted(table)}" if same else self._create(table, schema, stamp)
-        return self.swaps.begin(table, create)
+        definition = f"LIKE {self.quoted(table)}" if same else self._defined(table, schema, stamp)
+        return self.swaps.begin(table, definition)
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
@@ -217,8 +217,8 @@ class MySQLTransaction(SqlTransaction):
         self._at_once(f"UPDATE {target} SET {made} = {_widened(column, old, new)}")
         self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {definition}")
 
-    def _create(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        return f"CREATE TABLE {{}} ({self._definitions(table, schema, stamp)}) {self._options}"
+    def _defined(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
+        return f"({self._definitions(table, schema, stamp)}) {self._options}"
 
     @override
     def _definition(self, type_: "pa.DataType") -> str:

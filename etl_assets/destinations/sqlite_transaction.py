@@ -139,18 +139,15 @@ class SqliteTransaction(SqlTransaction):
         self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
         names, target = rows.schema.names, self.quoted(table)
-        by = column_list(keys)
-        # Of a key that came twice the last arrival wins: a new table's rowids grow.
-        repeated = f"WHERE rowid NOT IN (SELECT max(rowid) FROM {{}} GROUP BY {by})"
         if table in self._made:
             self._made.discard(table)
             written = self.insert(table, rows, stamp)
             self._index(table, keys)
-            return written - self._written(f"DELETE FROM {target} {repeated.format(target)}", ())
+            return written - self._written(_without_repeated(target, keys), ())
         staged = TableName(STAGED, "temp")
         self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
         self.insert(staged, rows, Stamp("", None, None))
-        self.execute(f"DELETE FROM temp.{STAGED} {repeated.format(f'temp.{STAGED}')}")
+        self.execute(_without_repeated(f"temp.{STAGED}", keys))
         own = stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]
@@ -217,6 +214,12 @@ class SqliteTransaction(SqlTransaction):
         self.execute(f"ALTER TABLE {self.quoted(new)} RENAME TO {quote(table.name)}")
         for (sql,) in kept:
             self.execute(sql)
+
+
+def _without_repeated(target: str, keys: Sequence[str]) -> str:
+    """Return the statement that leaves only the last arrival of each key in a new table, whose rowids grow."""
+    last = f"SELECT max(rowid) FROM {target} GROUP BY {column_list(keys)}"
+    return f"DELETE FROM {target} WHERE rowid NOT IN ({last})"
 
 
 def _some_at_once(rows: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":

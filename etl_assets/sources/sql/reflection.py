@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql.described import postgres_column_types
@@ -86,7 +86,7 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
     schema = stream.namespace or default_schema
     inspector = sa.inspect(snapshot.connection)
     try:
-        with _quietly():
+        with _quietly(name):
             columns = inspector.get_columns(name, schema=schema)
     except sa.exc.NoSuchTableError:
         columns = []
@@ -334,7 +334,7 @@ def _geometries(snapshot: "Snapshot", name: str, schema: str | None) -> set[str]
 def _stream(
     snapshot: "Snapshot", inspector: Any, name: str, schema: str | None, *, is_view: bool, rows: int | None
 ) -> Stream:
-    with _quietly():
+    with _quietly(name):
         table = _table(snapshot, name, schema, inspector.get_columns(name, schema=schema))
         key = tuple((inspector.get_pk_constraint(name, schema=schema) or {}).get("constrained_columns") or ())
         unique = [] if is_view else _unique_keys(inspector, name, schema, table)
@@ -415,10 +415,22 @@ def _comment(inspector: Any, name: str, schema: str | None) -> str | None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Leave out SQLAlchemy's warning about a type it does not know: such a column is read as its text."""
+def _quietly(name: str) -> Iterator[None]:
+    """Leave out SQLAlchemy's warning about a type it does not know: such a column is read as its text.
+
+    Raises:
+        SourceError: SQLAlchemy has left a column out, and would only have warned.
+    """
     import sqlalchemy as sa
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Did not recognize type", category=sa.exc.SAWarning)
-        yield
+        warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+        try:
+            yield
+        except sa.exc.SAWarning as warning:
+            raise SourceError(
+                f"the table {name!r} has a column that cannot be read: {warning}.",
+                hint="Is there a line break in its name? Rename it, read it by a query, or leave the table out "
+                "(exclude).",
+            ) from warning
