@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from etl_assets.exceptions import ConfigError, DestinationError, StateError
+from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError
 from etl_assets.faults import fault
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.batch import Batch
@@ -127,12 +127,15 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
 
     Raises:
         DestinationError: The table is somebody else's.
+        UnsupportedWriteError: The table's engine cannot roll back.
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
     fault("begin")
     stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     if stored.foreign and not adopt:
         raise _foreign(read, stored.foreign)
+    if stored.unsafe:
+        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
     state = stored.state
     begins_from = state.load_id if state else None
     if full_refresh:

@@ -165,6 +165,8 @@ def _table_problems(
             where = f"stream {stream.full_name!r} of {call.source_name!r}"
             if stored.foreign and not (writing and writing.adopt):
                 yield f"{where}: {stored.foreign}. Choose another table, or take this one over with adopt=True."
+            elif stored.unsafe:
+                yield f"{where}: {stored.unsafe}"
             elif stored.problem and not (writing and writing.on_table_changed == "full_refresh"):
                 yield f"{where}: {stored.problem}. Load it anew with `full_refresh`."
 

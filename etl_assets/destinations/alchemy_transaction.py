@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_engines import rolls_nothing_back
 from etl_assets.destinations.sql_transaction import SqlTransaction, stamps, tables_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
@@ -56,6 +57,7 @@ class AlchemyTransaction(SqlTransaction):
             key=self._ddl(sa.String(180)),
             text=self._ddl(_text()),
             big=self._ddl(sa.BigInteger()),
+            options=self._table_options,
         )
         self.own_types = (self.ledger_types.text, self.ledger_types.text)
 
@@ -67,6 +69,11 @@ class AlchemyTransaction(SqlTransaction):
         bound = {f"p{at}": value for at, value in enumerate(parameters)}
         result = self._connection.execute(_statement(sql), bound)
         return [tuple(row) for row in result] if result.returns_rows else []
+
+    @property
+    def _table_options(self) -> str:
+        # Whatever the server makes by default: another engine might not roll rows back.
+        return "ENGINE = InnoDB" if self._dialect.name in _MYSQL else ""
 
     def _changing(self, sql: str) -> None:
         """Change tables: in the transaction where the database can roll it back, else at once."""
@@ -91,6 +98,10 @@ class AlchemyTransaction(SqlTransaction):
     def left_empty(self, table: TableName) -> bool:
         ours = bool(self._own_columns) and self._own_columns <= set(self._columns(table))
         return not self._together and ours and not self.has_rows(table)
+
+    @override
+    def unsafe(self, table: TableName) -> str | None:
+        return rolls_nothing_back(self.execute, table) if self._dialect.name in _MYSQL else None
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
@@ -155,7 +166,8 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
-        self._changing(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
+        definitions = self._definitions(table, schema, stamp)
+        self._changing(f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}".rstrip())
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -397,7 +409,7 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
 def _statement(sql: str) -> "sa.TextClause":
     """Return a statement of SQLAlchemy's, with its named marks in place of each `?`.
 
-    Nothing else in it is a mark, whatever a name in it looks like: SQLAlchemy doubles each `%` where its driver needs it.
+    Nothing else in it is a mark, whatever a name looks like: SQLAlchemy doubles each `%` where its driver needs it.
     """
     import sqlalchemy as sa
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.sql_transaction import respelled
-from etl_assets.destinations.transaction import LedgerTypes, Transaction
+from etl_assets.destinations.transaction import PRIMARY_KEY, LedgerTypes, Transaction
 from etl_assets.destinations.warehouse_transaction import WarehouseTransaction, parquet_files
 from etl_assets.exceptions import (
     AuthenticationError,
@@ -135,7 +135,7 @@ class BigQueryTransaction(WarehouseTransaction):
     """
 
     ledger_types = LedgerTypes(
-        varchar="STRING", key="STRING(1000)", text="STRING", big="INT64", unique="PRIMARY KEY ({key}) NOT ENFORCED"
+        varchar="STRING", key="STRING(1000)", text="STRING", big="INT64", unique=f"{PRIMARY_KEY} NOT ENFORCED"
     )
     own_types = ("STRING", "TIMESTAMP")
     names: ClassVar[Mapping[str, str]] = {

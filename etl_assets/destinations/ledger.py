@@ -13,7 +13,7 @@ from typing import Any
 
 import simplejson
 
-from etl_assets.destinations.transaction import Transaction
+from etl_assets.destinations.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
@@ -33,7 +33,6 @@ _STATE_COLUMNS = (
     "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
     "table_schema", "table_name", "columns", "rows_in_table", "changed_by",
 )  # fmt: skip
-_KEY = ("source", "namespace", "stream", "partition")
 
 
 @dataclass(frozen=True)
@@ -83,25 +82,29 @@ class Ledger:
             self._tx.create_schema(self._state_table.schema)
         types = self._tx.ledger_types
         create, varchar, key, text, big = types.create, types.varchar, types.key, types.text, types.big
-        unique = types.unique.format(key=", ".join(map(quote, _KEY)))
+        options = f" {types.options}" if types.options else ""
         self._tx.execute(
             f"{create} {self._loads} (load_id {varchar}(64) NOT NULL, run_id {varchar}(255), "
             f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
             f"table_schema {key}, table_name {key}, strategy {varchar}(16), bookmark_before {text}, "
             f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
-            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL)"
+            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL){options}"
         )
         self._tx.execute(
             f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
             f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id {varchar}(64) NOT NULL, '
             f"run_id {varchar}(255), bookmark {text}, committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, "
             f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
-            f"changed_by {varchar}(64), {unique})"
+            f"changed_by {varchar}(64), {types.unique}){options}"
         )
 
     def exists(self) -> bool:
         """Tell whether anything was ever synced into this database."""
         return self._tx.exists(self._state_table)
+
+    def unsafe(self) -> str | None:
+        """Return why a change of the two tables could not be rolled back, with what to do about it; or None."""
+        return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
 
     def states(self) -> list[StreamState]:
         """Give every state row, by key."""
@@ -111,7 +114,7 @@ class Ledger:
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Give the state row of a stream."""
         rows = self._tx.execute(
-            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY)}",
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY)}",
             (source, stream.namespace or "", stream.name, partition),
         )
         return _state(rows[0]) if rows else None
@@ -128,13 +131,13 @@ class Ledger:
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
-        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {_where(_KEY[:3])}"
+        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {_where(STATE_KEY[:3])}"
         return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
         """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
         rows = self._tx.execute(
-            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(_KEY[:3])}",
+            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY[:3])}",
             (source, stream.namespace or "", stream.name),
         )
         return [state for state in map(_state, rows) if state.partition.startswith(SPLIT)]
@@ -150,7 +153,7 @@ class Ledger:
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
         """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
         rows = self._tx.execute(
-            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {_where(_KEY[:3])} "
+            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {_where(STATE_KEY[:3])} "
             "ORDER BY committed_at, load_id",
             (source, stream.namespace or "", stream.name),
         )
@@ -169,7 +172,7 @@ class Ledger:
 
     def replaced_since(self, state: StreamState, load_id: str) -> bool:
         """Tell whether a load after this one has replaced the table."""
-        sql = f"SELECT 1 FROM {self._loads} WHERE {_where(_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
+        sql = f"SELECT 1 FROM {self._loads} WHERE {_where(STATE_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
         return bool(self._tx.execute(sql, (*_key_of(state), str(WriteStrategy.REPLACE), load_id)))
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
@@ -223,8 +226,8 @@ class Ledger:
             marks = ", ".join("?" * len(_STATE_COLUMNS))
             self._tx.execute(f"INSERT INTO {self._state} ({_names(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
         else:
-            settings = ", ".join(f"{quote(name)} = ?" for name in _STATE_COLUMNS[len(_KEY) :])
-            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(_KEY)}", (*values, *key))
+            settings = ", ".join(f"{quote(name)} = ?" for name in _STATE_COLUMNS[len(STATE_KEY) :])
+            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(STATE_KEY)}", (*values, *key))
 
     def note_rejected(self, entry: Entry) -> None:
         """Append what was kept of rejected records, which also makes their table known as the stream's."""
@@ -257,7 +260,7 @@ class Ledger:
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None, load_id: str) -> None:
         """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit."""
         self._tx.execute(
-            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, run_id = '' WHERE {_where(_KEY)}",
+            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, run_id = '' WHERE {_where(STATE_KEY)}",
             (dump(bookmark), load_id, *_key_of(state)),
         )
         before, after = dump(state.bookmark), dump(bookmark)
@@ -274,7 +277,7 @@ class Ledger:
             key = (state.source, state.partition)
             self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(('source', 'partition'))}", key)
         else:
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(_KEY)}", _key_of(state))
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(STATE_KEY)}", _key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
         """Give a source's states and loads to another name; returns how many states.
@@ -304,7 +307,7 @@ class Ledger:
                 stream=state.stream or None,
             )
         loads = self._tx.execute(
-            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(_KEY)} "
+            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(STATE_KEY)} "
             "AND strategy <> ? ORDER BY committed_at, load_id",
             (*_key_of(state), REJECTED),
         )
@@ -325,7 +328,7 @@ class Ledger:
         self._delete_rejected(state, [row[0] for row in later])
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
-            f"WHERE {_where(_KEY)}",
+            f"WHERE {_where(STATE_KEY)}",
             (loads[positions[-1]][3], load_id, self._tx.count(state.table), load_id, *_key_of(state)),
         )
         return deleted
@@ -339,7 +342,7 @@ class Ledger:
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
         """Delete the kept records of later loads: they will come, and be rejected, again."""
         found = self._tx.execute(
-            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {_where(_KEY)} AND strategy = ?",
+            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {_where(STATE_KEY)} AND strategy = ?",
             (*_key_of(state), REJECTED),
         )
         for schema, name in found if load_ids else ():

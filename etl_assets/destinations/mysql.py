@@ -151,7 +151,7 @@ class MySQLDestination(DatabaseDestination):
         seconds = max(1, round(self.options.lock_timeout))
         settings = (
             f"SET SESSION sql_mode = '{_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {seconds}, "
-            f"lock_wait_timeout = {seconds}"
+            f"lock_wait_timeout = {seconds}, default_storage_engine = InnoDB"
         )
         try:
             with connection.cursor() as cursor:

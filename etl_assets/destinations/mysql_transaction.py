@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_engines import rolls_nothing_back
 from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
 from etl_assets.destinations.mysql_rows import Loader
@@ -26,7 +27,7 @@ from etl_assets.destinations.sql_transaction import (
     stamps,
     tables_of,
 )
-from etl_assets.destinations.transaction import LedgerTypes, Stamp
+from etl_assets.destinations.transaction import STATE_KEY, LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -79,11 +80,12 @@ class MySQLTransaction(SqlTransaction):
         self._locks = Locks(self.execute, lock_timeout)
         self.swaps = Swaps(self._at_once, self.execute, self._locks, state_schema)
         key = f"VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE {collation}"
+        whole_key = f"CONCAT_WS(CHAR(0), {column_list(STATE_KEY)})"
         self.ledger_types = LedgerTypes(
             key=key,
             text="LONGTEXT CHARACTER SET utf8mb4",
-            unique="key_hash BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2(CONCAT_WS(CHAR(0), {key}), 256))) STORED, "
-            "UNIQUE (key_hash)",
+            unique=f"key_hash BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2({whole_key}, 256))) STORED, UNIQUE (key_hash)",
+            options="ENGINE = InnoDB",
         )
         self.now = datetime.now(UTC).replace(tzinfo=None)
 
@@ -126,6 +128,10 @@ class MySQLTransaction(SqlTransaction):
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return run(self._connection, sql, parameters)[0]
+
+    @override
+    def unsafe(self, table: TableName) -> str | None:
+        return rolls_nothing_back(self.execute, table)
 
     def _at_once(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return run(self._changing(), sql, parameters)[0]

@@ -15,7 +15,7 @@ from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, prepare, write
-from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
+from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError, UnsupportedWriteError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.contract import Rejected
@@ -336,6 +336,7 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
 
     Raises:
         DestinationError: Names the owner.
+        UnsupportedWriteError: What is written to it could not be rolled back.
     """
     problem = foreign(tx, ledger, (load.source, load.stream.namespace or "", load.stream.name), table)
     if problem and not load.adopt:
@@ -344,6 +345,9 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
             hint="Choose another table, or take this one over with adopt=True.",
             stream=load.stream.name,
         )
+    unsafe = tx.unsafe(table)
+    if unsafe:
+        raise UnsupportedWriteError(f"stream {load.stream.name!r}: {unsafe}", stream=load.stream.name)
 
 
 def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
@@ -371,6 +375,14 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
 
 def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
     """Tell what is known of a stream: its state row, and whether its table is as the ledger says."""
+    found = _looked_up(tx, ledger, source, stream, table, partition)
+    unsafe = tx.unsafe(table) or (ledger.unsafe() if ledger.exists() else None)
+    return replace(found, unsafe=unsafe) if unsafe else found
+
+
+def _looked_up(
+    tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str
+) -> Stored:
     key = (source, stream.namespace or "", stream.name)
     if not ledger.exists():
         return Stored(foreign=_unknown(tx, table))

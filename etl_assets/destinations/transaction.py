@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from etl_assets.exceptions import DestinationError
+from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 
 READ_ROWS = 100_000
+STATE_KEY = ("source", "namespace", "stream", "partition")
+"""The columns that tell one state row from another."""
+PRIMARY_KEY = f"PRIMARY KEY ({', '.join(map(quote, STATE_KEY))})"
 T = TypeVar("T")
 
 
@@ -45,7 +49,10 @@ class LedgerTypes:
     key: str = "VARCHAR(255)"
     text: str = "TEXT"
     big: str = "BIGINT"
-    unique: str = "PRIMARY KEY ({key})"
+    unique: str = PRIMARY_KEY
+    """The constraint by which a state row is unique, and the column that it needs."""
+    options: str = ""
+    """What stands behind the columns."""
 
 
 class Reading(Protocol):
@@ -134,6 +141,14 @@ class Transaction(Reading, Protocol):
         """Tell whether a table is one that a killed load of ours has made and not filled."""
         del table
         return False
+
+    def unsafe(self, table: TableName) -> str | None:
+        """Return why rows of a table could not be rolled back, with what to do about it; None where they can.
+
+        Overridden where an engine has such tables.
+        """
+        del table
+        return None
 
     def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
         """Put the rows that are for a table into the database, where no reader sees them.

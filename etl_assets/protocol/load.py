@@ -153,12 +153,14 @@ class Stored:
         problem: Why the table is not as its ledger says (missing, emptied, columns gone), or None.
         foreign: Why the table is not this stream's to write to, or None.
         reset: There is no state row though the ledger knows the table: its state was reset, so a sync replaces it.
+        unsafe: Why a load that fails could not be rolled back, with the statement that changes it; or None.
     """
 
     state: StreamState | None = None
     problem: str | None = None
     foreign: str | None = None
     reset: bool = False
+    unsafe: str | None = None
 
 
 @dataclass(frozen=True)
