@@ -8,7 +8,8 @@ from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
 from etl_assets.destinations.base import Destination
-from etl_assets.exceptions import ConfigError, EtlAssetsError, did_you_mean
+from etl_assets.destinations.state_rows import sound
+from etl_assets.exceptions import ConfigError, EtlAssetsError, StateError, did_you_mean
 from etl_assets.protocol.load import Stored
 from etl_assets.protocol.rediscovery import missing_columns
 from etl_assets.protocol.selection import matches
@@ -140,7 +141,11 @@ def _check_destination(
         if callable(test):
             test()
         if isinstance(destination, Destination) and destination.capabilities.keeps_state:
-            kept = len(destination.states())
+            states = destination.states()
+            kept = len(states)
+            for damaged in (one for one in states if one.damage is not None):
+                with findings.asking(subject):
+                    sound(damaged)
             for what in _table_problems(destination, declared, bindings):
                 findings.problem(subject, what)
     if findings.problems > before:
@@ -161,7 +166,10 @@ def _table_problems(
                 (b for b in bindings if b.source_name == call.source_name and b.stream.key == stream.key), None
             )
             writing = bound.writing if bound else None
-            stored: Stored = destination.stored(call.source_name, stream, table=writing.table if writing else None)
+            try:
+                stored: Stored = destination.stored(call.source_name, stream, table=writing.table if writing else None)
+            except StateError:
+                continue  # told before
             where = f"stream {stream.full_name!r} of {call.source_name!r}"
             if stored.foreign and not (writing and writing.adopt):
                 yield f"{where}: {stored.foreign}. Choose another table, or take this one over with adopt=True."

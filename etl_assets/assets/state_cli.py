@@ -11,7 +11,7 @@ import simplejson
 from etl_assets.assets.catalog_cli import Say, shown
 from etl_assets.assets.definitions_file import Project
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.ledger import dump
+from etl_assets.destinations.state_rows import dump, sound
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark, StreamState
@@ -127,7 +127,7 @@ def list_states(store: Store, say: Say) -> int:
 
 def get(store: Store, text: str, partition: str | None, write: Say) -> int:
     """Print a bookmark as JSON."""
-    write(dump(store.find(text, partition).bookmark) or "null")
+    write(dump(sound(store.find(text, partition)).bookmark) or "null")
     return 0
 
 
@@ -144,7 +144,7 @@ def set_bookmark(store: Store, text: str, value: str, partition: str | None, say
     if wrong:
         raise ConfigError(f"{_label(state)}: {wrong}", hint="With --force it is stored all the same.")
     store.destination.set_bookmark(state, bookmark)
-    say(f"{_label(state)}: the bookmark was {_shown(state.bookmark)}, is {_shown(bookmark)}.")
+    say(f"{_label(state)}: the bookmark was {_shown_of(state)}, is {_shown(bookmark)}.")
     say("  The rows in the table stay; the next sync reads from the new bookmark on.")
     return 0
 
@@ -153,7 +153,7 @@ def reset(store: Store, text: str, partition: str | None, say: Say) -> int:
     """Forget a stream."""
     state = store.find(text, partition)
     store.destination.delete_state(state)
-    say(f"{_label(state)}: its state is gone; the bookmark was {_shown(state.bookmark)}.")
+    say(f"{_label(state)}: its state is gone; the bookmark was {_shown_of(state)}.")
     tables = "the tables of all its streams" if state.shared else f"the table {state.table}"
     say(f"  The next sync reads everything and replaces {tables}.")
     return 0
@@ -165,7 +165,7 @@ def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Sa
     deleted = store.destination.rewind(state, load_id)
     after = store.find(f"{state.source}/{_full_name(state)}", state.partition)
     say(f"{_label(state)}: back at load {load_id}; {deleted} rows were deleted, {after.rows_in_table} are left.")
-    say(f"  The bookmark was {_shown(state.bookmark)}, is {_shown(after.bookmark)}.")
+    say(f"  The bookmark was {_shown_of(state)}, is {_shown(after.bookmark)}.")
     return 0
 
 
@@ -220,7 +220,7 @@ def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool
             say(f"skipped   {source}/{name}: {why}")
             continue
         store.destination.set_bookmark(found[0], bookmark)
-        say(f"imported  {_label(found[0])}: the bookmark was {_shown(found[0].bookmark)}, is {_shown(bookmark)}.")
+        say(f"imported  {_label(found[0])}: the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}.")
     return int(skipped > 0)
 
 
@@ -303,7 +303,7 @@ def _row(state: StreamState) -> tuple[str, ...]:
         state.source,
         _full_name(state) or "(the source)",
         state.partition or "-",
-        _shown(state.bookmark),
+        _shown_of(state),
         str(state.rows_in_table),
         state.load_id,
         state.committed_at.isoformat(timespec="seconds"),
@@ -313,6 +313,10 @@ def _row(state: StreamState) -> tuple[str, ...]:
 def _shown(bookmark: Bookmark | None) -> str:
     text = dump(plain(bookmark)) or "none"
     return text if len(text) <= SHOWN_BOOKMARK else text[: SHOWN_BOOKMARK - 1] + "…"
+
+
+def _shown_of(state: StreamState) -> str:
+    return "damaged" if state.damage is not None else _shown(state.bookmark)
 
 
 def _full_name(state: StreamState) -> str:

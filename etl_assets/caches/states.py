@@ -7,6 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.writing import StateMemory, in_destination
 from etl_assets.exceptions import InputError, StateNotFoundError
 from etl_assets.naming import normalise
@@ -67,7 +68,7 @@ class CacheStates(StateWriterBase):
 
     def _rows(self) -> list[StreamState]:
         stored_as = self._stored_as()
-        return [row for row in self._destination.states() if row.source == stored_as]
+        return [sound(row) for row in self._destination.states() if row.source == stored_as]
 
     def _stored_as(self) -> str:
         """Give the name under which the source is stored: a connector's config is part of it."""

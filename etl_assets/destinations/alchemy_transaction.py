@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.mysql_engines import rolls_nothing_back
 from etl_assets.destinations.sql_transaction import SqlTransaction, stamps, tables_of
+from etl_assets.destinations.sqlite_types import bytes_where_not_text
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
@@ -67,8 +68,10 @@ class AlchemyTransaction(SqlTransaction):
             self._changing(sql)
             return []
         bound = {f"p{at}": value for at, value in enumerate(parameters)}
-        result = self._connection.execute(_statement(sql), bound)
-        return [tuple(row) for row in result] if result.returns_rows else []
+        driver: Any = self._connection.connection.driver_connection
+        with bytes_where_not_text(driver) if self._dialect.driver == "pysqlite" else nullcontext():
+            result = self._connection.execute(_statement(sql), bound)
+            return [tuple(row) for row in result] if result.returns_rows else []
 
     @property
     def _table_options(self) -> str:

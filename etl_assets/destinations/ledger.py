@@ -11,8 +11,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import simplejson
-
+from etl_assets.destinations.state_rows import (
+    FORMAT,
+    STATE_COLUMNS,
+    STATE_TABLE,
+    dump,
+    label_of,
+    lost_bookmark,
+    parse,
+    sound,
+    state_of,
+)
 from etl_assets.destinations.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.naming import quote
@@ -20,19 +29,11 @@ from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, Stream
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
-STATE_TABLE = "_etl_assets_state"
 LEDGER_TABLE = "_etl_assets_loads"
 REJECTED = "rejected"
 """In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
 SPLIT = "split/"
 """A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
-FORMAT = 1
-"""Of the two tables; a newer one is refused, an older one migrated."""
-
-_STATE_COLUMNS = (
-    "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
-    "table_schema", "table_name", "columns", "rows_in_table", "changed_by",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,6 @@ class Entry:
     rows_in: int
     rows_in_table: int
     committed_at: datetime
-
-
-def dump(bookmark: Bookmark | None) -> str | None:
-    """Give a bookmark's JSON, every digit kept."""
-    return None if bookmark is None else simplejson.dumps(bookmark, use_decimal=True, ensure_ascii=False)
-
-
-def parse(text: str | None) -> Any:
-    """Read a bookmark back."""
-    return None if text is None else simplejson.loads(text, use_decimal=True)
 
 
 class Ledger:
@@ -107,26 +98,52 @@ class Ledger:
         return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
 
     def states(self) -> list[StreamState]:
-        """Give every state row, by key."""
-        rows = self._tx.execute(f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
-        return [state for state in map(_state, rows) if not state.partition.startswith(SPLIT)]
+        """Return every state row, by key; those that are damaged say so."""
+        found = self._found(f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        lost = self._lost() if any(state.bookmark is None for state in found) else set()
+        told = [lost_bookmark(state) if _key_of(state) in lost else state for state in found]
+        return [state for state in told if not state.partition.startswith(SPLIT)]
+
+    def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
+        try:
+            return [state_of(row) for row in self._tx.execute(sql, parameters)]
+        except UnicodeDecodeError as error:  # of a driver that gives nothing of a row with such a text
+            raise StateError(
+                f"A row of the table {STATE_TABLE} is not UTF-8 text ({error.reason}; asked for: {list(parameters)}).",
+                hint=f"Correct it in the database, or delete it: DELETE FROM {self._state} WHERE ...",
+            ) from error
+
+    def _lost(self) -> set[tuple[Any, ...]]:
+        """Return the keys of the state rows without the bookmark that their own load has left."""
+        same = " AND ".join(f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id"))
+        left = f"SELECT 1 FROM {self._loads} l WHERE {same} AND l.bookmark_after IS NOT NULL"
+        keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
+        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE s.bookmark IS NULL AND EXISTS ({left})"))
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
-        """Give the state row of a stream."""
-        rows = self._tx.execute(
-            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY)}",
+        """Return the state row of a stream, or None.
+
+        Raises:
+            StateError: It is damaged.
+        """
+        found = self._found(
+            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY)}",
             (source, stream.namespace or "", stream.name, partition),
         )
-        return _state(rows[0]) if rows else None
+        state = sound(found[0]) if found else None
+        may_be_lost = state is not None and state.bookmark is None and stream.method != "FULL_TABLE"
+        return sound(lost_bookmark(state)) if state and may_be_lost and _key_of(state) in self._lost() else state
 
     def source_states(self, source: str, partition: str = "") -> list[StreamState]:
-        """Give the state rows of a source, that of its shared state (with an empty stream) first."""
-        rows = self._tx.execute(
-            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(('source', 'partition'))} "
+        """Return the state rows of a source, that of its shared state (with an empty stream) first.
+
+        Those that are damaged say so.
+        """
+        return self._found(
+            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(('source', 'partition'))} "
             "ORDER BY stream, namespace",
             (source, partition),
         )
-        return [_state(row) for row in rows]
 
     def knows(self, source: str, stream: Stream) -> bool:
         """Tell whether a stream has a state row, of whatever partition."""
@@ -136,11 +153,11 @@ class Ledger:
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
         """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
-        rows = self._tx.execute(
-            f"SELECT {_names(_STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY[:3])}",
+        found = self._found(
+            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY[:3])}",
             (source, stream.namespace or "", stream.name),
         )
-        return [state for state in map(_state, rows) if state.partition.startswith(SPLIT)]
+        return [sound(state) for state in found if state.partition.startswith(SPLIT)]
 
     def insert(self, state: StreamState) -> None:
         """Write a state row that is not there yet, without one of the ledger: nothing was loaded."""
@@ -157,7 +174,15 @@ class Ledger:
             "ORDER BY committed_at, load_id",
             (source, stream.namespace or "", stream.name),
         )
-        return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
+        try:
+            return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
+        except StateError as error:
+            raise StateError(
+                f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} is damaged: "
+                f"bookmark_after: {error}.",
+                hint=f"Set it to NULL: UPDATE {self._loads} SET bookmark_after = NULL WHERE ...",
+                stream=stream.name,
+            ) from error
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
@@ -197,12 +222,13 @@ class Ledger:
         load = entry.load
         key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
         committed_at = entry.committed_at.isoformat()
+        before = dump(current.bookmark if current else None)
+        after = dump(entry.bookmark_after, stream=load.stream.name)
         values = (
-            load.load_id, load.run_id, dump(entry.bookmark_after), committed_at, FORMAT, entry.table.schema,
+            load.load_id, load.run_id, after, committed_at, FORMAT, entry.table.schema,
             entry.table.name, json.dumps([asdict(column) for column in columns]), entry.rows_in_table, changed_by,
         )  # fmt: skip
         self._put(key, values, current)
-        before, after = dump(current.bookmark if current else None), dump(entry.bookmark_after)
         self._append(
             load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
             entry.rows_in_table, entry.committed_at,
@@ -210,7 +236,7 @@ class Ledger:
 
     def save_shared(self, shared: SharedState, at: datetime) -> None:
         """Write the state row of a whole source and append to the ledger, if nobody was faster."""
-        current = next((one for one in self.source_states(shared.source, shared.partition) if one.shared), None)
+        current = next((sound(one) for one in self.source_states(shared.source, shared.partition) if one.shared), None)
         self.check_begins_from(shared, current)
         key, after = (shared.source, "", "", shared.partition), dump(shared.bookmark)
         self._put(
@@ -223,10 +249,10 @@ class Ledger:
 
     def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
         if current is None:
-            marks = ", ".join("?" * len(_STATE_COLUMNS))
-            self._tx.execute(f"INSERT INTO {self._state} ({_names(_STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
+            marks = ", ".join("?" * len(STATE_COLUMNS))
+            self._tx.execute(f"INSERT INTO {self._state} ({_names(STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
         else:
-            settings = ", ".join(f"{quote(name)} = ?" for name in _STATE_COLUMNS[len(STATE_KEY) :])
+            settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
             self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(STATE_KEY)}", (*values, *key))
 
     def note_rejected(self, entry: Entry) -> None:
@@ -258,15 +284,33 @@ class Ledger:
     # For people: `etl-assets state`
 
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None, load_id: str) -> None:
-        """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit."""
-        self._tx.execute(
-            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, run_id = '' WHERE {_where(STATE_KEY)}",
-            (dump(bookmark), load_id, *_key_of(state)),
-        )
-        before, after = dump(state.bookmark), dump(bookmark)
+        """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit.
+
+        What else was damaged of the row is made good.
+
+        Raises:
+            StateError: The row does not tell the stream's table any more.
+        """
+        if not state.shared and not state.table.name:
+            raise StateError(
+                f"stream {state.stream!r}: its row in the table {STATE_TABLE} does not tell where its rows are.",
+                hint=f"Load everything anew after `etl-assets state reset {label_of(state)}`.",
+                stream=state.stream,
+            )
+        now = datetime.now(UTC)
+        before, after = dump(state.bookmark), dump(bookmark, stream=state.stream or None)
         there = not state.shared and self._tx.exists(state.table)
         rows = self._tx.count(state.table) if there else 0
-        self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, datetime.now(UTC))
+        changed: dict[str, Any] = {"bookmark": after, "load_id": load_id, "run_id": ""}
+        if state.damage is not None:
+            columns = json.dumps([asdict(column) for column in state.columns])
+            changed |= {"committed_at": now.isoformat(), "format": FORMAT, "columns": columns, "rows_in_table": rows}
+            changed |= {"changed_by": state.changed_by, "table_schema": state.table.schema}
+        settings = ", ".join(f"{quote(name)} = ?" for name in changed)
+        self._tx.execute(
+            f"UPDATE {self._state} SET {settings} WHERE {_where(STATE_KEY)}", (*changed.values(), *_key_of(state))
+        )
+        self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, now)
 
     def delete(self, state: StreamState) -> None:
         """Delete a state row; the ledger still knows the table, so the next sync replaces it.
@@ -362,28 +406,3 @@ def _names(names: Sequence[str]) -> str:
 
 def _key_of(state: StreamState) -> tuple[str, str, str, str]:
     return (state.source, state.namespace, state.stream, state.partition)
-
-
-def _state(row: tuple[Any, ...]) -> StreamState:
-    values = dict(zip(_STATE_COLUMNS, row, strict=True))
-    if values["format"] > FORMAT:
-        raise StateError(
-            f"The stored state of stream {values['stream']!r} has format {values['format']}; this version knows "
-            f"{FORMAT}.",
-            hint="Upgrade etl-assets.",
-            stream=values["stream"],
-        )
-    return StreamState(
-        source=values["source"],
-        namespace=values["namespace"],
-        stream=values["stream"],
-        partition=values["partition"],
-        load_id=values["load_id"],
-        run_id=values["run_id"] or "",
-        bookmark=parse(values["bookmark"]),
-        committed_at=datetime.fromisoformat(values["committed_at"]).astimezone(UTC),
-        table=TableName(values["table_name"], values["table_schema"] or ""),
-        columns=[Column(**column) for column in json.loads(values["columns"] or "[]")],
-        rows_in_table=values["rows_in_table"] or 0,
-        changed_by=values["changed_by"] or "",
-    )

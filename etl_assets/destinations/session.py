@@ -13,6 +13,7 @@ from typing_extensions import override
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
+from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, prepare, write
 from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError, UnsupportedWriteError
@@ -405,7 +406,7 @@ def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
         return StoredSource()
     states = ledger.source_states(source, partition)
     streams = frozenset((one.namespace, one.stream) for one in states if not one.shared)
-    return StoredSource(next((one for one in states if one.shared), None), streams)
+    return StoredSource(next((sound(one) for one in states if one.shared), None), streams)
 
 
 def _unknown(tx: Transaction, table: TableName) -> str | None:

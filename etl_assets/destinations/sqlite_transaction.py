@@ -21,7 +21,7 @@ from etl_assets.destinations.sql_transaction import (
     tables_of,
 )
 from etl_assets.destinations.sql_values import array
-from etl_assets.destinations.sqlite_types import arrow_type, bound, stored_type, type_name
+from etl_assets.destinations.sqlite_types import arrow_type, bound, bytes_where_not_text, stored_type, type_name
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
@@ -51,7 +51,8 @@ class SqliteTransaction(SqlTransaction):
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._connection.execute(sql, parameters).fetchall()
+        with bytes_where_not_text(self._connection):
+            return self._connection.execute(sql, parameters).fetchall()
 
     @override
     def arrow_type(self, name: str) -> "pa.DataType":

@@ -5,7 +5,9 @@ doubles -0.0 becomes 0.0. So the names here hold the word that has SQLite leave 
 """
 
 import re
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.sql_values import decimal_texts, uuid_texts
@@ -115,3 +117,21 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
     if is_uuid(type_):
         return list(uuid_texts(column).to_pylist())
     return list(column.to_pylist())
+
+
+@contextmanager
+def bytes_where_not_text(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have the driver give bytes of a text that is not UTF-8: by itself it gives nothing of that row."""
+    before = connection.text_factory
+    connection.text_factory = _text_or_bytes
+    try:
+        yield
+    finally:
+        connection.text_factory = before
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data

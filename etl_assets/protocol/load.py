@@ -124,6 +124,8 @@ class StreamState:
     columns: Sequence[Column] = ()
     rows_in_table: int = 0
     changed_by: str = ""
+    damage: str | None = None
+    """What is wrong with the row, where somebody else has changed it: nothing can be synced from it."""
 
     @property
     def shared(self) -> bool:

@@ -1,6 +1,6 @@
 """Tables whose engine cannot roll back are refused, and none of ours is one, whatever the server makes by default."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ class _Whole:
 
     def __init__(self, read: GivenRead) -> None:
         self.source_name = read.source_name
-        self.streams = [read.stream]
+        self.streams: Sequence[Stream] = [read.stream]
         self.stateful = True
 
     def open(self, state: Any) -> Iterator[Any]:
