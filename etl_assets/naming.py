@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, shorten
 
 HASH_CHARACTERS = 8
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -84,11 +85,15 @@ def identifiers(
 
     Returns:
         Identifiers by original name, in the order of `names`.
+
+    Raises:
+        ConfigError: A name is no Unicode text.
     """
     known = known or {}
     taken = {identifier.casefold() for identifier in [*reserved, *known.values()]}
     given: dict[str, str] = {}
     for name in names:
+        refuse_surrogates(name)
         if name in known or name in given:
             given[name] = known.get(name) or given[name]
             continue
@@ -101,12 +106,31 @@ def identifiers(
     return given
 
 
+def is_unicode(text: str) -> bool:
+    """Tell whether a text holds no unpaired surrogate: nothing outside of Python could hold one."""
+    return text.isascii() or SURROGATE.search(text) is None
+
+
+def refuse_surrogates(name: str) -> None:
+    """Refuse a name that is no Unicode text: no database, file or JSON can hold it.
+
+    Raises:
+        ConfigError: It holds an unpaired surrogate.
+    """
+    if not is_unicode(name):
+        raise ConfigError(
+            f"The name {shorten(name)} holds an unpaired surrogate, which is no Unicode text.",
+            hint="Rename it at the source; such names come of text that was decoded wrongly.",
+        )
+
+
 def quote(identifier: str, mark: str = '"') -> str:
     """Quote an identifier for SQL, doubling the quote mark.
 
     Raises:
-        ConfigError: It holds U+0000, which no engine can have in an identifier.
+        ConfigError: It holds U+0000, or an unpaired surrogate, which no engine can have in an identifier.
     """
+    refuse_surrogates(identifier)
     if "\0" in identifier:
         raise ConfigError(f"The name {identifier!r} holds U+0000, which no database can have in a name.")
     return f"{mark}{identifier.replace(mark, mark * 2)}{mark}"

@@ -317,14 +317,19 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
     if table.schema.equals(schema):
         return table
     columns = []
+    places = {name: place for place, name in enumerate(table.column_names)}
+    missing: dict[pa.DataType, pa.Array] = {}
     for field in schema:
-        if field.name in table.column_names:
+        place, type_ = places.get(field.name), field.type
+        if place is not None:
             try:
-                columns.append(cast(table.column(field.name), field.type))
+                columns.append(cast(table.column(place), type_))
             except (ValueError, TypeError) as error:  # of Arrow too: JSON has no NaN, a number is not exact
-                raise RefusedValueError(field.name, f"does not fit {field.type}: {error}.") from error
-        else:
-            columns.append(pa.nulls(table.num_rows, field.type))
+                raise RefusedValueError(field.name, f"does not fit {type_}: {error}.") from error
+            continue
+        if type_ not in missing:
+            missing[type_] = pa.nulls(table.num_rows, type_)
+        columns.append(missing[type_])
     return pa.Table.from_arrays(columns, schema=schema)
 
 

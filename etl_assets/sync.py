@@ -26,6 +26,7 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
+    Stored,
     StreamOfSource,
     StreamState,
     SyncResult,
@@ -132,10 +133,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     """
     fault("begin")
     stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
-    if stored.foreign and not adopt:
-        raise _foreign(read, stored.foreign)
-    if stored.unsafe:
-        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
+    _refuse_table(read, stored, adopt=adopt)
     state = stored.state
     begins_from = state.load_id if state else None
     if full_refresh:
@@ -161,12 +159,16 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 
-def _foreign(read: StreamOfSource, why: str) -> DestinationError:
-    return DestinationError(
-        f"stream {read.stream.name!r}: {why}.",
-        hint="Choose another table, or take this one over with adopt=True.",
-        stream=read.stream.name,
-    )
+def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
+    """Refuse a table that is not to be written to, before anything is read."""
+    if stored.foreign and not adopt:
+        raise DestinationError(
+            f"stream {read.stream.name!r}: {stored.foreign}.",
+            hint="Choose another table, or take this one over with adopt=True.",
+            stream=read.stream.name,
+        )
+    if stored.unsafe:
+        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
 
 
 def sync(  # noqa: PLR0913 - options of one verb

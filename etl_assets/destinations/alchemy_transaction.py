@@ -111,22 +111,7 @@ class AlchemyTransaction(SqlTransaction):
         return {name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()}
 
     def _columns(self, table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
-        import sqlalchemy as sa
-
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
-                found = sa.inspect(self._connection).get_columns(table.name, schema=table.schema or None)
-        except sa.exc.NoSuchTableError:
-            return {}
-        except sa.exc.SAWarning as warning:
-            raise DestinationError(
-                f"The table {table} has a column that cannot be read: {warning}.",
-                hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
-            ) from warning
-        # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there, twice.
-        twice = self._dialect.name in _MYSQL
-        return {column["name"].replace('""', '"') if twice else column["name"]: column["type"] for column in found}
+        return _reflected(self._connection, table)
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -345,6 +330,30 @@ class AlchemyTransaction(SqlTransaction):
 
         columns = [sa.Column(f.name, self._type(f.type), quote=True, key=f.name) for f in schema]
         return sa.Table(table.name, sa.MetaData(), *columns, schema=table.schema or None, quote=True)
+
+
+def _reflected(connection: "sa.Connection", table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
+    """Return the columns of a table; none where there is no such table.
+
+    Raises:
+        DestinationError: SQLAlchemy has left a column out, and would only have warned.
+    """
+    import sqlalchemy as sa
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+            found = sa.inspect(connection).get_columns(table.name, schema=table.schema or None)
+    except sa.exc.NoSuchTableError:
+        return {}
+    except sa.exc.SAWarning as warning:
+        raise DestinationError(
+            f"The table {table} has a column that cannot be read: {warning}.",
+            hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
+        ) from warning
+    # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there, twice.
+    twice = connection.dialect.name in _MYSQL
+    return {column["name"].replace('""', '"') if twice else column["name"]: column["type"] for column in found}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from etl_assets.destinations.session import DatabaseSession, look_up, look_up_so
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.frames import to_dataset
-from etl_assets.naming import identifiers, style
+from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
@@ -155,7 +155,13 @@ class DatabaseDestination(Destination):
 
     @override
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream."""
+        """Tell what is known of a stream.
+
+        Raises:
+            ConfigError: The source's name, or the table's, is no Unicode text.
+        """
+        for name in (source, *((table.schema, table.name) if table else ())):
+            refuse_surrogates(name)
         if not self.exists():
             return Stored()
         with self.transaction() as tx:

@@ -328,18 +328,23 @@ def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = No
     import pyarrow as pa
 
     def groups() -> "Iterator[pa.RecordBatch]":
-        empty = pa.Table.from_batches([], rows.schema)
-        waiting = empty
+        waiting: list[pa.RecordBatch] = []
+        count = size = 0
         for batch in rows:
-            waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
-            while waiting.num_rows >= ROW_GROUP_ROWS:
-                yield from waiting.slice(0, ROW_GROUP_ROWS).combine_chunks().to_batches()
-                waiting = waiting.slice(ROW_GROUP_ROWS)
-            if waiting.nbytes >= ROW_GROUP_BYTES:
-                yield from (one for one in waiting.to_batches() if one.num_rows)
-                waiting = empty
-        if waiting.num_rows:
-            yield from waiting.combine_chunks().to_batches()
+            if not batch.num_rows:
+                continue
+            waiting.append(batch)
+            count, size = count + batch.num_rows, size + batch.nbytes
+            while count >= ROW_GROUP_ROWS:
+                table = pa.Table.from_batches(waiting, rows.schema)
+                yield from table.slice(0, ROW_GROUP_ROWS).combine_chunks().to_batches()
+                waiting = table.slice(ROW_GROUP_ROWS).to_batches()
+                count, size = count - ROW_GROUP_ROWS, sum(one.nbytes for one in waiting)
+            if size >= ROW_GROUP_BYTES:
+                yield from waiting
+                waiting, count, size = [], 0, 0
+        if waiting:
+            yield from pa.Table.from_batches(waiting, rows.schema).combine_chunks().to_batches()
 
     def admitted() -> "Iterator[pa.RecordBatch]":
         for batch in groups():

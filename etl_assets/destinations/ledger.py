@@ -11,29 +11,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from etl_assets.destinations.state_rows import (
-    FORMAT,
-    STATE_COLUMNS,
-    STATE_TABLE,
-    dump,
-    label_of,
-    lost_bookmark,
-    parse,
-    sound,
-    state_of,
-)
-from etl_assets.destinations.transaction import STATE_KEY, Transaction
+from etl_assets.destinations.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, parse, sound
+from etl_assets.destinations.stored_states import LEDGER_TABLE, StateRows, equals, key_of, listed
+from etl_assets.destinations.transaction import STATE_KEY
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
-LEDGER_TABLE = "_etl_assets_loads"
 REJECTED = "rejected"
 """In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
-SPLIT = "split/"
-"""A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +36,13 @@ class Entry:
     committed_at: datetime
 
 
-class Ledger:
+class Ledger(StateRows):
     """The two tables of one database.
 
     Args:
         transaction: An open one.
         schema: The database schema they are in; "" for the connection's own.
     """
-
-    def __init__(self, transaction: Transaction, schema: str = "") -> None:
-        self._tx = transaction
-        self._state_table = TableName(STATE_TABLE, schema)
-        self._ledger_table = TableName(LEDGER_TABLE, schema)
-        self._state = transaction.quoted(self._state_table)
-        self._loads = transaction.quoted(self._ledger_table)
 
     def create(self) -> None:
         """Make the two tables where they are missing."""
@@ -97,80 +78,18 @@ class Ledger:
         """Return why a change of the two tables could not be rolled back, with what to do about it; or None."""
         return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
 
-    def states(self) -> list[StreamState]:
-        """Return every state row, by key; those that are damaged say so."""
-        found = self._found(f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
-        lost = self._lost() if any(state.bookmark is None for state in found) else set()
-        told = [lost_bookmark(state) if _key_of(state) in lost else state for state in found]
-        return [state for state in told if not state.partition.startswith(SPLIT)]
-
-    def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
-        try:
-            return [state_of(row) for row in self._tx.execute(sql, parameters)]
-        except UnicodeDecodeError as error:  # of a driver that gives nothing of a row with such a text
-            raise StateError(
-                f"A row of the table {STATE_TABLE} is not UTF-8 text ({error.reason}; asked for: {list(parameters)}).",
-                hint=f"Correct it in the database, or delete it: DELETE FROM {self._state} WHERE ...",
-            ) from error
-
-    def _lost(self) -> set[tuple[Any, ...]]:
-        """Return the keys of the state rows without the bookmark that their own load has left."""
-        same = " AND ".join(f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id"))
-        left = f"SELECT 1 FROM {self._loads} l WHERE {same} AND l.bookmark_after IS NOT NULL"
-        keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
-        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE s.bookmark IS NULL AND EXISTS ({left})"))
-
-    def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
-        """Return the state row of a stream, or None.
-
-        Raises:
-            StateError: It is damaged.
-        """
-        found = self._found(
-            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY)}",
-            (source, stream.namespace or "", stream.name, partition),
-        )
-        state = sound(found[0]) if found else None
-        may_be_lost = state is not None and state.bookmark is None and stream.method != "FULL_TABLE"
-        return sound(lost_bookmark(state)) if state and may_be_lost and _key_of(state) in self._lost() else state
-
-    def source_states(self, source: str, partition: str = "") -> list[StreamState]:
-        """Return the state rows of a source, that of its shared state (with an empty stream) first.
-
-        Those that are damaged say so.
-        """
-        return self._found(
-            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(('source', 'partition'))} "
-            "ORDER BY stream, namespace",
-            (source, partition),
-        )
-
-    def knows(self, source: str, stream: Stream) -> bool:
-        """Tell whether a stream has a state row, of whatever partition."""
-        key = (source, stream.namespace or "", stream.name)
-        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {_where(STATE_KEY[:3])}"
-        return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
-
-    def splits(self, source: str, stream: Stream) -> list[StreamState]:
-        """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
-        found = self._found(
-            f"SELECT {_names(STATE_COLUMNS)} FROM {self._state} WHERE {_where(STATE_KEY[:3])}",
-            (source, stream.namespace or "", stream.name),
-        )
-        return [sound(state) for state in found if state.partition.startswith(SPLIT)]
-
     def insert(self, state: StreamState) -> None:
         """Write a state row that is not there yet, without one of the ledger: nothing was loaded."""
         values = (
             state.load_id, state.run_id, dump(state.bookmark), state.committed_at.isoformat(), FORMAT,
             state.table.schema, state.table.name, "[]", state.rows_in_table, state.changed_by,
         )  # fmt: skip
-        self._put(_key_of(state), values, None)
+        self._put(key_of(state), values, None)
 
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
         """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
         rows = self._tx.execute(
-            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {_where(STATE_KEY[:3])} "
+            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY[:3])} "
             "ORDER BY committed_at, load_id",
             (source, stream.namespace or "", stream.name),
         )
@@ -197,8 +116,8 @@ class Ledger:
 
     def replaced_since(self, state: StreamState, load_id: str) -> bool:
         """Tell whether a load after this one has replaced the table."""
-        sql = f"SELECT 1 FROM {self._loads} WHERE {_where(STATE_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
-        return bool(self._tx.execute(sql, (*_key_of(state), str(WriteStrategy.REPLACE), load_id)))
+        sql = f"SELECT 1 FROM {self._loads} WHERE {equals(STATE_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
+        return bool(self._tx.execute(sql, (*key_of(state), str(WriteStrategy.REPLACE), load_id)))
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
@@ -250,10 +169,10 @@ class Ledger:
     def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
         if current is None:
             marks = ", ".join("?" * len(STATE_COLUMNS))
-            self._tx.execute(f"INSERT INTO {self._state} ({_names(STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
+            self._tx.execute(f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
         else:
             settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
-            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {_where(STATE_KEY)}", (*values, *key))
+            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key))
 
     def note_rejected(self, entry: Entry) -> None:
         """Append what was kept of rejected records, which also makes their table known as the stream's."""
@@ -308,9 +227,9 @@ class Ledger:
             changed |= {"changed_by": state.changed_by, "table_schema": state.table.schema}
         settings = ", ".join(f"{quote(name)} = ?" for name in changed)
         self._tx.execute(
-            f"UPDATE {self._state} SET {settings} WHERE {_where(STATE_KEY)}", (*changed.values(), *_key_of(state))
+            f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*changed.values(), *key_of(state))
         )
-        self._append(load_id, "", _key_of(state), state.table, "set", before, after, 0, rows, now)
+        self._append(load_id, "", key_of(state), state.table, "set", before, after, 0, rows, now)
 
     def delete(self, state: StreamState) -> None:
         """Delete a state row; the ledger still knows the table, so the next sync replaces it.
@@ -319,9 +238,9 @@ class Ledger:
         """
         if state.shared:
             key = (state.source, state.partition)
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(('source', 'partition'))}", key)
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(('source', 'partition'))}", key)
         else:
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {_where(STATE_KEY)}", _key_of(state))
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
         """Give a source's states and loads to another name; returns how many states.
@@ -351,9 +270,9 @@ class Ledger:
                 stream=state.stream or None,
             )
         loads = self._tx.execute(
-            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {_where(STATE_KEY)} "
+            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY)} "
             "AND strategy <> ? ORDER BY committed_at, load_id",
-            (*_key_of(state), REJECTED),
+            (*key_of(state), REJECTED),
         )
         positions = [index for index, row in enumerate(loads) if row[0] == load_id]
         if not positions:
@@ -372,8 +291,8 @@ class Ledger:
         self._delete_rejected(state, [row[0] for row in later])
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
-            f"WHERE {_where(STATE_KEY)}",
-            (loads[positions[-1]][3], load_id, self._tx.count(state.table), load_id, *_key_of(state)),
+            f"WHERE {equals(STATE_KEY)}",
+            (loads[positions[-1]][3], load_id, self._tx.count(state.table), load_id, *key_of(state)),
         )
         return deleted
 
@@ -386,23 +305,11 @@ class Ledger:
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
         """Delete the kept records of later loads: they will come, and be rejected, again."""
         found = self._tx.execute(
-            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {_where(STATE_KEY)} AND strategy = ?",
-            (*_key_of(state), REJECTED),
+            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {equals(STATE_KEY)} AND strategy = ?",
+            (*key_of(state), REJECTED),
         )
         for schema, name in found if load_ids else ():
             table = TableName(name, schema or "")
             if self._tx.schema(table) is not None:
                 marks = ", ".join("?" * len(load_ids))
                 self._tx.execute(f"DELETE FROM {self._tx.quoted(table)} WHERE load_id IN ({marks})", load_ids)
-
-
-def _where(names: Sequence[str]) -> str:
-    return " AND ".join(f"{quote(name)} = ?" for name in names)
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(map(quote, names))  # in MySQL, `partition` is a word of its own
-
-
-def _key_of(state: StreamState) -> tuple[str, str, str, str]:
-    return (state.source, state.namespace, state.stream, state.partition)

@@ -12,6 +12,7 @@ from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Load, Session
 from etl_assets.protocol.messages import RecordMessage, decode, encode
+from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start
@@ -154,6 +155,7 @@ class SessionSink:
         self._session: Session | None = None
         self._load: Load | None = None
         self._stream = stream_of(destination, name)
+        self._revisions = Revisions("the tap")
 
     @property
     def stream(self) -> Stream:
@@ -198,8 +200,12 @@ class SessionSink:
 
         Raises:
             DestinationError: They are others.
+            ProtocolError: There were too many schemas.
         """
         stream = stream_of(self._destination, self.name)
+        if stream == self._stream:
+            return  # said again, and what was made of it stays
+        self._revisions.note(self.name)
         old, self._stream = self._stream, stream
         if self._load is None:
             return

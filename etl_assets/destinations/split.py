@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.ledger import SPLIT, Ledger
+from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.session import DatabaseSession, foreign, lock_name
+from etl_assets.destinations.stored_states import SPLIT
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.destinations.write import Plan
 from etl_assets.exceptions import ConcurrentSyncError, DestinationError

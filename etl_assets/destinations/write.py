@@ -10,6 +10,7 @@ from etl_assets.destinations.parts import Native, Parts
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
+from etl_assets.naming import quote
 from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.load import Load, TableName
@@ -19,6 +20,8 @@ from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+LARGEST_DOUBLE = "1.7976931348623157e308"
 
 
 @dataclass
@@ -334,10 +337,36 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
             raise _changed_meanwhile(plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came")
         if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):
             merged = f.type  # nothing is there yet that would have to be kept
+        _refuse_lost_numbers(tx, plan, f.name, old, merged)
         tx.widen_column(plan.table, f.name, old, merged)
         plan.changes.append(f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}')
         types[f.name] = merged
     return types
+
+
+def _refuse_lost_numbers(tx: Transaction, plan: Plan, name: str, old: "pa.DataType", merged: "pa.DataType") -> None:
+    """Refuse to make JSON of a column of doubles that holds NaN or Infinity, for which JSON has no word.
+
+    Raises:
+        SchemaConflictError: It names the column.
+    """
+    import pyarrow as pa
+
+    if not (pa.types.is_floating(old) and is_json(merged)):
+        return
+    column = quote(name)
+    # NaN is above every number in most databases, and in the others not equal to itself.
+    beyond = f"{column} > {LARGEST_DOUBLE} OR {column} < -{LARGEST_DOUBLE} OR {column} <> {column}"
+    if not tx.count(plan.table, beyond):
+        return
+    raise SchemaConflictError(
+        f"the column holds NaN or Infinity, and would have to become {tx.type_name(merged)}, which has neither.",
+        hint=f"Correct these rows, or set them to NULL, in the table {tx.quoted(plan.table)} "
+        f"(WHERE {beyond}); or have the source send numbers only; or do a full refresh.",
+        stream=plan.load.stream.name,
+        field=plan.field_of(name),
+        column=name,
+    )
 
 
 def _refuse_lost_keys(tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType", merged: "pa.DataType") -> None:

@@ -105,7 +105,7 @@ def _from_document(document: Mapping[str, Any], line: bytes) -> Message:
     def raw(name: str) -> msgspec.Raw:
         if document.get(name) is None:
             return msgspec.Raw()
-        return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True).encode())
+        return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode())
 
     return Message(
         kind,

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import MAX_PREC, MIN_EMIN, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.protocol.limits import MAX_ZEROS
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.Chun
     """
     import pyarrow as pa
 
+    if pa.types.is_decimal(type_):
+        return decimals_of(values, type_)
     made = None if "pandas" in sys.modules else from_buffers(values, type_)
     return pa.array(values, type_) if made is None else made
 
@@ -87,6 +90,9 @@ def decimals_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.C
     """
     import pyarrow as pa
 
+    # Arrow counts its way through an exponent, and crashes at one of nine digits.
+    if any(abs(value.adjusted()) > MAX_ZEROS for value in values if type(value) is Decimal):
+        raise pa.ArrowInvalid(f"a number has more digits than {type_}")
     array = pa.array(values, type_)
     with localcontext(prec=MAX_PREC, Emin=MIN_EMIN):
         finest = sum(filter(None, values), Decimal(0)).as_tuple().exponent

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from etl_assets.exceptions import DataError
+from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.protocol.arrays import array_of, cast_exactly
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
@@ -229,12 +229,23 @@ def _mask(mask: Sequence[bool]) -> "pa.Array | pa.ChunkedArray":
 
 
 def declared_schema(stream: Stream) -> "pa.Schema | None":
-    """Give the Arrow schema a stream declares, cut to its selected columns, or None."""
-    import pyarrow as pa
+    """Return the Arrow schema a stream declares, cut to its selected columns, or None.
 
+    Raises:
+        ConfigError: Its schema cannot be read; names stream and property.
+    """
     if not stream.schema or not stream.schema.get("properties"):
         return None
-    declared, selects = to_arrow(stream.schema), column_selector(stream)
+    return stream.remembered("declared", lambda: _declared(stream))
+
+
+def _declared(stream: Stream) -> "pa.Schema":
+    import pyarrow as pa
+
+    try:
+        declared, selects = to_arrow(stream.schema or {}), column_selector(stream)
+    except ConfigError as error:
+        raise ConfigError(f"stream {stream.name!r}: {error.message}", hint=error.hint, stream=stream.name) from error
     return pa.schema([field for field in declared if selects(field.name)])
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.changes import CatalogChange, changes_between
 from etl_assets.protocol.entries import copied
+from etl_assets.protocol.limits import MAX_STREAMS
 from etl_assets.protocol.selection import is_selected, matches, selected_columns
 from etl_assets.protocol.stream import Stream
 
@@ -57,6 +58,11 @@ class Catalog:
         entries = document.get("streams")
         if not isinstance(entries, list):
             raise ConfigError("A catalog is an object with a list `streams`.")
+        if len(entries) > MAX_STREAMS:
+            raise ConfigError(
+                f"The catalog has {len(entries):,} streams, at most {MAX_STREAMS:,}.",
+                hint="Have the source list fewer, such as those of one schema.",
+            )
         for position, entry in enumerate(entries):
             if not isinstance(entry, Mapping):
                 raise ConfigError(f"Entry {position} of the catalog's streams is not an object.")

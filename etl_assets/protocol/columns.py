@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import array_of, decimals_of
+from etl_assets.protocol.limits import MAX_COLUMNS, MAX_ZEROS
+from etl_assets.protocol.numbers import TooLongError
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
@@ -50,10 +52,22 @@ def columns_of(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", 
     found = _columns_of(rows)
     names = dict.fromkeys(declared.names if declared is not None else ())
     names.update(dict.fromkeys(found))
+    if len(names) > MAX_COLUMNS:
+        raise DataError(
+            f"the rows have {len(names):,} fields, at most {MAX_COLUMNS:,}.",
+            stream=stream,
+            hint="Have the source send what belongs together as one object: it is kept as JSON.",
+        )
     columns: dict[str, list[Any]] = {}
     for name in names:
         if not isinstance(name, str) or not _encodes(name):
-            raise DataError("a field's name must be Unicode text.", stream=stream, field=repr(name), value=name)
+            raise DataError(
+                "a field's name must be Unicode text.",
+                stream=stream,
+                field=repr(name),
+                value=name,
+                hint="Rename it at the source; such names come of text that was decoded wrongly.",
+            )
         columns[name] = found[name] if name in found else [None] * len(rows)
     return columns
 
@@ -155,7 +169,8 @@ class _Column:
             except FinerError:
                 raise
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                raise self.error(f"{error}." if str(error) else type(error).__name__, value) from error
+                hint = error.hint if isinstance(error, TooLongError) else None
+                raise self.error(f"{error}." if str(error) else type(error).__name__, value, hint) from error
         return converted
 
     def first(self, wrong: Callable[[Any], bool]) -> Any:
@@ -263,6 +278,8 @@ class _Column:
     def _declared_nested(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
 
+        if _holds_far_number(self.values):
+            return self.build(pa.json_(pa.utf8()))  # Arrow would crash
         try:
             array = pa.array(self.values, type_)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
@@ -400,12 +417,27 @@ def _encodes(text: str) -> bool:
     return True
 
 
+def _holds_far_number(value: Any) -> bool:
+    """Tell whether there is a number inside of a value whose exponent is beyond any decimal type of Arrow's."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Decimal):
+            if abs(one.adjusted()) > MAX_ZEROS:
+                return True
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return False
+
+
 def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | None":
     """Give the narrowest decimal that holds all these numbers, or None."""
     whole, scale = 1, 0
     for number in numbers:
-        value = number if isinstance(number, Decimal) else Decimal(repr(number))
-        if not value.is_finite():
+        value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
+        if not value.is_finite() or abs(value.adjusted()) > MAX_ZEROS:
             return None
         _, digits, exponent = value.as_tuple()
         if isinstance(exponent, int):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, shorten
+from etl_assets.naming import is_unicode
 
 REPLICATION_METHODS = ("FULL_TABLE", "INCREMENTAL", "LOG_BASED")
 CONFLICT_METHODS = ("UPDATE", "IGNORE")
@@ -94,6 +95,12 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
     name = given["name"]
     if not isinstance(name, str) or not name:
         raise ConfigError(f"A stream's name is a text that is not empty, not {shorten(name)}.")
+    if not is_unicode(name):
+        raise ConfigError(
+            f"A stream's name is Unicode text, without unpaired surrogates as in {shorten(name)}.",
+            hint="Rename it at the source; such names come of text that was decoded wrongly.",
+            stream=name,
+        )
     values = dict(given)
     values["stream"] = _text(name, "stream", given["stream"]) or name
     values["metadata"] = _metadata(name, given["metadata"], given["selected"])
@@ -231,7 +238,7 @@ def _names(stream: str, what: str, value: Any) -> tuple[str, ...]:
         names = (value,)
     elif isinstance(value, Iterable) and not isinstance(value, Mapping):
         names = tuple(value)
-    if not all(isinstance(name, str) for name in names):
+    if not all(isinstance(name, str) and is_unicode(name) for name in names):
         raise _wrong(stream, what, value, "a list of names")
     return names
 
@@ -247,7 +254,7 @@ def _object(stream: str, what: str, value: Any) -> dict[str, Any] | None:
 def _text(stream: str, what: str, value: Any) -> str | None:
     if value is None or value == "":
         return None
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not is_unicode(value):
         raise _wrong(stream, what, value, "a text")
     return value
 
@@ -285,4 +292,5 @@ def _extra(stream: str, value: Any) -> dict[str, Any]:
 
 
 def _wrong(stream: str, what: str, value: Any, wanted: str) -> ConfigError:
-    return ConfigError(f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}.", stream=stream)
+    told = " of Unicode characters" if "\\ud" in repr(value) else ""  # an unpaired surrogate is none
+    return ConfigError(f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}{told}.", stream=stream)

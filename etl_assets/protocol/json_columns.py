@@ -10,6 +10,7 @@ both stay, as its text is not decoded.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -71,21 +72,27 @@ class ColumnParser:
         line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it as a literal. The
             keys that it has around its record are told to the `Missing`.
         path: Where in a line the record is: `record.data`.
+        few: Fewer lines than this are read as rows, until there are more: they are not worth a decoder.
     """
 
-    def __init__(self, stream: Stream, line: LineType, path: str) -> None:
+    def __init__(self, stream: Stream, line: LineType, path: str, *, few: int = 0) -> None:
         self._stream = stream
-        schema = stream.schema or {}
-        self._declared = to_arrow(schema) if schema.get("properties") else None
+        self.few = few
+        self._declared = stream.remembered("all declared", lambda: _declared(stream))
         self._path = path.split(".")
         self._record = attrgetter(path)
         self._missing = Missing()
-        self._decoder = self._decoder_of(line)
+        self._line = line
 
     @property
     def usable(self) -> bool:
         """Whether there is a schema of columns that can be told apart."""
         return self._decoder is not None
+
+    @cached_property
+    def _decoder(self) -> "msgspec.json.Decoder[Any] | None":
+        self.few = 0
+        return self._decoder_of(self._line)
 
     def parse(self, lines: bytes) -> "pa.Table | None":
         """Give whole lines as columns, or None where they are to be read as rows.
@@ -99,9 +106,9 @@ class ColumnParser:
     def _parsed(self, lines: bytes) -> "pa.Table | None":
         import pyarrow as pa
 
-        if self._decoder is None or self._declared is None:
-            return None
         count = count_lines(lines)
+        if count < self.few or self._decoder is None or self._declared is None:
+            return None
         self._missing.begin(count)
         try:
             records = list(map(self._record, self._decoder.decode_lines(lines)))
@@ -165,6 +172,11 @@ class ColumnParser:
             return None
         is_as_declared = array.type in {field.type, pa.null()} or pa.types.is_timestamp(array.type)
         return array if is_as_declared else None
+
+
+def _declared(stream: Stream) -> "pa.Schema | None":
+    schema = stream.schema or {}
+    return to_arrow(schema) if schema.get("properties") else None
 
 
 def blocks_of(lines: bytes) -> Iterator[bytes]:

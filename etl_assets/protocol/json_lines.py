@@ -19,6 +19,7 @@ import simplejson
 
 from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.numbers import decimal_of, unreadable_number
 from etl_assets.protocol.repeated_keys import (
     at_most_keys,
     count_keys,
@@ -38,11 +39,15 @@ _SAYS_TYPE = re.compile(rb'"type"\s*:\s*"(RECORD|STATE|SCHEMA|TRACE|CONTROL|ACTI
 
 
 def exact_number(text: str) -> float | Decimal:
-    """Give a JSON number with a fraction or an exponent: as a float where that is exact, else as a decimal."""
+    """Return a JSON number with a fraction or an exponent: as a float where that is exact, else as a decimal.
+
+    Raises:
+        ValueError: It is too long, or its exponent is beyond what `Decimal` holds.
+    """
     number = float(text)
     if repr(number) == text:
         return number
-    decimal = Decimal(text)
+    decimal = decimal_of(text)
     return number if isfinite(number) and Decimal(repr(number)) == decimal else decimal
 
 
@@ -201,5 +206,8 @@ def exact_json(text: bytes | str) -> Any:
         return simplejson.loads(string, parse_float=exact_number, allow_nan=True)
     except simplejson.JSONDecodeError as error:
         raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=string) from error
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise ProtocolError("The line has a number that is too long.", line=string) from error
+    except RecursionError as error:
+        raise ProtocolError("The line is nested too deep.", line=string) from error
+    except (ValueError, ArithmeticError) as error:
+        told = unreadable_number(string) or str(error)
+        raise ProtocolError(f"The line has a number that is too long: {told}.", line=string) from error

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from uuid import UUID
 import simplejson
 
 from etl_assets.exceptions import SHOWN_CHARACTERS, DataError, ProtocolError
+from etl_assets.protocol.numbers import decimal_of, unreadable_number
 from etl_assets.protocol.plain_json import plain_json
 from etl_assets.protocol.repeated_keys import count_keys, proves_each_once, refuse_repeats_in_messages
 
@@ -136,7 +137,7 @@ _ALWAYS_WRITTEN = frozenset({"stream", "schema", "key_properties", "record", "va
 _TOKEN = re.compile(r'[\[{\]}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 # Made once: `simplejson.loads` makes one for each text, which costs as much as to look for keys that come twice.
-_decoder = simplejson.JSONDecoder(parse_float=Decimal, allow_nan=True)
+_decoder = simplejson.JSONDecoder(parse_float=decimal_of, allow_nan=True)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -335,10 +336,8 @@ def _parsed(text: str) -> Any:
     except simplejson.JSONDecodeError as error:
         raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=text) from error
     except ValueError as error:
-        digits = sys.get_int_max_str_digits()
-        raise ProtocolError(f"The line has an integer of more than {digits:,} digits.", line=text) from error
-    except DecimalException as error:
-        raise ProtocolError("The line has a number whose exponent is out of bounds.", line=text) from error
+        told = unreadable_number(text) or str(error)
+        raise ProtocolError(f"The line has a number that is too long: {told}.", line=text) from error
     except RecursionError as error:
         raise ProtocolError("The line is nested too deep.", line=text) from error
 

@@ -18,6 +18,8 @@ from etl_assets.protocol.stream import Stream
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FEW_LINES = 20
+
 Rows = Callable[[bytes, StreamKey], list[Mapping[str, Any]]]
 """Decodes lines of records of a stream one by one."""
 
@@ -192,9 +194,11 @@ class RecordLanes:
         parsing = self._parsings.get(known)
         if parsing is None or parsing.stream is not stream:
             line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
-            parsing = Parsing(stream, ColumnParser(stream, line, self.form.path), self.rows)
+            # A decoder for a schema that has changed may soon be of no use again: some taps send one after each record.
+            few = 0 if parsing is None else FEW_LINES
+            parsing = Parsing(stream, ColumnParser(stream, line, self.form.path, few=few), self.rows)
             self._parsings[known] = parsing
-        return parsing if parsing.parser.usable else None
+        return parsing if parsing.parser.few or parsing.parser.usable else None
 
 
 def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from etl_assets.protocol.batch import json_value
+from etl_assets.protocol.numbers import is_far, plain_text
 from etl_assets.protocol.values import to_json
 
 Row = Mapping[str, Any]
@@ -43,12 +44,19 @@ class Seen(NamedTuple):
 def row_hash(row: Row) -> str:
     """Return a short hash of a row's values; a NULL field counts as absent, so that a new column is no change."""
     present = {name: _hashable(value) for name, value in sorted(row.items()) if value is not None}
-    return blake2b(to_json(present).encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    return blake2b(_json(present).encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+
+
+def _json(value: Any) -> str:
+    try:
+        return to_json(value)
+    except ValueError:  # there is a NaN or Infinity inside of it
+        return repr(value)
 
 
 def _hashable(value: Any) -> Any:
-    if isinstance(value, Decimal) and value.is_finite():
-        text = f"{value:f}"  # how many zeros end it depends on the other rows of a batch
+    if isinstance(value, Decimal) and value.is_finite() and not is_far(value):
+        text = plain_text(value)  # how many zeros end it depends on the other rows of a batch
         return Decimal(text.rstrip("0").rstrip(".") if "." in text else text)
     return repr(value) if isinstance(value, float) else json_value(value)  # JSON has no NaN
 
@@ -96,7 +104,7 @@ def _canonical(value: Any) -> tuple[str, str]:
     if isinstance(value, time):
         return "time", value.isoformat()
     if isinstance(value, Mapping | list | tuple):
-        return "json", to_json(_hashable(value))
+        return "json", _json(_hashable(value))
     return type(value).__name__, str(value)
 
 

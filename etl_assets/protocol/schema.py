@@ -6,20 +6,18 @@ of a Singer catalog pass over; `values` says that a column's type is that of its
 schema.
 """
 
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.naming import refuse_surrogates
+from etl_assets.protocol.limits import MAX_COLUMNS
+from etl_assets.protocol.numbers import is_far
+from etl_assets.protocol.references import JsonSchema, References
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, logical
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-JsonSchema = Mapping[str, Any]
-
-MAX_REFERENCES = 64
-"""A chain of `$ref` longer than this goes in a circle."""
 
 _INTEGER_BOUNDS = {
     (-(2**7), 2**7 - 1): "int8",
@@ -31,42 +29,88 @@ _INTEGER_BOUNDS = {
     (0, 2**64 - 1): "uint64",
 }
 _INT64 = (-(2**63), 2**63 - 1)
+_MORE_WORDS = frozenset(
+    {"$ref", "anyOf", "oneOf", "allOf", "x-arrow", "enum", "multipleOf", "minimum", "maximum", "exclusiveMaximum"}
+)
+"""The type of a property without any of these is told by its `type`, `format` and `airbyte_type` alone."""
+REMEMBERED = 10_000
+_types: "dict[tuple[Any, ...], pa.DataType]" = {}
+STEPS_OF_A_FIELD = 25
+"""What a field inside of another counts: Arrow compares types by walking through them."""
 NAIVE = {"airbyte_type": "timestamp_without_timezone"}
 
 
 def to_arrow(schema: JsonSchema) -> "pa.Schema":
-    """Give the Arrow schema of a stream's JSON Schema; every field may be NULL.
+    """Return the Arrow schema of a stream's JSON Schema; every field may be NULL.
 
     `date-time` becomes a timestamp with a zone; rows whose values carry none give a naive one (`columns`). A property
     without a type, or with several, is JSON.
 
     Raises:
-        ConfigError: A `$ref` points nowhere or goes in a circle; the error names the property.
+        ConfigError: A `$ref` points nowhere or goes in a circle, the schema says too much, or a name is no Unicode
+            text; names the property.
     """
     import pyarrow as pa
 
-    properties = _resolve(schema, schema, "").get("properties") or {}
+    references = References(schema)
+    properties = references.resolve(schema, "").get("properties") or {}
+    if len(properties) > MAX_COLUMNS:
+        raise ConfigError(
+            f"the schema has {len(properties):,} properties, at most {MAX_COLUMNS:,}.",
+            hint="Have the source send what belongs together as one object: it is kept as JSON.",
+        )
     fields = []
     for name, declared in properties.items():
-        prop = _resolve(declared, schema, name)
-        metadata = {"description": prop["description"]} if isinstance(prop.get("description"), str) else None
-        fields.append(pa.field(name, property_type(prop, schema, name), metadata=metadata))
+        refuse_surrogates(name)
+        plain = type(declared) is dict and "$ref" not in declared
+        prop = declared if plain else references.resolve(declared, name)
+        said = prop.get("description")
+        metadata = {"description": said.encode("utf-8", "replace")} if isinstance(said, str) else None
+        fields.append(pa.field(name, _type(prop, references, name), metadata=metadata))
     return pa.schema(fields)
 
 
 def property_type(prop: JsonSchema, root: JsonSchema | None = None, name: str = "") -> "pa.DataType":
-    """Give the Arrow type of one property."""
+    """Return the Arrow type of one property.
+
+    Args:
+        prop: The property.
+        root: The schema into which its references point; by default the property itself.
+        name: For errors.
+
+    Raises:
+        ConfigError: As `to_arrow`.
+    """
+    return _type(prop, References(prop if root is None else root), name)
+
+
+def _type(prop: Any, references: References, name: str) -> "pa.DataType":
+    """Return the type of a property; of one that says it in plain words, as nearly all do, it is remembered."""
+    if type(prop) is not dict or not _MORE_WORDS.isdisjoint(prop):
+        return _found_type(prop, references, name)
+    given = prop.get("type")
+    words = (tuple(given) if type(given) is list else given, prop.get("format"), prop.get("airbyte_type"))
+    try:
+        known = _types.get(words)
+    except TypeError:  # nonsense
+        return _found_type(prop, references, name)
+    if known is None:
+        if len(_types) >= REMEMBERED:
+            _types.clear()
+        known = _types[words] = _found_type(prop, references, name)
+    return known
+
+
+def _found_type(prop: Any, references: References, name: str) -> "pa.DataType":
     import pyarrow as pa
 
-    root = prop if root is None else root
-    alternatives = _alternatives(prop, root, name)
-    found: list[pa.DataType] = []
+    alternatives = references.alternatives(prop, name)
+    found: dict[pa.DataType, None] = {}
     for alternative in alternatives:
-        type_ = _single_type(alternative, root, name)
-        if type_ not in found:
-            found.append(type_)
+        references.count(1, name)
+        found.setdefault(_single_type(alternative, references, name))
     if len(found) == 1:
-        return found[0]
+        return next(iter(found))
     if found and all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in found):
         return pa.float64()
     if found and all(_is_text(a) for a in alternatives):
@@ -74,52 +118,16 @@ def property_type(prop: JsonSchema, root: JsonSchema | None = None, name: str = 
     return json_type()
 
 
-def _resolve(schema: Any, root: JsonSchema, name: str) -> JsonSchema:
-    for _ in range(MAX_REFERENCES):
-        if not isinstance(schema, Mapping):
-            return {}  # `true`, or nonsense: any value
-        reference = schema.get("$ref")
-        if reference is None:
-            return schema
-        target: Any = root
-        for part in str(reference).removeprefix("#").strip("/").split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            if not isinstance(target, Mapping) or key not in target:
-                raise ConfigError(f"property {name!r}: $ref {reference!r} points to nothing in its schema.")
-            target = target[key]
-        schema = {**(target if isinstance(target, Mapping) else {}), **{k: v for k, v in schema.items() if k != "$ref"}}
-    raise ConfigError(f"property {name!r}: its $ref goes in a circle.")
-
-
-def _alternatives(prop: JsonSchema, root: JsonSchema, name: str, depth: int = 0) -> list[JsonSchema]:
-    """Give the schemas a value may follow, each with at most one type, without null."""
-    if depth > MAX_REFERENCES:
-        raise ConfigError(f"property {name!r}: its anyOf refers to itself.")
-    prop = _resolve(prop, root, name)
-    for word in ("anyOf", "oneOf"):
-        if isinstance(prop.get(word), list):
-            inner = [alt for each in prop[word] for alt in _alternatives(each, root, name, depth + 1)]
-            return inner or [{}]
-    if isinstance(prop.get("allOf"), list):
-        merged: dict[str, Any] = {k: v for k, v in prop.items() if k != "allOf"}
-        for each in prop["allOf"]:
-            merged.update(_resolve(each, root, name))
-        return _alternatives(merged, root, name, depth + 1)
-    types = prop.get("type")
-    if isinstance(types, list):
-        return [{**prop, "type": one} for one in types if one != "null"] or ([prop] if not types else [])
-    return [] if types == "null" else [prop]
-
-
 def _is_text(prop: JsonSchema) -> bool:
     return prop.get("type") == "string" and "x-arrow" not in prop
 
 
-def _single_type(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
+def _single_type(prop: JsonSchema, references: References, name: str) -> "pa.DataType":
     import pyarrow as pa
 
     if "x-arrow" in prop:
-        return _annotated(prop, root, name)
+        with references.deeper(name):
+            return _annotated(prop, references, name)
     match prop.get("type"):
         case "integer":
             return _integer(prop)
@@ -135,7 +143,7 @@ def _single_type(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType"
             return json_type()
 
 
-def _annotated(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
+def _annotated(prop: JsonSchema, references: References, name: str) -> "pa.DataType":
     import pyarrow as pa
 
     simple = {
@@ -150,9 +158,11 @@ def _annotated(prop: JsonSchema, root: JsonSchema, name: str) -> "pa.DataType":
     }
     kind = prop["x-arrow"]
     if kind == "list":
-        return pa.list_(property_type(_resolve(prop.get("items", {}), root, name), root, name))
+        return pa.list_(_type(prop.get("items", {}), references, name))
     if kind == "struct":
-        return pa.struct([(key, property_type(one, root, name)) for key, one in prop.get("properties", {}).items()])
+        inner = prop.get("properties") or {}
+        references.count(len(inner) * STEPS_OF_A_FIELD, name)
+        return pa.struct([(key, _type(one, references, name)) for key, one in inner.items()])
     if kind not in simple:
         raise ConfigError(f"property {name!r}: x-arrow {kind!r} is none of {sorted([*simple, 'list', 'struct'])}.")
     return simple[kind]
@@ -176,21 +186,29 @@ def _number(prop: JsonSchema) -> "pa.DataType":
 
     if prop.get("airbyte_type") == "integer":
         return pa.int64()
-    multiple = prop.get("multipleOf")
-    if isinstance(multiple, bool) or not isinstance(multiple, int | float | Decimal) or multiple <= 0:
+    multiple = _positive(prop.get("multipleOf"))
+    if multiple is None:
         return pa.float64()
-    exponent = Decimal(str(multiple)).normalize().as_tuple().exponent
+    exponent = multiple.normalize().as_tuple().exponent
     scale = max(-exponent, 0) if isinstance(exponent, int) else 0
     if scale > MAX_DECIMAL_DIGITS:
         return pa.string()
     # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
-    bound = prop.get("maximum", prop.get("exclusiveMaximum"))
+    bound = _positive(prop.get("maximum", prop.get("exclusiveMaximum")))
     whole = MAX_DECIMAL_DIGITS - scale
-    if isinstance(bound, int | float | Decimal) and not isinstance(bound, bool) and bound > 0:
-        digits = Decimal(str(bound)).normalize()
+    if bound is not None:
+        digits = bound.normalize()
         is_power = digits.as_tuple().digits == (1,)
         whole = min(digits.adjusted() + (0 if is_power else 1), whole)
     return pa.decimal128(max(whole + scale, 1), scale)
+
+
+def _positive(value: Any) -> Decimal | None:
+    """Return a number above zero, as it is written; None for anything else, and for one beyond all types."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    return number if number.is_finite() and number > 0 and not is_far(number) else None
 
 
 def _string(prop: JsonSchema) -> "pa.DataType":

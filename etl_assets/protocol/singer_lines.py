@@ -90,4 +90,6 @@ def _around(lines: Sequence[Line]) -> int:
 
 
 def _raw(document: Mapping[str, Any], name: str) -> msgspec.Raw:
-    return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True).encode() if name in document else b"")
+    return msgspec.Raw(
+        simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode() if name in document else b""
+    )

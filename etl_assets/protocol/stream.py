@@ -4,9 +4,9 @@ A `Stream` is written by hand in few words, or read from an entry of a Singer ca
 entry that was read is given back by `to_dict` exactly as it was, but for what `replace` has changed since.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.entries import (
@@ -22,6 +22,7 @@ from etl_assets.protocol.entries import (
 
 ReplicationMethod = Literal["FULL_TABLE", "INCREMENTAL", "LOG_BASED"]
 ConflictMethod = Literal["UPDATE", "IGNORE"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -165,6 +166,22 @@ class Stream:
         made = cls.__new__(cls)
         made._fill(given, entry)  # noqa: SLF001 - its own class
         return made
+
+    def remembered(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` gives, made once: a stream never changes.
+
+        Args:
+            name: Of what is made.
+            make: Makes it of the stream alone.
+        """
+        kept: dict[str, Any] = self.__dict__.setdefault("_remembered", {})
+        if name not in kept:
+            kept[name] = make()
+        found: T = kept[name]
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_remembered"}
 
     def _kept(self, name: str) -> dict[str, Any]:
         kept: dict[str, Any] = self.__dict__[name]

@@ -7,6 +7,7 @@ anything else) it raises. JSON is the top: a column of values of any kind, each 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import SchemaConflictError
@@ -47,6 +48,7 @@ def is_nested(type_: "pa.DataType") -> bool:
     return bool(pa.types.is_nested(type_))
 
 
+@lru_cache(1024)
 def logical(type_: "pa.DataType") -> "pa.DataType":
     """Give the one type that stands for all encodings of the same values: dictionary, large, view, zone name, unit."""
     import pyarrow as pa

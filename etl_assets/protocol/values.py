@@ -10,6 +10,7 @@ from uuid import UUID
 
 import simplejson
 
+from etl_assets.protocol.numbers import integer_text, plain_text
 from etl_assets.protocol.plain_json import plain_json
 
 MICROSECOND_DIGITS = 6
@@ -72,7 +73,12 @@ def _plain_datetime(value: datetime) -> datetime | str:
 
 
 def to_text(value: Any) -> str:
-    """Give a value's text: what it becomes in a column of text. Exact: nothing can be told from it that was not so."""
+    """Return a value's text: what it becomes in a column of text. Exact: nothing can be told from it that was not so.
+
+    Raises:
+        ValueError: A number is too long to be written.
+        TypeError: Bytes, or something else that has no text.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -80,14 +86,16 @@ def to_text(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, Decimal):
-        return f"{value:f}" if value.is_finite() else str(value)
+        return plain_text(value)
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes):
         raise TypeError("bytes are no text")
-    if isinstance(value, int | timedelta):
+    if isinstance(value, int):
+        return integer_text(value)
+    if isinstance(value, timedelta):
         return str(value)
     return to_json(value)
 

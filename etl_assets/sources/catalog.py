@@ -5,9 +5,9 @@ nothing that happens to it reaches the engine's own stream, or another read.
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import simplejson
 from typing_extensions import override
@@ -16,6 +16,8 @@ from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.selection import column_selector, is_selected
 from etl_assets.protocol.stream import Stream
+
+T = TypeVar("T")
 
 _SCHEMA_WORDS = frozenset(
     {
@@ -94,6 +96,12 @@ class CatalogEntry(Stream):
         name = tap_stream_id or entry.get("stream")
         made = Stream.from_dict({"tap_stream_id": name, "stream": name, **entry})
         self._fill(made._kept("_given"), made._kept("_entry"))  # noqa: SLF001 - its own class
+
+    @override
+    def remembered(self, name: str, make: Callable[[], T]) -> T:
+        """Return what `make` gives, made anew: this one can be changed."""
+        del name
+        return make()
 
     @classmethod
     def of(cls, stream: Stream, *, selected: bool | None = None) -> "CatalogEntry":

@@ -11,6 +11,7 @@ import simplejson
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.schema import property_type
 from etl_assets.protocol.types import is_json, is_nested
 from etl_assets.protocol.values import to_date, to_instant
@@ -118,7 +119,7 @@ def _integer(text: str) -> int:
 def _decimal(text: str) -> Decimal:
     if not _NUMBER.fullmatch(text):
         raise ValueError("not a number")
-    return Decimal(text)
+    return decimal_of(text)
 
 
 def _floating(text: str) -> float | Decimal:

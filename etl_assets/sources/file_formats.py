@@ -10,6 +10,7 @@ from etl_assets.exceptions import DataError, shorten
 from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.columns import rows_to_arrow
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.numbers import unreadable_number
 from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
@@ -107,7 +108,8 @@ def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str,
                 raise
             raise reading.error(REASON, line, field=repeat.field, value=repeat, hint=HINT) from error
         except (ValueError, ArithmeticError, RecursionError) as error:
-            raise reading.error(f"{error}.", line) from error
+            told = unreadable_number(text) or str(error)
+            raise reading.error(f"a number that is too long: {told}.", line) from error
         if not isinstance(value, dict):
             raise reading.error(f"a {type(value).__name__}, where each line is to be an object.", line)
         yield line, value, size

@@ -18,6 +18,7 @@ from etl_assets.protocol.json_lines import exact_json
 from etl_assets.protocol.record_forms import SingerForm
 from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
 from etl_assets.protocol.repeated_keys import refuse_repeats
+from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
@@ -94,6 +95,7 @@ class SingerRead:
         self._versions: dict[StreamKey, int | None] = {
             key: _version_in(state, stream) for key, stream in self._streams.items()
         }
+        self._revisions = Revisions(name)
         self._left_out: dict[str, int] = {}
         self._unknown_types: dict[str, int] = {}
 
@@ -195,6 +197,7 @@ class SingerRead:
         schema = line.document("schema")
         if not isinstance(schema, Mapping):
             raise ProtocolError("A SCHEMA message's schema is no object.", stream=line.stream)
+        self._revisions.note(key[1])
         yield from self._buffer.flush()
         self._schemas[key] = said
         stream = self._streams[key]

@@ -9,6 +9,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
@@ -34,6 +35,7 @@ from etl_assets.protocol.messages import (
     StateMessage,
     Unknown,
 )
+from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.base import Source
@@ -225,6 +227,8 @@ class _Reader:
         self._given = {stream.name: stream for stream in streams}
         self._streams = dict(self._given)
         self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._messages: dict[str, SchemaMessage] = {}
+        self._revisions = Revisions("the source")
         bookmarks = state.get("bookmarks")
         known = bookmarks if isinstance(bookmarks, Mapping) else {}
         self._versions = {
@@ -296,6 +300,10 @@ class _Reader:
         return self._streams[name]
 
     def _declared(self, message: SchemaMessage) -> Stream:
+        if self._messages.get(message.stream) == message:
+            return self._stream(message.stream)
+        self._messages[message.stream] = replace(message, schema=copied(message.schema))
+        self._revisions.note(message.stream)
         stream = self._given[message.stream]
         changes: dict[str, Any] = {"schema": message.schema} if message.schema.get("properties") else {}
         if message.key_properties and not stream.primary_key:

@@ -11,7 +11,9 @@ from uuid import UUID
 from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, shorten
 from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import is_finite, plain
+from etl_assets.protocol.limits import MAX_ZEROS
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.numbers import is_far
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
@@ -72,6 +74,8 @@ def _typed(value: Any, kind: str, zoned: bool | None) -> Any:  # noqa: C901, FBT
     match kind:
         case "integer":
             number = Decimal(str(value))
+            if is_far(number):
+                raise ValueError(f"is out of bounds: more than {MAX_ZEROS:,} zeros")
             if number != number.to_integral_value():
                 raise ValueError("is no integer")
             return int(number)
