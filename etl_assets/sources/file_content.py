@@ -116,23 +116,26 @@ class _Measured(io.RawIOBase):
 class Lines:
     """The lines of a text file, with their ends; iterate once.
 
+    A line ends at a line feed, at both of a carriage return and a line feed, or at a carriage return alone; at nothing
+    else that Unicode calls a line's end, since that is text.
+
     `number` is that of the last line given. `used` counts characters, and whoever has taken a whole row sets it to 0:
     a row that goes on and on is an error before it fills the memory.
 
     Args:
         binary: The bytes.
         reading: What is read.
-        newline: As `open` takes it: an empty text ends lines at any newline, a line feed at that alone.
     """
 
-    def __init__(self, binary: io.BufferedReader, reading: Reading, *, newline: str) -> None:
+    def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
         encoding = reading.options.encoding
         # A signature is no text; later on U+FEFF is a character as any other.
         plain = encoding.lower().replace("_", "-") in {"utf-8", "utf8"}
-        self._text = io.TextIOWrapper(binary, "utf-8-sig" if plain else encoding, "strict", newline=newline)
+        self._text = io.TextIOWrapper(binary, "utf-8-sig" if plain else encoding, "strict", newline="")
         self._reading = reading
         self.number = 0
         self.used = 0
+        self._last = self._before = ""
 
     def __iter__(self) -> Iterator[str]:
         limit = self._reading.options.max_row_bytes
@@ -144,6 +147,7 @@ class Lines:
                 raise self._undecodable(error) from error
             if not line:
                 return
+            self._before, self._last = self._last, line
             self.number += 1
             self.used += len(line)
             if self.used > limit:
@@ -155,6 +159,10 @@ class Lines:
             if "\0" in line:
                 raise self._reading.error("holds a NUL byte.", self.number, hint="Is it text, in this encoding?")
             yield line
+
+    def ends_the_one_before(self) -> bool:
+        """Tell whether the last line is none: a file that was written through two conversions ends lines in `\\r\\r\\n`."""
+        return self._last == "\r\n" and self._before.endswith("\r")
 
     def _undecodable(self, error: UnicodeError) -> DataError:
         encoding = self._reading.options.encoding

@@ -97,7 +97,7 @@ def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
     # A limit of the whole process; ours is the one for rows.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_row_bytes))
     with content(reading) as binary:
-        lines = Lines(binary, reading, newline="")
+        lines = Lines(binary, reading)
         rows = _rows(lines, reading)
         names, first = _names(rows, reading)
         if head or not names:
@@ -128,6 +128,9 @@ def _rows(lines: Lines, reading: Reading) -> Iterator[_Row]:
     before = 0
     try:
         for cells in csv.reader(lines, **dialect):
+            if not cells and lines.ends_the_one_before():
+                lines.number -= 1
+                continue
             yield before + 1, cells, lines.used
             before, lines.used = lines.number, 0
     except csv.Error as error:

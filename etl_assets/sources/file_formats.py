@@ -81,7 +81,7 @@ def _with_origin(table: "pa.Table", lines: Sequence[int], reading: Reading) -> "
 
 def _json_tables(reading: Reading) -> Tables:
     with content(reading) as binary:
-        lines = Lines(binary, reading, newline="\n")
+        lines = Lines(binary, reading)
         yield from _row_tables(_objects(lines, reading), reading)
 
 
@@ -92,7 +92,8 @@ def _excel_tables(reading: Reading) -> Tables:
 def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str, Any], int]]:
     for text in lines:
         size, lines.used = len(text), 0
-        if text.isspace():
+        if not text.strip(" \t\r\n"):
+            lines.number -= lines.ends_the_one_before()
             continue
         line = lines.number
         if nested_too_deep(text):
@@ -100,7 +101,7 @@ def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str,
         try:
             value = simplejson.loads(text, use_decimal=True, allow_nan=True, object_pairs_hook=_object)
         except simplejson.JSONDecodeError as error:
-            hint = None if text.endswith("\n") else "It is the last line, without its end: was the file cut?"
+            hint = None if text.endswith(("\n", "\r")) else "It is the last line, without its end: was the file cut?"
             raise reading.error(f"not JSON: {error.msg}: {shorten(text)}.", line, hint=hint) from error
         except _TwiceError as error:
             repeat = next(repeats(text))
