@@ -1,11 +1,14 @@
 """`etl-assets check`: what it finds, and that it says ok only where all is well."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from etl_assets.cli import main
+from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.exceptions import ConfigError, UnavailableError
 from tests.cli_shop import CUSTOMERS, GLOB, NAMED, load, project, run_sql
 
 Capture = pytest.CaptureFixture[str]
@@ -220,3 +223,45 @@ class Nowhere(dg.IOManager):
     project(tmp_path, manager + NAMED.replace('DuckDBDestination("warehouse.duckdb")', "Nowhere()"))
     assert main(["check"]) == 0
     assert "ok       destination of an IO manager: it has nothing to ask" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"memory_limit": "lots"}, "memory_limit"),
+        ({"no_such_setting": 1}, "no_such_setting"),
+        ({"threads": "many"}, "threads"),
+        ({"access_mode": "read_only"}, "access_mode"),
+    ],
+)
+def test_settings_that_duckdb_refuses_are_a_problem_before_there_is_a_file(
+    settings: dict[str, Any], told: str, there: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.duckdb"
+    if there:
+        duckdb.connect(str(path)).close()
+    with pytest.raises((ConfigError, UnavailableError), match=told):
+        DuckDBDestination(str(path), settings=settings).test_connection()
+    assert path.exists() == there
+    DuckDBDestination(str(path), settings={"memory_limit": "1GB", "threads": 2}).test_connection()
+    assert path.exists() == there
+
+
+def test_check_tells_of_settings_that_duckdb_refuses(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "definitions.py").write_text(
+        "import dagster as dg\n"
+        "from etl_assets import DuckDBDestination, Stream, stream_assets\n"
+        "from etl_assets.sources.base import Source\n"
+        "class Empty(Source):\n"
+        "    streams = [Stream('orders')]\n"
+        "    def load_data(self, stream, **kwargs):\n"
+        "        yield [{'id': 1}]\n"
+        "warehouse = DuckDBDestination('w.duckdb', settings={'memory_limit': 'lots'})\n"
+        "defs = dg.Definitions(assets=stream_assets(Empty(name='shop'), destination=warehouse))\n",
+        encoding="utf-8",
+    )
+    assert main(["check"]) == 1
+    (problem,) = problems(capsys)
+    assert "memory_limit" in problem
+    assert not (tmp_path / "w.duckdb").exists()

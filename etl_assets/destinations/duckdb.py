@@ -94,11 +94,20 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     def test_connection(self) -> None:
-        """Open the database and close it; where there is none yet, look whether one can be made."""
+        """Open the database with its settings, and close it; where there is none yet, look whether one can be made.
+
+        Nothing is written: the settings of a file that is not there are tried on a database in memory.
+
+        Raises:
+            ConfigError: A setting is none of DuckDB's, or has a value that it does not take.
+            UnavailableError: The database cannot be opened, or not be written to.
+        """
         if not self.is_file or Path(self.path).exists():
-            with self._connection():
+            with self._connection() as connection:
+                self._refuse_read_only(connection)
                 return
         folder = self._folder()
+        self._open(MEMORY, self._settings()).close()
         if not os.access(folder, os.W_OK | os.X_OK):
             raise UnavailableError(f"The DuckDB file {self.path!r} cannot be made: no right to write to {folder}.")
 
@@ -157,13 +166,12 @@ class DuckDBDestination(DatabaseDestination):
         path = self.path
         if self.is_file:
             self._folder()
-        settings = resolve(dict(self.options.settings), name="settings")
-        remember(settings.get("motherduck_token"))
+        settings = self._settings()
         deadline = time.monotonic() + self.options.lock_timeout
         pause = 0.02
         while True:
             try:
-                connection = duckdb.connect(path, config=settings)
+                return self._open(path, settings)
             except duckdb.Error as error:
                 if not _is_locked(error) and not _is_being_made(error, path):
                     told = f"The DuckDB file {without_token(path)!r} cannot be opened: {redact(str(error))}"
@@ -176,10 +184,43 @@ class DuckDBDestination(DatabaseDestination):
                     ) from error
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
                 pause = min(pause * 1.6, 0.5)
-            else:
-                connection.execute("SET TimeZone = 'UTC'")
-                connection.execute("SET enable_progress_bar = false")  # it would be written to standard output
-                return connection
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = resolve(dict(self.options.settings), name="settings")
+        remember(settings.get("motherduck_token"))
+        return settings
+
+    def _open(self, path: str, settings: dict[str, Any]) -> "duckdb.DuckDBPyConnection":
+        """Open a database once.
+
+        Raises:
+            ConfigError: A setting is wrong.
+            duckdb.Error: It cannot be opened.
+        """
+        import duckdb
+
+        try:
+            connection = duckdb.connect(path, config=settings)
+        except duckdb.Error as error:
+            # Of a file it says so too: what fails on a database in memory is the settings' matter.
+            local = settings and not path.startswith(MOTHERDUCK)
+            if local and (path == MEMORY or not _opens_in_memory(settings)):
+                raise ConfigError(
+                    f"{self!r}: DuckDB refuses the settings {sorted(settings)}: {redact(str(error))}",
+                    hint="Correct them: `SELECT * FROM duckdb_settings()` lists what there is.",
+                ) from error
+            raise
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")  # it would be written to standard output
+        return connection
+
+    def _refuse_read_only(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        asked = "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+        if connection.execute(asked).fetchall() == [(True,)]:
+            raise UnavailableError(
+                f"{self!r} can only be read: nothing could be loaded into it.",
+                hint="Leave `access_mode` out of its settings, or give yourself the right to write to the file.",
+            )
 
     def _folder(self) -> Path:
         folder = Path(self.path).absolute().parent
@@ -212,6 +253,17 @@ def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:
         connection.rollback()
     except duckdb.Error:
         connection.close()
+
+
+def _opens_in_memory(settings: dict[str, Any]) -> bool:
+    """Tell whether DuckDB takes settings at all; `access_mode` is a file's matter."""
+    import duckdb
+
+    try:
+        duckdb.connect(MEMORY, config={k: v for k, v in settings.items() if k.lower() != "access_mode"}).close()
+    except duckdb.Error:
+        return False
+    return True
 
 
 def _is_being_made(error: Exception, path: str) -> bool:

@@ -282,7 +282,7 @@ class _Column:
             return self.build(pa.json_(pa.utf8()))  # Arrow would crash
         try:
             array = pa.array(self.values, type_)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, UnicodeEncodeError):
+        except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # of JSON inside of it Arrow makes no list
             return self.build(pa.json_(pa.utf8()))
         # Arrow drops the keys of a dict that its struct does not name.
         return array if array.to_pylist() == self.values else self.build(pa.json_(pa.utf8()))

@@ -161,7 +161,7 @@ class Lines:
             yield line
 
     def ends_the_one_before(self) -> bool:
-        """Tell whether the last line is none: a file that was written through two conversions ends lines in `\\r\\r\\n`."""
+        """Tell whether the last line is none: files that were converted twice end lines in two returns and a feed."""
         return self._last == "\r\n" and self._before.endswith("\r")
 
     def _undecodable(self, error: UnicodeError) -> DataError:
