@@ -94,10 +94,10 @@ def take(text: str) -> None:
     from etl_assets.destinations.state_rows import dump
     from etl_assets.exceptions import EtlAssetsError
     from etl_assets.protocol.batch import Batch, declared_schema
-    from etl_assets.protocol.bookmarks import row_hash
     from etl_assets.protocol.messages import RecordMessage, SchemaMessage, StateMessage, decode
     from etl_assets.protocol.record_forms import SingerForm
     from etl_assets.protocol.record_lanes import RecordLanes
+    from etl_assets.protocol.row_cells import row_hash
     from etl_assets.protocol.singer_lines import decoder
     from etl_assets.protocol.stream import Stream
 
