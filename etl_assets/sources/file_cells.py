@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -113,7 +114,11 @@ def converter(type_: "pa.DataType") -> Convert:
 def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError("not an integer")
-    return int(text)
+    try:
+        return int(text)
+    except ValueError:
+        digits, limit = len(text.lstrip("+-")), sys.get_int_max_str_digits()
+        raise ValueError(f"an integer of {digits:,} digits, at most {limit:,}; declare it as a text") from None
 
 
 def _decimal(text: str) -> Decimal:

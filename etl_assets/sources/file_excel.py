@@ -141,6 +141,8 @@ def _sheet(file: BinaryIO, reading: Reading, *, computed: bool) -> Iterator[Any]
             yield sheet
     except (KeyError, ParseError, BadZipFile, EOFError) as error:
         raise reading.error(f"is no whole Excel file: {error}.") from error
+    except ValueError as error:  # of a number with more digits than Python reads
+        raise reading.error(f"has a value that cannot be read: {error}.") from error
 
 
 def _chosen(book: Any, reading: Reading) -> Any:
