@@ -150,8 +150,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         refuse_tap(source)
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
-    for owner in (source, place):
-        warn_of_literals(owner)
+    warn_of_literals(source, place)
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
     bindings, specs = _bound(replace(call, schema_contract=schema_contract), streams, catalog)
     key = io_manager_key or _resource_key(call, specs)

@@ -17,14 +17,15 @@ _PLACES = ("_config", "_url", "connect_args", "options")
 """Where sources and destinations keep what they were made with."""
 
 
-def warn_of_literals(owner: Any) -> None:
+def warn_of_literals(*owners: Any) -> None:
     """Log a warning, once, that names each option of a source or destination that holds a secret itself."""
-    names = sorted({name for place in _PLACES for name in _literals(getattr(owner, place, None), place.strip("_"))})
-    if names:
-        warn_once(
-            f"{owner!r} is given the secret itself: {', '.join(names)}. Whoever reads the code, or what keeps it, has "
-            'it. Give a reference: dagster.EnvVar("NAME"), or "secret_reference::NAME".'
-        )
+    for owner in owners:
+        names = sorted({name for place in _PLACES for name in _literals(getattr(owner, place, None), place.strip("_"))})
+        if names:
+            warn_once(
+                f"{owner!r} is given the secret itself: {', '.join(names)}. Whoever reads the code, or what keeps it, "
+                'has it. Give a reference: dagster.EnvVar("NAME"), or "secret_reference::NAME".'
+            )
 
 
 def _literals(value: Any, name: str, *, secret: bool = False) -> Iterator[str]:

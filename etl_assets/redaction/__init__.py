@@ -11,7 +11,7 @@ from typing import Any
 from etl_assets.redaction.places import MASK
 from etl_assets.redaction.redactor import SHORTEST_SECRET, Redactor
 
-__all__ = ["MASK", "SHORTEST_SECRET", "redact", "redactor", "remember", "remember_config"]
+__all__ = ["MASK", "SHORTEST_SECRET", "Redactor", "redact", "redactor", "remember", "remember_config"]
 
 _redactor = Redactor()
 
