@@ -12,7 +12,7 @@ MASK = "****"
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*://")
 _IN_TEXT = re.compile(
     # A password up to the last @: one that is not percent-encoded may hold others. (Our hints have one for the word.)
-    r"""://[^\s/@:?#"'<>]*:(?!password@)(?P<password>(?:(?!://)[^\s"'<>])+)@"""
+    r"""://[^\s/:?#"'<>]*:(?!password@)(?P<password>(?:(?!://)[^\s"'<>])+)@"""
     # A token that is all there is of a user.
     r"""|https?://(?P<user>[\w.~%-]{20,256})@"""
 )
@@ -62,7 +62,8 @@ def is_cut(url: str) -> bool:
         return True
     if not address or "@" not in rest:
         return False
-    if address.count("@") > 1 or "@" in beyond.partition("?")[0]:
+    user, colon, after = address.partition(":")
+    if (after if colon else user).count("@") > 1 or "@" in beyond.partition("?")[0]:
         return True
     parameters = re.split("[&;]", beyond.partition("?")[2])
     return any("@" in one.partition("=")[0] for one in parameters)

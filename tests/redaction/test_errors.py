@@ -171,8 +171,8 @@ def test_redaction_takes_little_time_with_many_secrets_and_long_texts() -> None:
     for number in range(100):
         redactor.remember(f"s3cret'\\ {number}/+é {number * 7919}")
     text = "2024-01-02 INFO read 1000 rows of orders in 3.4 s (bookmark 2024-01-01T00:00:00Z)\n" * 12_500
-    began = time.perf_counter()
+    began = time.process_time()
     assert redactor.redact(text) == text
-    seconds = time.perf_counter() - began
-    assert seconds < 2  # 0.03 s per MB; each secret looked for by itself takes 3 s and more
+    seconds = time.process_time() - began
+    assert seconds < 2  # some 0.1 s; each form looked for by itself takes several
     assert redact("x=1") == "x=1"

@@ -15,6 +15,7 @@ ODBC = f"DRIVER={{ODBC Driver 18}};SERVER=h;UID=u;PWD={{{C};x}}}}y}};Encrypt=yes
 
 ADDRESSES = {
     f"postgresql://u:{C}@h:5432/d": f"postgresql://u:{MASK}@h:5432/d",
+    f"postgresql://me@corp:{C}@h/d": f"postgresql://me@corp:{MASK}@h/d",
     f"postgresql://h/d?user=u&password={C}&sslmode=require": f"postgresql://h/d?user=u&password={MASK}&sslmode=require",
     f"mysql+pymysql://h/d?passwd={C}": f"mysql+pymysql://h/d?passwd={MASK}",
     f"postgresql://h1:1,h2:2/d?sslpassword={C}": f"postgresql://h1:1,h2:2/d?sslpassword={MASK}",
