@@ -18,7 +18,7 @@ from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.postgres import PostgresDestination
 from etl_assets.destinations.snowflake import SnowflakeDestination
 from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.exceptions import EtlAssetsError
+from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.redaction import MASK
 from etl_assets.secrets.url import SecretUrl, resolve_url, secret_url
 from etl_assets.sources.sql.databases import MySQLSource, PostgresSource
@@ -176,6 +176,14 @@ def test_an_error_about_a_url_shows_no_secret_of_it(kind: str, form: str, monkey
             assert C not in "".join(told)
             continue
         pytest.fail("it cannot have connected")
+
+
+@pytest.mark.parametrize("password", ["a@b", "a/b", "a#b", "a?b", "1/b", "1?b"])
+@pytest.mark.parametrize("kind", FAILING)
+def test_a_url_that_its_password_cuts_is_refused_before_a_driver_sees_it(kind: str, password: str) -> None:
+    dialect = "mysql+pymysql" if "mysql" in kind else "postgresql+psycopg"
+    with pytest.raises(ConfigError, match="special characters percent-encoded"):
+        FAILING[kind](f"{dialect}://me:{password}@{DEAD}/d").test_connection()
 
 
 def test_a_secret_that_definitions_hold_themselves_is_told(caplog: pytest.LogCaptureFixture) -> None:
