@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from etl_assets import __version__
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 DEBUG = "ETL_ASSETS_DEBUG"
 """Set to anything but 0: an error shows where it was raised, as with `--traceback`."""

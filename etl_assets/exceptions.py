@@ -32,13 +32,22 @@ EtlAssetsError
     └── StreamNotFoundError, StateNotFoundError
 ```
 
-Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name. The
-names that scripts written for PyAirbyte catch are aliases of these, at the end of the module.
+Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name. Both
+are masked by the redactor when the error is made, and so is the error handled then, which becomes its cause.
+
+The names that scripts written for PyAirbyte catch are aliases of these, at the end of the module.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import ClassVar, Self
+
+from typing_extensions import override
+
+from etl_assets import redaction
+from etl_assets.redaction.errors import mask
+from etl_assets.redaction.redactor import BEYOND
 
 SHOWN_CHARACTERS = 80
 """A value in an error is cut to this many characters (`contract/values.md`)."""
@@ -48,15 +57,17 @@ SHOWN_NAMES = 10
 
 
 def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
-    """Give the `repr` of a value in at most `limit` characters."""
+    """Return the `repr` of a value in at most `limit` characters, masked before it is cut."""
     # A huge string is cut before its repr is made: the repr of 200 MB would need several times that.
+    kept = limit + BEYOND + redaction.redactor().longest
     try:
-        text = repr(value[: limit + 1] if isinstance(value, str | bytes) else value)
+        text = repr(value[:kept] if isinstance(value, str | bytes) else value)
     except ValueError:
         return f"<an integer of {value.bit_length()} bits>" if isinstance(value, int) else f"<a {type(value).__name__}>"
     except RecursionError:
         text = f"<a deeply nested {type(value).__name__}>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    shown = redaction.redact(text, end=limit + 1)
+    return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -90,13 +101,18 @@ class EtlAssetsError(Exception):
     log_text: str | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, stream: str | None = None) -> None:
-        self.message = message
-        self.hint = hint
+        self.message = redaction.redact(message)
+        self.hint = None if hint is None else redaction.redact(hint)
         self.stream = stream
-        super().__init__(message)
+        super().__init__(self.message)
+        mask(sys.exception())  # what this is raised from: a traceback shows it too
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
+
+    @override
+    def add_note(self, note: str, /) -> None:
+        super().add_note(redaction.redact(note))
 
     @property
     def guidance(self) -> str | None:
@@ -234,7 +250,7 @@ class SchemaConflictError(DestinationError):
         if field is not None:
             where.append(f"field {field!r}" + (f' (column "{column}")' if column not in {None, field} else ""))
         super().__init__(": ".join([", ".join(where), message]) if where else message, hint=hint, stream=stream)
-        self.reason = message
+        self.reason = redaction.redact(message)
         self.field = field
         self.column = column
 
@@ -341,7 +357,7 @@ class ConnectorError(EtlAssetsError):
         shown = f"\nThe end of its log:\n{log_text}" if log_text else ""
         super().__init__(f"{message}{shown}", hint=hint if not shown or not hint else f"\n{hint}", stream=stream)
         self.connector_name = connector_name
-        self.log_text = log_text
+        self.log_text = None if log_text is None else redaction.redact(log_text)
         self.exit_code = exit_code
 
 
@@ -436,7 +452,10 @@ class StateNotFoundError(ConnectorError, StateError, KeyError):
 
 
 class EtlAssetsWarning(UserWarning):
-    """Base of every warning of this library about what a call does."""
+    """Base of every warning of this library about what a call does; its text is masked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redaction.redact(message))
 
 
 class DataLossWarning(EtlAssetsWarning):

@@ -9,6 +9,8 @@ logging.getLogger("etl_assets").setLevel(logging.DEBUG)
 
 import logging
 
+from etl_assets.redaction.logs import masked_logger
+
 NAME = "etl_assets"
 
 _warned: set[str] = set()
@@ -16,7 +18,7 @@ _warned: set[str] = set()
 
 def get_global_file_logger() -> logging.Logger:
     """Give the logger of the library, by PyAirbyte's name; whether it goes to a file, the script's handlers say."""
-    return logging.getLogger(NAME)
+    return masked_logger(NAME)
 
 
 def warn_once(message: str, logger: logging.Logger | None = None, *, with_stack: int | bool = False) -> None:
@@ -30,4 +32,4 @@ def warn_once(message: str, logger: logging.Logger | None = None, *, with_stack:
     if message in _warned:
         return
     _warned.add(message)
-    (logger or logging.getLogger(NAME)).warning(message, stack_info=bool(with_stack))
+    masked_logger(logger or NAME).warning(message, stack_info=bool(with_stack))

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TextIO
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import SyncResult
+from etl_assets.redaction import redact
 
 VARIABLE = "ETL_ASSETS_PROGRESS"
 BAR_SECONDS = 0.2
@@ -132,6 +133,7 @@ class ProgressBar:
                 self._open_line = False
 
     def _write(self, text: str) -> None:
+        text = redact(text)
         with self._lock:
             if self.style is ProgressStyle.BAR:
                 self._stream.write(f"\r{text[:LINE_WIDTH]:<{LINE_WIDTH}}")

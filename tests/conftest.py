@@ -2,12 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
-from etl_assets.secrets import redaction
+from etl_assets import redaction
 from tests.embedded_postgres import start_if_missing
 
 # No deadline: the machines that run this are busy, and a slow example is no wrong one.
@@ -16,12 +15,9 @@ settings.load_profile("etl_assets")
 
 
 @pytest.fixture(autouse=True)
-def secrets_of_its_own() -> Iterator[None]:
+def secrets_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the secrets of a test after it: what one has for a password may be a word that another looks for."""
-    before = set(redaction._known)
-    yield
-    redaction._known.clear()
-    redaction._known.update(before)
+    monkeypatch.setattr(redaction, "_redactor", redaction.Redactor())
 
 
 def pytest_configure(config: pytest.Config) -> None:

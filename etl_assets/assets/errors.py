@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets.connectors.install import in_run
 from etl_assets.exceptions import EtlAssetsError, RateLimitedError
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 PREFIX = "etl_assets/"
 MAX_FRAMES = 30

@@ -13,6 +13,7 @@ from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
+from etl_assets.assets.literals import warn_of_literals
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Contract, StreamOptions, writing_of
 from etl_assets.assets.source_step import source_asset, two_of_one_name
@@ -149,6 +150,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         refuse_tap(source)
     manager = None if destination is None else to_io_manager(destination)
     place = getattr(manager, "destination", None)
+    warn_of_literals(source, place)
     call = _call(source, name, place, io_manager_key, translator, write_strategy, options)
     bindings, specs = _bound(replace(call, schema_contract=schema_contract), streams, catalog)
     key = io_manager_key or _resource_key(call, specs)

@@ -23,7 +23,7 @@ from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Bookmark, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start, resolve_start, sync

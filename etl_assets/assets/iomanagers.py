@@ -1,9 +1,10 @@
 """IO managers as Dagster resources, derived from the options of a destination: made, not written."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, get_args, get_origin
 
 import dagster as dg
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import PydanticUndefined
 from typing_extensions import override
 
@@ -19,10 +20,7 @@ from etl_assets.destinations.snowflake import SnowflakeDestination
 from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.secrets.redaction import remember
-
-SECRET_WORDS = ("password", "passwd", "token", "secret", "key", "dsn", "url", "credential")
-"""A field with one of these in its name holds what no log may show: Dagster resolves an `EnvVar` before we see it."""
+from etl_assets.secrets.option import masked_value, wrap_secrets
 
 
 class DerivedIOManager(dg.ConfigurableIOManager):
@@ -46,6 +44,20 @@ class DerivedIOManager(dg.ConfigurableIOManager):
         """What the UI shows."""
         return self.destination_class.storage_kind
 
+    # Dagster wants the options as plain fields; what shows or dumps them gets masks.
+
+    @override
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield from _masked({name: value for name, value in super().__repr_args__() if name}).items()
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _masked(dump(self))
+
+    @override
+    def __getstate__(self) -> dict[Any, Any]:
+        raise TypeError(f"A {type(self).__name__} is not pickled: Dagster keeps its options in it as they were given.")
+
     @override
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         with Edge(retry_policy(context), attempts(context)):
@@ -58,14 +70,15 @@ class DerivedIOManager(dg.ConfigurableIOManager):
 
     def _face(self) -> DestinationIOManager:
         if self._manager is None:
-            given = {}
-            for name in type(self).model_fields:
-                value = getattr(self, name)
-                if any(word in name.lower() for word in SECRET_WORDS):
-                    remember(value)
-                given[name] = value
+            given = {name: getattr(self, name) for name in type(self).model_fields}
             self._manager = DestinationIOManager(self.destination_class(**given))
         return self._manager
+
+
+def _masked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields with each secret masked; an `EnvVar` is its own name."""
+    masked: dict[str, Any] = masked_value(wrap_secrets(fields))
+    return masked
 
 
 def io_manager_class(name: str, destination: type[Destination]) -> type[DerivedIOManager]:

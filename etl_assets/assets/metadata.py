@@ -16,7 +16,7 @@ from etl_assets.protocol.contract import Rejected
 from etl_assets.protocol.load import Column, SyncResult, TableName
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 MAX_REASONS = 50
 """Of so many kinds an event tells why records were rejected; the table of the rejected records has all."""

@@ -19,7 +19,7 @@ from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import Bookmark, Committed, Load
 from etl_assets.protocol.values import to_json
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sync import Observer, Start
 
 LOG_SECONDS = 15.0

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from etl_assets.assets.bookmarks import newest_event
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sync import Start
 
 

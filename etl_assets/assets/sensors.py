@@ -25,7 +25,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 
 STREAM_TAG = "etl_assets/stream"

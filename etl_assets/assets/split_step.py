@@ -24,7 +24,7 @@ from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.split import drop_split, plan_split, planned_split, publish_split, table_exists
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Load, SyncResult, TableName
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy, resolve_strategy

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from etl_assets.caches.warehouse import WarehouseCache
 from etl_assets.destinations.snowflake import SnowflakeDestination
-from etl_assets.secrets.option import SecretOption
+from etl_assets.secrets.option import ArgumentsOption, SecretOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
 
@@ -40,7 +40,7 @@ class SnowflakeCache(WarehouseCache):
     database: str
     role: str | None = None
     schema_name: str = "airbyte_raw"
-    connect_args: dict[str, Any] = Field(default_factory=dict, repr=False)
+    connect_args: ArgumentsOption = Field(default_factory=dict)
 
     paired_destination_name: ClassVar[str | None] = "destination-snowflake"
 

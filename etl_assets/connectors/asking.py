@@ -13,7 +13,7 @@ from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.exceptions import ConfigError, ConnectorError, EtlAssetsError, ProtocolError, UnavailableError
 from etl_assets.protocol.airbyte import Message, decoder
 from etl_assets.protocol.json_lines import exact_json
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 CHECK_SECONDS = 600.0
 SHOWN_ERROR = 2000
@@ -114,7 +114,7 @@ def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | N
 def log_message(throttle: LogThrottle, message: Message) -> None:
     """Log a LOG message, shortened, unless there are too many."""
     log = message.part("log")
-    throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message"))[:SHOWN_LOG])
+    throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message")), limit=SHOWN_LOG)
 
 
 def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Map
 
 def noise_of(host: Host) -> Callable[[bytes], None]:
     """Give what logs a line that is no message."""
-    return lambda line: host.logger.info("%s", redact(line[:SHOWN_ERROR].decode("utf-8", "replace")))
+    return lambda line: host.logger.info("%s", redact(line.decode("utf-8", "replace"), end=SHOWN_ERROR))
 
 
 # Singer

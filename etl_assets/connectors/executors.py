@@ -27,6 +27,8 @@ from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.requirements import Pins
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConfigError
+from etl_assets.redaction import redact
+from etl_assets.redaction.logs import masked_logger
 
 PROVE_SECONDS = 120.0
 MANIFEST_SECONDS = 60.0
@@ -46,7 +48,7 @@ class Executor:
         self.name = name
         self.protocol = protocol
         self.limits = Limits()
-        self.logger = logging.getLogger(f"etl_assets.connectors.{name}")
+        self.logger = masked_logger(f"etl_assets.connectors.{name}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -254,7 +256,7 @@ class PythonExecutor(Executor):
                 said = output_of(process)
                 if process.exit_code == 0:
                     return None
-                log = process.log_text or said[-2000:].decode("utf-8", "replace")
+                log = process.log_text or redact(said.decode("utf-8", "replace"))[-2000:]
         return log or "(it said nothing)"
 
 

@@ -10,11 +10,10 @@ from etl_assets._connector_base import ConnectorBase
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.asking import airbyte_answer, singer_about
 from etl_assets.connectors.executors import Executor
-from etl_assets.connectors.masking import remember_config
 from etl_assets.connectors.process import Limits
 from etl_assets.connectors.specification import specification
 from etl_assets.exceptions import AuthenticationError, ConfigError
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact, remember_config
 from etl_assets.secrets.references import resolve
 
 

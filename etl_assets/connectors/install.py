@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import re
 import shutil
@@ -21,7 +20,8 @@ from typing import Any
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.logs import masked_logger
 
 HOME = "ETL_ASSETS_HOME"
 INSTALL_IN_RUN = "ETL_ASSETS_INSTALL_IN_RUN"
@@ -30,7 +30,7 @@ FORMAT = 1
 OLD_SETUPTOOLS = "setuptools<81"
 """The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
 
-_log = logging.getLogger("etl_assets.connectors")
+_log = masked_logger("etl_assets.connectors")
 _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
 
 
@@ -249,7 +249,7 @@ class _Installation:
         if done.returncode:
             raise ConnectorError(
                 f"{self.environment.name}: cannot {what} ({redact(self.environment.requirement)}).",
-                log_text=redact(done.stderr.decode("utf-8", "replace").strip()[-4000:]),
+                log_text=redact(done.stderr.decode("utf-8", "replace").strip())[-4000:],
             )
         return done.stdout.decode("utf-8", "replace")
 

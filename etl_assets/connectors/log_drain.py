@@ -1,4 +1,7 @@
-"""What a connector writes to standard error: read as fast as it comes, logged now and then, its end kept."""
+"""What a connector writes to standard error: read as fast as it comes, logged now and then, its end kept.
+
+It is masked before it is cut, by lines, by characters, or into log lines: a piece of a secret would no longer be told.
+"""
 
 import logging
 import os
@@ -7,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact, redactor
 
 KEPT_LINES = 40
 KEPT_CHARACTERS = 8_000
@@ -27,8 +30,14 @@ class LogThrottle:
         self._began = 0.0
         self._count = 0
 
-    def log(self, level: int, text: str) -> None:
-        """Log a line, redacted, unless there were too many; errors always go through."""
+    def log(self, level: int, text: str, *, limit: int | None = None) -> None:
+        """Log a text, masked and then cut, unless there were too many; errors always go through.
+
+        Args:
+            level: Of Python's `logging`.
+            text: A line, or lines that one secret may go over.
+            limit: How many of its characters are shown.
+        """
         if self._logger is None or not self._logger.isEnabledFor(level):
             return
         now = time.monotonic()
@@ -37,7 +46,7 @@ class LogThrottle:
             self._began, self._count = now, 0
         self._count += 1
         if self._count <= LINES_AT_ONCE or (level >= logging.ERROR and self._count <= 10 * LINES_AT_ONCE):
-            self._logger.log(level, "%s", redact(text))
+            self._logger.log(level, "%s", redact(text, end=limit))
 
     def flush(self) -> None:
         """Say how many lines were left out."""
@@ -59,7 +68,9 @@ class LogDrain:
         self._descriptor = os.dup(descriptor)
         self._throttle = LogThrottle(logger)
         self._heard = heard
-        self._kept: deque[str] = deque(maxlen=KEPT_LINES)
+        self._kept: deque[str] = deque()
+        self._held: list[str] = []
+        """The last lines, not logged yet: a secret may begin in them and go on in the next."""
         self._line = b""
         self._thread = threading.Thread(target=self._run, name="connector log", daemon=True)
 
@@ -72,27 +83,45 @@ class LogDrain:
         self._thread.join(JOIN_SECONDS)
 
     def tail(self) -> str:
-        """Give the last lines, redacted."""
-        return redact("\n".join(list(self._kept)))[-KEPT_CHARACTERS:]
+        """Return the last lines, masked."""
+        lines = list(self._kept)
+        text = "\n".join(lines)
+        left_out = sum(len(line) + 1 for line in lines[:-KEPT_LINES])
+        return redact(text, begin=max(left_out, len(text) - KEPT_CHARACTERS))
 
     def _run(self) -> None:
         try:
             while block := os.read(self._descriptor, READ_BYTES):
                 self._heard()
                 *lines, rest = (self._line + block).split(b"\n")
-                self._line = rest[:LINE_BYTES]
+                # What is shown of a line may end within a secret: so much more is looked at as one can have bytes.
+                looked_at = LINE_BYTES + 4 * redactor().longest
+                self._line = rest[:looked_at]
                 for line in lines:
-                    self._take(line)
+                    self._take(line[:looked_at])
             if self._line:
                 self._take(self._line)
         finally:
             os.close(self._descriptor)
+            self._release()
             self._throttle.flush()
 
     def _take(self, line: bytes) -> None:
-        text = line[:LINE_BYTES].decode("utf-8", "replace").rstrip()
-        if len(line) >= LINE_BYTES:  # a secret may have been cut in two: none is longer than that, so leave its end out
-            text = redact(text)[: LINE_BYTES // 2]
+        text = line.decode("utf-8", "replace").rstrip()
+        if len(text) > LINE_BYTES:
+            text = redact(text, end=LINE_BYTES)
+        if not text and not self._held:
+            return
+        self._kept.append(text)
+        while len(self._kept) > KEPT_LINES + redactor().most_lines:  # those beyond the shown ones are only looked at
+            self._kept.popleft()
+        self._held.append(text)
+        if not redactor().goes_on("\n".join(self._held)):
+            self._release()
+
+    def _release(self) -> None:
+        """Log the lines that were held."""
+        text = "\n".join(self._held).rstrip()
+        self._held.clear()
         if text:
-            self._kept.append(text)
             self._throttle.log(logging.INFO, text)

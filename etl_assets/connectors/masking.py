@@ -3,26 +3,18 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember
 
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials", "dsn")
 
 
 def says_secret(name: str) -> bool:
-    """Tell whether a name says that what it stands for is secret."""
+    """Tell whether a name says that what it stands for is secret.
+
+    States are stored under names that are made without such values (`sources/stored_name.py`), so this list stays as
+    it is; what is masked, a longer one says (`redaction/names.py`).
+    """
     return any(word in name.lower() for word in _SECRET_WORDS)
-
-
-def remember_config(value: Any, *, secret: bool = False) -> None:
-    """Have every text under a name that says it is secret masked from now on."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            remember_config(item, secret=secret or says_secret(str(key)))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            remember_config(item, secret=secret)
-    elif secret:
-        remember(value)
 
 
 def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:

@@ -299,7 +299,7 @@ class ConnectorProcess:
         if line is not None:
             raise ProtocolError(
                 f"{self.name}: a line is longer than {limit:,} bytes.",
-                line=line[:200],
+                line=line,
                 hint="Raise `line_bytes` of its `limits` if it sends such records on purpose.",
             )
 
@@ -332,7 +332,7 @@ def output_of(process: ConnectorProcess, *, limit: int = 4 * MAX_BYTES) -> bytes
     for chunk in process.chunks():
         size += len(chunk)
         if size > limit:
-            raise ProtocolError(f"{process.name}: its output is longer than {limit:,} bytes.", line=parts[0][:200])
+            raise ProtocolError(f"{process.name}: its output is longer than {limit:,} bytes.", line=parts[0])
         parts.append(chunk)
     process.wait()
     return b"".join(parts)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 INSTALL_SECONDS = 1800.0
 _OPTIONS = ("--no-deps", "--ignore-requires-python")

@@ -30,6 +30,8 @@ from etl_assets.protocol.load import (
     TableName,
 )
 from etl_assets.protocol.stream import Stream
+from etl_assets.redaction import remember_config
+from etl_assets.redaction.logs import masked_logger
 from etl_assets.secrets.references import resolve
 
 if TYPE_CHECKING:
@@ -95,12 +97,13 @@ class Destination(DestinationModes, DestinationVerbs):
         self._config, self.target = arguments_of(argument_parser, options, config)
         self.config_is_missing = not self._config
         self.settings = self.target.settings
-        self.logger = logger or logging.getLogger(f"etl_assets.destinations.{type(self).__name__}")
+        self.logger = masked_logger(logger or f"etl_assets.destinations.{type(self).__name__}")
 
     @property
     def config(self) -> dict[str, Any]:
         """The config with its references resolved, anew at each access."""
         resolved: dict[str, Any] = resolve(self._config)
+        remember_config(resolved)
         return resolved
 
     @config.setter

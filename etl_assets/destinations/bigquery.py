@@ -25,7 +25,8 @@ from etl_assets.exceptions import (
     UnavailableError,
 )
 from etl_assets.protocol.load import TableName
-from etl_assets.secrets.redaction import redact, remember
+from etl_assets.redaction import redact, remember
+from etl_assets.secrets.option import OptionalSecretOption
 from etl_assets.secrets.references import resolve
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class BigQueryOptions(DatabaseOptions):
     credentials_path: str | None = Field(
         default=None, description="A service account's JSON file; by default the environment's own credentials."
     )
-    credentials: Any = Field(default=None, description="Its JSON text, in place of a file; a reference.")
+    credentials: OptionalSecretOption = Field(default=None, description="Its JSON text, in place of a file.")
     state_schema: str = Field(default="etl_assets", description="The dataset of our own tables.")
     api_endpoint: str | None = Field(default=None, description="Another address of BigQuery's API.")
 

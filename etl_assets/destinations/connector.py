@@ -4,7 +4,6 @@ Batches wait in memory and Arrow files until they are committed; a commit is one
 its end. Nothing half-read ever reaches it, a replace is given to it whole, and what it confirms is all it was given.
 """
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
@@ -32,6 +31,7 @@ from etl_assets.faults import fault
 from etl_assets.naming import normalise
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Bookmark, Capabilities, Committed, Load, Session, SharedState
+from etl_assets.redaction.logs import masked_logger
 from etl_assets.staging import Staging, sweep
 from etl_assets.strategies import WriteStrategy
 
@@ -114,7 +114,7 @@ class ConnectorDestination(ConnectorHost, Destination):
         self.name = destination_name or normalise(name)
         self.config_change_callback = config_change_callback
         self.limits = limits or Limits()
-        self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
+        self.logger = masked_logger(options.get("logger") or f"etl_assets.connectors.{self.name}")
         self.staging_dir = staging_dir
         self.staging_memory_bytes = staging_memory_bytes
         if validate and config is not None:

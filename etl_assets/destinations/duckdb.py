@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from etl_assets.destinations.database import STAGING, DatabaseDestination, DatabaseOptions
@@ -22,8 +22,10 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.protocol.load import TableName
-from etl_assets.secrets.redaction import redact, remember
-from etl_assets.secrets.references import resolve
+from etl_assets.redaction import redact, remember_config
+from etl_assets.secrets.option import ArgumentsOption
+from etl_assets.secrets.references import is_reference, resolve
+from etl_assets.secrets.url import revealed, secret_url
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,12 +38,20 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One lock per file: DuckDB's own keeps other processes out, not other threads of this one."""
 
 
+def _path_taken(path: Any) -> Any:
+    """Return a path as it is; an address that may hold a token, as one that shows none."""
+    is_address = isinstance(path, str) and path.startswith(MOTHERDUCK) and not is_reference(path)
+    return secret_url(path) if is_address else path
+
+
 class DuckDBOptions(DatabaseOptions):
     """Where the database is and how it is loaded."""
 
-    path: Any = Field(description="The file, `:memory:`, or `md:database`; may be a reference such as an EnvVar.")
+    path: Annotated[Any, AfterValidator(_path_taken)] = Field(
+        description="The file, `:memory:`, or `md:database`; may be a reference such as an EnvVar."
+    )
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
-    settings: dict[str, Any] = Field(
+    settings: ArgumentsOption = Field(
         default_factory=dict, description="DuckDB settings, such as memory_limit; may hold references."
     )
 
@@ -75,10 +85,7 @@ class DuckDBDestination(DatabaseDestination):
     @property
     def path(self) -> str:
         """The database file or address, its reference resolved."""
-        path = str(resolve(self.options.path, name="path"))
-        if path.startswith(MOTHERDUCK):
-            remember(path.partition("motherduck_token=")[2].partition("&")[0])
-        return path
+        return revealed(resolve(self.options.path, name="path"))
 
     @property
     def is_file(self) -> bool:
@@ -187,7 +194,7 @@ class DuckDBDestination(DatabaseDestination):
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = resolve(dict(self.options.settings), name="settings")
-        remember(settings.get("motherduck_token"))
+        remember_config(settings)
         return settings
 
     def _open(self, path: str, settings: dict[str, Any]) -> "duckdb.DuckDBPyConnection":

@@ -13,7 +13,7 @@ from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.types import is_json, json_type, logical
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
     import duckdb

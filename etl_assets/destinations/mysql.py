@@ -18,8 +18,10 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember_config
+from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
 from etl_assets.secrets.references import resolve
+from etl_assets.secrets.url import resolve_url
 
 PORT = 3306
 PROBE = "_etl_assets_probe"
@@ -34,14 +36,14 @@ _COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 class MySQLOptions(DatabaseOptions):
     """Where the server is and how it is loaded."""
 
-    url: Any = Field(description="`mysql://user@host:3306/database`; may be a reference such as an EnvVar.")
-    password: Any = Field(default=None, description="Instead of one in the url; may be a reference.")
+    url: UrlOption = Field(description="`mysql://user@host:3306/database`; may be a reference such as an EnvVar.")
+    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
     state_schema: str | None = Field(default=None, description="The database of our own tables; the url's by default.")
     local_infile: bool = Field(default=True, description="Load by LOAD DATA LOCAL INFILE where the server allows it.")
     connect_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for the server to answer.")
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for a lock.")
     read_timeout: float | None = Field(default=None, gt=0, description="Seconds to wait for an answer to a statement.")
-    connect_args: dict[str, Any] = Field(default_factory=dict, description="PyMySQL's arguments, such as ssl_ca.")
+    connect_args: ArgumentsOption = Field(default_factory=dict, description="PyMySQL's arguments, such as ssl_ca.")
 
 
 class MySQLDestination(DatabaseDestination):
@@ -165,17 +167,16 @@ class MySQLDestination(DatabaseDestination):
     def _parameters(self) -> dict[str, Any]:
         """Give PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
         _driver()
-        text = str(resolve(self.options.url, name="url"))
-        remember(text)
-        url = _parsed(text)
+        address = resolve_url(self.options.url)
+        url = None if address.is_cut else _parsed(address.reveal())
         if url is None:
             raise ConfigError(
-                f"{type(self).__name__}: the url is none of MySQL.", hint="Write mysql://user@host:3306/database."
+                f"{type(self).__name__}: the url is none of MySQL.",
+                hint="Write mysql://user@host:3306/database, with special characters percent-encoded.",
             )  # without its text, which may show a password
         password = url.password and unquote(url.password)
         if self.options.password is not None:
             password = resolve(self.options.password, name="password")
-        remember(password)
         given = {
             "host": url.hostname or "127.0.0.1",
             "port": url.port or PORT,
@@ -191,6 +192,7 @@ class MySQLDestination(DatabaseDestination):
             "program_name": "etl_assets",
         }
         given |= resolve(dict(self.options.connect_args), name="connect_args")
+        remember_config(given)
         secure = any(name.startswith("ssl") for name in given)
         if is_local_host(str(given["host"])):
             given.setdefault("ssl_disabled", not secure)  # nobody is between
@@ -222,7 +224,7 @@ def _open(given: Mapping[str, Any]) -> Any:
 def _parsed(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        known = url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
+        known = "://" in text and url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
     except ValueError:
         return None
     return url if known else None

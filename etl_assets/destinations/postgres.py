@@ -16,8 +16,10 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableError
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import TableName
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember_config
+from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
 from etl_assets.secrets.references import resolve
+from etl_assets.secrets.url import resolve_url
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -44,15 +46,15 @@ FROM (SELECT ? AS name) w LEFT JOIN pg_namespace s ON s.nspname = w.name
 class PostgresOptions(DatabaseOptions):
     """Where the server is and how it is loaded."""
 
-    url: Any = Field(description="`postgresql://user@host:5432/database`; may be a reference such as an EnvVar.")
-    password: Any = Field(default=None, description="Instead of one in the url; may be a reference.")
+    url: UrlOption = Field(description="`postgresql://user@host:5432/database`; may be a reference such as an EnvVar.")
+    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
     state_schema: str | None = Field(
         default=None, description="The schema of our two tables; by default the one that a name without a schema means."
     )
     connect_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for the server to answer.")
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for a lock; 0 waits for ever.")
     statement_timeout: float = Field(default=0.0, ge=0, description="Seconds a statement may take; 0 is no limit.")
-    connect_args: dict[str, Any] = Field(default_factory=dict, description="libpq's parameters, such as sslrootcert.")
+    connect_args: ArgumentsOption = Field(default_factory=dict, description="libpq's parameters, such as sslrootcert.")
 
 
 class PostgresDestination(DatabaseDestination):
@@ -156,19 +158,18 @@ class PostgresDestination(DatabaseDestination):
         from psycopg.conninfo import conninfo_to_dict
 
         psycopg = _driver()
-        url = resolve(self.options.url, name="url")
-        remember(url)
+        url = resolve_url(self.options.url)
         try:
-            given: dict[str, Any] = dict(conninfo_to_dict(without_driver(str(url), "postgresql")))
+            given: dict[str, Any] = dict(conninfo_to_dict(without_driver(url.reveal(), "postgresql")))
         except psycopg.Error:
             raise self._no_url() from None
         ports = str(given.get("port") or "").split(",")
-        if _is_cut(str(url)) or not all(port.isdigit() or not port for port in ports):
+        if url.is_cut or not all(port.isdigit() or not port for port in ports):
             raise self._no_url()
         given |= resolve(dict(self.options.connect_args), name="connect_args")
         if self.options.password is not None:
             given["password"] = resolve(self.options.password, name="password")
-        remember(given.get("password"))
+        remember_config(given)
         given.setdefault("connect_timeout", max(2, round(self.options.connect_timeout)))
         given.setdefault("application_name", "etl_assets")
         if not is_local(given) and not given.keys() & {"sslmode", "service"}:
@@ -178,12 +179,6 @@ class PostgresDestination(DatabaseDestination):
     def _told(self) -> str:
         given: Mapping[str, Any] = self._parameters()
         return f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'default'}"
-
-
-def _is_cut(url: str) -> bool:
-    """Tell whether a special character in a url's password ends it for libpq, which takes the rest for an address."""
-    _, _, rest = url.partition("?")[0].partition("://")
-    return rest.count("@") > 1 or "@" in rest.partition("/")[2]
 
 
 def _cancel(connection: "Connection") -> None:

@@ -19,7 +19,8 @@ from etl_assets.destinations.warehouse_transaction import WarehouseTransaction, 
 from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember, remember_config
+from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption
 from etl_assets.secrets.references import resolve
 
 if TYPE_CHECKING:
@@ -34,15 +35,21 @@ class SnowflakeOptions(DatabaseOptions):
 
     account: Any = Field(description="The account's identifier, such as `myorg-myaccount`; may be a reference.")
     user: Any = Field(description="Who connects; may be a reference.")
-    password: Any = Field(default=None, description="With what; a reference, so that it stands nowhere.")
-    private_key: Any = Field(default=None, description="A PEM text, in place of a password; a reference.")
-    private_key_passphrase: Any = Field(default=None, description="That of the private key; a reference.")
+    password: OptionalSecretOption = Field(
+        default=None, description="With what; a reference, so that it stands nowhere."
+    )
+    private_key: OptionalSecretOption = Field(
+        default=None, description="A PEM text, in place of a password; a reference."
+    )
+    private_key_passphrase: OptionalSecretOption = Field(
+        default=None, description="That of the private key; a reference."
+    )
     warehouse: str | None = Field(default=None, description="The virtual warehouse; the user's by default.")
     database: str = Field(description="The database.")
     role: str | None = Field(default=None, description="The role; the user's by default.")
     state_schema: str = Field(default="public", description="The schema of our own tables.")
     lock_timeout: float = Field(default=600.0, ge=0, description="Seconds to wait for somebody else's publication.")
-    connect_args: dict[str, Any] = Field(default_factory=dict, description="The connector's own arguments.")
+    connect_args: ArgumentsOption = Field(default_factory=dict, description="The connector's own arguments.")
 
 
 class SnowflakeDestination(DatabaseDestination):
@@ -119,12 +126,12 @@ class SnowflakeDestination(DatabaseDestination):
             for name in ("account", "user", "password", "warehouse", "database", "role")
             if getattr(self.options, name) is not None
         }
-        remember(given.get("password"))
         if self.options.private_key is not None:
             given["private_key"] = self._private_key()
         given |= {"schema": _folded(self.options.state_schema), "autocommit": False, "paramstyle": "qmark"}
         given |= {"application": "etl_assets"}
         given |= resolve(dict(self.options.connect_args), name="connect_args")
+        remember_config(given)
         parameters = {"TIMEZONE": "UTC", "LOCK_TIMEOUT": max(1, round(self.options.lock_timeout))}
         given["session_parameters"] = {**parameters, **given.get("session_parameters", {})}
         return given
@@ -142,7 +149,7 @@ class SnowflakeDestination(DatabaseDestination):
         remember(text)
         remember(passphrase)
         try:
-            key = load_pem_private_key(str(text).encode(), str(passphrase).encode() if passphrase else None)
+            key = load_pem_private_key(str(text).encode(), str(passphrase or "").encode() or None)
         except (TypeError, ValueError):
             raise ConfigError("The private_key is no PEM text, or its passphrase is another.") from None
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())

@@ -19,8 +19,10 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember
+from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
 from etl_assets.secrets.references import resolve
+from etl_assets.secrets.url import SecretUrl, resolve_url
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -35,12 +37,12 @@ _WITH_TIMEOUT = frozenset({"postgresql", "mysql", "mariadb"})
 class SqlOptions(DatabaseOptions):
     """Where the database is."""
 
-    url: Any = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
-    password: Any = Field(default=None, description="Instead of one in the url; may be a reference.")
+    url: UrlOption = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
+    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
     state_schema: str | None = Field(
         default=None, description="The schema of our two tables; by default none is named."
     )
-    connect_args: dict[str, Any] = Field(default_factory=dict, description="The driver's own arguments.")
+    connect_args: ArgumentsOption = Field(default_factory=dict, description="The driver's own arguments.")
 
 
 class SqlDestination(DatabaseDestination):
@@ -104,11 +106,10 @@ class SqlDestination(DatabaseDestination):
     def _engine(self) -> "sa.Engine":
         import sqlalchemy as sa
 
-        text = resolve(self.options.url, name="url")
-        remember(text)
+        address = resolve_url(self.options.url)
         options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
         try:
-            url = sa.make_url(text)
+            url = _parsed(address)
             if self.options.password is not None:
                 password = resolve(self.options.password, name="password")
                 remember(password)
@@ -128,11 +129,6 @@ class SqlDestination(DatabaseDestination):
             raise ConfigError(
                 "There is no dialect for this url.", hint="Install the package that brings it, such as sqlalchemy-..."
             ) from error
-        except (sa.exc.ArgumentError, ValueError):  # the second of a port that is no number
-            raise ConfigError(
-                "The url is none of SQLAlchemy's.",
-                hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
-            ) from None  # its text may show a password
         except ImportError as error:
             raise ConfigError(f"The driver of this url is not installed: {error}.", hint="Install it.") from error
         if url.get_backend_name() == "sqlite":
@@ -142,7 +138,22 @@ class SqlDestination(DatabaseDestination):
         return engine
 
     def _told(self, engine: "sa.Engine") -> str:
-        return f"The database {engine.url.render_as_string(hide_password=True)}"
+        return f"The database {SecretUrl(engine.url)}"
+
+
+def _parsed(address: SecretUrl) -> "sa.URL":
+    import sqlalchemy as sa
+
+    try:
+        if not address.is_cut:
+            return sa.make_url(address.reveal())
+    except (sa.exc.ArgumentError, ValueError):  # the second of a port that is no number
+        pass
+    # Raised out here, so that the parser's error, which shows the text, is not what it comes from.
+    raise ConfigError(
+        "The url is none of SQLAlchemy's.",
+        hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+    )
 
 
 def _open(engine: "sa.Engine") -> "sa.Connection":

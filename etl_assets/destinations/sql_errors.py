@@ -15,7 +15,7 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 SHOWN_MESSAGE = 300
 PAUSES = (0.2, 0.6)
@@ -100,7 +100,7 @@ def translate(error: Exception, told: str, phase: str) -> EtlAssetsError:
     kind = kind_of(error)
     message = without_values(error)
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
-    text = f"{told}: {phase} failed ({name}): {redact(message)}"
+    text = f"{told}: {phase} failed ({name}): {message}"
     found, hint = _MEANING.get(kind, (ConnectError if phase == "connecting" else DestinationError, None))
     if kind == "away" and phase == "connecting":
         hint = next((more for pattern, more in _AWAY if re.search(pattern, message, re.IGNORECASE)), hint)
@@ -170,7 +170,7 @@ def without_values(error: Exception) -> str:
     if _state(error).startswith("22"):
         message = message.split(": ", 1)[0]
     message = _QUOTED_VALUE.sub(r"\1 '…' for", message)
-    message = message if len(message) <= SHOWN_MESSAGE else message[: SHOWN_MESSAGE - 1] + "…"
+    message = redact(message) if len(message) <= SHOWN_MESSAGE else redact(message, end=SHOWN_MESSAGE - 1) + "…"
     code = next(iter(error.args), None)
     error.args = (code, message) if isinstance(code, int) else (message,)
     return message

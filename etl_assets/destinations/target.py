@@ -32,7 +32,7 @@ from etl_assets.protocol.messages import (
 from etl_assets.protocol.record_forms import SingerForm
 from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination

@@ -8,9 +8,9 @@ from typing import Any
 
 from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssetsWarning, InputError
 from etl_assets.protocol.load import Bookmark, SharedState, SyncResult
+from etl_assets.redaction import redact
 from etl_assets.replay import CachedRead
 from etl_assets.results import ReadResult, WriteResult
-from etl_assets.secrets.redaction import redact
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start, sync
 

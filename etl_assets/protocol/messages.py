@@ -18,7 +18,7 @@ from uuid import UUID
 
 import simplejson
 
-from etl_assets.exceptions import SHOWN_CHARACTERS, DataError, ProtocolError
+from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.protocol.numbers import decimal_of, unreadable_number
 from etl_assets.protocol.plain_json import plain_json
 from etl_assets.protocol.repeated_keys import count_keys, proves_each_once, refuse_repeats_in_messages
@@ -318,7 +318,7 @@ def _text(line: str | bytes, max_bytes: int) -> str:
     if size > max_bytes:
         raise ProtocolError(
             f"A line is longer than {max_bytes:,} bytes.",
-            line=line[:SHOWN_CHARACTERS],
+            line=line,
             hint="Raise the limit for this connector if it sends such records on purpose.",
         )
     try:

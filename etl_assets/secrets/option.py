@@ -1,13 +1,17 @@
-"""The type of a pydantic field that takes a secret, or a reference to one."""
+"""The types of pydantic fields that take secrets, or references to them: what is shown or dumped of them is masked."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
-from etl_assets.secrets.redaction import MASK
+from etl_assets.redaction import MASK
+from etl_assets.redaction.names import says_secret
+from etl_assets.redaction.places import secrets_of_address
 from etl_assets.secrets.references import is_reference, name_of
 from etl_assets.secrets.registry import PREFIX
 from etl_assets.secrets.string import SecretString
+from etl_assets.secrets.url import SecretUrl, secret_url
 
 
 def _taken(value: Any) -> Any:
@@ -18,15 +22,64 @@ def _taken(value: Any) -> Any:
     return SecretString(value)
 
 
-def _dumped(value: Any) -> str:
-    return f"{PREFIX}{name_of(value)}" if is_reference(value) else MASK
+def _taken_or_none(value: Any) -> Any:
+    return None if value is None else _taken(value)
 
+
+def _url_taken(value: Any) -> Any:
+    taken = secret_url(value)
+    if not isinstance(taken, SecretUrl) and not is_reference(taken):
+        raise ValueError("a url, or a reference to one")
+    return taken
+
+
+def wrap_secrets(value: Any, *, secret: bool = False) -> Any:
+    """Return a value with each secret in it as a `SecretString`: by the name it is under, or as part of an address."""
+    if isinstance(value, Mapping):
+        return {key: wrap_secrets(item, secret=secret or says_secret(str(key))) for key, item in value.items()}
+    if type(value) in {list, tuple}:
+        return type(value)(wrap_secrets(item, secret=secret) for item in value)
+    if not isinstance(value, str) or not value or is_reference(value) or isinstance(value, SecretString | SecretUrl):
+        return value
+    return SecretString(value) if secret or any(secrets_of_address(value)) else value
+
+
+def masked_value(value: Any) -> Any:
+    """Return a value as it may be shown or stored: a secret as the mask, a reference as the name it has."""
+    if is_reference(value):
+        return f"{PREFIX}{name_of(value)}"
+    if isinstance(value, SecretUrl):
+        return str(value)
+    if isinstance(value, SecretString):
+        return MASK
+    if isinstance(value, Mapping):
+        return {key: masked_value(item) for key, item in value.items()}
+    return [masked_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+_WRITTEN_ONLY = {"type": "string", "format": "password", "writeOnly": True}
 
 SecretOption = Annotated[
     Any,
     PlainValidator(_taken),
-    PlainSerializer(_dumped, return_type=str),
-    WithJsonSchema({"type": "string", "format": "password", "writeOnly": True}),
+    PlainSerializer(masked_value, return_type=str),
+    WithJsonSchema(_WRITTEN_ONLY),
 ]
 """A text becomes a `SecretString`; a reference (`dagster.EnvVar`, `secret_reference::NAME`) stays one, to be resolved
 where a connection is opened. A dump has the mask of the one, and the name of the other."""
+
+OptionalSecretOption = Annotated[
+    Any,
+    PlainValidator(_taken_or_none),
+    PlainSerializer(masked_value, return_type=Any),
+    WithJsonSchema(_WRITTEN_ONLY | {"type": ["string", "null"]}),
+]
+"""The same, or None."""
+
+UrlOption = Annotated[Any, PlainValidator(_url_taken), PlainSerializer(masked_value, return_type=str)]
+"""A text or a SQLAlchemy URL becomes a `SecretUrl`; a reference stays one. A dump has the masked url, or the name."""
+
+ArgumentsOption = Annotated[
+    dict[str, Any], AfterValidator(wrap_secrets), PlainSerializer(masked_value, return_type=Any)
+]
+"""Arguments of a driver: each text in them that is secret becomes a `SecretString`, and is dumped as a mask."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember
 from etl_assets.secrets.registry import PREFIX, get_secret
 
 

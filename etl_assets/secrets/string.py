@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from typing_extensions import override
 
 from etl_assets.exceptions import InputError
-from etl_assets.secrets.redaction import MASK, remember
+from etl_assets.redaction import MASK, remember
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import simplejson
 
-from etl_assets.connectors.masking import remember_config
 from etl_assets.exceptions import (
     ConfigError,
     ConnectError,
@@ -40,7 +39,7 @@ from etl_assets.protocol.events import (
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import RecordMessage, Unknown, encode
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact, remember_config
 from etl_assets.sources.arguments import AIRBYTE_COMMANDS
 from etl_assets.sources.catalog import Catalog, frozen
 

@@ -258,7 +258,7 @@ class AirbyteRead:
                 self._changed_values[what] = self._changed_values.get(what, 0) + 1
 
     def _noise(self, line: bytes) -> None:
-        self._throttle.log(logging.INFO, line[:SHOWN_LOG].decode("utf-8", "replace"))
+        self._throttle.log(logging.INFO, line.decode("utf-8", "replace"), limit=SHOWN_LOG)
 
 
 def _bookmark(state: Any) -> Bookmark | None:

@@ -13,7 +13,7 @@ from etl_assets.protocol.documents import (
     parse_document,
     read_document,
 )
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source

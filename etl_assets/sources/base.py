@@ -12,6 +12,8 @@ from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.redaction import remember_config
+from etl_assets.redaction.logs import masked_logger
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.arguments import run_source
 from etl_assets.sources.catalog import Catalog as MageCatalog
@@ -103,7 +105,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         self.catalog: Catalog | None = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
         self._config = dict(config or {})
         self.config_is_missing = config is None
-        self.logger = logger or logging.getLogger(f"etl_assets.sources.{type(self).__name__}")
+        self.logger = masked_logger(logger or f"etl_assets.sources.{type(self).__name__}")
         self.query = dict(query or {})
         self.schemas_folder = schemas_folder
         self.selected_streams = list(selected_streams) if selected_streams is not None else None
@@ -124,6 +126,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     def config(self) -> dict[str, Any]:
         """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
         resolved: dict[str, Any] = resolve(self._config)
+        remember_config(resolved)
         return resolved
 
     @config.setter

@@ -1,6 +1,5 @@
 """A source that is somebody else's program: what Airbyte sources and Singer taps have in common."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +16,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 
@@ -65,7 +65,7 @@ class ConnectorSource(ConnectorHost, Source):
         self.is_named = source_name is not None
         self.config_change_callback = config_change_callback
         self.limits = limits or Limits()
-        self.logger = options.get("logger") or logging.getLogger(f"etl_assets.connectors.{self.name}")
+        self.logger = masked_logger(options.get("logger") or f"etl_assets.connectors.{self.name}")
         self._discovered: Catalog | None = None
         if streams is not None:
             selecting.select_later(self, streams)

@@ -18,7 +18,7 @@ from etl_assets.exceptions import (
     SourceError,
     StreamReadError,
 )
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 NANOSECONDS = 10**9
 MICROSECONDS = 10**6

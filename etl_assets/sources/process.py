@@ -20,7 +20,8 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.catalog import Catalog as MageCatalog
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.declared import DeclaredColumns
@@ -125,7 +126,9 @@ def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, An
     if failed:
         first = next(iter(failed.values()))
         names = ", ".join(repr(name) for name in failed)
-        raise SourceError(f"{len(failed)} of {len(streams)} streams failed: {names}. {redact(str(first))}") from first
+        raise SourceError(
+            f"{len(failed)} of {len(streams)} streams failed: {names}. {redact(str(first))}"
+        ) from shown_cause(first)
 
 
 def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None) -> int:

@@ -15,7 +15,8 @@ from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import Message
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_instant
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.errors import shown_cause
 from etl_assets.secrets.references import resolve
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
@@ -133,12 +134,12 @@ class StreamRead:
             yield from self._cut(() if items is None else items, refused)
         except EtlAssetsError:
             raise
-        except Exception as error:  # a connector may raise anything; this is the connector's edge
+        except Exception as error:  # noqa: BLE001 - a connector may raise anything; this is its edge
             raise StreamReadError(
                 f"stream {self.stream.name!r}: reading from {self.source_name!r} failed: "
                 f"{type(error).__name__}: {redact(str(error))}",
                 stream=self.stream.name,
-            ) from error
+            ) from shown_cause(error)
 
     def _cut(self, items: Iterable[Any], refused: list[ConfigError]) -> Iterator[Batch]:
         records = self._listened(iter(items), refused)

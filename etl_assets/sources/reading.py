@@ -19,8 +19,8 @@ from etl_assets.protocol.events import Records, SourceState, StreamEnd
 from etl_assets.protocol.load import Bookmark, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
+from etl_assets.redaction import redact
 from etl_assets.results import ReadResult
-from etl_assets.secrets.redaction import redact
 from etl_assets.sources import selecting
 from etl_assets.sources.stored_name import is_name_of, stored_name
 from etl_assets.strategies import WriteStrategy

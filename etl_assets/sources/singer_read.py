@@ -245,7 +245,7 @@ class SingerRead:
         )
 
     def _noise(self, line: bytes) -> None:
-        self._throttle.log(logging.INFO, line[:4000].decode("utf-8", "replace"))
+        self._throttle.log(logging.INFO, line.decode("utf-8", "replace"), limit=4000)
 
 
 def _by_name(streams: Sequence[Stream]) -> dict[str, StreamKey]:

@@ -9,7 +9,8 @@ from typing import Any
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.events import Event, Records, SourceState, StreamEnd
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
 from etl_assets.sources.process import writes_messages_itself
@@ -53,10 +54,10 @@ class SourceRead:
             yield from events
         except EtlAssetsError:
             raise
-        except Exception as error:  # a connector may raise anything; this is the connector's edge
+        except Exception as error:  # noqa: BLE001 - a connector may raise anything; this is its edge
             raise StreamReadError(
                 f"reading from {self.source_name!r} failed: {type(error).__name__}: {redact(str(error))}"
-            ) from error
+            ) from shown_cause(error)
         finally:
             if isinstance(events, Generator) and inspect.getgeneratorstate(events) != inspect.GEN_CLOSED:
                 events.close()  # at once, not when it is collected: it may hold a process

@@ -37,7 +37,8 @@ from etl_assets.protocol.messages import (
 )
 from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
 from etl_assets.sources.messages import messages_to
@@ -135,7 +136,7 @@ def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
                 f"stream {stream.name!r}: reading failed: {type(error).__name__}: {redact(str(error))}",
                 stream=stream.name,
             )
-            told.__cause__ = error
+            told.__cause__ = shown_cause(error)
             say(StreamEnd(stream, complete=False, error=told))
         else:
             say(StreamEnd(stream))

@@ -7,8 +7,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.secrets.redaction import redact, remember
 from etl_assets.secrets.references import resolve
+from etl_assets.secrets.string import SecretString
+from etl_assets.secrets.url import SecretUrl, resolve_url
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -42,7 +43,7 @@ class Parts:
     user: Any = None
     password: Any = field(default=None, repr=False)
     database: Any = None
-    query: Mapping[str, Any] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def url(self) -> "sa.URL":
         """Give the URL, references resolved."""
@@ -51,14 +52,15 @@ class Parts:
         def value(name: str) -> Any:
             return resolve(getattr(self, name), name=name)
 
-        port = value("port")
-        remember(value("password"))
+        port, password = value("port"), value("password")
         try:
             number = None if port is None else int(port)
         except (TypeError, ValueError):
             raise ConfigError(f"port is {port!r}, not a number.") from None
+        if password is not None:
+            password = SecretString(password)
         return sa.URL.create(
-            self.dialect, value("user"), value("password"), value("host"), number, value("database"), value("query")
+            self.dialect, value("user"), password, value("host"), number, value("database"), value("query")
         )
 
 
@@ -68,21 +70,11 @@ def parse_url(value: Any, source: str) -> "sa.URL":
     Raises:
         ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a password.
     """
-    import sqlalchemy as sa
-
     if isinstance(value, Parts):
-        found: Any = value.url()
+        url = value.url()
+        SecretUrl(url)  # what is secret in it is known from here on
     else:
-        is_url = isinstance(value, sa.URL)  # a tuple, which `resolve` would go into
-        found = value if is_url else resolve(value, name=f"the url of source {source!r}")
-    try:
-        url = sa.make_url(found)
-    except (sa.exc.ArgumentError, ValueError):  # of a port that is no number
-        raise ConfigError(
-            f"source {source!r}: its url is not a database URL.",
-            hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
-        ) from None
-    remember(url.password)
+        url = _parsed(resolve_url(value, name=f"the url of source {source!r}"), source)
     driver = DRIVERS.get(url.drivername)
     if driver:
         name = "postgresql" if url.drivername == "postgres" else url.drivername
@@ -90,9 +82,19 @@ def parse_url(value: Any, source: str) -> "sa.URL":
     return url
 
 
-def shown_url(url: "sa.URL") -> str:
-    """Give a URL without its password."""
-    return redact(url.render_as_string(hide_password=True))
+def _parsed(address: SecretUrl, source: str) -> "sa.URL":
+    import sqlalchemy as sa
+
+    try:
+        if not address.is_cut:
+            return sa.make_url(address.reveal())
+    except (sa.exc.ArgumentError, ValueError):  # of a port that is no number
+        pass
+    # Raised out here, so that the parser's error, which shows the text, is not what it comes from.
+    raise ConfigError(
+        f"source {source!r}: its url is not a database URL.",
+        hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+    )
 
 
 def looks_like_url(value: Any) -> bool:

@@ -1,7 +1,6 @@
 """Connections to a database to read from: one snapshot, read only, and errors that say what is wrong."""
 
 import random
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
-from etl_assets.secrets.redaction import remember
+from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
-from etl_assets.sources.sql.address import parse_url, shown_url, verified_tls
+from etl_assets.secrets.url import SecretUrl
+from etl_assets.sources.sql.address import parse_url, verified_tls
 from etl_assets.sources.sql.errors import as_database_errors, translated
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
     seconds = server.statement_timeout if timeout is None else timeout
     clock = _Clock(seconds)
     engine = _engine(server, server.connect_timeout if timeout is None else timeout, clock)
-    where = f"source {server.source!r} ({shown_url(engine.url)})"
+    where = f"source {server.source!r} ({SecretUrl(engine.url)})"
     try:
         connection = _connect(engine, where, server.retries if timeout is None else 0)
         try:
@@ -185,9 +185,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
 def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
     """Give what the driver is told beside the URL."""
     args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
-    for name, value in args.items():
-        if re.search("pass|secret|token|key", name, re.IGNORECASE):
-            remember(value)
+    remember_config(args)
     backend = url.get_backend_name()
     if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
         args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.secrets.option import wrap_secrets
 from etl_assets.sources.sql.address import Parts
 from etl_assets.sources.sql.source import SqlSource
 
@@ -40,7 +41,7 @@ class _ServerSource(SqlSource):
             raise ConfigError(
                 f"{type(self).__name__} has a url and {', '.join(found)}.", hint="Give the url, or the parts."
             )
-        super().__init__(name, Parts(self.dialect, **parts) if url is None else url, **options)
+        super().__init__(name, Parts(self.dialect, **wrap_secrets(parts)) if url is None else url, **options)
         self.storage_kind = self.dialect
 
 

@@ -14,7 +14,7 @@ from etl_assets.exceptions import (
     SourceError,
     UnavailableError,
 )
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -134,7 +134,7 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
         kind = "away"
     name = f"{type(original).__name__}, SQLSTATE {state}" if state else type(original).__name__
     told = f"stream {stream!r} of {where}" if stream else where
-    text = f"{told}: {phase} failed ({name}): {redact(_without_values(message, state))}"
+    text = f"{told}: {phase} failed ({name}): {_without_values(message, state)}"
     hint = _HINTS.get(kind)
     match kind:
         case "login" | "rights":
@@ -173,10 +173,10 @@ def _message(original: Any) -> str:
 
 
 def _without_values(message: str, state: str) -> str:
-    """Cut what a data exception quotes: it is a value of a row, or one that was bound."""
+    """Return a message, masked, without what a data exception quotes: a value of a row, or one that was bound."""
     if state.startswith("22"):
         message = message.split(": ", 1)[0]
-    return message if len(message) <= SHOWN_MESSAGE else message[: SHOWN_MESSAGE - 1] + "…"
+    return redact(message) if len(message) <= SHOWN_MESSAGE else redact(message, end=SHOWN_MESSAGE - 1) + "…"
 
 
 def _kind(original: Any, state: str, message: str) -> str:

@@ -1,6 +1,5 @@
 """What a database says of its tables: columns, keys, comments, and the streams they make."""
 
-import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
+from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources.sql.described import postgres_column_types
 from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from etl_assets.sources.sql.connection import Snapshot
 
-_logger = logging.getLogger(__name__)
+_logger = masked_logger(__name__)
 
 _DENIED = 1142
 """MySQL: a right on this table or view is missing."""

@@ -12,6 +12,8 @@ from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.secrets.option import wrap_secrets
+from etl_assets.secrets.url import SecretUrl, secret_url
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql.address import looks_like_url
@@ -102,7 +104,7 @@ class SqlSource(Source):
         if url is None and looks_like_url(name):
             url, name = name, None
         super().__init__(name=name, **options)
-        self._url = self._config.get("url") if url is None else url
+        self._url = secret_url(self._config.get("url") if url is None else url)
         if self._url is None:
             raise ConfigError(
                 f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
@@ -114,7 +116,7 @@ class SqlSource(Source):
         self.batch_rows = batch_rows
         self.queries = dict(queries or {})
         self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor, start=start, end=end)
-        self.connect_args = dict(connect_args or {})
+        self.connect_args = wrap_secrets(dict(connect_args or {}))
         self.connect_timeout = connect_timeout
         self.statement_timeout = statement_timeout
         self.storage_kind = _kind(self._url)
@@ -360,10 +362,9 @@ def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
 
 def _kind(url: Any) -> str:
     """Give the kind of a database by its URL's beginning; a reference is not resolved for it."""
-    if type(url) is str:
+    if isinstance(url, SecretUrl):
         return url.partition(":")[0].partition("+")[0]
-    name = getattr(url, "get_backend_name", None)
-    return str(name()) if callable(name) else "sql"
+    return "sql"
 
 
 def _nothing(snapshot: Snapshot) -> str:
