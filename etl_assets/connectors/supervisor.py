@@ -3,7 +3,8 @@
 Runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and imports nothing of this
 library. The lifeline is a pipe that only the parent holds open at its other end: when it closes, because the parent
 closed it or was killed, all processes are told to end, then killed. The report is a file descriptor on which one line
-says how the command ended. The directory is removed last.
+says how the command ended. The files that were in the directory before the command (its config) are removed when that
+has ended; the directory itself when the parent lets go of the lifeline: it may read what the command has left there.
 
 It is a subreaper where the system has those (Linux): what a connector detaches from itself becomes a child of the
 supervisor, and is found.
@@ -20,6 +21,7 @@ import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LOCK = ".lock"
 POLL_SECONDS = 0.05
 PARENT_SECONDS = 2.0
 LINGER_SECONDS = 0.5
@@ -136,6 +138,33 @@ def _wait(command: int, lifeline: int, parent: int) -> int | None:
             return None
 
 
+def _files_in(directory: str) -> list[str]:
+    """Give the files of a directory; not its lock, by which it is known to be in use."""
+    try:
+        return [entry.path for entry in os.scandir(directory) if entry.is_file() and entry.name != LOCK]
+    except OSError:
+        return []
+
+
+def _keep(lifeline: int, parent: int) -> None:
+    """Wait until the parent lets go of the lifeline, or is gone."""
+    watched = select.poll()
+    watched.register(lifeline, select.POLLIN | select.POLLHUP)
+    while not watched.poll(PARENT_SECONDS * 1000) and os.getppid() == parent:
+        pass
+
+
+def _remove(directory: str) -> None:
+    """Remove the directory: its lock last, by which a sweep finds what is left of it."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(directory):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != LOCK:
+                os.unlink(entry.path)  # noqa: PTH108 - pathlib takes as long to import as all of this
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def main(argv: list[str]) -> int:
     """Run the command of these arguments to its end."""
     lifeline, report, directory, grace = int(argv[0]), int(argv[1]), argv[2], float(argv[3])
@@ -143,6 +172,7 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_DFL)
     parent = os.getppid()
     command_line = argv[4:]
+    documents = _files_in(directory) if directory else []
     os.set_inheritable(lifeline, False)  # noqa: FBT003 - positional only
     os.set_inheritable(report, False)  # noqa: FBT003 - positional only
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -159,10 +189,14 @@ def main(argv: list[str]) -> int:
         time.sleep(LINGER_SECONDS)
         _end(command, status, 0)
     code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
+    for path in documents:
+        with contextlib.suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 - pathlib takes as long to import as all of this
     with contextlib.suppress(OSError):
         os.write(report, f"{code}\n".encode())
     if directory:
-        shutil.rmtree(directory, ignore_errors=True)
+        _keep(lifeline, parent)
+        _remove(directory)
     return 0
 
 
