@@ -19,6 +19,7 @@ from etl_assets.protocol.batch_files import (
     tables_of,
 )
 from etl_assets.protocol.messages import MAX_BYTES, MAX_DEPTH, BatchMessage, RecordMessage, nested_too_deep
+from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.repeated_keys import refuse_repeats
 
 HINT = "Set batch_folder in the config to the folder where the tap writes its batches."
@@ -71,7 +72,7 @@ def _json_lines(file: BinaryIO, stream: str, packed: bool, longest: int) -> Iter
         text = line.decode()
         if nested_too_deep(text):
             raise ValueError(f"a line is nested deeper than {MAX_DEPTH}")
-        row = simplejson.loads(text, use_decimal=True)
+        row = simplejson.loads(text, parse_float=decimal_of)
         if not isinstance(row, dict):
             raise ValueError("a line is no JSON object")  # noqa: TRY004 - as for any line that is not JSON
         refuse_repeats(text, row, stream)

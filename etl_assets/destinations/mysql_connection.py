@@ -19,7 +19,7 @@ class Connection(PlainConnection):
 
     def _execute_command(self, command: int, sql: Any) -> None:
         self._answers = True
-        super()._execute_command(command, sql)
+        super()._execute_command(command, sql)  # type: ignore[misc]
 
     @override
     def _read_packet(self, *given: Any, **named: Any) -> Any:

@@ -127,7 +127,7 @@ def damage_named(url: str, stream: str) -> Iterator[None]:
     """Turn what is said about damaged or cut files into an error that names the file."""
     try:
         yield
-    except (OSError, EOFError, ValueError, zlib.error) as error:  # Arrow's errors are among them
+    except (OSError, EOFError, ValueError, ArithmeticError, zlib.error) as error:  # Arrow's errors are among them
         raise cannot_be_read(stream, f"its file {url!r} cannot be read: {error}") from error
 
 

@@ -456,11 +456,12 @@ def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
     (folder / "list.jsonl").write_bytes(b"[1]\n")
     (folder / "latin.jsonl").write_bytes(b'{"id": "\xe4"}\n')
     (folder / "deep.jsonl").write_bytes(b'{"id": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n")
+    (folder / "far.jsonl").write_bytes(b'{"id": 1e99999999999999999999}\n')
     parquet.write_table(pa.table({"id": [1] * 1000}), folder / "whole.parquet")
     (folder / "cut.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:-20])
     return {
         **{name: batch(folder / name, compression="gzip") for name in ("cut.gz", "corrupt.gz", "plain.gz")},
-        **{name: batch(folder / name) for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl")},
+        **{name: batch(folder / name) for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "far.jsonl")},
         "cut.parquet": batch(folder / "cut.parquet", kind="parquet"),
         "missing": batch(folder / "missing.jsonl"),
         "a folder": batch(folder),
@@ -470,7 +471,7 @@ def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-BROKEN = ("cut.gz", "corrupt.gz", "plain.gz", "half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "cut.parquet",
+BROKEN = ("cut.gz", "corrupt.gz", "plain.gz", "half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "far.jsonl", "cut.parquet",
           "missing", "a folder", "elsewhere", "csv", "zstd")  # fmt: skip
 
 
