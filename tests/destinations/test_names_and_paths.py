@@ -16,7 +16,7 @@ NASTY = ["../1", "../../x2", "/tmp/x3", "a/b4", "~/5", "file:///x6", "x7.duckdb"
 
 
 class Names(Source):
-    streams = [Stream(name, namespace="../space") for name in NASTY]  # noqa: RUF012 - as docs have it
+    streams = [Stream(name, namespace="../space") for name in NASTY]
 
     @override
     def load_data(self, stream: Stream, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
