@@ -12,14 +12,14 @@ from etl_assets import Destination, DuckDBDestination, Source, SQLiteDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.staging_folder import StagingFolder
 
-NASTY = ["../1", "../../x2", "/tmp/x3", "a/b4", "~/5", "file:///x6", "x7.duckdb", "a\\b8", "*9", "..10", "%2e%2e/11"]
+NASTY = ["../1", "../../x2", "/srv/x3", "a/b4", "~/5", "file:///x6", "x7.duckdb", "a\\b8", "*9", "..10", "%2e%2e/11"]
 
 
 class Names(Source):
     streams = [Stream(name, namespace="../space") for name in NASTY]
 
     @override
-    def load_data(self, stream: Stream, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
         yield from ([{"id": n, "text": stream.name * 100}] for n in range(3))
 
 

@@ -6,19 +6,21 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
 import pytest
 
-from etl_assets import faults, staging_folder
+from etl_assets import DuckDBDestination, Stream, faults, staging_folder
 from etl_assets.exceptions import DestinationError
 from etl_assets.faults import FaultError
 from etl_assets.ownership import mark
 from etl_assets.staging import Staging
 from etl_assets.staging_folder import LOCK_FILE, PREFIX, ROOT_FILE, StagingFolder, default_roots, sweep
+from etl_assets.sync import sync
+from tests.toys import read
 
 TABLE = pa.table({"n": [1, 2, 3]})
 
@@ -288,6 +290,28 @@ def test_where_the_default_place_cannot_be_written_it_is_the_temporary_one(
     assert (folder_in(tmp_path) / "000000.arrow").exists()
     staging.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no right to mount a disk that is read-only")
+    yield folder
+    unmount = ["umount", str(folder)]
+    subprocess.run(unmount, check=True)
+
+
+def test_a_sync_in_a_working_directory_that_is_read_only(
+    read_only: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(read_only)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    warehouse = DuckDBDestination(":memory:", staging_memory_bytes=0)
+    assert sync(read([{"n": 1}, {"n": 2}], Stream("events")), warehouse).records_loaded == 2
+    assert list(tmp_path.iterdir()) == [read_only]
 
 
 def test_a_full_disk_and_a_place_that_was_asked_for_are_no_reason_to_go_elsewhere(
