@@ -138,12 +138,23 @@ def _wait(command: int, lifeline: int, parent: int) -> int | None:
             return None
 
 
-def _files_in(directory: str) -> list[str]:
-    """Give the files of a directory; not its lock, by which it is known to be in use."""
+def _opened(directory: str) -> int:
+    """Open the directory; -1 for none. Whatever the command puts in its place is not reached."""
     try:
-        return [entry.path for entry in os.scandir(directory) if entry.is_file() and entry.name != LOCK]
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) if directory else -1
     except OSError:
-        return []
+        return -1
+
+
+def _names_in(folder: int) -> list[str]:
+    """Give what is in the directory, but for the lock, by which it is known to be in use."""
+    return [name for name in os.listdir(folder) if name != LOCK] if folder >= 0 else []
+
+
+def _remove_files(folder: int, names: list[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
 
 
 def _keep(lifeline: int, parent: int) -> None:
@@ -154,15 +165,13 @@ def _keep(lifeline: int, parent: int) -> None:
         pass
 
 
-def _remove(directory: str) -> None:
+def _remove(directory: str, folder: int) -> None:
     """Remove the directory: its lock last, by which a sweep finds what is left of it."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(directory):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            elif entry.name != LOCK:
-                os.unlink(entry.path)  # noqa: PTH108 - pathlib takes as long to import as all of this
-        shutil.rmtree(directory, ignore_errors=True)
+    names = _names_in(folder)
+    _remove_files(folder, names)
+    for name in names:
+        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def main(argv: list[str]) -> int:
@@ -172,7 +181,8 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_DFL)
     parent = os.getppid()
     command_line = argv[4:]
-    documents = _files_in(directory) if directory else []
+    folder = _opened(directory)
+    documents = _names_in(folder)
     os.set_inheritable(lifeline, False)  # noqa: FBT003 - positional only
     os.set_inheritable(report, False)  # noqa: FBT003 - positional only
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -189,14 +199,12 @@ def main(argv: list[str]) -> int:
         time.sleep(LINGER_SECONDS)
         _end(command, status, 0)
     code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
-    for path in documents:
-        with contextlib.suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 - pathlib takes as long to import as all of this
+    _remove_files(folder, documents)
     with contextlib.suppress(OSError):
         os.write(report, f"{code}\n".encode())
-    if directory:
+    if folder >= 0:
         _keep(lifeline, parent)
-        _remove(directory)
+        _remove(directory, folder)
     return 0
 
 

@@ -131,14 +131,26 @@ def _sweep(root: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a directory of ours: its lock last, by which a sweep finds what is left of it."""
+    """Remove a directory of ours: its lock last, by which a sweep finds what is left of it.
+
+    What the connector may have put in its place, such as a link, stays.
+    """
     with contextlib.suppress(OSError):
-        for entry in os.scandir(path):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            elif entry.name != _LOCK:
-                Path(entry.path).unlink(missing_ok=True)
-    shutil.rmtree(path, ignore_errors=True)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in os.listdir(folder):  # noqa: PTH208 - of a descriptor
+                if name != _LOCK:
+                    _remove_in(folder, name)
+        finally:
+            os.close(folder)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_in(folder: int, name: str) -> None:
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=folder)
 
 
 def read_json(path: Path) -> Any:

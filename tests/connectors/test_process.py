@@ -264,6 +264,30 @@ def test_a_parent_that_is_killed_after_the_end_takes_what_was_written_along() ->
         assert not workspace.exists()
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(tmp_path: Path, *, killed: bool) -> None:
+    """Neither the parent nor, where that is killed, the supervisor goes through the link."""
+    (tmp_path / "tmp").mkdir()
+    for name in ("config.json", "thesis.txt", "tmp/more.txt"):
+        (tmp_path / name).write_text("not ours")
+    moved, place = str(tmp_path / "moved"), str(tmp_path)
+    swap = f"import os; here = os.getcwd(); os.rename(here, {moved!r}); os.symlink({place!r}, here)"
+    command = [sys.executable, "-c", ENDED, sys.executable, "-c", swap]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        link = Path(parent.stdout.readline().strip())
+        assert parent.stdout.readline() == "read\n"
+        if killed:
+            parent.kill()
+            time.sleep(3)
+        else:
+            parent.communicate()
+    assert not (tmp_path / "moved" / "config.json").exists()
+    for name in ("config.json", "thesis.txt", "tmp/more.txt"):
+        assert (tmp_path / name).read_text() == "not ours"
+    link.unlink()
+
+
 def test_a_sweep_removes_no_directory_that_is_not_proven_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     foreign = {name: private_root() / name for name in ("run-unmarked", "run-locked", "run-other")}
