@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 from etl_assets.exceptions import EtlAssetsError, ProtocolError, SourceError, did_you_mean
@@ -26,6 +25,7 @@ from etl_assets.protocol.events import (
     Event,
     Records,
     Remark,
+    Removable,
     SchemaChange,
     SourceReadable,
     SourceState,
@@ -85,7 +85,7 @@ class Line:
     ended: bool = False
     landed: bool = False
     generation: int | None = None
-    files: list[Path] = field(default_factory=list)
+    files: list[Removable] = field(default_factory=list)
     bytes: int = 0
     bytes_at_commit: int = 0
     committed_at: float = field(default_factory=time.monotonic)

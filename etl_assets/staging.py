@@ -1,14 +1,12 @@
 """Where batches wait for their transaction: in memory up to a limit, beyond it in files, of Arrow IPC or as they came.
 
-The directory of a load that was killed is swept when the next one starts: its owner held a lock on a file in it, which
-the operating system released.
+Where they wait, and what is swept of it, is the matter of `staging_folder`.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
@@ -16,11 +14,11 @@ from etl_assets.protocol.arrays import cast_exactly
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.types import is_json, is_nested, is_uuid, merge_types
 from etl_assets.protocol.values import to_json, to_text
+from etl_assets.staging_folder import StagingFolder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOCK_FILE = "owner.lock"
 EXACT_DOUBLE = 2**53
 KEPT = 0.75
 """What comes first stays in memory up to this part of what may be there; the rest waits to be written in one go."""
@@ -49,18 +47,19 @@ class Staging:
     """The batches of one load between two commits, with the schema that holds them all.
 
     Args:
-        directory: Made when it is first needed, removed with `clear`.
+        roots: Where a folder is made when it is first needed, and removed with `clear`: in the first of these that
+            takes it.
         memory_bytes: Keep so much in memory; what comes behind it is written to files.
     """
 
-    def __init__(self, directory: Path, memory_bytes: int) -> None:
-        self._directory = directory
+    def __init__(self, roots: Path | Sequence[Path], memory_bytes: int) -> None:
+        self._roots = (roots,) if isinstance(roots, Path) else tuple(roots)
+        self._folder: StagingFolder | None = None
         self._memory_bytes = memory_bytes
         self._memory: list[pa.Table | Encoded] = []
         self._files: list[Path | Encoded] = []
         self._behind: list[pa.Table | Encoded] = []
         self._held = 0
-        self._lock: IO[bytes] | None = None
         self.schema: pa.Schema | None = None
         self.rows = 0
         self.bytes = 0
@@ -123,11 +122,11 @@ class Staging:
         """Drop everything, files too."""
         self._memory, self._files, self._behind, self._held = [], [], [], 0
         self.schema, self.rows, self.bytes = None, 0, 0
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        if self._folder is not None:
+            folder, self._folder = self._folder, None
+            folder.release()
             fault("cleaning")
-            _remove(self._directory)
+            folder.remove()
 
     def close(self) -> None:
         """Drop everything."""
@@ -179,9 +178,10 @@ class Staging:
         import pyarrow as pa
 
         try:
-            self._own()
+            if self._folder is None:
+                self._folder = StagingFolder.made_in(self._roots)
             for first, *others in _runs(self._behind):
-                path = self._directory / f"{len(self._files):06d}"
+                path = self._folder.path / f"{len(self._files):06d}"
                 if isinstance(first, Encoded):
                     self._files.append(first.moved_to(path))
                     continue
@@ -192,66 +192,12 @@ class Staging:
                 self._files.append(path)
         except OSError as error:
             raise DestinationError(
-                f"The staging directory {self._directory} cannot be written: {error.strerror or error}.",
-                hint="Make room there, or set the destination's staging_dir to a larger place.",
+                f"The staging directory {self._roots[0]} cannot be written: {error.strerror or error}.",
+                hint="Make room there, or set the destination's staging_dir to a place with more of it, which need not "
+                "be empty: only folders that are made there are removed again.",
             ) from error
         self._held -= sum(int(part.nbytes) for part in self._behind)
         self._behind = []
-
-    def _own(self) -> None:
-        path = self._directory / LOCK_FILE
-        while self._lock is None:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                lock = path.open("wb")
-            except FileNotFoundError:  # a sweep has removed the empty directory
-                continue
-            # A sweep may have found the file before it was locked, and removed it.
-            if _try_lock(lock) and path.exists():
-                self._lock = lock
-            else:
-                lock.close()
-
-
-def sweep(root: Path) -> None:
-    """Remove the staging directories whose owner is no more."""
-    if not root.is_dir():
-        return
-    for lock_path in root.glob(f"*/{LOCK_FILE}"):
-        try:
-            with lock_path.open("rb+") as lock:
-                abandoned = _try_lock(lock)
-        except OSError:
-            continue  # removed by its owner meanwhile
-        if abandoned:
-            _remove(lock_path.parent)
-    for empty in root.iterdir():
-        with contextlib.suppress(OSError):
-            empty.rmdir()  # whoever removed it was killed at that; one that is just being made is made again
-    with contextlib.suppress(OSError):
-        root.rmdir()  # only when nothing is left in it
-
-
-def _remove(directory: Path) -> None:
-    """Remove a load's directory: its lock file last, by which a sweep would find what is left."""
-    with contextlib.suppress(OSError):  # another process may be sweeping it; what stays is swept by the next
-        for path in directory.iterdir():
-            if path.name != LOCK_FILE:
-                path.unlink(missing_ok=True)
-        (directory / LOCK_FILE).unlink(missing_ok=True)
-        directory.rmdir()
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # pragma: no cover
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _runs(parts: "list[pa.Table | Encoded]") -> "Iterator[list[pa.Table | Encoded]]":

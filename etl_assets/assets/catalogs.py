@@ -65,8 +65,15 @@ def catalog_path(source_name: str) -> Path:
     """Give the file of a source's committed catalog: in the working directory, or beside the file that defines assets.
 
     The first that exists; none does before `etl-assets discover`, and then it is the one beside that file.
+
+    Raises:
+        ConfigError: The name leads out of the folder.
     """
     name = f"{source_name}.json"
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise ConfigError(
+            f"The source name {source_name!r} leads out of the folder of catalogs.", hint="Use letters, digits and '_'."
+        )
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE]) / name
     here = Path(FOLDER) / name

@@ -110,6 +110,7 @@ class Executor:
         return ConnectorProcess(
             self.line(workspace, [shown.get(one, one) for one in arguments]),
             workspace=workspace,
+            inside=self.inside,
             name=self.name,
             limits=limits or self.limits,
             logger=logger,
@@ -119,6 +120,8 @@ class Executor:
         )
 
     path_first: Path | None = None
+    inside: str | None = None
+    """The path by which it knows the directory of its files, where that is another than here."""
 
     def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
         """Give the whole command line of one process."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from etl_assets import ownership
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError
@@ -148,7 +150,9 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
         found = environment.installed()
         if found is not None:
             return found
-        shutil.rmtree(environment.folder, ignore_errors=True)
+        _make_way(environment)
+        making = _mark_of(environment)
+        making.write_bytes(ownership.mark(environment.folder.name))
         _log.info("installing %s (%s) into %s", environment.name, redact(environment.requirement), environment.folder)
         try:
             made = _Installation(environment).run(prove, pinned)
@@ -156,14 +160,58 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
         finally:
             if environment.installed() is None:  # it failed, or was cancelled
                 shutil.rmtree(environment.folder, ignore_errors=True)
+            making.unlink(missing_ok=True)
     return made
 
 
 def uninstall(environment: Environment) -> None:
-    """Remove an environment."""
+    """Remove an environment.
+
+    Raises:
+        ConfigError: A folder has its name that was not made by `install`.
+    """
     if environment.root.is_dir():
         with _locked(environment.folder.with_suffix(".lock")):
+            if os.path.lexists(environment.folder) and not _is_ours(environment):
+                raise ConfigError(
+                    f"{str(environment.folder)!r} was not made by this library, so it is not removed.",
+                    hint=f"Remove it yourself: rm -r {shlex.quote(str(environment.folder))}",
+                )
             shutil.rmtree(environment.folder, ignore_errors=True)
+            _mark_of(environment).unlink(missing_ok=True)
+
+
+def _mark_of(environment: Environment) -> Path:
+    """Return the file beside an environment that is there while it is made: half of one is known by it."""
+    return environment.root / f"{environment.folder.name}.making"
+
+
+def _make_way(environment: Environment) -> None:
+    """Remove what is where an environment is to be made, if it was made here; move anything else aside."""
+    folder = environment.folder
+    if not os.path.lexists(folder):
+        return
+    if _is_ours(environment):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    folder.rename(aside)
+    _log.warning(
+        "%s was in the way, and is nothing that this library can prove to have made: it is %s now", folder, aside
+    )
+
+
+def _is_ours(environment: Environment) -> bool:
+    """Tell whether what is in the place of an environment was made here: all of it, or a part."""
+    if environment.folder.is_symlink():
+        return False
+    document = read_json(environment.folder / MARKER)
+    if isinstance(document, dict) and document.get("name") == environment.name and "requirement" in document:
+        return True
+    try:
+        return _mark_of(environment).read_bytes() == ownership.mark(environment.folder.name)
+    except OSError:
+        return False
 
 
 class _Installation:

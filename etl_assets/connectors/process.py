@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from etl_assets.confined import Folder
 from etl_assets.connectors.input_pipe import InputPipe
 from etl_assets.connectors.log_drain import LogDrain
 from etl_assets.connectors.workspace import Workspace
@@ -82,7 +83,8 @@ class ConnectorProcess:
 
     Args:
         command: The program and its arguments; never a secret among them.
-        workspace: Its home; removed when the process ends.
+        workspace: Its home; removed when this context is left, its documents when the process ends.
+        inside: The path by which the process knows its home, where that is another than the workspace's own.
         name: For errors and logs.
         limits: Of time and size.
         logger: Gets its standard error, throttled and redacted.
@@ -101,6 +103,7 @@ class ConnectorProcess:
         *,
         workspace: Workspace,
         name: str,
+        inside: str | None = None,
         limits: Limits | None = None,
         logger: logging.Logger | None = None,
         path_first: Path | None = None,
@@ -112,6 +115,7 @@ class ConnectorProcess:
         self.limits = limits or Limits()
         self.exit_code: int | None = None
         self._workspace = workspace
+        self._inside = inside
         self._cancelled = cancelled
         self._lifeline = self._report = -1
         self._input = InputPipe() if takes_input else None
@@ -148,6 +152,19 @@ class ConnectorProcess:
             os.close(report)
 
     @property
+    def folder(self) -> Folder:
+        """Its home, held open; nothing is reached through it any more when the context is left."""
+        return self._workspace.folder
+
+    @property
+    def folder_names(self) -> Sequence[str]:
+        """The absolute paths by which the process may call its home: in a container that is one, else two."""
+        if self._inside is not None:
+            return (self._inside,)
+        path = self._workspace.path
+        return (str(path), os.path.realpath(path))
+
+    @property
     def log_text(self) -> str:
         """The end of what it has written to standard error, redacted."""
         return self._drain.tail()
@@ -162,9 +179,11 @@ class ConnectorProcess:
 
     def close(self) -> None:
         """End all its processes, and remove its files."""
-        self._close_pipes()  # the lifeline: the supervisor ends them
+        self._close_pipes()  # the lifeline: the supervisor ends them, and then itself
         if self._process.stdout is not None:
             self._process.stdout.close()
+        if self.exit_code is not None:
+            self._process.kill()  # the supervisor: it has ended all, and only keeps the directory
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self.limits.grace_seconds + 10)
         if self._process.poll() is None:  # somebody stopped the supervisor: its group dies by its death signal
@@ -240,8 +259,7 @@ class ConnectorProcess:
         ended.register(self._report, select.POLLIN | select.POLLHUP)
         while not ended.poll(IDLE_SECONDS * 1000):
             self._check_time()
-        said = os.read(self._report, 64).strip()
-        self._process.wait()
+        said = os.read(self._report, 64).strip()  # the supervisor keeps the directory until the context is left
         self._drain.stop()
         self.exit_code = int(said) if said else -signal.SIGKILL
         return self.exit_code

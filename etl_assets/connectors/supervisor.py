@@ -3,7 +3,8 @@
 Runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and imports nothing of this
 library. The lifeline is a pipe that only the parent holds open at its other end: when it closes, because the parent
 closed it or was killed, all processes are told to end, then killed. The report is a file descriptor on which one line
-says how the command ended. The directory is removed last.
+says how the command ended. The files that were in the directory before the command (its config) are removed when that
+has ended; the directory itself when the parent lets go of the lifeline: it may read what the command has left there.
 
 It is a subreaper where the system has those (Linux): what a connector detaches from itself becomes a child of the
 supervisor, and is found.
@@ -20,6 +21,7 @@ import time
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+LOCK = ".lock"
 POLL_SECONDS = 0.05
 PARENT_SECONDS = 2.0
 LINGER_SECONDS = 0.5
@@ -136,6 +138,42 @@ def _wait(command: int, lifeline: int, parent: int) -> int | None:
             return None
 
 
+def _opened(directory: str) -> int:
+    """Open the directory; -1 for none. Whatever the command puts in its place is not reached."""
+    try:
+        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) if directory else -1
+    except OSError:
+        return -1
+
+
+def _names_in(folder: int) -> list[str]:
+    """Give what is in the directory, but for the lock, by which it is known to be in use."""
+    return [name for name in os.listdir(folder) if name != LOCK] if folder >= 0 else []
+
+
+def _remove_files(folder: int, names: list[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+
+
+def _keep(lifeline: int, parent: int) -> None:
+    """Wait until the parent lets go of the lifeline, or is gone."""
+    watched = select.poll()
+    watched.register(lifeline, select.POLLIN | select.POLLHUP)
+    while not watched.poll(PARENT_SECONDS * 1000) and os.getppid() == parent:
+        pass
+
+
+def _remove(directory: str, folder: int) -> None:
+    """Remove the directory: its lock last, by which a sweep finds what is left of it."""
+    names = _names_in(folder)
+    _remove_files(folder, names)
+    for name in names:
+        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def main(argv: list[str]) -> int:
     """Run the command of these arguments to its end."""
     lifeline, report, directory, grace = int(argv[0]), int(argv[1]), argv[2], float(argv[3])
@@ -143,6 +181,8 @@ def main(argv: list[str]) -> int:
         signal.signal(number, signal.SIG_DFL)
     parent = os.getppid()
     command_line = argv[4:]
+    folder = _opened(directory)
+    documents = _names_in(folder)
     os.set_inheritable(lifeline, False)  # noqa: FBT003 - positional only
     os.set_inheritable(report, False)  # noqa: FBT003 - positional only
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -159,10 +199,12 @@ def main(argv: list[str]) -> int:
         time.sleep(LINGER_SECONDS)
         _end(command, status, 0)
     code = os.waitstatus_to_exitcode(status) if status is not None else -signal.SIGKILL
+    _remove_files(folder, documents)
     with contextlib.suppress(OSError):
         os.write(report, f"{code}\n".encode())
-    if directory:
-        shutil.rmtree(directory, ignore_errors=True)
+    if folder >= 0:
+        _keep(lifeline, parent)
+        _remove(directory, folder)
     return 0
 
 

@@ -1,7 +1,7 @@
 """The private directory of one connector process: its config, its home, its temporary files; gone when it has ended.
 
 Directories that a killed process left behind are swept when the next one is made: each holds a file that is locked for
-as long as anybody who made it, or was made from it, lives.
+as long as anybody who made it, or was made from it, lives. Only what that file proves to be made here is removed.
 """
 
 import contextlib
@@ -11,27 +11,28 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import simplejson
 
+from etl_assets import ownership
+from etl_assets.confined import Folder
 from etl_assets.exceptions import ConfigError
 
 _LOCK = ".lock"
-UNLOCKED_SECONDS = 3600.0
-"""A directory without a lock file was never finished, if it is older than this."""
+_PREFIX = "run-"
 
 
 class Workspace:
-    """A directory of mode 0700 with files of mode 0600."""
+    """A directory of mode 0700 with files of mode 0600; `folder` is the directory, held open."""
 
     def __init__(self) -> None:
         root = private_root()
         _sweep(root)
         self.path, self.lock = _made(root)
+        self.folder = Folder(self.path)
         (self.path / "tmp").mkdir(mode=0o700)
 
     def write(self, name: str, document: Any) -> Path:
@@ -54,7 +55,8 @@ class Workspace:
 
     def remove(self) -> None:
         """Remove the directory and all that is in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
+        self.folder.close()
         if self.lock >= 0:
             os.close(self.lock)
             self.lock = -1
@@ -97,10 +99,11 @@ def private_root() -> Path:
 def _made(root: Path) -> tuple[Path, int]:
     """Make a directory and lock it; another one if somebody swept it in between."""
     while True:
-        path = Path(tempfile.mkdtemp(prefix="run-", dir=root))
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
         with contextlib.suppress(FileNotFoundError):
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX)
+            os.write(lock, ownership.mark(path.name))
             if os.fstat(lock).st_nlink:
                 return path, lock
             os.close(lock)
@@ -108,22 +111,46 @@ def _made(root: Path) -> tuple[Path, int]:
 
 def _sweep(root: Path) -> None:
     """Remove the directories whose processes are gone."""
-    for path in root.glob("run-*"):
+    for path in root.glob(f"{_PREFIX}*"):
         try:
-            lock = os.open(path / _LOCK, os.O_RDWR)
-        except OSError:
+            lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
             with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > UNLOCKED_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True)
-            continue  # else it is being made, or removed, this moment
+                path.rmdir()  # of nothing but its name: whoever makes it this moment makes another one
+            continue
+        except OSError:
+            continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if ownership.is_ours(path, path.name, lock):
+                _remove(path)
         except OSError:
             continue  # in use
-        else:
-            shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    """Remove a directory of ours: its lock last, by which a sweep finds what is left of it.
+
+    What the connector may have put in its place, such as a link, stays.
+    """
+    with contextlib.suppress(OSError):
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in os.listdir(folder):  # noqa: PTH208 - of a descriptor
+                if name != _LOCK:
+                    _remove_in(folder, name)
+        finally:
+            os.close(folder)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_in(folder: int, name: str) -> None:
+    if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+    else:
+        os.unlink(name, dir_fd=folder)
 
 
 def read_json(path: Path) -> Any:

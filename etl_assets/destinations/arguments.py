@@ -64,7 +64,7 @@ class TargetOptions:
         ignore_activate_version: Let a destination that cannot remove rows keep those of older versions.
         independent_streams: No stream of the tap depends on another (a child on its parent), so that the bookmarks of
             the others may be passed on when one fails, also where they are the Singer SDK's.
-        batch_folder: Read the files of BATCH messages from below this folder only.
+        batch_folder: Where the files of BATCH messages are; none is read from elsewhere, and none at all without it.
         created_at_column: Add a column of this name with the time of the export (Mage's `_mage_created_at`); for
             destinations without columns of their own.
         updated_at_column: The same, for Mage's `_mage_updated_at`.

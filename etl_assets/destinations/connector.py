@@ -32,7 +32,8 @@ from etl_assets.naming import normalise
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Bookmark, Capabilities, Committed, Load, Session, SharedState
 from etl_assets.redaction.logs import masked_logger
-from etl_assets.staging import Staging, sweep
+from etl_assets.staging import Staging
+from etl_assets.staging_folder import sweep
 from etl_assets.strategies import WriteStrategy
 
 STAGING_BYTES = 64 * 1024 * 1024
@@ -127,12 +128,12 @@ class ConnectorDestination(ConnectorHost, Destination):
 
     @override
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
-        sweep(self.staging_root())
+        sweep(self.staging_roots())
         return closing(ConnectorSession(self, loads))
 
-    def staging_root(self) -> Path:
-        """Give the directory in which each load has its own for what does not fit in memory."""
-        return Path(self.staging_dir) if self.staging_dir else private_root() / "staging"
+    def staging_roots(self) -> Sequence[Path]:
+        """Return the directory in which each load makes its own for what does not fit in memory."""
+        return (Path(self.staging_dir) if self.staging_dir else private_root() / "staging",)
 
     # What each protocol says for itself
 
@@ -208,8 +209,7 @@ class ConnectorSession(RowSession):
                 hint='Leave on_conflict (or unique_conflict_method) at "update".',
                 stream=load.stream.name,
             )
-        directory = self._host.staging_root() / load.load_id
-        self._staging[load.load_id] = Staging(directory, self._host.staging_memory_bytes)
+        self._staging[load.load_id] = Staging(self._host.staging_roots(), self._host.staging_memory_bytes)
 
     @override
     def export(self, batch: Batch, load: Load) -> int:

@@ -18,7 +18,7 @@ from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
-from etl_assets.staging import sweep
+from etl_assets.staging_folder import default_roots, sweep
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id
 
@@ -105,9 +105,14 @@ class DatabaseDestination(Destination):
         """Tell whether there is anything to connect to; a file may not be made yet."""
         return True
 
-    def staging_root(self) -> Path:
-        """Give where batches wait that do not fit in memory."""
-        return Path(self.options.staging_dir or STAGING)
+    def staging_roots(self) -> Sequence[Path]:
+        """Return where batches wait that do not fit in memory: in the first of these that can be written."""
+        given = self.options.staging_dir
+        return (Path(given),) if given else default_roots(self.default_staging())
+
+    def default_staging(self) -> str:
+        """Return where that is by default."""
+        return STAGING
 
     @override
     def test_connection(self) -> None:
@@ -144,14 +149,14 @@ class DatabaseDestination(Destination):
 
     @contextmanager
     def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
-        root = self.staging_root()
-        sweep(root)
-        session = DatabaseSession(self, loads, root, self.options.staging_memory_bytes)
+        roots = self.staging_roots()
+        sweep(roots)
+        session = DatabaseSession(self, loads, roots, self.options.staging_memory_bytes)
         try:
             yield session
         finally:
             session.close()
-            sweep(root)
+            sweep(roots)
 
     @override
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:

@@ -242,10 +242,8 @@ class DuckDBDestination(DatabaseDestination):
         return not self.is_file or Path(self.path).exists()
 
     @override
-    def staging_root(self) -> Path:
-        if self.options.staging_dir:
-            return Path(self.options.staging_dir)
-        return Path(f"{self.path}.staging") if self.is_file else Path(STAGING)
+    def default_staging(self) -> str:
+        return f"{self.path}.staging" if self.is_file else STAGING
 
 
 def without_token(path: str) -> str:

@@ -216,7 +216,9 @@ class MySQLDestination(DatabaseDestination):
 
 def _open(given: Mapping[str, Any]) -> Any:
     """Connect; PyMySQL by itself waits for a handshake for ever."""
-    connection = _driver().connect(**{**given, "read_timeout": given["connect_timeout"]})
+    from etl_assets.destinations.mysql_connection import Connection
+
+    connection: Any = Connection(**{**given, "read_timeout": given["connect_timeout"]})
     connection._read_timeout = given["read_timeout"]  # noqa: SLF001 - a statement may take its time
     return connection
 

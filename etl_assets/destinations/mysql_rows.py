@@ -77,11 +77,13 @@ class Loader:
         reading, writing = os.pipe()
         feeder = threading.Thread(target=_feed, args=(writing, text), daemon=True)
         feeder.start()
+        path = f"/dev/fd/{reading}"
         setting = f" SET {', '.join(settings)}" if settings else ""
         sql = (
-            f"LOAD DATA LOCAL INFILE '/dev/fd/{reading}' INTO TABLE {_doubled(target)} CHARACTER SET utf8mb4 "
+            f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {_doubled(target)} CHARACTER SET utf8mb4 "
             f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({_doubled(into)})"
         )
+        self._connection.offered = path
         try:
             with self._connection.cursor() as cursor:
                 taken = cursor.execute(sql + setting, values or [])
@@ -92,6 +94,7 @@ class Loader:
                 return
             raise
         finally:
+            self._connection.offered = None
             os.close(reading)
             feeder.join()
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.ledger import Entry, Ledger
-from etl_assets.destinations.rejected import SUFFIX, Rejects, rejected_table
+from etl_assets.destinations.rejected import Rejects, rejected_table
 from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, prepare, write
@@ -76,17 +76,19 @@ class DatabaseSession(Session):
     Args:
         database: The destination.
         loads: What is loaded.
-        staging_root: Where batches are written that do not fit `memory_bytes`.
+        staging_roots: Where batches are written that do not fit `memory_bytes`, in the first that can be written.
         memory_bytes: Of all loads together, in equal parts.
     """
 
     encoding: Encoding = "arrow"
 
-    def __init__(self, database: Database, loads: Sequence[Load], staging_root: Path, memory_bytes: int) -> None:
+    def __init__(
+        self, database: Database, loads: Sequence[Load], staging_roots: Sequence[Path], memory_bytes: int
+    ) -> None:
         self._database = database
         self.encoded_as = database.encoded_as
         self._loads = {load.load_id: load for load in loads}
-        self._staging_root = staging_root
+        self._staging_roots = staging_roots
         self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))
         self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
@@ -95,9 +97,9 @@ class DatabaseSession(Session):
             self._prepare(load)
 
     def _prepare(self, load: Load) -> None:
-        self._staging[load.load_id] = Staging(self._staging_root / load.load_id, self._memory_bytes)
+        self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
         if not load.contract.evolves:
-            staging = Staging(self._staging_root / f"{load.load_id}{SUFFIX}", self._memory_bytes)
+            staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
 
     @override

@@ -23,7 +23,7 @@ from etl_assets.naming import with_hash
 from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark, Committed, Load, StreamState, TableName
 from etl_assets.protocol.stream import Stream
-from etl_assets.staging import sweep
+from etl_assets.staging_folder import sweep
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -123,14 +123,14 @@ def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan,
     """
     plan = planned_split(database, load.source, load.stream, load.load_id)
     load = replace(load, strategy=WriteStrategy.REPLACE, begins_from=plan.begins_from)
-    root = database.staging_root()
-    sweep(root)
-    session = SplitSession(database, [load], root, database.options.staging_memory_bytes)
+    roots = database.staging_roots()
+    sweep(roots)
+    session = SplitSession(database, [load], roots, database.options.staging_memory_bytes)
     try:
         (committed,) = session.commit({load.load_id: plan.bookmark}, complete=True)
     finally:
         session.close()
-        sweep(root)
+        sweep(roots)
     return plan, committed
 
 

@@ -95,10 +95,8 @@ class SQLiteDestination(DatabaseDestination):
         return self._memory is not None if self.path == MEMORY else Path(self.path).exists()
 
     @override
-    def staging_root(self) -> Path:
-        if self.options.staging_dir or self.path == MEMORY:
-            return Path(self.options.staging_dir or STAGING)
-        return Path(f"{self.path}.staging")
+    def default_staging(self) -> str:
+        return STAGING if self.path == MEMORY else f"{self.path}.staging"
 
     @override
     @contextmanager

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
-from etl_assets.destinations.batch_files import records_of
+from etl_assets.destinations.batch_files import folder_of_batches, records_of
 from etl_assets.destinations.process import overrides
 from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
 from etl_assets.destinations.states import SafeBookmarks
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.protocol.batch_files import BatchFolder
 from etl_assets.protocol.documents import read_document
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.messages import (
@@ -108,6 +109,7 @@ class _Loop:
         """Streams with records of which no commit has told yet that they are there."""
         self._safe = SafeBookmarks(_last_state(self.destination))
         self._told = False
+        self._batches: BatchFolder | None = None
         self._streams: dict[StreamKey, Stream] = {}
         """Those whose records may come as lines that are decoded together."""
         self._lanes = RecordLanes(SingerForm(), self._with_lane, self._streams, self._rows)
@@ -173,6 +175,8 @@ class _Loop:
         """Let go of what was not committed."""
         for sink in self.sinks.values():
             sink.close()
+        if self._batches is not None:
+            self._batches.close()
 
     def _schema(self, message: SchemaMessage) -> None:
         name = message.stream
@@ -233,8 +237,10 @@ class _Loop:
         self._waits(1, size)
 
     def _batch(self, message: BatchMessage, size: int) -> None:
+        if self._batches is None and self.options.batch_folder is not None:
+            self._batches = folder_of_batches(self.options.batch_folder)  # the tap may just have made it
         try:
-            for record in records_of(message, self.options.batch_folder):
+            for record in records_of(message, self._batches, longest=self.line_limit):
                 self._record(record, size)
         except DataError as error:
             self._fail(error)

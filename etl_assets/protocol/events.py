@@ -14,7 +14,6 @@ yield StreamEnd(orders, complete=False, error=SourceError("no right to read it")
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from etl_assets.exceptions import EtlAssetsError
@@ -25,6 +24,18 @@ from etl_assets.protocol.stream import Stream
 
 StreamKey = tuple[str, str]
 """What tells a stream from the others of its source: (namespace or "", name), as `Stream.key` gives it."""
+
+
+class Removable(Protocol):
+    """A file that can be removed: a `Path`, or one that knows better what it may remove."""
+
+    def unlink(self) -> None:
+        """Remove it.
+
+        Raises:
+            OSError: It is gone, or may not be removed.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Records:
 
     stream: Stream
     batch: Batch
-    files: Sequence[Path] = ()
+    files: Sequence[Removable] = ()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ import os
 import re
 import stat as kinds
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from etl_assets.confined import Folder, NotConfinedError
 from etl_assets.exceptions import (
     AuthenticationError,
     ConfigError,
@@ -196,11 +197,23 @@ class LocalFiles:
     def open(self, found: Found) -> BinaryIO:
         """Open a file, which must still be the one that was listed."""
         with failures(found.name):
-            file = Path(found.path).open("rb", buffering=0)  # noqa: SIM115 - given to the caller
+            file = self._opened(found)
             if _identity(os.fstat(file.fileno())) != found.identity:
                 file.close()
                 raise changed(found.name, "has changed before or")
             return file
+
+    def _opened(self, found: Found) -> BinaryIO:
+        if self._follow:
+            descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO by now does not wait
+            return os.fdopen(descriptor, "rb", buffering=0)
+        # A link within the root is followed here, and none below: one that was put there since leads nowhere.
+        real = os.path.relpath(os.path.realpath(found.path), self._real_root)
+        try:
+            with closing(Folder(Path(self._real_root))) as root:
+                return root.open(real)[0]
+        except NotConfinedError:
+            raise changed(found.name, "has been replaced before or") from None
 
     def check(self, found: Found) -> None:
         """Raise an error if a file has changed, or is gone, since it was listed."""

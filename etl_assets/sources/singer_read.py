@@ -1,20 +1,19 @@
 """One sync of a Singer tap: its messages in, our events out."""
 
-import gzip
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, BinaryIO
 
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean
 from etl_assets.protocol.batch import Batch
+from etl_assets.protocol.batch_files import BatchFolder, cannot_be_read, damage_named, form_of, lines_of, tables_of
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, Records, SchemaChange, SourceState, StreamEnd, StreamKey, Truncate
 from etl_assets.protocol.json_lines import exact_json
+from etl_assets.protocol.messages import MAX_BYTES
 from etl_assets.protocol.record_forms import SingerForm
 from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run, one_message_a_line
 from etl_assets.protocol.repeated_keys import refuse_repeats
@@ -23,8 +22,9 @@ from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
 
-MAX_BATCH_BYTES = 4 * 1024 * 1024 * 1024
-"""The most that a file of a BATCH may hold when it is unpacked."""
+BATCH_ROWS = 10_000
+BATCH_BYTES = 64 * 1024 * 1024
+"""So many records, or bytes of them, of a BATCH message's file are one batch."""
 
 
 def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]:
@@ -84,6 +84,7 @@ class SingerRead:
         self._name = name
         self._logger = logger
         self._process = process
+        self._batches = BatchFolder(process.folder, process.folder_names, hint=_hint(process))
         self._streams = {stream.key: stream for stream in streams}
         self._keys = _by_name(streams)
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
@@ -218,9 +219,17 @@ class SingerRead:
             yield from self._new_version(key, line.version)
         yield from self._buffer.flush()
         for url in line.manifest or ():
-            for batch in batches_in(url, line.encoding or {}, str(line.stream)):
-                yield Records(self._streams[key], batch)
-            yield Records(self._streams[key], Batch([]), files=[path_of(url)])
+            file, own = self._batches.open(url, str(line.stream))
+            with file:
+                for batch in batches_in(
+                    file,
+                    line.encoding or {},
+                    url=url,
+                    stream=str(line.stream),
+                    longest=self._process.limits.line_bytes,
+                ):
+                    yield Records(self._streams[key], batch)
+            yield Records(self._streams[key], Batch([]), files=[own])
 
     def _leave_out(self, name: str) -> None:
         if name not in self._known:
@@ -246,6 +255,16 @@ class SingerRead:
 
     def _noise(self, line: bytes) -> None:
         self._throttle.log(logging.INFO, line.decode("utf-8", "replace"), limit=4000)
+
+
+def _hint(process: ConnectorProcess) -> str:
+    """Return how the batches of a tap get into its own folder."""
+    here, *others = process.folder_names
+    root = "." if others else here  # its working directory, unless it runs in a container
+    return (
+        'A tap\'s batches are read from its own folder only. For one made with the Singer SDK, set "root" of '
+        f'"storage" in its "batch_config" to "file://{root}".'
+    )
 
 
 def _by_name(streams: Sequence[Stream]) -> dict[str, StreamKey]:
@@ -274,54 +293,41 @@ def _version_in(state: Mapping[str, Any], stream: Stream) -> int | None:
     return version if type(version) is int else None
 
 
-def batches_in(url: str, encoding: Mapping[str, Any], stream: str) -> Iterator[Batch]:
-    """Give the records of one file of a BATCH message.
+def batches_in(
+    file: BinaryIO, encoding: Mapping[str, Any], *, url: str, stream: str, longest: int = MAX_BYTES
+) -> Iterator[Batch]:
+    """Yield the records of one file of a BATCH message.
+
+    Args:
+        file: Open and unbuffered.
+        encoding: What the message says of its format.
+        url: What the message calls it.
+        stream: The stream.
+        longest: The longest line, in bytes.
 
     Raises:
-        ProtocolError: The file is not here, or of a form that is not read.
+        ProtocolError: The file is damaged, unpacks to too much, or is of a form that is not read.
         DataError: A record of it has a key twice.
     """
-    form, compression = encoding.get("format"), encoding.get("compression")
-    parts = urlsplit(url)
-    if parts.scheme not in {"file", ""} or parts.netloc not in {"", "localhost"}:
-        raise ProtocolError(f"stream {stream!r}: a BATCH names {url!r}; only files are read.", stream=stream)
-    path = path_of(url)
-    if not path.is_file():
-        raise ProtocolError(f"stream {stream!r}: the file {url!r} of a BATCH is not there.", stream=stream)
-    if form == "parquet":
-        import pyarrow.parquet as pq
-
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches():
-                yield Batch(batch)
-    elif form == "jsonl" and compression in {None, "none", "gzip"}:
-        yield from _lines(path, stream, packed=compression == "gzip")
-    else:
-        raise ProtocolError(f"stream {stream!r}: a BATCH of {form!r}, {compression!r} is not read.", stream=stream)
-
-
-def path_of(url: str) -> Path:
-    """Give the path of a `file:` URL."""
-    return Path(unquote(urlsplit(url).path))
-
-
-def _lines(path: Path, stream: str, *, packed: bool) -> Iterator[Batch]:
-    rows: list[Mapping[str, Any]] = []
-    size = 0
-    with gzip.open(path, "rb") if packed else path.open("rb") as file:
-        for line in file:
-            size += len(line)
-            if size > MAX_BATCH_BYTES:
-                raise ProtocolError(f"stream {stream!r}: {str(path)!r} holds more than {MAX_BATCH_BYTES:,} bytes.")
-            if not line.strip():
-                continue
-            row = exact_json(line)
+    kind, packed = form_of(encoding, stream)
+    with damage_named(url, stream):
+        if kind == "parquet":
+            yield from map(Batch, tables_of(file))
+            return
+        rows: list[Mapping[str, Any]] = []
+        size = 0
+        for line in lines_of(file, packed=packed, longest=longest):
+            try:
+                row = exact_json(line)
+            except ProtocolError as error:
+                raise cannot_be_read(stream, f"its file {url!r}: {error}") from error
             if not isinstance(row, Mapping):
-                raise ProtocolError(f"stream {stream!r}: a line of a BATCH is no object.", line=line, stream=stream)
+                raise cannot_be_read(stream, f"its file {url!r}: a line is no JSON object")
             refuse_repeats(line.decode(), row, stream)
             rows.append(row)
-            if len(rows) >= 10_000:  # noqa: PLR2004 - a batch
+            size += len(line)
+            if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
                 yield Batch(rows)
-                rows = []
-    if rows:
-        yield Batch(rows)
+                rows, size = [], 0
+        if rows:
+            yield Batch(rows)

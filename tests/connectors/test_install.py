@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -64,6 +67,40 @@ def test_a_half_install_is_made_anew(wheel: Wheel, tmp_path: Path) -> None:
     assert one.version is None
     one.ensure()
     assert one.version == "1.2"
+
+
+def test_what_is_not_proven_ours_is_moved_aside_and_never_removed(
+    wheel: Wheel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    one.environment.folder.mkdir(parents=True)
+    (one.environment.folder / "thesis.txt").write_text("not ours")
+    with pytest.raises(ConfigError, match="was not made by this library"):
+        one.uninstall()
+    one.ensure()
+    (aside,) = tmp_path.glob("root/*.before-*")
+    assert (aside / "thesis.txt").read_text() == "not ours"
+    assert str(aside) in caplog.text
+    one.uninstall()
+    assert not one.environment.folder.exists()
+
+
+def test_an_install_that_was_killed_is_removed_and_made_anew(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    where = one.environment
+    script = (
+        "import os, signal, sys; from pathlib import Path; from etl_assets.connectors import install\n"
+        "where = install.Environment(sys.argv[1], sys.argv[2], root=Path(sys.argv[3]))\n"
+        "def half(*_): where.bin.mkdir(parents=True); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "install._Installation.run = half\n"
+        "install.install(where, lambda _: None)\n"
+    )
+    arguments = [sys.executable, "-c", script, where.name, where.requirement, str(where.root)]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    assert where.bin.exists()
+    one.ensure()
+    assert one.version == "1.2"
+    assert sorted(path.suffix for path in where.root.iterdir()) == ["", ".lock"]
 
 
 def test_two_at_once_make_it_once(wheel: Wheel, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from etl_assets.connectors import process as process_module
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.workspace import Workspace, private_root
 from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
+from etl_assets.ownership import mark
 
 FAKE = [sys.executable, str(Path(__file__).with_name("fake_output.py"))]
 
@@ -87,6 +88,19 @@ def test_its_config_is_private_and_gone_at_the_end() -> None:
     assert here
     assert document == {"password": "pa$$word"}
     assert not any("pa$$word" in argument for argument in arguments)
+    assert not workspace.path.exists()
+
+
+def test_its_config_goes_with_the_process_and_what_it_wrote_stays_until_all_is_read() -> None:
+    workspace = Workspace()
+    config = workspace.write("config.json", {"password": "pa$$word"})
+    write = "from pathlib import Path; Path('batch').write_text('data'); print('done')"
+    with ConnectorProcess([sys.executable, "-c", write], workspace=workspace, name="fake") as process:
+        assert output_of(process) == b"done\n"
+        assert not config.exists()
+        assert (workspace.path / "batch").read_text() == "data"
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
     assert not workspace.path.exists()
 
 
@@ -229,6 +243,62 @@ def test_what_was_left_by_the_killed_is_swept_and_what_is_in_use_is_not() -> Non
         raise AssertionError(f"{left} was not swept")
     used.remove()
     fresh.remove()
+
+
+ENDED = PARENT.replace("    output_of(process)", "    output_of(process); print('read', flush=True); sys.stdin.read()")
+
+
+def test_a_parent_that_is_killed_after_the_end_takes_what_was_written_along() -> None:
+    write = "from pathlib import Path; Path('batch').write_text('data')"
+    command = [sys.executable, "-c", ENDED, sys.executable, "-c", write]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        workspace = Path(parent.stdout.readline().strip())
+        assert parent.stdout.readline() == "read\n"
+        assert (workspace / "batch").exists()
+        parent.kill()
+        assert parent.wait() == -signal.SIGKILL
+        deadline = time.monotonic() + 10
+        while workspace.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not workspace.exists()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(tmp_path: Path, *, killed: bool) -> None:
+    """Neither the parent nor, where that is killed, the supervisor goes through the link."""
+    (tmp_path / "tmp").mkdir()
+    for name in ("config.json", "thesis.txt", "tmp/more.txt"):
+        (tmp_path / name).write_text("not ours")
+    moved, place = str(tmp_path / "moved"), str(tmp_path)
+    swap = f"import os; here = os.getcwd(); os.rename(here, {moved!r}); os.symlink({place!r}, here)"
+    command = [sys.executable, "-c", ENDED, sys.executable, "-c", swap]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        link = Path(parent.stdout.readline().strip())
+        assert parent.stdout.readline() == "read\n"
+        if killed:
+            parent.kill()
+            time.sleep(3)
+        else:
+            parent.communicate()
+    assert not (tmp_path / "moved" / "config.json").exists()
+    for name in ("config.json", "thesis.txt", "tmp/more.txt"):
+        assert (tmp_path / name).read_text() == "not ours"
+    link.unlink()
+
+
+def test_a_sweep_removes_no_directory_that_is_not_proven_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    foreign = {name: private_root() / name for name in ("run-unmarked", "run-locked", "run-other")}
+    for path in foreign.values():
+        path.mkdir()
+        (path / "thesis.txt").write_text("not ours")
+        os.utime(path, (0, 0))
+    (foreign["run-locked"] / ".lock").write_bytes(b"")
+    (foreign["run-other"] / ".lock").write_bytes(mark("run-another"))
+    Workspace().remove()
+    assert all((path / "thesis.txt").exists() for path in foreign.values())
 
 
 def test_a_directory_that_others_may_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

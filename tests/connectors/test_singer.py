@@ -1,6 +1,5 @@
 """Singer taps: their messages, their catalog and their state, by a fake that writes what it is told."""
 
-import gzip
 import json
 import time
 from collections.abc import Callable
@@ -131,41 +130,6 @@ def test_a_new_version_that_dies_leaves_the_old_rows(singer: Make, load: Load) -
     second = load(singer(schema("a"), record("a", 9, 2), 1, streams=["a"]))
     assert "exit code 1" in second.failure("a")
     assert second.rows("tap_fake.a") == [1, 2]
-
-
-@pytest.mark.parametrize("compression", [None, "gzip"])
-def test_batches_are_read_from_their_files(singer: Make, load: Load, tmp_path: Path, compression: str | None) -> None:
-    lines = b"".join(b'{"id": %d, "name": "n"}\n' % number for number in range(5))
-    file = tmp_path / "part.jsonl"
-    file.write_bytes(gzip.compress(lines) if compression else lines)
-    batch = {
-        "type": "BATCH",
-        "stream": "a",
-        "encoding": {"format": "jsonl", "compression": compression},
-        "manifest": [file.as_uri()],
-    }
-    result = load(singer(schema("a"), record("a", 9), batch, state(a=9), streams=["a"]))
-    assert result.rows("tap_fake.a") == [0, 1, 2, 3, 4, 9]
-    assert not file.exists()
-
-
-def test_the_file_of_a_batch_that_was_not_committed_stays(singer: Make, load: Load, tmp_path: Path) -> None:
-    files = []
-    for number in range(2):
-        files.append(tmp_path / f"part{number}.jsonl")
-        files[-1].write_text(f'{{"id": {number}, "name": "n"}}\n')
-    first, second = (
-        {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl"}, "manifest": [file.as_uri()]} for file in files
-    )
-    result = load(singer(schema("a"), first, state(a=0), second, 1, streams=["a"]))
-    assert "exit code 1" in result.failure("a")
-    assert result.rows("tap_fake.a") == [0]
-    assert [file.exists() for file in files] == [False, True]
-
-
-def test_a_batch_elsewhere_is_refused(singer: Make, load: Load) -> None:
-    batch = {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl"}, "manifest": ["s3://bucket/part.jsonl"]}
-    assert "only files are read" in load(singer(schema("a"), batch, streams=["a"])).failure("a")
 
 
 def test_an_unknown_type_is_counted_not_fatal(singer: Make, load: Load, caplog: pytest.LogCaptureFixture) -> None:

@@ -27,6 +27,7 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start, resolve_start, sync
 from etl_assets.testing.fakes import GivenRead
+from tests.destinations.test_staging import killed_in
 from tests.toys import Rows, read
 
 Query = Callable[[str], list[tuple[Any, ...]]]
@@ -477,8 +478,23 @@ def test_what_does_not_fit_in_memory_is_staged_in_files_and_nothing_is_left(path
 
 
 def test_a_staging_directory_of_a_dead_process_is_swept(path: Path, warehouse: DuckDBDestination) -> None:
-    left = Path(f"{path}.staging") / "0123"
-    left.mkdir(parents=True)
-    (left / "owner.lock").touch()
+    root = Path(f"{path}.staging")
+    killed_in(root)
     sync(read([{"n": 1}], CITIES), warehouse)
-    assert not left.parent.exists()
+    assert not root.exists()
+
+
+@pytest.mark.parametrize("below", ["", "lost+found", "spool"])
+def test_a_staging_dir_of_somebody_else_stays_as_it_is(path: Path, tmp_path: Path, below: str) -> None:
+    """Whether rows are staged there or not: it may be a mount point, or another program's."""
+    root = tmp_path / "large"
+    (root / below).mkdir(parents=True)
+    if below == "spool":
+        (root / below / "owner.lock").touch()
+        (root / below / "000000.arrow").write_text("not ours")
+    before = sorted(root.rglob("*"))
+    for staging_memory_bytes in (0, 1_000_000):
+        warehouse = DuckDBDestination(str(path), staging_dir=str(root), staging_memory_bytes=staging_memory_bytes)
+        sync(read([{"n": 1}], CITIES), warehouse)
+        assert root.is_dir()
+        assert sorted(root.rglob("*")) == before

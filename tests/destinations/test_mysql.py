@@ -69,6 +69,21 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield Shop(name, tmp_path)
 
 
+def test_a_server_gets_no_file_that_it_was_not_offered(shop: Shop, tmp_path: Path) -> None:
+    """A server may answer any statement by asking for a file of ours, by its path; here a statement has it ask."""
+    (tmp_path / "secret").write_text("secret\n")
+    shop.give("things", pa.table({"n": [1]}))
+    warehouse = shop.destination()
+    with (
+        pytest.raises(EtlAssetsError, match=r"asked for the file '.*/secret', which it was not offered"),
+        warehouse.transaction() as tx,
+    ):
+        tx.execute(f"LOAD DATA LOCAL INFILE '{tmp_path / 'secret'}' INTO TABLE {shop.schema}.things")
+    assert shop.ask("SELECT COUNT(*) FROM SHOP.things") == [(1,)]
+    shop.give("more", pa.table({"n": [None, 2]}))
+    assert shop.ask("SELECT n FROM SHOP.more ORDER BY n") == [(None,), (2,)]
+
+
 BOUNDS: dict[str, tuple[pa.DataType, list[Any], str]] = {
     "bool": (pa.bool_(), [True, False], "tinyint(1)"),
     "int8": (pa.int8(), [-128, 127], "smallint"),

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -407,7 +408,10 @@ def zipped(path: Path, count: int) -> Path:
 
 def test_batches_of_gzipped_json_lines_are_read(tmp_path: Path) -> None:
     one, two = zipped(tmp_path / "a b.jsonl.gz", 2), zipped(tmp_path / "c.jsonl.gz", 1)
-    assert run(schema(), batch(one, two, compression="gzip")).calls[2] == ("users", [1, 2, 1])
+    assert run(schema(), batch(one, two, compression="gzip"), batch_folder=str(tmp_path)).calls[2] == (
+        "users",
+        [1, 2, 1],
+    )
 
 
 def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
@@ -420,13 +424,14 @@ def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
         }
     )
     parquet.write_table(table, tmp_path / "a.parquet")
-    kept = run(schema(), batch(tmp_path / "a.parquet", kind="parquet"))
+    kept = run(schema(), batch(tmp_path / "a.parquet", kind="parquet"), batch_folder=str(tmp_path))
     assert [item["record"] for item in kept.records] == [
         {"id": 1, "name": "Größe", "price": Decimal("0.10"), "at": "2026-01-01T00:00:00.000001+00:00"},
         {"id": 2**63 - 1, "name": None, "price": None, "at": None},
     ]
     warehouse = tmp_path / "w.duckdb"
-    into(warehouse, [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})])
+    messages = [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})]
+    into(warehouse, messages, batch_folder=str(tmp_path))
     assert rows(warehouse, "SELECT id, name, price FROM tap.users ORDER BY id") == [
         (1, "Größe", 0.1), (2**63 - 1, None, None)
     ]  # fmt: skip
@@ -436,7 +441,8 @@ def test_nanoseconds_in_parquet_are_not_cut(tmp_path: Path) -> None:
     at = pa.array([1_767_225_600_000_000_001], pa.timestamp("ns", "UTC"))
     parquet.write_table(pa.table({"id": [1], "at": at}), tmp_path / "a.parquet")
     warehouse = tmp_path / "w.duckdb"
-    into(warehouse, [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})])
+    messages = [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})]
+    into(warehouse, messages, batch_folder=str(tmp_path))
     ((found,),) = rows(warehouse, 'SELECT CAST("at" AS VARCHAR) FROM tap.users')
     assert found.startswith("2026-01-01 00:00:00.000000001") or "T00:00:00.000000001" in found
 
@@ -450,11 +456,15 @@ def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
     (folder / "list.jsonl").write_bytes(b"[1]\n")
     (folder / "latin.jsonl").write_bytes(b'{"id": "\xe4"}\n')
     (folder / "deep.jsonl").write_bytes(b'{"id": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n")
+    (folder / "far.jsonl").write_bytes(b'{"id": 1e99999999999999999999}\n')
     parquet.write_table(pa.table({"id": [1] * 1000}), folder / "whole.parquet")
     (folder / "cut.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:-20])
     return {
         **{name: batch(folder / name, compression="gzip") for name in ("cut.gz", "corrupt.gz", "plain.gz")},
-        **{name: batch(folder / name) for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl")},
+        **{
+            name: batch(folder / name)
+            for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "far.jsonl")
+        },
         "cut.parquet": batch(folder / "cut.parquet", kind="parquet"),
         "missing": batch(folder / "missing.jsonl"),
         "a folder": batch(folder),
@@ -464,8 +474,8 @@ def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-BROKEN = ("cut.gz", "corrupt.gz", "plain.gz", "half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "cut.parquet",
-          "missing", "a folder", "elsewhere", "csv", "zstd")  # fmt: skip
+BROKEN = ("cut.gz", "corrupt.gz", "plain.gz", "half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "far.jsonl",
+          "cut.parquet", "missing", "a folder", "elsewhere", "csv", "zstd")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -474,24 +484,63 @@ def test_a_batch_that_cannot_be_read_whole_is_an_error_and_no_state_follows(
 ) -> None:
     message = broken_files(tmp_path)[name]
     with pytest.raises(ProtocolError, match=r"stream 'users': a BATCH message cannot be read"):
-        run(schema(), message, state({"n": 1}))
+        run(schema(), message, state({"n": 1}), batch_folder=str(tmp_path))
     warehouse = tmp_path / "w.duckdb"
+    messages = [schema(), record(1), state({"n": 0}), message, state({"n": 1})]
     with pytest.raises(ProtocolError):
-        into(warehouse, [schema(), record(1), state({"n": 0}), message, state({"n": 1})], state_seconds=0)
+        into(warehouse, messages, state_seconds=0, batch_folder=str(tmp_path))
     assert rows(warehouse, "SELECT id FROM tap.users") == [(1,)]
     assert capsys.readouterr().out == '{"n":0}\n'
 
 
-def test_files_elsewhere_than_in_the_folder_are_refused(tmp_path: Path) -> None:
+OUTSIDE = (
+    *("{root}/secret.gz", "{allowed}/../secret.gz", "{allowed}/%2e%2e/secret.gz", "{allowed}/link.gz"),
+    *("{allowed}/a/s.gz", "{allowed}/other.gz", "{allowed}/fifo", "{allowed}-2/secret.gz", "../secret.gz", "/dev/zero"),
+)  # fmt: skip
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("url", [*OUTSIDE, *(f"file://{one}" for one in OUTSIDE)])
+def test_files_elsewhere_than_in_the_folder_are_refused(tmp_path: Path, url: str) -> None:
     allowed = tmp_path / "batches"
     allowed.mkdir()
     inside, outside = zipped(allowed / "a.gz", 1), zipped(tmp_path / "secret.gz", 1)
+    zipped(tmp_path / "s.gz", 1)
     (allowed / "link.gz").symlink_to(outside)
-    kept = run(schema(), batch(inside, compression="gzip"), batch_folder=str(allowed))
+    (allowed / "a").symlink_to(tmp_path)
+    (allowed / "other.gz").hardlink_to(outside)
+    os.mkfifo(allowed / "fifo")
+    kept = run(schema(), batch(inside, "a.gz", compression="gzip"), batch_folder=str(allowed))
+    assert kept.calls[2] == ("users", [1, 1])
+    url = url.format(root=tmp_path, allowed=allowed)
+    with pytest.raises(ProtocolError, match=r"not below the folder|is not on this machine") as error:
+        run(schema(), batch(url, compression="gzip"), batch_folder=str(allowed))
+    assert repr(url) in str(error.value)
+    assert inside.exists()
+
+
+def test_no_file_is_read_without_a_folder_and_the_hint_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = zipped(tmp_path / "a.gz", 1)
+    with pytest.raises(ProtocolError, match="Set batch_folder in the config") as error:
+        run(schema(), batch(file, compression="gzip"))
+    assert str(file) in str(error.value)
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "link", "."):  # a folder is what its user calls so
+        assert run(schema(), batch(file, compression="gzip"), batch_folder=str(folder)).calls[2] == ("users", [1])
+    through = (tmp_path / "link" / "a.gz").as_uri()
+    kept = run(schema(), batch(through, compression="gzip"), batch_folder=str(tmp_path / "link"))
     assert kept.calls[2] == ("users", [1])
-    for path in (outside.as_uri(), (allowed / "link.gz").as_uri(), f"{allowed.as_uri()}/../secret.gz"):
-        with pytest.raises(ProtocolError, match="not below the folder"):
-            run(schema(), batch(path, compression="gzip"), batch_folder=str(allowed))
+    with pytest.raises(ConfigError, match="mkdir -p"):
+        run(schema(), batch(file, compression="gzip"), batch_folder=str(tmp_path / "none"))
+
+
+def test_a_line_of_a_batch_may_be_as_long_as_a_message(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "name": "' + "x" * 2_000_000 + '"}\n')
+    message = batch(tmp_path / "a.jsonl")
+    run(schema(), message, batch_folder=str(tmp_path), maximum_line_mb=3)
+    with pytest.raises(ProtocolError, match="a line is longer than 1,048,576 bytes"):
+        run(schema(), message, batch_folder=str(tmp_path), maximum_line_mb=1)
 
 
 # DuckDB as a target

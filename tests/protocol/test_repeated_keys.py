@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.destinations.batch_files import records_of
+from etl_assets.destinations.batch_files import folder_of_batches, records_of
 from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.protocol import airbyte, repeated_keys, singer_lines
 from etl_assets.protocol.batch import Batch
@@ -124,13 +124,23 @@ def batch_file(records: list[str], folder: Path) -> str:
     return path.as_uri()
 
 
+def batch_in(url: str) -> None:
+    with Path(url.removeprefix("file://")).open("rb", buffering=0) as file:
+        list(batches_in(file, ENCODING, url=url, stream="s"))
+
+
+def batch_out(url: str, folder: Path) -> None:
+    with closing(folder_of_batches(str(folder))) as batches:
+        list(records_of(BatchMessage("s", ENCODING, [url]), batches))
+
+
 ENCODING = {"format": "jsonl", "compression": "gzip"}
 ROWS: dict[str, Callable[[list[str], Path], Any]] = {
     "singer": lambda records, _: rows_of(singer_lines, singer_line, records),
     "airbyte": lambda records, _: rows_of(airbyte, airbyte_line, records),
     "target": lambda records, _: [decode(singer_line(record)) for record in records],
-    "batch in": lambda records, folder: list(batches_in(batch_file(records, folder), ENCODING, "s")),
-    "batch out": lambda records, folder: list(records_of(BatchMessage("s", ENCODING, [batch_file(records, folder)]))),
+    "batch in": lambda records, folder: batch_in(batch_file(records, folder)),
+    "batch out": lambda records, folder: batch_out(batch_file(records, folder), folder),
 }
 COLUMN_WAYS: dict[str, Callable[[list[str]], Any]] = {
     "singer": partial(columns, SingerForm(), singer_line),

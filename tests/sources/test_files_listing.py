@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from etl_assets.exceptions import (
     SourceError,
     StreamReadError,
 )
-from etl_assets.sources.file_listing import RemoteFiles
+from etl_assets.sources.file_listing import LocalFiles, RemoteFiles, _identity
 from tests.sources.drops import SECOND, START, batches, ids, load, loaded, put, stream_of
 
 
@@ -103,6 +104,33 @@ def test_links_are_followed_inside_of_the_root_only(what: str, folder: Path, tmp
         ids(FileSource("drop", pattern))
     assert ids(FileSource("drop", pattern, follow_symlinks=True)) == ["secret"]
     assert ids(FileSource("drop", f"{folder}/**", allow_empty=True)) == [] if what == "folder" else True
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("by", ["link", "parent", "fifo"])
+@pytest.mark.parametrize("follow", [False, True])
+def test_what_takes_a_files_place_once_it_was_listed_is_not_read(
+    by: str, folder: Path, tmp_path: Path, *, follow: bool
+) -> None:
+    """Also where the link was there when the file was looked at: it was inside, then it leads out."""
+    listed = put(folder / "below" / "a.csv", ["good"])
+    outside = put(tmp_path / "outside" / "a.csv", ["secret"])
+    place = LocalFiles(str(folder), follow=follow)
+    (found,) = place.files("below/*.csv")
+    if by == "parent":
+        listed.parent.rename(folder / "gone")
+        (folder / "below").symlink_to(outside.parent)
+    else:
+        listed.unlink()
+        os.mkfifo(listed) if by == "fifo" else listed.symlink_to(outside)
+    if by != "fifo":  # whoever wins the race against the look at the file, too
+        found = replace(found, identity=_identity(outside.stat()))
+    if follow and by != "fifo":
+        with place.open(found) as file:
+            assert b"secret" in file.read()
+        return
+    with pytest.raises(StreamReadError, match=r"below/a\.csv: has (been replaced|changed) before or"):
+        place.open(found)
 
 
 def test_a_file_that_is_there_twice_is_read_once(folder: Path) -> None:
