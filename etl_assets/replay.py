@@ -1,6 +1,6 @@
 """What is in a cache as a read: only the rows of loads that were not read from it before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
@@ -11,11 +11,15 @@ from etl_assets.protocol.stream import Stream
 
 BOOKMARK = "load_id"
 
+IDS_AT_ONCE = 1_000
+"""In one list of SQL; some databases take no more."""
+
 
 class CachedRead:
     """One stream of a cache, to be loaded elsewhere.
 
-    Its bookmark is the load id of the cache's last load: rows that came or changed since carry a later one.
+    Its bookmark is the load id of the cache's last load: rows that came or changed since carry the id of one that the
+    cache's ledger has behind it. (The ids themselves begin with a time, and say nothing of the order.)
 
     Args:
         result: What was read into the cache.
@@ -48,7 +52,7 @@ class CachedRead:
         column = self._cache.destination.load_id_column
         if bookmark is None or BOOKMARK not in bookmark or column is None:
             return False
-        return not self._cache.replaced_since(self._name, bookmark[BOOKMARK])
+        return not self._cache.replaced_since(self._name, _load_id(bookmark))
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
         """Give the rows that came after the bookmark, and then the bookmark that covers them."""
@@ -58,7 +62,8 @@ class CachedRead:
         where = []
         if bookmark is not None:
             column = quote(self._cache.destination.load_id_column)
-            where = [f"{column} > '{_load_id(bookmark)}'"]
+            later = self._cache.later_loads(self._name, _load_id(bookmark))
+            where = [_is_one_of(column, later)]
         found = self._cache.snapshot(state.table, where, DEFAULT_ARROW_MAX_CHUNK_SIZE)
         columns = [name for name in found.schema.names if name not in self._own]
         for batch in found.to_batches(columns=columns):
@@ -67,7 +72,12 @@ class CachedRead:
 
 
 def _load_id(bookmark: Bookmark) -> str:
-    text = str(bookmark[BOOKMARK])
-    if not text.isalnum():
-        raise ValueError(f"{text!r} is no load id")
-    return text
+    return str(bookmark[BOOKMARK])
+
+
+def _is_one_of(column: str, load_ids: Sequence[str]) -> str:
+    """Return the condition that a row is of one of these loads, as SQL."""
+    groups = [load_ids[at : at + IDS_AT_ONCE] for at in range(0, len(load_ids), IDS_AT_ONCE)]
+    return (
+        " OR ".join(f"{column} IN ({', '.join(quote(one, chr(39)) for one in group)})" for group in groups) or "1 = 0"
+    )

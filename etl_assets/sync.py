@@ -8,11 +8,10 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
 
-from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError
+from etl_assets.exceptions import ConfigError
 from etl_assets.faults import fault
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.batch import Batch
@@ -26,16 +25,30 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
-    Stored,
     StreamOfSource,
-    StreamState,
     SyncResult,
     TableName,
     Target,
     contract_of,
 )
+from etl_assets.protocol.settled import Settled
 from etl_assets.secrets.redaction import redact
+from etl_assets.start import Start, resolve_start
 from etl_assets.strategies import WriteStrategy, resolve_strategy
+
+__all__ = [
+    "CHECKPOINT_BYTES",
+    "CHECKPOINT_SECONDS",
+    "Observer",
+    "Start",
+    "appending_of",
+    "new_load_id",
+    "resolve_start",
+    "result_of",
+    "seconds_between_commits",
+    "strategy_of",
+    "sync",
+]
 
 _logger = logging.getLogger("etl_assets.sync")
 
@@ -70,105 +83,17 @@ class Observer:
         _logger.warning("%s: %s", stream, redact(text))
 
 
-@dataclass(frozen=True)
-class Start:
-    """Where a sync begins, and why.
-
-    Args:
-        bookmark: Read from here; None from the very beginning.
-        begins_from: The load id of the state row this read begins from; the commit checks that it is still there.
-        full_refresh: Replace the table whatever the write strategy.
-        given: The bookmark is the caller's.
-        reason: A sentence for the log.
-        state: The state row, if there is one.
-    """
-
-    bookmark: Bookmark | None = None
-    begins_from: str | None = None
-    full_refresh: bool = False
-    given: bool = False
-    reason: str = "nothing was synced before"
-    state: StreamState | None = None
-
-
 def seconds_between_commits(given: float | None = None) -> float:
     """Return how often a long sync commits: as given, as the environment says, or by default."""
     return given if given is not None else float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
 
 
 def new_load_id() -> str:
-    """Give a load id: 26 characters, later ones sort later (microseconds since 1970, then chance)."""
-    return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
+    """Return a load id: 26 characters, microseconds since 1970, then chance.
 
-
-def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
-    read: StreamOfSource,
-    destination: Target,
-    *,
-    full_refresh: bool = False,
-    bookmark: Bookmark | None = None,
-    fallback: Callable[[], Bookmark | None] | None = None,
-    on_table_changed: Literal["error", "full_refresh"] = "error",
-    adopt: bool = False,
-    table: TableName | None = None,
-    partition: str = "",
-) -> Start:
-    """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
-
-    Args:
-        read: What is going to be read.
-        destination: Where to.
-        full_refresh: Begin anew and replace the table.
-        bookmark: Begin here instead of where the stored bookmark says.
-        fallback: Asked where the destination keeps no state (the newest event of a run).
-        on_table_changed: What to do when someone else emptied or dropped the table since the last load.
-        adopt: Take over a table that this library did not make.
-        table: The stream's table, where it is not the destination's default.
-        partition: The partition that is synced.
-
-    Raises:
-        DestinationError: The table is somebody else's.
-        UnsupportedWriteError: The table's engine cannot roll back.
-        StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
+    It is unique and readable, and no more: clocks differ and go back, so the order of loads is that of the ledger.
     """
-    fault("begin")
-    stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
-    _refuse_table(read, stored, adopt=adopt)
-    state = stored.state
-    begins_from = state.load_id if state else None
-    if full_refresh:
-        return Start(None, begins_from, full_refresh=True, reason="a full refresh was asked for", state=state)
-    if stored.problem:
-        if on_table_changed == "full_refresh":
-            return Start(None, begins_from, full_refresh=True, reason=stored.problem, state=state)
-        raise StateError(
-            f"stream {read.stream.name!r}: {stored.problem}.",
-            hint="Someone else changed it. Load it anew with `full_refresh`, or always, with "
-            'on_table_changed="full_refresh".',
-            stream=read.stream.name,
-        )
-    if bookmark is not None:
-        return Start(bookmark, begins_from, given=True, reason="the bookmark was given", state=state)
-    if state:
-        reached = without_fingerprint(state.bookmark)
-        return Start(reached, begins_from, reason="the destination's state row", state=state)
-    if stored.reset:
-        return Start(full_refresh=True, reason="the stored state was reset")
-    # A destination that keeps state and has none for this stream is new to it, whatever events say.
-    found = fallback() if fallback and not destination.capabilities.keeps_state else None
-    return Start(found, None, reason="the newest event of a run") if found is not None else Start()
-
-
-def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
-    """Refuse a table that is not to be written to, before anything is read."""
-    if stored.foreign and not adopt:
-        raise DestinationError(
-            f"stream {read.stream.name!r}: {stored.foreign}.",
-            hint="Choose another table, or take this one over with adopt=True.",
-            stream=read.stream.name,
-        )
-    if stored.unsafe:
-        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
+    return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
 
 
 def sync(  # noqa: PLR0913 - options of one verb
@@ -267,8 +192,13 @@ def result_of(load: Load, start: Start) -> SyncResult:
         load_id=load.load_id,
         strategy=load.strategy,
         bookmark=load.bookmark,
-        bookmark_previous=without_fingerprint(start.state.bookmark) if start.state else start.bookmark,
+        bookmark_previous=without_fingerprint(start.state.bookmark) if start.state else _before(start),
+        skipped=start.asked.gap if start.asked and start.asked.skips else None,
     )
+
+
+def _before(start: Start) -> Bookmark | None:
+    return start.asked.stored if start.asked and start.asked.stored else start.bookmark
 
 
 def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
@@ -302,6 +232,15 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
         raise ConfigError(
             f"stream {stream.name!r}: a read from a given bookmark cannot replace the table.",
             hint="Leave the bookmark out, or set the write strategy to append or merge.",
+            stream=stream.name,
+        )
+    if start.asked is not None and start.asked.stays and (chosen is WriteStrategy.APPEND or not keyed):
+        stands = "is ahead of the stored one" if start.asked.skips else "cannot be told from the stored one"
+        raise ConfigError(
+            f"stream {stream.name!r}: the given bookmark {stands}, and rows are appended: the next run, which goes on "
+            "from the stored one, would load this run's rows again.",
+            hint="Say keep_bookmark=True to go on from where this run ends; what lies before the given bookmark is "
+            "then skipped for good. Or leave the bookmark out.",
             stream=stream.name,
         )
     _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
@@ -348,6 +287,7 @@ class _Loop:
         self.observer = observer
         self.result = result_of(load, start)
         self._tracker = self._new_tracker()
+        self._settled = Settled(load.stream)
         self._given: Bookmark | None = None
         self._fingerprint: str | None = None
         self._began = self._committed_at = time.monotonic()
@@ -389,6 +329,8 @@ class _Loop:
             if batch.bookmark is not None:
                 self._given = batch.bookmark
             self._fingerprint = batch.fingerprint
+            if batch.remark:
+                self.observer.remark(self.load.stream.full_name, batch.remark)
             if batch.expected:
                 self.observer.expect(self.load.stream.name, batch.expected)
             if len(batch):
@@ -415,13 +357,15 @@ class _Loop:
         return read.fingerprinted((state.bookmark or {}).get(FINGERPRINT) if state else None)
 
     def _take(self, batch: Batch) -> None:
+        if self._appending is not None:
+            batch = self._settled.cut(batch)  # what comes again would be there twice
         self.result.records_read += len(batch)
         if not self.load.contract.evolves:
             batch = self.session.screen(batch, self.load)
         elif self.session.encoding == "arrow" and batch.encoded(self.load.stream) is None:
             batch.to_arrow(self.load.stream)  # once, here: the tracker then compares columns, not rows
         if self._tracker is not None:
-            batch = self._tracker.take(batch)
+            batch = self._tracked(batch, self._tracker)
             self.result.late_rows = self._tracker.late
         if len(batch):
             self._bytes += self.session.export(batch, self.load)
@@ -430,11 +374,22 @@ class _Loop:
             self.load.stream.name, self.result.records_read, self._bytes, seconds, self._bookmark_so_far(shown=True)
         )
 
+    def _tracked(self, batch: Batch, tracker: BookmarkTracker) -> Batch:
+        """Follow a batch; returns what is to be loaded of it."""
+        if self._appending is not None:
+            return tracker.take(batch)
+        settled = self._settled.cut(batch)
+        taken = tracker.take(settled)
+        return taken if settled is batch else batch  # the others are loaded too, and merged when they come again
+
     def _at_checkpoint(self, given: Bookmark | None) -> bool:
         if self.load.strategy is WriteStrategy.REPLACE:
             return False  # published only when the stream is complete
         if self._tracker is not None and not self._tracker.settled:
             return False  # what is still to come decides which of these rows are loaded already
+        asked = self._start.asked
+        if asked is not None and not asked.has_passed(self._bookmark_so_far(shown=True), self.load.stream):
+            return False  # what it has reached is behind what is stored
         return given is not None or (self._given is None and self._tracker is not None and self.read.ordered)
 
     def _bookmark_so_far(self, *, shown: bool = False) -> Bookmark | None:
@@ -447,9 +402,12 @@ class _Loop:
         return self._tracker.position() if shown else self._tracker.bookmark()
 
     def _commit(self, *, complete: bool) -> None:
-        bookmark = self._bookmark_so_far()
-        stored = bookmark
-        if complete and bookmark and self._fingerprint and self._given is None:
+        reached = bookmark = self._bookmark_so_far()
+        if self._start.asked is not None:
+            bookmark = self._start.asked.to_store(reached, self.load.stream, partial=self.read.partial)
+        stored, bookmark = bookmark, without_fingerprint(bookmark)
+        fresh = bookmark is reached or bookmark == reached
+        if complete and bookmark and self._fingerprint and self._given is None and not self._settled.passed and fresh:
             stored = {**bookmark, FINGERPRINT: self._fingerprint}
         fault("before_commit")
         committed = self.session.commit({self.load.load_id: stored}, complete=complete)

@@ -10,6 +10,7 @@ from etl_assets.assets.alike import alike
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import assets_of_repository, compute_function
 from etl_assets.assets.options import StreamOptions, Writing
+from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -30,7 +31,13 @@ class Binding:
 
     def read(self, config: SyncConfig) -> StreamRead:
         """Give the lazy read of one run."""
-        return StreamRead(
+        if config.keep_bookmark and config.bookmark is None:
+            raise ConfigError(
+                f"stream {self.stream.name!r}: keep_bookmark says nothing without a bookmark.",
+                hint="Give the `bookmark` to read from, too, or leave keep_bookmark out.",
+                stream=self.stream.name,
+            )
+        read = StreamRead(
             self.source,
             self.stream,
             source_name=self.source_name,
@@ -39,6 +46,8 @@ class Binding:
             full_refresh=config.full_refresh,
             bookmark=config.bookmark,
         )
+        read.keep_bookmark = config.keep_bookmark
+        return read
 
 
 def bound(function: Function, bindings: Mapping[str, Binding]) -> Function:

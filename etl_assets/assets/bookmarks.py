@@ -28,7 +28,8 @@ class BookmarkEvent:
         bookmark: What it carries.
         run_id: Of its run; never empty.
         load_id: Of its load; "" where it names none.
-        timestamp: Seconds since 1970.
+        timestamp: Seconds since 1970, by the clock of the machine that ran the step: it orders nothing.
+        number: Of its record in the event log, which counts them; 0 where it was not asked for.
         rows: In the table; None where the event does not say.
         destination: The identity of a destination that keeps no state; "" for one that does.
         checkpoint: It is an observation: its run committed so far, and maybe no further.
@@ -39,6 +40,7 @@ class BookmarkEvent:
     run_id: str
     load_id: str
     timestamp: float
+    number: int
     rows: int | None = None
     destination: str = ""
     checkpoint: bool = False
@@ -57,7 +59,7 @@ def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> 
     found: dict[dg.AssetKey, BookmarkEvent | None] = {}
     for key in keys:
         entry = latest.get(key)
-        found[key] = None if entry is None else (_from_entry(entry) or newest_event(instance, key))
+        found[key] = None if entry is None else (_from_entry(entry, 0) or newest_event(instance, key))
     return found
 
 
@@ -84,7 +86,7 @@ def newest_shared_bookmark(
 ) -> Bookmark | None:
     """Give the state of a whole source to go on from where the destination keeps none: the newest of its streams'."""
     found = ((_newest(instance, key, destination, shared=True), key) for key in keys)
-    newest = max(((event, key) for event, key in found if event), key=lambda one: one[0].timestamp, default=None)
+    newest = max(((event, key) for event, key in found if event), key=lambda one: one[0].number, default=None)
     return None if newest is None else _whole(*newest)
 
 
@@ -94,7 +96,7 @@ def _newest(instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *,
 
     event = next(filter(mine, _materializations(instance, key)), None)
     checkpoint = next(filter(mine, _checkpoints(instance, key)), None)
-    if checkpoint and (event is None or checkpoint.timestamp > event.timestamp):
+    if checkpoint and (event is None or checkpoint.number > event.number):
         return checkpoint
     return event
 
@@ -122,7 +124,7 @@ def _events(fetch: Callable[..., dg.EventRecordsResult], key: dg.AssetKey, limit
     while True:
         page = fetch(key, limit=limit, cursor=cursor)
         for record in page.records:
-            event = _from_entry(record.event_log_entry)
+            event = _from_entry(record.event_log_entry, record.storage_id)
             if event is not None:
                 yield event
         if not page.has_more:
@@ -130,7 +132,7 @@ def _events(fetch: Callable[..., dg.EventRecordsResult], key: dg.AssetKey, limit
         cursor, limit = page.cursor, PAGE
 
 
-def _from_entry(entry: dg.EventLogEntry) -> BookmarkEvent | None:
+def _from_entry(entry: dg.EventLogEntry, number: int) -> BookmarkEvent | None:
     observation = entry.asset_observation
     shown = entry.asset_materialization or observation
     if not entry.run_id or shown is None or BOOKMARK not in shown.metadata:
@@ -142,6 +144,7 @@ def _from_entry(entry: dg.EventLogEntry) -> BookmarkEvent | None:
         run_id=entry.run_id,
         load_id=str(load_id.value) if load_id is not None else "",
         timestamp=entry.timestamp,
+        number=number,
         destination=str(destination.value) if destination is not None else "",
         rows=rows.value if isinstance(rows, dg.IntMetadataValue) else None,
         checkpoint=observation is not None,

@@ -18,6 +18,11 @@ class SyncConfig(dg.Config):
 
     full_refresh: bool = Field(default=False, description="Read everything anew and replace the table.")
     bookmark: dict[str, Any] | None = Field(default=None, description="Read from here instead of the stored bookmark.")
+    keep_bookmark: bool = Field(
+        default=False,
+        description="Go on from where this run ends, though its `bookmark` is ahead of the stored one: rows between "
+        "them are skipped for good. By default the stored bookmark stays then, and the next run reads from there.",
+    )
     limit: int | None = Field(default=None, description="Read at most so many rows.")
     query: dict[str, Any] | None = Field(default=None, description="Passed on to the source's `load_data`.")
 

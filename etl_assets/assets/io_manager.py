@@ -13,7 +13,7 @@ from etl_assets.assets.dagster_private import attempts, instance_of, retry_polic
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
 from etl_assets.assets.inputs import DATASETS, converter, named, opened
-from etl_assets.assets.metadata import decoration, event_metadata, log_changes
+from etl_assets.assets.metadata import decoration, event_metadata, log_changes, log_given
 from etl_assets.assets.observer import RunObserver, shortened
 from etl_assets.assets.options import ALIAS, NAMESPACE, PREFIX, SOURCE, STREAM, TABLE, Writing, plain, to_table
 from etl_assets.assets.repair import explain_missing_event
@@ -243,6 +243,7 @@ class _Output:
             self.destination,
             full_refresh=read.full_refresh or self._refreshed(read),
             bookmark=read.bookmark,
+            keep_bookmark=read.keep_bookmark,
             fallback=self._newest_bookmark,  # asked where the destination keeps no state
             on_table_changed=on_table_changed,
             adopt=adopt,
@@ -266,6 +267,8 @@ class _Output:
         name = self.read.stream.full_name
         where = f" from {shortened(start.bookmark)}" if start.bookmark else ""
         self.context.log.info(redact(f"{name}: begins{where} ({start.reason})"))
+        if start.asked is not None:
+            log_given(self.context.log, name, start.asked)
         if start.state is not None and isinstance(self.read, StreamRead):
             with decoration(self.context.log, "Looking for the event of the last load"):
                 explain_missing_event(instance_of(self.context), self.key, start, self.context.log)

@@ -13,9 +13,11 @@ from etl_assets.assets.options import PREFIX, shown_table
 from etl_assets.destinations.base import Destination
 from etl_assets.naming import identifiers
 from etl_assets.protocol.contract import Rejected
+from etl_assets.protocol.given import GivenBookmark
 from etl_assets.protocol.load import Column, SyncResult, TableName
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import to_json
 from etl_assets.redaction import redact
 
 MAX_REASONS = 50
@@ -36,6 +38,7 @@ class SyncMetadata(NamespacedMetadataSet):
 
     bookmark: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
     bookmark_previous: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue | None = None
+    bookmark_skipped: dg.JsonMetadataValue | None = None
     bookmark_scope: str | None = None
     records_loaded: int | None = None
     load_id: str | None = None
@@ -72,6 +75,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         # Where the destination keeps no state, the next run begins from this very value.
         bookmark=to_metadata(result.bookmark, show_with=show_with, may_cut=not at_least_once),
         bookmark_previous=previous,
+        bookmark_skipped=dg.JsonMetadataValue(result.skipped) if result.skipped else None,
         bookmark_scope="source" if result.shared else None,
         records_loaded=result.records_loaded,
         load_id=result.load_id,
@@ -208,6 +212,25 @@ def decoration(log: dg.DagsterLogManager, what: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - whatever it is
         told = f"{what} failed, which changes nothing of what was loaded: {redact(repr(error))}"
         log.warning(told)
+
+
+def log_given(log: dg.DagsterLogManager, stream: str, asked: GivenBookmark) -> None:
+    """Log what a bookmark by run config leaves out, or reads again."""
+    if asked.stored is None or asked.side == "same":
+        return
+    given, stored = to_json(asked.gap["before"]), to_json(asked.gap["after"])
+    from_there = "the stored bookmark stays, and the next run reads from there"
+    if asked.side == "behind":
+        told = f"is behind the stored one {stored}: rows are read again, and the stored bookmark does not go back."
+        log.info(redact(f"{stream}: the given bookmark {given} {told}"))
+        return
+    if asked.side == "unknown":
+        what = "where this run ends is stored" if asked.keep else from_there
+        told = f"cannot be told from the stored one {stored}: {what}."
+    else:
+        what = "they are skipped for good (keep_bookmark)" if asked.keep else f"{from_there} (but for keep_bookmark)"
+        told = f"is ahead of the stored one {stored}: rows between them are not read by this run; {what}."
+    log.warning(redact(f"{stream}: the given bookmark {given} {told}"))
 
 
 def log_changes(log: dg.DagsterLogManager, stream: str, result: SyncResult) -> None:

@@ -188,6 +188,7 @@ class _Steps:
             database,
             full_refresh=read.full_refresh or refreshed_by_tag(context.run.tags, names),
             bookmark=read.bookmark,
+            keep_bookmark=read.keep_bookmark,
             on_table_changed=writing.on_table_changed,
             adopt=writing.adopt,
             table=table,

@@ -274,10 +274,17 @@ class CacheBase(BaseModel):
         return self._state(stream_name)
 
     def replaced_since(self, stream_name: str, load_id: str) -> bool:
-        """Tell whether a stream's table was replaced by a load after this one."""
+        """Tell whether a stream's table was replaced by a load after this one, or this one is not known."""
         state = self._state(stream_name)
         with self.destination.transaction() as tx:
             return self.destination.ledger(tx).replaced_since(state, load_id)
+
+    def later_loads(self, stream_name: str, load_id: str) -> list[str]:
+        """Return the ids of the loads that came after one and changed rows, oldest first; none for an unknown one."""
+        state = self._state(stream_name)
+        with self.destination.transaction() as tx:
+            later = self.destination.ledger(tx).later_loads(state, load_id) or ()
+        return list(dict.fromkeys(one.load_id for one in later if one.changed_rows))
 
     # What a dataset reads
 

@@ -36,6 +36,7 @@ class DuckDBTransaction(SqlTransaction):
     """
 
     own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
+    insertion_order = "rowid"
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection", *, limits_memory: bool = False) -> None:
         self._connection = connection

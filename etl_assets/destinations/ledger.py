@@ -11,17 +11,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from etl_assets.destinations.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, parse, sound
-from etl_assets.destinations.stored_states import LEDGER_TABLE, StateRows, equals, key_of, listed
+from etl_assets.destinations.ledger_history import NUMBER, REJECTED, REWIND, History, Past
+from etl_assets.destinations.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, sound
+from etl_assets.destinations.stored_states import equals, key_of, listed
 from etl_assets.destinations.transaction import STATE_KEY
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
-from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
-
-REJECTED = "rejected"
-"""In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Entry:
     committed_at: datetime
 
 
-class Ledger(StateRows):
+class Ledger(History):
     """The two tables of one database.
 
     Args:
@@ -45,8 +42,9 @@ class Ledger(StateRows):
     """
 
     def create(self) -> None:
-        """Make the two tables where they are missing."""
+        """Make the two tables where they are missing; migrate those that an earlier version has made."""
         if self.exists():
+            self._migrate()
             return  # whoever may not make tables may still write into those that are there
         if not self._tx.alters_at_once:
             self._tx.lock("etl_assets ledger")
@@ -60,7 +58,7 @@ class Ledger(StateRows):
             f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
             f"table_schema {key}, table_name {key}, strategy {varchar}(16), bookmark_before {text}, "
             f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
-            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL){options}"
+            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, {NUMBER} {big}){options}"
         )
         self._tx.execute(
             f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
@@ -85,39 +83,6 @@ class Ledger(StateRows):
             state.table.schema, state.table.name, "[]", state.rows_in_table, state.changed_by,
         )  # fmt: skip
         self._put(key_of(state), values, None)
-
-    def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
-        """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
-        rows = self._tx.execute(
-            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY[:3])} "
-            "ORDER BY committed_at, load_id",
-            (source, stream.namespace or "", stream.name),
-        )
-        try:
-            return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
-        except StateError as error:
-            raise StateError(
-                f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} is damaged: "
-                f"bookmark_after: {error}.",
-                hint=f"Set it to NULL: UPDATE {self._loads} SET bookmark_after = NULL WHERE ...",
-                stream=stream.name,
-            ) from error
-
-    def owner(self, table: TableName) -> tuple[str, str, str] | None:
-        """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
-        # Without LIMIT, which not every database has.
-        of_table = "table_schema = ? AND table_name = ?"
-        rows = self._tx.execute(
-            f"SELECT load_id, source, namespace, stream FROM {self._loads} WHERE {of_table} "
-            f"AND committed_at = (SELECT MAX(committed_at) FROM {self._loads} WHERE {of_table})",
-            (table.schema, table.name, table.schema, table.name),
-        )
-        return max(rows)[1:] if rows else None
-
-    def replaced_since(self, state: StreamState, load_id: str) -> bool:
-        """Tell whether a load after this one has replaced the table."""
-        sql = f"SELECT 1 FROM {self._loads} WHERE {equals(STATE_KEY)} AND strategy = ? AND load_id > ? LIMIT 1"
-        return bool(self._tx.execute(sql, (*key_of(state), str(WriteStrategy.REPLACE), load_id)))
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
@@ -183,23 +148,6 @@ class Ledger(StateRows):
             entry.committed_at,
         )  # fmt: skip
 
-    def _append(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
-        self,
-        load_id: str,
-        run_id: str,
-        key: tuple[str, str, str, str],
-        table: TableName,
-        what: str,
-        before: str | None,
-        after: str | None,
-        rows_in: int,
-        rows_in_table: int,
-        at: datetime,
-    ) -> None:
-        values = (load_id, run_id, *key, table.schema, table.name, what, before, after, rows_in, rows_in_table)
-        marks = ", ".join("?" * (len(values) + 2))
-        self._tx.execute(f"INSERT INTO {self._loads} VALUES ({marks})", (*values, at.isoformat(), FORMAT))
-
     # For people: `etl-assets state`
 
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None, load_id: str) -> None:
@@ -216,6 +164,7 @@ class Ledger(StateRows):
                 hint=f"Load everything anew after `etl-assets state reset {label_of(state)}`.",
                 stream=state.stream,
             )
+        self._migrate()
         now = datetime.now(UTC)
         before, after = dump(state.bookmark), dump(bookmark, stream=state.stream or None)
         there = not state.shared and self._tx.exists(state.table)
@@ -269,31 +218,43 @@ class Ledger(StateRows):
                 hint="Do a full refresh of the stream, or `etl-assets state reset` it.",
                 stream=state.stream or None,
             )
-        loads = self._tx.execute(
-            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY)} "
-            "AND strategy <> ? ORDER BY committed_at, load_id",
-            (*key_of(state), REJECTED),
-        )
-        positions = [index for index, row in enumerate(loads) if row[0] == load_id]
-        if not positions:
-            raise StateError(f"stream {state.stream!r} has no load {load_id!r}.", stream=state.stream)
-        later = [row for row in loads[positions[-1] + 1 :] if row[0] != load_id]
-        changing = [row for row in later if row[2] or row[1] == WriteStrategy.REPLACE]
-        other = next((row for row in changing if row[1] != WriteStrategy.APPEND), None)
-        if other or (changing and load_id_column is None):
+        self._migrate()
+        found = self._since(state, load_id)
+        if found is None:
+            undone = any(one.load_id == load_id for one in self._past(state))
             raise StateError(
-                f"stream {state.stream!r}: the load {other[0] if other else changing[0][0]} cannot be undone: "
-                + (f"it was a {other[1]}." if other else "its rows carry no load id."),
-                hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
+                f"stream {state.stream!r}: the load {load_id} was undone by an earlier rewind; its rows are gone."
+                if undone
+                else f"stream {state.stream!r} has no load {load_id!r}.",
+                hint="Its rows come again with the next sync." if undone else None,
                 stream=state.stream,
             )
-        deleted = self._delete_loads(state, [row[0] for row in changing], load_id_column or "") if changing else 0
-        self._delete_rejected(state, [row[0] for row in later])
+        target, later = found[0], found[1:]
+        deleted = self._undo(state, later, load_id_column)
+        rows = self._tx.count(state.table)
         self._tx.execute(
             f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
             f"WHERE {equals(STATE_KEY)}",
-            (loads[positions[-1]][3], load_id, self._tx.count(state.table), load_id, *key_of(state)),
+            (target.bookmark_after, load_id, rows, load_id, *key_of(state)),
         )
+        before, after = dump(state.bookmark), target.bookmark_after
+        self._append(load_id, "", key_of(state), state.table, REWIND, before, after, 0, rows, datetime.now(UTC))
+        return deleted
+
+    def _undo(self, state: StreamState, later: Sequence[Past], load_id_column: str | None) -> int:
+        """Delete the rows of loads, also the rejected ones that were kept; returns how many were in the table."""
+        changing = [one for one in later if one.changed_rows]
+        other = next((one for one in changing if one.strategy != WriteStrategy.APPEND), None)
+        if other or (changing and load_id_column is None):
+            raise StateError(
+                f"stream {state.stream!r}: the load {(other or changing[0]).load_id} cannot be undone: "
+                + (f"it was a {other.strategy}." if other else "its rows carry no load id."),
+                hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
+                stream=state.stream,
+            )
+        ids = [one.load_id for one in changing]
+        deleted = self._delete_loads(state, ids, load_id_column or "") if ids else 0
+        self._delete_rejected(state, [one.load_id for one in later])
         return deleted
 
     def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str) -> int:

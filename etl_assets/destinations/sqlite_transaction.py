@@ -43,6 +43,7 @@ class SqliteTransaction(SqlTransaction):
     """One open transaction. See `Transaction` for what each primitive promises."""
 
     own_types = ("TEXT", "TIMESTAMPTZ")
+    insertion_order = "rowid"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

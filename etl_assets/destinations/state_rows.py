@@ -19,8 +19,8 @@ from etl_assets.protocol.load import Bookmark, Column, StreamState, TableName
 from etl_assets.protocol.messages import nested_too_deep
 
 STATE_TABLE = "_etl_assets_state"
-FORMAT = 1
-"""Of our tables; a newer one is refused, an older one migrated."""
+FORMAT = 2
+"""Of our tables; a newer one is refused, an older one migrated. 2: the ledger has a `commit_number`."""
 STATE_COLUMNS = (
     "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
     "table_schema", "table_name", "columns", "rows_in_table", "changed_by",

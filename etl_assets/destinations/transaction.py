@@ -128,6 +128,8 @@ class Transaction(Reading, Protocol):
     alters_at_once: bool = False
     """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
     before the first row is written. A replace then keeps the table, and deletes its rows."""
+    insertion_order: str = ""
+    """What a table's rows can be ordered by as they were inserted, as SQL, where the engine knows; else empty."""
 
     def lock(self, name: str) -> None:
         """Keep others out of what has this name until the end, where the engine does not do so anyway.

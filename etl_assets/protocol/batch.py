@@ -35,6 +35,9 @@ class Batch:
             not relied on. A source that knows it says it once.
         fingerprint: On the last batch: what the source says of all that is at and after the bookmark which this read
             has reached. The next read from there is told it.
+        settled: Of an ordered read: rows whose first replication key is above this value may still
+            be joined by others below them, so no bookmark may cover them. A value as Python has it.
+        remark: What people should know of this read: a sentence for the run's log, as a warning.
 
     Raises:
         TypeError: `records` is none of these.
@@ -47,8 +50,12 @@ class Batch:
         bookmark: Mapping[str, Any] | None = None,
         expected: int | None = None,
         fingerprint: str | None = None,
+        settled: Any = None,
+        remark: str | None = None,
     ) -> None:
+        self.remark = remark
         self.bookmark = bookmark
+        self.settled = settled
         self.expected = expected
         self.fingerprint = fingerprint
         self.encoding: Encoding
@@ -90,13 +97,17 @@ class Batch:
 
     def head(self, rows: int) -> "Batch":
         """Give the first `rows` records; a cut batch is no checkpoint."""
-        return self if rows >= len(self) else self.slice(0, rows)
+        if rows >= len(self):
+            return self
+        cut = self.slice(0, rows)
+        cut.remark = self.remark
+        return cut
 
     def slice(self, start: int, stop: int) -> "Batch":
         """Give the records from `start` up to `stop`, without a bookmark."""
         if self._rows is not None:
-            return Batch(self._rows[start:stop])
-        return Batch(self._arrow.slice(start, stop - start))
+            return Batch(self._rows[start:stop], settled=self.settled)
+        return Batch(self._arrow.slice(start, stop - start), settled=self.settled)
 
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Give the records where the mask is true, with this batch's bookmark."""

@@ -55,7 +55,7 @@ class Load:
         source: The source's name, unique in a project.
         stream: The stream.
         strategy: Never `AUTO`.
-        load_id: Of this sync; ids made later sort later.
+        load_id: Of this sync, unique. Which load came first is for the ledger to say.
         run_id: Of the orchestrator's run; "" outside of one.
         table: Where to; None leaves it to the destination.
         partition: Which partition of the asset; "" for none.
@@ -404,6 +404,8 @@ class SyncResult:
     late_rows: int = 0
     shared: bool = False
     """The bookmarks are the state of the whole source."""
+    skipped: Mapping[str, Bookmark] | None = None
+    """`after` and `before`: the stored bookmark and the given one, ahead of it: what lies between was not read."""
 
     def account(self, committed: Committed) -> None:
         """Add what a COMMIT did."""

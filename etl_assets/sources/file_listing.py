@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -25,6 +26,10 @@ NANOSECONDS = 10**9
 MICROSECONDS = 10**6
 SECONDS = len("2026-01-01T00:00:00")
 """Characters of a time up to its seconds."""
+
+DIGEST_BYTES = 10
+PIECES, PIECE_BYTES = 64, 64 * 1024
+"""A file that is no larger than all pieces together is hashed whole, of a larger one so many pieces."""
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*(://|::)")
 _MAGIC = re.compile(r"[*?\[]")
@@ -67,6 +72,9 @@ class Place(Protocol):
 
     def check(self, found: Found) -> None:
         """Raise an error if a file has changed since it was listed."""
+
+    def digest(self, found: Found) -> str:
+        """Return a short hash of a file's content, by which it is known under another name; "" where none is cheap."""
 
 
 def place_of(path: str, below: str | None, storage_options: Mapping[str, Any], *, follow: bool) -> tuple[Place, str]:
@@ -224,6 +232,15 @@ class LocalFiles:
         if _identity(now) != found.identity:
             raise changed(found.name, "has changed")
 
+    def digest(self, found: Found) -> str:
+        """Return a hash of the whole content, of a large file of pieces from its first to its last byte."""
+        hashed = blake2b(digest_size=DIGEST_BYTES)
+        with failures(found.name), self.open(found) as file:
+            for start, length in _pieces(found.size or 0):
+                file.seek(start)
+                hashed.update(file.read(length))
+        return hashed.hexdigest()
+
     def _found(self, name: str, path: str) -> Found | None:
         try:
             now = Path(path).stat()
@@ -266,6 +283,13 @@ class LocalFiles:
 
 def _identity(now: os.stat_result) -> tuple[int, ...]:
     return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+
+
+def _pieces(size: int) -> list[tuple[int, int]]:
+    """Return where the pieces of a file begin, and their length."""
+    if size <= PIECES * PIECE_BYTES:
+        return [(0, size)]
+    return [((size - PIECE_BYTES) * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)]
 
 
 def iso(nanoseconds: int) -> str:
@@ -344,6 +368,11 @@ class RemoteFiles:
         with failures(found.name):
             if self._now(found).identity != self._opened.pop(found.path).identity:
                 raise changed(found.name, "has changed")
+
+    def digest(self, found: Found) -> str:
+        """Return a hash of what the system itself says of the content (an ETag, a checksum): nothing is read for it."""
+        tag = found.identity[-1] if found.identity else None
+        return blake2b(str(tag).encode(), digest_size=DIGEST_BYTES).hexdigest() if tag else ""
 
     def _now(self, found: Found) -> Found:
         self._fs.invalidate_cache()

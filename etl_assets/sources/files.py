@@ -22,6 +22,9 @@ from etl_assets.sources.file_progress import Progress
 LOOKED_AT = 100
 """So many files of a stream are looked at for its columns."""
 
+TOLD = 20
+"""Of so many files that have moved a run's log tells one by one."""
+
 PER_FILE = "file"
 
 _OF_ANY_SOURCE = {
@@ -152,10 +155,14 @@ class FileSource(Source):
         del query, kwargs
         options = self._options_of(stream)
         listed = self._listed(stream.name)
-        progress = self._progress(stream, options, bookmarks)
+        progress = self._progress(stream, options, bookmarks, listed.place)
         if not listed.files and progress is None and not options.allow_empty:
             raise self._no_file(stream.name)
-        for found in progress.left(listed.files) if progress else listed.files:
+        left = progress.left(listed.files) if progress else listed.files
+        if progress and (progress.moved or progress.doubtful):
+            known = progress.bookmark(listed.files) if progress.moved else None
+            yield Batch([], bookmark=known, remark=_moves(progress))
+        for found in left:
             reading = _reading(listed.place, found, stream, options)
             with failures(found.name):
                 for table in tables(reading):
@@ -188,7 +195,7 @@ class FileSource(Source):
             stream = selecting.one(self, stream)
         options = self._options_of(stream)
         listed = self._listed(stream.name)
-        progress = self._progress(stream, options, bookmarks)
+        progress = self._progress(stream, options, bookmarks, listed.place)
         total = 0
         for found in progress.left(listed.files) if progress else listed.files:
             count = count_of(_reading(listed.place, found, stream, options))
@@ -208,11 +215,12 @@ class FileSource(Source):
         answers: dict[Stream, bool | None] = {}
         whole: dict[Stream, Bookmark | None] = {}
         for stream, bookmark in bookmarks.items():
-            progress = self._progress(stream, self._options_of(stream), bookmark)
-            if progress is None:
+            if self._progress(stream, self._options_of(stream), bookmark, None) is None:
                 whole[stream] = bookmark
-            else:
-                answers[stream] = bool(progress.left(self._listed(stream.name).files))
+                continue
+            listed = self._listed(stream.name)
+            progress = self._progress(stream, self._options_of(stream), bookmark, listed.place)
+            answers[stream] = bool(progress and progress.left(listed.files))
         return {**answers, **super().pending(whole, timeout=timeout, rows=rows)}
 
     # Inside
@@ -249,7 +257,9 @@ class FileSource(Source):
             metadata=[{"breadcrumb": [], "metadata": own}],
         )
 
-    def _progress(self, stream: Stream, options: FileOptions, bookmark: Bookmark | None) -> Progress | None:
+    def _progress(
+        self, stream: Stream, options: FileOptions, bookmark: Bookmark | None, place: Place | None
+    ) -> Progress | None:
         """Give what is read of an incremental stream; None for a full table, and where a column says how far."""
         if stream.method == "FULL_TABLE":
             return None
@@ -267,7 +277,7 @@ class FileSource(Source):
                 hint="Leave the replication key out, or incremental=.",
                 stream=stream.name,
             )
-        return Progress(stream, options, bookmark)
+        return Progress(stream, options, bookmark, place.digest if place is not None else None)
 
     def _place(self, options: FileOptions) -> tuple[Place, str]:
         root = resolve(self._path, name="path")
@@ -333,6 +343,16 @@ class FileSource(Source):
             hint="Look at the path and its pattern; allow_empty=True takes no file for an empty table.",
             stream=name,
         )
+
+
+def _moves(progress: Progress) -> str | None:
+    """Return what is to be said of files that have moved, and of those of which nothing tells."""
+    said = [f"{new!r} is {old!r}, read before and moved; it is not read again" for old, new in progress.moved]
+    for old, new, why in progress.doubtful:
+        doubt = f"{new!r} is read, though it may be {old!r}, which was read before and is gone: {why}"
+        said.append(f"{doubt}. If it is, its rows are there twice")
+    more = [f"and so on: {len(said) - TOLD:,} more"] if len(said) > TOLD else []
+    return "; ".join([*said[:TOLD], *more]) or None
 
 
 def _reading(place: Place, found: Found, stream: Stream, options: FileOptions) -> Reading:

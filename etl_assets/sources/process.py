@@ -19,6 +19,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
@@ -139,10 +140,12 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     read = StreamRead(source, stream, source_name=source.name or type(source).__name__, as_tap=True)
     stream = read.stream
     version = _begin_version(source, stream, partial=read.partial)
-    tracker = _tracker(source, stream, began)
+    tracker, settled = _tracker(source, stream, began), Settled(stream)
     columns = DeclaredColumns(stream, properties)
     entry, records = CatalogEntry.of(stream, selected=True), 0
     for batch in _parts(read.open(began), source.state_message_every if tracker and source.is_sorted else None):
+        if batch.remark:
+            source.logger.warning("%s: %s", stream.name, batch.remark)
         if not len(batch):
             _save(source, stream, batch.bookmark)
             continue
@@ -152,7 +155,7 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
         source.write_records(entry, rows, properties)
         records += len(rows)
         if tracker is not None:
-            tracker.take(batch)
+            tracker.take(settled.cut(batch))
         in_order = tracker is not None and source.is_sorted
         if batch.bookmark is not None or in_order:
             _save(source, stream, batch.bookmark or (tracker.bookmark() if tracker else None))

@@ -48,6 +48,9 @@ class StreamRead:
         ConfigError: The source has no name, or writes Singer messages itself though it is no program.
     """
 
+    keep_bookmark: bool = False
+    """Store what the read from a given bookmark reaches, though it has skipped rows."""
+
     def __init__(  # noqa: PLR0913 - options of one read
         self,
         source: Source,

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.protocol.appending import Appending
+from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker, plain
 from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
 from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.process import writes_messages_itself
@@ -36,13 +38,15 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: A
             stream=stream.name,
         )
     stream = read.stream
-    tracker = _tracker(read, bookmark, appending) if stream.cursor else None
+    tracker, settled = (_tracker(read, bookmark, appending) if stream.cursor else None), Settled(stream)
     given: Bookmark | None = None
     for batch in read.open(plain(bookmark)):
         given = batch.bookmark if batch.bookmark is not None else given
+        if batch.remark:
+            yield Remark(stream, batch.remark)
         if batch.expected:
             yield Estimate(stream, batch.expected)
-        kept = tracker.take(batch) if tracker is not None and len(batch) else batch
+        kept = _taken(batch, tracker, settled, appends=appending is not None) if tracker is not None else batch
         if len(kept):
             yield Records(stream, kept)
         if tracker is not None and not tracker.settled:
@@ -56,6 +60,16 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: A
     for text, late_rows in tracker.remarks() if tracker is not None else ():
         yield Remark(stream, text, late_rows)
     yield StreamEnd(stream)
+
+
+def _taken(batch: Batch, tracker: BookmarkTracker, settled: Settled, *, appends: bool) -> Batch:
+    """Follow a batch; returns what is to be loaded of it."""
+    if not len(batch):
+        return batch
+    sure = settled.cut(batch)
+    taken = tracker.take(sure)
+    # What is merged comes again; what is appended would be there twice.
+    return taken if appends or sure is batch else batch
 
 
 def _tracker(read: StreamRead, bookmark: Bookmark | None, appending: Appending | None) -> BookmarkTracker:

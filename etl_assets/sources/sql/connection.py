@@ -65,6 +65,18 @@ class Snapshot:
         self.fields: dict[str, str] = {}
         """The columns' names by their labels in the statement that is running."""
         self._clock = clock
+        self.statement_seconds: float | None = None
+
+    def begin_after(self, sql: str) -> Any:
+        """Run a statement in a transaction of its own, then begin the snapshot anew; returns its first row, or None.
+
+        What a transaction has committed before the statement ran is in the snapshot.
+        """
+        self.connection.rollback()
+        row = self.connection.exec_driver_sql(sql).first()
+        self.connection.rollback()
+        _begin(self, self.statement_seconds)
+        return row
 
     @property
     def is_mysql(self) -> bool:
@@ -125,6 +137,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
         connection = _connect(engine, where, server.retries if timeout is None else 0)
         try:
             snapshot = Snapshot(connection, clock)
+            snapshot.statement_seconds = seconds
             with translated(where, phase="connecting"):
                 _begin(snapshot, seconds)
             with translated(where, phase="reading", failures=snapshot.failures):
@@ -251,7 +264,6 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
     """Begin the transaction that holds the snapshot, with settings under which values come as text we know."""
     run = snapshot.connection.exec_driver_sql
     if snapshot.dialect == "postgresql":
-        run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         settings = {
             "timezone": "UTC",
             "datestyle": "ISO, YMD",
@@ -261,8 +273,11 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
         }
         if seconds is not None:
             settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
-        for name, value in settings.items():
-            run(f"SET LOCAL {name} = '{value}'")
+        said = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
+        said += [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
+        together = snapshot.connection.dialect.driver in {"psycopg", "psycopg2"}  # others take one statement at a time
+        for sql in ["; ".join(said)] if together else said:
+            run(sql)
     elif snapshot.is_mysql:
         _begin_mysql(snapshot, seconds)
     elif snapshot.dialect == "sqlite":

@@ -50,6 +50,13 @@ class Rules:
     start: Any = None
     end: Any = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether a read gives all rows at and after its bookmark, and no others."""
+        return self.on_null_cursor != "include" and all(
+            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end)
+        )
+
 
 class Query:
     """One read of one stream in one snapshot: which rows, in which order.
@@ -224,7 +231,7 @@ class Query:
             return False
         if self.cursor is None:
             return True
-        return self.cursor.bookmark is None and not self._bounds_given and self.rules.lag is None
+        return self.cursor.bookmark is None and not self._bounds_given and not self.rules.lag
 
     def _between(self, cursor: Cursor) -> list[Any]:
         conditions = []
@@ -268,7 +275,7 @@ class Query:
 
     def lagging(self, cursor: Cursor) -> list[Any]:
         """Give the condition that leaves the newest rows to a later run."""
-        if self.rules.lag is None:
+        if not self.rules.lag:
             return []
         largest = cursor.maximum(self._filters)
         if largest is None:
@@ -279,6 +286,10 @@ class Query:
 
             return [sa.false()]
         return [cursor.before_first(last, inclusive=True)]
+
+    def settled(self, upto: Any) -> list[Any]:
+        """Return the condition that a row's first replication key is at or before a value, if there is one."""
+        return [] if self.cursor is None or upto is None else [self.cursor.before_first(upto, inclusive=True)]
 
     def order(self) -> list[Any]:
         """Give what to order by: the replication key, then the primary key; with a limit what makes it one order."""

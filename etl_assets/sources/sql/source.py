@@ -21,6 +21,7 @@ from etl_assets.sources.sql.connection import Server, Snapshot, connected, strea
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
 from etl_assets.sources.sql.fingerprint import fingerprint, reached
+from etl_assets.sources.sql.late import bound_of, remark_of
 from etl_assets.sources.sql.queries import table_of_query
 from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
 from etl_assets.sources.sql.ranges import split
@@ -68,9 +69,8 @@ class SqlSource(Source):
         queries: Streams that are no tables: a SELECT statement by the stream's name. A stream of this name that is
             declared says its keys.
         batch_rows: Rows of a batch at most; large rows make smaller batches.
-        lookback: Begin so far before the bookmark (timedelta or number), for rows that commit late. Needs a primary
-            key.
-        lag: Leave rows so near to the largest replication key to a later run.
+        lookback: Begin so far before the bookmark (timedelta or number), for late rows. Needs a primary key.
+        lag: Leave rows so near to the largest replication key to a later run; None waits for PostgreSQL's transactions.
         on_null_cursor: What to do with rows whose replication key is NULL: `error`; `include` reads them every time
             (needs a primary key); `exclude` never reads them.
         start: Of a stream with a replication key read only rows at or after this value of its first column.
@@ -174,6 +174,7 @@ class SqlSource(Source):
                 yield Batch([], fingerprint=known)
                 return
             asked = self._query(snapshot, stream, bookmarks, query)
+            bound = bound_of(asked)
             asked.check()
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
@@ -183,7 +184,8 @@ class SqlSource(Source):
             at = bookmarks
             for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
-                batch = Batch(table, expected=expected if number == 1 else None)
+                remark = None if number else remark_of(asked, bound)
+                batch = Batch(table, expected=expected if number == 1 else None, settled=bound.upto, remark=remark)
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -255,11 +257,12 @@ class SqlSource(Source):
         """
         with self._asking(stream) as snapshot:
             asked = self._query(snapshot, stream, None, None)
+            bound = bound_of(asked)
             asked.check()
             where = asked.where()
-            largest = asked.cursor.maximum(where) if asked.cursor else None
-            bookmark = None if largest is None else as_bookmark(stream, largest)
-            return KeyRanges(bookmark, split(snapshot, asked.table, stream, where, parts))
+            largest = asked.cursor.maximum([*where, *asked.settled(bound.upto)]) if asked.cursor else None
+            found = split(snapshot, asked.table, stream, where, parts)
+            return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Tell whether the database orders such a read by the replication key: always, unless rows are filtered out."""
@@ -289,8 +292,7 @@ class SqlSource(Source):
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
     ) -> str | None:
         """Give what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
-        plain = self.rules == Rules(on_null_cursor=self.rules.on_null_cursor)
-        if query or not plain or self.rules.on_null_cursor == "include" or stream.stream in self.queries:
+        if query or not self.rules.plain or stream.stream in self.queries:
             return None
         return fingerprint(snapshot, stream, self._default_schema(), bookmark, [self.rules.on_null_cursor])
 

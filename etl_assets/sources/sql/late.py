@@ -1,0 +1,125 @@
+"""Up to which replication key PostgreSQL is sure that no row can still come, from a transaction that is not over yet.
+
+A row whose key is `now()` has the time at which its transaction began, and is seen when that transaction commits. A
+read in between would put the bookmark above the row, and no later read would give it. So before the snapshot of a read
+is taken, the server is asked which transactions are open, and the bookmark stays at or before the beginning of the
+oldest one. Only those count that have written something, however old they are, and those that may be about to: that
+began less than `YOUNG_SECONDS` ago. An older one without a write is taken for a query, which would hold the bookmark
+for nothing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.sources.sql.cursor import Cursor
+
+if TYPE_CHECKING:
+    from etl_assets.sources.sql.connection import Snapshot
+    from etl_assets.sources.sql.query import Query
+
+YOUNG_SECONDS = 60
+"""A transaction's first write comes sooner than this after its beginning; so does the beginning of one that is hidden
+from the role, or prepared, before it was seen."""
+
+LONG_SECONDS = 300
+"""A bookmark that waits for so long is worth a word."""
+
+TIMES = {"timestamp", "instant", "date"}
+
+_BOUND = f"""
+WITH asked AS (SELECT statement_timestamp() AS at, interval '{YOUNG_SECONDS} s' AS young),
+others AS (
+    SELECT a.xact_start, a.backend_xid IS NOT NULL AS writes,
+        a.query = '<insufficient privilege>' OR a.state = 'disabled' AS hidden
+    FROM pg_catalog.pg_stat_activity a
+    WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid()
+    AND a.backend_type IS DISTINCT FROM 'autovacuum worker'),
+told AS (
+    SELECT asked.at, (SELECT bool_or(hidden) FROM others) AS hidden, LEAST(
+        asked.at - interval '0.1 s',
+        (SELECT min(xact_start) FROM others WHERE writes OR xact_start > asked.at - asked.young),
+        (SELECT asked.at - asked.young FROM others WHERE hidden LIMIT 1),
+        (SELECT min(prepared) - asked.young FROM pg_catalog.pg_prepared_xacts
+            WHERE database = pg_catalog.current_database())) AS bound
+    FROM asked)
+SELECT bound, bound AT TIME ZONE z.zone AS local_bound, at + interval '{YOUNG_SECONDS} s' AS beyond,
+    (at + interval '{YOUNG_SECONDS} s') AT TIME ZONE z.zone AS local_beyond,
+    at - bound > interval '{LONG_SECONDS} s' AS long, hidden
+FROM told, (SELECT pg_catalog.current_setting('TimeZone') AS zone) z WHERE NOT pg_catalog.pg_is_in_recovery()"""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What is known of rows that may still come.
+
+    Args:
+        upto: A value of the first replication key, as Python has it: rows at or below it are all there. None where
+            nothing tells.
+        problem: Why not every late row is waited for; "" where each one is.
+        waits_for_long: A transaction that has written is open for more than `LONG_SECONDS`.
+    """
+
+    upto: Any = None
+    problem: str = ""
+    waits_for_long: bool = False
+
+
+def bound_of(asked: "Query") -> Bound:
+    """Return up to where the rows that are read now are all there; nothing is asked where `lag` says enough."""
+    if asked.cursor is None or asked.rules.lag is not None:
+        return Bound()
+    return bound_before(asked.snapshot, asked.cursor)
+
+
+def remark_of(asked: "Query", bound: Bound) -> str | None:
+    """Return what is to be said of late rows: what cannot be told at the first read only, who is waited for at each."""
+    if asked.cursor is None:
+        return None
+    if bound.problem and asked.cursor.bookmark is None and asked.rules.lookback is None:
+        return (
+            f"rows that are committed late may be missed, with a {asked.stream.cursor[0]!r} below those that were read "
+            f"before: {bound.problem}. Set `lag` (or, with a primary key, `lookback`) to more than a transaction "
+            "takes; lag=0 says that none comes late"
+        )
+    if bound.waits_for_long:
+        return f"a transaction is open since {bound.upto}, so the bookmark does not pass that"
+    return None
+
+
+def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
+    """Ask for the bound, then begin the snapshot anew: each transaction that was over by then is in it.
+
+    Args:
+        snapshot: Nothing that was read in it before counts any more.
+        cursor: The stream's replication key.
+    """
+    column = cursor.columns[0]
+    if snapshot.is_mysql:
+        return Bound(problem="this database does not tell which transactions are open")
+    if snapshot.dialect != "postgresql":
+        return Bound()
+    if column.type.kind not in TIMES:
+        return Bound(problem=f"{column.name!r} is no time at which a transaction began")
+    row = snapshot.begin_after(_BOUND)
+    if row is None:
+        return Bound(problem="a standby does not tell which transactions are open on its primary")
+    aware = column.type.kind == "instant"
+    upto, beyond = (row.bound, row.beyond) if aware else (row.local_bound, row.local_beyond)
+    if column.type.kind == "date":
+        upto, beyond = upto.date(), beyond.date()
+    if _any_beyond(snapshot, cursor, beyond):
+        return Bound(problem=f"{column.name!r} has values in the future, so it is not set by the server's clock")
+    hidden = (
+        f"the role may not see other sessions' transactions, of which only the first {YOUNG_SECONDS} s are waited for"
+    )
+    return Bound(upto, hidden if row.hidden else "", bool(row.long))
+
+
+def _any_beyond(snapshot: "Snapshot", cursor: Cursor, value: datetime) -> bool:
+    import sqlalchemy as sa
+
+    key = cursor.keys[0]
+    statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(cursor.table.clause)
+    beyond = statement.where(key.expression > key.bind(value)).limit(1)
+    return snapshot.connection.execute(beyond).first() is not None

@@ -1,0 +1,125 @@
+"""Where a sync begins: the caller's word, else the destination's state row, else what an orchestrator knows."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError
+from etl_assets.faults import fault
+from etl_assets.protocol.bookmarks import without_fingerprint
+from etl_assets.protocol.given import GivenBookmark, given_bookmark
+from etl_assets.protocol.load import Bookmark, Stored, StreamOfSource, StreamState, TableName, Target
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a sync begins, and why.
+
+    Args:
+        bookmark: Read from here; None from the very beginning.
+        begins_from: The load id of the state row this read begins from; the commit checks that it is still there.
+        full_refresh: Replace the table whatever the write strategy.
+        given: The bookmark is the caller's.
+        asked: And this is what the caller asks for, held against what is stored; None where it is not known.
+        reason: A sentence for the log.
+        state: The state row, if there is one.
+    """
+
+    bookmark: Bookmark | None = None
+    begins_from: str | None = None
+    full_refresh: bool = False
+    given: bool = False
+    reason: str = "nothing was synced before"
+    state: StreamState | None = None
+    asked: GivenBookmark | None = None
+
+
+def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
+    read: StreamOfSource,
+    destination: Target,
+    *,
+    full_refresh: bool = False,
+    bookmark: Bookmark | None = None,
+    keep_bookmark: bool = False,
+    fallback: Callable[[], Bookmark | None] | None = None,
+    on_table_changed: Literal["error", "full_refresh"] = "error",
+    adopt: bool = False,
+    table: TableName | None = None,
+    partition: str = "",
+) -> Start:
+    """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
+
+    Args:
+        read: What is going to be read.
+        destination: Where to.
+        full_refresh: Begin anew and replace the table.
+        bookmark: Begin here instead of where the stored bookmark says. If that leaves rows out, the stored bookmark
+            stays where it is.
+        keep_bookmark: Store what a read from the given bookmark reaches, so that those rows are skipped for good.
+        fallback: Asked where the destination keeps no state (the newest event of a run).
+        on_table_changed: What to do when someone else emptied or dropped the table since the last load.
+        adopt: Take over a table that this library did not make.
+        table: The stream's table, where it is not the destination's default.
+        partition: The partition that is synced.
+
+    Raises:
+        DestinationError: The table is somebody else's.
+        UnsupportedWriteError: The table's engine cannot roll back.
+        StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
+    """
+    fault("begin")
+    stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+    _refuse_table(read, stored, adopt=adopt)
+    state = stored.state
+    begins_from = state.load_id if state else None
+    if full_refresh:
+        return Start(None, begins_from, full_refresh=True, reason="a full refresh was asked for", state=state)
+    if stored.problem:
+        if on_table_changed == "full_refresh":
+            return Start(None, begins_from, full_refresh=True, reason=stored.problem, state=state)
+        raise StateError(
+            f"stream {read.stream.name!r}: {stored.problem}.",
+            hint="Someone else changed it. Load it anew with `full_refresh`, or always, with "
+            'on_table_changed="full_refresh".',
+            stream=read.stream.name,
+        )
+    if bookmark is not None:
+        return _given(read, destination, bookmark, state, fallback, keep=keep_bookmark)
+    if state:
+        reached = without_fingerprint(state.bookmark)
+        return Start(reached, begins_from, reason="the destination's state row", state=state)
+    if stored.reset:
+        return Start(full_refresh=True, reason="the stored state was reset")
+    # A destination that keeps state and has none for this stream is new to it, whatever events say.
+    found = fallback() if fallback and not destination.capabilities.keeps_state else None
+    return Start(found, None, reason="the newest event of a run") if found is not None else Start()
+
+
+def _given(
+    read: StreamOfSource,
+    destination: Target,
+    bookmark: Bookmark,
+    state: StreamState | None,
+    fallback: Callable[[], Bookmark | None] | None,
+    *,
+    keep: bool,
+) -> Start:
+    stored = state.bookmark if state else None
+    if fallback is not None and not destination.capabilities.keeps_state:
+        with suppress(ConfigError):  # it shows no more than a digest, which a given bookmark takes the place of
+            stored = fallback()
+    asked, begins_from = given_bookmark(bookmark, stored, read.stream, keep=keep), state.load_id if state else None
+    return Start(bookmark, begins_from, given=True, reason="the bookmark was given", state=state, asked=asked)
+
+
+def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
+    """Refuse a table that is not to be written to, before anything is read."""
+    if stored.foreign and not adopt:
+        raise DestinationError(
+            f"stream {read.stream.name!r}: {stored.foreign}.",
+            hint="Choose another table, or take this one over with adopt=True.",
+            stream=read.stream.name,
+        )
+    if stored.unsafe:
+        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
