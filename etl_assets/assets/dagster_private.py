@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 from dagster._check import CheckError
 from dagster._core.definitions.metadata.metadata_set import NamespacedMetadataSet, TableMetadataSet
+from dagster._core.definitions.output import OutputDefinition
+from typing_extensions import override
 
 __all__ = [
     "NamespacedMetadataSet",
@@ -16,6 +18,7 @@ __all__ = [
     "attempts",
     "compute_function",
     "instance_of",
+    "output_mapping",
     "retry_policy",
     "run_tags",
     "set_data_version",
@@ -67,3 +70,27 @@ def compute_function(assets_def: dg.AssetsDefinition) -> Any:
         else node
     )
     return getattr(getattr(op, "compute_fn", None), "decorated_fn", None)
+
+
+class _KeyedOutputMapping(dg.OutputMapping):
+    """The mapping of a graph's output that has an IO manager of its own."""
+
+    io_manager_key: str
+
+    @override
+    def get_definition(self, is_dynamic: bool) -> OutputDefinition:
+        made = super().get_definition(is_dynamic)
+        return OutputDefinition(
+            made.dagster_type, made.name, made.description, made.is_required, io_manager_key=self.io_manager_key
+        )
+
+
+def output_mapping(output: str, node: str, io_manager_key: str) -> dg.OutputMapping:
+    """Return the mapping of a graph's output from the output of one of its nodes, both of one name.
+
+    Dagster's own says nothing of an IO manager. A graph's output then asks for the default one, which is not among the
+    resources of a run that selects some assets, unless one of them happens to use it.
+    """
+    mapping = _KeyedOutputMapping(output, node, output)
+    mapping.io_manager_key = io_manager_key
+    return mapping

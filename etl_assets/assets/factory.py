@@ -17,7 +17,7 @@ from etl_assets.assets.literals import warn_of_literals
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Contract, StreamOptions, writing_of
 from etl_assets.assets.source_step import source_asset, two_of_one_name
-from etl_assets.assets.split_step import KeysIOManager, check_splits, keys_resource, split_asset
+from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.rejected import rejected_table
@@ -162,7 +162,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
             for binding, spec in zip(bindings, specs, strict=True)
         ]
-    return assets if manager is None else _carrying(assets, key, manager, bindings)
+    return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
 def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but for the steps
@@ -340,15 +340,6 @@ def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
     # The same in every process, and of its own: no other asset of the definitions has these keys.
     keys = "\n".join(spec.key.to_string() for spec in specs)
     return f"{word(call.source_name)}__destination_{short_hash(keys)}"
-
-
-def _carrying(
-    assets: Sequence[dg.AssetsDefinition], key: str, manager: dg.IOManager, bindings: Sequence[Binding]
-) -> list[dg.AssetsDefinition]:
-    resources: dict[str, Any] = {key: manager}
-    if any(binding.options.split for binding in bindings):
-        resources[keys_resource(key)] = KeysIOManager()
-    return list(dg.with_resources(assets, resources))
 
 
 def _asset(

@@ -5,15 +5,16 @@ too. All else is in the destination: nothing is pickled, and no file is shared.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.config import SyncConfig, names_of, refreshed_by_tag
+from etl_assets.assets.dagster_private import output_mapping
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.names import op_name
 from etl_assets.assets.observer import RunObserver
@@ -24,6 +25,7 @@ from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.split import drop_split, plan_split, planned_split, publish_split, table_exists
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.load import Load, SyncResult, TableName
+from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -31,6 +33,7 @@ from etl_assets.strategies import WriteStrategy, resolve_strategy
 from etl_assets.sync import new_load_id, resolve_start, strategy_of, sync
 
 OUTPUT = "result"
+RANGES = "ranges"
 LEAST = 2
 """Ranges of a split."""
 
@@ -57,9 +60,11 @@ class KeysIOManager(dg.IOManager):
         return upstream.mapping_key or upstream.step_key.partition("[")[2].rstrip("]")
 
 
-def keys_resource(io_manager_key: str) -> str:
-    """Give the key of the resource that is a `KeysIOManager`."""
-    return f"{io_manager_key}__split_keys"
+KEYS = "etl_assets__split_keys"
+"""Key of the resource that is a `KeysIOManager`. Each split asset brings it along."""
+
+# One object for all: Dagster refuses two under one key.
+_KEYS_RESOURCE = dg.IOManagerDefinition.hardcoded_io_manager(KeysIOManager())
 
 
 def check_splits(bindings: Iterable[Binding], destination: Destination | None, *, together: bool) -> None:
@@ -93,73 +98,99 @@ def _check(binding: Binding, destination: Destination | None, *, together: bool)
     elif type(binding.source).key_ranges is Source.key_ranges:
         problem = f"{type(binding.source).__name__} cannot split a stream: it has no `key_ranges`"
         hint = "SQL sources have it."
-    elif not (isinstance(destination, DatabaseDestination) and destination.can_split):
-        problem = f"a split cannot be published by {destination or 'a destination that is not known yet'}"
-        hint = "Give destination= a destination for DuckDB, PostgreSQL, MySQL or SQLite."
+    elif destination is not None and not _can_publish(destination):  # that of a resource is known to a run only
+        problem, hint = _not_publishable(destination)
     else:
         return
-    raise ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)
+    raise _refused(stream, problem, hint)
+
+
+def _can_publish(destination: Any) -> TypeGuard[DatabaseDestination]:
+    return isinstance(destination, DatabaseDestination) and destination.can_split
+
+
+def _not_publishable(destination: Any, io_manager_key: str | None = None) -> tuple[str, str]:
+    """Return what is wrong with a destination, or with the resource that should have one, and what to do."""
+    place = "destination=" if io_manager_key is None else f"the resource {io_manager_key!r}"
+    named = "an IO manager that has no destination" if destination is None else destination
+    hint = f"Give {place} a destination for DuckDB, PostgreSQL, MySQL or SQLite, or leave split out."
+    return f"a split cannot be published by {named}", hint
+
+
+def _refused(stream: Stream, problem: str, hint: str) -> ConfigError:
+    return ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)
 
 
 def split_asset(
     binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
 ) -> dg.AssetsDefinition:
-    """Give the asset of a stream that several steps read, as a graph of theirs."""
+    """Return the asset of a stream that several steps read, as a graph of theirs."""
     name = op_name(spec.key)
-    steps = _Steps(binding, spec.key, io_manager_key, f"{name}__plan", retry_policy)
-    keys = keys_resource(io_manager_key)
+    steps = _Steps(binding, spec.key, io_manager_key, retry_policy)
     of_each: dict[str, Any] = {
         "required_resource_keys": {io_manager_key},
         "retry_policy": retry_policy,
         "pool": pool,
     }
-    outs = {"ranges": dg.DynamicOut(dg.Any, io_manager_key=keys)}
-
     upstream = {f"upstream_{number}": dep.asset_key for number, dep in enumerate(spec.deps)}
+    waiting = {one: dg.In(dg.Nothing) for one in upstream}
+    ranges = {RANGES: dg.DynamicOut(dg.Any, io_manager_key=KEYS)}
+    published = dg.Out(dg.Any, io_manager_key=io_manager_key)
 
-    @dg.op(name=steps.plan_name, ins={one: dg.In(dg.Nothing) for one in upstream}, out=outs, **of_each)
+    @dg.op(name=f"{name}__plan", ins=waiting, out=ranges, **of_each)
     def plan(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.DynamicOutput[None]]:
         with Edge(retry_policy, context.retry_number):
             found = steps.plan(context, config)
         for key in found:
-            yield dg.DynamicOutput(None, mapping_key=key, output_name="ranges")
+            yield dg.DynamicOutput(None, mapping_key=key, output_name=RANGES)
 
-    @dg.op(name=f"{name}__range", out=dg.Out(dg.Any, io_manager_key=keys), **of_each)
+    @dg.op(name=f"{name}__range", out=dg.Out(dg.Any, io_manager_key=KEYS), **of_each)
     def load_range(context: dg.AssetExecutionContext, key: str) -> None:
         with Edge(retry_policy, context.retry_number):
             steps.load_range(context, key)
 
-    def publish(context: dg.AssetExecutionContext, keys: list[str]) -> StreamRead | SplitRead:
+    def publish(context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]) -> StreamRead | SplitRead:
         with Edge(retry_policy, context.retry_number):
-            return steps.last(context, keys)
+            return steps.last(config, keys)
 
-    publishing = dg.op(name=f"{name}__publish", out=dg.Out(dg.Any, io_manager_key=io_manager_key), **of_each)(
-        bound(publish, {OUTPUT: binding})
+    publishing = dg.op(name=f"{name}__publish", out=published, **of_each)(bound(publish, {OUTPUT: binding}))
+
+    return dg.AssetsDefinition(
+        node_def=_as_one(name, (plan, load_range, publishing), upstream, io_manager_key),
+        keys_by_input_name=upstream,
+        keys_by_output_name={OUTPUT: spec.key},
+        specs=[spec],
+        resource_defs={KEYS: _KEYS_RESOURCE},
     )
 
-    @dg.graph(name=name, out={OUTPUT: dg.GraphOut()})
-    def stream() -> Any:
-        return publishing(plan().map(load_range).collect())
 
-    return _after(stream, upstream, steps.plan_name, spec)
+def _as_one(
+    name: str, steps: tuple[dg.OpDefinition, dg.OpDefinition, dg.OpDefinition], upstream: Iterable[str], key: str
+) -> dg.GraphDefinition:
+    """Return a graph of steps that looks like the op of any other stream.
 
+    Its first step waits for the assets upstream, by its inputs; its run config is that of an op and goes to the first
+    and the last step; its output has the IO manager of the last one, which has this key.
+    """
+    plan, load_range, publish = steps
 
-def _after(
-    graph: dg.GraphDefinition, upstream: Mapping[str, dg.AssetKey], first: str, spec: dg.AssetSpec
-) -> dg.AssetsDefinition:
-    """Give the asset of a graph whose first step waits for the assets upstream, by its inputs."""
-    waiting = [
-        dg.InputMapping(graph_input_name=one, mapped_node_name=first, mapped_node_input_name=one) for one in upstream
-    ]
-    node = dg.GraphDefinition(
-        name=graph.name,
+    @dg.graph(name=name)
+    def graph() -> Any:
+        return publish(plan().map(load_range).collect())
+
+    def to_steps(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {step: {"config": config} for step in (plan.name, publish.name)}
+
+    return dg.GraphDefinition(
+        name=name,
         node_defs=graph.node_defs,
         dependencies=graph.dependencies,
-        input_mappings=waiting,
-        output_mappings=graph.output_mappings,
-    )
-    return dg.AssetsDefinition(
-        node_def=node, keys_by_input_name=upstream, keys_by_output_name={OUTPUT: spec.key}, specs=[spec]
+        input_mappings=[
+            dg.InputMapping(graph_input_name=one, mapped_node_name=plan.name, mapped_node_input_name=one)
+            for one in upstream
+        ],
+        output_mappings=[output_mapping(OUTPUT, publish.name, key)],
+        config=dg.ConfigMapping(config_fn=to_steps, config_schema=SyncConfig.to_config_schema()),
     )
 
 
@@ -170,8 +201,7 @@ class _Steps:
     binding: Binding
     key: dg.AssetKey
     io_manager_key: str
-    plan_name: str
-    retry_policy: dg.RetryPolicy | None = field(default=None)
+    retry_policy: dg.RetryPolicy | None
 
     def plan(self, context: dg.AssetExecutionContext, config: SyncConfig) -> list[str]:
         """Give a key for each range; none where the stream is to be synced by the last step, as any other is."""
@@ -237,22 +267,17 @@ class _Steps:
             )
         context.log.info(redact(f"{name}: {result.records_loaded:,} rows are staged"))
 
-    def last(self, context: dg.AssetExecutionContext, keys: list[str]) -> StreamRead | SplitRead:
-        """Give what the IO manager is to do."""
+    def last(self, config: SyncConfig, keys: list[str]) -> StreamRead | SplitRead:
+        """Return what the IO manager is to do."""
         if not keys:
-            return self.binding.read(self._config(context.run.run_config))
+            return self.binding.read(config)
         return SplitRead(self.binding.read(SyncConfig()), keys[0].rpartition("_")[0])
 
-    def _config(self, run_config: Mapping[str, Any]) -> SyncConfig:
-        # A graph's own config would need an IO manager by Dagster's default key; so it is the first step's.
-        ops = run_config.get("ops") or {}
-        steps = (ops.get(op_name(self.key)) or {}).get("ops") or {}
-        return SyncConfig(**((steps.get(self.plan_name) or {}).get("config") or {}))
-
     def _database(self, context: dg.AssetExecutionContext) -> DatabaseDestination:
-        found = getattr(context.resources, self.io_manager_key).destination
-        assert isinstance(found, DatabaseDestination)  # noqa: S101 - it was checked when the asset was made
-        return found
+        destination = getattr(getattr(context.resources, self.io_manager_key), "destination", None)
+        if not _can_publish(destination):
+            raise _refused(self.binding.stream, *_not_publishable(destination, self.io_manager_key))
+        return destination
 
     def _table(self, database: DatabaseDestination) -> TableName:
         return self.binding.writing.table or database.table_for(self.binding.source_name, self.binding.stream)

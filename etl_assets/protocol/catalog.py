@@ -32,21 +32,22 @@ class Catalog:
     """
 
     def __init__(self, streams: Iterable[Stream] = (), *, extra: Mapping[str, Any] | None = None) -> None:
-        self._streams: dict[Key, Stream] = {}
-        self._extra: dict[str, Any] = copied(extra or {})
+        known: dict[Key, Stream] = {}
         for stream in streams:
-            if stream.key in self._streams:
+            if stream.key in known:
                 raise ConfigError(
                     f"The catalog has two streams {stream.full_name!r}.",
                     hint="Give them different names or namespaces.",
                     stream=stream.name,
                 )
-            self._streams[stream.key] = stream
-        self._called: dict[str, list[Stream]] = {}
-        """The streams of each name and each full name."""
-        for stream in self._streams.values():
+            known[stream.key] = stream
+        self._streams: Mapping[Key, Stream] = known
+        self._extra: dict[str, Any] = copied(extra or {})
+        self._called: dict[str, list[Key]] = {}
+        """The keys of the streams of each name and each full name."""
+        for key, stream in known.items():
             for name in dict.fromkeys((stream.name, stream.full_name)):
-                self._called.setdefault(name, []).append(stream)
+                self._called.setdefault(name, []).append(key)
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -134,13 +135,13 @@ class Catalog:
         """
         called = self._called.get(name, [])
         if namespace is not None:
-            found = [stream for stream in called if stream.key == (namespace, name)]
+            found = [key for key in called if key == (namespace, name)]
         else:
-            found = [stream for stream in called if stream.name == name] or called
+            found = [key for key in called if key[1] == name] or called
         if len(found) == 1:
-            return found[0]
+            return self._streams[found[0]]
         if found:
-            both = " and ".join(repr(stream.key) for stream in found)
+            both = " and ".join(map(repr, found))
             raise ConfigError(
                 f"More than one stream is called {name!r}; by namespace and name: {both}.",
                 hint="Say which, by its namespace.",
@@ -194,7 +195,7 @@ class Catalog:
         # A name may hold a dot or a glob's characters itself: the same text goes first.
         exact = self._called.get(pattern)
         if exact:
-            return {stream.key for stream in exact}
+            return set(exact)
         return {
             key for key, stream in self.items() if matches(stream.name, pattern) or matches(stream.full_name, pattern)
         }

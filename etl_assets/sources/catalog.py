@@ -5,7 +5,8 @@ nothing that happens to it reaches the engine's own stream, or another read.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -13,6 +14,7 @@ import simplejson
 from typing_extensions import override
 
 from etl_assets.protocol.catalog import Catalog as OwnCatalog
+from etl_assets.protocol.catalog import Key
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.selection import column_selector, is_selected
 from etl_assets.protocol.stream import Stream
@@ -216,21 +218,27 @@ class Catalog(OwnCatalog):
 
     @classmethod
     def of(cls, found: Any) -> "Catalog":
-        """Give what a source calls its catalog: one of ours, or plain dicts."""
+        """Return what a source calls its catalog as one with Mage's words: one of ours, or plain dicts."""
         if isinstance(found, cls):
             return found
-        if isinstance(found, Mapping):
-            return cls.from_dict(found)
-        kept = {key: value for key, value in found.to_dict().items() if key != "streams"}
-        return cls(found.streams, extra=kept)
+        return cls.from_dict(found) if isinstance(found, Mapping) else cls._copy_of(found)
 
     def copy(self) -> "Catalog":
-        """Give a catalog with entries of its own."""
-        return Catalog([CatalogEntry.of(stream) for stream in self.streams], extra=self._extra)
+        """Return a catalog with entries of its own, each copied when it is first looked at."""
+        return self._copy_of(self)
+
+    @classmethod
+    def _copy_of(cls, catalog: OwnCatalog) -> "Catalog":
+        # Each read has a copy, and most reads look at one entry: thousands of streams times thousands of entries.
+        made = cls(extra=catalog._extra)  # noqa: SLF001 - its own class
+        made._streams, made._called = _Copies(catalog._streams), catalog._called  # noqa: SLF001
+        return made
 
     def get_stream(self, tap_stream_id: str) -> Stream | None:
-        """Give a stream by its name, or None."""
-        return next((stream for stream in self.values() if stream.name == tap_stream_id), None)
+        """Return a stream by its name, or None."""
+        called = (self._streams[key] for key in self._called.get(tap_stream_id, ()))
+        # A source may have given an entry another name since.
+        return next((one for one in chain(called, self.values()) if one.name == tap_stream_id), None)
 
     def get_selected_streams(self, state: Mapping[str, Any] | None = None) -> Sequence[Stream]:
         """Give the selected streams, the one that was interrupted first."""
@@ -245,6 +253,33 @@ class Catalog(OwnCatalog):
             return
         sys.stdout.write(simplejson.dumps(self.to_dict(), use_decimal=True, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+class _Copies(Mapping[Key, Stream]):
+    """Streams by their keys; each is copied when it is first looked at, and is that copy from then on."""
+
+    def __init__(self, originals: Mapping[Key, Stream]) -> None:
+        self._originals = originals
+        self._made: dict[Key, Stream] = {}
+
+    @override
+    def __getitem__(self, key: Key) -> Stream:
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = CatalogEntry.of(self._originals[key])
+        return made
+
+    @override
+    def __contains__(self, key: object) -> bool:
+        return key in self._originals
+
+    @override
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._originals)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._originals)
 
 
 def frozen(stream: Stream) -> Stream:

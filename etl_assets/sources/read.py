@@ -203,8 +203,10 @@ class StreamRead:
         source.query = self.query
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
-        chosen = Catalog([CatalogEntry.of(self.stream, selected=True)])
-        source.catalog = chosen if source.catalog is None else Catalog.of(source.catalog).copy()
+        if source.catalog is None:
+            source.catalog = Catalog([CatalogEntry.of(self.stream, selected=True)])
+        else:
+            source.catalog = Catalog.of(source.catalog).copy()
         return source
 
 

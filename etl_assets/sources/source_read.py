@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
+from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.events import Event, Records, SourceState, StreamEnd
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
@@ -67,7 +68,7 @@ class SourceRead:
         source = copy.copy(self.source)
         source.name = self.source_name
         source.selected_streams = [stream.name for stream in self.streams]
-        source.catalog = Catalog.of(source.catalog) if source.catalog is not None else Catalog(self.streams)
+        source.catalog = Catalog.of(source.catalog if source.catalog is not None else OwnCatalog(self.streams))
         return source
 
 

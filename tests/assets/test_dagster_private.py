@@ -77,3 +77,13 @@ def test_metadata_sets_are_mappings_of_what_is_set() -> None:
     shown = private.TableMetadataSet(row_count=1, table_name="t")
     assert {key: shown[key] for key in shown.keys()} == {"dagster/row_count": 1, "dagster/table_name": "t"}  # noqa: SIM118 - it has no __iter__ of its own
     assert issubclass(private.TableMetadataSet, private.NamespacedMetadataSet)
+
+
+def test_the_output_of_a_graph_has_the_io_manager_of_its_node() -> None:
+    @dg.op(out=dg.Out(io_manager_key="mine"))
+    def only() -> int:
+        return 1
+
+    mapping = private.output_mapping("result", "only", "mine")
+    (output,) = dg.GraphDefinition("graph", node_defs=[only], output_mappings=[mapping]).output_defs
+    assert (output.name, output.io_manager_key) == ("result", "mine")

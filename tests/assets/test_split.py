@@ -13,6 +13,8 @@ import pytest
 
 from etl_assets.assets.bindings import bindings_of
 from etl_assets.assets.factory import stream_assets
+from etl_assets.assets.io_manager import DestinationIOManager
+from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.options import StreamOptions
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.duckdb import DuckDBDestination
@@ -289,7 +291,7 @@ def test_a_cut_read_is_synced_in_one_step_and_waits_for_what_it_depends_on(
         assert [binding.stream for binding in bindings_of(assets).values()] == [ORDERS]
         assert assets[0].get_asset_spec(dg.AssetKey(["shop", "orders"])).description == "Orders."
         job = dg.Definitions(assets=[*assets, before]).resolve_implicit_global_asset_job_def()
-        config = {"ops": {STEP: {"ops": {f"{STEP}__plan": {"config": {"limit": 7}}}}}}
+        config = {"ops": {STEP: {"config": {"limit": 7}}}}
         result = job.execute_in_process(instance=instance, run_config=config)
         found = [one.step_key for one in result.all_events if one.is_step_success]
         assert found == ["before", f"{WORDS}plan", f"{WORDS}publish"]
@@ -479,11 +481,23 @@ def test_a_source_or_destination_that_cannot_split_is_refused(tmp_path: Path) ->
     options = {"orders": {"split": 2}}
     with pytest.raises(ConfigError, match="Shop cannot split a stream"):
         stream_assets(Shop(), ["orders"], destination=DuckDBDestination(str(tmp_path / "w.duckdb")), options=options)
-    with pytest.raises(ConfigError, match="a destination that is not known yet"):
-        stream_assets(source, io_manager_key="warehouse", options=options)
     with pytest.raises(ConfigError, match="cannot be published by"):
         stream_assets(source, destination=SqlDestination("sqlite:///no.db"), options=options)
     with pytest.raises(ConfigError, match="read together in one step"):
         stream_assets(
             source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), options=options, granularity="source"
         )
+
+
+def test_a_resource_may_publish_a_split_if_it_can(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    with database("sqlite", tmp_path) as shop:
+        world = World(shop, DuckDBDestination(str(tmp_path / "w.duckdb")), instance)
+        assets = stream_assets(world.source, io_manager_key="warehouse", options={"orders": {"split": 2}})
+        cannot = DestinationIOManager(SqlDestination(f"sqlite:///{tmp_path}/no.db"))
+        failed = dg.materialize(assets, instance=instance, resources={"warehouse": cannot}, raise_on_error=False)
+        assert "stream 'orders': a split cannot be published by" in failure_text(failed)
+        assert "Give the resource 'warehouse' a destination for DuckDB" in failure_text(failed)
+        assert world.source.reads == []
+        can = DuckDBIOManager(path=str(tmp_path / "w.duckdb"))
+        assert dg.materialize(assets, instance=instance, resources={"warehouse": can}).success
+        assert world.loaded() == world.given()
