@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -63,13 +63,12 @@ class Folder:
             _require_file(os.stat(parts[-1], dir_fd=parent, follow_symlinks=False), one_name_only=one_name_only)
             with _no_link(parts[-1]):
                 descriptor = os.open(parts[-1], _READ, dir_fd=parent)
-        try:
+        with ExitStack() as undone:
+            file = undone.enter_context(os.fdopen(descriptor, "rb", buffering=0))
             found = os.fstat(descriptor)  # it may have been replaced since it was looked at
             _require_file(found, one_name_only=one_name_only)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return os.fdopen(descriptor, "rb", buffering=0), FileBelow(self, name, _identity(found))
+            undone.pop_all()
+        return file, FileBelow(self, name, _identity(found))
 
     def remove(self, name: str, identity: tuple[int, int]) -> None:
         """Remove a file, if it is still the one that was opened.
