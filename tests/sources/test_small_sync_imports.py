@@ -42,7 +42,7 @@ def test_a_row_that_comes_again_to_duckdb_needs_no_pandas(
     with database(backend, tmp_path) as made:
         made.run(
             f"CREATE TABLE small (id int PRIMARY KEY, at {type_} NOT NULL, name varchar(9), price numeric(9,2))",
-            f"INSERT INTO small VALUES (1, '{value.format(1)}', 'a', 1.5), (2, '{value.format(2)}', NULL, NULL)",
+            f"INSERT INTO small VALUES (1, '{value.format(1)}', 'a', 1.5), (2, '{value.format(2)}', 'x', NULL)",
         )
         stream = Stream("small", primary_key=keys, replication_key="at")
         sync(StreamRead(SqlSource(name="shop", url=made.url), stream), DuckDBDestination(file))
