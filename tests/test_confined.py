@@ -3,12 +3,15 @@
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from etl_assets.confined import Folder, NotConfinedError
+
+LOOKS = 3000
 
 
 @pytest.fixture
@@ -139,8 +142,9 @@ def test_whoever_swaps_parts_while_they_are_looked_at_wins_nothing(folder: Folde
     swapping = threading.Thread(target=swap)
     swapping.start()
     try:
-        seen = set()
-        for _ in range(3000):
+        seen, looks, deadline = set(), 0, time.monotonic() + 30
+        while looks < LOOKS or ("data" not in seen and time.monotonic() < deadline):
+            looks += 1
             try:
                 seen.add(text_of(folder, "below/file"))
             except (NotConfinedError, OSError):

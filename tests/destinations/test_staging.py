@@ -300,7 +300,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no right to mount a disk that is read-only")
     yield folder
-    unmount = ["umount", str(folder)]
+    unmount = ["umount", "--lazy", str(folder)]
     subprocess.run(unmount, check=True)
 
 
