@@ -24,6 +24,7 @@ from etl_assets.protocol.load import (
     Load,
     Readable,
     Session,
+    Stored,
     StreamOfSource,
     StreamState,
     SyncResult,
@@ -99,6 +100,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     adopt: bool = False,
     table: TableName | None = None,
     partition: str = "",
+    stored: Stored | None = None,
 ) -> Start:
     """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
 
@@ -112,13 +114,15 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         adopt: Take over a table that this library did not make.
         table: The stream's table, where it is not the destination's default.
         partition: The partition that is synced.
+        stored: What the destination knows of the stream, where the caller has asked already.
 
     Raises:
         DestinationError: The table is somebody else's.
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
     fault("begin")
-    stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+    if stored is None:
+        stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     if stored.foreign and not adopt:
         raise _foreign(read, stored.foreign)
     state = stored.state
