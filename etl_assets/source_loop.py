@@ -40,6 +40,9 @@ from etl_assets.sync import Observer, Start, new_load_id
 
 T = TypeVar("T")
 
+COMMITS = 64
+"""So many, at the most, for streams that end with little to commit: a commit costs more, the more tables there are."""
+
 
 @dataclass(frozen=True)
 class StreamOutcome:
@@ -141,7 +144,16 @@ class Loop:
         self._stopped = self._fixed = False
         self._late: Exception | None = None
         self._began = self._committed_at = time.monotonic()
-        self._failures = 0
+        self._failures = self._landed = 0
+        # Nothing that is done for each event may take longer, the more streams there are.
+        self._at_once = max(1, len(lines) // COMMITS) if getattr(session, "commits_many", False) else 1
+        self._ended: dict[StreamKey, Line] = {}
+        """Those that were read completely, and wait to be published."""
+        self._replacing = {line.key for line in lines if line.replaces and line.error is None}
+        self._uncovered: dict[StreamKey, Line] = {}
+        self._full = False
+        """Since the last commit some stream has given so much that another is due."""
+        self._judged: tuple[int, int, bool] | None = None
         for line in lines:
             if line.error is not None:
                 self._failures += 1
@@ -190,7 +202,9 @@ class Loop:
 
     def _hopeless(self) -> bool:
         """Tell whether nothing of what is still to come could be published."""
-        if self._failures or self._fixed:
+        now = (self._failures, self._landed, self._stuck)
+        if (self._failures or self._fixed) and now != self._judged:
+            self._judged = now
             self._stopped = not self._live or (self._stuck and all(line.appends for line in self._open))
         return self._stopped
 
@@ -235,13 +249,17 @@ class Loop:
         line.files += event.files
         if not len(event.batch):
             return
+        if not line.result.records_read:
+            line.committed_at = time.monotonic()  # its first records: until now there was nothing to commit
         line.result.records_read += len(event.batch)
         line.uncovered += len(event.batch)
+        self._uncovered[line.key] = line
         size = self._attempt([line], lambda: _exported(self.session, event.batch, line.load))
         if size is None:
             return
         line.rows += len(event.batch)
         line.bytes += size
+        self._full = self._full or self._due(line)
         seconds = time.monotonic() - self._began
         self.observer.progress(line.name, line.result.records_read, line.bytes, seconds, line.state)
 
@@ -266,6 +284,8 @@ class Loop:
             strategy=WriteStrategy.REPLACE,
             begins_from=line.load.load_id if committed else line.load.begins_from,
         )
+        self._replacing.add(line.key)
+        self._judged = None
         self.session.revise(line.load)
         line.result.load_id, line.result.strategy, line.result.records_loaded = line.load.load_id, line.load.strategy, 0
 
@@ -279,18 +299,18 @@ class Loop:
             if line.landed or (not self.whole and not line.ended and not line.replaces and self._due(line)):
                 self._commit([line], complete=line.landed)
         if not self.whole:
-            self._land_each()
+            self._land_ended(self._at_once)
 
     def _shared_state(self, event: Checkpoint) -> None:
         self.whole, self.pending = True, True
         self.shared = replace(self.shared, bookmark=event.state)
         self._fixed = bool(self.others) and not event.separate
-        for line in self._live:
+        for line in self._uncovered.values():
             line.uncovered = 0
-        if self._stuck or self._waits_for_replace():
+        self._uncovered.clear()
+        if self._stuck or self._replacing:
             return
-        waiting = any(line.ended for line in self._open)
-        if waiting or any(map(self._due, self._live)) or time.monotonic() - self._committed_at >= self.seconds:
+        if len(self._ended) >= self._at_once or self._full or self._is_time:
             self._barrier()
 
     def _end(self, line: Line, event: StreamEnd) -> None:
@@ -300,11 +320,15 @@ class Loop:
             self._fail(line, event.error or _unfinished(line))
             return
         line.ended = True
-        if not self.whole and not line.landed and (self.own or not line.appends):
-            self._land([line])
+        self._replacing.discard(line.key)
+        if not line.landed:
+            self._ended[line.key] = line
+        if not self.whole and (self.own or not line.appends):
+            self._land_ended(self._at_once)
 
-    def _waits_for_replace(self) -> bool:
-        return any(line.replaces and not line.ended for line in self._live)
+    @property
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._committed_at >= self.seconds
 
     def _due(self, line: Line) -> bool:
         if not line.rows and not line.pending:
@@ -320,7 +344,7 @@ class Loop:
         if not self.whole:
             for line in self._open:
                 self._keep_covered(line)
-        elif self.pending and not (self._stuck or self._waits_for_replace() or any(x.uncovered for x in self._live)):
+        elif self.pending and not (self._stuck or self._replacing or any(x.uncovered for x in self._live)):
             self._barrier()
         unfinished = [line for line in self._open if not line.ended]
         for line in unfinished:
@@ -331,13 +355,22 @@ class Loop:
             for line in self._open:
                 if line.appends and line.rows:
                     self._fail(line, self._held(line))
-        self._land_each()
+        self.own = True  # there is no more to come that could say whose state covers what was appended
+        self._land_ended(1)
         return bool(unfinished)
 
-    def _land_each(self) -> None:
-        for line in self._open:
-            if line.ended:
-                self._land([line])
+    def _land_ended(self, least: int) -> None:
+        """Publish the streams that have ended, once so many of them wait, or it is time."""
+        if len(self._ended) < least and not (self._ended and (self._full or self._is_time)):
+            return
+        # In the order of their keys: two runs that lock tables one after the other do not wait for each other.
+        ready = sorted((one for one in self._ended.values() if self.own or not one.appends), key=lambda one: one.key)
+        for first in range(0, len(ready), self._at_once):
+            group = ready[first : first + self._at_once]
+            if len(group) == 1 or not self._land(group, apart=True):
+                for line in group:
+                    if line.error is None:
+                        self._land([line])
 
     def _keep_covered(self, line: Line) -> None:
         """Commit what a stream's last state covers, if nothing came after it: it will not come again."""
@@ -353,32 +386,39 @@ class Loop:
         if lines or self.pending:
             self._land(lines, shared=self.shared if self.pending else None)
 
-    def _land(self, lines: Sequence[Line], shared: SharedState | None = None) -> None:
-        """Commit; those that have ended are published then."""
+    def _land(self, lines: Sequence[Line], shared: SharedState | None = None, *, apart: bool = False) -> bool:
+        """Commit, and tell whether that was possible; those that have ended are published then."""
         landing = [line for line in lines if line.ended]
-        if not self._commit(lines, complete=bool(landing), shared=shared):
-            return
+        if not self._commit(lines, complete=bool(landing), shared=shared, apart=apart):
+            return False
         for line in landing:
             line.landed = True
+            self._landed += 1
+            self._ended.pop(line.key, None)
             line.result.duration_seconds = time.monotonic() - self._began
             self._outcomes.append(StreamOutcome(line.load.stream, line.result))
+        return True
 
     # The destination
 
-    def _commit(self, lines: Sequence[Line], *, complete: bool, shared: SharedState | None = None) -> bool:
+    def _commit(
+        self, lines: Sequence[Line], *, complete: bool, shared: SharedState | None = None, apart: bool = False
+    ) -> bool:
         bookmarks = {line.load.load_id: line.state for line in lines}
         fault("before_commit")
         commit = self.session.commit
         # A session that knows of no shared state is not asked about one.
         more = {"shared": shared} if shared is not None else {}
-        committed = self._attempt(lines or self._live, lambda: commit(bookmarks, complete=complete, **more))
+        committed = self._attempt(
+            lines or self._live, lambda: commit(bookmarks, complete=complete, **more), apart=apart
+        )
         if committed is None:
             return False
         fault("after_commit")
         if shared is not None:
             self.stored, self.pending = shared.bookmark, False
             self.shared = replace(self.shared, begins_from=shared.load_id)
-        self._committed_at = time.monotonic()
+        self._committed_at, self._full = time.monotonic(), False
         self._account(lines, committed)
         return True
 
@@ -393,11 +433,16 @@ class Loop:
             if not line.ended or line.landed:
                 self.observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self.whole))
 
-    def _attempt(self, lines: Sequence[Line], work: Callable[[], T]) -> T | None:
-        """Do something at the destination; an error is that of the stream it names, else of all that were in it."""
+    def _attempt(self, lines: Sequence[Line], work: Callable[[], T], *, apart: bool = False) -> T | None:
+        """Do something at the destination; an error is that of the stream it names, else of all that were in it.
+
+        Where each can still be done apart from the others, an error that would not go away by itself is nobody's yet.
+        """
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - a custom destination may raise anything; told by its stream
+            if apart and not getattr(error, "retryable", False):
+                return None
             stream = getattr(error, "stream", None)
             named = [line for line in lines if stream in {line.load.stream.name, line.name}]
             for line in named or lines:
@@ -408,6 +453,8 @@ class Loop:
         line.error = error
         line.rows = 0
         self._failures += 1
+        self._ended.pop(line.key, None)
+        self._replacing.discard(line.key)
         self.session.discard(line.load.load_id)
         line.result.duration_seconds = time.monotonic() - self._began
         if line.landed:

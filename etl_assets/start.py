@@ -47,6 +47,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     adopt: bool = False,
     table: TableName | None = None,
     partition: str = "",
+    stored: Stored | None = None,
 ) -> Start:
     """Decide where a sync begins: the caller's word, else the destination's state row, else the fallback.
 
@@ -62,6 +63,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         adopt: Take over a table that this library did not make.
         table: The stream's table, where it is not the destination's default.
         partition: The partition that is synced.
+        stored: What the destination knows of the stream, where the caller has asked already.
 
     Raises:
         DestinationError: The table is somebody else's.
@@ -69,7 +71,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         StateError: The table is not as its ledger says, and `on_table_changed` is `error`.
     """
     fault("begin")
-    stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+    if stored is None:
+        stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     _refuse_table(read, stored, adopt=adopt)
     state = stored.state
     begins_from = state.load_id if state else None

@@ -8,7 +8,7 @@ from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, TableName, contract_of
+from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, Stored, TableName, contract_of
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_loop import Line, Loop, StreamOutcome
 from etl_assets.strategies import WriteStrategy
@@ -88,11 +88,15 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
     """
     observer = observer or Observer()
-    lines = [_line(read.source_name, one, destination, (plans or {}).get(one.key), run_id) for one in read.streams]
+    known = destination.stored_source(read.source_name)
+    stored = _stored(read, destination, plans or {})
+    lines = [
+        _line(read.source_name, one, destination, (plans or {}).get(one.key), run_id, stored.get(one.key))
+        for one in read.streams
+    ]
     for line in lines:
         if line.error is None:
             observer.begin(line.load, line.start)
-    known = destination.stored_source(read.source_name)
     shared = SharedState(
         source=read.source_name,
         load_id=new_load_id(),
@@ -136,7 +140,34 @@ def _begins(lines: Sequence["Line"], shared: Bookmark | None, known: Collection[
     return SourceState(None if forgotten and refreshed else shared, own, frozenset(refreshed))
 
 
-def _line(source: str, stream: Stream, destination: SourceTarget, plan: StreamPlan | None, run_id: str) -> Line:
+def _stored(
+    read: SourceReadable, destination: SourceTarget, plans: Mapping[StreamKey, StreamPlan]
+) -> dict[StreamKey, Stored]:
+    """Look all streams up at once; {} where something is wrong with one of them, or the destination knows no such way.
+
+    Each is looked up by itself then, so that what is wrong with one leaves the others alone.
+    """
+    look_up = getattr(destination, "stored_many", None)
+    if look_up is None:
+        return {}
+    tables = [(one, plans[one.key].table if one.key in plans else None) for one in read.streams]
+    try:
+        found = look_up(read.source_name, tables)
+    except EtlAssetsError as error:
+        if error.retryable:
+            raise  # the destination is not there; it would be asked once for each stream
+        return {}
+    return {stream.key: one for (stream, _), one in zip(tables, found, strict=True)}
+
+
+def _line(
+    source: str,
+    stream: Stream,
+    destination: SourceTarget,
+    plan: StreamPlan | None,
+    run_id: str,
+    stored: Stored | None,
+) -> Line:
     """Settle how a stream is loaded; what is wrong with one leaves the others alone."""
     plan, part = plan or StreamPlan(), Part(source, stream)
     start, strategy, contract, error = Start(), WriteStrategy.APPEND, EVOLVES, None
@@ -149,6 +180,7 @@ def _line(source: str, stream: Stream, destination: SourceTarget, plan: StreamPl
             on_table_changed=plan.on_table_changed,
             adopt=plan.adopt,
             table=plan.table,
+            stored=stored,
         )
         strategy = strategy_of(part, destination, start, WriteStrategy(plan.strategy))
         can, keep = destination.capabilities, plan.keep_rejected

@@ -164,6 +164,12 @@ class Destination(DestinationModes, DestinationVerbs):
         del source, stream, table, partition
         return Stored()
 
+    def stored_many(
+        self, source: str, streams: Sequence[tuple[Stream, TableName | None]], *, partition: str = ""
+    ) -> list[Stored]:
+        """Return what `stored` says of many streams of a source, each with its table, in their order."""
+        return [self.stored(source, stream, table=table, partition=partition) for stream, table in streams]
+
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
         """Tell what is known of a whole source; nothing where no state is kept."""
         del source, partition

@@ -69,6 +69,8 @@ class DatabaseDestination(Destination):
 
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
     capabilities = database_capabilities()
+    rolls_back: ClassVar[bool] = False
+    """A transaction that failed leaves nothing, also of what it did to tables: each of its loads may be tried alone."""
     can_split: ClassVar[bool] = False
     encoded_as: ClassVar[Format | None] = None
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
@@ -171,6 +173,20 @@ class DatabaseDestination(Destination):
             return Stored()
         with self.transaction() as tx:
             return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+
+    @override
+    def stored_many(
+        self, source: str, streams: Sequence[tuple[Stream, TableName | None]], *, partition: str = ""
+    ) -> list[Stored]:
+        """Look many streams up in one transaction: to open a database of many tables may take long."""
+        if not self.exists():
+            return [Stored() for _ in streams]
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            return [
+                look_up(tx, ledger, source, stream, table or self.table_for(source, stream), partition)
+                for stream, table in streams
+            ]
 
     @override
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:

@@ -71,6 +71,7 @@ class DuckDBDestination(DatabaseDestination):
     Options: ClassVar[type[DatabaseOptions]] = DuckDBOptions
     storage_kind: ClassVar[str] = "duckdb"
     can_split: ClassVar[bool] = True
+    rolls_back: ClassVar[bool] = True
 
     def __init__(self, path: Any = None, **options: Any) -> None:
         super().__init__(**({"path": path, **options} if path is not None else options))

@@ -72,6 +72,7 @@ class PostgresDestination(DatabaseDestination):
     Options: ClassVar[type[DatabaseOptions]] = PostgresOptions
     storage_kind: ClassVar[str] = "postgresql"
     can_split: ClassVar[bool] = True
+    rolls_back: ClassVar[bool] = True
     encoded_as: ClassVar[Format | None] = "pgcopy"
     capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1600)
 

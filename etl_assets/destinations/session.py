@@ -50,6 +50,7 @@ class Database(Protocol):
     capabilities: Capabilities
     load_id_column: str | None
     loaded_at_column: str | None
+    rolls_back: ClassVar[bool]
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
@@ -87,6 +88,7 @@ class DatabaseSession(Session):
     ) -> None:
         self._database = database
         self.encoded_as = database.encoded_as
+        self.commits_many = database.rolls_back
         self._loads = {load.load_id: load for load in loads}
         self._staging_roots = staging_roots
         self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))

@@ -50,6 +50,7 @@ class SQLiteDestination(DatabaseDestination):
     Options: ClassVar[type[DatabaseOptions]] = SQLiteOptions
     storage_kind: ClassVar[str] = "sqlite"
     can_split: ClassVar[bool] = True
+    rolls_back: ClassVar[bool] = True
     capabilities = database_capabilities(max_columns=2000)
 
     def __init__(self, path: Any = None, **options: Any) -> None:

@@ -312,6 +312,8 @@ class Session(Protocol):
     encoding: Encoding
     encoded_as: Format | None = None
     """The format in which it takes batches as they are, if there is one."""
+    commits_many: bool = False
+    """A commit of many loads that failed leaves nothing behind: each of them may be committed again by itself."""
 
     def screen(self, batch: Batch, load: Load) -> Batch:
         """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.
