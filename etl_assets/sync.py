@@ -155,8 +155,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         table=table,
         partition=partition,
         begins_from=start.begins_from,
-        # A replace reads the whole stream: part of it would take the place of the table.
-        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,
+        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
         on_conflict=on_conflict,
         adopt=adopt,
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
@@ -165,8 +164,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     )
     with destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
-        loop = _Loop(read, load, start, session, observer or Observer(), appending)
-        return loop.run(seconds_between_commits(checkpoint_seconds), checkpoint_bytes)
+        return _Loop(read, load, start, session, observer, appending).run(checkpoint_seconds, checkpoint_bytes)
 
 
 def appending_of(
@@ -280,7 +278,7 @@ class _Loop:
         load: Load,
         start: Start,
         session: Session,
-        observer: Observer,
+        observer: Observer | None,
         appending: Appending | None,
     ) -> None:
         self.read = read
@@ -288,7 +286,7 @@ class _Loop:
         self._start = start
         self._appending = appending
         self.session = session
-        self.observer = observer
+        self.observer = observer or Observer()
         self.result = result_of(load, start)
         self._tracker = self._new_tracker()
         self._settled = Settled(load.stream)
@@ -312,7 +310,7 @@ class _Loop:
 
     def run(self, checkpoint_seconds: float | None, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
-        seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
+        seconds = seconds_between_commits(checkpoint_seconds)
         batches = self._readable().open(plain(self.load.bookmark))
         fault("opened")
         try:

@@ -241,11 +241,7 @@ class AlchemyTransaction(SqlTransaction):
             some = list(islice(latest, start, start + KEYS_AT_ONCE))
             there = self._those_with(table, keys, some, rows.schema)
             self._insert(table, [latest[key] for key in some if key not in there], stamp)
-            changed = [
-                latest[key] | own
-                for key in some
-                if update and key in there and _compared(there[key], stamp) != _compared(latest[key], stamp)
-            ]
+            changed = [latest[key] | own for key in some if update and _differs(there.get(key), latest[key], stamp)]
             self._update(table, keys, changed)
             written += len(some) - len(there) + len(changed)
         return written
@@ -443,6 +439,6 @@ def _statement(sql: str) -> "sa.TextClause":
     return sa.text(_WRITTEN.sub(replaced, sql))
 
 
-def _compared(record: Mapping[str, Any], stamp: Stamp) -> dict[str, Any]:
-    """Return a record without what is no part of what its row is."""
-    return {name: value for name, value in record.items() if name not in stamp.about}
+def _differs(there: Mapping[str, Any] | None, staged: Mapping[str, Any], stamp: Stamp) -> bool:
+    """Tell whether a row is there with other values, in what is part of the row."""
+    return there is not None and any(there[name] != staged[name] for name in staged if name not in stamp.about)

@@ -84,17 +84,14 @@ class DatabaseDestination(Destination):
         self.options: Any = parse_options(self.Options, type(self).__name__, options)
         self.load_id_column: str | None = self.options.load_id_column
         self.loaded_at_column: str | None = self.options.loaded_at_column
+        self.load_columns: Sequence[str] = [name for name in (self.load_id_column, self.loaded_at_column) if name]
+        """The columns that say by which load a row came, and when."""
         self._naming = style(self.options.naming)
 
     @property
     @override
     def own_columns(self) -> Sequence[str]:
         return [*self.load_columns, *self.record_columns]
-
-    @property
-    def load_columns(self) -> Sequence[str]:
-        """The columns that say by which load a row came, and when."""
-        return [name for name in (self.load_id_column, self.loaded_at_column) if name]
 
     @property
     def record_columns(self) -> Sequence[str]:
