@@ -1,7 +1,7 @@
 """Records to look at, filter and convert: of a live read, of a list, of a stored table."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -87,8 +87,8 @@ class DatasetBase(ABC):
         return pa.concat_tables([conform(table, schema) for table in tables])
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Give the records as a DataFrame that holds every value exactly."""
-        return to_pandas(self.to_arrow_table())
+        """Return the records as a DataFrame that holds every value exactly; objects and lists are Python's."""
+        return to_pandas(self.to_arrow_table(), with_objects=True)
 
     def to_polars(self) -> Any:
         """Give the records as a polars DataFrame.
@@ -213,8 +213,15 @@ class TableReader(Protocol):
         """Give a stream with the schema of its table."""
         ...
 
-    def snapshot(self, table: TableName, where: Sequence[str], chunk_rows: int) -> "ds.Dataset":
-        """Give the rows of a table that meet every condition, as they are now."""
+    @property
+    def hidden_columns(self) -> Sequence[str]:
+        """Columns of its tables that datasets leave out."""
+        ...
+
+    def snapshot(
+        self, table: TableName, where: Sequence[str], chunk_rows: int, without: Collection[str] = ()
+    ) -> "ds.Dataset":
+        """Return the rows of a table that meet every condition, as they are now, without some of the columns."""
         ...
 
     def count(self, table: TableName, where: Sequence[str]) -> int:
@@ -264,7 +271,7 @@ class SQLDataset(DatasetBase):
     @override
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
         for table in self.tables():
-            yield from to_rows(table)
+            yield from to_rows(table, with_objects=True)
 
     def __len__(self) -> int:
         return self._cache.count(self._table, self._conditions)
@@ -288,7 +295,8 @@ class SQLDataset(DatasetBase):
 
     @override
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
-        return self._cache.snapshot(self._table, self._conditions, max_chunk_size)
+        hidden = self._cache.hidden_columns
+        return self._cache.snapshot(self._table, self._conditions, max_chunk_size, hidden)
 
     @override
     def to_arrow_table(self) -> "pa.Table":
@@ -330,3 +338,7 @@ class CachedDataset(SQLDataset):
     @override
     def __hash__(self) -> int:
         return hash(self._stream_name)
+
+
+class DatasetMap(Mapping[str, DatasetBase]):
+    """Datasets by stream: a kind to check for. What a read gives, and the `streams` of a cache, are such mappings."""

@@ -41,7 +41,8 @@ The names that scripts written for PyAirbyte catch are aliases of these, at the 
 import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from typing_extensions import override
 
@@ -99,11 +100,20 @@ class EtlAssetsError(Exception):
     connector_name: str | None = None
     available_streams: Sequence[str] | None = None
     log_text: str | None = None
+    log_file: Path | None = None
+    print_full_log: bool = False
 
-    def __init__(self, message: str, *, hint: str | None = None, stream: str | None = None) -> None:
-        self.message = redaction.redact(message)
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, stream: str | None = None, **said: Any
+    ) -> None:
+        hint = hint or said.pop("guidance", None)
+        self.message = redaction.redact(message or (type(self).__doc__ or "").partition("\n")[0])
         self.hint = None if hint is None else redaction.redact(hint)
-        self.stream = stream
+        self.stream = stream or said.pop("stream_name", None)
+        self._said = said  # by scripts, which may raise these errors as PyAirbyte's
+        vars(self).update(
+            (name, value) for name, value in said.items() if name not in {"context", "original_exception"}
+        )
         super().__init__(self.message)
         mask(sys.exception())  # what this is raised from: a traceback shows it too
 
@@ -127,13 +137,25 @@ class EtlAssetsError(Exception):
     @property
     def original_exception(self) -> BaseException | None:
         """What this error was raised from."""
-        return self.__cause__
+        given: BaseException | None = self._said.get("original_exception")
+        return given or self.__cause__
+
+    def get_message(self) -> str:
+        """Return what happened, in one line."""
+        return self.message.strip().partition("\n")[0]
+
+    def safe_logging_dict(self) -> dict[str, object]:
+        """Return what may be told to others: names and the message, never a value."""
+        names = ("connector_name", "stream_name", "exit_code")
+        known = {name: value for name in names if (value := getattr(self, name, None)) is not None}
+        return {"class": type(self).__name__, "message": self.get_message(), **known}
 
     @property
     def context(self) -> dict[str, object]:
         """What the error knows, by name."""
         names = ("stream_name", "connector_name", "available_streams", "input_value", "help_url")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        known = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return {**known, **(self._said.get("context") or {})}
 
 
 class ConfigError(EtlAssetsError):
@@ -151,9 +173,15 @@ class InputError(ConfigError, ValueError):
     """
 
     def __init__(
-        self, message: str, *, hint: str | None = None, stream: str | None = None, input_value: object = None
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        stream: str | None = None,
+        input_value: object = None,
+        **said: Any,
     ) -> None:
-        super().__init__(message, hint=hint, stream=stream)
+        super().__init__(message, hint=hint, stream=stream, **said)
         self.input_value = input_value
 
 
@@ -174,9 +202,11 @@ class SecretNotFoundError(ConfigError):
         input_value: The secret's name.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, input_value: object = None) -> None:
-        super().__init__(message, hint=hint)
-        self.input_value = input_value
+    def __init__(
+        self, message: str | None = None, *, hint: str | None = None, input_value: object = None, **said: Any
+    ) -> None:
+        super().__init__(message, hint=hint, **said)
+        self.input_value = input_value or said.get("secret_name")
 
 
 class ConnectError(EtlAssetsError):
@@ -346,16 +376,19 @@ class ConnectorError(EtlAssetsError):
 
     def __init__(
         self,
-        message: str,
+        message: str | None = None,
         *,
         connector_name: str | None = None,
         log_text: str | None = None,
         exit_code: int | None = None,
         hint: str | None = None,
         stream: str | None = None,
+        **said: Any,
     ) -> None:
+        message = message or (type(self).__doc__ or "").partition("\n")[0]
         shown = f"\nThe end of its log:\n{log_text}" if log_text else ""
-        super().__init__(f"{message}{shown}", hint=hint if not shown or not hint else f"\n{hint}", stream=stream)
+        hint = hint if not shown or not hint else f"\n{hint}"
+        super().__init__(f"{message}{shown}", hint=hint, stream=stream, **said)
         self.connector_name = connector_name
         self.log_text = None if log_text is None else redaction.redact(log_text)
         self.exit_code = exit_code
@@ -432,15 +465,17 @@ class StreamNotFoundError(ConnectorError, InputError):
 
     def __init__(
         self,
-        message: str,
+        message: str | None = None,
         *,
         available_streams: Sequence[str] = (),
         connector_name: str | None = None,
         hint: str | None = None,
         stream: str | None = None,
+        **said: Any,
     ) -> None:
+        stream = stream or said.pop("stream_name", None)
         near = did_you_mean(stream, available_streams) if stream else None
-        super().__init__(message, connector_name=connector_name, hint=hint or near, stream=stream)
+        super().__init__(message, connector_name=connector_name, hint=hint or near, stream=stream, **said)
         self.available_streams = list(available_streams)
         self.input_value = stream
 
@@ -460,6 +495,10 @@ class EtlAssetsWarning(UserWarning):
 
 class DataLossWarning(EtlAssetsWarning):
     """What was asked for can lose rows."""
+
+
+class AirbyteExperimentalFeatureWarning(FutureWarning):
+    """Something that may change. Nothing of this library warns so; scripts name it in their filters."""
 
 
 # The names that scripts written for PyAirbyte catch.
@@ -485,3 +524,9 @@ AirbyteConnectorWriteError = ConnectorWriteError
 AirbyteConnectorFailedError = ConnectorFailedError
 AirbyteStreamNotFoundError = StreamNotFoundError
 AirbyteStateNotFoundError = StateNotFoundError
+AirbyteConnectorDiscoverFailedError = AirbyteSubprocessError = AirbyteSubprocessFailedError = ConnectorError
+AirbyteConnectorExecutableNotFoundError = ConnectorNotFoundError
+AirbyteConnectorNotPyPiPublishedError = ConnectorNotRegisteredError
+AirbyteConnectorSpecFailedError = ConnectorMissingSpecError
+AirbyteNoDataFromConnectorError = ConnectorReadError
+PyAirbyteCacheError = PyAirbyteCacheTableValidationError = DestinationError

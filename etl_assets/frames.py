@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.json_lines import exact_decoder
 from etl_assets.protocol.types import is_json
 from etl_assets.staging import Staging, conform
 
@@ -22,14 +23,19 @@ if TYPE_CHECKING:
 _MEMORY_BYTES = 32 * 1024 * 1024
 
 
-def to_pandas(table: "pa.Table") -> "pd.DataFrame":
-    """Give a DataFrame that holds every value exactly.
+def to_pandas(table: "pa.Table", *, with_objects: bool = False) -> "pd.DataFrame":
+    """Return a DataFrame that holds every value exactly.
 
     pandas' own types are taken where they do; Arrow's for what they would round: integers with NULL, decimals, times.
+
+    Args:
+        table: The rows.
+        with_objects: Give dicts, lists and plain texts for JSON; else its text.
     """
     import pandas as pd
     import pyarrow as pa
 
+    names = _json_columns(table) if with_objects else []
     table = json_as_text(table)
     inexact = {
         field.type
@@ -42,6 +48,11 @@ def to_pandas(table: "pa.Table") -> "pd.DataFrame":
         or pa.types.is_uint64(field.type)
     }
     frame: pd.DataFrame = table.to_pandas(types_mapper=lambda type_: pd.ArrowDtype(type_) if type_ in inexact else None)
+    for field in table.schema if with_objects and len(frame) else ():
+        if pa.types.is_string(field.type) and table.column(field.name).null_count == len(frame):
+            frame[field.name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)  # as pandas has it
+    for name in names:
+        frame[name] = pd.Series(_objects(table.column(name)), index=frame.index, dtype=object)
     return frame
 
 
@@ -83,10 +94,29 @@ def to_relation(table: "pa.Table") -> "duckdb.DuckDBPyRelation":
     return duckdb.connect(":memory:").from_arrow(json_as_text(table))
 
 
-def to_rows(table: "pa.Table") -> list[dict[str, Any]]:
-    """Give a list of dicts."""
-    rows: list[dict[str, Any]] = json_as_text(table).to_pylist()
+def to_rows(table: "pa.Table", *, with_objects: bool = False) -> list[dict[str, Any]]:
+    """Return a list of dicts.
+
+    Args:
+        table: The rows.
+        with_objects: Give dicts, lists and plain texts for JSON; else its text.
+    """
+    names = _json_columns(table) if with_objects else []
+    plain = json_as_text(table)
+    rows: list[dict[str, Any]] = plain.to_pylist()
+    for name in names:
+        for row, value in zip(rows, _objects(plain.column(name)), strict=True):
+            row[name] = value
     return rows
+
+
+def _json_columns(table: "pa.Table") -> list[str]:
+    return [field.name for field in table.schema if is_json(field.type)]
+
+
+def _objects(texts: "pa.ChunkedArray") -> list[Any]:
+    """Return what JSON texts stand for, every digit of a number kept."""
+    return [None if text is None else exact_decoder.decode(text) for text in texts.to_pylist()]
 
 
 def json_as_text(table: "pa.Table") -> "pa.Table":

@@ -33,3 +33,21 @@ def warn_once(message: str, logger: logging.Logger | None = None, *, with_stack:
         return
     _warned.add(message)
     masked_logger(logger or NAME).warning(message, stack_info=bool(with_stack))
+
+
+AIRBYTE_STRUCTURED_LOGGING = False
+"""Lines are as the script's handlers format them."""
+
+
+def get_global_stats_logger() -> logging.Logger:
+    """Return the logger of what is counted; nothing is written to a file."""
+    return logging.getLogger(f"{NAME}.stats")
+
+
+def get_global_stats_log_path() -> None:
+    """Return no path: what is counted is written to no file."""
+
+
+def new_passthrough_file_logger(connector_name: str) -> logging.Logger:
+    """Return the logger of a connector; whether it goes to a file, the script's handlers say."""
+    return logging.getLogger(f"{NAME}.connectors.{connector_name}")

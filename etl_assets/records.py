@@ -64,6 +64,10 @@ class StreamRecordHandler:
                 )
             self.index_keys.append(key)
 
+    def to_display_case(self, key: str) -> str:
+        """Return a key as the records show it."""
+        return self.to_index_case(key)
+
     def to_index_case(self, key: str) -> str:
         """Give a key as the records have it."""
         if key in AB_INTERNAL_COLUMNS:
@@ -148,8 +152,13 @@ class StreamRecord(dict[str, Any]):
         wanted = self._handler.to_index_case(key)
         if super().__contains__(wanted):
             return wanted
-        lowered = wanted.lower()
-        return next((known for known in super().__iter__() if known.lower() == lowered), otherwise)
+        lowered, words = wanted.lower(), normalise(key)
+        by_case = next((known for known in super().__iter__() if known.lower() == lowered), None)
+        if by_case is not None:
+            return by_case
+        # By the name that the column has in a table: `full_name` for "Full Name", where one alone has it.
+        by_word = [known for known in super().__iter__() if normalise(known) == words]
+        return by_word[0] if len(by_word) == 1 else otherwise
 
     @override
     def __getitem__(self, key: str) -> Any:

@@ -24,14 +24,15 @@ class CachedRead:
     Args:
         result: What was read into the cache.
         name: The stream.
+        source_name: The name under which the source has its state where the stream is going.
     """
 
     partial = False
     ordered = False
     checked_order = False
 
-    def __init__(self, result: Any, name: str) -> None:
-        self.source_name = result.stored_as
+    def __init__(self, result: Any, name: str, *, source_name: str | None = None) -> None:
+        self.source_name = source_name or result.stored_as
         self._cache = result.cache
         self._name = name
         self._own = list(self._cache.destination.own_columns)

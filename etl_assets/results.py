@@ -24,6 +24,7 @@ class ReadResult(Mapping[str, CachedDataset]):
         streams_read: The streams as they were read: their keys make the ids of documents.
         progress_tracker: Its count is taken where there are no results.
         stored_as: The name under which the state of the source is stored; its own by default.
+        state_name: The source's name as a word; its own by default.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class ReadResult(Mapping[str, CachedDataset]):
         streams_read: Mapping[str, Stream] | None = None,
         progress_tracker: Any = None,
         stored_as: str | None = None,
+        state_name: str | None = None,
     ) -> None:
+        self.state_name = state_name or source_name
         self.source_name = source_name
         self.stored_as = stored_as or source_name
         self.results: Mapping[str, SyncResult] = dict(results or {})

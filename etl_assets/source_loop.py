@@ -75,6 +75,7 @@ class Line:
         landed: And is published.
         generation: See `Truncate`.
         files: Of no use when its rows are committed.
+        named: Its write strategy was named by the caller, and so rules a source that begins the table anew.
     """
 
     load: Load
@@ -92,6 +93,7 @@ class Line:
     bytes: int = 0
     bytes_at_commit: int = 0
     committed_at: float = field(default_factory=time.monotonic)
+    named: bool = False
 
     @property
     def key(self) -> StreamKey:
@@ -276,7 +278,7 @@ class Loop:
         self.session.discard(line.load.load_id)
         line.rows = 0
         committed = line.result.commits
-        if line.replaces or not (committed or line.start.state or line.load.adopt):
+        if line.replaces or line.named or not (committed or line.start.state or line.load.adopt):
             return  # there is nothing that would have to go
         line.load = replace(
             line.load,

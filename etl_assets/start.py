@@ -19,7 +19,9 @@ class Start:
     Args:
         bookmark: Read from here; None from the very beginning.
         begins_from: The load id of the state row this read begins from; the commit checks that it is still there.
-        full_refresh: Replace the table whatever the write strategy.
+        full_refresh: Read everything. `auto` then replaces the table; one that was named rules all the same.
+        anew: The table, or its state, is not what the last load has left (somebody changed or emptied it, the state was
+            reset): it is replaced whatever the write strategy, as an append would double what is left of it.
         given: The bookmark is the caller's.
         asked: And this is what the caller asks for, held against what is stored; None where it is not known.
         reason: A sentence for the log.
@@ -29,6 +31,7 @@ class Start:
     bookmark: Bookmark | None = None
     begins_from: str | None = None
     full_refresh: bool = False
+    anew: bool = False
     given: bool = False
     reason: str = "nothing was synced before"
     state: StreamState | None = None
@@ -54,7 +57,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     Args:
         read: What is going to be read.
         destination: Where to.
-        full_refresh: Begin anew and replace the table.
+        full_refresh: Read everything, as a new stream.
         bookmark: Begin here instead of where the stored bookmark says. If that leaves rows out, the stored bookmark
             stays where it is.
         keep_bookmark: Store what a read from the given bookmark reaches, so that those rows are skipped for good.
@@ -77,10 +80,11 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     state = stored.state
     begins_from = state.load_id if state else None
     if full_refresh:
-        return Start(None, begins_from, full_refresh=True, reason="a full refresh was asked for", state=state)
+        asked = "a full refresh was asked for"
+        return Start(None, begins_from, full_refresh=True, anew=stored.reset, reason=asked, state=state)
     if stored.problem:
         if on_table_changed == "full_refresh":
-            return Start(None, begins_from, full_refresh=True, reason=stored.problem, state=state)
+            return Start(None, begins_from, full_refresh=True, anew=True, reason=stored.problem, state=state)
         raise StateError(
             f"stream {read.stream.name!r}: {stored.problem}.",
             hint="Someone else changed it. Load it anew with `full_refresh`, or always, with "
@@ -93,7 +97,7 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         reached = without_fingerprint(state.bookmark)
         return Start(reached, begins_from, reason="the destination's state row", state=state)
     if stored.reset:
-        return Start(full_refresh=True, reason="the stored state was reset")
+        return Start(full_refresh=True, anew=True, reason="the stored state was reset")
     # A destination that keeps state and has none for this stream is new to it, whatever events say.
     found = fallback() if fallback and not destination.capabilities.keeps_state else None
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()

@@ -110,6 +110,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
     keep_rejected: bool = False,
     late_rows: LateRows | None = None,
+    declared_only: bool = False,
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -132,6 +133,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
             are an error for a stream with a primary key, else dropped, counted and told.
+        declared_only: Leave out fields that the stream does not declare.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
         checkpoint_bytes: Or after so many bytes.
@@ -153,17 +155,16 @@ def sync(  # noqa: PLR0913 - options of one verb
         table=table,
         partition=partition,
         begins_from=start.begins_from,
-        # A replace reads the whole stream: part of it would take the place of the table.
-        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,
+        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
         on_conflict=on_conflict,
         adopt=adopt,
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
         keep_rejected=keep_rejected,
+        declared_only=declared_only,
     )
     with destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
-        loop = _Loop(read, load, start, session, observer or Observer(), appending)
-        return loop.run(seconds_between_commits(checkpoint_seconds), checkpoint_bytes)
+        return _Loop(read, load, start, session, observer, appending).run(checkpoint_seconds, checkpoint_bytes)
 
 
 def appending_of(
@@ -211,9 +212,10 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
     can = destination.capabilities.strategies
     keyed = bool(stream.primary_key or stream.unique_constraints)
     chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
-    if start.full_refresh and WriteStrategy.REPLACE in can:
+    replaces = start.anew or (start.full_refresh and wanted is WriteStrategy.AUTO)  # a strategy that was named rules
+    if replaces and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
-    if chosen not in can and (wanted is WriteStrategy.AUTO or start.full_refresh):
+    if chosen not in can and (replaces or wanted is WriteStrategy.AUTO):
         # A destination of `export_batch_data` alone takes rows as they come; one that merges need not double them.
         chosen = WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
     if chosen not in can:
@@ -276,7 +278,7 @@ class _Loop:
         load: Load,
         start: Start,
         session: Session,
-        observer: Observer,
+        observer: Observer | None,
         appending: Appending | None,
     ) -> None:
         self.read = read
@@ -284,7 +286,7 @@ class _Loop:
         self._start = start
         self._appending = appending
         self.session = session
-        self.observer = observer
+        self.observer = observer or Observer()
         self.result = result_of(load, start)
         self._tracker = self._new_tracker()
         self._settled = Settled(load.stream)
@@ -306,12 +308,13 @@ class _Loop:
             given=self._start.given,
         )
 
-    def run(self, checkpoint_seconds: float, checkpoint_bytes: int) -> SyncResult:
+    def run(self, checkpoint_seconds: float | None, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
+        seconds = seconds_between_commits(checkpoint_seconds)
         batches = self._readable().open(plain(self.load.bookmark))
         fault("opened")
         try:
-            self._read(batches, checkpoint_seconds, checkpoint_bytes)
+            self._read(batches, seconds, checkpoint_bytes)
         finally:
             if isinstance(batches, Generator):
                 batches.close()  # at once, not when it is collected: it may hold a connection

@@ -29,7 +29,11 @@ __all__ = ["StreamOutcome", "StreamPlan", "sync_source"]
 
 @dataclass(frozen=True)
 class StreamPlan:
-    """How one of many streams is to be loaded: the options of `sync` and `resolve_start`."""
+    """How one of many streams is to be loaded: the options of `sync` and `resolve_start`.
+
+    Args:
+        by_default: `strategy` is what `auto` stands for and nobody's word, so a source may begin its table anew.
+    """
 
     strategy: WriteStrategy | str = WriteStrategy.AUTO
     full_refresh: bool = False
@@ -41,6 +45,8 @@ class StreamPlan:
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None
     keep_rejected: bool = False
     late_rows: LateRows | None = None
+    by_default: bool = False
+    declared_only: bool = False
 
 
 @dataclass
@@ -200,5 +206,7 @@ def _line(
         adopt=plan.adopt,
         contract=contract,
         keep_rejected=plan.keep_rejected,
+        declared_only=plan.declared_only,
     )
-    return Line(load, start, result_of(load, start), error, state=load.bookmark)
+    named = WriteStrategy(plan.strategy) is not WriteStrategy.AUTO and not plan.by_default
+    return Line(load, start, result_of(load, start), error, state=load.bookmark, named=named)

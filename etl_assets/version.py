@@ -8,4 +8,7 @@ def get_version() -> str:
     return __version__
 
 
-__all__ = ["__version__", "get_version"]
+airbyte_version = __version__
+"""Of this library, by PyAirbyte's name."""
+
+__all__ = ["__version__", "airbyte_version", "get_version"]

@@ -74,6 +74,11 @@ class FakeBigQuery:
             raise google.NotFound(table.table_id) from None
         return SimpleNamespace(schema=[_field(name, type_) for name, type_, *_ in rows])
 
+    def list_tables(self, dataset: str) -> list[Any]:
+        sql = "SELECT table_name FROM duckdb_tables() WHERE schema_name = ?"
+        names = self._database.cursor().execute(sql, [dataset.rpartition(".")[2]]).fetchall()
+        return [SimpleNamespace(table_id=name, table_type="TABLE") for (name,) in names]
+
     def delete_table(self, table: Any, *, not_found_ok: bool) -> None:
         self._database.cursor().execute(f"DROP TABLE IF EXISTS {_quoted(table)}")
 

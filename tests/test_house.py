@@ -18,11 +18,12 @@ PUBLIC_METHODS = 25
 
 # Each exception: what it is for -> why. A key is `path`, or `path:qualified name` for a function or class.
 SIZE_EXCEPTIONS: dict[str, str] = {
-    "etl_assets/caches/base.py:CacheBase": "every member that PyAirbyte's scripts call on a cache",
+    "etl_assets/exceptions.py": "one tree of errors, with the names that scripts written for PyAirbyte catch",
 }
 NAME_EXCEPTIONS: dict[str, str] = {
     "etl_assets/caches/util.py": "scripts written for PyAirbyte import `get_default_cache` and the like from there",
     "etl_assets/destinations/util.py": "scripts written for PyAirbyte import `get_destination` and the like from there",
+    "etl_assets/secrets/util.py": "scripts written for PyAirbyte import `get_secret` and the like from there",
     "etl_assets/sources/util.py": "scripts written for PyAirbyte import `get_source` from there",
     "etl_assets/sources/utils.py": "sources written for Mage import `get_standard_metadata` from there",
     "etl_assets/utils/__init__.py": "the folder of the two below",

@@ -356,6 +356,17 @@ def test_a_new_generation_takes_the_tables_place_when_it_is_complete(path: Path)
     assert outcomes["a"].result.strategy == "replace"
 
 
+@pytest.mark.parametrize("strategy", ["append", "merge"])
+def test_a_strategy_that_was_named_rules_a_new_generation_too(strategy: str, path: Path) -> None:
+    keyed = A.replace(primary_key="n")
+    plans = {keyed.key: StreamPlan(strategy=strategy)}
+    load(Scripted([keyed], [rows(keyed, 1), own(keyed, 1), *ends(keyed)]), path, plans=plans)
+    again = [rows(keyed, 9), Truncate(keyed, 7), rows(keyed, 2), own(keyed, 2), *ends(keyed)]
+    outcomes = load(Scripted([keyed], again), path, plans=plans)
+    assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2}), "what was staged of the old one is dropped"
+    assert outcomes["a"].result.strategy == strategy
+
+
 def test_a_first_generation_is_committed_on_its_way(path: Path) -> None:
     load(Scripted([A], [Truncate(A, 7), rows(A, 4), own(A, 4), rows(A, 5), SourceError("gone")]), path)
     assert (numbers(path, "a"), state(path, "a")) == ([4], {"n": 4})

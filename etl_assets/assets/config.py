@@ -16,7 +16,7 @@ FULL_REFRESH_TAG = "etl_assets/full_refresh"
 class SyncConfig(dg.Config):
     """What one run may ask of one stream."""
 
-    full_refresh: bool = Field(default=False, description="Read everything anew and replace the table.")
+    full_refresh: bool = Field(default=False, description="Read everything anew; `auto` replaces the table.")
     bookmark: dict[str, Any] | None = Field(default=None, description="Read from here instead of the stored bookmark.")
     keep_bookmark: bool = Field(
         default=False,

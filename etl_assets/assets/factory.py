@@ -226,7 +226,7 @@ def named(source: Source, name: str | None) -> str:
     Raises:
         ConfigError: It has none.
     """
-    chosen = name or source.name
+    chosen = name or source.state_name
     if not chosen:
         raise ConfigError(
             f"{type(source).__name__} has no name.",

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from etl_assets.caches.base import CacheBase
     from etl_assets.caches.bigquery import BigQueryCache
     from etl_assets.caches.duckdb import DuckDBCache
+    from etl_assets.caches.generic import GenericSQLCacheConfig
     from etl_assets.caches.motherduck import MotherDuckCache
     from etl_assets.caches.mysql import MySQLCache
     from etl_assets.caches.postgres import PostgresCache
@@ -23,19 +24,31 @@ _HOME = {
     "PostgresCache": "postgres",
     "SnowflakeCache": "snowflake",
     "SqliteCache": "sqlite",
+    "GenericSQLCacheConfig": "generic",
     "get_colab_cache": "util",
     "get_default_cache": "util",
     "new_local_cache": "util",
 }
 """Where each name is at home. A run imports the module of its own database only."""
 
-_MODULES = {*_HOME.values(), "server", "states", "stored", "warehouse"}
+_MODULES = {
+    *_HOME.values(),
+    "pyairbyte_verbs",
+    "server",
+    "sql_access",
+    "states",
+    "stored",
+    "tables",
+    "takeover",
+    "warehouse",
+}
 """Modules that are reached as `caches.duckdb`, without an import of their own."""
 
 __all__ = [
     "BigQueryCache",
     "CacheBase",
     "DuckDBCache",
+    "GenericSQLCacheConfig",
     "MotherDuckCache",
     "MySQLCache",
     "PostgresCache",

@@ -4,7 +4,7 @@ It owns a destination, which writes, and reads the destination's tables; there i
 before something is read or written.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 from typing_extensions import override
 
+from etl_assets.caches.pyairbyte_verbs import PyAirbyteVerbs
+from etl_assets.caches.sql_access import SqlAccess
 from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.caches.states import CacheStates
+from etl_assets.caches.tables import CacheTables, tables_of
+from etl_assets.caches.takeover import take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.exceptions import ConfigError, InputError, StreamNotFoundError
+from etl_assets.exceptions import StateNotFoundError, StreamNotFoundError
+from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.stream import Stream
@@ -27,16 +32,10 @@ from etl_assets.secrets.references import is_reference, name_of
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.dataset as ds
-    from sqlalchemy import Engine, Table
+    from sqlalchemy import Table
 
 
-_NO_PAIR = (
-    "etl_assets has no types of Airbyte Cloud's client. Give the options of cache.paired_destination_name to "
-    "get_destination()."
-)
-
-
-class CacheBase(BaseModel):
+class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
     """A database that streams are read into.
 
     ```python
@@ -49,6 +48,8 @@ class CacheBase(BaseModel):
         schema_name: The schema of its tables.
         table_prefix: Comes before the name of each table.
         cache_dir: Where files wait that do not fit in memory.
+        airbyte_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` and `_airbyte_meta` to the tables.
+        adopt: Take over tables that neither this library nor PyAirbyte has made, when something is read into them.
         cleanup: Remove such files when they are read; kept for PyAirbyte's sake: ours are always removed.
     """
 
@@ -57,6 +58,8 @@ class CacheBase(BaseModel):
     schema_name: str = Field(default="main", description="The schema of the tables.")
     table_prefix: str | None = Field(default="", description="Comes before the name of each table.")
     cache_dir: Path = Field(default=Path(".cache"), description="Where files wait that do not fit in memory.")
+    airbyte_columns: bool = Field(default=True, description="Add PyAirbyte's three columns to the tables.")
+    adopt: bool = Field(default=False, description="Take over tables that neither we nor PyAirbyte have made.")
     cleanup: bool = Field(default=True, description="Kept for PyAirbyte's sake: files are always removed.")
 
     paired_destination_name: ClassVar[str | None] = None
@@ -87,12 +90,18 @@ class CacheBase(BaseModel):
         raise NotImplementedError(f"{type(self).__name__} must override make_destination.")
 
     @property
+    @override
     def destination(self) -> DatabaseDestination:
         """The destination that writes to it: an IO manager of Dagster's is made of it as of any other."""
         if self._destination is None:
             self._destination = self.make_destination()
             self._destination.options.table_prefix = self.table_prefix or ""
+            self._destination.options.airbyte_columns = self.airbyte_columns
         return self._destination
+
+    @override
+    def close(self) -> None:
+        self._destination = None
 
     @property
     def name(self) -> str:
@@ -111,17 +120,18 @@ class CacheBase(BaseModel):
     # As a mapping of streams
 
     @property
+    @override
     def streams(self) -> dict[str, CachedDataset]:
         """The streams that were read into it, by name."""
-        return {state.stream: CachedDataset(self, state.stream) for state in self._states()}
+        return {name: CachedDataset(self, name) for name in self._names()}
 
     def get_records(self, stream_name: str) -> CachedDataset:
-        """Give the records of a stream.
+        """Return the records of a stream, or of a table that somebody else has made.
 
         Raises:
-            StreamNotFoundError: Nothing was read into it under this name.
+            StreamNotFoundError: Nothing was read into it under this name, and there is no such table.
         """
-        self._state(stream_name)
+        self.table_of(stream_name)
         return CachedDataset(self, stream_name)
 
     def __getitem__(self, stream: str) -> CachedDataset:
@@ -131,14 +141,14 @@ class CacheBase(BaseModel):
             raise KeyError(stream) from error
 
     def __contains__(self, stream: object) -> bool:
-        return any(state.stream == stream for state in self._states())
+        return stream in self._names()
 
     @override
     def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # of streams, as PyAirbyte's, not of pydantic's fields
         return iter(self.streams)
 
     def __len__(self) -> int:
-        return len(self._states())
+        return len(self._names())
 
     def __bool__(self) -> bool:
         return True  # also one that nothing was read into
@@ -152,61 +162,6 @@ class CacheBase(BaseModel):
     ) -> "ds.Dataset":
         """Give the records of a stream as an Arrow dataset."""
         return self.get_records(stream_name).to_arrow(max_chunk_size=max_chunk_size)
-
-    # SQL
-
-    def get_database_name(self) -> str:
-        """Give the database's name."""
-        raise NotImplementedError
-
-    def get_sql_alchemy_url(self) -> Any:
-        """Give SQLAlchemy's URL; it shows no password."""
-        raise NotImplementedError
-
-    def get_sql_engine(self) -> "Engine":
-        """Give an SQLAlchemy engine. It keeps no connection open: a load could not come in beside one."""
-        from sqlalchemy import create_engine
-        from sqlalchemy.pool import NullPool
-
-        return create_engine(self.get_sql_alchemy_url(), poolclass=NullPool, hide_parameters=True)
-
-    def get_vendor_client(self) -> Any:
-        """Give a connection by the database's own library; whoever asks closes it."""
-        raise NotImplementedError(f"{type(self).__name__} has no client of its own.")
-
-    def get_create_table_extra_clauses(self) -> list[str]:
-        """Give what PyAirbyte adds to CREATE TABLE: nothing here."""
-        return []
-
-    def execute_sql(self, sql: str | list[str]) -> None:
-        """Run statements in one transaction: all of them, or none."""
-        with self.destination.transaction() as tx:
-            for statement in [sql] if isinstance(sql, str) else sql:
-                tx.execute(statement)
-
-    def run_sql_query(self, sql_query: str, *, max_records: int | None = None) -> list[dict[str, Any]]:
-        """Run a query and give its rows.
-
-        Args:
-            sql_query: The query.
-            max_records: Give at most so many; None for all.
-        """
-        from sqlalchemy import text
-
-        with self.get_sql_engine().connect() as connection:
-            found = connection.execute(text(sql_query))
-            rows = found.mappings()
-            return [dict(row) for row in (rows.all() if max_records is None else rows.fetchmany(max_records))]
-
-    @property
-    def processor(self) -> "CacheBase":
-        """What PyAirbyte calls the SQL processor: the cache itself answers to its names."""
-        return self
-
-    def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> "CacheBase":
-        """Give what PyAirbyte calls the record processor: the cache itself."""
-        del source_name, catalog_provider
-        return self
 
     # States and sources
 
@@ -226,44 +181,6 @@ class CacheBase(BaseModel):
     def get_state_writer(self, source_name: str, destination_name: str | None = None) -> CacheStates:
         """Give what also changes these bookmarks."""
         return CacheStates(self.destination, source_name, destination_name)
-
-    def register_source(
-        self, source_name: str, incoming_source_catalog: Any = None, stream_names: Iterable[str] = ()
-    ) -> None:
-        """Do nothing: what a source is, a cache learns from its first read. For PyAirbyte's sake."""
-
-    @property
-    def paired_destination_config(self) -> Any:
-        """Not taken over.
-
-        Raises:
-            ConfigError: Says so.
-        """
-        raise ConfigError(_NO_PAIR)
-
-    @property
-    def paired_destination_config_class(self) -> Any:
-        """Not taken over.
-
-        Raises:
-            ConfigError: Says so.
-        """
-        raise ConfigError(_NO_PAIR)
-
-    def get_sql_table_name(self, stream_name: str) -> str:
-        """Give the name of a stream's table."""
-        return self.table_of(stream_name).name
-
-    def get_sql_table(self, stream_name: str) -> "Table":
-        """Give a stream's table as SQLAlchemy's."""
-        return self.sql_table(stream_name)
-
-    def fetch_table_statistics(self, stream_names: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Give `{"row_count": ...}` of streams; by default of all."""
-        return {
-            name: {"row_count": self.count(self.table_of(name), ())}
-            for name in (list(self.streams) if stream_names is None else stream_names)
-        }
 
     def place_of(self, source_name: str, stream: Stream) -> TableName:
         """Give where a stream of a source is put."""
@@ -288,21 +205,38 @@ class CacheBase(BaseModel):
 
     # What a dataset reads
 
+    @override
     def table_of(self, stream_name: str) -> TableName:
-        """Give the table of a stream."""
-        return self._state(stream_name).table
+        """Return the table of a stream, whoever made it."""
+        return self.tables().of(stream_name)
 
     def stream_of(self, stream_name: str) -> Stream:
         """Give a stream with the schema of its table, by the columns' names."""
-        state = self._state(stream_name)
+        found = self.tables()
+        table, state = found.of(stream_name), found.states.get(stream_name)
         with self.destination.transaction() as tx:
-            schema = tx.schema(state.table)
-        return Stream(state.stream, namespace=state.namespace or None, schema=from_arrow(schema) if schema else None)
+            schema = tx.schema(table)
+        if schema is not None:
+            schema = schema.remove_metadata()
+            for name in set(self.hidden_columns) & set(schema.names):
+                schema = schema.remove(schema.get_field_index(name))
+        namespace = state.namespace or None if state else None
+        return Stream(stream_name, namespace=namespace, schema=from_arrow(schema) if schema else None)
 
-    def snapshot(self, table: TableName, where: Sequence[str], chunk_rows: int) -> "ds.Dataset":
-        """Give the rows of a table that meet every condition, as they are now; they wait in a file, not in memory."""
-        return self.destination.snapshot(table, where=where, chunk_rows=chunk_rows, directory=self.cache_dir)
+    def snapshot(
+        self, table: TableName, where: Sequence[str], chunk_rows: int, without: Collection[str] = ()
+    ) -> "ds.Dataset":
+        """Return the rows of a table that meet every condition, as they are now; they wait in a file, not in memory."""
+        return self.destination.snapshot(
+            table, where=where, chunk_rows=chunk_rows, without=without, directory=self.cache_dir
+        )
 
+    @property
+    def hidden_columns(self) -> Sequence[str]:
+        """The columns that datasets leave out: those that say by which load a row came. SQL sees them."""
+        return self.destination.load_columns
+
+    @override
     def count(self, table: TableName, where: Sequence[str]) -> int:
         """Count the rows of a table that meet every condition."""
         return self.destination.count(table, where=where)
@@ -314,6 +248,7 @@ class CacheBase(BaseModel):
         engine = self.get_sql_engine()
         return str(expression.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
+    @override
     def sql_table(self, stream_name: str) -> "Table":
         """Give the table of a stream as SQLAlchemy's, with the columns that are stored."""
         table = self.table_of(stream_name)
@@ -325,23 +260,39 @@ class CacheBase(BaseModel):
         # By its path: what is above this layer is only known when it is asked for.
         return import_module("etl_assets.assets.io_manager").to_io_manager(self)
 
-    def _states(self) -> list[StreamState]:
-        return [state for state in self.destination.states() if state.stream]
+    def known_streams(self, source: Any, stored_as: str, streams: Sequence[Stream]) -> set[StreamKey]:
+        """Return which streams of a source have a bookmark here; what PyAirbyte has left of the others is taken over.
+
+        Args:
+            source: The source.
+            stored_as: The name under which its state is stored here.
+            streams: The streams.
+        """
+        mine = [state for state in self.destination.states() if state.source == stored_as]
+        known = {(state.namespace, state.stream) for state in mine}
+        taken = take_over(self, source, stored_as, [stream for stream in streams if stream.key not in known])
+        for name, bookmark in taken.items():
+            begins = "goes on from the state" if bookmark is not None else "has no state"
+            source.logger.warning("%s: the table that PyAirbyte has made is adopted; it %s there", name, begins)
+        goes_on = {(state.namespace, state.stream) for state in mine if state.bookmark is not None}
+        if any(state.shared for state in mine):
+            goes_on |= known
+        return goes_on | {stream.key for stream in streams if taken.get(stream.name) is not None}
+
+    def _names(self) -> list[str]:
+        return self.tables().names
+
+    @override
+    def tables(self) -> CacheTables:
+        return tables_of(self)
 
     def _state(self, stream_name: str) -> StreamState:
-        states = self._states()
-        found = [state for state in states if state.stream == stream_name]
-        if len(found) > 1:
-            raise InputError(
-                f"The cache has {len(found)} streams {stream_name!r}: of "
-                f"{', '.join(repr(f'{s.source}: {s.namespace}' if s.namespace else s.source) for s in found)}.",
-                hint="Give each source a cache, or a table_prefix, of its own.",
+        found = self.tables()
+        found.of(stream_name)
+        state = found.states.get(stream_name)
+        if state is None:
+            raise StateNotFoundError(
+                f"Nothing was read into {self!r} as {stream_name!r}: somebody else has made the table.",
                 stream=stream_name,
             )
-        if not found:
-            raise StreamNotFoundError(
-                f"Nothing was read into {self!r} as {stream_name!r}.",
-                available_streams=[state.stream for state in states],
-                stream=stream_name,
-            )
-        return found[0]
+        return state

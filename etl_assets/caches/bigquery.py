@@ -1,11 +1,14 @@
 """A cache in BigQuery."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
 from etl_assets.caches.warehouse import WarehouseCache
 from etl_assets.destinations.bigquery import BigQueryDestination
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class BigQueryCache(WarehouseCache):
@@ -53,7 +56,7 @@ class BigQueryCache(WarehouseCache):
         return self.project_name
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
+    def make_url(self) -> "URL":
         from sqlalchemy import URL
 
         query = {"credentials_path": self.credentials_path} if self.credentials_path else {}
@@ -68,3 +71,7 @@ class BigQueryCache(WarehouseCache):
     @override
     def _dialect_package(self) -> str:
         return "sqlalchemy-bigquery"
+
+
+BigQueryConfig = BigQueryCache
+"""The configuration by itself, by PyAirbyte's name: a cache is one."""

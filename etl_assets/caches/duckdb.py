@@ -1,13 +1,20 @@
 """A cache in a DuckDB file."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.duckdb import MEMORY, DuckDBDestination
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+
+_DIALECT = "duckdb+etl_assets"
+"""SQLAlchemy's name of our dialect."""
 
 
 class DuckDBCache(CacheBase):
@@ -37,7 +44,7 @@ class DuckDBCache(CacheBase):
         return "memory" if str(self.db_path) == MEMORY else Path(self.db_path).stem
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
+    def make_url(self) -> "URL":
         from sqlalchemy import URL
 
         return URL.create("duckdb", database=str(self.db_path))
@@ -47,11 +54,14 @@ class DuckDBCache(CacheBase):
         """Give an SQLAlchemy engine whose connections are opened as the destination opens its own."""
         from duckdb_engine import ConnectionWrapper
         from sqlalchemy import create_engine
+        from sqlalchemy.dialects import registry
         from sqlalchemy.pool import NullPool, StaticPool
+
+        registry.register(_DIALECT.replace("+", "."), "etl_assets.caches.duckdb_dialect", "Dialect")
 
         memory = str(self.db_path) == MEMORY
         return create_engine(
-            self.get_sql_alchemy_url(),
+            self.make_url().set(drivername=_DIALECT),
             creator=lambda: ConnectionWrapper(self.get_vendor_client()),
             poolclass=StaticPool if memory else NullPool,
             hide_parameters=True,
@@ -62,3 +72,7 @@ class DuckDBCache(CacheBase):
         destination = self.destination
         assert isinstance(destination, DuckDBDestination)  # noqa: S101 - `make_destination` gives no other
         return destination.connect()
+
+
+DuckDBConfig = DuckDBCache
+"""The configuration by itself, by PyAirbyte's name: a cache is one."""

@@ -1,7 +1,7 @@
 """A cache in MotherDuck."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -9,6 +9,10 @@ from typing_extensions import override
 from etl_assets.caches.duckdb import DuckDBCache
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.secrets.option import SecretOption
+from etl_assets.secrets.references import resolve
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class MotherDuckCache(DuckDBCache):
@@ -41,5 +45,13 @@ class MotherDuckCache(DuckDBCache):
         )
 
     @override
+    def make_url(self) -> "URL":
+        return super().make_url().update_query_dict({"motherduck_token": str(resolve(self.api_key))})
+
+    @override
     def get_database_name(self) -> str:
         return self.database
+
+
+MotherDuckConfig = MotherDuckCache
+"""The configuration by itself, by PyAirbyte's name: a cache is one."""

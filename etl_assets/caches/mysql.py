@@ -1,11 +1,14 @@
 """A cache in MySQL or MariaDB."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
 from etl_assets.caches.server import ServerCache
 from etl_assets.destinations.mysql import MySQLDestination
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class MySQLCache(ServerCache):
@@ -25,6 +28,7 @@ class MySQLCache(ServerCache):
 
     scheme: ClassVar[str] = "mysql"
     driver: ClassVar[str] = "pymysql"
+    json_is_text: ClassVar[bool] = True
     paired_destination_name: ClassVar[str | None] = "destination-mysql"
 
     @override
@@ -32,5 +36,5 @@ class MySQLCache(ServerCache):
         return MySQLDestination(**self.destination_options(), schema_name=self.schema_name or self.database)
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
-        return super().get_sql_alchemy_url().update_query_dict({"charset": "utf8mb4"})
+    def make_url(self) -> "URL":
+        return super().make_url().update_query_dict({"charset": "utf8mb4"})

@@ -48,3 +48,7 @@ class PostgresCache(ServerCache):
             user=self.username,
             password=str(resolve(self.password)) or None,
         )
+
+
+PostgresConfig = PostgresCache
+"""The configuration by itself, by PyAirbyte's name: a cache is one."""

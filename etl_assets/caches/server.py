@@ -1,6 +1,6 @@
 """What caches on a database server have in common."""
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import Field
@@ -10,6 +10,9 @@ from etl_assets.caches.base import CacheBase
 from etl_assets.secrets.option import SecretOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class ServerCache(CacheBase):
@@ -38,7 +41,7 @@ class ServerCache(CacheBase):
         return self.database
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
+    def make_url(self) -> "URL":
         from sqlalchemy import URL
 
         return URL.create(

@@ -1,7 +1,7 @@
 """A cache in Snowflake."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -11,6 +11,9 @@ from etl_assets.destinations.snowflake import SnowflakeDestination
 from etl_assets.secrets.option import ArgumentsOption, SecretOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class SnowflakeCache(WarehouseCache):
@@ -69,7 +72,7 @@ class SnowflakeCache(WarehouseCache):
         return self.database
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
+    def make_url(self) -> "URL":
         from sqlalchemy import URL
 
         given = {"warehouse": self.warehouse, "role": self.role}
@@ -91,3 +94,7 @@ class SnowflakeCache(WarehouseCache):
     @override
     def _dialect_package(self) -> str:
         return "snowflake-sqlalchemy"
+
+
+SnowflakeConfig = SnowflakeCache
+"""The configuration by itself, by PyAirbyte's name: a cache is one."""

@@ -2,13 +2,16 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.sqlite import SQLiteDestination
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 
 class SqliteCache(CacheBase):
@@ -22,6 +25,8 @@ class SqliteCache(CacheBase):
     db_path: Path | str = Field(description="The file.")
     schema_name: str = ""
 
+    json_is_text: ClassVar[bool] = True
+
     @override
     def make_destination(self) -> SQLiteDestination:
         Path(self.db_path).absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +39,7 @@ class SqliteCache(CacheBase):
         return Path(self.db_path).stem
 
     @override
-    def get_sql_alchemy_url(self) -> Any:
+    def make_url(self) -> "URL":
         from sqlalchemy import URL
 
         return URL.create("sqlite", database=str(self.db_path))

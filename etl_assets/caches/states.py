@@ -7,9 +7,10 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.places import base_name, rows_of
 from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.writing import StateMemory, in_destination
-from etl_assets.exceptions import InputError, StateNotFoundError
+from etl_assets.exceptions import StateNotFoundError
 from etl_assets.naming import normalise
 from etl_assets.protocol.load import Bookmark, StreamState
 from etl_assets.shared.state_writers import StateWriterBase
@@ -67,25 +68,15 @@ class CacheStates(StateWriterBase):
         return StateMemory(self._destination, self._stored_as(), self._for or "")
 
     def _rows(self) -> list[StreamState]:
-        stored_as = self._stored_as()
-        return [sound(row) for row in self._destination.states() if row.source == stored_as]
+        states = self._destination.states()
+        exact = [row for row in states if row.source == self._source_name]
+        name = base_name(self._source_name)
+        found = rows_of(self._destination, name, states) or rows_of(self._destination, normalise(name), states)
+        return [sound(row) for row in found or exact]
 
     def _stored_as(self) -> str:
-        """Give the name under which the source is stored: a connector's config is part of it."""
-        from etl_assets.sources.stored_name import is_name_of
-
-        end = "" if self._for is None else in_destination(self._for)
-        stored = sorted(
-            {row.source.removesuffix(end) for row in self._destination.states() if row.source.endswith(end)}
-        )
-        if self._source_name in stored:
-            return self._source_name
-        word = normalise(self._source_name)
-        found = [name for name in stored if is_name_of(name, word)]
-        if len(found) > 1:
-            raise InputError(
-                f"{self._source_name!r} was read with {len(found)} configs, each a source of its own.",
-                hint=f"Say which: {', '.join(map(repr, found))}.",
-                input_value=self._source_name,
-            )
-        return found[0] if found else word
+        """Return the name under which the bookmarks for another destination are kept."""
+        name = self._source_name
+        end = in_destination(self._for or "")
+        stored = {row.source.removesuffix(end) for row in self._destination.states() if row.source.endswith(end)}
+        return name if name in stored else normalise(name)

@@ -1,6 +1,6 @@
 """One table of a destination as a dataset, where no cache knows it: what an asset has stored."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.caches.sql_tables import to_sql_table
@@ -46,9 +46,13 @@ class StoredTable:
             schema = tx.schema(self._table)
         return self._stream.replace(schema=from_arrow(schema) if schema else None)
 
-    def snapshot(self, table: TableName, where: Sequence[str], chunk_rows: int) -> "ds.Dataset":
-        """Give the rows that meet every condition, as they are now."""
-        return self.destination.snapshot(table, where=where, chunk_rows=chunk_rows)
+    hidden_columns: Sequence[str] = ()
+
+    def snapshot(
+        self, table: TableName, where: Sequence[str], chunk_rows: int, without: Collection[str] = ()
+    ) -> "ds.Dataset":
+        """Return the rows that meet every condition, as they are now."""
+        return self.destination.snapshot(table, where=where, chunk_rows=chunk_rows, without=without)
 
     def count(self, table: TableName, where: Sequence[str]) -> int:
         """Count them."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from etl_assets.caches.duckdb import DuckDBCache
+from etl_assets.constants import DEFAULT_GOOGLE_DRIVE_MOUNT_PATH
 from etl_assets.exceptions import InputError
 from etl_assets.records import new_record_id
 
@@ -45,7 +46,7 @@ def get_colab_cache(
     schema_name: str = "main",
     table_prefix: str | None = "",
     drive_name: str = "MyDrive",
-    mount_path: str = "/content/drive",
+    mount_path: str = DEFAULT_GOOGLE_DRIVE_MOUNT_PATH,
 ) -> DuckDBCache:
     """Give a DuckDB cache in Google Drive, from within a Google Colab notebook.
 

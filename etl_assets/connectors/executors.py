@@ -158,19 +158,15 @@ class LocalExecutor(Executor):
         protocol: What it speaks.
         executable: An absolute path, or a name that is found on PATH.
 
-    Raises:
-        ConfigError: The path is relative.
+    A relative path is one of the working directory in which it is given.
     """
 
     def __init__(self, name: str, protocol: Protocol, executable: str | Path) -> None:
         super().__init__(name, protocol)
         text = str(executable)
-        if os.sep in text and not Path(text).expanduser().is_absolute():
-            raise ConfigError(
-                f"The executable {text!r} of {name} is a relative path.",
-                hint="Give an absolute one: what runs must not depend on where this process was started.",
-            )
-        self.executable = text
+        # Made absolute at once: what runs must not depend on where the process is later.
+        is_path = os.sep in text or (isinstance(executable, Path) and executable.is_file())
+        self.executable = str(Path(text).expanduser().absolute()) if is_path else text
 
     @override
     def ensure(self) -> None:

@@ -2,11 +2,11 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -109,6 +109,12 @@ class AlchemyTransaction(SqlTransaction):
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
         return {name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()}
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        import sqlalchemy as sa
+
+        return sorted(sa.inspect(self._connection).get_table_names(schema=schema or None))
 
     def _columns(self, table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
         return _reflected(self._connection, table)
@@ -230,13 +236,12 @@ class AlchemyTransaction(SqlTransaction):
     ) -> int:
         latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
         own = dict(stamps(stamp, self.now))
-        wanted = list(latest)
         written = 0
-        for start in range(0, len(wanted), KEYS_AT_ONCE):
-            some = wanted[start : start + KEYS_AT_ONCE]
+        for start in range(0, len(latest), KEYS_AT_ONCE):
+            some = list(islice(latest, start, start + KEYS_AT_ONCE))
             there = self._those_with(table, keys, some, rows.schema)
             self._insert(table, [latest[key] for key in some if key not in there], stamp)
-            changed = [latest[key] | own for key in some if update and there.get(key, latest[key]) != latest[key]]
+            changed = [latest[key] | own for key in some if update and _differs(there.get(key), latest[key], stamp)]
             self._update(table, keys, changed)
             written += len(some) - len(there) + len(changed)
         return written
@@ -432,3 +437,8 @@ def _statement(sql: str) -> "sa.TextClause":
         return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
 
     return sa.text(_WRITTEN.sub(replaced, sql))
+
+
+def _differs(there: Mapping[str, Any] | None, staged: Mapping[str, Any], stamp: Stamp) -> bool:
+    """Tell whether a row is there with other values, in what is part of the row."""
+    return there is not None and any(there[name] != staged[name] for name in staged if name not in stamp.about)

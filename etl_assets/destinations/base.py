@@ -1,7 +1,7 @@
 """A destination: hooks that a subclass overrides. `export_batch_data`, Mage's contract, is enough."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -17,6 +17,7 @@ from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
+from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import (
     Bookmark,
     Capabilities,
@@ -196,6 +197,15 @@ class Destination(DestinationModes, DestinationVerbs):
     def states(self) -> list[StreamState]:
         """Give every state row."""
         raise self._stateless()
+
+    def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
+        """Return the name under which a script's source has its state here; see `destinations/places.py`."""
+        del streams, hashed
+        return source
+
+    def noted_config(self, source: str, document: Mapping[str, Any] | None = None) -> Any:
+        """Return what was noted of the config of a script's source, or None; note the document where one is given."""
+        del source, document
 
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
         """Store another bookmark for a stream."""

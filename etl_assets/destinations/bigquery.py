@@ -80,7 +80,7 @@ class BigQueryDestination(DatabaseDestination):
         from google.auth.exceptions import GoogleAuthError
 
         tx = BigQueryTransaction(
-            client, state_schema=self.options.state_schema, own_columns=self.own_columns, beside=self.transaction
+            client, state_schema=self.options.state_schema, own_columns=self.load_columns, beside=self.transaction
         )
         phase = "loading"
         try:
@@ -239,6 +239,11 @@ class BigQueryTransaction(WarehouseTransaction):
         except NotFound:
             return {}
         return {field.name: _type_name(field) for field in found.schema}
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        found = self._client.list_tables(schema)
+        return sorted(table.table_id for table in found if table.table_type == "TABLE")
 
     @override
     def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:

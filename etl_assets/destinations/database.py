@@ -1,6 +1,6 @@
 """What every database has in common as a destination: its options, names, sessions, and the stored state."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,12 +10,15 @@ from typing_extensions import override
 
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.ledger import Ledger
+from etl_assets.destinations.places import stored_under
+from etl_assets.destinations.record_columns import NAMES
 from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
+from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging_folder import default_roots, sweep
@@ -55,6 +58,9 @@ class DatabaseOptions(BaseModel):
     staging_memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
     load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
     loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
+    airbyte_columns: bool = Field(
+        default=False, description="Add PyAirbyte's columns about each record; see `record_columns`."
+    )
 
 
 class DatabaseDestination(Destination):
@@ -80,12 +86,19 @@ class DatabaseDestination(Destination):
         self.options: Any = parse_options(self.Options, type(self).__name__, options)
         self.load_id_column: str | None = self.options.load_id_column
         self.loaded_at_column: str | None = self.options.loaded_at_column
+        self.load_columns: Sequence[str] = [name for name in (self.load_id_column, self.loaded_at_column) if name]
+        """The columns that say by which load a row came, and when."""
         self._naming = style(self.options.naming)
 
     @property
     @override
     def own_columns(self) -> Sequence[str]:
-        return [name for name in (self.load_id_column, self.loaded_at_column) if name]
+        return [*self.load_columns, *self.record_columns]
+
+    @property
+    def record_columns(self) -> Sequence[str]:
+        """The columns about each record that its tables have: PyAirbyte's, where they are asked for."""
+        return NAMES if self.options.airbyte_columns else ()
 
     @override
     def get_config(self) -> dict[str, Any]:
@@ -213,6 +226,7 @@ class DatabaseDestination(Destination):
         *,
         where: Sequence[str] = (),
         columns: Sequence[str] | None = None,
+        without: Collection[str] = (),
         chunk_rows: int = 100_000,
         directory: Path | None = None,
     ) -> "ds.Dataset":
@@ -222,6 +236,7 @@ class DatabaseDestination(Destination):
             table: The table.
             where: Conditions, as SQL; a row meets all of them.
             columns: Some of the columns; by default all.
+            without: Columns that are left out.
             chunk_rows: Rows of a batch.
             directory: Where the file is made.
 
@@ -230,6 +245,8 @@ class DatabaseDestination(Destination):
         """
         with self.transaction() as tx:
             self._require(tx, table)
+            if without:
+                columns = [name for name in columns or tx.type_names(table) if name not in without]
             found = tx.scan(table, _all_of(where), chunk_rows, columns)
             return to_dataset(found, chunk_rows=chunk_rows, directory=directory)
 
@@ -256,6 +273,21 @@ class DatabaseDestination(Destination):
         with self.transaction() as tx:
             ledger = self.ledger(tx)
             return ledger.states() if ledger.exists() else []
+
+    @override
+    def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
+        return stored_under(self, source, streams, hashed=hashed)
+
+    @override
+    def noted_config(self, source: str, document: Mapping[str, Any] | None = None) -> Any:
+        if not self.exists():
+            return None
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            known = ledger.known_config(source) if ledger.exists() else None
+            if document is not None:
+                ledger.note_config(source, document)
+        return known
 
     @override
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:

@@ -5,6 +5,7 @@ MotherDuck is the same with an `md:` address in place of a file.
 
 import os
 import random
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -34,6 +35,8 @@ MEMORY = ":memory:"
 MOTHERDUCK = ("md:", "motherduck:")
 HEADER_BYTES = 12 * 1024
 BEING_MADE_SECONDS = 10.0
+OPEN_HERE_SECONDS = 2.0
+"""How long a connection of this process with other settings is waited for."""
 _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One lock per file: DuckDB's own keeps other processes out, not other threads of this one."""
 
@@ -181,15 +184,14 @@ class DuckDBDestination(DatabaseDestination):
             try:
                 return self._open(path, settings)
             except duckdb.Error as error:
+                if _is_open_here(error):
+                    # In this process somebody has it, who may keep it as long as the process lives.
+                    deadline = min(deadline, time.monotonic() + OPEN_HERE_SECONDS)
                 if not _is_locked(error) and not _is_being_made(error, path):
                     told = f"The DuckDB file {without_token(path)!r} cannot be opened: {redact(str(error))}"
                     raise UnavailableError(told) from error
                 if time.monotonic() >= deadline:
-                    raise BusyError(
-                        f"The DuckDB file {path!r} was held by another process for more than "
-                        f"{self.options.lock_timeout:g} s: {error}",
-                        hint="End that process, or give the destination a longer lock_timeout.",
-                    ) from error
+                    raise self._busy(error) from error
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
                 pause = min(pause * 1.6, 0.5)
 
@@ -208,7 +210,7 @@ class DuckDBDestination(DatabaseDestination):
         import duckdb
 
         try:
-            connection = duckdb.connect(path, config=settings)
+            connection = _opened(path, settings)
         except duckdb.Error as error:
             # Of a file it says so too: what fails on a database in memory is the settings' matter.
             local = settings and not path.startswith(MOTHERDUCK)
@@ -230,6 +232,19 @@ class DuckDBDestination(DatabaseDestination):
                 hint="Leave `access_mode` out of its settings, or give yourself the right to write to the file.",
             )
 
+    def _busy(self, error: Exception) -> BusyError:
+        if _is_open_here(error):
+            return BusyError(
+                f"The DuckDB file {self.path!r} is open in this process, with other settings: {error}",
+                hint="Close that connection (of an SQLAlchemy engine: engine.dispose()), or open it as "
+                "cache.get_sql_engine() and cache.get_vendor_client() do.",
+            )
+        return BusyError(
+            f"The DuckDB file {self.path!r} was held by another process for more than "
+            f"{self.options.lock_timeout:g} s: {error}",
+            hint="End that process, or give the destination a longer lock_timeout.",
+        )
+
     def _folder(self) -> Path:
         folder = Path(self.path).absolute().parent
         if not folder.is_dir():
@@ -250,6 +265,24 @@ class DuckDBDestination(DatabaseDestination):
 def without_token(path: str) -> str:
     """Give a database's address without what comes after its name, which may be a token."""
     return path.partition("?")[0] if path.startswith(MOTHERDUCK) else path
+
+
+def _opened(path: str, settings: dict[str, Any]) -> "duckdb.DuckDBPyConnection":
+    """Open a database with its settings, or as an engine of `duckdb_engine`'s in this process has opened it."""
+    import duckdb
+
+    try:
+        return duckdb.connect(path, config=settings)
+    except duckdb.ConnectionException as error:
+        engine, alchemy = sys.modules.get("duckdb_engine"), sys.modules.get("sqlalchemy")
+        if not _is_open_here(error) or engine is None or alchemy is None:
+            raise
+        agent = f"duckdb_engine/{engine.__version__}(sqlalchemy/{alchemy.__version__})"
+        return duckdb.connect(path, config={**settings, "custom_user_agent": agent})
+
+
+def _is_open_here(error: Exception) -> bool:
+    return "different configuration" in str(error)
 
 
 def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:

@@ -78,6 +78,11 @@ class DuckDBTransaction(SqlTransaction):
         return pa.schema(fields)
 
     @override
+    def tables(self, schema: str) -> list[str]:
+        sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? ORDER BY table_name"
+        return [name for (name,) in self.execute(sql, (self._catalog, schema))]
+
+    @override
     def type_names(self, table: TableName) -> dict[str, str]:
         if table in self._changed:
             return self._described(self._connection, table)
@@ -206,7 +211,8 @@ class DuckDBTransaction(SqlTransaction):
             return written
         covered = {*columns, *stamp.columns}.issuperset(self.type_names(table))
         # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
-        differs = " OR ".join(_differs(f) for f in rows.schema if f.name not in keys) if update else ""
+        compared = [f for f in rows.schema if f.name not in keys and f.name not in stamp.about]
+        differs = " OR ".join(map(_differs, compared)) if update else ""
         if update and (not covered or table in self._constrained):
             written = self._merge_into(table, columns, stamp, keys, differs)
         else:
@@ -246,7 +252,7 @@ class DuckDBTransaction(SqlTransaction):
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in columns if name not in keys]
         settings = [f"{name} = s.{name}" for name in others] + [f"{name} = {value}" for name, value in _stamps(stamp)]
-        when_matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if others else ""
+        when_matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if differs else ""
         qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
         written = self.execute(
             f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl_assets.destinations.ledger_history import NUMBER, REJECTED, REWIND, History, Past
+from etl_assets.destinations.ledger_names import NamedStates
 from etl_assets.destinations.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, sound
 from etl_assets.destinations.stored_states import equals, key_of, listed
 from etl_assets.destinations.transaction import STATE_KEY
@@ -33,7 +34,7 @@ class Entry:
     committed_at: datetime
 
 
-class Ledger(History):
+class Ledger(History, NamedStates):
     """The two tables of one database.
 
     Args:

@@ -21,11 +21,20 @@ class Merge:
         keys: Those that tell one row from another.
         folded: Columns by whose collation different texts are equal. Such a table was made by others: its texts are
             compared by their bytes all the same, since `A` in the place of `a` is a change, or another row.
+        about: Columns in which no difference makes a row another one.
     """
 
     def __init__(
-        self, connection: Any, target: str, names: Sequence[str], keys: Sequence[str], folded: AbstractSet[str]
+        self,
+        connection: Any,
+        target: str,
+        names: Sequence[str],
+        keys: Sequence[str],
+        folded: AbstractSet[str],
+        *,
+        about: Sequence[str] = (),
     ) -> None:
+        self._about = about
         self._connection = connection
         self._target = target
         self._names = names
@@ -44,9 +53,10 @@ class Merge:
         same = " AND ".join(self._same(key) for key in self._keys)
         others = [name for name in self._names if name not in self._keys]
         written = 0
-        if update and others:
+        compared = [name for name in others if name not in self._about]
+        if update and compared:
             # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(f"NOT ({self._exact('t', name)} <=> {self._exact('s', name)})" for name in others)
+            differs = " OR ".join(f"NOT ({self._exact('t', name)} <=> {self._exact('s', name)})" for name in compared)
             settings = [f"t.{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"t.{quote(name)} = ?" for name, _ in own]
             sql = f"UPDATE {self._target} t JOIN {STAGED} s ON {same} SET {', '.join(settings)} WHERE {differs}"

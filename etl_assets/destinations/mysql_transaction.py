@@ -17,6 +17,7 @@ from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
 from etl_assets.destinations.mysql_rows import Loader
 from etl_assets.destinations.mysql_swaps import Swaps
 from etl_assets.destinations.mysql_types import array, arrow_type, declared, spelled, stored_type
+from etl_assets.destinations.record_columns import types_of
 from etl_assets.destinations.sql_transaction import (
     STAGED,
     SqlTransaction,
@@ -192,6 +193,8 @@ class MySQLTransaction(SqlTransaction):
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
         wanted = {f.name: self.type_name(f.type) for f in schema}
         wanted |= stamp.named(*_OWN_NAMES)
+        if stamp.about:
+            wanted |= {name: self.type_name(self.stored_type(t)) for name, t in types_of(stamp.about).items()}
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
         if self.execute(_TIED, place * 3):
@@ -275,7 +278,8 @@ class MySQLTransaction(SqlTransaction):
         )
         Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
         folded = {row[0] for row in self.execute(_FOLDED, (place.schema, place.name))}
-        written = Merge(connection, target, names, keys, folded).run(stamps(stamp, self.now), update=update)
+        merging = Merge(connection, target, names, keys, folded, about=stamp.about)
+        written = merging.run(stamps(stamp, self.now), update=update)
         run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
         return written
 

@@ -158,6 +158,14 @@ class PostgresTransaction(SqlTransaction):
         return self.written(sql, constants)
 
     @override
+    def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
+        if not keys:
+            return
+        index = TableName(f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}", table.schema)
+        if self.execute("SELECT to_regclass(?)", (self.quoted(index),))[0][0] is not None:
+            self.execute(f"DROP INDEX {self.quoted(index)}")
+
+    @override
     def merge(
         self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
     ) -> int:
@@ -266,8 +274,9 @@ class _Merge:
         self.names = names
         self.keys = keys
         self.others = [name for name in names if name not in keys]
+        self.compared = [name for name in self.others if name not in stamp.about]
         self.own = stamps(stamp, tx.now)
-        self.update = update and bool(self.others)
+        self.update = update and bool(self.compared)
         # Of an extension's type the name may come with its schema.
         self.types = {name: type_.rpartition(".")[2] for name, type_ in tx.type_names(table).items()}
         self.index = f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}"
@@ -373,7 +382,7 @@ class _Merge:
 
     def _differs(self, other: str) -> str:
         # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-        return " OR ".join(self._column_differs(name, other) for name in self.others)
+        return " OR ".join(self._column_differs(name, other) for name in self.compared)
 
     def _column_differs(self, name: str, other: str) -> str:
         differs = f"{self._comparable('t', name)} IS DISTINCT FROM {self._comparable(other, name)}"

@@ -1,17 +1,19 @@
 """The session of a database: stage batches, then publish them with their state and ledger rows in one transaction."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from typing_extensions import override
 
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.ledger import Entry, Ledger
+from etl_assets.destinations.record_columns import is_staged, with_columns
 from etl_assets.destinations.rejected import Rejects, rejected_table
 from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Stamp, Transaction
@@ -34,11 +36,15 @@ from etl_assets.protocol.load import (
     StreamState,
     TableName,
 )
-from etl_assets.protocol.selection import is_column_selected
+from etl_assets.protocol.selection import is_column_selected, key_columns
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging import Staging
 from etl_assets.strategies import WriteStrategy
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOGGER = "etl_assets.destinations"
 LEAST_MEMORY_BYTES = 1024 * 1024
 """For a load among many others; less would make many small files."""
 
@@ -51,6 +57,11 @@ class Database(Protocol):
     load_id_column: str | None
     loaded_at_column: str | None
     rolls_back: ClassVar[bool]
+
+    @property
+    def record_columns(self) -> Sequence[str]:
+        """The columns about each record that its tables have; see `record_columns`."""
+        ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
@@ -87,7 +98,8 @@ class DatabaseSession(Session):
         self, database: Database, loads: Sequence[Load], staging_roots: Sequence[Path], memory_bytes: int
     ) -> None:
         self._database = database
-        self.encoded_as = database.encoded_as
+        # What stays encoded is looked into nowhere, and gets no columns.
+        self.encoded_as = None if database.record_columns else database.encoded_as
         self.commits_many = database.rolls_back
         self._loads = {load.load_id: load for load in loads}
         self._staging_roots = staging_roots
@@ -95,6 +107,7 @@ class DatabaseSession(Session):
         self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
         self._rejects: dict[str, Rejects] = {}
+        self._pruned: dict[str, set[str]] = {}
         for load in loads:
             self._prepare(load)
 
@@ -122,11 +135,34 @@ class DatabaseSession(Session):
             batch = settled(batch, self._rejects[load.load_id].add)
         try:
             encoded = batch.encoded(load.stream) if self.encoded_as else None
-            staged = self._staging[load.load_id].add(encoded or batch.to_arrow(load.stream))
+            staged = self._staging[load.load_id].add(encoded or self._to_stage(batch, load))
         except SchemaConflictError as error:
             raise error.named(stream=load.stream.name) from None
         fault("staged")
         return staged
+
+    def _to_stage(self, batch: Batch, load: Load) -> "pa.Table":
+        table = batch.to_arrow(load.stream)
+        if load.declared_only:
+            table = self._declared(table, load)
+        return with_columns(table, batch) if self._database.record_columns else table
+
+    def _declared(self, table: "pa.Table", load: Load) -> "pa.Table":
+        """Return a table without the fields that its stream does not declare; it is logged once which these are."""
+        properties = (load.stream.schema or {}).get("properties")
+        if not properties:
+            return table
+        known = {*properties, *key_columns(load.stream)}
+        pruned = [name for name in table.column_names if name not in known]
+        told = self._pruned.setdefault(load.load_id, set())
+        if new := set(pruned) - told:
+            told |= new
+            logging.getLogger(LOGGER).warning(
+                "%s: fields that it does not declare are left out: %s (read(prune_undeclared_fields=False) keeps them)",
+                load.stream.full_name,
+                ", ".join(sorted(new)),
+            )
+        return table.drop_columns(pruned) if pruned else table
 
     @override
     def revise(self, load: Load) -> None:
@@ -194,7 +230,8 @@ class DatabaseSession(Session):
         return Shape(types, columns_of, tx.type_name, exists=True)
 
     def _own_columns(self) -> list[str]:
-        return [name for name in (self._database.load_id_column, self._database.loaded_at_column) if name]
+        named = (self._database.load_id_column, self._database.loaded_at_column)
+        return [*(name for name in named if name), *self._database.record_columns]
 
     def _write_rejected(self, tx: Transaction, ledger: Ledger, entry: Entry) -> tuple[int, Sequence[Rejected]]:
         """Keep the rejected records where that is asked for; gives how many there were, and why."""
@@ -292,7 +329,7 @@ class DatabaseSession(Session):
 
         staging = self._staging[load.load_id]
         declared = declared_schema(load.stream)
-        schema = staging.schema if staging.schema is not None else declared
+        schema = declared if staging.schema is None else pa.schema(f for f in staging.schema if not is_staged(f.name))
         if schema is None:
             schema = pa.schema([])
         known = {column.name: column.physical for column in current.columns} if current else {}
@@ -305,7 +342,8 @@ class DatabaseSession(Session):
                 hint="Select fewer columns.",
                 stream=load.stream.name,
             )
-        stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column)
+        about = tuple(name for name in self._database.record_columns if name not in known.values())
+        stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column, about)
         return Plan(load, table, staging, physical, schema, declared, stamp)
 
     @staticmethod

@@ -95,7 +95,7 @@ class SnowflakeDestination(DatabaseDestination):
             yield SnowflakeTransaction(
                 connection,
                 state_schema=self.options.state_schema,
-                own_columns=self.own_columns,
+                own_columns=self.load_columns,
                 beside=self.transaction,
                 fold=self.options.naming != "preserve",
             )
@@ -239,6 +239,14 @@ class SnowflakeTransaction(WarehouseTransaction):
             (fold(table.schema), fold(table.name)),
         )
         return {self.read_name(name): _type_name(type_, precision, scale) for name, type_, precision, scale in rows}
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        rows, _ = self.run(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE'",
+            (_folded(schema) if self._fold else schema,),
+        )
+        return sorted(self.read_name(name) for (name,) in rows)
 
     @override
     def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:

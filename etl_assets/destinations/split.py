@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.ledger import Ledger
+from etl_assets.destinations.record_columns import NAMES, staged_as
 from etl_assets.destinations.session import DatabaseSession, foreign, lock_name
 from etl_assets.destinations.stored_states import SPLIT
 from etl_assets.destinations.transaction import Transaction
@@ -148,7 +149,11 @@ class SplitSession(DatabaseSession):
         columns = filled[0].columns if filled else ()
         staging = self._staging[load.load_id]
         if alike := bool(filled) and all(part.columns == columns for part in filled):
-            self._copied = ([part.table for part in filled], {column.name: column.physical for column in columns})
+            about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
+            self._copied = (
+                [part.table for part in filled],
+                {column.name: column.physical for column in columns} | {staged_as(name): name for name in about},
+            )
             staging.add(_empty(tx, filled[0]))
         else:  # one range has met other types than another: their rows come together as those of batches do
             for part in filled:
@@ -169,7 +174,8 @@ class SplitSession(DatabaseSession):
     def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
         plan = super()._plan(load, table, current)
         tables, columns = self._copied
-        return replace(plan, tables=tables, copied={plan.physical[name]: columns[name] for name in columns})
+        places = {**plan.physical, **{staged_as(name): name for name in plan.stamp.about}}
+        return replace(plan, tables=tables, copied={places[name]: columns[name] for name in columns if name in places})
 
 
 def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
@@ -186,6 +192,7 @@ def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False)
     import pyarrow as pa
 
     columns = {column.name: table.column(column.physical) for column in part.columns}
+    columns |= {staged_as(name): table.column(name) for name in NAMES if name in table.column_names}
     if keep_types:
         return pa.table(columns)
     rows = table.num_rows

@@ -93,7 +93,7 @@ class SqlDestination(DatabaseDestination):
         try:
             with patiently(lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)) as connection:
                 phase = "loading"
-                yield AlchemyTransaction(connection, self.own_columns)
+                yield AlchemyTransaction(connection, self.load_columns)
                 phase = "COMMIT"
                 connection.commit()
         except sa.exc.DBAPIError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.record_columns import types_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
@@ -92,6 +93,15 @@ class SqlTransaction(Transaction):
         names = self.type_names(table)
         return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
 
+    @override
+    def tables(self, schema: str) -> list[str]:
+        rows = self.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' "
+            "ORDER BY table_name",
+            (schema,),
+        )
+        return [name for (name,) in rows]
+
     def arrow_type(self, name: str) -> "pa.DataType":
         """Give the Arrow type of a name that `type_names` gives."""
         raise NotImplementedError(name)
@@ -113,6 +123,9 @@ class SqlTransaction(Transaction):
     def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
         """Give the columns of a table that is to be made, our own behind those of its rows."""
         columns = [(f.name, self._definition(f.type)) for f in schema] + stamp.named(*self.own_types)
+        if stamp.about:
+            about = types_of(stamp.about)
+            columns += [(name, self._definition(self.stored_type(type_))) for name, type_ in about.items()]
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
         return ", ".join(f"{quote(name)} {definition}" for name, definition in columns)

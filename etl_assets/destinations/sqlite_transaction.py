@@ -156,9 +156,9 @@ class SqliteTransaction(SqlTransaction):
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
         self._index(table, keys)
         written = 0
-        if update and others:
+        if update and (compared := [name for name in others if name not in stamp.about]):
             # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(self._differs(quote(name), rows.schema.field(name).type) for name in others)
+            differs = " OR ".join(self._differs(quote(name), rows.schema.field(name).type) for name in compared)
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
@@ -198,6 +198,12 @@ class SqliteTransaction(SqlTransaction):
         with refused():
             self._connection.execute(sql, parameters)
         return int(self.execute("SELECT changes()")[0][0])
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        catalog = f"{quote(schema or MAIN)}.sqlite_master"
+        found = self.execute(f"SELECT name FROM {catalog} WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in found if not name.startswith("sqlite_")]
 
     def _index(self, table: TableName, keys: Sequence[str]) -> None:
         """Make the index by which a merge finds a key. It need not be unique: rows may have been appended before."""

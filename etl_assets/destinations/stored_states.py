@@ -13,6 +13,8 @@ from etl_assets.protocol.stream import Stream
 LEDGER_TABLE = "_etl_assets_loads"
 SPLIT = "split/"
 """A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
+CONFIG = "config/"
+"""The `partition` of a row that holds no state: what the config of a source was when it was last read."""
 
 
 class StateRows:
@@ -35,7 +37,7 @@ class StateRows:
         found = self._found(f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
         lost = self._lost() if any(state.bookmark is None for state in found) else set()
         told = [lost_bookmark(state) if key_of(state) in lost else state for state in found]
-        return [state for state in told if not state.partition.startswith(SPLIT)]
+        return [state for state in told if not state.partition.startswith((SPLIT, CONFIG))]
 
     def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
         try:

@@ -23,11 +23,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What our own columns hold for the rows of one load; a name of None leaves that column out."""
+    """What our own columns hold for the rows of one load; a name of None leaves that column out.
+
+    Args:
+        load_id: Of the load.
+        load_id_column: The name of the column for it.
+        loaded_at_column: The name of the column for the time of the load.
+        about: Columns about each record, which come with the rows (see `record_columns`). They are written as all are,
+            and no difference in them makes a row another one.
+    """
 
     load_id: str
     load_id_column: str | None
     loaded_at_column: str | None
+    about: tuple[str, ...] = ()
 
     def named(self, load_id: T, loaded_at: T) -> list[tuple[str, T]]:
         """Give the names of our own columns, of those that are not left out, each with what is given for it."""
@@ -37,7 +46,7 @@ class Stamp:
     @property
     def columns(self) -> list[str]:
         """The names of our own columns, in order."""
-        return [name for name, _ in self.named(None, None)]
+        return [*(name for name, _ in self.named(None, None)), *self.about]
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,10 @@ class Reading(Protocol):
     def exists(self, table: TableName) -> bool:
         """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
         return self.schema(table) is not None
+
+    def tables(self, schema: str) -> list[str]:
+        """Return the names of the tables in a database schema, in order."""
+        ...
 
     def type_names(self, table: TableName) -> dict[str, str]:
         """Give the engine's type name of each column."""
@@ -195,6 +208,10 @@ class Transaction(Reading, Protocol):
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         """Change a column's type, keeping every value exactly."""
         ...
+
+    def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
+        """Have a table take rows whose key is there: they are going to be appended, and were merged before."""
+        del table, keys
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
         """Insert rows; gives how many. They are `Parts` where the engine `takes_encoded`."""

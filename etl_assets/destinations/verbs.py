@@ -34,7 +34,7 @@ class DestinationVerbs(ConnectorBase):
             cache: Read into this cache first, and write from there; None or False to go straight.
             state_cache: Where the bookmarks of a destination are kept that keeps none itself; False for nowhere.
             write_strategy: How rows meet the tables.
-            force_full_refresh: Write everything, in place of what is there.
+            force_full_refresh: Write everything: with `auto` in place of what is there, else as the strategy says.
 
         Raises:
             InputError: `source_data` is neither.

@@ -236,9 +236,10 @@ class WarehouseTransaction(WarehouseEngine):
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in names if name not in keys]
         # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in others)
+        compared = [quote(name) for name in names if name not in keys and name not in stamp.about]
+        differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in compared)
         settings = [f"{name} = s.{name}" for name in others] + [f"{quote(name)} = {v}" for name, v in own.items()]
-        matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if update and others else ""
+        matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if update and compared else ""
         values = [*(f"s.{quote(name)}" for name in names), *own.values()]
         return self._write(
             f"MERGE INTO {self.quoted(table)} AS t USING ({source}) AS s ON {same} {matched}"

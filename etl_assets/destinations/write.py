@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.parts import Native, Parts
+from etl_assets.destinations.record_columns import staged_as, types_of
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
@@ -73,8 +74,10 @@ class Plan:
     def _schemas(self, types: "Mapping[str, pa.DataType]") -> "tuple[pa.Schema, pa.Schema]":
         import pyarrow as pa
 
-        source = pa.schema([f.with_type(types[self.physical[f.name]]) for f in self.schema])
-        return source, pa.schema([f.with_name(self.physical[f.name]) for f in source])
+        columns = {**self.physical, **{staged_as(name): name for name in self.stamp.about}}
+        fields = [*self.schema.names, *map(staged_as, self.stamp.about)]
+        source = pa.schema([(name, types[columns[name]]) for name in fields])
+        return source, pa.schema([(columns[name], types[columns[name]]) for name in fields])
 
     def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
         wanted = {f.name: f.type for f in source}
@@ -150,7 +153,7 @@ def _write(tx: Transaction, plan: Plan) -> int:
         wanted = _replacing(plan, replaced, wanted)
         _note_replaced(plan, replaced, wanted)
         table = tx.begin_replace(table, wanted, plan.stamp)
-        types = {f.name: f.type for f in wanted}
+        types = _as_made(tx, plan, wanted)
     else:
         types = _prepared(tx, plan, existing, wanted)
         if replaced is not None:
@@ -170,7 +173,15 @@ def _prepared(
     if existing is not None:
         return _evolve(tx, plan, existing, wanted)
     tx.create_table(plan.table, wanted, plan.stamp)
-    return {f.name: f.type for f in wanted}
+    return _as_made(tx, plan, wanted)
+
+
+def _as_made(tx: Transaction, plan: Plan, wanted: "pa.Schema") -> "dict[str, pa.DataType]":
+    """Return the types of a table that is made for a plan."""
+    types = {f.name: f.type for f in wanted}
+    if plan.stamp.about:
+        types |= {name: tx.stored_type(type_) for name, type_ in types_of(plan.stamp.about).items()}
+    return types
 
 
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
@@ -178,6 +189,9 @@ def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa
         return sum(tx.copy(one, table, plan.copied, plan.stamp) for one in plan.tables)
     rows = plan.parts(types) if tx.takes_encoded else plan.reader(types)
     if plan.load.strategy is not WriteStrategy.MERGE:
+        if plan.load.strategy is WriteStrategy.APPEND:
+            keyed = plan.load.stream.unique_constraints or plan.load.stream.primary_key
+            tx.allow_repeats(table, [plan.physical[key] for key in keyed if key in plan.physical])
         return tx.insert(table, rows, plan.stamp)
     keys = merge_keys(plan)
     _refuse_null_keys(plan, keys)
@@ -294,21 +308,24 @@ def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> No
     plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
 
 
-def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> None:
-    """Add our own columns to a table that was adopted, or made while they were left out."""
+def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
+    """Add our own columns to a table that was adopted, or made while they were left out; returns those that were."""
     import pyarrow as pa
 
-    for name, type_ in plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")):
-        if name not in existing.names:
-            tx.add_column(plan.table, name, type_)
+    own = dict(plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")))
+    if plan.stamp.about:
+        own |= {name: tx.stored_type(type_) for name, type_ in types_of(plan.stamp.about).items()}
+    missing = {name: type_ for name, type_ in own.items() if name not in existing.names}
+    for name, type_ in missing.items():
+        tx.add_column(plan.table, name, type_)
+    return missing
 
 
 def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "dict[str, pa.DataType]":
     """Make the table hold the staged rows: new columns added, types widened, never narrowed; gone ones kept."""
     import pyarrow as pa
 
-    _add_own_columns(tx, plan, existing)
-    types = {f.name: f.type for f in existing}
+    types = {f.name: f.type for f in existing} | _add_own_columns(tx, plan, existing)
 
     def fit(name: str, side: Side) -> bool:
         return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(plan.field_of(name))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any
 
+from etl_assets.destinations.places import is_hashed_name_of
 from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssetsWarning, InputError
-from etl_assets.protocol.load import Bookmark, SharedState, SyncResult
+from etl_assets.protocol.load import Bookmark, SharedState, StreamState, SyncResult
 from etl_assets.redaction import redact
 from etl_assets.replay import CachedRead
 from etl_assets.results import ReadResult, WriteResult
@@ -31,6 +32,7 @@ class StateMemory:
 
     def __init__(self, keeper: Any, source_name: str, destination_name: str) -> None:
         self._keeper = keeper
+        self._source_name, self._destination_name = source_name, destination_name
         self._key = f"{source_name}{in_destination(destination_name)}"
         self._known = self._load() if keeper else {}
 
@@ -52,8 +54,18 @@ class StateMemory:
             self._save()
 
     def _load(self) -> dict[str, Any]:
-        found = self._keeper.stored_source(self._key).state
+        found = self._keeper.stored_source(self._key).state or self._hashed()
         return dict((found.bookmark or {}).get("streams") or {}) if found else {}
+
+    def _hashed(self) -> StreamState | None:
+        """Return the row under the name and a hash of a config, as it was stored once; only one can be meant."""
+        end = in_destination(self._destination_name)
+        rows = [
+            row
+            for row in self._keeper.states()
+            if row.source.endswith(end) and is_hashed_name_of(row.source.removesuffix(end), self._source_name)
+        ]
+        return rows[0] if len(rows) == 1 else None
 
     def _save(self) -> None:
         destination = self._keeper
@@ -91,13 +103,16 @@ def write(
         memory = _memory(destination, source_data.stored_as, state_cache or source_data.cache)
         results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
     elif isinstance(source_data, source_class):
-        memory = _memory(destination, reading.stored_name(source_data), state_cache)
+        wanted = reading.wanted_streams(source_data, streams)
+        stored_as = reading.stored_name(source_data, destination, [stream.key for stream in wanted])
+        memory = _memory(destination, stored_as, state_cache)
         loaded = reading.load(
             source_data,
-            reading.wanted_streams(source_data, streams),
+            wanted,
             destination,
             strategy=strategy,
             full_refresh=full_refresh,
+            stored_as=stored_as,
             memory=memory,
         )
         results, errors, late = loaded.results, loaded.errors, loaded.late
@@ -164,13 +179,14 @@ def _write_cached(
 def _write_one(
     destination: Any, result: ReadResult, name: str, strategy: WriteStrategy, memory: StateMemory, *, full_refresh: bool
 ) -> SyncResult:
-    read = CachedRead(result, name)
+    stored_as = destination.stored_under(result.stored_as, [("", name)], hashed=result.state_name != result.source_name)
+    read = CachedRead(result, name, source_name=stored_as)
     can = destination.capabilities.strategies
-    table = destination.table_for(result.source_name, read.stream)
+    table = destination.table_for(result.state_name, read.stream)
     start = resolve_start(read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name), table=table)
     if not start.full_refresh and start.bookmark is not None and not read.is_continued_by(start.bookmark):
         start = resolve_start(read, destination, full_refresh=True, table=table)
-    if strategy is WriteStrategy.AUTO:
+    if strategy is WriteStrategy.AUTO and not start.full_refresh:
         # As it came into the cache: what was merged is merged, what was replaced is replaced.
         came = result.results[name].strategy if name in result.results else WriteStrategy.REPLACE
         strategy = came if came in can else WriteStrategy.APPEND

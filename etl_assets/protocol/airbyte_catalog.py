@@ -81,3 +81,29 @@ class ConfiguredAirbyteCatalog(BaseModel):
     def of(cls, streams: Iterable[Stream], *, full_refresh: bool = False) -> Self:
         """Make it of some of our streams."""
         return cls(streams=[ConfiguredAirbyteStream.of(stream, full_refresh=full_refresh) for stream in streams])
+
+
+class StreamDescriptor(BaseModel):
+    """Which stream."""
+
+    name: str
+    namespace: str | None = None
+
+
+class AirbyteStreamState(BaseModel):
+    """The state of one stream."""
+
+    stream_descriptor: StreamDescriptor
+    stream_state: Any = None
+
+    @classmethod
+    def of(cls, name: str, state: Any) -> Self:
+        """Make it of a bookmark."""
+        return cls(stream_descriptor=StreamDescriptor(name=name), stream_state=dict(state))
+
+
+class AirbyteStateMessage(BaseModel):
+    """A STATE message of one stream."""
+
+    type: str = "STREAM"
+    stream: AirbyteStreamState

@@ -140,7 +140,7 @@ class AppendedRows:
             raise BookmarkError(
                 f"stream {self._stream.name!r}: a row at the bookmark {shown(bookmark)} came again, and the "
                 "sync that stored it did not append: nothing tells whether the row is there.",
-                hint="Go on merging, or begin to append with full_refresh.",
+                hint="Go on merging, or begin to append after `etl-assets state reset`.",
                 stream=self._stream.name,
             )
         try:

@@ -67,6 +67,10 @@ class Batch:
         """Columns that the stream's schema does not name and its selection does not take, once converted."""
         self.rejections: Mapping[int, Sequence[Rejection]] = {}
         """What a schema contract has found wrong, by the row's index."""
+        self.emitted: list[Any] | None = None
+        """When the source emitted each record, in milliseconds since 1970, where it says so."""
+        self.meta: Mapping[int, Any] = {}
+        """What the source says of a record, such as which values it has changed, by the row's index."""
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
@@ -105,9 +109,12 @@ class Batch:
 
     def slice(self, start: int, stop: int) -> "Batch":
         """Give the records from `start` up to `stop`, without a bookmark."""
-        if self._rows is not None:
-            return Batch(self._rows[start:stop], settled=self.settled)
-        return Batch(self._arrow.slice(start, stop - start), settled=self.settled)
+        records = self._rows[start:stop] if self._rows is not None else self._arrow.slice(start, stop - start)
+        made = Batch(records, settled=self.settled)
+        if self.emitted is not None:
+            made.emitted = self.emitted[start:stop]
+        made.meta = {row - start: said for row, said in self.meta.items() if start <= row < stop}
+        return made
 
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Give the records where the mask is true, with this batch's bookmark."""
@@ -118,15 +125,19 @@ class Batch:
             kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
             if self._table is not None:
                 kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
-        if self.rejections:
+        if isinstance(self.emitted, list):
+            kept.emitted = [moment for moment, keep in zip(self.emitted, mask, strict=True) if keep]
+        if self.rejections or self.meta:
             places = {old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)}
             kept.rejections = {places[old]: found for old, found in self.rejections.items() if old in places}
+            kept.meta = {places[old]: said for old, said in self.meta.items() if old in places}
         return kept
 
     def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
         """Give this batch with the table into which its records were converted, and what was found wrong."""
         made = Batch(self._rows if self._rows is not None else table, bookmark=self.bookmark)
         made._table, made._normal, made.rejections = table, True, rejections
+        made.emitted, made.meta = self.emitted, self.meta
         return made
 
     @property

@@ -73,9 +73,15 @@ class ColumnParser:
             keys that it has around its record are told to the `Missing`.
         path: Where in a line the record is: `record.data`.
         few: Fewer lines than this are read as rows, until there are more: they are not worth a decoder.
+        emitted: Where in a line it stands when the record was emitted, if that is said.
+
+    Attributes:
+        emitted: What the lines that were parsed last say there.
     """
 
-    def __init__(self, stream: Stream, line: LineType, path: str, *, few: int = 0) -> None:
+    def __init__(self, stream: Stream, line: LineType, path: str, emitted: str | None = None, *, few: int = 0) -> None:
+        self.emitted: list[Any] | None = None
+        self._moment = attrgetter(emitted) if emitted else None
         self._stream = stream
         self.few = few
         self._declared = stream.remembered("all declared", lambda: _declared(stream))
@@ -111,12 +117,14 @@ class ColumnParser:
             return None
         self._missing.begin(count)
         try:
-            records = list(map(self._record, self._decoder.decode_lines(lines)))
+            messages = self._decoder.decode_lines(lines)
+            records = list(map(self._record, messages))
         except (msgspec.MsgspecError, ValueError, RecursionError, IndexError):
             return None
         if len(records) != count:
             return None
         keys = self._missing.end(count)
+        self.emitted = list(map(self._moment, messages)) if self._moment is not None else None
         arrays, fields = [], []
         nested: list[bytes] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)

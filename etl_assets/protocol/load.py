@@ -66,6 +66,7 @@ class Load:
         adopt: Take over a table that this library did not make.
         contract: What becomes of what does not fit the table.
         keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
+        declared_only: Leave out fields that the stream does not declare, where it declares any.
     """
 
     source: str
@@ -81,6 +82,7 @@ class Load:
     adopt: bool = False
     contract: SchemaContract = EVOLVES
     keep_rejected: bool = False
+    declared_only: bool = False
 
 
 @dataclass(frozen=True)

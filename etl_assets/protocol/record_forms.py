@@ -28,6 +28,7 @@ class AirbyteForm:
         rb'"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"data":\s?\{'
     )
     path = "record.data"
+    emitted: str | None = "record.emitted_at"
 
     def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
         """Give the type of a line of one stream: of no other one, and with no more to say than the record."""
@@ -54,6 +55,7 @@ class SingerForm:
 
     head = re.compile(rb'\{"type":\s?"RECORD",\s?"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"record":\s?\{')
     path = "record"
+    emitted: str | None = None
 
     def __init__(self) -> None:
         self._version = msgspec.json.Decoder(_Version)

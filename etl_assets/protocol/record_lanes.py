@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.exceptions import DataError, ProtocolError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 FEW_LINES = 20
 
-Rows = Callable[[bytes, StreamKey], list[Mapping[str, Any]]]
+Rows = Callable[[bytes, StreamKey], Batch | list[Mapping[str, Any]]]
 """Decodes lines of records of a stream one by one."""
 
 
@@ -31,6 +32,8 @@ class Form(Protocol):
     """What such a line begins with, up to the fields of the record; names the `stream`, perhaps its `namespace`."""
     path: str
     """Where in a line the record is."""
+    emitted: str | None
+    """Where it stands when the record was emitted, if that is said."""
 
     def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
         """Give the type of a line of one stream: what it must say, and must not say, stands in it.
@@ -56,11 +59,11 @@ class Parsing:
         Raises:
             DataError: A record has a key twice; those before it are given first, as a state may cover them.
         """
-        tables: list[pa.Table] = []
+        tables: list[tuple[pa.Table, list[Any] | None]] = []
         for block in blocks_of(lines):
             try:
                 table = self.parser.parse(block)
-                batch = Batch(self.rows(block, self.stream.key)) if table is None else None
+                rows = self.rows(block, self.stream.key) if table is None else None
             except DataError:
                 yield from _joined(tables)
                 tables = []
@@ -71,22 +74,32 @@ class Parsing:
                     yield from self(half)
                 continue
             if table is not None:
-                tables.append(table)
-            if batch is not None:
+                tables.append((table, self.parser.emitted))
+            if rows is not None:
                 yield from _joined(tables)
                 tables = []
-                yield batch
+                yield rows if isinstance(rows, Batch) else Batch(rows)
         yield from _joined(tables)
 
 
-def _joined(tables: "list[pa.Table]") -> Iterator[Batch]:
+def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch]:
     import pyarrow as pa
 
     if tables:
         try:
-            yield Batch(pa.concat_tables(tables, promote_options="default"))
+            table = pa.concat_tables([table for table, _ in tables], promote_options="default")
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # instants with a zone here and without one there
-            yield from map(Batch, tables)
+            for one, emitted in tables:
+                yield _batch(one, emitted)
+            return
+        moments = None if tables[0][1] is None else list(chain.from_iterable(emitted or () for _, emitted in tables))
+        yield _batch(table, moments)
+
+
+def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
+    batch = Batch(table)
+    batch.emitted = emitted
+    return batch
 
 
 @dataclass
@@ -196,7 +209,8 @@ class RecordLanes:
             line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
             # A decoder for a schema that has changed may soon be of no use again: some taps send one after each record.
             few = 0 if parsing is None else FEW_LINES
-            parsing = Parsing(stream, ColumnParser(stream, line, self.form.path, few=few), self.rows)
+            parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
+            parsing = Parsing(stream, parser, self.rows)
             self._parsings[known] = parsing
         return parsing if parsing.parser.few or parsing.parser.usable else None
 

@@ -12,7 +12,11 @@ The second keeps only the name: under Dagster, that is the form to use (or `dags
 
 from etl_assets.secrets.google import GoogleGSMSecretManager, GSMSecretHandle
 from etl_assets.secrets.handle import SecretHandle
+from etl_assets.secrets.managers import ColabSecrets as ColabSecretManager
 from etl_assets.secrets.managers import CustomSecretManager, SecretManager, SecretSourceEnum
+from etl_assets.secrets.managers import DotenvSecrets as DotenvSecretManager
+from etl_assets.secrets.managers import EnvironmentSecrets as EnvVarSecretManager
+from etl_assets.secrets.managers import PromptedSecrets as SecretsPrompt
 from etl_assets.secrets.registry import (
     disable_secret_source,
     get_secret,
@@ -22,13 +26,17 @@ from etl_assets.secrets.registry import (
 from etl_assets.secrets.string import SecretString
 
 __all__ = [
+    "ColabSecretManager",
     "CustomSecretManager",
+    "DotenvSecretManager",
+    "EnvVarSecretManager",
     "GSMSecretHandle",
     "GoogleGSMSecretManager",
     "SecretHandle",
     "SecretManager",
     "SecretSourceEnum",
     "SecretString",
+    "SecretsPrompt",
     "disable_secret_source",
     "get_secret",
     "is_secret_available",

@@ -82,11 +82,20 @@ class CustomSecretManager(SecretManager, ABC):
         if self.auto_register:
             self.register()
 
-    def register(self) -> None:
-        """Have `get_secret` ask this manager too."""
+    def register(self, *, as_backup: bool | None = None, replace_existing: bool | None = None) -> None:
+        """Have `get_secret` ask this manager too.
+
+        Args:
+            as_backup: After the others; as the class says by default.
+            replace_existing: In place of the others; as the class says by default.
+        """
         from etl_assets.secrets.registry import register_secret_manager
 
-        register_secret_manager(self, as_backup=self.as_backup, replace_existing=self.replace_existing)
+        register_secret_manager(
+            self,
+            as_backup=self.as_backup if as_backup is None else as_backup,
+            replace_existing=self.replace_existing if replace_existing is None else replace_existing,
+        )
 
 
 class EnvironmentSecrets(SecretManager):

@@ -84,6 +84,14 @@ def is_secret_available(
     return True
 
 
+def try_get_secret(secret_name: str, /, default: str | None = None, **options: Any) -> SecretString | None:
+    """Return a secret, or the default, or None; nobody is asked at the terminal."""
+    try:
+        return get_secret(secret_name, default=default, allow_prompt=False, **options)
+    except SecretNotFoundError:
+        return None
+
+
 def register_secret_manager(
     secret_manager: SecretManager, *, as_backup: bool = False, replace_existing: bool = False
 ) -> None:
@@ -93,6 +101,11 @@ def register_secret_manager(
     """
     others = [] if replace_existing else [known for known in _managers if known != secret_manager]
     _managers[:] = [*others, secret_manager] if as_backup else [secret_manager, *others]
+
+
+def clear_secret_sources() -> None:
+    """Have `get_secret` ask nobody, until a manager is registered."""
+    _managers.clear()
 
 
 def disable_secret_source(source: SecretManager | SecretSourceEnum | str) -> None:

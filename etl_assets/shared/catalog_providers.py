@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from etl_assets.exceptions import InputError
 from etl_assets.protocol.airbyte_catalog import AirbyteStream, ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
-from etl_assets.strategies import WriteStrategy
+from etl_assets.strategies import WriteMethod, WriteStrategy
 
 _MODES = {WriteStrategy.APPEND: "append", WriteStrategy.MERGE: "append_dedup", WriteStrategy.REPLACE: "overwrite"}
 
@@ -60,6 +60,24 @@ class CatalogProvider:
     def get_primary_keys(self, stream_name: str) -> list[str]:
         """Give the primary key of a stream."""
         return [path[-1] for path in self.get_configured_stream_info(stream_name).primary_key or ()]
+
+    def get_cursor_key(self, stream_name: str) -> str | None:
+        """Return the field by which a stream is read incrementally, or None."""
+        path = self.get_configured_stream_info(stream_name).cursor_field
+        return path[-1] if path else None
+
+    def get_stream_properties(self, stream_name: str) -> dict[str, Any]:
+        """Return the properties of a stream's JSON Schema."""
+        found: dict[str, Any] = self.get_stream_json_schema(stream_name).get("properties") or {}
+        return found
+
+    def resolve_write_method(self, stream_name: str, write_strategy: WriteStrategy) -> WriteMethod:
+        """Return what a strategy stands for: `auto` merges by a primary key, appends by a cursor, else replaces."""
+        if write_strategy is not WriteStrategy.AUTO:
+            return WriteMethod(write_strategy.value)
+        if self.get_primary_keys(stream_name):
+            return WriteMethod.MERGE
+        return WriteMethod.APPEND if self.get_cursor_key(stream_name) else WriteMethod.REPLACE
 
     def with_write_strategy(self, write_strategy: WriteStrategy) -> "CatalogProvider":
         """Give it with the destination's mode that a strategy stands for; `auto` by the keys of each stream."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 from typing_extensions import override
 
 from etl_assets.exceptions import StateNotFoundError
+from etl_assets.protocol.airbyte_catalog import AirbyteStateMessage, AirbyteStreamState
 from etl_assets.protocol.load import Bookmark
 
 
@@ -39,6 +40,16 @@ class StateProviderBase(ABC):
         if not_found == "raise":
             raise StateNotFoundError(f"There is no state of stream {stream_name!r}.", stream=stream_name)
         return not_found
+
+    @property
+    def stream_state_artifacts(self) -> list[AirbyteStreamState]:
+        """The states by stream, in Airbyte's shape."""
+        return [AirbyteStreamState.of(name, state) for name, state in self.states.items()]
+
+    @property
+    def state_message_artifacts(self) -> list[AirbyteStateMessage]:
+        """The states as Airbyte's messages."""
+        return [AirbyteStateMessage(stream=part) for part in self.stream_state_artifacts]
 
     def to_state_input_file_text(self) -> str:
         """Give the states as the file that a connector reads: Airbyte STREAM states."""

@@ -4,15 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etl_assets.registry import ConnectorMetadata, get_available_connectors, get_connector_metadata
     from etl_assets.sources.base import Source
     from etl_assets.sources.benchmark import get_benchmark_source
     from etl_assets.sources.connectors import get_source
 
-_HOME = {"Source": "base", "get_benchmark_source": "benchmark", "get_source": "connectors"}
+_HOME = {
+    "ConnectorMetadata": "registry",
+    "Source": "base",
+    "get_available_connectors": "registry",
+    "get_benchmark_source": "benchmark",
+    "get_connector_metadata": "registry",
+    "get_source": "connectors",
+}
 _MODULES = {"base", "registry", "util"}
 """Modules that scripts written for PyAirbyte reach by `ab.sources.registry`, without an import of their own."""
 
-__all__ = ["Source", "get_benchmark_source", "get_source"]
+__all__ = [
+    "ConnectorMetadata",
+    "Source",
+    "get_available_connectors",
+    "get_benchmark_source",
+    "get_connector_metadata",
+    "get_source",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -222,7 +222,7 @@ def _read(source: "Source", catalog: Mapping[str, Any], given: Iterable[Mapping[
     from etl_assets.sources.source_read import SourceRead
 
     streams, whole = _configured(source, catalog)
-    read = SourceRead(source, streams, source_name=source.name or type(source).__name__)
+    read = SourceRead(source, streams, source_name=source.state_name or type(source).__name__)
     report = _Report(say, streams, whole)
     error: EtlAssetsError | None = None
     try:

@@ -14,6 +14,7 @@ from etl_assets.exceptions import (
     did_you_mean,
 )
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
+from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Estimate, Event, StreamEnd, StreamKey
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.record_forms import AirbyteForm
@@ -85,7 +86,7 @@ class AirbyteRead:
         if key not in self._since_state:
             raise self._unknown(key)
         self._refuse_late(key)
-        self._buffer.add(key, record.data)
+        self._buffer.add(key, record.data, record.emitted_at, record.meta)
         self._since_state[key] += 1
         self._since_global += 1
         if record.meta:
@@ -104,8 +105,10 @@ class AirbyteRead:
                 f"stream {key[1]!r}: a record came after the source had said that it is complete.", stream=key[1]
             )
 
-    def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
+    def _rows(self, lines: bytes, key: StreamKey) -> Batch:
         rows: list[Mapping[str, Any]] = []
+        emitted: list[Any] = []
+        meta: dict[int, Any] = {}
         messages = list(self._decoder.decode(lines))
         one_message_a_line(key, lines, len(messages))
         for message in messages:
@@ -116,8 +119,12 @@ class AirbyteRead:
                 raise self._unknown((record.namespace or "", record.stream))
             if record.meta:
                 self._meta(record)
+                meta[len(rows)] = record.meta
             rows.append(record.data)
-        return rows
+            emitted.append(record.emitted_at)
+        batch = Batch(rows)
+        batch.emitted, batch.meta = emitted, meta
+        return batch
 
     def _other(self, message: Message) -> Iterator[Event]:
         match message.type:

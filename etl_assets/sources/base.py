@@ -123,6 +123,11 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         _check_name(self.name)
 
     @property
+    def state_name(self) -> str | None:
+        """The name under which its state is stored."""
+        return self.name
+
+    @property
     def config(self) -> dict[str, Any]:
         """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
         resolved: dict[str, Any] = resolve(self._config)

@@ -32,7 +32,7 @@ class ConnectorSource(ConnectorHost, Source):
         streams: Names of the streams that are selected; `"*"` or None for all. Looked up when the first is read.
         validate: Check the config against the connector's specification now: starts it.
         source_name: Unique in a project, the name under which state is stored; without one, assets have the connector's
-            name as a word, and a script's state also goes by what the config says (see `stored_name`).
+            name as a word.
         limits: Of time and size.
         options: The rest of what a source takes: `catalog`, ...
 
@@ -60,6 +60,7 @@ class ConnectorSource(ConnectorHost, Source):
         names = [streams] if isinstance(streams, str) else streams
         chosen = None if names is None or list(names) == ["*"] else names
         super().__init__(config=config, name=source_name or normalise(name), selected_streams=chosen, **options)
+        self.name = source_name or name
         self.executor = executor
         self.connector_name = name
         self.is_named = source_name is not None
@@ -71,6 +72,12 @@ class ConnectorSource(ConnectorHost, Source):
             selecting.select_later(self, streams)
         if validate and config is not None:
             self.validate_config()
+
+    @property
+    @override
+    def state_name(self) -> str | None:
+        """Its name, or the connector's as a word: `source_faker`."""
+        return normalise(self.connector_name) if self.name == self.connector_name else self.name
 
     @override
     def _forget(self) -> None:

@@ -54,8 +54,8 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
             `./.etl_assets/connectors`.
         no_executor: Only describe it.
-        source_name: Unique in a project, the name under which state is stored. Without one, assets have the connector's
-            name as a word, and a script's state goes by that and what the config says without its secrets.
+        source_name: Unique in a project, the name under which state is stored, beside the place of the tables; by
+            default the connector's name as a word. Two accounts of one connector need two of them, or two places.
         protocol: `airbyte` or `singer`, where the name does not tell.
         allow_custom_code: Run Python code that a manifest names.
         options: What the source takes: `limits`, `catalog`, `cursor_keys` (Airbyte), `use_properties` (Singer).

@@ -32,12 +32,16 @@ class _Part:
 
     parse: Parse | None = None
     rows: list[Row] = field(default_factory=list)
+    emitted: list[Any] = field(default_factory=list)
+    meta: dict[int, Any] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
     count: int = 0
 
     def batches(self) -> Iterator[Batch]:
         if self.parse is None:
-            yield Batch(self.rows)
+            batch = Batch(self.rows)
+            batch.emitted, batch.meta = self.emitted, self.meta
+            yield batch
         else:
             yield from self.parse(b"".join(self.lines))
 
@@ -57,10 +61,13 @@ class EventBuffer:
         self._rows = self._bytes = 0
         self._handed_over_at = time.monotonic()
 
-    def add(self, key: StreamKey, row: Row) -> None:
-        """Take one record."""
+    def add(self, key: StreamKey, row: Row, emitted: Any = None, meta: Any = None) -> None:
+        """Take one record, and what its source says beside it: when it was emitted, and what was changed in it."""
         part = self._part(key, None)
+        if meta:
+            part.meta[len(part.rows)] = meta
         part.rows.append(row)
+        part.emitted.append(emitted)
         self._count(key, part, 1)
 
     def add_lines(self, key: StreamKey, lines: bytes, count: int, parse: Parse) -> None:

@@ -137,7 +137,7 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     from etl_assets.sources.read import StreamRead
 
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
-    read = StreamRead(source, stream, source_name=source.name or type(source).__name__, as_tap=True)
+    read = StreamRead(source, stream, source_name=source.state_name or type(source).__name__, as_tap=True)
     stream = read.stream
     version = _begin_version(source, stream, partial=read.partial)
     tracker, settled = _tracker(source, stream, began), Settled(stream)

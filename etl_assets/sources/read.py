@@ -39,7 +39,7 @@ class StreamRead:
         source_name: Under which the state is stored; the source's own name by default.
         limit: Read at most so many rows.
         query: Passed to `load_data`; anything but `_limit` in it makes the read partial.
-        full_refresh: Read without a bookmark and replace the table.
+        full_refresh: Read without a bookmark; `auto` then replaces the table.
         bookmark: Read from this bookmark instead of the stored one.
         as_tap: The source runs as a program: it may write Singer messages itself.
         key_range: Read this one of the source's `key_ranges`, which is the whole of what goes into a table of its own.
@@ -66,7 +66,7 @@ class StreamRead:
     ) -> None:
         if not as_tap:
             refuse_tap(source)
-        name = source_name or source.name
+        name = source_name or source.state_name
         if not name:
             raise ConfigError(
                 f"{type(source).__name__} has no name.",

@@ -1,8 +1,8 @@
 """What the verbs that read do: into a cache, one by one, as samples."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -11,20 +11,20 @@ from typing_extensions import override
 
 from etl_assets import configuring
 from etl_assets.datasets import InMemoryDataset, LazyDataset
-from etl_assets.exceptions import ConnectorFailedError, DestinationError, EtlAssetsError, InputError
+from etl_assets.exceptions import ConnectorError, ConnectorFailedError, EtlAssetsError, InputError
 from etl_assets.naming import normalise
 from etl_assets.progress import ProgressTracker
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Records, SourceState, StreamEnd
-from etl_assets.protocol.load import Bookmark, SyncResult, TableName
+from etl_assets.protocol.events import Records, SourceState, StreamEnd, StreamKey
+from etl_assets.protocol.load import Bookmark, Load, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.redaction import redact
 from etl_assets.results import ReadResult
 from etl_assets.sources import selecting
-from etl_assets.sources.stored_name import is_name_of, stored_name
+from etl_assets.sources.stored_name import changed_keys, note_of, stored_name
 from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import Observer, resolve_start, sync
+from etl_assets.sync import Observer, new_load_id, resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source
 
 
@@ -93,34 +93,61 @@ def read(
     write_strategy: str | WriteStrategy,
     full_refresh: bool,
     skip_validation: bool,
+    adopt: bool,
+    prune_undeclared_fields: bool,
 ) -> ReadResult:
     """Read streams into a cache; see `ReadVerbs.read`."""
     strategy = strategy_named(write_strategy)
     cache = cache or import_module("etl_assets.caches.util").get_default_cache()
     wanted = wanted_streams(source, streams, skip_validation=skip_validation)
-    _say_incremental(wanted, full_refresh=full_refresh)
+    stored_as = stored_name(source, cache.destination, [stream.key for stream in wanted])
+    known = cache.known_streams(source, stored_as, wanted)
+    _say_incremental(wanted, known, full_refresh=full_refresh)
     loaded = load(
         source,
         wanted,
         cache.destination,
         strategy=strategy,
         full_refresh=full_refresh,
+        stored_as=stored_as,
         table_for=cache.place_of,
+        adopt=adopt or cache.adopt,
+        declared_only=prune_undeclared_fields,
     )
     result = ReadResult(
         source_name=source.name,
-        stored_as=stored_name(source),
+        stored_as=stored_as,
+        state_name=source.state_name,
         processed_streams=list(loaded.results),
         cache=cache,
         results=loaded.results,
         streams_read={stream.name: stream for stream in wanted},
     )
+    _refuse_failure(source, loaded, result)
+    return result
+
+
+def _refuse_failure(source: Any, loaded: "Loaded", result: ReadResult) -> None:
     if loaded.errors:
-        raise _failed(source, loaded.errors, result, cache.destination)
+        raise _failed(source, loaded.errors, result)
     if loaded.late is not None:
         message = f"All streams of {source.name!r} were read, but then it failed: {redact(str(loaded.late))}"
         raise StreamsFailedError(message, read_result=result) from loaded.late
-    return result
+
+
+def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) -> None:
+    """Make the tables of streams where they are missing; see `CacheBase.create_source_tables`."""
+    wanted = wanted_streams(source, streams, skip_validation=True)
+    destination = cache.destination
+    stored_as = stored_name(source, destination, [stream.key for stream in wanted])
+    cache.known_streams(source, stored_as, wanted)
+    for stream in wanted:
+        table = cache.place_of(source.state_name, stream)
+        stored = destination.stored(stored_as, stream, table=table)
+        if stored.state is None and stored.foreign is None:
+            load = Load(stored_as, stream, WriteStrategy.APPEND, new_load_id(), table=table)
+            with destination.session([load]) as session:
+                session.commit({load.load_id: None}, complete=True)
 
 
 @dataclass
@@ -154,15 +181,18 @@ def wanted_streams(source: Any, streams: str | Sequence[str] | None, *, skip_val
     return selecting.chosen(source, None)
 
 
-def load(
+def load(  # noqa: PLR0913 - options of one verb
     source: Any,
     streams: Sequence[Stream],
     destination: Any,
     *,
     strategy: WriteStrategy,
     full_refresh: bool,
+    stored_as: str,
     table_for: Callable[[str, Stream], TableName] | None = None,
     memory: Any = None,
+    adopt: bool = False,
+    declared_only: bool = False,
 ) -> Loaded:
     """Sync streams of a source into a destination, each on its own.
 
@@ -172,22 +202,44 @@ def load(
         destination: Where to.
         strategy: How rows meet the tables.
         full_refresh: Read everything.
+        stored_as: The name under which the state of the source is stored there.
         table_for: Gives the table of a stream, by the source's name; the destination's own way by default.
         memory: Keeps the bookmarks of a destination that keeps none.
+        adopt: Take over tables that this library did not make.
+        declared_only: Leave out fields that a stream does not declare.
     """
-    stored_as = stored_name(source)
     names = [stream.name for stream in streams]
     progress = ProgressTracker(source=source, destination=destination, expected_streams=names)
+    common = StreamPlan(
+        strategy=strategy,
+        full_refresh=full_refresh,
+        adopt=adopt,
+        by_default=strategy is WriteStrategy.AUTO,
+        declared_only=declared_only,
+    )
     plans = {
-        stream.key: StreamPlan(
-            strategy=_settled(stream, strategy, destination),
-            full_refresh=full_refresh,
+        stream.key: replace(
+            common,
+            strategy=strategy if full_refresh else _settled(stream, strategy, destination),
             fallback=partial(memory.of, stream.name) if memory else None,
-            table=(table_for or destination.table_for)(source.name, stream),
+            table=(table_for or destination.table_for)(source.state_name, stream),
         )
         for stream in streams
     }
+    return _loaded(source, stored_as, streams, destination, plans, progress, memory)
+
+
+def _loaded(  # noqa: PLR0917 - of `load`, once it is planned
+    source: Any,
+    stored_as: str,
+    streams: Sequence[Stream],
+    destination: Any,
+    plans: Mapping[Any, StreamPlan],
+    progress: ProgressTracker,
+    memory: Any,
+) -> Loaded:
     loaded = Loaded()
+    noted = _config_noted(source, destination, stored_as)
     run = _together if source.granularity == "source" else _one_by_one
     try:
         for stream, result, error in run(source, stored_as, streams, destination, plans, Watch(progress)):
@@ -201,7 +253,32 @@ def load(
         loaded.late = error
     finally:
         progress.end()
+    if loaded.results and noted is not None:
+        destination.noted_config(stored_as, noted)
     return loaded
+
+
+def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str, Any] | None:
+    """Log which keys of a connector's config have changed since it was last read into these tables.
+
+    Returns:
+        What is to be noted once it was read; None where that is noted already, or nobody would note it.
+    """
+    if not (hasattr(source, "connector_name") and destination.capabilities.keeps_state):
+        return None
+    known = destination.noted_config(stored_as)
+    now = note_of(source, known)
+    if known is None:
+        return now
+    changed = changed_keys(known, now)
+    if changed:
+        source.logger.warning(
+            "%s: its config has changed since these tables were last read (%s); it goes on from where they ended. "
+            "If it is another account now, give it another cache, a table_prefix, or a source_name.",
+            source.name,
+            ", ".join(changed),
+        )
+    return now if changed else None
 
 
 def _settled(stream: Stream, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
@@ -245,9 +322,23 @@ def _one_by_one(
         try:
             one = StreamRead(source, stream, source_name=stored_as)
             start = resolve_start(
-                one, destination, full_refresh=plan.full_refresh, fallback=plan.fallback, table=plan.table
+                one,
+                destination,
+                full_refresh=plan.full_refresh,
+                fallback=plan.fallback,
+                table=plan.table,
+                adopt=plan.adopt,
             )
-            done = sync(one, destination, start=start, strategy=plan.strategy, table=plan.table, observer=observer)
+            done = sync(
+                one,
+                destination,
+                start=start,
+                strategy=plan.strategy,
+                table=plan.table,
+                adopt=plan.adopt,
+                declared_only=plan.declared_only,
+                observer=observer,
+            )
         except EtlAssetsError as error:
             yield stream, None, error
         else:
@@ -304,13 +395,25 @@ def _batches_of_one(source: Any, stream: Stream) -> Iterator[Batch]:
     from etl_assets.sources.source_read import SourceRead
 
     ended = False
-    for event in SourceRead(source, [stream]).open(SourceState()):
-        if isinstance(event, Records):
-            yield event.batch
-        elif isinstance(event, StreamEnd):
-            ended = event.complete
-            if event.error is not None:
-                raise event.error
+    try:
+        for event in SourceRead(source, [stream]).open(SourceState()):
+            if isinstance(event, Records):
+                yield event.batch
+            elif isinstance(event, StreamEnd):
+                ended = event.complete
+                if event.error is not None:
+                    raise event.error
+    except ConnectorError as error:
+        if isinstance(error, ConnectorFailedError):
+            raise
+        failed = ConnectorFailedError(
+            error.message,
+            connector_name=configuring.name_of(source),
+            hint=error.hint,
+            stream=error.stream or stream.name,
+        )
+        failed.log_text, failed.exit_code = error.log_text, error.exit_code
+        raise failed from error
     if not ended:
         raise ConnectorFailedError(f"stream {stream.name!r} ended before it was complete.", stream=stream.name)
 
@@ -365,33 +468,28 @@ def _pivoted(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[
     return [[column, *(row.get(column) for row in rows)] for column in columns]
 
 
-def _say_incremental(streams: Sequence[Stream], *, full_refresh: bool) -> None:
-    names = [stream.name for stream in streams if stream.method != "FULL_TABLE"]
-    if names and not full_refresh:
+def _say_incremental(streams: Sequence[Stream], known: Collection[StreamKey], *, full_refresh: bool) -> None:
+    """Say which streams go on from where they ended, and which are going to."""
+    incremental = [] if full_refresh else [stream for stream in streams if stream.method != "FULL_TABLE"]
+    going_on = [stream.name for stream in incremental if stream.key in known]
+    new = [stream.name for stream in incremental if stream.key not in known]
+    if going_on:
         print(  # noqa: T201 - said to the person at the script
-            f"Read incrementally, from where they ended: {', '.join(names)}. "
+            f"Read incrementally, from where they ended: {', '.join(going_on)}. "
             "For all of their records, use read(force_full_refresh=True)."
         )
+    if new:
+        print(f"Read from the beginning, and incrementally the next time: {', '.join(new)}.")  # noqa: T201 - as above
 
 
-_OTHER_CONFIG = (
-    "Tables of this cache were read with another config of this connector. To go on with them, give get_source() a "
-    "source_name and keep it (the first time after `etl-assets state rename`); to have both, give this one another "
-    "cache, or a table_prefix."
-)
-
-
-def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult, destination: Any) -> StreamsFailedError:
+def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) -> StreamsFailedError:
     first = next(iter(errors))
-    before = {state.source for state in destination.states() if is_name_of(state.source, source.name)}
-    other_config = before - {result.stored_as} if isinstance(errors[first], DestinationError) else set()
     failed = StreamsFailedError(
         f"{len(errors)} of {len(errors) + len(result)} streams of {source.name!r} failed: "
         f"{', '.join(map(repr, errors))}. {redact(str(errors[first]))}",
         connector_name=configuring.name_of(source),
         stream=first,
         read_result=result,
-        hint=_OTHER_CONFIG if other_config and result.stored_as != source.name else None,
     )
     failed.__cause__ = (
         errors[first] if len(errors) == 1 else ExceptionGroup("the streams' errors", list(errors.values()))

@@ -30,7 +30,7 @@ class SourceRead:
     """
 
     def __init__(self, source: Source, streams: Sequence[Stream], *, source_name: str | None = None) -> None:
-        name = source_name or source.name
+        name = source_name or source.state_name
         if not name:
             raise ConfigError(
                 f"{type(source).__name__} has no name.", hint="Give it one: its state is stored under its name."

@@ -99,6 +99,8 @@ class ReadVerbs:
         write_strategy: str | WriteStrategy = WriteStrategy.AUTO,
         force_full_refresh: bool = False,
         skip_validation: bool = False,
+        adopt: bool = False,
+        prune_undeclared_fields: bool = True,
     ) -> "ReadResult":
         """Read streams into a cache, each from where it ended.
 
@@ -107,8 +109,11 @@ class ReadVerbs:
             streams: Which; by default the selected ones, and all where none is selected.
             write_strategy: How rows meet the table. `auto`: merge by a primary key, append by a replication key, else
                 replace.
-            force_full_refresh: Read everything and replace the tables.
+            force_full_refresh: Read everything. `auto` replaces the tables; any other strategy rules all the same.
             skip_validation: Do not check the config first.
+            prune_undeclared_fields: Leave out fields that a stream does not declare, if it declares any; the log says
+                which.
+            adopt: Take over tables that are there and that neither this library nor PyAirbyte has made.
 
         Raises:
             EtlAssetsError: Streams failed; the others are in the cache.
@@ -120,6 +125,8 @@ class ReadVerbs:
             write_strategy=write_strategy,
             full_refresh=force_full_refresh,
             skip_validation=skip_validation,
+            adopt=adopt,
+            prune_undeclared_fields=prune_undeclared_fields,
         )
 
     def get_records(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.api.not_taken import REASONS
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pyairbyte.md"
 TOP = "etl_assets"
 
@@ -198,7 +200,7 @@ ROWS = (
         ("StateWriterBase", "NoOpStateWriter", "StdOutStateWriter"),
         "As in PyAirbyte.",
     ),
-    Row(("types",), ("SQLTypeConverter",), "Gives the type that a cache has for a JSON Schema."),
+    Row(("types",), ("SQLTypeConverter",), "SQL's types, by JSON Schema."),
     Row(("version",), ("get_version",), "Of this library."),
     Row(("logs",), ("get_global_file_logger", "warn_once"), "Python's own `logging`, under `etl_assets`."),
     Row(("_connector_base",), ("ConnectorBase",), "The base of `Source` and `Destination`."),
@@ -219,7 +221,7 @@ MEMBERS = (
             *("get_configured_catalog", "get_stream_json_schema", "get_records", "get_documents", "get_samples"),
             *("print_samples", "set_cursor_key", "set_cursor_keys", "set_primary_key", "set_primary_keys", "read"),
         ),
-        "`name` is a word (`source_faker`), `connector_name` what `get_source` was given (`source-faker`). The "
+        "`name` is what `get_source` was given (`source-faker`); keys and schemas have the word `source_faker`. The "
         "specification and the catalog are asked for once. `to_assets` makes Dagster assets of it.",
     ),
     Members(
@@ -427,6 +429,22 @@ ERROR_ATTRIBUTES = (
     *("available_streams", "log_text", "original_exception"),
 )
 
+SUITE = (
+    "PyAirbyte's tests were run with `airbyte` standing for `etl_assets`. What fails of them asks for what is not "
+    "taken over:"
+)
+LEFT = {
+    "cloud, `mcp`, `agents`, `cli`": "They need an account at Airbyte Cloud, or are PyAirbyte's own program.",
+    "telemetry": "There is none.",
+    "Docker, BigQuery, Snowflake, Google's secrets": "They need a daemon, or an account.",
+    "the registry's URL and versions, `source_manifest=True`": "They ask the network; a shipped index has the names.",
+    "`_processors.sql`, `_executors`, `_util`, attributes that begin with `_`": "Internals: there is no SQL processor, "
+    "and an executor starts nothing before it is asked.",
+    "`*.jsonl.gz` files below `cache_dir`": "Batches wait in memory and in Arrow files, which are always removed.",
+    "`ProgressTracker` fed with messages": "The engine feeds it.",
+    "`Source(executor=Mock())`": "An executor is one of ours; keys are set by `set_cursor_keys` and the like.",
+}
+
 BEHAVIOURS = {
     "`read()` with nothing selected": "reads all streams, as PyAirbyte's first example says",
     "streams selected before there is a config": "are selected when there is one; a line says so",
@@ -437,8 +455,12 @@ BEHAVIOURS = {
     '`use_python="3.11"`': "is the interpreter of the connector's environment; True for this one, False for Docker",
     "`source_manifest`": "is a document, a path or a URL; True is an error that says what to give instead",
     "two ways to run a connector at once": "are an `InputError`",
-    "state": "goes by the connector's name and its config without secrets, or by `source_name=`",
+    "state": "goes by the connector's name (or `source_name=`) and the place of the tables; a changed config goes on",
     "a stream that fails": "leaves the others in the cache",
+    "`read()` of declared fields": "leaves others out and logs which, but for `prune_undeclared_fields=False`",
+    "objects and arrays": "come back as dict and list, also by `to_pandas` and `run_sql_query`; Arrow has JSON",
+    "PyAirbyte's own cache": "is taken over by the first `read()`, with its states; any other table by `adopt=True`",
+    "`get_sql_engine()` of a DuckDB file": "is ours, which reflects tables; close what else the script has open",
     "types of columns": "widen where the values ask for it",
     "telemetry": "there is none",
 }
@@ -461,6 +483,11 @@ def page() -> str:
     gone = ", ".join(f"`{name}`" for name in NOT_TAKEN_OVER)
     lines.append(f"| the top, as modules | {gone} | Not taken over: importing them says why. |")
     lines.append("| `cli` | PyAirbyte's commands | Not taken over: it is the command line of this library. |")
+    lines += ["", "Every other public name of PyAirbyte 0.71.3 is where it has it, but for these:", ""]
+    lines += ["| not taken over | why |", "| --- | --- |"]
+    for why in dict.fromkeys(REASONS.values()):
+        patterns = ", ".join(f"`{pattern}`" for pattern, own in REASONS.items() if own == why)
+        lines.append(f"| {patterns} | {why} |")
     lines += ["", "## Members", "", "| of | names | here |", "| --- | --- | --- |"]
     for members in MEMBERS:
         names = ", ".join(f"`{name}`" for name in members.names)
@@ -473,6 +500,8 @@ def page() -> str:
     lines += ["", "| name | is ours | can be caught as |", "| --- | --- | --- |"]
     lines += [f"| `{name}` | `{_own(name)}` | {_code(bases)} |" for name, bases in ERRORS.items()]
     lines += ["", f"Each error has {', '.join(f'`{name}`' for name in ERROR_ATTRIBUTES)}."]
+    lines += ["", "## Its own test suite", "", SUITE, "", "| left | why |", "| --- | --- |"]
+    lines += [f"| {what} | {why} |" for what, why in LEFT.items()]
     lines += ["", "## What is easily missed", "", "| | here |", "| --- | --- |"]
     lines += [f"| {what} | {ours} |" for what, ours in BEHAVIOURS.items()]
     return "\n".join(lines) + "\n"

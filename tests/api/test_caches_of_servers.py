@@ -67,4 +67,4 @@ def test_no_password_is_shown() -> None:
     cache = PostgresCache(host="h", database="d", username="u", password=SecretString("the-password"))
     for shown in (repr(cache), str(cache.model_dump()), cache.model_dump_json(), repr(cache.get_sql_alchemy_url())):
         assert "the-password" not in shown
-    assert cache.get_sql_alchemy_url().password == "the-password"  # noqa: S105 - looked for
+    assert cache.make_url().password == "the-password"  # noqa: S105 - looked for

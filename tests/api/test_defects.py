@@ -52,7 +52,7 @@ def test_01_one_failing_stream_does_not_lose_the_others(connector: Make, cache: 
     assert bookmarks(cache, "source-fake") == {"a": {"at": 3}}
     assert "b" not in cache
     late = connector(["rows", "a", 0, 1], ["state", "a", {"at": 9}], ["status", "a", "COMPLETE"], ["exit", 1])
-    with pytest.raises(StreamsFailedError, match="All streams of 'source_fake' were read, but then") as caught:
+    with pytest.raises(StreamsFailedError, match="All streams of 'source-fake' were read, but then") as caught:
         late.read(cache.model_copy(update={"table_prefix": "late_"}), streams=["a"])
     assert list(caught.value.read_result) == ["a"]
 
@@ -107,21 +107,22 @@ def test_05_a_global_state_is_stored_and_given_back_as_global(
     assert bookmarks(cache, "source-fake") == {"a": {"at": 1}, "b": {"at": 1}}
 
 
-def test_06_a_second_config_begins_where_nothing_was_read(connector: Make, cache: DuckDBCache, tmp_path: Path) -> None:
+def test_06_another_account_has_a_state_of_its_own_in_a_place_or_under_a_name_of_its_own(
+    connector: Make, cache: DuckDBCache, tmp_path: Path
+) -> None:
     noted = tmp_path / "noted.json"
     script = [["note", str(noted)], ["rows", "a", 0, 1], ["state", "a", {"at": 9}], ["status", "a", "COMPLETE"]]
 
-    def given(cache: DuckDBCache, **config: Any) -> Any:
-        connector(*script, streams=["a"], **config).read(cache)
+    def given(cache: DuckDBCache, name: str | None = None, **config: Any) -> Any:
+        connector(*script, streams=["a"], name=name, **config).read(cache)
         return json.loads(noted.read_text())["state"]
 
     other = cache.model_copy(update={"table_prefix": "other_"})
-    login, rotated = {"password": "the-first-one"}, {"password": "the-next-one"}
-    assert not given(cache, account="one", login=login)
-    assert not given(other, account="two", login=login), "another config"
-    assert given(cache, account="one", login=rotated)[0]["stream"]["stream_state"] == {"at": 9}
-    with pytest.raises(AirbyteError, match=r"belongs to stream 'a' of source 'source_fake_\w{8}'.*source_name"):
-        given(cache, account="three")
+    assert not given(cache, account="one", key="the-first-one")
+    assert not given(other, account="two", key="the-first-one"), "another place"
+    assert given(cache, account="one", key="the-next-one")[0]["stream"]["stream_state"] == {"at": 9}
+    with pytest.raises(AirbyteError, match=r"belongs to stream 'a' of source 'source_fake', not to 'a' of 'three'"):
+        given(cache, "three", account="three")
 
 
 def test_07_replacing_by_nothing_leaves_nothing(cache: DuckDBCache) -> None:

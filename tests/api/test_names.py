@@ -164,7 +164,7 @@ def test_a_connector_is_made_of_its_executor(capsys: pytest.CaptureFixture[str])
     called: Any = Source  # its types are those of a source of one's own
     source = called(starts, "source-x", {"a": 1}, config_change_callback=changed, streams=["users"], validate=False)
     assert type(source) is AirbyteSource
-    assert (source.executor, source.name, source.connector_name) == (starts, "source_x", "source-x")
+    assert (source.executor, source.name, source.connector_name) == (starts, "source-x", "source-x")
     assert (source.get_config(), source.config_change_callback) == ({"a": 1}, changed)
     by_keyword = called(executor=LocalExecutor("tap-x", "singer", "/bin/true"), name="tap-x", streams="*")
     assert type(by_keyword) is SingerSource

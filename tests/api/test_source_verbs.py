@@ -240,6 +240,15 @@ def test_the_second_read_goes_on_and_a_full_refresh_begins_anew(shop: Shop, cach
     assert len(appended["orders"]) == 2
 
 
+@pytest.mark.parametrize(("strategy", "expected"), [("append", 4), ("merge", 2), ("replace", 2), ("auto", 2)])
+def test_a_strategy_that_was_named_rules_a_full_refresh(
+    strategy: str, expected: int, shop: Shop, cache: DuckDBCache
+) -> None:
+    for _ in range(2):
+        result = shop.read(cache, streams="users", write_strategy=strategy, force_full_refresh=True)
+    assert len(result["users"]) == expected
+
+
 def test_strategies_by_name(shop: Shop, cache: DuckDBCache) -> None:
     for name in ("upsert", "merge", "auto"):
         result = shop.read(cache, streams=["users"], write_strategy=name)

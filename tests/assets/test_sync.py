@@ -366,6 +366,25 @@ class TestRunConfig:
         assert query(path, ORDERS) == [(2, 2)]
         assert query(path, "SELECT count(*) FROM shop.customers") == [(3,)]
 
+    @pytest.mark.parametrize(("strategy", "expected"), [("append", (7, 5)), ("merge", (5, 5)), ("replace", (2, 2))])
+    @pytest.mark.parametrize("together", [False, True])
+    def test_a_strategy_that_was_named_rules_a_full_refresh(
+        self,
+        strategy: str,
+        expected: tuple[int, int],
+        together: bool,
+        shop: Shop,
+        warehouse: DuckDBDestination,
+        instance: dg.DagsterInstance,
+        path: Path,
+    ) -> None:
+        granularity = "source" if together else "stream"
+        assets = only_orders(shop, warehouse, write_strategy=strategy, granularity=granularity)
+        run(assets, instance)
+        shop.rows["orders"] = people(2)
+        assert run(assets, instance, tags={FULL_REFRESH_TAG: "*"}).success
+        assert query(path, ORDERS) == [expected]
+
     @pytest.mark.parametrize("selection", ["*", "orders", "shop/orders", "nothing, shop/o*"])
     def test_full_refresh_by_run_tag(
         self,

@@ -139,16 +139,16 @@ def main() -> None:
             word = {"status": "FAILED", "message": bad} if bad else {"status": "SUCCEEDED"}
             say({"type": "CONNECTION_STATUS", "connectionStatus": word})
         case "discover":
-            say(
-                {"type": "CATALOG", "catalog": {"streams": [entry(name) for name in config.get("streams", ["a", "b"])]}}
-            )
+            names = config.get("discovered") or config.get("streams", ["a", "b"])
+            more = config.get("properties") or {}
+            say({"type": "CATALOG", "catalog": {"streams": [entry(name, more) for name in names]}})
         case "read":
             for one in config["script"]:
                 step(config, *one)
 
 
-def entry(name: str) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}}
+def entry(name: str, more: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, **more}}
     return {
         "name": name,
         "json_schema": schema,

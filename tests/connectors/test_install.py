@@ -222,7 +222,6 @@ def test_a_name_becomes_no_path(tmp_path: Path) -> None:
         ({"use_python": False, "pip_url": "x"}, "means Docker"),
         ({"use_python": "3.11", "docker_image": True}, "of no use"),
         ({"source_manifest": True}, "Give the manifest itself"),
-        ({"local_executable": "bin/x"}, "relative path"),
     ],
 )
 def test_arguments_that_contradict_each_other_are_told(arguments: dict[str, Any], said: str) -> None:
@@ -327,7 +326,7 @@ def test_a_manifest_with_code_is_refused_unless_allowed(tmp_path: Path) -> None:
 def test_making_a_source_does_nothing_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     source = get_source("source-faker", {"count": 1})
-    assert source.name == "source_faker"
+    assert (source.name, source.state_name) == ("source-faker", "source_faker")
     assert source.granularity == "source"
     assert list(tmp_path.iterdir()) == []
     described = get_source("source-faker", no_executor=True)

@@ -135,9 +135,9 @@ def test_an_append_doubles_no_tie_of_a_stream_with_a_key_either(warehouse: DuckD
         rows += late
         assert sync(read(rows, KEYED_EVENTS), warehouse, strategy="append").bookmark["~boundary"]  # type: ignore[index]
     assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
-    again = read(rows, KEYED_EVENTS)
-    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
-    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
+    warehouse.delete_state(warehouse.states()[0])
+    for _ in range(2):
+        sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
     assert query("SELECT seq, n FROM shop.events ORDER BY ALL") == [(1, "a"), (2, "b"), (2, "late")]
 
 
@@ -166,15 +166,13 @@ def test_the_zeros_that_end_a_decimal_make_no_other_row(warehouse: DuckDBDestina
     assert query("SELECT count(*) FROM shop.events") == [(1,)]
 
 
-def test_a_stream_that_was_merged_begins_to_append_with_a_full_refresh(
-    warehouse: DuckDBDestination, query: Query
-) -> None:
+def test_a_stream_that_was_merged_begins_to_append_after_a_reset(warehouse: DuckDBDestination, query: Query) -> None:
     rows = [{"n": 1, "seq": 1}, {"n": 2, "seq": 1}]
     bookmark = sync(read(rows, KEYED_EVENTS), warehouse).bookmark
-    with pytest.raises(BookmarkError, match="did not append"):
+    with pytest.raises(BookmarkError, match=r"did not append.*`etl-assets state reset`"):
         sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
-    again = read(rows, KEYED_EVENTS)
-    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
+    warehouse.delete_state(warehouse.states()[0])
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="append")
     sync(read([*rows, {"n": 3, "seq": 1}], KEYED_EVENTS), warehouse, strategy="append")
     assert query("SELECT n FROM shop.events ORDER BY n") == [(1,), (2,), (3,)]
     given = read(rows, KEYED_EVENTS)
@@ -272,11 +270,27 @@ def test_a_full_refresh_of_an_append_stream_replaces_it(warehouse: DuckDBDestina
     assert sync(read(rows, EVENTS), warehouse).records_loaded == 0
 
 
+@pytest.mark.parametrize(("strategy", "expected"), [("append", 4), ("merge", 2), ("replace", 2), ("auto", 2)])
+def test_a_strategy_that_was_named_rules_a_full_refresh(
+    strategy: str, expected: int, warehouse: DuckDBDestination, query: Query
+) -> None:
+    rows = [{"seq": 1, "n": "a"}, {"seq": 2, "n": "b"}]
+    for _ in range(2):
+        again = read(rows, KEYED_EVENTS)
+        start = resolve_start(again, warehouse, full_refresh=True)
+        sync(again, warehouse, strategy=strategy, start=start)
+    assert query("SELECT COUNT(*) FROM shop.events") == [(expected,)]
+    sync(read(rows, KEYED_EVENTS), warehouse, strategy="auto" if strategy == "replace" else strategy)
+    assert query("SELECT COUNT(*) FROM shop.events") == [(expected,)], "the next one goes on from there"
+
+
 def test_after_a_reset_the_stream_is_loaded_anew_never_twice(warehouse: DuckDBDestination, query: Query) -> None:
     rows = [{"seq": 1}, {"seq": 2}]
-    sync(read(rows, EVENTS), warehouse)
-    warehouse.delete_state(warehouse.states()[0])
-    sync(read(rows, EVENTS), warehouse)
+    for strategy in ("auto", "append", "append"):
+        sync(read(rows, EVENTS), warehouse, strategy=strategy)
+        warehouse.delete_state(warehouse.states()[0])
+    again = read(rows, EVENTS)
+    sync(again, warehouse, strategy="append", start=resolve_start(again, warehouse, full_refresh=True))
     assert query("SELECT COUNT(*) FROM shop.events") == [(2,)]
 
 

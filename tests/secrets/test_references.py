@@ -40,17 +40,17 @@ def test_a_cache_resolves_its_password_when_it_connects(kind: str, cls: Any, mon
     assert cache.destination.options.password is REFERENCES[kind]
     assert cache.model_dump()["password"] == f"secret_reference::{NAME}"
     monkeypatch.setenv(NAME, VALUE)
-    assert cache.get_sql_alchemy_url().password == VALUE
+    assert cache.make_url().password == VALUE
     assert VALUE not in f"{cache!r} {cache.model_dump_json()} {cache.config_hash}"
 
 
 def test_a_cache_takes_a_plain_password_as_a_secret() -> None:
     cache = PostgresCache(**LOGIN, password=VALUE)
     assert isinstance(cache.password, SecretString)
-    assert cache.get_sql_alchemy_url().password == VALUE
+    assert cache.make_url().password == VALUE
     assert cache.model_dump()["password"] == MASK
     assert PostgresCache.model_json_schema()["properties"]["password"]["writeOnly"] is True
-    assert PostgresCache(**LOGIN).get_sql_alchemy_url().password is None
+    assert PostgresCache(**LOGIN).make_url().password is None
     with pytest.raises(ValidationError, match="a text, or a reference") as caught:
         PostgresCache(**LOGIN, password=12)
     assert VALUE not in str(caught.value)

@@ -1,0 +1,112 @@
+"""Verbs of a cache that only scripts written for PyAirbyte call."""
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Self
+
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import TableName
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+_NO_PAIR = (
+    "etl_assets has no types of Airbyte Cloud's client. Give the options of cache.paired_destination_name to "
+    "get_destination()."
+)
+
+
+class PyAirbyteVerbs:
+    """What PyAirbyte's caches answer to, over what ours do."""
+
+    def table_of(self, stream_name: str) -> TableName:
+        """Return the table of a stream."""
+        raise NotImplementedError
+
+    def sql_table(self, stream_name: str) -> "Table":
+        """Return the table of a stream as SQLAlchemy's."""
+        raise NotImplementedError
+
+    def count(self, table: TableName, where: Sequence[str]) -> int:
+        """Count the rows of a table that meet every condition."""
+        raise NotImplementedError
+
+    @property
+    def streams(self) -> Any:
+        """The streams as datasets, by name."""
+        raise NotImplementedError
+
+    def create_source_tables(self, source: Any, streams: str | Sequence[str] | None = None) -> None:
+        """Make the tables of a source's streams where they are missing, by what its catalog declares.
+
+        Args:
+            source: The source.
+            streams: Which; by default the selected ones, and all where none is selected.
+        """
+        import_module("etl_assets.sources.reading").create_tables(source, self, streams)
+
+    def close(self) -> None:
+        """Let go of what is open: a database in memory. Using the cache opens it again."""
+        raise NotImplementedError
+
+    def dispose_engine(self) -> None:
+        """Let go of what is open, by PyAirbyte's name."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get_sql_alchemy_connect_args(self) -> dict[str, Any]:
+        """Return what SQLAlchemy gives the driver beside the url: nothing."""
+        return {}
+
+    @property
+    def processor(self) -> Self:
+        """What PyAirbyte calls the SQL processor: the cache itself answers to its names."""
+        return self
+
+    def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> Self:
+        """Give what PyAirbyte calls the record processor: the cache itself."""
+        del source_name, catalog_provider
+        return self
+
+    def register_source(
+        self, source_name: str, incoming_source_catalog: Any = None, stream_names: Iterable[str] = ()
+    ) -> None:
+        """Do nothing: what a source is, a cache learns from its first read. For PyAirbyte's sake."""
+
+    @property
+    def paired_destination_config(self) -> Any:
+        """Not taken over.
+
+        Raises:
+            ConfigError: Says so.
+        """
+        raise ConfigError(_NO_PAIR)
+
+    @property
+    def paired_destination_config_class(self) -> Any:
+        """Not taken over.
+
+        Raises:
+            ConfigError: Says so.
+        """
+        raise ConfigError(_NO_PAIR)
+
+    def get_sql_table_name(self, stream_name: str) -> str:
+        """Give the name of a stream's table."""
+        return self.table_of(stream_name).name
+
+    def get_sql_table(self, stream_name: str) -> "Table":
+        """Give a stream's table as SQLAlchemy's."""
+        return self.sql_table(stream_name)
+
+    def fetch_table_statistics(self, stream_names: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
+        """Give `{"row_count": ...}` of streams; by default of all."""
+        return {
+            name: {"row_count": self.count(self.table_of(name), ())}
+            for name in (list(self.streams) if stream_names is None else stream_names)
+        }

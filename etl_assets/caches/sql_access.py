@@ -1,0 +1,91 @@
+"""What a cache has of SQL: its url and engine, statements and queries."""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from etl_assets.protocol.json_lines import exact_decoder
+from etl_assets.protocol.types import is_json
+from etl_assets.secrets.string import SecretString
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+    from etl_assets.caches.tables import CacheTables
+    from etl_assets.destinations.database import DatabaseDestination
+
+
+class SqlAccess:
+    """The verbs of a cache that are about SQL."""
+
+    json_is_text: ClassVar[bool] = False
+    """The database's driver gives JSON as text, and cannot tell it from any other."""
+
+    @property
+    def destination(self) -> "DatabaseDestination":
+        """The destination that writes to the database."""
+        raise NotImplementedError
+
+    def tables(self) -> "CacheTables":
+        """Return the tables of the cache as they are now."""
+        raise NotImplementedError
+
+    def get_database_name(self) -> str:
+        """Give the database's name."""
+        raise NotImplementedError
+
+    def make_url(self) -> "URL":
+        """Return SQLAlchemy's URL, with the password; a hook."""
+        raise NotImplementedError
+
+    def get_sql_alchemy_url(self) -> SecretString:
+        """Return SQLAlchemy's URL as a text. It has the password, so it is masked wherever it would be shown."""
+        return SecretString(self.make_url().render_as_string(hide_password=False))
+
+    def get_sql_engine(self) -> "Engine":
+        """Return an SQLAlchemy engine. It keeps no connection open: a load could not come in beside one."""
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        return create_engine(self.make_url(), poolclass=NullPool, hide_parameters=True)
+
+    def get_vendor_client(self) -> Any:
+        """Give a connection by the database's own library; whoever asks closes it."""
+        raise NotImplementedError(f"{type(self).__name__} has no client of its own.")
+
+    def get_create_table_extra_clauses(self) -> list[str]:
+        """Give what PyAirbyte adds to CREATE TABLE: nothing here."""
+        return []
+
+    def execute_sql(self, sql: str | list[str]) -> None:
+        """Run statements in one transaction: all of them, or none."""
+        with self.destination.transaction() as tx:
+            for statement in [sql] if isinstance(sql, str) else sql:
+                tx.execute(statement)
+
+    def run_sql_query(self, sql_query: str, *, max_records: int | None = None) -> list[dict[str, Any]]:
+        """Run a query and give its rows.
+
+        Args:
+            sql_query: The query.
+            max_records: Give at most so many; None for all.
+        """
+        from sqlalchemy import text
+
+        with self.get_sql_engine().connect() as connection:
+            found = connection.execute(text(sql_query))
+            rows = found.mappings()
+            records = [dict(row) for row in (rows.all() if max_records is None else rows.fetchmany(max_records))]
+            found.close()  # what was not fetched would hold a lock
+        for name in self._json_names(sql_query) if self.json_is_text else ():
+            for record in records:
+                if isinstance(record.get(name), str):
+                    record[name] = exact_decoder.decode(record[name])
+        return records
+
+    def _json_names(self, sql_query: str) -> set[str]:
+        """Return the JSON columns of those tables of the cache that a query names."""
+        found: set[str] = set()
+        named = [table for table in self.tables().tables.values() if table.name in sql_query]
+        with self.destination.transaction() as tx:
+            for table in named:
+                found |= {field.name for field in tx.schema(table) or () if is_json(field.type)}
+        return found

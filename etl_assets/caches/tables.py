@@ -1,0 +1,92 @@
+"""Which tables a cache has: those of streams that were read into its place, and any other that is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from etl_assets.caches.takeover import INTERNAL, registered
+from etl_assets.destinations.places import Place, base_name
+from etl_assets.exceptions import InputError, StreamNotFoundError
+from etl_assets.protocol.load import StreamState, TableName
+from etl_assets.protocol.stream import Stream
+
+OURS = "_etl_assets_"
+"""The names of all tables of our own begin so."""
+
+
+@dataclass(frozen=True)
+class CacheTables:
+    """The tables of a cache.
+
+    Args:
+        cache: For people.
+        tables: By the stream's name; of a table that is none's, by its own.
+        states: What is stored of those that were read, by stream.
+        twice: Streams of one name that several sources have here.
+    """
+
+    cache: str
+    tables: Mapping[str, TableName]
+    states: Mapping[str, StreamState]
+    twice: Mapping[str, list[StreamState]]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the streams."""
+        return list(self.tables)
+
+    def of(self, stream: str) -> TableName:
+        """Return the table of a stream.
+
+        Raises:
+            InputError: Several sources have a stream of this name.
+            StreamNotFoundError: There is none.
+        """
+        if stream in self.twice:
+            sources = (f"{s.source}: {s.namespace}" if s.namespace else s.source for s in self.twice[stream])
+            raise InputError(
+                f"The cache has {len(self.twice[stream])} streams {stream!r}: of {', '.join(map(repr, sources))}.",
+                hint="Give each source a cache, or a table_prefix, of its own.",
+                stream=stream,
+            )
+        if stream not in self.tables:
+            raise StreamNotFoundError(
+                f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
+                available_streams=self.names,
+                stream=stream,
+            )
+        return self.tables[stream]
+
+
+def tables_of(cache: Any) -> CacheTables:
+    """Return the tables of a cache as they are now."""
+    destination = cache.destination
+    if not destination.exists():
+        return CacheTables(repr(cache), {}, {}, {})
+    with destination.transaction() as tx:
+        ledger = destination.ledger(tx)
+        rows = [state for state in ledger.states() if not state.shared] if ledger.exists() else []
+        theirs = registered(tx, cache.schema_name)
+        usual = destination.table_for("", Stream("x"))
+        there = tx.tables(usual.schema)
+    mine = [row for row in rows if Place(destination, base_name(row.source)).holds(row)]
+    by_name: dict[str, list[StreamState]] = {}
+    for row in mine:
+        by_name.setdefault(row.stream, []).append(row)
+    tables = {name: found[0].table for name, found in by_name.items()}
+    taken = {row.table.name for row in rows if row.table.schema == usual.schema}
+    for one in theirs:
+        table = destination.table_for("", Stream(one.stream))
+        if table.name in there and table.name not in taken and one.is_of(cache.table_prefix or ""):
+            tables.setdefault(one.stream, table)
+        taken.add(destination.identifier(one.table))
+    beginning = usual.name.removesuffix("x")
+    for name in there:
+        if name.startswith(beginning) and not name.startswith((INTERNAL, OURS)) and name not in taken:
+            tables.setdefault(name.removeprefix(beginning), TableName(name, usual.schema))
+    return CacheTables(
+        repr(cache),
+        tables,
+        {name: found[0] for name, found in by_name.items()},
+        {name: found for name, found in by_name.items() if len(found) > 1},
+    )

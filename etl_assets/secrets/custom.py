@@ -1,0 +1,5 @@
+"""Names of `secrets` where scripts written for PyAirbyte look for them."""
+
+from etl_assets.secrets.managers import CustomSecretManager
+
+__all__ = ["CustomSecretManager"]
