@@ -72,6 +72,8 @@ def validate(owner: Any, config: Mapping[str, Any]) -> None:
         return
     import jsonschema
 
+    if not hasattr(jsonschema, "Draft7Validator"):
+        spec = _with_enums(spec)
     try:
         jsonschema.validate(resolve(config), spec)
     except jsonschema.ValidationError as error:
@@ -84,6 +86,21 @@ def validate(owner: Any, config: Mapping[str, Any]) -> None:
         ) from None
     except jsonschema.SchemaError:
         return  # a connector's own mistake; it says itself what it cannot take
+
+
+def _with_enums(schema: Any) -> Any:
+    """Return a JSON Schema with `enum` in place of `const`, which jsonschema 2 does not know.
+
+    That version is singer-python's; without `const`, all the choices of a `oneOf` would fit.
+    """
+    if isinstance(schema, list):
+        return [_with_enums(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    words = {name: _with_enums(value) for name, value in schema.items() if name != "properties"}
+    if isinstance(schema.get("properties"), Mapping):  # whose names are no words
+        words["properties"] = {name: _with_enums(value) for name, value in schema["properties"].items()}
+    return {**words, "enum": [schema["const"]]} if "const" in schema else words
 
 
 def _rule(error: Any) -> str:

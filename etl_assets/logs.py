@@ -8,7 +8,13 @@ logging.getLogger("etl_assets").setLevel(logging.DEBUG)
 """
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
+import simplejson
+from typing_extensions import override
+
+from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
 
 NAME = "etl_assets"
@@ -51,3 +57,65 @@ def get_global_stats_log_path() -> None:
 def new_passthrough_file_logger(connector_name: str) -> logging.Logger:
     """Return the logger of a connector; whether it goes to a file, the script's handlers say."""
     return logging.getLogger(f"{NAME}.connectors.{connector_name}")
+
+
+TAGS_CHARACTERS = 1_000
+"""How much of the tags a line of the log shows; a handler finds all of them in the record's `tags`."""
+
+_PYTHON = ("exc_info", "extra", "stack_info", "stacklevel")
+"""What Python's own loggers take beside a message."""
+
+
+class Logger(logging.LoggerAdapter[logging.Logger]):
+    """A source's or destination's logger: it takes Mage's `tags` at every level, and hands on whatever else is asked.
+
+    ```python
+    self.logger.info("Load data started.", tags={"stream": "users"})
+    ```
+
+    Args:
+        caller: Whose logger it is, or its name: it logs to `etl_assets.<its class>` where no `logger` is given.
+        log_to_stdout: Taken for Mage's sake: standard output is the protocol's alone.
+        logger: Where it logs: one of Python's loggers, or another of these.
+        verbose: With 0 it says nothing.
+    """
+
+    def __init__(
+        self,
+        caller: Any = None,
+        log_to_stdout: bool = False,  # noqa: FBT001, FBT002 - Mage's signature
+        logger: Any = None,
+        verbose: int = 1,
+    ) -> None:
+        name = caller if isinstance(caller, str) else type(self if caller is None else caller).__name__
+        given = logger.logger if isinstance(logger, Logger) else logger
+        super().__init__(masked_logger(f"{NAME}.{name}" if given is None else given), {})
+        self.caller = caller
+        self.log_to_stdout = log_to_stdout
+        self.verbose = verbose
+
+    @override
+    def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.verbose or not self.isEnabledFor(level):
+            return
+        python = {name: kwargs.pop(name) for name in _PYTHON if name in kwargs}
+        tags = {**(kwargs.pop("tags", None) or {}), **kwargs}  # any other word stands beside the tags, as Mage has it
+        python["extra"] = {**(python.get("extra") or {}), "tags": tags}
+        python["stacklevel"] = python.get("stacklevel", 1) + 1
+        if tags:
+            msg, args = f"{str(msg) % args if args else msg} {_shown(tags)}", ()
+        self.logger.log(level, msg, *args, **python)
+
+    def build_tags(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the tags that say something."""
+        return {name: value for name, value in kwargs.items() if value}
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "logger":  # asked too while a copy is being made
+            raise AttributeError(name)
+        return getattr(self.logger, name)
+
+
+def _shown(tags: Mapping[str, Any]) -> str:
+    text = redact(simplejson.dumps(dict(tags), default=str, ignore_nan=True))
+    return text if len(text) <= TAGS_CHARACTERS else text[: TAGS_CHARACTERS - 1] + "…"

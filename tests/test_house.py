@@ -20,15 +20,32 @@ PUBLIC_METHODS = 25
 SIZE_EXCEPTIONS: dict[str, str] = {
     "etl_assets/exceptions.py": "one tree of errors, with the names that scripts written for PyAirbyte catch",
 }
+MAGES_PATH = "connectors written for Mage import from there; it hands on names of `etl_assets.mage`"
 NAME_EXCEPTIONS: dict[str, str] = {
     "etl_assets/caches/util.py": "scripts written for PyAirbyte import `get_default_cache` and the like from there",
     "etl_assets/destinations/util.py": "scripts written for PyAirbyte import `get_destination` and the like from there",
     "etl_assets/secrets/util.py": "scripts written for PyAirbyte import `get_secret` and the like from there",
     "etl_assets/sources/util.py": "scripts written for PyAirbyte import `get_source` from there",
     "etl_assets/sources/utils.py": "sources written for Mage import `get_standard_metadata` from there",
-    "etl_assets/utils/__init__.py": "the folder of the two below",
-    "etl_assets/utils/dictionary.py": "sources written for Mage import its functions from there",
-    "etl_assets/utils/schema_helpers.py": "sources written for Mage import `extract_selected_columns` from there",
+    "etl_assets/connections/google_analytics/utils.py": MAGES_PATH,
+    "etl_assets/connections/utils/__init__.py": MAGES_PATH,
+    "etl_assets/connections/utils/google.py": MAGES_PATH,
+    "etl_assets/connections/utils/sql.py": MAGES_PATH,
+    "etl_assets/connections/amplitude/utils.py": MAGES_PATH,
+    "etl_assets/destinations/sql/utils.py": MAGES_PATH,
+    "etl_assets/destinations/utils.py": MAGES_PATH,
+    "etl_assets/sources/sql/utils.py": MAGES_PATH,
+    "etl_assets/transformers/utils.py": MAGES_PATH,
+    "etl_assets/utils/__init__.py": MAGES_PATH,
+    "etl_assets/utils/array.py": MAGES_PATH,
+    "etl_assets/utils/dates.py": MAGES_PATH,
+    "etl_assets/utils/dictionary.py": MAGES_PATH,
+    "etl_assets/utils/files.py": MAGES_PATH,
+    "etl_assets/utils/logger/__init__.py": MAGES_PATH,
+    "etl_assets/utils/logger/constants.py": MAGES_PATH,
+    "etl_assets/utils/parsers.py": MAGES_PATH,
+    "etl_assets/utils/schema_helpers.py": MAGES_PATH,
+    "etl_assets/utils/strings.py": MAGES_PATH,
 }
 BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/assets/check_cli.py:Findings.asking": "the edge of a source or destination, which may raise anything",
@@ -40,6 +57,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/source_loop.py:Loop._attempt": "the edge of a destination: one stream's failure is not the others'",
     "etl_assets/sources/airbyte_program.py:run_airbyte": "the edge of a connector, told in Airbyte's words",
     "etl_assets/sources/airbyte_program.py:_status": "the edge of a connector: a check that raises has failed",
+    "etl_assets/mage/connections.py:SqlConnection.get_data_from_query_strings": "to log which statement failed; raised",
     "etl_assets/sources/tap.py:_run": "the edge of a connector, which may raise anything: told of its stream",
     "etl_assets/sources/tap.py:_TapThread._body": "a thread's error is raised again by the thread that waits for it",
     "etl_assets/sources/source_read.py:SourceRead.open": "the edge of a connector, which may raise anything: wrapped",

@@ -1,6 +1,5 @@
 """What sources and destinations that are somebody else's program have in common."""
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ class ConnectorHost(ConnectorBase):
     connector_name: str
     config_change_callback: ConfigChangeCallback | None
     limits: Limits
-    logger: logging.Logger
+    logger: Any
     name: Any  # of a class a source can be without one
     _config: Any
 

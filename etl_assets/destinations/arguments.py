@@ -14,6 +14,7 @@ from etl_assets.protocol.documents import (
     merged_config,
     parse_document,
     read_document,
+    warn_of_unknown,
 )
 from etl_assets.redaction import redact
 
@@ -31,9 +32,11 @@ class TargetArguments:
         batch_processing: Export many records at once; else one by one, as Mage does without it.
         catalog: A Singer catalog whose schemas win over those of SCHEMA messages.
         debug: Log more.
+        config_file_path: Where the config was read from.
         input_file_path: Read messages from this file instead of the buffer.
         log_to_stdout: Kept for Mage's sake: standard output holds states alone.
         settings: `config` and `catalog` in one document.
+        settings_file_path: Where they were read from.
         show_templates: Print the templates and do nothing else.
         state_file_path: Write each state to this file instead of standard output.
         test_connection: Test the connection and do nothing else.
@@ -42,9 +45,11 @@ class TargetArguments:
     batch_processing: bool = False
     catalog: Mapping[str, Any] | None = None
     debug: bool = False
+    config_file_path: str | None = None
     input_file_path: str | None = None
     log_to_stdout: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    settings_file_path: str | None = None
     show_templates: bool = False
     state_file_path: str | None = None
     test_connection: bool = False
@@ -119,8 +124,8 @@ def arguments_of(
     said: dict[str, Any] = dict(given)
     if parser is not None:
         said.update(_parsed(parser, sys.argv[1:]))
-    settings = as_object(said.get("settings") or read_document(said.pop("settings_file_path", None)), "The settings")
-    from_file = read_document(said.pop("config_file_path", None))
+    settings = as_object(said.get("settings") or read_document(said.get("settings_file_path")), "The settings")
+    from_file = read_document(said.get("config_file_path"))
     merged = merged_config(settings, from_file, dict(config or {}), said.pop("config_json", None))
     said["settings"] = settings
     said["catalog"] = said.get("catalog") or catalog_of_settings(settings)
@@ -175,7 +180,9 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, A
     }
     for flag, name in texts.items():
         parser.add_argument(*(["-c", flag] if flag == "--config" else [flag]), dest=name)
-    given = {name: value for name, value in vars(parser.parse_args(argv)).items() if value not in (None, False)}
+    known, unknown = parser.parse_known_args(argv)
+    warn_of_unknown(unknown)
+    given = {name: value for name, value in vars(known).items() if value not in (None, False)}
     for name in ("config_json", "catalog"):
         if name in given:
             flag = f"--{name.removesuffix('_json')}_json"

@@ -11,10 +11,12 @@ from typing_extensions import override
 
 from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
-from etl_assets.destinations.process import DestinationModes, tags_taken, with_added_columns
+from etl_assets.destinations.process import DestinationModes
 from etl_assets.destinations.rejected import Rejects
+from etl_assets.destinations.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.logs import Logger
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
 from etl_assets.protocol.events import StreamKey
@@ -32,8 +34,7 @@ from etl_assets.protocol.load import (
 )
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
-from etl_assets.redaction.logs import masked_logger
-from etl_assets.secrets.references import resolve
+from etl_assets.secrets.references import ResolvedConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,9 +76,9 @@ class Destination(DestinationModes, DestinationVerbs):
 
     capabilities: Capabilities = Capabilities()
     storage_kind: ClassVar[str] = "destination"
-    _config: Mapping[str, Any] = {}
+    _config: dict[str, Any]
     native_types: ClassVar[bool] = False
-    """Give `export_batch_data` Python's dates, times and bytes instead of Mage's JSON values."""
+    """Have `export_batch_data` get Python's dates, times, bytes and exact decimals instead of Mage's JSON values."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
         """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
@@ -91,19 +92,19 @@ class Destination(DestinationModes, DestinationVerbs):
         argument_parser: Any = None,
         *,
         config: Mapping[str, Any] | None = None,
-        logger: logging.Logger | None = None,
+        logger: logging.Logger | Logger | None = None,
         **options: Any,
     ) -> None:
         self.argument_parser = argument_parser
         self._config, self.target = arguments_of(argument_parser, options, config)
         self.config_is_missing = not self._config
         self.settings = self.target.settings
-        self.logger = masked_logger(logger or f"etl_assets.destinations.{type(self).__name__}")
+        self.logger = Logger(self, logger=logger or f"etl_assets.destinations.{type(self).__name__}")
 
     @property
     def config(self) -> dict[str, Any]:
         """The config with its references resolved, anew at each access."""
-        resolved: dict[str, Any] = resolve(self._config)
+        resolved = ResolvedConfig(self._config)
         remember_config(resolved)
         return resolved
 
@@ -151,10 +152,7 @@ class Destination(DestinationModes, DestinationVerbs):
 
     def export(self, batch: Batch, load: Load) -> None:
         """Take a batch in columns (`batch.to_arrow(load.stream)`); by default it is given on as rows."""
-        name = load.stream.name
-        rows = with_added_columns(self, name, batch.to_rows(load.stream, native_types=self.native_types))
-        data = [{"record": row, "stream": name} for row in rows]
-        self.export_batch_data(data, name, **tags_taken(self, {"load_id": load.load_id}))
+        export_rows(self, batch, load)
 
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
         """Open a session. By default each batch goes to `export` at once."""

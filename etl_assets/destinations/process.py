@@ -8,28 +8,18 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import simplejson
 
 from etl_assets.destinations.arguments import TargetArguments, run_destination
+from etl_assets.destinations.rows import begin_streams, export_records, prepared, process_schema, tags_taken
 from etl_assets.exceptions import ConfigError, ProtocolError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.columns import to_array
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.schema import type_to_property
-from etl_assets.protocol.stream import Stream
-from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
-
-_PER_STREAM = (
-    "bookmark_properties", "disable_column_type_check", "key_properties", "partition_keys", "replication_methods",
-    "schemas", "unique_conflict_methods", "unique_constraints", "versions",
-)  # fmt: skip
 
 
 class DestinationModes:
@@ -53,6 +43,8 @@ class DestinationModes:
     partition_keys: Mapping[str, list[str]] = {}
     disable_column_type_check: Mapping[str, bool] = {}
     versions: Mapping[str, int] = {}
+    batches_of_streams: Mapping[str, tuple[str, int]] = {}
+    """Of each stream of an asset the load that came last, and the number of its last batch."""
 
     @property
     def batch_processing(self) -> bool:
@@ -70,6 +62,41 @@ class DestinationModes:
         return self.target.debug
 
     @property
+    def catalog(self) -> Mapping[str, Any] | None:
+        """The catalog whose schemas win over those of SCHEMA messages."""
+        return self.target.catalog
+
+    @property
+    def streams_from_catalog(self) -> dict[str, Any]:
+        """Its entries, by the stream's name."""
+        entries = (self.target.catalog or {}).get("streams") or ()
+        return {entry.get("tap_stream_id") or entry.get("stream"): entry for entry in entries}
+
+    @property
+    def input_file_path(self) -> str | None:
+        """Where messages are read from, if not from the buffer."""
+        return self.target.input_file_path
+
+    @property
+    def config_file_path(self) -> str | None:
+        """Where the config was read from."""
+        return self.target.config_file_path
+
+    @property
+    def should_test_connection(self) -> bool:
+        """Whether `process` only tests the connection."""
+        return self.target.test_connection
+
+    @should_test_connection.setter
+    def should_test_connection(self, value: bool) -> None:
+        self.target = replace(self.target, test_connection=value)
+
+    @property
+    def show_templates(self) -> bool:
+        """Whether `process` only prints the templates."""
+        return self.target.show_templates
+
+    @property
     def streams_override_settings(self: Any) -> dict[str, Any]:
         """Mage's `_streams` of the config."""
         found: dict[str, Any] = self.config.get("_streams") or {}
@@ -82,8 +109,7 @@ class DestinationModes:
             ProtocolError: A line is no message, or is cut off; no state after it is passed on.
             DestinationError: Streams failed; names them, and its cause is the first one's error.
         """
-        for name in _PER_STREAM:
-            setattr(self, name, {})
+        begin_streams(self)
         try:
             self.before_process()
             _run(self, input_buffer)
@@ -138,7 +164,17 @@ class DestinationModes:
     def process_state(self: Any, row: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> None:
         """Pass on a STATE message (`row`): everything before it is exported."""
         del tags
-        emit_state(self, row["value"])
+        if row.get("value") is None:
+            raise ProtocolError("A STATE message has no value.")
+        self._emit_state(row["value"])
+
+    def _emit_state(self: Any, state: Any) -> None:
+        """Write a state to the state file, or to standard output; a hook."""
+        emit_state(self, state)
+
+    def _process(self: Any, input_buffer: Iterable[bytes | str]) -> None:
+        """Load the messages of a buffer, or of the file that the arguments name; a hook."""
+        load_lines(self, input_buffer)
 
     def activate_version(self, stream: str, version: int) -> None:
         """Remove the rows of a stream that are older than a version; a hook.
@@ -175,137 +211,6 @@ class DestinationModes:
         return {path.stem: simplejson.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-def process_schema(destination: "Destination", stream: str, schema: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-    """Remember what a SCHEMA message says; a schema of the catalog wins over it.
-
-    Raises:
-        ProtocolError: It names no stream.
-    """
-    if not stream:
-        raise ProtocolError("A SCHEMA message names no stream.")
-    entries = (destination.target.catalog or {}).get("streams") or ()
-    listed = next((e for e in entries if stream in (e.get("tap_stream_id"), e.get("stream")) and e.get("schema")), None)
-    said: Mapping[str, Any] = {**row, **{key: value for key, value in (listed or {}).items() if value}}
-    partitions = [*(said.get("partition_keys") or ()), *destination.streams_override_settings.get("partition_keys", ())]
-    own: dict[str, Any] = listed["schema"] if listed else dict(schema)
-    static = {
-        # as its value is, so that the check of types takes it
-        column: type_to_property(to_array([value], None, stream=stream, field=column).type)
-        for column, value in static_columns(destination).items()
-    }
-    words: dict[str, Any] = {
-        "schemas": {**own, "properties": {**(own.get("properties") or {}), **static}} if static else dict(own),
-        "key_properties": list(said.get("key_properties") or ()),
-        "bookmark_properties": list(row.get("bookmark_properties") or said.get("bookmark_properties") or ()),
-        "unique_constraints": list(said.get("unique_constraints") or ()),
-        "unique_conflict_methods": said.get("unique_conflict_method"),
-        "replication_methods": said.get("replication_method"),
-        "partition_keys": partitions,
-        "disable_column_type_check": said.get("disable_column_type_check") is not False,
-    }
-    for name, value in words.items():
-        getattr(destination, name)[stream] = value
-
-
-def stream_of(destination: "Destination", name: str) -> Stream:
-    """Give the stream that its SCHEMA message has described."""
-    bookmarks = destination.bookmark_properties.get(name) or ()
-    method = destination.replication_methods.get(name)
-    if not bookmarks and method == "INCREMENTAL":
-        method = None  # the tap keeps a bookmark of its own
-    return Stream(
-        name,
-        schema=destination.schemas.get(name) or None,
-        primary_key=destination.key_properties.get(name) or (),
-        replication_key=bookmarks or None,
-        replication_method=method,
-        unique_constraints=destination.unique_constraints.get(name) or (),
-        unique_conflict_method=destination.unique_conflict_methods.get(name),
-        partition_keys=destination.partition_keys.get(name) or (),
-        disable_column_type_check=destination.disable_column_type_check.get(name),
-    )
-
-
-def prepared(destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give the records of messages as a destination gets them: the same keys, in the schema's order.
-
-    Raises:
-        DataError: The stream asks for the check of types (`disable_column_type_check: false`), and a value is not of
-            its type.
-    """
-    stream = stream_of(destination, name)
-    batch = Batch(with_added_columns(destination, name, [row["record"] for row in rows]))
-    if stream.disable_column_type_check is False:
-        Batch(batch.rows).to_arrow(stream)
-    return batch.to_rows(stream, native_types=destination.native_types)
-
-
-def with_added_columns(
-    destination: "Destination", name: str, records: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Give records with the columns that the config adds: Mage's static ones, and those for the time of the export.
-
-    Raises:
-        ConfigError: A record has such a column itself.
-    """
-    added = static_columns(destination)
-    now = datetime.now(UTC)
-    for option in ("created_at_column", "updated_at_column"):
-        column = destination.config.get(option)
-        if column is not None:
-            added[column] = now if destination.native_types else now.isoformat()
-    return joined(name, records, added) if added else list(records)
-
-
-def static_columns(destination: "Destination") -> dict[str, Any]:
-    """Give the columns that the config adds to all records: `_streams.columns`."""
-    return dict(destination.streams_override_settings.get("columns") or {})
-
-
-def joined(name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give records with more columns.
-
-    Raises:
-        ConfigError: A record has such a column itself; its value would be lost.
-    """
-    taken = sorted({column for record in records for column in added.keys() & record.keys()})
-    if taken:
-        raise ConfigError(
-            f"stream {name!r}: the config adds the column {taken[0]!r}, which the stream has itself.",
-            hint="Call it something else: the values of the stream would be lost.",
-            stream=name,
-        )
-    return [{**record, **added} for record in records]
-
-
-def export_records(
-    destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]], tags: Mapping[str, Any] | None
-) -> None:
-    """Export records of one stream by whichever of the hooks the destination overrides."""
-    records = prepared(destination, name, rows)
-    if not records:
-        return
-    if overrides(destination, "export"):
-        load = Load("", stream_of(destination, name), WriteStrategy.APPEND, str((tags or {}).get("load_id", "")))
-        destination.export(Batch(records), load)
-        return
-    common = {"schema": destination.schemas.get(name) or {}, "stream": name, "tags": dict(tags or {})}
-    items = [
-        {"row": {"type": "RECORD", "stream": name, "record": record}, "record": record, **common} for record in records
-    ]
-    kept = destination.remove_duplicate_rows(items, name)
-    if kept:
-        data = [{"record": item["record"], "stream": name} for item in kept]
-        destination.export_batch_data(data, name, **tags_taken(destination, tags))
-
-
-def overrides(destination: "Destination", hook: str) -> bool:
-    """Tell whether a destination has a hook of its own."""
-    from etl_assets.destinations.base import Destination
-
-    return getattr(type(destination), hook) is not getattr(Destination, hook)
-
-
 def emit_state(destination: "Destination", value: Any) -> None:
     """Write a state as one line, to the state file (all of it or nothing) or to standard output."""
     line = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -328,26 +233,25 @@ def emit_state(destination: "Destination", value: Any) -> None:
 
 
 def _run(destination: "Destination", input_buffer: Iterable[bytes | str]) -> None:
+    if destination.should_test_connection:
+        destination.test_connection()
+    elif destination.show_templates:
+        sys.stdout.write(simplejson.dumps(destination.templates()) + "\n")
+    else:
+        destination._process(input_buffer)  # noqa: SLF001 - Mage's hook
+
+
+def load_lines(destination: "Destination", input_buffer: Iterable[bytes | str]) -> None:
+    """Load the messages of a buffer, or of the file that the arguments name."""
     from etl_assets.destinations.target import load_messages
 
-    arguments = destination.target
-    if arguments.test_connection:
-        destination.test_connection()
-    elif arguments.show_templates:
-        sys.stdout.write(simplejson.dumps(destination.templates()) + "\n")
-    elif arguments.input_file_path:
-        try:
-            file = Path(arguments.input_file_path).open("rb")  # noqa: SIM115 - closed below; only the opening may fail here
-        except OSError as error:
-            raise ConfigError(f"The file {arguments.input_file_path!r} cannot be read: {error.strerror}.") from error
-        with file:
-            load_messages(destination, file)
-    else:
+    path = destination.input_file_path
+    if path is None:
         load_messages(destination, input_buffer)
-
-
-def tags_taken(destination: "Destination", tags: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give the argument `tags` where the destination's hook takes one: Mage's oldest do not."""
-    taken = inspect.signature(destination.export_batch_data).parameters
-    takes = "tags" in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values())
-    return {"tags": dict(tags or {})} if takes else {}
+        return
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - closed below; only the opening may fail here
+    except OSError as error:
+        raise ConfigError(f"The file {path!r} cannot be read: {error.strerror}.") from error
+    with file:
+        load_messages(destination, file)

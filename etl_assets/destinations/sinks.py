@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
-from etl_assets.destinations.process import joined, static_columns, stream_of
+from etl_assets.destinations.rows import joined, static_columns, stream_of
 from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Load, Session

@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
 from etl_assets.destinations.batch_files import folder_of_batches, records_of
-from etl_assets.destinations.process import overrides
+from etl_assets.destinations.rows import overrides
 from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
 from etl_assets.destinations.states import SafeBookmarks
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, EtlAssetsError, ProtocolError
@@ -315,7 +316,8 @@ class _Loop:
             trusted=self.options.independent_streams,
         )
         if kept is not None:
-            return kept
+            # Without a bookmark it would say to begin anew, in place of the good state that was passed on before.
+            return kept if kept["bookmarks"] else _NOTHING
         if not self._told:
             names = ", ".join(repr(name) for name in self.failed)
             told.logger.warning("no state is passed on any more: it would cover the rows that failed, of %s", names)
@@ -357,3 +359,10 @@ def _last_state(destination: "Destination") -> Any:
         return read_document(path)
     except ConfigError:
         return None  # it is about to be written over
+
+
+def __getattr__(name: str) -> Any:
+    """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
+    if name not in {"SQLTarget", "Target"}:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("etl_assets.mage.singer_targets"), name)

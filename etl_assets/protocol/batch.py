@@ -178,14 +178,21 @@ class Batch:
         """
         if self._normal:
             return self._arrow
-        declared = declared_schema(stream)
-        if self._rows is not None and self._table is None:
-            table = rows_to_arrow(self._rows, declared, stream=stream.name)
-        else:
-            table = _as_declared(_normalised(self._arrow, stream.name), declared, stream.name)
+        table = self._converted(declared_schema(stream), stream)
         self._table = table.select(self._selected(stream, table.column_names))
         self._normal = True
         return self._table
+
+    def _converted(self, declared: "pa.Schema | None", stream: Stream) -> "pa.Table":
+        try:
+            if self._rows is not None and self._table is None:
+                return rows_to_arrow(self._rows, declared, stream=stream.name)
+            return _as_declared(_normalised(self._arrow, stream.name), declared, stream.name)
+        except DataError as error:
+            if not stream.disable_column_type_check or declared is None or error.field not in declared.names:
+                raise
+            # Nobody vouches for what is declared: the values say what the column is, and it grows by them.
+            return self._converted(declared.remove(declared.get_field_index(error.field)), stream)
 
     def encoded(self, stream: Stream) -> Encoded | None:
         """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types."""

@@ -1,7 +1,8 @@
 """The documents that a Singer tap or target is given: config, catalog, state and Mage's settings, as JSON or YAML."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,12 @@ def catalog_of_settings(settings: Mapping[str, Any]) -> Any:
     """Give the catalog that stands in Mage's settings, or None."""
     integration = as_object(settings.get("data_integration"), "`data_integration` of the settings")
     return settings.get("catalog") or integration.get("catalog")
+
+
+def warn_of_unknown(words: Sequence[str]) -> None:
+    """Log a warning that names the flags of a command line that are not known, without what follows them."""
+    if words:
+        flags = ", ".join(word.partition("=")[0] for word in words if word.startswith("-"))
+        logging.getLogger("etl_assets").warning(
+            "ignored, because they are not known: %s", flags or "words without a flag"
+        )

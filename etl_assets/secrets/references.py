@@ -5,8 +5,10 @@ They are anything with a `get_value()`, such as Dagster's `EnvVar` or a `SecretH
 keeps the reference.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
+
+from typing_extensions import override
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.redaction import remember
@@ -39,6 +41,52 @@ def resolve(value: Any, *, name: str = "config") -> Any:
     if type(value) in {list, tuple}:  # no subclass: SQLAlchemy's URL is a named tuple
         return type(value)(resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value))
     return value
+
+
+class ResolvedConfig(dict[str, Any]):
+    """A config with its references resolved; what is set in it is set in the config it was made of too.
+
+    Connectors written for Mage keep things in their config: `self.config["state_path"] = ...`.
+
+    Args:
+        config: The config, with its references.
+    """
+
+    def __init__(self, config: MutableMapping[str, Any]) -> None:
+        super().__init__(resolve(config))
+        self._config = config
+
+    @override
+    def __setitem__(self, key: str, value: Any) -> None:
+        unchanged = key in self and self[key] == value  # a reference stays one
+        super().__setitem__(key, value)
+        if not unchanged:
+            self._config[key] = value
+
+    @override
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)  # a copy is one's own
+
+    @override
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        del self._config[key]
+
+    @override
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    @override
+    def pop(self, key: str, *default: Any) -> Any:
+        self._config.pop(key, None)
+        return super().pop(key, *default)
+
+    @override
+    def update(self, *given: Any, **words: Any) -> None:
+        for key, value in dict(*given, **words).items():
+            self[key] = value
 
 
 def is_reference(value: Any) -> bool:

@@ -121,7 +121,7 @@ def _found(source: "Source", names: Sequence[str] | None = None) -> Catalog:
 def _described(source: "Source", stream: Stream) -> dict[str, Any]:
     """Give an `AirbyteStream`; a stream that declares no columns gets those of its first rows."""
     if not (stream.schema or {}).get("properties"):
-        from etl_assets.sources.process import sampled_schema
+        from etl_assets.sources.modes import sampled_schema
 
         stream = stream.replace(schema=sampled_schema(source, stream) or {"type": "object", "properties": {}})
     schema = {**(stream.schema or {})}

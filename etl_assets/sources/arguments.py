@@ -3,6 +3,8 @@
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import EtlAssetsError
@@ -12,6 +14,7 @@ from etl_assets.protocol.documents import (
     merged_config,
     parse_document,
     read_document,
+    warn_of_unknown,
 )
 from etl_assets.redaction import redact
 
@@ -44,22 +47,45 @@ def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
 
     Args:
         source_class: The class.
-        kwargs: Passed to it; they win over the command line.
+        kwargs: Passed to it; what the command line says wins over them.
     """
     if sys.argv[1:2] and sys.argv[1] in AIRBYTE_COMMANDS:
         from etl_assets.sources.airbyte_program import run_airbyte  # it reads sources, so it lies above them
 
         raise SystemExit(run_airbyte(source_class, sys.argv[1:], kwargs))
     try:
-        source = source_class(**{**parse_arguments(sys.argv[1:]), **kwargs})
-        source.process()
+        said = _said.set(parse_arguments(sys.argv[1:]))
+        try:
+            source_class(**kwargs).process()
+        finally:
+            _said.reset(said)
     except EtlAssetsError as error:
         sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
         raise SystemExit(1) from error
 
 
+_said: ContextVar[Mapping[str, Any]] = ContextVar("etl_assets_command_line", default=MappingProxyType({}))
+
+
+def said_on_the_command_line() -> Mapping[str, Any]:
+    """Return the arguments of the command line that `main` has read; nothing in a process that is not its own."""
+    return _said.get()
+
+
+def is_called_by_the_program() -> bool:
+    """Tell whether the caller's caller's caller is the script that Python was started with, outside of `main`.
+
+    Of such a script `MySource().process()` is all that it does, and Mage's sources read `sys.argv` themselves. In a
+    host such as Dagster, pytest or a notebook the command line is somebody else's.
+    """
+    if _said.get():
+        return False
+    frame = sys._getframe(3)  # noqa: SLF001 - the one way to know who calls
+    return frame.f_globals.get("__name__") == "__main__" and "__file__" in frame.f_globals
+
+
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
-    """Give the constructor's arguments that a command line stands for."""
+    """Return the constructor's arguments that a command line stands for; unknown flags are ignored with a warning."""
     parser = argparse.ArgumentParser(description="Run a source as a Singer tap.")
     for name, flags, text in _FLAGS:
         parser.add_argument(*flags, dest=name, action="store_true", help=text)
@@ -68,7 +94,9 @@ def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
     for name in ("config", "catalog", "state", "query", "selected_streams"):
         parser.add_argument(f"--{name}_json", help=f"JSON: the {name.replace('_', ' ')}")
     parser.add_argument("--log_to_stdout", help="kept for Mage's sake: standard output is the protocol's alone")
-    given = vars(parser.parse_args(argv))
+    known, unknown = parser.parse_known_args(argv)
+    warn_of_unknown(unknown)
+    given = vars(known)
     arguments: dict[str, Any] = {name: True for name, _, _ in _FLAGS if given[name]}
     if given["discover_streams_mode"]:
         arguments["discover_mode"] = True

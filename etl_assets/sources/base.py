@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.logs import Logger
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.events import Event, SourceState
@@ -13,14 +14,16 @@ from etl_assets.protocol.key_ranges import KeyRanges
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
-from etl_assets.redaction.logs import masked_logger
-from etl_assets.secrets.references import resolve
-from etl_assets.sources.arguments import run_source
-from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.secrets.references import ResolvedConfig
+from etl_assets.sources.arguments import run_source, said_on_the_command_line
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
+from etl_assets.sources.messages import write_records, write_schema, write_state
+from etl_assets.sources.modes import MODES, take_arguments
 from etl_assets.sources.process import ProcessModes
 from etl_assets.sources.verbs import Verbs
+
+__all__ = ["Source", "main", "write_records", "write_schema", "write_state"]
 
 main = run_source
 """Mage's entry point: `if __name__ == "__main__": main(MySource)`."""
@@ -58,8 +61,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         state: Mage's state; a read gives the copy it works on its own.
         name: Unique in a project; part of the key under which state is stored, so changing it begins anew.
         streams: The streams, where they are not declared on the class.
-        options: The rest of Mage's parameters (`discover_mode`, `verbose`, ...), kept as given, and
-            `state_message_every`.
+        options: The rest of Mage's parameters: the modes (`count_records`, `discover_mode`, `discover_streams_mode`,
+            `load_sample_data`, `show_templates`, `test_connection`), which `process` reads where Mage keeps them, and
+            `verbose`; and `state_message_every`.
     """
 
     name: str | None = None
@@ -74,6 +78,18 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """Run as a tap: write a STATE message after so many records of a sorted stream; None for one per batch."""
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
+    catalog: Catalog | None
+    config_is_missing: bool
+    _config: dict[str, Any]
+    query: dict[str, Any]
+    selected_streams: list[str] | None
+    state: dict[str, Any]
+    should_test_connection: bool
+    load_sample_data: bool
+    discover_mode: bool
+    discover_streams_mode: bool
+    count_records_mode: bool
+    show_templates: bool
     granularity: Literal["stream", "source"] = "stream"
     """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
 
@@ -91,8 +107,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         config: Mapping[str, Any] | None = None,
         *,
         is_sorted: bool | None = None,
-        logger: logging.Logger | None = None,
-        query: Mapping[str, Any] | None = None,
+        logger: logging.Logger | Logger | None = None,
+        query: Mapping[str, Any] | str | None = None,
         schemas_folder: str = "schemas",
         selected_streams: Sequence[str] | None = None,
         settings: Any = None,
@@ -102,18 +118,16 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         **options: Any,
     ) -> None:
         del args
-        self.catalog: Catalog | None = MageCatalog.from_dict(catalog) if isinstance(catalog, Mapping) else catalog
-        self._config = dict(config or {})
-        self.config_is_missing = config is None
-        self.logger = masked_logger(logger or f"etl_assets.sources.{type(self).__name__}")
-        self.query = dict(query or {})
+        self.logger = Logger(
+            self, logger=logger or f"etl_assets.sources.{type(self).__name__}", verbose=options.get("verbose", 1)
+        )
         self.schemas_folder = schemas_folder
-        self.selected_streams = list(selected_streams) if selected_streams is not None else None
         self.settings = settings
-        self.state = dict(state or {})
         self.state_message_every = options.pop("state_message_every", type(self).state_message_every)
         self.options = options
         self.versions: dict[str, int] = {}
+        documents = {"catalog": catalog, "config": config, "query": query, "selected_streams": selected_streams}
+        take_arguments(self, {**documents, "state": state, **dict.fromkeys(MODES, False), **options})
         if is_sorted is not None:
             self.is_sorted = is_sorted
         if streams is not None:
@@ -121,6 +135,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         if name is not None:
             self.name = name
         _check_name(self.name)
+        take_arguments(self, said_on_the_command_line())
 
     @property
     def state_name(self) -> str | None:
@@ -130,7 +145,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     @property
     def config(self) -> dict[str, Any]:
         """The config with its references resolved, anew at each access, so that a rotated secret is seen."""
-        resolved: dict[str, Any] = resolve(self._config)
+        resolved = ResolvedConfig(self._config)
         remember_config(resolved)
         return resolved
 
@@ -150,7 +165,11 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         """Give the streams that are known without connecting, or None. MUST NOT connect."""
         if self.catalog is not None:
             return self.catalog
-        return Catalog(list(self.streams)) if self.streams else catalog_of_schemas(self)
+        if self.streams:
+            return Catalog(list(self.streams))
+        # A hook of the source's own may well ask a server for its schemas.
+        own = type(self).load_schemas_from_folder is not DiscoveryHooks.load_schemas_from_folder
+        return None if own else catalog_of_schemas(self)
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
         """Ask the source for its streams. MAY connect.
@@ -158,7 +177,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         Args:
             streams: Only these; None for all.
         """
-        return only(self.declared_catalog() or Catalog([]), streams)
+        return only(self.declared_catalog() or catalog_of_schemas(self) or Catalog([]), streams)
 
     def load_data(
         self,

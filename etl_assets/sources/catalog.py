@@ -28,6 +28,13 @@ _SCHEMA_WORDS = frozenset(
         "type",
     }
 )  # fmt: skip
+_WRITTEN_IF_ANY = frozenset(
+    {
+        "bookmark_properties", "database_name", "partition_keys", "run_in_parallel", "table_name",
+        "unique_conflict_method", "unique_constraints",
+    }
+)  # fmt: skip
+"""Words of an entry that Mage leaves out where there is nothing to say."""
 _LISTS = ("primary_key", "bookmark_properties", "unique_constraints", "partition_keys", "metadata")
 
 
@@ -92,7 +99,9 @@ class CatalogEntry(Stream):
 
     def __init__(self, tap_stream_id: str | None = None, *, schema: Any = None, **words: Any) -> None:
         renamed = {"database": "database_name", "table": "table_name"}
-        entry = {renamed.get(key, key): value for key, value in words.items() if value is not None}
+        said = {renamed.get(key, key): value for key, value in words.items() if value is not None}
+        entry = {key: value for key, value in said.items() if value or key not in _WRITTEN_IF_ANY}
+        entry.setdefault("auto_add_new_fields", False)
         if schema is not None:
             entry["schema"] = schema.to_dict() if hasattr(schema, "to_dict") else schema
         name = tap_stream_id or entry.get("stream")

@@ -34,3 +34,14 @@ INCLUSION_AVAILABLE = "available"
 INCLUSION_UNSUPPORTED = "unsupported"
 METADATA_KEY_INCLUSION = "inclusion"
 METADATA_KEY_SELECTED = "selected"
+
+DATABASE_TYPE_DYNAMODB = "dynamodb"
+
+FILE_TYPE_CSV = "csv"
+FILE_TYPE_PARQUET = "parquet"
+
+BATCH_FETCH_LIMIT = 50_000
+BATCH_FETCH_LIMIT_KEY = "batch_fetch_limit"
+SUBBATCH_FETCH_LIMIT = 10_000
+SUBBATCH_FETCH_LIMIT_KEY = "subbatch_fetch_limit"
+"""How many rows a SQL source asks for at once, and the config's words for it."""

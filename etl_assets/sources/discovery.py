@@ -27,27 +27,46 @@ class DiscoveryHooks:
         """
         return schemas_beside(type(self), self.schemas_folder)
 
-    def build_catalog_entry(self, stream_id: str, schema: Any, **kwargs: Any) -> CatalogEntry:
-        """Give the catalog entry of a stream.
+    def build_catalog_entry(
+        self,
+        stream_id: str,
+        schema: Any,
+        bookmark_properties: Sequence[str] | None = None,
+        key_properties: Sequence[str] | None = None,
+        replication_key: str | None = None,
+        replication_method: str | None = None,
+        **kwargs: Any,
+    ) -> CatalogEntry:
+        """Return the catalog entry of a stream; it is not selected.
 
         Args:
             stream_id: The stream.
             schema: Its JSON Schema.
-            kwargs: Words of the entry that are others than by default.
+            bookmark_properties: The fields of its bookmark.
+            key_properties: Its primary key; without one, the metadata name what `get_table_key_properties` says.
+            replication_key: The first of `bookmark_properties` by default.
+            replication_method: What `get_forced_replication_method` says by default.
+            kwargs: Other words of the entry.
         """
         plain = schema.to_dict() if hasattr(schema, "to_dict") else dict(schema)
-        method = self.get_forced_replication_method(stream_id)
-        keys = self.get_table_key_properties(stream_id)
+        method = replication_method or self.get_forced_replication_method(stream_id)
         metadata = get_standard_metadata(
-            key_properties=keys,
+            key_properties=key_properties or self.get_table_key_properties(stream_id),
             replication_method=method,
             schema=plain,
             stream_id=stream_id,
-            valid_replication_keys=self.get_valid_replication_keys(stream_id),
+            valid_replication_keys=bookmark_properties or self.get_valid_replication_keys(stream_id),
         )
+        metadata[0]["metadata"]["selected"] = False
         words = {
-            "key_properties": keys, "metadata": metadata, "replication_method": method, "stream": stream_id, **kwargs
-        }  # fmt: skip
+            "bookmark_properties": bookmark_properties,
+            "key_properties": list(key_properties or ()),
+            "metadata": metadata,
+            "replication_key": replication_key or next(iter(bookmark_properties or ()), ""),
+            "replication_method": method,
+            "stream": stream_id,
+            **kwargs,
+        }
         return CatalogEntry(tap_stream_id=words.pop("tap_stream_id", stream_id), schema=plain, **words)
 
     def get_forced_replication_method(self, stream_id: str) -> str:
@@ -129,7 +148,7 @@ def with_new_fields(source: Any, catalog: OwnCatalog) -> OwnCatalog:
         now = found.get_stream(name)
         if now is not None and now.schema:
             changed.append(with_columns(catalog[name], now.schema.get("properties") or {}))
-    return catalog.replace(*changed)
+    return catalog.replace(*changed) if changed else catalog
 
 
 def only(catalog: OwnCatalog, streams: Sequence[str] | None) -> OwnCatalog:

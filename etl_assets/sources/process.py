@@ -1,38 +1,33 @@
-"""Mage's process modes: what a source does when it is run as a program, `python my_source.py --catalog ...`.
+"""Mage's `process` and `sync`: what a source does when it is run as a program, `python my_source.py --catalog ...`.
 
 Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
 """
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import simplejson
-
-from etl_assets.exceptions import ConfigError, EtlAssetsError, SourceError
+from etl_assets.exceptions import EtlAssetsError, SourceError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
-from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
-from etl_assets.sources.catalog import Catalog as MageCatalog
+from etl_assets.sources.arguments import is_called_by_the_program, parse_arguments
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.declared import DeclaredColumns
-from etl_assets.sources.discovery import with_columns, with_new_fields
+from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import write_activate_version, write_records, write_schema, write_state
+from etl_assets.sources.modes import catalog_to_sync, run_mode, streams_to_read, take_arguments, templates_beside
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
-
-SAMPLE_ROWS = 100
 
 
 class ProcessModes:
@@ -41,6 +36,17 @@ class ProcessModes:
     emit_activate_version_messages: bool = False
     """Run as a tap: number the rows of each full table and end it with ACTIVATE_VERSION, so that a target removes those
     of older runs. The config may say it too."""
+    sync_writes_states: bool = False
+    """`sync_stream` is calling `write_records`, and writes the STATE messages itself."""
+
+    @classmethod
+    def templates(cls) -> dict[str, Any]:
+        """Return the files of the folder `templates` beside the class, by name.
+
+        Raises:
+            ConfigError: There is no such folder.
+        """
+        return templates_beside(cls)
 
     def process(self: Any) -> None:
         """Do what the mode says, the first that is set: test, sample, discover, count, templates, else sync."""
@@ -56,63 +62,63 @@ class ProcessModes:
 
     def process_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> None:
         """Write the SCHEMA message of a stream; one without a schema gets it from its first rows, in `sync_stream`."""
-        stream = with_columns(stream, self.internal_column_schema(stream, self._get_bookmarks_for_stream(stream)))
+        bookmarks = self._get_bookmarks_for_stream(stream)
+        internal = self.internal_column_schema(stream, bookmarks=bookmarks)
+        stream = with_columns(stream, internal)
         if stream.schema or properties:
-            _write_schema(stream, properties or _selected_schema(stream))
+            declared = (stream.schema or {}).get("properties") or {}
+            columns = _selected_schema(stream)
+            if properties is not None:
+                columns = {name: declared.get(name, prop) for name, prop in {**properties, **internal}.items()}
+            _write_schema(stream, columns, self._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks))
 
     def sync_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
-        """Write the RECORD and STATE messages of a stream; gives the number of records."""
+        """Write the RECORD and STATE messages of a stream; returns the number of records."""
         return sync_stream(self, stream, properties)
 
     def write_records(
         self: Any, stream: Stream, rows: Sequence[Mapping[str, Any]], properties: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Write RECORD messages; gives `final_record` and `max_bookmark` (the largest values, or None)."""
-        records = Batch(list(rows)).to_rows(stream)
-        if properties is not None:
-            records = [{name: record.get(name) for name in properties} for record in records]
-        write_records(stream.name, records, version=self.versions.get(stream.name))
-        largest = _tracker(self, stream, None)
-        if largest is not None:
-            largest.take(Batch(list(rows)))
-        bookmark = largest.bookmark() if largest is not None else None
-        return {
-            "final_record": records[-1] if records else None,
-            "max_bookmark": [bookmark[name] for name in stream.cursor] if bookmark else None,
-        }
+        """Write RECORD messages, and of a sorted stream that is followed its STATE.
+
+        Args:
+            stream: The stream.
+            rows: Its rows.
+            properties: The columns to write, in place of those that are selected.
+
+        Returns:
+            `final_record`, None without rows; and `max_bookmark`, a list of the largest values of the bookmark
+            properties: empty for a stream that is not followed, and for a sorted one, whose STATE is already written.
+        """
+        return write_rows(self, stream, list(rows), properties)
 
     # Mage's names; what overrides `sync` or `sync_stream` calls them.
 
     def _get_bookmarks_for_stream(self: Any, stream: Stream) -> Bookmark | None:
-        """Give the stream's bookmark in the state, or None."""
+        """Return the stream's bookmark in the state, or None."""
         return (self.state.get("bookmarks") or {}).get(stream.name) or None
 
-    def _get_bookmark_properties_for_stream(self, stream: Stream) -> list[str]:
-        """Give the fields of the stream's bookmark: all of them, of a composite one too."""
-        return list(stream.cursor)
+    def _get_bookmark_properties_for_stream(self: Any, stream: Stream, bookmarks: Bookmark | None = None) -> list[str]:
+        """Return the fields that say how far a stream was read; a hook. All of them, of a composite one too."""
+        del bookmarks
+        return [] if stream.method == "FULL_TABLE" else self._get_replication_key(stream)
+
+    def _get_replication_key(self, stream: Stream) -> list[str]:
+        """Return the fields of a stream's replication key, however it is read."""
+        return list(dict.fromkeys(name for name in (stream.replication_key, *stream.bookmark_properties) if name))
 
 
 def process(source: "Source") -> None:
-    """Run the mode that is set, by Mage's priority."""
-    modes = source.options
-    if modes.get("test_connection"):
-        source.test_connection()
-    elif modes.get("load_sample_data"):
-        _sample(source)
-    elif modes.get("discover_mode"):
-        _discover(source, names_only=bool(modes.get("discover_streams_mode")))
-    elif modes.get("count_records"):
-        _count(source)
-    elif modes.get("show_templates"):
-        _print(_templates(source))
-    else:
-        source.sync(_catalog_to_sync(source))
+    """Run the mode that is set, or sync; a script that calls this itself has its command line read first."""
+    if is_called_by_the_program():
+        take_arguments(source, parse_arguments(sys.argv[1:]))
+    if not run_mode(source):
+        source.sync(catalog_to_sync(source))
 
 
 def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
     """Write the messages of every selected stream, the one that was interrupted first."""
-    interrupted = source.state.get("currently_syncing")
-    streams = sorted(_selected(source, catalog), key=lambda stream: stream.name != interrupted)
+    streams = streams_to_read(source, catalog)
     failed: dict[str, Exception] = {}
     for stream in streams:
         try:
@@ -137,13 +143,15 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
     from etl_assets.sources.read import StreamRead
 
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
+    followed = source._get_bookmark_properties_for_stream(stream)  # noqa: SLF001 - Mage's hook
     read = StreamRead(source, stream, source_name=source.state_name or type(source).__name__, as_tap=True)
     stream = read.stream
     version = _begin_version(source, stream, partial=read.partial)
-    tracker, settled = _tracker(source, stream, began), Settled(stream)
-    columns = DeclaredColumns(stream, properties)
+    tracker = _tracker(source, stream, began) if followed else None
+    in_order = tracker is not None and comes_in_order(source, stream)
+    columns, settled = DeclaredColumns(stream, properties), Settled(stream)
     entry, records = CatalogEntry.of(stream, selected=True), 0
-    for batch in _parts(read.open(began), source.state_message_every if tracker and source.is_sorted else None):
+    for batch in _parts(read.open(began), source.state_message_every if in_order else None):
         if batch.remark:
             source.logger.warning("%s: %s", stream.name, batch.remark)
         if not len(batch):
@@ -151,18 +159,65 @@ def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] 
             continue
         rows = batch.to_rows(stream, native_types=True)
         if columns.take(batch, rows):
-            _write_schema(stream, columns.properties)
-        source.write_records(entry, rows, properties)
+            _write_schema(stream, columns.properties, list(stream.cursor))
+        with _states_by_sync(source):
+            source.write_records(entry, rows, properties)
         records += len(rows)
         if tracker is not None:
             tracker.take(settled.cut(batch))
-        in_order = tracker is not None and source.is_sorted
         if batch.bookmark is not None or in_order:
             _save(source, stream, batch.bookmark or (tracker.bookmark() if tracker else None))
     if version is not None:
         write_activate_version(stream.name, version)
-    _save(source, stream, tracker.bookmark() if tracker is not None and not source.is_sorted else None)
+    _save(source, stream, tracker.bookmark() if tracker is not None and not in_order else None)
     return records
+
+
+def write_rows(
+    source: Any, stream: Stream, rows: list[Mapping[str, Any]], properties: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Write rows as RECORD messages, with a STATE behind them where `sync_stream` writes none."""
+    began = source._get_bookmarks_for_stream(stream)  # noqa: SLF001 - Mage's hooks, here and below
+    followed = source._get_bookmark_properties_for_stream(stream, bookmarks=began)  # noqa: SLF001
+    internal = source.internal_column_schema(stream, bookmarks=began)
+    stream = with_columns(stream, internal)
+    tracker, in_order = None, source.is_sorted
+    if followed and stream.method != "FULL_TABLE":
+        by = stream if list(stream.cursor) == list(followed) else stream.replace(replication_key=list(followed))
+        in_order = comes_in_order(source, by)
+        tracker = _tracker(source, by, began if in_order else None)
+    writes_states = in_order and not source.sync_writes_states
+    last: dict[str, Any] | None = None
+    for part in _parts(iter([Batch(rows)]), source.state_message_every if writes_states else None):
+        records = _records(stream, part, properties, internal)
+        write_records(stream.name, records, version=source.versions.get(stream.name))
+        last = records[-1] if records else last
+        if tracker is not None and (writes_states or not in_order):
+            tracker.take(part)
+            _save(source, stream, tracker.bookmark() if writes_states and records else None)
+    found = tracker.position() if tracker is not None and not in_order else None
+    return {"final_record": last, "max_bookmark": list((found or {}).values())}
+
+
+def _records(
+    stream: Stream, batch: Batch, properties: Mapping[str, Any] | None, internal: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return what is written of a batch: the selected columns, or those of `properties` and the source's own."""
+    if properties is None:
+        return batch.to_rows(stream)
+    columns = dict.fromkeys((*properties, *internal))
+    cut = Batch([{name: row.get(name) for name in columns} for row in batch.rows or ()])
+    return cut.to_rows(Stream(stream.name))
+
+
+@contextmanager
+def _states_by_sync(source: "Source") -> Iterator[None]:
+    """Have `write_records` write no STATE: whoever syncs the stream knows better where one may stand."""
+    source.sync_writes_states = True
+    try:
+        yield
+    finally:
+        source.sync_writes_states = False
 
 
 def writes_messages_itself(source: "Source") -> bool:
@@ -197,10 +252,21 @@ def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
             yield Batch([], bookmark=batch.bookmark)
 
 
+def comes_in_order(source: "Source", stream: Stream) -> bool:
+    """Tell whether rows come in the order of the replication key: the source says so, and somebody chose the key.
+
+    Where a catalog entry names no key, it is the only one its metadata call valid: of that, nobody promised anything.
+    """
+    entry = stream.to_dict()
+    chosen = entry.get("replication_key") or entry.get("bookmark_properties")
+    return source.is_sorted and bool(chosen or stream.metadata_of().get("replication-key"))
+
+
 def _tracker(source: "Source", stream: Stream, began: Bookmark | None) -> BookmarkTracker | None:
     if not stream.cursor:
         return None
-    return BookmarkTracker(stream, began, check_order=source.is_sorted, ordered=False)
+    in_order = comes_in_order(source, stream)
+    return BookmarkTracker(stream, began, check_order=in_order, ordered=False)
 
 
 def _save(source: "Source", stream: Stream, bookmark: Bookmark | None) -> None:
@@ -217,102 +283,15 @@ def _selected_schema(stream: Stream) -> dict[str, Any]:
     return {name: prop for name, prop in declared.items() if names is None or name in names}
 
 
-def _write_schema(stream: Stream, properties: Mapping[str, Any]) -> None:
+def _write_schema(stream: Stream, properties: Mapping[str, Any], followed: Sequence[str]) -> None:
     write_schema(
         stream.name,
-        {**{key: value for key, value in (stream.schema or {}).items() if key != "properties"},
-         "type": "object", "properties": dict(properties)},
+        {"type": "object", **(stream.schema or {}), "properties": dict(properties)},
         stream.primary_key,
-        stream.cursor,
+        followed,
         stream.disable_column_type_check,
         partition_keys=list(stream.partition_keys),
         replication_method=stream.method,
         unique_conflict_method=stream.unique_conflict_method,
         unique_constraints=list(stream.unique_constraints),
     )  # fmt: skip
-
-
-def _catalog_to_sync(source: "Source") -> Catalog:
-    if source.catalog is None:
-        return MageCatalog.of(source.discover(None))
-    return MageCatalog.of(with_new_fields(source, source.catalog))
-
-
-def _selected(source: "Source", catalog: Catalog) -> list[Stream]:
-    """Give the streams to read: those selected in the catalog, or those named, known or not."""
-    if source.selected_streams is None:
-        return list(catalog.selected)
-    known = {stream.name: stream for stream in catalog.streams}
-    return [known.get(name) or CatalogEntry.of(Stream(name)) for name in source.selected_streams]
-
-
-def _discover(source: "Source", *, names_only: bool) -> None:
-    if names_only:
-        _print(source.discover_streams())
-    else:
-        found: Any = _with_sampled(source) or source.discover(streams=source.selected_streams)
-        _print(found if isinstance(found, Mapping) else found.to_dict())
-
-
-def _with_sampled(source: "Source") -> Catalog | None:
-    """Give the named streams of a source that declares some or none: the schema of the others is found in a sample."""
-    from etl_assets.sources.base import Source
-
-    if source.selected_streams is None or type(source).discover is not Source.discover:
-        return None
-    declared = {stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams}
-    return MageCatalog(
-        declared.get(name) or source.build_catalog_entry(name, sampled_schema(source, Stream(name)))
-        for name in source.selected_streams
-    )
-
-
-def sampled_schema(source: "Source", stream: Stream) -> dict[str, Any]:
-    """Give the JSON Schema of a stream's first rows; {} where there are none."""
-    first = _first_batch(source, stream)
-    return from_arrow(first.to_arrow(stream).schema) if first is not None else {}
-
-
-def _count(source: "Source") -> None:
-    bookmarks = source.state.get("bookmarks") or {}
-    counts = [
-        {
-            "count": source.count_records(stream, bookmarks=bookmarks.get(stream.name), query=source.query),
-            "id": stream.name,
-            "stream": stream.name,
-        }
-        for stream in _selected(source, _catalog_to_sync(source))
-    ]
-    _print(counts)
-
-
-def _sample(source: "Source") -> None:
-    for stream in _selected(source, _catalog_to_sync(source)):
-        first = _first_batch(source, stream)
-        rows = [] if first is None else first.to_rows(stream)
-        _print({"stream_id": stream.name, "sample_data": rows, "type": "SAMPLE_DATA"})
-
-
-def _first_batch(source: "Source", stream: Stream) -> Batch | None:
-    """Give the first batch with rows, of a read that asks for some only."""
-    from etl_assets.sources.read import StreamRead
-
-    name = source.name or type(source).__name__
-    read = StreamRead(source, stream, source_name=name, limit=SAMPLE_ROWS, as_tap=True)
-    batches: Any = read.open(None, sample=True)
-    with closing(batches) as found:
-        return next((batch for batch in found if len(batch)), None)
-
-
-def _templates(source: "Source") -> dict[str, Any]:
-    """Give the files of the folder `templates` beside the source's class, by name."""
-    module = sys.modules[type(source).__module__]
-    folder = Path(getattr(module, "__file__", None) or ".").parent / "templates"
-    if not folder.is_dir():
-        raise ConfigError(f"{type(source).__name__} has no folder `templates` ({folder}).")
-    return {path.stem: simplejson.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
-
-
-def _print(document: Any) -> None:
-    sys.stdout.write(simplejson.dumps(document, use_decimal=True, ensure_ascii=False) + "\n")
-    sys.stdout.flush()

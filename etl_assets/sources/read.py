@@ -3,18 +3,21 @@
 import copy
 import inspect
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from dateutil.parser import parse as parse_date
+
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
-from etl_assets.protocol.messages import Message
+from etl_assets.protocol.messages import Message, StateMessage
 from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.values import FinerError, to_instant
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.secrets.references import resolve
@@ -22,12 +25,25 @@ from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
-from etl_assets.sources.process import overridden_mode
+from etl_assets.sources.process import ProcessModes, comes_in_order, overridden_mode
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
 
 _END: Any = object()
+
+
+@dataclass
+class _Heard:
+    """Messages that a source has written while it was asked for rows.
+
+    Args:
+        refused: The errors for those that nobody can take.
+        bookmarks: From its STATE messages.
+    """
+
+    refused: list[ConfigError] = field(default_factory=list)
+    bookmarks: list[Bookmark] = field(default_factory=list)
 
 
 class StreamRead:
@@ -75,7 +91,8 @@ class StreamRead:
         self.source = source
         self.as_tap = as_tap
         # What a source is handed it may change; the engine's stream is another.
-        self.stream = frozen(with_columns(stream, source.internal_column_schema(CatalogEntry.of(stream), bookmark)))
+        internal = source.internal_column_schema(CatalogEntry.of(stream), bookmarks=bookmark)
+        self.stream = frozen(with_columns(stream, internal))
         self.source_name = name
         self.query = {**source.query, **(query or {})}
         self.limit = limit if limit is not None else self.query.get(LIMIT)
@@ -86,7 +103,7 @@ class StreamRead:
         filters = {key: value for key, value in self.query.items() if key != LIMIT}
         self.partial = bool(filters) or self.limit is not None
         self.ordered = source.orders(self.stream, filters)
-        self.checked_order = source.is_sorted and not self.ordered
+        self.checked_order = comes_in_order(source, self.stream) and not self.ordered
         if key_range is not None:
             self.query[RANGE] = dict(key_range)
             self.ordered = self.checked_order = False  # published as a whole, it needs no order
@@ -126,15 +143,16 @@ class StreamRead:
             "stream": CatalogEntry.of(self.stream, selected=True),
             "bookmarks": bookmark,
             "query": self.query,
-            "start_date": None if bookmark else _start_date(self.source),
+            "start_date": None if self.stream.method == "INCREMENTAL" else _start_date(self.source),
             **({"sample_data": True} if sample else {}),
         }
-        refused: list[ConfigError] = []
+        heard = _Heard()
         try:
-            with messages_to(self._writer(refused)):
+            with messages_to(self._writer(heard)):
                 items = _call(source.load_data, arguments)
-            _raise(refused)
-            yield from self._cut(() if items is None else items, refused)
+            _raise(heard.refused)
+            batches = self._cut(() if items is None else items, heard)
+            yield from _followed(source, self.stream, batches, bookmark)
         except EtlAssetsError:
             raise
         except Exception as error:  # noqa: BLE001 - a connector may raise anything; this is its edge
@@ -144,8 +162,8 @@ class StreamRead:
                 stream=self.stream.name,
             ) from shown_cause(error)
 
-    def _cut(self, items: Iterable[Any], refused: list[ConfigError]) -> Iterator[Batch]:
-        records = self._listened(iter(items), refused)
+    def _cut(self, items: Iterable[Any], heard: "_Heard") -> Iterator[Batch]:
+        records = self._listened(iter(items), heard)
         left = self.limit
         told: set[str] = set()
         try:
@@ -160,14 +178,16 @@ class StreamRead:
         finally:
             records.close()  # at once, not when it is collected: it may hold a connection
 
-    def _listened(self, items: Iterator[Any], refused: list[ConfigError]) -> Generator[Any, None, None]:
+    def _listened(self, items: Iterator[Any], heard: "_Heard") -> Generator[Any, None, None]:
         """Give the items; messages that the source writes on the way are refused, or go where they should."""
-        writer = self._writer(refused)
+        writer = self._writer(heard)
         try:
             while True:
                 with messages_to(writer):
                     item = next(items, _END)
-                _raise(refused)  # also where the source has caught what the message had raised
+                _raise(heard.refused)  # also where the source has caught what the message had raised
+                while heard.bookmarks:
+                    yield Batch([], bookmark=heard.bookmarks.pop(0))
                 if item is _END:
                     return
                 yield item
@@ -175,13 +195,26 @@ class StreamRead:
             if isinstance(items, Generator):
                 items.close()
 
-    def _writer(self, refused: list[ConfigError]) -> Writer:
+    def _own_bookmark(self, message: Message) -> Bookmark | None:
+        """Return the bookmark of a STATE that `load_data` writes about this stream alone; it covers all rows before."""
+        value = message.value if isinstance(message, StateMessage) else None
+        bookmarks = value.get("bookmarks") if isinstance(value, Mapping) and value.keys() == {"bookmarks"} else None
+        if not isinstance(bookmarks, Mapping) or bookmarks.keys() != {self.stream.name}:
+            return None
+        found = bookmarks[self.stream.name]
+        return found if isinstance(found, Mapping) else None
+
+    def _writer(self, heard: "_Heard") -> Writer:
         if self.as_tap:
             return current_writer()
 
         def refuse(message: Message) -> None:
-            refused.append(tap_error(self.source, f"`load_data` writes a {type(message).__name__} itself"))
-            raise refused[-1]
+            bookmark = self._own_bookmark(message)
+            if bookmark is not None:
+                heard.bookmarks.append(bookmark)
+                return
+            heard.refused.append(tap_error(self.source, f"`load_data` writes a {type(message).__name__} itself"))
+            raise heard.refused[-1]
 
         return refuse
 
@@ -200,6 +233,7 @@ class StreamRead:
         # One source object serves many assets at once, and Mage's sources keep what they read from on themselves.
         source = copy.copy(self.source)
         source.name = self.source_name
+        source._config = dict(source._config)  # noqa: SLF001 - a copy of this read's own
         source.query = self.query
         source.selected_streams = [self.stream.name]
         source.state = {"bookmarks": {self.stream.name: dict(bookmark)}} if bookmark else {}
@@ -231,20 +265,46 @@ def tap_error(source: Source, why: str) -> ConfigError:
     )
 
 
+def _followed(source: Source, stream: Stream, batches: Iterable[Batch], bookmark: Bookmark | None) -> Iterator[Batch]:
+    """Yield batches, with the bookmark of the fields by which the source says it is followed, if not by its key.
+
+    Mage's PostgreSQL source names its position in the log so.
+    """
+    if type(source)._get_bookmark_properties_for_stream is ProcessModes._get_bookmark_properties_for_stream:  # noqa: SLF001
+        yield from batches
+        return
+    entry = CatalogEntry.of(stream, selected=True)
+    followed = source._get_bookmark_properties_for_stream(entry, bookmarks=bookmark)  # noqa: SLF001 - Mage's hook
+    if not followed or list(followed) == list(stream.cursor):
+        yield from batches
+        return
+    by = stream.replace(replication_key=list(followed))
+    in_order = source.is_sorted
+    tracker = BookmarkTracker(by, bookmark, check_order=in_order, ordered=False)
+    for batch in batches:
+        if len(batch) and batch.bookmark is None:
+            tracker.take(batch)
+            batch.bookmark = tracker.position() if in_order else None
+        yield batch
+    if not in_order:
+        yield Batch([], bookmark=tracker.position())
+
+
 def _raise(errors: list[ConfigError]) -> None:
     if errors:
         raise errors[0]
 
 
 def _start_date(source: Source) -> datetime | None:
-    """Give the config's `start_date`, from which a source reads that nothing was read of before."""
+    """Return the config's `start_date` as Mage parses it: naive, unless it names a zone."""
     given = resolve(source._config.get("start_date"))  # noqa: SLF001 - the rest of the config stays unresolved
-    if not given:
-        return None
+    if not given or isinstance(given, datetime):
+        return given or None
     try:
-        return to_instant(given)
-    except (ValueError, FinerError) as error:
+        found: datetime = parse_date(str(given))
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"The config's start_date {given!r} is no date and time (ISO 8601).") from error
+    return found
 
 
 def _call(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

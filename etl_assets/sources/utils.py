@@ -11,7 +11,7 @@ def get_standard_metadata(
     stream_id: str | None = None,
     valid_replication_keys: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """Give the metadata of a stream as Singer's discovery has it: nothing is selected, keys are automatic.
+    """Return the metadata of a stream as Singer's discovery has it: nothing is said of selection, keys are automatic.
 
     Args:
         key_properties: The primary key.
@@ -26,11 +26,12 @@ def get_standard_metadata(
         "valid-replication-keys": None if valid_replication_keys is None else list(valid_replication_keys),
         "inclusion": "available" if schema else None,
         "schema-name": (stream_id or None) if schema else None,
-        "selected": False,
     }
-    metadata = [{"breadcrumb": [], "metadata": {word: value for word, value in said.items() if value is not None}}]
+    metadata: list[dict[str, Any]] = [
+        {"breadcrumb": (), "metadata": {word: value for word, value in said.items() if value is not None}}
+    ]
     automatic = {*(key_properties or ()), *(valid_replication_keys or ())}
     for name in (schema or {}).get("properties") or {}:
         inclusion = "automatic" if name in automatic else "available"
-        metadata.append({"breadcrumb": ["properties", name], "metadata": {"inclusion": inclusion}})
+        metadata.append({"breadcrumb": ("properties", name), "metadata": {"inclusion": inclusion}})
     return metadata

@@ -179,12 +179,21 @@ def test_a_source_reads_no_command_line_but_its_own(
     assert said(capsys)[0]["type"] == "SCHEMA"
 
 
-def test_what_the_caller_says_goes_before_the_command_line(
+def test_the_command_line_goes_before_what_the_caller_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["shop.py", "--discover_streams", "--config_json", '{"a": 1}'])
-    main(Shop, config={"a": 2}, streams=[ORDERS])
+    configs: list[Any] = []
+
+    class Keeping(Shop):
+        def discover_streams(self) -> Any:
+            configs.append(self.config)
+            return super().discover_streams()
+
+    main(Keeping, config={"a": 2}, discover_mode=False, streams=[ORDERS])
     assert said(capsys) == [[{"stream": "orders", "tap_stream_id": "orders"}]]
+    assert configs == [{"a": 1}]
+    assert Keeping(config={"a": 3}).config == {"a": 3}  # the line was that of the program
 
 
 def test_the_constructor_takes_all_of_mages_words() -> None:
@@ -248,11 +257,25 @@ def test_write_records_fills_and_cuts_and_gives_the_largest(capsys: pytest.Captu
         {"id": 5, "a": None},
         {"id": 4, "a": "2026-01-01T00:00:00+00:00"},
     ]
-    assert source.write_records(entry, [{"id": None}])["max_bookmark"] is None
-    assert source.write_records(ORDERS, []) == {"final_record": None, "max_bookmark": None}
+    assert source.write_records(entry, [{"id": None}])["max_bookmark"] == []
+    assert source.write_records(ORDERS, []) == {"final_record": None, "max_bookmark": []}
     capsys.readouterr()
-    source.write_records(entry, [{"id": 1, "a": 2, "b": 3}], properties={"a": {}})
-    assert [message["record"] for message in said(capsys)] == [{"a": 2}]
+    source.write_records(entry, [{"id": 1, "a": 2, "b": 3}], properties={"b": {}})  # which is not selected
+    assert [message["record"] for message in said(capsys)] == [{"b": 3}]
+
+
+def test_write_records_of_a_sorted_stream_writes_its_state_too(capsys: pytest.CaptureFixture[str]) -> None:
+    source = Shop(state={"bookmarks": {"others": {"x": 1}}})
+    assert source.write_records(USERS, [{"id": 1}, {"id": 2}]) == {"final_record": {"id": 2}, "max_bookmark": []}
+    assert [message["type"] for message in said(capsys)] == ["RECORD", "RECORD", "STATE"]
+    assert source.state == {"bookmarks": {"others": {"x": 1}, "users": {"id": 2}}}
+    source.state_message_every = 1
+    source.write_records(USERS, [{"id": 3}, {"id": 4}])
+    messages = said(capsys)
+    assert [message["type"] for message in messages] == ["RECORD", "STATE"] * 2
+    assert messages[-1]["value"]["bookmarks"]["users"] == {"id": 4}
+    source.write_records(ORDERS, [{"id": 5}])
+    assert [message["type"] for message in said(capsys)] == ["RECORD"]
 
 
 def test_load_data_may_have_mages_full_signature_or_the_shortest() -> None:
@@ -272,7 +295,7 @@ def test_load_data_may_have_mages_full_signature_or_the_shortest() -> None:
             return iter([pd.DataFrame([{"id": 1}])])
 
     (batch,) = StreamRead(Full(name="full", config={"start_date": "2026-01-01"}), ORDERS).open(None, sample=True)
-    assert batch.rows == [{"id": 1, "sample": True, "start": datetime(2026, 1, 1, tzinfo=UTC)}]
+    assert batch.rows == [{"id": 1, "sample": True, "start": datetime(2026, 1, 1)}]  # noqa: DTZ001 - as Mage parses it
     (batch,) = StreamRead(Short(name="short"), ORDERS).open(None)
     assert batch.to_rows(ORDERS) == [{"id": 1}]
 

@@ -95,14 +95,29 @@ def test_a_failing_stream_is_named_and_does_not_stop_the_others(capsys: pytest.C
     assert [message["stream"] for message in said(capsys)] == ["b", "b"]
 
 
-def test_start_date_is_passed_where_nothing_was_read_before() -> None:
-    source = Numbers(config={"start_date": "2026-01-02T03:00:00+01:00", "token": dg.EnvVar("NOT_THERE")}, name="n")
-    list(StreamRead(source, USERS).open(None))
-    assert Numbers.seen[-1]["start_date"] == datetime(2026, 1, 2, 2, tzinfo=UTC)
-    list(StreamRead(source, USERS).open({"id": 3}))
-    assert Numbers.seen[-1]["start_date"] is None
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ("2026-01-02", datetime(2026, 1, 2)),  # noqa: DTZ001 - as Mage parses it
+        ("2026-01-02 03:00", datetime(2026, 1, 2, 3)),  # noqa: DTZ001 - as above
+        ("2026-01-02T03:00:00+01:00", datetime(2026, 1, 2, 2, tzinfo=UTC)),
+        (None, None),
+    ],
+)
+def test_start_date_is_passed_as_mage_parses_it_where_mage_passes_it(given: Any, passed: Any) -> None:
+    source = Numbers(config={"start_date": given, "token": dg.EnvVar("NOT_THERE")}, name="n")
+    list(StreamRead(source, USERS.replace(replication_method="FULL_TABLE")).open(None))
+    assert Numbers.seen[-1]["start_date"] == passed
+    assert passed is None or (Numbers.seen[-1]["start_date"].tzinfo is None) == (passed.tzinfo is None)
+    for bookmark in (None, {"id": 3}):
+        list(StreamRead(source, USERS).open(bookmark))
+        assert Numbers.seen[-1]["start_date"] is None
+
+
+def test_a_start_date_that_is_none_is_an_error() -> None:
+    full = USERS.replace(replication_method="FULL_TABLE")
     with pytest.raises(ConfigError, match="start_date"):
-        list(StreamRead(Numbers(config={"start_date": "soon"}, name="n"), USERS).open(None))
+        list(StreamRead(Numbers(config={"start_date": "soon"}, name="n"), full).open(None))
 
 
 def test_each_read_has_a_copy_as_mage_sets_it() -> None:
@@ -186,7 +201,8 @@ def test_discovery_by_hooks_and_entries(capsys: pytest.CaptureFixture[str]) -> N
 
     Discovering(discover_mode=True).process()
     (stream,) = said(capsys)[0]["streams"]
-    assert (stream["key_properties"], stream["replication_method"]) == (["id"], "INCREMENTAL")
+    assert (stream["key_properties"], stream["replication_method"]) == ([], "INCREMENTAL")
+    assert CatalogEntry.from_dict(stream).key_properties == ["id"]  # the metadata says it
     own = {"table-key-properties": ["id"], "forced-replication-method": "INCREMENTAL", "valid-replication-keys": ["at"]}
     assert stream["metadata"][0]["metadata"] == {
         **own,
@@ -249,16 +265,16 @@ def test_schemas_beside_the_class_are_its_catalog(tmp_path: Path) -> None:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     (catalog,) = run("-d")
-    assert catalog["streams"][0]["key_properties"] == ["id"]
+    assert catalog["streams"][0]["metadata"][0]["metadata"]["table-key-properties"] == ["id"]
     assert [m["type"] for m in run("--selected_streams_json", '["users"]')] == ["SCHEMA", "RECORD"]
     (sample,) = run("--load_sample_data", "--selected_streams_json", '["users"]')
-    assert sample == {"stream_id": "users", "sample_data": [{"id": 1, "name": "a"}], "type": "SAMPLE_DATA"}
+    assert sample == {"stream_id": "users", "sample_data": '{"id":{"0":1},"name":{"0":"a"}}', "type": "SAMPLE_DATA"}
 
 
 def test_a_sample_asks_for_some_rows(capsys: pytest.CaptureFixture[str]) -> None:
     Numbers(load_sample_data=True).process()
     assert Numbers.seen[-1]["sample_data"] is True
-    assert said(capsys)[0]["sample_data"] == [{"id": 1}, {"id": 2}, {"id": 3}]
+    assert said(capsys)[0]["sample_data"] == '{"id":{"0":1,"1":2,"2":3}}'
 
     class Empty(Source):
         streams = [USERS]
@@ -267,7 +283,7 @@ def test_a_sample_asks_for_some_rows(capsys: pytest.CaptureFixture[str]) -> None
             yield from ()
 
     Empty(load_sample_data=True).process()
-    assert said(capsys)[0]["sample_data"] == []
+    assert said(capsys)[0]["sample_data"] == "{}"
 
 
 def test_columns_of_the_source_itself_are_declared_and_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,12 @@ class Kept(Destination):
         super().process_state(row, tags)
 
 
+class Native(Kept):
+    """Wants Python's own values."""
+
+    native_types = True
+
+
 def run(*messages: dict[str, Any] | bytes, **config: Any) -> Kept:
     kept = Kept(config=config)
     kept.process(lines(*messages))
@@ -96,7 +102,7 @@ def test_a_batch_reaches_the_hook_as_mage_sends_it(capsys: pytest.CaptureFixture
     ]
     first = kept.records[0]
     assert first["stream"] == "users"
-    assert list(first["record"].items()) == [("id", 9007199254740993), ("name", None), ("price", Decimal("0.1"))]
+    assert list(first["record"].items()) == [("id", 9007199254740993), ("name", None), ("price", 0.1)]
     assert (kept.tags["batch"], kept.tags["stream"], kept.tags["records"]) == (0, "users", 2)
     assert capsys.readouterr().out == '{"bookmarks":{"users":{"id":2}}}\n'
 
@@ -109,7 +115,9 @@ def test_what_a_schema_says_is_kept_by_stream() -> None:
     kept = run(
         schema(**said), {"type": "ACTIVATE_VERSION", "stream": "users", "version": 3}, ignore_activate_version=True
     )
-    assert kept.schemas == {"users": {"type": "object", "properties": PROPERTIES}}
+    time: dict[str, Any] = {"format": "date-time", "type": ["null", "string"]}
+    added = {"_mage_created_at": time, "_mage_updated_at": time}
+    assert kept.schemas == {"users": {"type": "object", "properties": {**PROPERTIES, **added}}}
     assert kept.key_properties == {"users": ["id"]}
     assert kept.bookmark_properties == {"users": ["id"]}
     assert kept.unique_constraints == {"users": ["name"]}
@@ -125,10 +133,10 @@ def test_without_batch_processing_each_record_goes_through_export_data() -> None
         seen: list[Any] = []
 
         def export_data(self, stream: str, schema: Any, record: Any, tags: Any = None, **kwargs: Any) -> None:
-            self.seen.append((stream, record["id"], sorted(schema["properties"])))
+            self.seen.append((stream, record["id"], list(record)))
 
     Single().process(lines(schema(), record(1), record(2)))
-    assert Single.seen == [("users", 1, ["id", "name", "price"]), ("users", 2, ["id", "name", "price"])]
+    assert Single.seen == [("users", 1, list(PROPERTIES)), ("users", 2, list(PROPERTIES))]
 
 
 def test_it_runs_as_mage_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +200,7 @@ def test_static_columns_of_the_config_are_added(tmp_path: Path) -> None:
     kept = run(schema(), record(1), _streams=STATIC)
     assert kept.records[0]["record"] == {"id": 1, "name": "n1", "price": None, "tenant": "acme", "shard": 7}
     assert kept.partition_keys == {"users": ["tenant"]}
-    assert kept.schemas["users"]["properties"].keys() == {*PROPERTIES, "tenant", "shard"}
+    assert kept.schemas["users"]["properties"].keys() >= {*PROPERTIES, "tenant", "shard"}
     checked = run(schema(disable_column_type_check=False), record(1), _streams=STATIC)
     assert checked.records[0]["record"]["shard"] == 7
     into(tmp_path / "w.duckdb", [schema(), record(1), state({"n": 1})], _streams=STATIC)
@@ -426,9 +434,12 @@ def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
     parquet.write_table(table, tmp_path / "a.parquet")
     kept = run(schema(), batch(tmp_path / "a.parquet", kind="parquet"), batch_folder=str(tmp_path))
     assert [item["record"] for item in kept.records] == [
-        {"id": 1, "name": "Größe", "price": Decimal("0.10"), "at": "2026-01-01T00:00:00.000001+00:00"},
+        {"id": 1, "name": "Größe", "price": 0.1, "at": "2026-01-01T00:00:00.000001+00:00"},
         {"id": 2**63 - 1, "name": None, "price": None, "at": None},
     ]
+    native = Native()
+    native.process(lines(schema(), batch(tmp_path / "a.parquet", kind="parquet")))
+    assert native.records[0]["record"]["price"] == Decimal("0.10")
     warehouse = tmp_path / "w.duckdb"
     messages = [schema(), batch(tmp_path / "a.parquet", kind="parquet"), state({"n": 1})]
     into(warehouse, messages, batch_folder=str(tmp_path))
@@ -706,3 +717,55 @@ def test_duckdb_reads_a_record_by_the_schema_before_it(tmp_path: Path) -> None:
 def test_duckdb_names_the_value_that_contradicts_its_schema(tmp_path: Path) -> None:
     with pytest.raises(DestinationError, match=r"(?s)users.*id.*seven"):
         into(tmp_path / "w.duckdb", [schema(), record(1), user('{"id":"seven"}'), state({"n": 1})])
+
+
+# What Mage's destinations do with what they get
+
+
+def test_every_value_of_a_pipe_can_be_written_as_json() -> None:
+    """Numbers are what `json.loads` makes of them, in objects and arrays too."""
+    line = (
+        b'{"type":"RECORD","stream":"users",'
+        b'"record":{"id":1,"price":1.10,"name":{"a":[0.1,1e3,12345678901234567890]}}}\n'
+    )
+    kept = run(schema(), line)
+    assert json.dumps(kept.records[0]["record"]) == (
+        '{"id": 1, "name": {"a": [0.1, 1000.0, 12345678901234567890]}, "price": 1.1}'
+    )
+
+
+def test_a_failure_leaves_the_last_good_state_as_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+    class Filling(Kept):
+        def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
+            if record_data[-1]["record"]["id"] > 2:
+                raise ValueError("no room")
+
+    for messages, last in (
+        ([record(1), state({"bookmarks": {"users": {"id": 1}}}), record(3), state({"bookmarks": {"users": {"id": 3}}})],
+         ['{"bookmarks":{"users":{"id":1}}}']),
+        ([record(3), state({"bookmarks": {"users": {"id": 3}}})], []),
+    ):  # fmt: skip
+        with pytest.raises(DestinationError):
+            Filling(config={"maximum_batch_rows": 1}).process(lines(schema(), *messages))
+        assert capsys.readouterr().out.splitlines()[-1:] == last
+
+
+def test_what_a_connector_keeps_in_its_config_stays_there() -> None:
+    class Wrapping(Destination):
+        def _process(self, input_buffer: Any) -> None:
+            self.config["state_path"] = self.state_file_path
+            self.config.setdefault("other", 2)
+            assert self.config == {"host": "a", "state_path": "s.json", "other": 2}
+            assert self.config.pop("other") == 2
+            assert json.loads(json.dumps(self.config)) == {"host": "a", "state_path": "s.json"}
+
+    Wrapping(config={"host": "a"}, state_file_path="s.json").process(io.BytesIO())
+
+
+def test_an_unknown_flag_is_named_and_ignored(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("sys.argv", ["d.py", "--config_json", '{"a": 1}', "--token", "hidden"])
+    assert Destination(argument_parser=ArgumentParser()).config == {"a": 1}
+    assert "--token" in caplog.text
+    assert "hidden" not in caplog.text

@@ -111,7 +111,7 @@ def test_a_url_may_come_first_without_a_name(sqlite: Database) -> None:
     source = SqlSource(sqlite.url)
     assert source.name is None
     source.test_connection()
-    assert BaseOfMage is SqlSource
+    assert type(BaseOfMage("sqlite:///x.db")) is type(BaseOfMage(url="sqlite:///x.db")) is SqlSource
 
 
 # TLS

@@ -1,5 +1,6 @@
-"""The entry point of destinations written for Mage, where they import it from."""
+"""`mage_integrations.destinations.sql.base`."""
 
-from etl_assets.destinations.base import Destination, main
+from etl_assets.mage.sql_destination import MageSqlDestination as Destination
+from etl_assets.mage.sql_destination import main
 
 __all__ = ["Destination", "main"]

@@ -1,6 +1,17 @@
-"""The base of SQL sources written for Mage, where they import it from."""
+"""`mage_integrations.sources.sql.base`."""
 
+from etl_assets.mage.sql_source import MageSqlSource as Source
+from etl_assets.mage.sql_statements import (
+    build_comparison_statement,
+    column_type_mapping,
+    predicate_operator_uuid_to_comparison_operator,
+)
 from etl_assets.sources.base import main
-from etl_assets.sources.sql.source import SqlSource as Source
 
-__all__ = ["Source", "main"]
+__all__ = [
+    "Source",
+    "build_comparison_statement",
+    "column_type_mapping",
+    "main",
+    "predicate_operator_uuid_to_comparison_operator",
+]

@@ -1,0 +1,1 @@
+"""Mage's import path; the names are from `etl_assets.mage`."""

@@ -1,0 +1,5 @@
+"""`mage_integrations.utils.strings`."""
+
+from etl_assets.mage.values import is_number
+
+__all__ = ["is_number"]
