@@ -93,13 +93,18 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         )
     if bookmark is not None:
         return _given(read, destination, bookmark, state, fallback, keep=keep_bookmark)
-    if state:
-        reached = without_fingerprint(state.bookmark)
-        return Start(reached, begins_from, reason="the destination's state row", state=state)
+    return _where_it_ended(stored, None if destination.capabilities.keeps_state else fallback)
+
+
+def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | None) -> Start:
+    """Begin where the last sync ended, as the state row says; a destination that keeps none has the fallback asked."""
+    if stored.state:
+        reached = without_fingerprint(stored.state.bookmark)
+        return Start(reached, stored.state.load_id, reason="the destination's state row", state=stored.state)
     if stored.reset:
         return Start(full_refresh=True, anew=True, reason="the stored state was reset")
     # A destination that keeps state and has none for this stream is new to it, whatever events say.
-    found = fallback() if fallback and not destination.capabilities.keeps_state else None
+    found = fallback() if fallback else None
     return Start(found, None, reason="the newest event of a run") if found is not None else Start()
 
 

@@ -1,6 +1,6 @@
 """The loop for sources whose streams are read together: one read, many tables, and states that are barriers."""
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
 from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, Stored, TableName, contract_of
 from etl_assets.protocol.stream import Stream
-from etl_assets.source_loop import Line, Loop, StreamOutcome
+from etl_assets.source_line import Line, StreamOutcome
+from etl_assets.source_loop import Loop
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import (
     CHECKPOINT_BYTES,
@@ -93,11 +94,11 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     Raises:
         EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
     """
-    observer = observer or Observer()
+    observer, plans = observer or Observer(), plans or {}
     known = destination.stored_source(read.source_name)
-    stored = _stored(read, destination, plans or {})
+    stored = _stored(read, destination, plans)
     lines = [
-        _line(read.source_name, one, destination, (plans or {}).get(one.key), run_id, stored.get(one.key))
+        _line(read.source_name, one, destination, plans.get(one.key), run_id, stored.get(one.key))
         for one in read.streams
     ]
     for line in lines:
@@ -112,9 +113,7 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     )
     if fallback is not None and not destination.capabilities.keeps_state:
         shared = replace(shared, bookmark=fallback())
-    begins = replace(
-        _begins(lines, shared.bookmark, known.streams), appended=dict(_appended(lines, destination, plans or {}))
-    )
+    begins = replace(_begins(lines, shared.bookmark, known.streams), appended=_appended(lines, destination, plans))
     with destination.session([line.load for line in lines if line.error is None]) as session:
         loop = Loop(lines, session, shared, observer)
         loop.others = known.streams - {line.key for line in lines} if destination.capabilities.keeps_state else others
@@ -127,13 +126,15 @@ def sync_source(  # noqa: PLR0913 - options of one verb
 
 def _appended(
     lines: Sequence["Line"], destination: SourceTarget, plans: Mapping[StreamKey, StreamPlan]
-) -> Iterator[tuple[StreamKey, Appending]]:
-    """Yield the streams whose rows are appended, and how."""
+) -> dict[StreamKey, Appending]:
+    """Return how the rows of the streams are appended; a stream that is merged is not in it."""
+    appended: dict[StreamKey, Appending] = {}
     for line in lines:
         plan = plans.get(line.key) or StreamPlan()
         appending = appending_of(line.load, destination, line.start, WriteStrategy(plan.strategy), plan.late_rows)
         if appending is not None:
-            yield line.key, appending
+            appended[line.key] = appending
+    return appended
 
 
 def _begins(lines: Sequence["Line"], shared: Bookmark | None, known: Collection[StreamKey]) -> SourceState:
@@ -166,6 +167,19 @@ def _stored(
     return {stream.key: one for (stream, _), one in zip(tables, found, strict=True)}
 
 
+def _start(part: Part, destination: SourceTarget, plan: StreamPlan, stored: Stored | None) -> Start:
+    return resolve_start(
+        part,
+        destination,
+        full_refresh=plan.full_refresh,
+        fallback=plan.fallback,
+        on_table_changed=plan.on_table_changed,
+        adopt=plan.adopt,
+        table=plan.table,
+        stored=stored,
+    )
+
+
 def _line(
     source: str,
     stream: Stream,
@@ -178,19 +192,10 @@ def _line(
     plan, part = plan or StreamPlan(), Part(source, stream)
     start, strategy, contract, error = Start(), WriteStrategy.APPEND, EVOLVES, None
     try:
-        start = resolve_start(
-            part,
-            destination,
-            full_refresh=plan.full_refresh,
-            fallback=plan.fallback,
-            on_table_changed=plan.on_table_changed,
-            adopt=plan.adopt,
-            table=plan.table,
-            stored=stored,
-        )
+        start = _start(part, destination, plan, stored)
         strategy = strategy_of(part, destination, start, WriteStrategy(plan.strategy))
-        can, keep = destination.capabilities, plan.keep_rejected
-        contract = contract_of(plan.schema_contract, stream, can, keep_rejected=keep)
+        keep = plan.keep_rejected
+        contract = contract_of(plan.schema_contract, stream, destination.capabilities, keep_rejected=keep)
     except EtlAssetsError as wrong:
         error = wrong
     load = Load(

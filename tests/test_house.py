@@ -18,6 +18,8 @@ PUBLIC_METHODS = 25
 
 # Each exception: what it is for -> why. A key is `path`, or `path:qualified name` for a function or class.
 SIZE_EXCEPTIONS: dict[str, str] = {
+    "etl_assets/destinations/database.py:DatabaseDestination": "every hook of a destination that keeps state",
+    "etl_assets/source_loop.py:Loop": "events in, commits out: in two classes it would share all of its state",
     "etl_assets/exceptions.py": "one tree of errors, with the names that scripts written for PyAirbyte catch",
 }
 MAGES_PATH = "connectors written for Mage import from there; it hands on names of `etl_assets.mage`"

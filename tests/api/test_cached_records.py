@@ -59,7 +59,7 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheBase]
     login: dict[str, Any] = {"host": url.hostname, "username": url.username, "password": url.password or ""}
     if kind == "postgres":
         with postgres_schema() as name:
-            place = {"port": url.port or 5432, "database": url.path.strip("/"), "schema_name": name}
+            place: dict[str, Any] = {"port": url.port or 5432, "database": url.path.strip("/"), "schema_name": name}
             yield PostgresCache(**login, **place, cache_dir=tmp_path)
     else:
         with mysql_schema() as name:

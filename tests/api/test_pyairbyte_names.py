@@ -5,6 +5,7 @@ import json
 import logging
 import sqlite3
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from etl_assets.shared.catalog_providers import CatalogProvider
 from etl_assets.strategies import WriteMethod, WriteStrategy
 from etl_assets.types import SQLTypeConverter
 from tests.api.conftest import Make
-from tests.api.not_taken import REASONS, fnmatchcase, names, reason
+from tests.api.not_taken import REASONS, names, reason
 from tests.api.test_cached_records import Things
 from tests.api.test_source_verbs import Shop
 

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
@@ -15,7 +16,7 @@ from etl_assets.exceptions import BusyError
 from etl_assets.secrets import SecretString
 from tests.api.test_cached_records import KINDS, ROWS, Things, cache  # noqa: F401 - a fixture
 
-LOGIN = {"host": "h", "database": "d", "username": "u"}
+LOGIN: dict[str, Any] = {"host": "h", "database": "d", "username": "u"}
 
 
 def test_the_url_is_a_text_that_is_masked() -> None:
@@ -57,7 +58,10 @@ def test_types_are_reflected(tmp_path: Path) -> None:
     assert [type(column.type).__name__ for column in table.c] == [
         "Numeric", "DateTime", "JSON", "NullType", "String", "BigInteger",
     ]  # fmt: skip
-    assert (table.c.a.type.scale, table.c.b.type.timezone) == (2, True)
+    amount, instant = table.c.a.type, table.c.b.type
+    assert isinstance(amount, sa.Numeric)
+    assert isinstance(instant, sa.DateTime)
+    assert (amount.scale, instant.timezone) == (2, True)
 
 
 @pytest.mark.parametrize("by", ["url", "engine"])
