@@ -13,6 +13,7 @@ import dagster as dg
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.bookmarks import newest_bookmark, newest_shared_bookmark
 from etl_assets.assets.config import SourceSyncConfig, matches, names_of, refreshed_by_tag
+from etl_assets.assets.dagster_private import work_out_outputs_once
 from etl_assets.assets.errors import Edge, as_failure, failure_of_many
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, short_hash, word
@@ -101,6 +102,7 @@ class _Step:
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
         """Load what is selected and was not materialized before the retry; at the end, fail for those that failed."""
         context = self.context
+        work_out_outputs_once(context)
         wanted = self._wanted()
         if not wanted:
             context.log.info("Every selected stream was materialized before the retry.")

@@ -1,8 +1,11 @@
 """Each private name of Dagster that is used, by itself: the first to look at when a release of Dagster breaks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import pytest
+from dagster._core.execution.context.system import StepExecutionContext
 
 from etl_assets.assets import dagster_private as private
 
@@ -87,3 +90,25 @@ def test_the_output_of_a_graph_has_the_io_manager_of_its_node() -> None:
     mapping = private.output_mapping("result", "only", "mine")
     (output,) = dg.GraphDefinition("graph", node_defs=[only], output_mappings=[mapping]).output_defs
     assert (output.name, output.io_manager_key) == ("result", "mine")
+
+
+def test_what_a_step_may_yield_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    whole = StepExecutionContext.get_output_asset_keys
+
+    def counted(step: StepExecutionContext) -> Any:
+        asked.append(step)
+        return whole(step)
+
+    monkeypatch.setattr(StepExecutionContext, "get_output_asset_keys", counted)
+
+    @dg.multi_asset(specs=[dg.AssetSpec(f"asset_{n}", skippable=True) for n in range(9)], can_subset=True)
+    def many(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        asked.clear()
+        private.work_out_outputs_once(context)
+        for key in sorted(context.selected_asset_keys):
+            yield dg.MaterializeResult(asset_key=key)
+
+    result = dg.materialize([many], selection=[f"asset_{n}" for n in range(1, 9)])
+    assert len(result.get_asset_materialization_events()) == 8
+    assert len(asked) == 1
