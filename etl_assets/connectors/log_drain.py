@@ -20,6 +20,8 @@ READ_BYTES = 256 * 1024
 LINES_AT_ONCE = 100
 PER_SECONDS = 10.0
 JOIN_SECONDS = 5.0
+HELD_SECRETS = 4
+"""So many times the lines of the longest secret are held, at most."""
 
 
 class LogThrottle:
@@ -30,13 +32,14 @@ class LogThrottle:
         self._began = 0.0
         self._count = 0
 
-    def log(self, level: int, text: str, *, limit: int | None = None) -> None:
+    def log(self, level: int, text: str, *, begin: int = 0, limit: int | None = None) -> None:
         """Log a text, masked and then cut, unless there were too many; errors always go through.
 
         Args:
             level: Of Python's `logging`.
             text: A line, or lines that one secret may go over.
-            limit: How many of its characters are shown.
+            begin: What is before this character is not shown.
+            limit: Nor is what is from this one on.
         """
         if self._logger is None or not self._logger.isEnabledFor(level):
             return
@@ -46,7 +49,7 @@ class LogThrottle:
             self._began, self._count = now, 0
         self._count += 1
         if self._count <= LINES_AT_ONCE or (level >= logging.ERROR and self._count <= 10 * LINES_AT_ONCE):
-            self._logger.log(level, "%s", redact(text, end=limit))
+            self._logger.log(level, "%s", redact(text, begin=begin, end=limit))
 
     def flush(self) -> None:
         """Say how many lines were left out."""
@@ -71,6 +74,8 @@ class LogDrain:
         self._kept: deque[str] = deque()
         self._held: list[str] = []
         """The last lines, not logged yet: a secret may begin in them and go on in the next."""
+        self._told = 0
+        """How many of them were logged all the same, and are only looked at."""
         self._line = b""
         self._thread = threading.Thread(target=self._run, name="connector log", daemon=True)
 
@@ -116,12 +121,19 @@ class LogDrain:
         while len(self._kept) > KEPT_LINES + redactor().most_lines:  # those beyond the shown ones are only looked at
             self._kept.popleft()
         self._held.append(text)
-        if not redactor().goes_on("\n".join(self._held)):
+        most = redactor().most_lines
+        if not redactor().goes_on("\n".join(self._held[-most:])):
             self._release()
+        elif len(self._held) > HELD_SECRETS * most:  # lines that look like the beginning of one, again and again
+            self._release(but=most)
 
-    def _release(self) -> None:
-        """Log the lines that were held."""
+    def _release(self, *, but: int = 0) -> None:
+        """Log the lines that were held, but for so many of the last ones."""
         text = "\n".join(self._held).rstrip()
-        self._held.clear()
-        if text:
-            self._throttle.log(logging.INFO, text)
+        begin = sum(len(line) + 1 for line in self._held[: self._told])
+        end = len(text) - sum(len(line) + 1 for line in self._held[len(self._held) - but :])
+        if end > begin:
+            self._throttle.log(logging.INFO, text, begin=begin, limit=end)
+        # A secret may have begun in what was logged, and go on in what was not.
+        self._held = self._held[len(self._held) - 2 * but :] if but else []
+        self._told = len(self._held) - but

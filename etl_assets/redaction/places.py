@@ -17,14 +17,16 @@ _IN_TEXT = re.compile(
     r"""|https?://(?P<user>[\w.~%-]{20,256})@"""
 )
 _CONNECTION_STRING = re.compile(r"\s*[\w .-]+=|jdbc:|md:|motherduck:")
-_EQUAL = re.compile("=|%3D", re.IGNORECASE)
+_EQUAL = re.compile(r"(?<=[\w\s])(?:=|%3D)", re.IGNORECASE)
+"""Where a name may end."""
 _NAME = re.compile(rf"(?:{PAIR_NAME}|(?P<odbc>odbc_connect))\s*$", re.IGNORECASE)
 _NAME_CHARACTERS = 48
 _VALUE = re.compile(
     r"""\s*(?P<value>\{(?:[^}]|\}\}){0,999}\}|'(?:[^'\\]|\\.|''){0,999}'|"(?:[^"\\]|\\.|""){0,999}\""""
-    r"""|(?:(?!%3B)[^\s&;"'])+)""",
+    r"""|(?P<bare>(?:(?!%3B)[^\s&;"'])+))""",
     re.IGNORECASE | re.DOTALL,
 )
+_BRACED = re.compile(r"(?P<value>\{(?:[^}]|\}\}){0,999}\})", re.DOTALL)
 _ODBC = re.compile(r"(?P<value>[^\s&\"']+)")
 
 
@@ -38,11 +40,18 @@ def secret_places(text: str) -> Iterator[Span]:
 
 def _secret_values(text: str) -> Iterator[Span]:
     """Yield where the values of `password=...` and the like are, in a URL, a connection string, or any text."""
+    end = 0
     for equal in _EQUAL.finditer(text):
+        # A value within one that has no quotes ends where that does: each would be read to its end again.
+        within = equal.end() < end
+        if within and text[equal.end()] != "{":
+            continue
         name = _NAME.search(text, max(0, equal.start() - _NAME_CHARACTERS), equal.start())
-        value = name and (_ODBC if name["odbc"] else _VALUE).match(text, equal.end())
+        value = name and (_BRACED if within else _ODBC if name["odbc"] else _VALUE).match(text, equal.end())
         if value:
             yield value.span("value")
+            if value.groupdict().get("bare"):
+                end = max(end, value.end())
 
 
 def is_url(text: str) -> bool:

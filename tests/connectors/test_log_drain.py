@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,31 @@ def test_a_drain_of_this_file_keeps_every_plain_line(logger: logging.Logger) -> 
     remember(PEM)
     lines = [line.rstrip() for line in Path(__file__).read_text().splitlines() if line.strip()]
     assert tail_of(Path(__file__).read_bytes(), logger).split("\n") == lines[-KEPT_LINES:]
+
+
+def test_what_looks_like_the_beginning_of_a_secret_again_and_again_is_not_held_for_ever(
+    logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each line was compared with all that were held: a connector hung at its own standard error."""
+    remember("once\nmore-of-it\nshort")
+    began = time.monotonic()
+    told = tail_of(b"at once\n" * 20_000 + b"once\nmore-of-it\nshort\nthe end\n", logger, 4000)
+    assert time.monotonic() - began < 5
+    first = caplog.records[0].getMessage()
+    assert set(first.split("\n")) == {"at once"}
+    for text in (told, "\n".join(record.getMessage() for record in caplog.records)):
+        assert "more-of-it" not in text
+        assert "short" not in text
+
+
+@pytest.mark.parametrize("before", range(30))
+def test_a_secret_that_begins_where_held_lines_are_logged_is_masked(
+    before: int, logger: logging.Logger, caplog: pytest.LogCaptureFixture
+) -> None:
+    remember("once\nmore-of-it\nshort")
+    lines = ["once"] * before + ["once", "more-of-it", "short", "the end"]
+    told = tail_of("\n".join([*lines, ""]).encode(), logger)
+    shown = [line for record in caplog.records for line in record.getMessage().split("\n")]
+    assert [line for line in shown if line == "once"] == ["once"] * before
+    assert shown[-1] == told.split("\n")[-1] == "the end"
+    assert not {"more-of-it", "short"} & {*shown, *told.split("\n")}
