@@ -58,7 +58,7 @@ def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str
     """Give the environment of a connector: an allow-list, never this process's own.
 
     Args:
-        home: Its home and working directory.
+        home: Its home.
         path_first: A directory of programs to be found before all others.
         more: Variables the caller adds.
     """
@@ -85,6 +85,7 @@ class ConnectorProcess:
         command: The program and its arguments; never a secret among them.
         workspace: Its home; removed when this context is left, its documents when the process ends.
         inside: The path by which the process knows its home, where that is another than the workspace's own.
+        directory: Its working directory; its home by default.
         name: For errors and logs.
         limits: Of time and size.
         logger: Gets its standard error, throttled and redacted.
@@ -104,6 +105,7 @@ class ConnectorProcess:
         workspace: Workspace,
         name: str,
         inside: str | None = None,
+        directory: Path | None = None,
         limits: Limits | None = None,
         logger: logging.Logger | None = None,
         path_first: Path | None = None,
@@ -116,6 +118,7 @@ class ConnectorProcess:
         self.exit_code: int | None = None
         self._workspace = workspace
         self._inside = inside
+        self.directory = directory or workspace.path
         self._cancelled = cancelled
         self._lifeline = self._report = -1
         self._input = InputPipe() if takes_input else None
@@ -139,7 +142,7 @@ class ConnectorProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[lifeline, report, home.lock],
-                cwd=home.path,
+                cwd=self.directory,
                 env=variables,
                 start_new_session=True,
             )

@@ -1,6 +1,7 @@
 """Singer taps: discovery, selection and sync of somebody else's program."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -8,7 +9,7 @@ from typing_extensions import override
 from etl_assets.connectors.asking import ask, object_in
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.hosts import SingerHost
-from etl_assets.exceptions import ConnectorError
+from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, SourceState
@@ -32,6 +33,8 @@ class SingerSource(SingerHost, ConnectorSource):
         name: The connector's, such as `tap-jsonl`.
         config: Its config.
         use_properties: The tap takes its catalog by `--properties`, as old ones do.
+        batch_folder: Where the tap writes the files that its BATCH messages name: it is made if it is not there, and the
+            files below it are read, and removed when their rows are committed. By default, only those in the folder that is made for its run.
         options: What any connector takes.
     """
 
@@ -44,9 +47,11 @@ class SingerSource(SingerHost, ConnectorSource):
         config: Mapping[str, Any] | None = None,
         *,
         use_properties: bool = False,
+        batch_folder: Path | str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(executor, name, config, **options)
+        self.batch_folder = batch_folder
         self.use_properties = use_properties
 
     @override
@@ -78,9 +83,33 @@ class SingerSource(SingerHost, ConnectorSource):
         if given:
             arguments += ["--state", "{state}"]
             files["state"] = given
+        batch_folder = self._batch_folder()
         with self._start(*arguments, files=files) as process:
-            reading = SingerRead(self.connector_name, self.logger, streams, process, known=known, state=given)
+            reading = SingerRead(
+                self.connector_name,
+                self.logger,
+                streams,
+                process,
+                known=known,
+                state=given,
+                batch_folder=batch_folder,
+            )
             yield from reading.events()
+
+    def _batch_folder(self) -> Path | None:
+        """Make the folder that was given for batches, so that the tap finds it."""
+        if self.batch_folder is None:
+            return None
+        folder = self.executor.surroundings.directory() / Path(self.batch_folder).expanduser()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The batch_folder {str(self.batch_folder)!r} of {self.connector_name} cannot be made: "
+                f"{error.strerror} ({str(folder)!r}).",
+                hint="Give the path of a folder that this user may write to.",
+            ) from None
+        return folder
 
 
 def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:

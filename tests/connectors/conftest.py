@@ -100,9 +100,12 @@ def airbyte(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
 def singer(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
     """Make the fake Singer tap with the lines it writes."""
 
-    def made(*lines: Any, limits: Limits = LIMITS, **config: Any) -> ConnectorSource:
+    def made(
+        *lines: Any, limits: Limits = LIMITS, batch_folder: Path | str | None = None, **config: Any
+    ) -> ConnectorSource:
         document = {"lines": lines, **config}
-        return get_source("tap-fake", document, local_executable=program("fake_singer"), limits=limits)
+        where = program("fake_singer")
+        return get_source("tap-fake", document, local_executable=where, limits=limits, batch_folder=batch_folder)
 
     return made
 
