@@ -13,6 +13,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.faults import fault
+from etl_assets.protocol.airbyte import refuse_nested_key
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
@@ -224,6 +225,8 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
+    if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
+        refuse_nested_key(stream)
     if chosen is WriteStrategy.MERGE and not keyed:
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
