@@ -65,7 +65,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         env: More environment variables for it; values may be references (`dagster.EnvVar`).
         arguments: More arguments for it, behind those of the protocol. Never a secret: arguments are seen by everybody.
         allow_custom_code: Run Python code that a manifest names.
-        options: What the source takes: `limits`, `catalog`, `cursor_keys` (Airbyte), `use_properties` and
+        options: What the source takes: `limits`, `catalog`, `types`, `cursor_keys` (Airbyte), `use_properties` and
             `batch_folder` (Singer).
 
     Raises:

@@ -135,6 +135,8 @@ def _entry(stream: Stream, *, chosen: bool) -> dict[str, Any]:
             place = places.setdefault(("properties", name), {})
             if place.get("inclusion") not in {"automatic", "unsupported"}:
                 place["selected"] = is_column_selected(stream, name)
+        if stream.types:
+            entry["schema"] = copied(stream.schema or {})  # the tap may convert values to what it reads there
         if isinstance(entry.get("schema"), dict):
             entry["schema"]["selected"] = True  # where taps of the first days look
         entry["selected"] = True
