@@ -301,15 +301,15 @@ class ConnectorProcess:
         if self._cancelled():
             raise ConnectorError(f"{self.name} was cancelled.")
         if limits.total_seconds is not None and now - self._began > limits.total_seconds:
-            raise self._late(f"took longer than {limits.total_seconds:g} seconds", "total_seconds")
+            raise self._late(f"it took longer than {limits.total_seconds:g} seconds", "total_seconds")
         if limits.silence_seconds is not None and now - self._heard_at > limits.silence_seconds:
-            raise self._late(f"said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
+            raise self._late(f"it said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
 
     def _late(self, what: str, option: str) -> ConnectorError:
         return ConnectorError(
-            f"{self.name} {what} and was ended.",
+            f"{self.name} timed out: {what} and was ended.",
             log_text=self.log_text,
-            hint=f"Raise `{option}` of its `limits` if it may.",
+            hint=f"If it may, give it more time: limits=Limits({option}=...), by `from etl_assets import Limits`.",
         )
 
     def _check_line(self, chunk: bytes) -> None:

@@ -9,9 +9,10 @@ import dagster as dg
 import pytest
 
 from etl_assets.assets.factory import stream_assets
+from etl_assets.connectors.process import Limits
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.exceptions import ConfigError, InputError
+from etl_assets.exceptions import ConfigError, ConnectorError, InputError
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.sources.base import Source
@@ -163,3 +164,28 @@ def test_the_example_of_the_docs_reads_and_writes_by_relative_paths(
     assets = stream_assets(source, catalog=source.discover(), destination=DuckDBDestination("w.duckdb"))
     (event,) = dg.materialize(assets).get_asset_materialization_events()
     assert event.materialization.metadata["etl_assets/records_loaded"].value == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"auth": {"keys": ["c4n4ry", 1j]}}, r"'auth\.keys\[1\]' is a complex"),
+        ({"limit": float("nan")}, "'limit' is not finite"),
+        ({"db": object()}, "'db' is a object"),
+        ({"by": {("a", "b"): 1}}, r"has a tuple for its key"),
+    ],
+)
+def test_a_config_that_has_no_form_in_json_names_the_key_and_never_the_value(
+    program: Program, config: dict[str, Any], said: str
+) -> None:
+    source = get_source("tap-fake", config, local_executable=program("fake_singer"), limits=LIMITS)
+    with pytest.raises(ConfigError, match=rf"config\.json cannot be written as JSON: .*{said}") as raised:
+        source.discover()
+    assert "c4n4ry" not in str(raised.value)
+
+
+def test_a_silent_connector_is_said_to_have_timed_out(program: Program) -> None:
+    source = tap(program, "import time; time.sleep(60)")
+    source.limits = Limits(silence_seconds=1, grace_seconds=0.5)
+    with pytest.raises(ConnectorError, match=r"tap-fake timed out: it said nothing for 1 seconds.*silence_seconds="):
+        next(source.load_data(Stream("a", schema={"properties": {"id": {"type": "integer"}}})))
