@@ -112,7 +112,13 @@ class Choice:
         return self._python(" ".join([f"{package}=={self._version}" if self._version else package, *beside]), spoken)
 
     def _python(self, requirement: str, spoken: Protocol) -> Executor:
-        environment = Environment(self.name, requirement, self._interpreter, install_root(self.install_root))
+        environment = Environment(
+            self.name,
+            requirement,
+            self._interpreter,
+            install_root(self.install_root),
+            this_python=self.use_python is True,
+        )
         return PythonExecutor(environment, spoken, install_if_missing=self.install_if_missing)
 
     def _manifest(self) -> Executor:
