@@ -105,7 +105,7 @@ class Choice:
             return self._docker(spoken)
         if known.install is InstallType.YAML:
             raise ConfigError(
-                f"{self.name} is a low-code connector: it is a manifest, which is not shipped.",
+                f"{self.name} is a low-code connector without a package: it is a manifest, which is not shipped.",
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
         package, *beside = known.package.split()

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.connectors.requirements import Asked, find_uv
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
+from etl_assets.redaction.logs import masked_logger
 
 ANSWER_SECONDS = 600.0
-_log = logging.getLogger("etl_assets.connectors")
+_log = masked_logger("etl_assets.connectors")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from etl_assets.confined import Folder
+from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.input_pipe import InputPipe
 from etl_assets.connectors.log_drain import LogDrain
 from etl_assets.connectors.workspace import Workspace
@@ -268,8 +269,11 @@ class ConnectorProcess:
         return self.exit_code
 
     def failure(self, what: str = "") -> ConnectorError:
-        """Give the error for how it ended."""
-        return ConnectorError(f"{self.name} {self.ending}{what}.", log_text=self.log_text, exit_code=self.exit_code)
+        """Return the error for how it ended: its headline is the cause, where its log tells one."""
+        log = self.log_text
+        cause = cause_in(log) if self.exit_code and self.exit_code > 0 else None
+        text = f"{self.name}: {cause} (it {self.ending}{what})" if cause else f"{self.name} {self.ending}{what}."
+        return ConnectorError(text, log_text=log, exit_code=self.exit_code)
 
     @property
     def ending(self) -> str:

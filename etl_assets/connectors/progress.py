@@ -1,15 +1,15 @@
 """What an installation says of itself while it goes on: it may take minutes."""
 
-import logging
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 
 from etl_assets.progress import ProgressStyle, chosen_style
+from etl_assets.redaction.logs import masked_logger
 
 EVERY_SECONDS = 10.0
-_log = logging.getLogger("etl_assets.connectors")
+_log = masked_logger("etl_assets.connectors")
 
 
 def tell(text: str) -> None:
@@ -50,6 +50,6 @@ def run(
                     tell(f"{still}, for {seconds:.0f} s now")
                 else:
                     return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
-        except BaseException:
-            process.kill()
-            raise
+        finally:
+            if process.returncode is None:
+                process.kill()

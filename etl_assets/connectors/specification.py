@@ -54,7 +54,7 @@ def _code(environment: Environment, surroundings: Surroundings) -> Mapping[str, 
     installed = environment.installed()
     if installed is None or "-e" in environment.requirement.split():
         return None
-    if os.environ.get(MORE) or surroundings.env or surroundings.arguments:  # it may say something else where it is given other variables
+    if os.environ.get(MORE) or surroundings.env or surroundings.arguments:  # with these it may say something else
         return None
     places = [Path(installed.executable), *sorted(environment.folder.glob("lib/python*/site-packages"))]
     return {

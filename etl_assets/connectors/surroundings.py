@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etl_assets.connectors.masking import remember_config
 from etl_assets.exceptions import ConfigError, InputError
+from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 
 

@@ -70,7 +70,7 @@ def overridden(schema: Mapping[str, Any] | None, types: Mapping[str, str | Mappi
 def wrong_types(
     errors: Sequence[DataError], columns: Mapping[str, Sequence[Any]], stream: str, takes_all: Container[str]
 ) -> DataError:
-    """Return the first error as that of all fields of a batch whose values contradict their types, with what would take them.
+    """Return the first error as that of all wrong fields of a batch, with the types that would take their values.
 
     Args:
         errors: One for each field, at least one.

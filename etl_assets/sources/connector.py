@@ -46,7 +46,7 @@ class ConnectorSource(ConnectorHost, Source):
     is_sorted = False  # nothing is ever derived from the values of its rows
     protocol: ClassVar[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         self,
         executor: Executor,
         name: str,

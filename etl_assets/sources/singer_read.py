@@ -112,9 +112,27 @@ class SingerRead:
         Raises:
             EtlAssetsError: The read has failed.
         """
+        yield from self.messages()
+        yield from self.ending()
+
+    def messages(self) -> Iterator[Event]:
+        """Yield the events of its messages, to the end of the process."""
         yield from self._buffer.follow(self._process.chunks(), self._take)
-        code = self._process.wait()
+        self._process.wait()
         self._throttle.flush()
+
+    @property
+    def told_nothing(self) -> bool:
+        """Whether the process, which has ended, has said nothing of any stream."""
+        return not self._schemas and not self._left_out
+
+    def ending(self) -> Iterator[Event]:
+        """Yield what became of each stream, after `messages`.
+
+        Raises:
+            EtlAssetsError: The read has failed.
+        """
+        code = self._process.exit_code
         self._tell()
         yield from self._buffer.flush(rest=not code)
         if code:

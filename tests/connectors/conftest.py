@@ -38,9 +38,7 @@ def main():
 def wheel(tmp_path: Path) -> Wheel:
     """Make a wheel of a tap that does next to nothing."""
 
-    def made(
-        body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny", version: str = "1.2"
-    ) -> str:
+    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny", version: str = "1.2") -> str:
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}_module.py": PROGRAM.format(body=body),

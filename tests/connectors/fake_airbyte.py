@@ -157,7 +157,11 @@ def entry(name: str, more: dict[str, Any]) -> dict[str, Any]:
         "json_schema": schema,
         "supported_sync_modes": ["full_refresh", *([] if name.startswith("full") else ["incremental"])],
         "source_defined_cursor": not name.startswith("full"),
-        "source_defined_primary_key": [["m", "k"]] if "nested" in name else [] if name.startswith(("log", "full")) else [["id"]],
+        "source_defined_primary_key": [["m", "k"]]
+        if "nested" in name
+        else []
+        if name.startswith(("log", "full"))
+        else [["id"]],
     }
 
 

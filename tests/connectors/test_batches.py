@@ -41,7 +41,9 @@ def writes(number: int = 1, name: str = "part.jsonl") -> str:
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-@pytest.mark.parametrize("url", ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "{here}/x/p a.jsonl"])
+@pytest.mark.parametrize(
+    "url", ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "{here}/x/p a.jsonl"]
+)
 def test_files_in_its_own_folder_are_read(singer: Make, load: Load, compression: str | None, url: str) -> None:
     data = "".join(LINE % number for number in range(5)).encode()
     data = gzip.compress(data[:60]) + gzip.compress(data[60:]) if compression else data
@@ -259,7 +261,10 @@ def damaged() -> dict[str, tuple[str, dict[str, Any]]]:
     return {
         "cut gzip": (f"(here / 'part').write_bytes({whole[: len(whole) // 2]!r})", part),
         "no gzip": ("(here / 'part').write_text('{}')", part),
-        "cut parquet": (f"(here / 'part').write_bytes({sink.getvalue()[:-20]!r})", batch("{here}/part", kind="parquet")),
+        "cut parquet": (
+            f"(here / 'part').write_bytes({sink.getvalue()[:-20]!r})",
+            batch("{here}/part", kind="parquet"),
+        ),
         "no object": ("(here / 'part').write_text('[1]\\n')", batch("{here}/part")),
         "too deep": ("(here / 'part').write_text('[' * 20000 + '\\n')", batch("{here}/part")),
         "another encoding": ("(here / 'part').write_text('')", batch("{here}/part", kind="csv")),

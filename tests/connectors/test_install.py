@@ -328,7 +328,8 @@ def test_names_that_are_wrong_are_told_with_near_ones() -> None:
     with pytest.raises(ConfigError, match="what the connector speaks"):
         get_source("something", pip_url="x")
     with pytest.raises(ConfigError, match="source_manifest"):
-        get_source("source-pokeapi")
+        get_source("source-calendly")
+    assert isinstance(get_source("source-airtable").executor, PythonExecutor)
 
 
 def test_the_index_has_a_name_once_and_in_its_kind() -> None:
@@ -339,6 +340,10 @@ def test_the_index_has_a_name_once_and_in_its_kind() -> None:
     assert "source-postgres" in get_available_connectors(InstallType.JAVA)
     assert "source-postgres" not in get_available_connectors("python")
     assert "source-pokeapi" in get_available_connectors("yaml")
+    assert (known["source-pokeapi"].package, known["source-pokeapi"].install) == ("airbyte-source-pokeapi", "python")
+    assert known["target-duckdb"].package == "target-duckdb duckdb<1.2"
+    assert known["destination-csv"].install == "docker"  # it was never a package
+    assert sum(one.protocol == "airbyte" and bool(one.package) for one in known.values()) > 280
     assert set(get_available_connectors("any")) == set(known)
     with pytest.raises(ValueError, match="no_such"):
         get_available_connectors("no_such")

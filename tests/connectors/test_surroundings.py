@@ -14,7 +14,7 @@ from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import ConfigError, ConnectorError, InputError
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.redaction import redact
+from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
@@ -95,9 +95,7 @@ def test_its_files_are_private_and_its_config_is_as_it_was_given(
     assert {path.name for path in tmp_path.iterdir()} == {"fake_singer", "note.json", "w.duckdb"}
 
 
-def test_a_target_writes_where_the_script_is(
-    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_target_writes_where_the_script_is(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     target = get_destination("target-fake", {"out": "out.jsonl"}, local_executable=program("fake_target"))
@@ -111,8 +109,8 @@ def test_variables_and_arguments_are_given_and_secret_ones_are_masked(
     monkeypatch.setenv("MY_PROFILE", "prod-canary-1")
     seen = tmp_path / "seen.json"
     does = (
-        f"import json, os, sys\njson.dump([os.environ['PROFILE'], os.environ['N'], sys.argv], open({str(seen)!r}, 'w'))\n"
-        + READS
+        "import json, os, sys\n"
+        f"json.dump([os.environ['PROFILE'], os.environ['N'], sys.argv], open({str(seen)!r}, 'w'))\n{READS}"
     )
     with_data(tmp_path, 1)
     source = tap(

@@ -70,7 +70,13 @@ def test_every_wrong_field_is_told_and_the_hint_works_as_it_stands(singer: Make,
     for _ in range(2):  # also once there is a table, and a SCHEMA message that contradicts it
         assert materialized(singer(*LINES, streams=["a"]), tmp_path, options=options).success
     found = types_in(tmp_path / "w.duckdb")
-    assert [found[name] for name in ("id", "at", "flag", "n", "tags")] == ["VARCHAR", "VARCHAR", "BIGINT", "BIGINT", "JSON"]
+    assert [found[name] for name in ("id", "at", "flag", "n", "tags")] == [
+        "VARCHAR",
+        "VARCHAR",
+        "BIGINT",
+        "BIGINT",
+        "JSON",
+    ]
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
         assert connection.sql('SELECT id, "at", flag, tags FROM tap_fake.a ORDER BY 1').fetchall() == [
             ("A-1", "never", 1, '["x"]'),
