@@ -33,6 +33,7 @@ from etl_assets.protocol.load import (
     contract_of,
 )
 from etl_assets.protocol.settled import Settled
+from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.start import Start, resolve_start
 from etl_assets.strategies import WriteStrategy, resolve_strategy
@@ -225,8 +226,7 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
-    if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
-        refuse_nested_key(stream)
+    _refuse_doubling(stream, chosen, wanted)
     if chosen is WriteStrategy.MERGE and not keyed:
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
@@ -250,6 +250,12 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
         )
     _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
     return chosen
+
+
+def _refuse_doubling(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
+    """Refuse to append, where nobody asked for it, what has a key that no table can have."""
+    if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
+        refuse_nested_key(stream)
 
 
 def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:

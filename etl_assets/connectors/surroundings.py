@@ -30,7 +30,7 @@ class Surroundings:
 
     def __post_init__(self) -> None:
         for name in self.env:
-            if not isinstance(name, str) or not name or "=" in name or "\0" in name:
+            if not name or "=" in name or "\0" in name:
                 raise InputError(f"env: {name!r} is no name of an environment variable.")
         if isinstance(self.arguments, str) or not all(isinstance(one, str) for one in self.arguments):
             raise InputError(
