@@ -113,7 +113,7 @@ def _connectors_ask(arguments: argparse.Namespace) -> int:
 def _connector(arguments: argparse.Namespace) -> Any:
     from etl_assets.assets import connectors_cli
 
-    options = {name: getattr(arguments, name) for name in _CONNECTOR_OPTIONS}
+    options = {name: getattr(arguments, name) for name in (*_CONNECTOR_OPTIONS, "use_properties")}
     return connectors_cli.named(arguments.name, arguments.config, options)
 
 
@@ -225,6 +225,9 @@ def _add_connector_verbs(verbs: Any) -> None:
         parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file: the connector's config")
         for name, help_ in _CONNECTOR_OPTIONS.items():
             parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=help_)
+        parser.add_argument(
+            "--use-properties", action="store_true", help="the tap takes its catalog by --properties, as old ones do"
+        )
     for verb, parser in zip(("check", "spec", "discover"), asked, strict=True):
         parser.set_defaults(run=_connectors_ask, verb=verb)
 

@@ -7,6 +7,7 @@ and whatever is put in the place of one of its parts meanwhile.
 import errno
 import os
 import stat
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,12 +37,12 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = os.open(path, _SEARCHED)
+        self._closed = weakref.finalize(self, os.close, self._descriptor)  # also when nobody holds it any more
 
     def close(self) -> None:
         """Let go of the folder; nothing is reached through it any more."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._closed()
+        self._descriptor = -1
 
     def open(self, name: str, *, one_name_only: bool = False) -> "tuple[BinaryIO, FileBelow]":
         """Open a file for reading.

@@ -326,8 +326,16 @@ class DataError(EtlAssetsError):
         where = f"stream {stream!r}" if field is None else f"stream {stream!r}, field {field!r}"
         shown = "" if field is None else f" Value: {shorten(value)}."
         super().__init__(f"{where}: {message}{shown}", hint=hint, stream=stream)
+        self.reason = message
         self.field = field
         self.value = shorten(value)
+
+    def told_with(self, others: Iterable["DataError"], *, hint: str | None) -> Self:
+        """Return this error, which tells of other fields of the same rows as well, with one hint for all."""
+        also = [f" Also field {other.field!r}: {other.reason} Value: {other.value}." for other in others]
+        self.message, self.hint = "".join([self.message, *also]), hint
+        self.args = (self.message,)
+        return self
 
 
 class BookmarkError(EtlAssetsError):

@@ -13,6 +13,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.faults import fault
+from etl_assets.protocol.airbyte import refuse_nested_key
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
@@ -32,6 +33,7 @@ from etl_assets.protocol.load import (
     contract_of,
 )
 from etl_assets.protocol.settled import Settled
+from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.start import Start, resolve_start
 from etl_assets.strategies import WriteStrategy, resolve_strategy
@@ -224,6 +226,7 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
+    _refuse_doubling(stream, chosen, wanted)
     if chosen is WriteStrategy.MERGE and not keyed:
         raise ConfigError(
             f"stream {stream.name!r}: a merge needs a primary key.",
@@ -247,6 +250,12 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
         )
     _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
     return chosen
+
+
+def _refuse_doubling(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
+    """Refuse to append, where nobody asked for it, what has a key that no table can have."""
+    if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
+        refuse_nested_key(stream)
 
 
 def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:

@@ -12,6 +12,7 @@ from etl_assets.protocol.appending import LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.load import Capabilities, TableName, contract_of
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.type_overrides import types_of
 from etl_assets.strategies import WriteStrategy
 
 PREFIX = "etl_assets/"
@@ -48,6 +49,8 @@ class StreamOptions:
         write_strategy: `auto`, `append`, `merge` or `replace`.
         primary_key: The fields that tell its rows apart.
         replication_key: The field that grows; makes the stream incremental.
+        replication_method: `FULL_TABLE`, `INCREMENTAL` or `LOG_BASED`.
+        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`; see `Stream`.
         on_conflict: What a merge does with a key that is there already: `update` or `ignore`.
         on_table_changed: What to do when somebody emptied or dropped its table: `error` or `full_refresh`.
         adopt: Take over a table that this library did not make.
@@ -71,6 +74,8 @@ class StreamOptions:
     write_strategy: WriteStrategy | str | None = None
     primary_key: Sequence[str] | str | None = None
     replication_key: Sequence[str] | str | None = None
+    replication_method: str | None = None
+    types: Mapping[str, str | Mapping[str, Any]] | None = None
     on_conflict: OnConflict | None = None
     on_table_changed: OnTableChanged | None = None
     adopt: bool = False
@@ -107,7 +112,11 @@ class StreamOptions:
         return cls(**values)
 
     def applied_to(self, stream: Stream) -> Stream:
-        """Give the stream with the keys that these options name in place of its own."""
+        """Return the stream with the keys, method and types that these options name in place of its own.
+
+        Raises:
+            ConfigError: A method or type is none there is, or the method is INCREMENTAL without a replication key.
+        """
         changes: dict[str, Any] = {}
         if self.primary_key is not None:
             changes["primary_key"] = self.primary_key
@@ -115,6 +124,10 @@ class StreamOptions:
             changes["replication_key"] = self.replication_key
             if stream.method == "FULL_TABLE":
                 changes["replication_method"] = "INCREMENTAL"
+        if self.replication_method is not None:
+            changes["replication_method"] = self.replication_method
+        if self.types is not None:
+            changes["types"] = {**stream.types, **types_of(self.types, stream.name)}
         return stream.replace(**changes) if changes else stream
 
 

@@ -1,7 +1,7 @@
 """Which executor the arguments of `get_source` and `get_destination` stand for."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from etl_assets.connectors.executors import (
 )
 from etl_assets.connectors.install import Environment, install_root
 from etl_assets.connectors.names import InstallType, Protocol, known_connectors, protocol_of, unknown
+from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.exceptions import ConfigError, InputError
 
 
@@ -41,6 +42,9 @@ class Choice:
     no_executor: bool = False
     protocol: Protocol | None = None
     allow_custom_code: bool = False
+    working_directory: Path | str | None = None
+    env: Mapping[str, Any] | None = None
+    arguments: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         name = self.name
@@ -66,6 +70,12 @@ class Choice:
         Raises:
             ConfigError: Nothing says how to run it.
         """
+        surroundings = Surroundings(self.working_directory, dict(self.env or {}), self.arguments)
+        executor = self._executor()
+        executor.surroundings = surroundings
+        return executor
+
+    def _executor(self) -> Executor:
         spoken = self.protocol or protocol_of(self.name)
         if spoken is None:
             raise ConfigError(
@@ -95,14 +105,20 @@ class Choice:
             return self._docker(spoken)
         if known.install is InstallType.YAML:
             raise ConfigError(
-                f"{self.name} is a low-code connector: it is a manifest, which is not shipped.",
+                f"{self.name} is a low-code connector without a package: it is a manifest, which is not shipped.",
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
         package, *beside = known.package.split()
         return self._python(" ".join([f"{package}=={self._version}" if self._version else package, *beside]), spoken)
 
     def _python(self, requirement: str, spoken: Protocol) -> Executor:
-        environment = Environment(self.name, requirement, self._interpreter, install_root(self.install_root))
+        environment = Environment(
+            self.name,
+            requirement,
+            self._interpreter,
+            install_root(self.install_root),
+            this_python=self.use_python is True,
+        )
         return PythonExecutor(environment, spoken, install_if_missing=self.install_if_missing)
 
     def _manifest(self) -> Executor:

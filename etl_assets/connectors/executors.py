@@ -25,6 +25,7 @@ from etl_assets.connectors.install import (
 from etl_assets.connectors.names import Protocol
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.requirements import Pins
+from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConfigError
 from etl_assets.redaction import redact
@@ -48,6 +49,7 @@ class Executor:
         self.name = name
         self.protocol = protocol
         self.limits = Limits()
+        self.surroundings = Surroundings()
         self.logger = masked_logger(f"etl_assets.connectors.{name}")
 
     def __repr__(self) -> str:
@@ -100,6 +102,9 @@ class Executor:
             ConfigError: It is missing, or a document has no form in JSON.
         """
         self.ensure()
+        around = self.surroundings
+        directory = self.directory()
+        variables = {**self.more_environment(), **around.variables()}
         workspace = Workspace()
         try:
             paths = {name: workspace.write(f"{name}.json", document) for name, document in (files or {}).items()}
@@ -108,20 +113,29 @@ class Executor:
             raise
         shown = {f"{{{name}}}": self.path_inside(workspace, path) for name, path in paths.items()}
         return ConnectorProcess(
-            self.line(workspace, [shown.get(one, one) for one in arguments]),
+            self.line(workspace, [*(shown.get(one, one) for one in arguments), *around.arguments]),
             workspace=workspace,
             inside=self.inside,
+            directory=directory,
             name=self.name,
             limits=limits or self.limits,
             logger=logger,
             path_first=self.path_first,
-            more_environment=self.more_environment(),
+            more_environment=variables,
             takes_input=takes_input,
         )
 
     path_first: Path | None = None
     inside: str | None = None
     """The path by which it knows the directory of its files, where that is another than here."""
+
+    def directory(self) -> Path | None:
+        """Return its working directory: the calling process's own, so that relative paths in its config mean the same.
+
+        Raises:
+            ConfigError: It is not there.
+        """
+        return self.surroundings.directory()
 
     def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
         """Give the whole command line of one process."""
@@ -397,12 +411,25 @@ class DockerExecutor(Executor):
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *("--volume", f"{workspace.path}:{self.inside}"),
             *(["--network", "host"] if self.use_host_network else []),
+            *self._of_surroundings(),
         ]
         return [self._docker(), *options, self.image, *arguments]
 
     @override
     def command(self, *arguments: str) -> list[str]:
         return [self._docker(), "run", "--rm", self.image, *arguments]
+
+    def _of_surroundings(self) -> list[str]:
+        around = self.surroundings
+        names = [word for name in around.env for word in ("--env", name)]  # the values stay out of its arguments
+        if around.working_directory is None:
+            return names
+        place = around.directory()
+        return [*names, "--volume", f"{place}:{place}", "--workdir", str(place)]
+
+    @override
+    def directory(self) -> Path | None:
+        return None  # of `docker` itself; a container sees nothing of this machine that it was not given
 
     @override
     def path_inside(self, workspace: Workspace, path: Path) -> str:

@@ -1,6 +1,7 @@
 """What sources and destinations that are somebody else's program have in common."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import override
@@ -11,7 +12,7 @@ from etl_assets.connectors.asking import airbyte_answer, singer_about
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.process import Limits
 from etl_assets.connectors.specification import specification
-from etl_assets.exceptions import AuthenticationError, ConfigError
+from etl_assets.exceptions import AuthenticationError, ConfigError, EtlAssetsError
 from etl_assets.redaction import redact, remember_config
 from etl_assets.secrets.references import resolve
 
@@ -87,13 +88,19 @@ class AirbyteHost(ConnectorHost):
         return found
 
     def test_connection(self) -> None:
-        """Run the connector's `check`.
+        """Run the connector's `check`, after the config was checked against its specification.
 
         Raises:
+            ConnectorConfigInvalidError: The config is not what the specification asks for.
             AuthenticationError: It says that the config does not work; the message is its own.
             ConnectorError: It fails.
         """
-        status = airbyte_answer(self, "CONNECTION_STATUS", "connection_status", "check", self.config)
+        config = self.config
+        with suppress(EtlAssetsError):  # one that gives no specification says itself what it cannot take
+            self.spec()
+        if self._spec is not None:
+            self.validate_config(config)
+        status = airbyte_answer(self, "CONNECTION_STATUS", "connection_status", "check", config)
         if status.get("status") != "SUCCEEDED":
             said = redact(str(status.get("message") or "it does not say why"))
             raise AuthenticationError(f"{self.connector_name}: the check failed: {said}")

@@ -9,7 +9,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets import ownership
+from etl_assets.connectors import interpreters, progress
+from etl_assets.connectors.newest import Answer, answer_for
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError
@@ -31,6 +32,8 @@ MARKER = "installed.json"
 FORMAT = 1
 OLD_SETUPTOOLS = "setuptools<81"
 """The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
+
+SHOWN_LINES = 3
 
 _log = masked_logger("etl_assets.connectors")
 _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
@@ -86,10 +89,12 @@ class Environment:
         name: The connector: `source-faker`, `tap-jsonl`.
         requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path; several, and
             `--no-deps` or `--ignore-requires-python`, as words.
-        python: The interpreter: a version such as `3.11`, a path, or "" for this one.
+        python: The interpreter: a version such as `3.11`, a path, or "" for this one, or another that the connector
+            takes where it does not take this one.
         root: The directory that holds all environments.
         program: The program's name; the connector's by default, or the only one its package has.
         extras: What is installed beside it.
+        this_python: With no other `python`, this one and no other.
     """
 
     name: str
@@ -98,6 +103,7 @@ class Environment:
     root: Path = field(default_factory=lambda: install_root())  # noqa: PLW0108 - it is defined below
     program: str = ""
     extras: Sequence[str] = ()
+    this_python: bool = False
 
     @property
     def folder(self) -> Path:
@@ -224,9 +230,14 @@ class _Installation:
         self._asked = Asked.of(environment.requirement)
 
     def run(self, prove: Prove, pinned: Pins | None) -> Installed:
-        self._make()
-        self._pip([*(self._asked.pinned(pinned) if pinned else self._asked.lines), *self.environment.extras], pinned)
+        self._tell("reading which Python it takes")
+        answer = self._answer(pinned)
+        python = self._chosen_python(answer)
+        self._tell(f"making an environment with Python {python}")
+        self._make(python)
+        self._pip([*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras], pinned)
         executable = self._program()
+        self._tell("starting it once")
         problem = prove(executable)
         if problem is not None and "pkg_resources" in problem:
             _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
@@ -239,6 +250,7 @@ class _Installation:
                 hint=self._python_hint() or 'It may need another Python (use_python="3.11") or version.',
             )
         distributions = self._ask()
+        self._tell_of_older(answer, distributions)
         return Installed(
             name=self.environment.name,
             requirement=redact(self.environment.requirement),
@@ -250,15 +262,84 @@ class _Installation:
             at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
-    def _make(self) -> None:
-        wanted, folder = self.environment.python, str(self.environment.folder)
+    def _tell(self, what: str) -> None:
+        progress.tell(f"{self.environment.name}: {what}")
+
+    def _answer(self, pinned: Pins | None) -> Answer | None:
+        line = self._asked.lines[0] if self._asked.lines else ""
+        if pinned is not None:
+            version = pinned.packages.get(pinned.distribution)
+            line = f"{pinned.distribution}=={version}" if version and "/" not in line else line
+        return answer_for(self._asked, line) if line else None
+
+    def _chosen_python(self, answer: Answer | None) -> str:
+        """Return the interpreter to make the environment with: a path, or what uv is to fetch.
+
+        Raises:
+            ConfigError: There is none, or none that the connector takes.
+        """
+        wanted, requires = self.environment.python, answer.requires if answer else ""
+        named = f"{self.environment.name} {answer.version}" if answer else self.environment.name
+        if wanted:
+            return self._wanted_python(wanted, named, requires)
+        this = interpreters.this()
+        if this.is_taken_by(requires):
+            return this.path
+        if self.environment.this_python:
+            raise _refused(named, requires, "use_python=True", this.version)
+        here = interpreters.all_here()
+        found = next((one for one in here if one.is_taken_by(requires)), None)
+        if found is not None:
+            self._tell(f"{named} requires Python {requires}, and this is {this.version}: {found.version} is taken")
+            return found.path
         if self._uv:
-            self._run(
-                [self._uv, "venv", "--quiet", "--python", wanted or sys.executable, folder], "make an environment"
+            return interpreters.missing_minor(requires)
+        raise interpreters.none_fits(named, requires, here)
+
+    def _wanted_python(self, wanted: str, named: str, requires: str) -> str:
+        found = interpreters.of_version(wanted)
+        if found is not None and not found.is_taken_by(requires):
+            raise _refused(named, requires, f"use_python={wanted!r}", found.version)
+        if found is None and not self._uv:
+            there = ", ".join(f"{one.version} ({one.path})" for one in interpreters.all_here())
+            raise ConfigError(
+                f"There is no Python {wanted!r} here.",
+                hint=f"Install it, or install uv, which fetches it. Found: {there}.",
             )
-            return
-        interpreter = _interpreter(wanted)
-        self._run([interpreter, "-m", "venv", folder], "make an environment")
+        return found.path if found else wanted
+
+    def _lines(self, answer: Answer | None) -> Sequence[str]:
+        """Return the lines to install: the newest version itself, lest the client falls back to a far older one."""
+        from packaging.requirements import InvalidRequirement, Requirement
+
+        lines = self._asked.lines
+        if answer is None or len(lines) != 1:
+            return lines
+        try:
+            one = Requirement(lines[0])
+        except InvalidRequirement:
+            return lines  # a path or URL
+        if one.url or one.marker:
+            return lines
+        extras = f"[{','.join(sorted(one.extras))}]" if one.extras else ""
+        return [f"{one.name}{extras}=={answer.version}"]
+
+    def _tell_of_older(self, answer: Answer | None, distributions: Mapping[str, Any]) -> None:
+        version = distributions["versions"].get(distributions["main"], "")
+        if answer is not None and version and version != answer.version:
+            _log.warning(
+                "%s: %s was installed, not the newest, %s: what is installed beside it allows no other",
+                self.environment.name,
+                version,
+                answer.version,
+            )
+
+    def _make(self, python: str) -> None:
+        folder = str(self.environment.folder)
+        if self._uv:
+            self._run([self._uv, "venv", "--quiet", "--python", python, folder], "make an environment")
+        else:
+            self._run([python, "-m", "venv", folder], "make an environment")
 
     def _pip(self, lines: Sequence[str], pinned: Pins | None = None) -> None:
         # In a file: a requirement may be a URL with a password, and arguments are seen by everybody.
@@ -274,6 +355,7 @@ class _Installation:
                 command = [self._uv, "pip", "install", "--python", self._python, *quiet]
             else:
                 command = [self._python, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+            self._tell(f"installing {', '.join(redact(line) for line in lines[:SHOWN_LINES])}")
             self._run(command, "install its packages", cwd=folder)
         self._check_python()
 
@@ -283,14 +365,12 @@ class _Installation:
         # (constraints among them) are none of a connector's.
         kept = {"UV_SYSTEM_CERTS": "true", "UV_COMPILE_BYTECODE": "1", **kept, "PYTHONDONTWRITEBYTECODE": ""}
         try:
-            done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
+            done = progress.run(
                 command,
+                f"{self.environment.name}: still at it: {what}",
                 cwd=cwd or tempfile.gettempdir(),
                 env=kept,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
                 timeout=INSTALL_SECONDS,
-                check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise ConnectorError(f"{self.environment.name}: cannot {what}: {error}.") from None
@@ -359,13 +439,12 @@ print(json.dumps({
 """
 
 
-def _interpreter(wanted: str) -> str:
-    if not wanted:
-        return sys.executable
-    found = shutil.which(wanted) if os.sep in wanted else shutil.which(f"python{wanted}") or shutil.which(wanted)
-    if found is None:
-        raise ConfigError(f"There is no Python {wanted!r} here.", hint="Install it, or install uv, which fetches it.")
-    return found
+def _refused(named: str, requires: str, given: str, version: str) -> ConfigError:
+    return ConfigError(
+        f"{named} requires Python {requires}, and {given} is {version}.",
+        hint=f'Leave use_python out, and one that it takes is looked for; or give use_python="'
+        f'{interpreters.missing_minor(requires)}".',
+    )
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """The names connectors are known by: entry points of installed packages, and the shipped index `known.json`.
 
-The index was put together by hand from the public documentation of both worlds, and is not complete: a connector that
-is not in it is given by `pip_url`, `local_executable`, `docker_image` or `source_manifest`. Nothing is asked over a
-network.
+The index is made by `connector_index/make.py` of the project from a list of package names, and is not complete: a
+connector that is not in it is given by `pip_url`, `local_executable`, `docker_image` or `source_manifest`. Nothing is
+asked over a network.
 """
 
 import json
@@ -77,26 +77,36 @@ class Known:
         protocol: What it speaks.
         install: `python`, `yaml` or `docker`.
         package: What pip installs, for `python`; more words are installed beside it.
+        is_low_code: It is a manifest, also where there is a package that runs it.
+        use_properties: The tap takes its catalog by `--properties`.
     """
 
     name: str
     protocol: Protocol
     install: InstallType
     package: str = ""
+    is_low_code: bool = False
+    use_properties: bool = False
 
 
 @cache
 def known_connectors() -> dict[str, Known]:
     """Give every connector that is known by name; an entry point goes before the index."""
     index: dict[str, Any] = json.loads(Path(__file__).with_name("known.json").read_text("utf-8"))
-    found: dict[str, Known] = {}
-    airbyte = index["airbyte"]
-    for name in (*airbyte["python"], *airbyte["python_destinations"]):
-        found[name] = Known(name, "airbyte", InstallType.PYTHON, f"airbyte-{name}")
-    found.update({name: Known(name, "airbyte", InstallType.YAML) for name in airbyte["manifest"]})
-    found.update({name: Known(name, "airbyte", InstallType.DOCKER) for name in airbyte["docker"]})
-    for name, package in index["singer"].items():
-        found[name] = Known(name, "singer", InstallType.PYTHON, package or name)
+    found: dict[str, Known] = {name: Known(name, "airbyte", InstallType.DOCKER) for name in index["images"]}
+    low_code = set(index["low_code"])
+    found.update({name: Known(name, "airbyte", InstallType.YAML, is_low_code=True) for name in low_code})
+    for entry in index["packages"]:
+        name, _, package = entry.partition(": ")
+        is_airbyte = name.startswith(("source-", "destination-"))
+        found[name] = Known(
+            name,
+            "airbyte" if is_airbyte else "singer",
+            InstallType.PYTHON,
+            package or (f"airbyte-{name}" if is_airbyte else name),
+            is_low_code=name in low_code,
+            use_properties=name in index["properties"],
+        )
     for point in entry_points(group=ENTRY_POINTS):
         # The value is read, never imported: `pip_package:protocol` is all an index needs.
         package, _, protocol = point.value.partition(":")
@@ -126,7 +136,9 @@ def get_available_connectors(install_type: InstallType | str | None = None) -> l
         return sorted(one.name for one in known if one.protocol == "airbyte")  # each has an image
     if wanted is InstallType.JAVA:
         wanted = InstallType.DOCKER
-    return sorted(one.name for one in known if one.install is wanted)
+    if wanted is InstallType.YAML:
+        return sorted(one.name for one in known if one.is_low_code)
+    return sorted(one.name for one in known if one.install is wanted and not one.is_low_code)
 
 
 def get_connector_metadata(name: str) -> ConnectorMetadata:
@@ -143,8 +155,8 @@ def get_connector_metadata(name: str) -> ConnectorMetadata:
         name=name,
         latest_available_version=None,
         pypi_package_name=known.package or None,
-        language=_LANGUAGES[known.install],
-        install_types=frozenset({known.install, *image}),
+        language=Language.MANIFEST_ONLY if known.is_low_code else _LANGUAGES[known.install],
+        install_types=frozenset({known.install, *image, *({InstallType.YAML} if known.is_low_code else ())}),
     )
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from etl_assets.confined import Folder
+from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.input_pipe import InputPipe
 from etl_assets.connectors.log_drain import LogDrain
 from etl_assets.connectors.workspace import Workspace
@@ -58,7 +59,7 @@ def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str
     """Give the environment of a connector: an allow-list, never this process's own.
 
     Args:
-        home: Its home and working directory.
+        home: Its home.
         path_first: A directory of programs to be found before all others.
         more: Variables the caller adds.
     """
@@ -85,6 +86,7 @@ class ConnectorProcess:
         command: The program and its arguments; never a secret among them.
         workspace: Its home; removed when this context is left, its documents when the process ends.
         inside: The path by which the process knows its home, where that is another than the workspace's own.
+        directory: Its working directory; its home by default.
         name: For errors and logs.
         limits: Of time and size.
         logger: Gets its standard error, throttled and redacted.
@@ -104,6 +106,7 @@ class ConnectorProcess:
         workspace: Workspace,
         name: str,
         inside: str | None = None,
+        directory: Path | None = None,
         limits: Limits | None = None,
         logger: logging.Logger | None = None,
         path_first: Path | None = None,
@@ -116,6 +119,7 @@ class ConnectorProcess:
         self.exit_code: int | None = None
         self._workspace = workspace
         self._inside = inside
+        self.directory = directory or workspace.path
         self._cancelled = cancelled
         self._lifeline = self._report = -1
         self._input = InputPipe() if takes_input else None
@@ -139,7 +143,7 @@ class ConnectorProcess:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=[lifeline, report, home.lock],
-                cwd=home.path,
+                cwd=self.directory,
                 env=variables,
                 start_new_session=True,
             )
@@ -265,8 +269,11 @@ class ConnectorProcess:
         return self.exit_code
 
     def failure(self, what: str = "") -> ConnectorError:
-        """Give the error for how it ended."""
-        return ConnectorError(f"{self.name} {self.ending}{what}.", log_text=self.log_text, exit_code=self.exit_code)
+        """Return the error for how it ended: its headline is the cause, where its log tells one."""
+        log = self.log_text
+        cause = cause_in(log) if self.exit_code and self.exit_code > 0 else None
+        text = f"{self.name}: {cause} (it {self.ending}{what})" if cause else f"{self.name} {self.ending}{what}."
+        return ConnectorError(text, log_text=log, exit_code=self.exit_code)
 
     @property
     def ending(self) -> str:
@@ -298,15 +305,15 @@ class ConnectorProcess:
         if self._cancelled():
             raise ConnectorError(f"{self.name} was cancelled.")
         if limits.total_seconds is not None and now - self._began > limits.total_seconds:
-            raise self._late(f"took longer than {limits.total_seconds:g} seconds", "total_seconds")
+            raise self._late(f"it took longer than {limits.total_seconds:g} seconds", "total_seconds")
         if limits.silence_seconds is not None and now - self._heard_at > limits.silence_seconds:
-            raise self._late(f"said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
+            raise self._late(f"it said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
 
     def _late(self, what: str, option: str) -> ConnectorError:
         return ConnectorError(
-            f"{self.name} {what} and was ended.",
+            f"{self.name} timed out: {what} and was ended.",
             log_text=self.log_text,
-            hint=f"Raise `{option}` of its `limits` if it may.",
+            hint=f"If it may, give it more time: limits=Limits({option}=...), by `from etl_assets import Limits`.",
         )
 
     def _check_line(self, chunk: bytes) -> None:

@@ -14,6 +14,7 @@ from etl_assets.connectors.asking import Host, airbyte_answer
 from etl_assets.connectors.executors import ManifestExecutor, PythonExecutor
 from etl_assets.connectors.install import Environment, write_atomically
 from etl_assets.connectors.process import MORE
+from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.connectors.workspace import read_json
 
 FILE = "specification.json"
@@ -33,7 +34,7 @@ def specification(host: Host) -> dict[str, Any]:
         return airbyte_answer(host, "SPEC", "spec", "spec")
     executor.ensure()
     file = executor.environment.folder / FILE
-    code = _code(executor.environment)
+    code = _code(executor.environment, executor.surroundings)
     kept = read_json(file) if code is not None else None
     if isinstance(kept, dict) and kept.get("code") == code and isinstance(kept.get("spec"), dict):
         found: dict[str, Any] = kept["spec"]
@@ -45,7 +46,7 @@ def specification(host: Host) -> dict[str, Any]:
     return found
 
 
-def _code(environment: Environment) -> Mapping[str, Any] | None:
+def _code(environment: Environment, surroundings: Surroundings) -> Mapping[str, Any] | None:
     """Tell what is installed from anything else that might be; None where that cannot be told.
 
     Whatever installs, upgrades or removes a package in the environment changes the directory of packages.
@@ -53,7 +54,7 @@ def _code(environment: Environment) -> Mapping[str, Any] | None:
     installed = environment.installed()
     if installed is None or "-e" in environment.requirement.split():
         return None
-    if os.environ.get(MORE):  # it may say something else where it is given other variables
+    if os.environ.get(MORE) or surroundings.env or surroundings.arguments:  # with these it may say something else
         return None
     places = [Path(installed.executable), *sorted(environment.folder.glob("lib/python*/site-packages"))]
     return {

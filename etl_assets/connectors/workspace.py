@@ -7,11 +7,13 @@ as long as anybody who made it, or was made from it, lives. Only what that file 
 import contextlib
 import fcntl
 import json
+import math
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +41,16 @@ class Workspace:
         """Write a JSON document that only this user can read; gives its path.
 
         Raises:
-            ConfigError: It has no form in JSON; the error names the file, never the value.
+            ConfigError: It has no form in JSON; the error names the file and the key, never the value.
         """
         try:
             text = simplejson.dumps(document, use_decimal=True, allow_nan=False, default=_plain)
         except (TypeError, ValueError, RecursionError) as error:
+            place, why = _formless(document) or ("", str(error) if isinstance(error, _NoFormError) else "")
+            where = f"the value of {place!r}" if place else "a value"
             raise ConfigError(
-                f"{name} cannot be written as JSON: {error if isinstance(error, _NoFormError) else 'a value is wrong'}."
+                f"{name} cannot be written as JSON: {where} {why or 'has no form in it'}.",
+                hint="Give texts, numbers, truth values, None, and lists and dicts of those.",
             ) from None
         path = self.path / name
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -75,7 +80,29 @@ def _plain(value: Any) -> Any:
         return str(value)
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    raise _NoFormError(f"a {type(value).__name__} is no JSON")
+    raise _NoFormError(f"is a {type(value).__name__}")
+
+
+def _formless(node: Any, place: str = "") -> tuple[str, str] | None:
+    """Return the place of the first value that has no form in JSON, such as `credentials.key`, and why."""
+    if isinstance(node, Mapping):
+        for key, item in node.items():
+            below = f"{place}.{key}" if place else str(key)
+            if key is not None and not isinstance(key, str | int | float):
+                return below, f"has a {type(key).__name__} for its key"
+            if found := _formless(item, below):
+                return found
+    elif isinstance(node, list | tuple | set | frozenset):
+        below_it = ((f"{place}[{index}]", item) for index, item in enumerate(node))
+        return next((found for at, item in below_it if (found := _formless(item, at))), None)
+    elif isinstance(node, float | Decimal) and not math.isfinite(node):
+        return place, "is not finite"
+    elif node is not None and not isinstance(node, str | int | float | Decimal):
+        try:
+            _plain(node)
+        except _NoFormError as error:
+            return place, str(error)
+    return None
 
 
 def private_root() -> Path:

@@ -101,7 +101,8 @@ class _Echoes:
     def refusal(self, process: ConnectorProcess) -> str:
         self._throttle.flush()
         if self._errors:
-            raise self._error(self._errors[0], process)
+            of_streams = (one for one in self._errors if one.get("stream_descriptor"))
+            raise self._error(next(of_streams, self._errors[0]), process)  # one of no stream may only sum those up
         if self._left:
             names = ", ".join(repr(part.load.stream.full_name) for part in self._left.values())
             return f"ended without giving back the state of {names}, which says that it has the records"

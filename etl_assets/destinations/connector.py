@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 from typing_extensions import override
 
 from etl_assets.callbacks import ConfigChangeCallback
+from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.hosts import ConnectorHost
 from etl_assets.connectors.process import ConnectorProcess, Limits
@@ -176,8 +177,10 @@ class ConnectorDestination(ConnectorHost, Destination):
 
     def _failure(self, why: str, parts: Sequence[Outgoing], process: ConnectorProcess) -> ConnectorWriteError:
         names = ", ".join(repr(part.load.stream.full_name) for part in parts)
+        cause = cause_in(process.log_text) if process.exit_code and process.exit_code > 0 else None
+        why = f"{self.connector_name}: {cause} (it {why})" if cause else f"{self.connector_name} {why}"
         return ConnectorWriteError(
-            f"stream{'s' if len(parts) > 1 else ''} {names}: {self.connector_name} {why}. Nothing of this commit "
+            f"stream{'s' if len(parts) > 1 else ''} {names}: {why}. Nothing of this commit "
             "counts as loaded; what it has kept of it nevertheless comes again.",
             connector_name=self.connector_name,
             log_text=process.log_text,

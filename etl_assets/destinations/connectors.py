@@ -1,6 +1,6 @@
 """`get_destination`: somebody else's connector by its name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     no_executor: bool = False,
     destination_name: str | None = None,
     protocol: Protocol | None = None,
+    working_directory: Path | str | None = None,
+    env: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
     **options: Any,
 ) -> ConnectorDestination:
     """Give a destination that runs an Airbyte connector or a Singer target. Neither installs nor connects.
@@ -51,6 +54,10 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         no_executor: Only describe it.
         destination_name: What tells it from others in the past of an asset; the connector's, as a word, by default.
         protocol: `airbyte` or `singer`, where the name does not tell.
+        working_directory: Where it runs, and what relative paths in its config start from; by default the working
+            directory of this process. A container sees it only if it is given.
+        env: More environment variables for it; values may be references (`dagster.EnvVar`).
+        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments are seen by everybody.
         options: What the destination takes: `limits`, `staging_dir`, `staging_memory_bytes`, `activate_version`
             (Singer).
 

@@ -65,8 +65,10 @@ class SingerDestination(SingerHost, ConnectorDestination):
         """Have the target read an empty input: Singer has no other check, and not every target connects for it.
 
         Raises:
+            ConnectorConfigInvalidError: Its `--about` says that the config is wrong.
             ConnectorError: It does not end well.
         """
+        self.validate_config(self.config)
         delivery = self.delivery([])
         with self.executor.start(
             *delivery.arguments, files=delivery.files, limits=self.limits, logger=self.logger, takes_input=True

@@ -162,6 +162,32 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
     )
 
 
+def refuse_nested_key(stream: Stream) -> None:
+    """Refuse to append the rows of a stream whose primary key its source says, but has inside of another field.
+
+    A table has no such key to merge by, and appended rows would double with each change of one of them.
+
+    Raises:
+        ConfigError: The stream has such a key and no other; the error names it.
+    """
+    if stream.primary_key or stream.unique_constraints:
+        return
+    paths = (stream.extra.get(ENTRY) or {}).get("source_defined_primary_key") or ()
+    key = ", ".join(".".join(map(str, path)) for path in paths if isinstance(path, list))
+    if not any(isinstance(path, list) and len(path) != 1 for path in paths):
+        return
+    name = stream.name
+    options = f'options={{"{name}": {{"write_strategy": "append"}}}}'
+    raise ConfigError(
+        f"stream {name!r}: its primary key {key!r} is inside of another field, where no table can have a key, so its "
+        "rows cannot be merged by it.",
+        hint=f"Say how they are written: {options} of stream_assets() keeps every version of a row, "
+        f'{{"primary_key": "<a field of its own>"}} in its place merges by another key. In a script, that is '
+        f'read(write_strategy="append") or set_primary_key("{name}", "<a field of its own>").',
+        stream=name,
+    )
+
+
 def configured_catalog(
     streams: Sequence[Stream],
     *,

@@ -5,6 +5,7 @@ Their names come from a program, so that nothing of them is trusted: see `confin
 
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,12 +39,14 @@ class BatchFolder:
 
     Args:
         folder: Held open.
-        names: The absolute paths by which messages may call it; a relative path is one below it.
+        names: The absolute paths by which messages may call it.
         hint: What an error says is to be done to have the files there.
+        relative_to: The directory that relative paths start from; the folder by default.
     """
 
-    def __init__(self, folder: Folder, names: Sequence[str], *, hint: str) -> None:
+    def __init__(self, folder: Folder, names: Sequence[str], *, hint: str, relative_to: str | None = None) -> None:
         self._folder = folder
+        self._relative_to = relative_to
         self._names = [name.rstrip("/") for name in names]
         self._hint = hint
 
@@ -82,7 +85,9 @@ class BatchFolder:
     def _below(self, path: str) -> str | None:
         """Cut the folder's own path off; None for a path that is elsewhere."""
         if not path.startswith("/"):
-            return path
+            if self._relative_to is None:
+                return path
+            path = os.path.normpath(f"{self._relative_to}/{path}")
         return next((path[len(name) + 1 :] for name in self._names if path.startswith(f"{name}/")), None)
 
     def _refused(self, url: str, stream: str, why: str) -> ProtocolError:

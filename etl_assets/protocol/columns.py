@@ -17,6 +17,7 @@ from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import array_of, decimals_of
 from etl_assets.protocol.limits import MAX_COLUMNS, MAX_ZEROS
 from etl_assets.protocol.numbers import TooLongError
+from etl_assets.protocol.type_overrides import wrong_types
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
@@ -102,11 +103,21 @@ def columns_to_arrow(
 
     types = {field.name: field for field in declared} if declared is not None else {}
     arrays, fields = [], []
+    wrong: list[DataError] = []
     for name, values in columns.items():
         field = types.get(name)
-        array = to_array(values, field.type if field is not None else None, stream=stream, field=name)
+        try:
+            array = to_array(values, field.type if field is not None else None, stream=stream, field=name)
+        except DataError as error:
+            if field is None:
+                raise
+            wrong.append(error)
+            continue
         arrays.append(array)
         fields.append(pa.field(name, array.type, metadata=field.metadata if field is not None else None))
+    if wrong:
+        takes_all = {name for name, field in types.items() if is_json(field.type) or pa.types.is_string(field.type)}
+        raise wrong_types(wrong, columns, stream, takes_all) from wrong[0].__cause__
     if not fields:
         # A table without columns has no length of its own: an empty struct array gives it one.
         empty = pa.array([{}] * (length or 0), pa.struct([]))
@@ -252,7 +263,6 @@ class _Column:
             raise self.error(
                 f"{type(value).__name__} in a column declared {type_}.",
                 value,
-                "Correct the value or the stream's schema; declare several types to have it stored as JSON.",
             )
 
     def _declared_number(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":

@@ -9,6 +9,7 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError, shorten
 from etl_assets.naming import is_unicode
+from etl_assets.protocol.type_overrides import overridden, types_of
 
 REPLICATION_METHODS = ("FULL_TABLE", "INCREMENTAL", "LOG_BASED")
 CONFLICT_METHODS = ("UPDATE", "IGNORE")
@@ -31,6 +32,7 @@ ENTRY_KEYS = {
     "disable_column_type_check": "disable_column_type_check",
     "run_in_parallel": "run_in_parallel",
     "columns": "columns",
+    "types": "types",
     "schema": "schema",
     "metadata": "metadata",
 }
@@ -82,6 +84,8 @@ def arguments_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     columns = given["columns"]
     if not (isinstance(columns, list) and all(isinstance(column, str) for column in columns)):
         given["columns"] = None  # another tool's key of the same name
+    if not isinstance(given["types"], Mapping):
+        given["types"] = None
     extra = {key: value for key, value in entry.items() if key not in ENTRY_KEYS}
     return {**given, "name": name, "selected": None, "extra": extra}
 
@@ -113,6 +117,8 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
     values["columns"] = None if given["columns"] is None else _names(name, "columns", given["columns"])
     for attribute in _OBJECTS:
         values[attribute] = _object(name, attribute, values[attribute])
+    values["types"] = types_of(given["types"], name)
+    values["schema"] = overridden(values["schema"], values["types"])
     for attribute in _TEXTS:
         values[attribute] = _text(name, attribute, values[attribute])
     for attribute in ("auto_add_new_fields", "run_in_parallel"):

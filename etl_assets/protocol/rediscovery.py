@@ -18,7 +18,7 @@ _PRIMARY_KEYS = ("table-key-properties", "view-key-properties")
 _REPLICATION = ("replication_method", "replication_key", "bookmark_properties", "bookmark_property_operators")
 _KEPT = (
     *_REPLICATION, "unique_constraints", "unique_conflict_method", "partition_keys", "auto_add_new_fields",
-    "disable_column_type_check", "run_in_parallel", "stream_alias", "columns",
+    "disable_column_type_check", "run_in_parallel", "stream_alias", "columns", "types",
 )  # fmt: skip
 _ESTIMATE = "row-count"
 """It stays as committed, too: a table that grows is no change of its catalog."""

@@ -191,16 +191,32 @@ def _number(prop: JsonSchema) -> "pa.DataType":
         return pa.float64()
     exponent = multiple.normalize().as_tuple().exponent
     scale = max(-exponent, 0) if isinstance(exponent, int) else 0
-    if scale > MAX_DECIMAL_DIGITS:
-        return pa.string()
-    # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
-    bound = _positive(prop.get("maximum", prop.get("exclusiveMaximum")))
-    whole = MAX_DECIMAL_DIGITS - scale
-    if bound is not None:
-        digits = bound.normalize()
-        is_power = digits.as_tuple().digits == (1,)
-        whole = min(digits.adjusted() + (0 if is_power else 1), whole)
+    whole = _whole_digits(prop)
+    if whole is None:
+        whole = max(MAX_DECIMAL_DIGITS - scale, 1)
+    if whole + scale > MAX_DECIMAL_DIGITS:
+        return pa.float64()  # no decimal holds all that it allows: what the values need, as of a bare number
     return pa.decimal128(max(whole + scale, 1), scale)
+
+
+def _whole_digits(prop: JsonSchema) -> int | None:
+    """Return how many digits the bounds allow before the decimal point; None where there is no upper bound."""
+    # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
+    uppers = [found for word in ("maximum", "exclusiveMaximum") if (found := _digits_of(prop.get(word))) is not None]
+    low = prop.get("minimum")
+    lower = _digits_of(-low) if isinstance(low, int | float | Decimal) and not isinstance(low, bool) else None
+    return max([*uppers, lower or 0]) if uppers else None
+
+
+def _digits_of(bound: Any) -> int | None:
+    """Return how many digits the values below a bound have before the decimal point; None if it is not above zero."""
+    if isinstance(bound, bool) or not isinstance(bound, int | float | Decimal) or not bound > 0:
+        return None
+    number = _positive(bound)
+    if number is None:
+        return MAX_DECIMAL_DIGITS + 1  # beyond all types
+    digits = number.normalize()
+    return max(digits.adjusted() + (0 if digits.as_tuple().digits == (1,) else 1), 0)
 
 
 def _positive(value: Any) -> Decimal | None:

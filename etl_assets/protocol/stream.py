@@ -54,6 +54,9 @@ class Stream:
         stream_alias: The name of the table, where it is not the stream's.
         selected: None leaves it to the metadata.
         columns: Names or globs of the columns to read; None leaves it to the metadata.
+        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`: they beat its schema, also
+            one that it changes in the midst of a read. `string`, `integer`, `number`, `boolean`, `date`, `time`,
+            `date-time`, `object`, `array`, `json`, or a JSON Schema.
         metadata: Singer's metadata: entries of `breadcrumb` and `metadata`. Kept as given.
         description: What the stream is, for people.
         extra: Keys of a catalog entry that this library does not know. Kept as given.
@@ -84,6 +87,7 @@ class Stream:
     run_in_parallel: bool
     selected: bool | None
     columns: tuple[str, ...] | None
+    types: dict[str, str | dict[str, Any]]
     schema: dict[str, Any] | None
     metadata: tuple[dict[str, Any], ...]
     extra: dict[str, Any]
@@ -108,6 +112,7 @@ class Stream:
         stream_alias: str | None = None,
         selected: bool | None = None,
         columns: Sequence[str] | str | None = None,
+        types: Mapping[str, str | Mapping[str, Any]] | None = None,
         metadata: Iterable[Mapping[str, Any]] = (),
         description: str | None = None,
         extra: Mapping[str, Any] | None = None,

@@ -218,7 +218,11 @@ class AirbyteRead:
         failed = bool(code) or self._error is not None
         yield from self._buffer.flush(rest=not failed)
         speaks = bool(self._status)
-        unexplained = failed and self._error is None and not self._errors
+        explained = bool(self._errors.keys() - self._ended)
+        # An error of no stream beside errors of streams sums those up. Its kind is that of none of them (made with
+        # Airbyte's CDK, a source says `config_error`), so it explains nothing.
+        whole = None if explained else self._error or next(iter(self._errors.values()), None)
+        unexplained = failed and whole is None and not explained
         for key, stream in self._streams.items():
             if key in self._ended:
                 continue
@@ -227,18 +231,20 @@ class AirbyteRead:
                 yield StreamEnd(stream)  # it never says how a stream ends: its clean end does
                 continue
             if error is None and not unexplained:
-                error = self._error or self._unfinished(stream)
+                error = whole or self._unfinished(stream)
             yield StreamEnd(stream, complete=False, error=error or self._process.failure(f" (stream {stream.name!r})"))
         for what, count in self._changed_values.items():
             self._host.logger.warning("%s: %d values were %s", self._host.connector_name, count, what)
-        if self._error is not None:
-            raise self._error
+        if whole is not None and failed:
+            raise whole
         if unexplained:
             raise self._process.failure()
 
     def _unfinished(self, stream: Stream) -> EtlAssetsError:
         status = self._status.get(stream.key)
         said = f"it said {status}" if status else "it said nothing of it"
+        if self._error is not None:
+            said = f"{said}, and at its end: {self._error.message}"
         return StreamReadError(
             f"stream {stream.name!r}: {self._host.connector_name} ended without having completed it ({said}).",
             stream=stream.name,

@@ -16,6 +16,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.type_overrides import types_of
 from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
@@ -34,6 +35,7 @@ class ConnectorSource(ConnectorHost, Source):
         source_name: Unique in a project, the name under which state is stored; without one, assets have the connector's
             name as a word.
         limits: Of time and size.
+        types: By stream, the types of fields that the connector is wrong about; see `Stream`.
         options: The rest of what a source takes: `catalog`, ...
 
     Raises:
@@ -44,7 +46,7 @@ class ConnectorSource(ConnectorHost, Source):
     is_sorted = False  # nothing is ever derived from the values of its rows
     protocol: ClassVar[str]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         self,
         executor: Executor,
         name: str,
@@ -55,8 +57,10 @@ class ConnectorSource(ConnectorHost, Source):
         validate: bool = False,
         source_name: str | None = None,
         limits: Limits | None = None,
+        types: Mapping[str, Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> None:
+        self.types = {name: types_of(fields, name) for name, fields in (types or {}).items()}
         names = [streams] if isinstance(streams, str) else streams
         chosen = None if names is None or list(names) == ["*"] else names
         super().__init__(config=config, name=source_name or normalise(name), selected_streams=chosen, **options)
@@ -91,9 +95,14 @@ class ConnectorSource(ConnectorHost, Source):
             ConnectorError: It fails; the end of its log is told.
         """
         if self._discovered is None:
-            self._discovered = self._discover()
+            self._discovered = Catalog([self._typed(stream) for stream in self._discover().values()])
         found = self._discovered
         return Catalog(found.select(streams)) if streams else found
+
+    def _typed(self, stream: Stream) -> Stream:
+        """Return a stream with the types that were set for it."""
+        types = self.types.get(stream.full_name) or self.types.get(stream.name)
+        return stream.replace(types={**types, **stream.types}) if types else stream
 
     def _discover(self) -> Catalog:
         raise NotImplementedError
@@ -136,9 +145,12 @@ class ConnectorSource(ConnectorHost, Source):
             ConfigError: It has no such stream.
         """
         if all(stream.schema for stream in streams):
-            return list(streams)
+            return [self._typed(stream) for stream in streams]
         found = self.discover()
-        return [stream if stream.schema else _completed(stream, found.get(*_names(stream))) for stream in streams]
+        return [
+            self._typed(stream if stream.schema else _completed(stream, found.get(*_names(stream))))
+            for stream in streams
+        ]
 
     # Processes
 
@@ -157,6 +169,7 @@ def _completed(named: Stream, found: Stream) -> Stream:
         replication_method=named.method,
         replication_key=named.replication_key or found.replication_key,
         columns=named.columns,
+        types=named.types,
         unique_constraints=named.unique_constraints or found.unique_constraints,
         unique_conflict_method=named.unique_conflict_method or found.unique_conflict_method,
         stream_alias=named.stream_alias or found.stream_alias,

@@ -32,6 +32,9 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     no_executor: bool = False,
     source_name: str | None = None,
     protocol: Protocol | None = None,
+    working_directory: Path | str | None = None,
+    env: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
     allow_custom_code: bool = False,
     **options: Any,
 ) -> ConnectorSource:
@@ -57,8 +60,13 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         source_name: Unique in a project, the name under which state is stored, beside the place of the tables; by
             default the connector's name as a word. Two accounts of one connector need two of them, or two places.
         protocol: `airbyte` or `singer`, where the name does not tell.
+        working_directory: Where it runs, and what relative paths in its config start from; by default the working
+            directory of this process. A container sees it only if it is given.
+        env: More environment variables for it; values may be references (`dagster.EnvVar`).
+        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments are seen by everybody.
         allow_custom_code: Run Python code that a manifest names.
-        options: What the source takes: `limits`, `catalog`, `cursor_keys` (Airbyte), `use_properties` (Singer).
+        options: What the source takes: `limits`, `catalog`, `types`, `cursor_keys` (Airbyte), `use_properties` and
+            `batch_folder` (Singer).
 
     Raises:
         ConfigError: The arguments contradict each other, or nothing says how to run the connector.

@@ -77,12 +77,15 @@ def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
 
 
 def pyairbyte_auto(stream: Stream, strategy: WriteStrategy) -> WriteStrategy:
-    """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace."""
+    """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace.
+
+    Appending is left to the engine, which does not append what a stream has a key for that cannot be used.
+    """
     if strategy is not WriteStrategy.AUTO:
         return strategy
     if stream.primary_key:
         return WriteStrategy.MERGE
-    return WriteStrategy.REPLACE if stream.method == "FULL_TABLE" else WriteStrategy.APPEND
+    return WriteStrategy.REPLACE if stream.method == "FULL_TABLE" else WriteStrategy.AUTO
 
 
 def read(

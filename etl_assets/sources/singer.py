@@ -1,6 +1,8 @@
 """Singer taps: discovery, selection and sync of somebody else's program."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
@@ -8,7 +10,9 @@ from typing_extensions import override
 from etl_assets.connectors.asking import ask, object_in
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.hosts import SingerHost
-from etl_assets.exceptions import ConnectorError
+from etl_assets.connectors.names import known_connectors
+from etl_assets.connectors.process import ConnectorProcess
+from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import Event, SourceState
@@ -16,6 +20,10 @@ from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer_read import SingerRead, state_given
+
+_REFUSES_CATALOG = re.compile(
+    r"(unrecognized arguments|no such option|unknown option|invalid option).{0,40}--?catalog", re.IGNORECASE
+)
 
 
 class SingerSource(SingerHost, ConnectorSource):
@@ -31,7 +39,11 @@ class SingerSource(SingerHost, ConnectorSource):
         executor: Starts it.
         name: The connector's, such as `tap-jsonl`.
         config: Its config.
-        use_properties: The tap takes its catalog by `--properties`, as old ones do.
+        use_properties: The tap takes its catalog by `--properties`, as old ones do. By default, that is so of those
+            that the index of names says it of, and of one that refuses `--catalog`.
+        batch_folder: Where the tap writes the files that its BATCH messages name: it is made if it is not there, and
+            the files below it are read, and removed when their rows are committed. By default, only those in the folder
+            that is made for its run.
         options: What any connector takes.
     """
 
@@ -43,15 +55,25 @@ class SingerSource(SingerHost, ConnectorSource):
         name: str,
         config: Mapping[str, Any] | None = None,
         *,
-        use_properties: bool = False,
+        use_properties: bool | None = None,
+        batch_folder: Path | str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(executor, name, config, **options)
-        self.use_properties = use_properties
+        self.batch_folder = batch_folder
+        known = known_connectors().get(name)
+        self.use_properties = use_properties if use_properties is not None else bool(known and known.use_properties)
+        self._may_turn = use_properties is None
 
     @override
     def test_connection(self) -> None:
-        """Have the tap discover its streams: Singer has no other check."""
+        """Have the tap discover its streams: Singer has no other check.
+
+        Raises:
+            ConnectorConfigInvalidError: Its `--about` says that the config is wrong.
+            ConnectorError: It fails.
+        """
+        self.validate_config(self.config)
         self._discovered = None
         self.discover()
 
@@ -72,15 +94,63 @@ class SingerSource(SingerHost, ConnectorSource):
         streams = self.completed(streams)
         known = self.catalog if self.catalog is not None else Catalog(streams)
         given = state_given(state, streams)
-        flag = "--properties" if self.use_properties else "--catalog"
-        arguments = ["--config", "{config}", flag, "{catalog}"]
+        arguments = []
         files = {"config": self.executor.config(self.config), "catalog": tap_catalog(known, streams)}
         if given:
-            arguments += ["--state", "{state}"]
+            arguments = ["--state", "{state}"]
             files["state"] = given
-        with self._start(*arguments, files=files) as process:
-            reading = SingerRead(self.connector_name, self.logger, streams, process, known=known, state=given)
-            yield from reading.events()
+        batch_folder = self._batch_folder()
+        while True:
+            flag = "--properties" if self.use_properties else "--catalog"
+            with self._start("--config", "{config}", flag, "{catalog}", *arguments, files=files) as process:
+                reading = SingerRead(
+                    self.connector_name,
+                    self.logger,
+                    streams,
+                    process,
+                    known=known,
+                    state=given,
+                    batch_folder=batch_folder,
+                )
+                yield from reading.messages()
+                if not (reading.told_nothing and self._wants_properties(process)):
+                    yield from reading.ending()
+                    return
+            self.use_properties = True
+
+    def _wants_properties(self, process: ConnectorProcess) -> bool:
+        """Tell whether a tap that has said nothing takes its catalog by `--properties`, so that it is to be run again.
+
+        It refused `--catalog`; or it did nothing, as if it had none, and its `--help` has the other flag.
+        """
+        if self.use_properties or not self._may_turn:
+            return False
+        if process.exit_code == 0:
+            output, asked = ask(self, "--help")
+            wants = b"--properties" in output or "--properties" in asked.log_text
+        else:
+            wants = _REFUSES_CATALOG.search(process.log_text) is not None
+        if wants:
+            self.logger.warning(
+                "%s takes its catalog by --properties: give use_properties=True, which spares the first try",
+                self.connector_name,
+            )
+        return wants
+
+    def _batch_folder(self) -> Path | None:
+        """Make the folder that was given for batches, so that the tap finds it."""
+        if self.batch_folder is None:
+            return None
+        folder = self.executor.surroundings.directory() / Path(self.batch_folder).expanduser()
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The batch_folder {str(self.batch_folder)!r} of {self.connector_name} cannot be made: "
+                f"{error.strerror} ({str(folder)!r}).",
+                hint="Give the path of a folder that this user may write to.",
+            ) from None
+        return folder
 
 
 def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:
@@ -106,6 +176,8 @@ def _entry(stream: Stream, *, chosen: bool) -> dict[str, Any]:
             place = places.setdefault(("properties", name), {})
             if place.get("inclusion") not in {"automatic", "unsupported"}:
                 place["selected"] = is_column_selected(stream, name)
+        if stream.types:
+            entry["schema"] = copied(stream.schema or {})  # the tap may convert values to what it reads there
         if isinstance(entry.get("schema"), dict):
             entry["schema"]["selected"] = True  # where taps of the first days look
         entry["selected"] = True

@@ -1,9 +1,12 @@
 """One sync of a Singer tap: its messages in, our events out."""
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
+from etl_assets.confined import Folder
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean
@@ -69,6 +72,7 @@ class SingerRead:
         process: The running tap.
         known: The whole catalog: records of a stream in it that was not asked for are left out.
         state: The state the tap was given.
+        batch_folder: Where the files of its BATCH messages are; by default the folder that was made for its run.
     """
 
     def __init__(
@@ -80,11 +84,13 @@ class SingerRead:
         *,
         known: Catalog,
         state: Mapping[str, Any],
+        batch_folder: Path | None = None,
     ) -> None:
         self._name = name
         self._logger = logger
         self._process = process
-        self._batches = BatchFolder(process.folder, process.folder_names, hint=_hint(process))
+        self._batch_folder = batch_folder
+        self._batches: BatchFolder | None = None
         self._streams = {stream.key: stream for stream in streams}
         self._keys = _by_name(streams)
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
@@ -106,9 +112,27 @@ class SingerRead:
         Raises:
             EtlAssetsError: The read has failed.
         """
+        yield from self.messages()
+        yield from self.ending()
+
+    def messages(self) -> Iterator[Event]:
+        """Yield the events of its messages, to the end of the process."""
         yield from self._buffer.follow(self._process.chunks(), self._take)
-        code = self._process.wait()
+        self._process.wait()
         self._throttle.flush()
+
+    @property
+    def told_nothing(self) -> bool:
+        """Whether the process, which has ended, has said nothing of any stream."""
+        return not self._schemas and not self._left_out
+
+    def ending(self) -> Iterator[Event]:
+        """Yield what became of each stream, after `messages`.
+
+        Raises:
+            EtlAssetsError: The read has failed.
+        """
+        code = self._process.exit_code
         self._tell()
         yield from self._buffer.flush(rest=not code)
         if code:
@@ -219,7 +243,7 @@ class SingerRead:
             yield from self._new_version(key, line.version)
         yield from self._buffer.flush()
         for url in line.manifest or ():
-            file, own = self._batches.open(url, str(line.stream))
+            file, own = self._files().open(url, str(line.stream))
             with file:
                 for batch in batches_in(
                     file,
@@ -230,6 +254,11 @@ class SingerRead:
                 ):
                     yield Records(self._streams[key], batch)
             yield Records(self._streams[key], Batch([]), files=[own])
+
+    def _files(self) -> BatchFolder:
+        if self._batches is None:  # not before: the tap may make the folder
+            self._batches = batches_of(self._process, self._batch_folder)
+        return self._batches
 
     def _leave_out(self, name: str) -> None:
         if name not in self._known:
@@ -257,13 +286,46 @@ class SingerRead:
         self._throttle.log(logging.INFO, line.decode("utf-8", "replace"), limit=4000)
 
 
-def _hint(process: ConnectorProcess) -> str:
-    """Return how the batches of a tap get into its own folder."""
-    here, *others = process.folder_names
-    root = "." if others else here  # its working directory, unless it runs in a container
+def batches_of(process: ConnectorProcess, batch_folder: Path | None) -> BatchFolder:
+    """Return the folder that the files of a tap's BATCH messages must be below.
+
+    Args:
+        process: The running tap.
+        batch_folder: The folder that was given for them; None for the one that was made for this run of it.
+
+    Raises:
+        ConfigError: The given folder is not there.
+    """
+    if batch_folder is None:
+        in_container = len(process.folder_names) == 1
+        relative_to = None if in_container else str(process.directory)
+        hint = _hint(process, in_container=in_container)
+        return BatchFolder(process.folder, process.folder_names, hint=hint, relative_to=relative_to)
+    path = os.path.abspath(batch_folder)  # noqa: PTH100 - links are in the name
+    real = os.path.realpath(path)
+    try:
+        held = Folder(Path(real))
+    except OSError as error:
+        raise ConfigError(
+            f"The batch_folder {path!r} cannot be opened: {error.strerror}.",
+            hint="Give the path of a folder that this user may read.",
+        ) from None
+    hint = f'Its batch_folder is {path!r}: set "root" of "storage" in its "batch_config" to "file://{path}".'
+    return BatchFolder(held, [path, real], hint=hint, relative_to=str(process.directory))
+
+
+def _hint(process: ConnectorProcess, *, in_container: bool) -> str:
+    """Return how the batches of a tap get to where they are read."""
+    if in_container:
+        return (
+            'A tap\'s batches are read from its own folder only. For one made with the Singer SDK, set "root" of '
+            f'"storage" in its "batch_config" to "file://{process.folder_names[0]}".'
+        )
+    place = process.directory / "batches"
     return (
-        'A tap\'s batches are read from its own folder only. For one made with the Singer SDK, set "root" of '
-        f'"storage" in its "batch_config" to "file://{root}".'
+        "A tap's batches are read from the folder made for its run, where its HOME and TMPDIR are, or from a "
+        f'batch_folder. For one made with the Singer SDK, give get_source() batch_folder="{place}", and set "root" of '
+        f'"storage" in its "batch_config" to "file://{place}".'
     )
 
 

@@ -38,11 +38,11 @@ def main():
 def wheel(tmp_path: Path) -> Wheel:
     """Make a wheel of a tap that does next to nothing."""
 
-    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny") -> str:
-        info = f"{name}-1.2.dist-info"
+    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny", version: str = "1.2") -> str:
+        info = f"{name}-{version}.dist-info"
         files = {
             f"{name}_module.py": PROGRAM.format(body=body),
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n"
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             f"Requires-Python: {requires_python}\n",
             f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
             f"{info}/entry_points.txt": f"[console_scripts]\n{name.replace('_', '-')} = {name}_module:main\n",
@@ -52,7 +52,7 @@ def wheel(tmp_path: Path) -> Wheel:
             f"{len(text.encode())}"
             for path, text in files.items()
         ]
-        path = tmp_path / f"{name}-1.2-py3-none-any.whl"
+        path = tmp_path / f"{name}-{version}-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
             for file, text in {**files, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,", ""])}.items():
                 archive.writestr(file, text)
@@ -100,9 +100,12 @@ def airbyte(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
 def singer(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
     """Make the fake Singer tap with the lines it writes."""
 
-    def made(*lines: Any, limits: Limits = LIMITS, **config: Any) -> ConnectorSource:
+    def made(
+        *lines: Any, limits: Limits = LIMITS, batch_folder: Path | str | None = None, **config: Any
+    ) -> ConnectorSource:
         document = {"lines": lines, **config}
-        return get_source("tap-fake", document, local_executable=program("fake_singer"), limits=limits)
+        where = program("fake_singer")
+        return get_source("tap-fake", document, local_executable=where, limits=limits, batch_folder=batch_folder)
 
     return made
 

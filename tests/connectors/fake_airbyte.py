@@ -90,6 +90,9 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
                     }
                 )
             )
+        case "append":
+            with Path(given[0]).open("a") as file:
+                file.write("x")
         case "exit":
             sys.stdout.flush()
             sys.exit(given[0])
@@ -154,7 +157,11 @@ def entry(name: str, more: dict[str, Any]) -> dict[str, Any]:
         "json_schema": schema,
         "supported_sync_modes": ["full_refresh", *([] if name.startswith("full") else ["incremental"])],
         "source_defined_cursor": not name.startswith("full"),
-        "source_defined_primary_key": [] if name.startswith(("log", "full")) else [["id"]],
+        "source_defined_primary_key": [["m", "k"]]
+        if "nested" in name
+        else []
+        if name.startswith(("log", "full"))
+        else [["id"]],
     }
 
 

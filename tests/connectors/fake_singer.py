@@ -33,13 +33,13 @@ def main() -> None:
     if config.get("note"):
         note = {"argv": sys.argv, "state": given("--state"), "catalog": given("--catalog", "--properties")}
         Path(config["note"]).write_text(json.dumps(note))
-    exec(config.get("does", ""), {"here": Path.cwd()})  # noqa: S102 - what this tap does to its own folder
+    exec(config.get("does", ""), {"here": Path(os.environ["HOME"])})  # noqa: S102 - what this tap does to its own folder
     for line in config["lines"]:
         if isinstance(line, int):
             sys.stdout.flush()
             sys.exit(line)
         text = line if isinstance(line, str) else json.dumps(line)
-        print(text.replace("{here}", os.environ.get("FAKE_HERE", str(Path.cwd()))))
+        print(text.replace("{here}", os.environ.get("FAKE_HERE", os.environ["HOME"])))
 
 
 def entry(name: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Airbyte sources, one that misbehaves on purpose: each ends as it should, and nothing is lost, doubled or altered."""
 
 import json
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -9,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
+from etl_assets.assets.factory import stream_assets
+from etl_assets.caches.duckdb import DuckDBCache
 from etl_assets.connectors.process import Limits
+from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, ProtocolError, UnavailableError
 from etl_assets.protocol.events import SourceState
 from etl_assets.sources.airbyte import AirbyteSource
@@ -107,6 +112,81 @@ def test_an_error_of_the_whole_is_ours_by_its_kind(
         assert isinstance(error, expected)
         assert "out of order" in str(error)
         assert getattr(error, "retryable", None) is retryable
+
+
+SUMMARY = ["error", "the following streams did not sync successfully: b", "config_error"]
+
+
+@pytest.mark.parametrize("kind", ["transient_error", "system_error", "config_error"])
+def test_a_closing_summary_explains_nothing_that_a_stream_explains(airbyte: Make, load: Load, kind: str) -> None:
+    failing = [["rows", "b", 0, 3], ["error", "HTTP 500", kind, "b"], ["status", "b", "INCOMPLETE"]]
+    result = load(airbyte(*complete("a", 0, 5, {"n": 5}), *failing, SUMMARY, ["exit", 1]))
+    assert result.error is None
+    assert result.rows("source_fake.a") == [0, 1, 2, 3, 4]
+    error = result.outcomes["b"].error
+    assert error is not None
+    assert getattr(error, "retryable", None) is (kind != "config_error")
+    assert "HTTP 500" in str(error)
+    assert "did not sync" not in str(error)
+
+
+def test_a_summary_is_told_of_a_stream_that_has_no_error_of_its_own(airbyte: Make, load: Load) -> None:
+    result = load(airbyte(["error", "HTTP 500", "transient_error", "b"], SUMMARY, ["exit", 1]))
+    assert "did not sync successfully" in result.failure("a")
+    assert getattr(result.outcomes["a"].error, "retryable", None) is True
+    assert "HTTP 500" in result.failure("b")
+
+
+def test_an_error_of_a_stream_that_was_complete_already_is_not_lost(airbyte: Make, load: Load) -> None:
+    result = load(airbyte(*GOOD, ["error", "out of memory", "system_error", "b"], ["exit", 1]))
+    assert [outcome.error for outcome in result.outcomes.values()] == [None, None]
+    assert "out of memory" in str(result.error)
+
+
+@pytest.mark.parametrize("streams", [["b"], ["a", "b"]])
+def test_a_stream_that_may_pass_is_tried_again_whatever_the_summary_says(
+    airbyte: Make, tmp_path: Path, streams: list[str]
+) -> None:
+    runs = tmp_path / "runs"
+    failing = [["error", "HTTP 500", "transient_error", name] for name in streams]
+    source = airbyte(["append", str(runs)], *failing, SUMMARY, ["exit", 1], streams=streams)
+    assets = stream_assets(
+        source,
+        streams,
+        catalog=source.discover(),
+        destination=DuckDBDestination(str(tmp_path / "w.duckdb")),
+        retry_policy=dg.RetryPolicy(max_retries=2),
+    )
+    assert not dg.materialize(assets, raise_on_error=False).success
+    assert runs.read_text() == "xxx"
+
+
+def test_a_nested_primary_key_is_never_passed_over_in_silence(airbyte: Make, load: Load, tmp_path: Path) -> None:
+    script = [["raw", '{"type":"RECORD","record":{"stream":"nested","data":{"id":1,"m":{"k":"a"}},"emitted_at":1}}\n']]
+    result = load(airbyte(*script, streams=["nested"]))
+    error = result.outcomes["nested"].error
+    assert isinstance(error, ConfigError)
+    assert "stream 'nested': its primary key 'm.k' is inside of another field" in str(error)
+    read = airbyte(*script, streams=["nested"]).read
+    with pytest.raises(Exception, match=r"read\(write_strategy=\"append\"\) or set_primary_key\(\"nested\""):
+        read(DuckDBCache(db_path=str(tmp_path / "cache.duckdb")))
+    # What the hint says, done.
+    options = re.search(r"options=(\{.*?\}\})", str(error))
+    assert options is not None
+    for given, rows in ((json.loads(options[1]), 2), ({"nested": {"primary_key": "id"}}, 1)):
+        for _ in range(2):
+            source = airbyte(*script, streams=["nested"])
+            where = DuckDBDestination(str(tmp_path / f"{rows}.duckdb"))
+            assets = stream_assets(source, catalog=source.discover(), destination=where, options=given)
+            assert dg.materialize(assets).success
+        with duckdb.connect(str(tmp_path / f"{rows}.duckdb")) as connection:
+            assert connection.sql("SELECT count(*) FROM source_fake.nested").fetchall() == [(rows,)]
+
+
+def test_a_nested_key_matters_to_no_full_table(airbyte: Make, load: Load) -> None:
+    for _ in range(2):
+        result = load(airbyte(["rows", "full_nested", 0, 2], streams=["full_nested"]))
+        assert result.rows("source_fake.full_nested") == [0, 1]
 
 
 def test_incomplete_with_exit_0_is_a_failure_of_that_stream(airbyte: Make, load: Load) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -40,7 +41,9 @@ def writes(number: int = 1, name: str = "part.jsonl") -> str:
 
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
-@pytest.mark.parametrize("url", ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "x/p a.jsonl"])
+@pytest.mark.parametrize(
+    "url", ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "{here}/x/p a.jsonl"]
+)
 def test_files_in_its_own_folder_are_read(singer: Make, load: Load, compression: str | None, url: str) -> None:
     data = "".join(LINE % number for number in range(5)).encode()
     data = gzip.compress(data[:60]) + gzip.compress(data[60:]) if compression else data
@@ -164,10 +167,38 @@ def test_a_file_that_is_replaced_by_a_link_after_it_was_read_is_not_removed_thro
 def test_the_hint_works_when_it_is_followed_to_the_letter(singer: Make, load: Load, tmp_path: Path) -> None:
     (tmp_path / "part.jsonl").write_text(LINE % 1)
     failure = load(singer(schema("a"), batch((tmp_path / "part.jsonl").as_uri()), streams=["a"])).failure("a")
-    assert '"root" of "storage" in its "batch_config" to "file://."' in failure
-    # What the SDK makes of that root: it is one of the working directory.
-    result = load(singer(schema("a"), batch("file://{here}/part.jsonl"), streams=["a"], does=writes(3)))
+    found = re.search(r'batch_folder="(.*?)".* to "file://(.*?)"', failure)
+    assert found is not None, failure
+    assert found[1] == found[2] == str(Path.cwd() / "batches")
+
+
+@pytest.mark.parametrize("name", ["{folder}/p.jsonl", "file://{folder}/p.jsonl", "batches/p.jsonl"])
+def test_a_folder_of_the_users_is_read_and_its_files_are_removed(
+    name: str, singer: Make, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "batches"
+    folder.mkdir()
+    outside = tmp_path / "secret.jsonl"
+    for path in (outside, folder / "other.jsonl", folder / "p.jsonl"):
+        path.write_text(LINE % 3)
+    (folder / "link").symlink_to(outside)
+    result = load(singer(schema("a"), batch(name.format(folder=folder)), streams=["a"], batch_folder="batches"))
+    assert result.error is None
     assert result.rows("tap_fake.a") == [3]
+    assert not (folder / "p.jsonl").exists()
+    for refused in (str(outside), f"{folder}/../secret.jsonl", f"file://{folder}/link", "secret.jsonl"):
+        failure = load(singer(schema("a"), batch(refused), streams=["a"], batch_folder=folder)).failure("a")
+        assert f'"batch_config" to "file://{folder}"' in failure
+    assert outside.exists()
+    assert (folder / "other.jsonl").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(singer: Make, load: Load, tmp_path: Path) -> None:
+    where = tmp_path / "file"
+    where.write_text("")
+    result = load(singer(schema("a"), batch("x"), streams=["a"], batch_folder=where))
+    assert str(where) in result.failure("a")
 
 
 # In a container
@@ -226,15 +257,18 @@ def damaged() -> dict[str, tuple[str, dict[str, Any]]]:
     whole = gzip.compress(b"".join((LINE % n).encode() for n in range(1000)))
     sink = io.BytesIO()
     parquet.write_table(pa.table({"id": list(range(1000))}), sink)
-    part = batch("part", compression="gzip")
+    part = batch("{here}/part", compression="gzip")
     return {
         "cut gzip": (f"(here / 'part').write_bytes({whole[: len(whole) // 2]!r})", part),
         "no gzip": ("(here / 'part').write_text('{}')", part),
-        "cut parquet": (f"(here / 'part').write_bytes({sink.getvalue()[:-20]!r})", batch("part", kind="parquet")),
-        "no object": ("(here / 'part').write_text('[1]\\n')", batch("part")),
-        "too deep": ("(here / 'part').write_text('[' * 20000 + '\\n')", batch("part")),
-        "another encoding": ("(here / 'part').write_text('')", batch("part", kind="csv")),
-        "an encoding of no kind": ("(here / 'part').write_text('')", batch("part", kind=["jsonl"])),  # type: ignore[arg-type]
+        "cut parquet": (
+            f"(here / 'part').write_bytes({sink.getvalue()[:-20]!r})",
+            batch("{here}/part", kind="parquet"),
+        ),
+        "no object": ("(here / 'part').write_text('[1]\\n')", batch("{here}/part")),
+        "too deep": ("(here / 'part').write_text('[' * 20000 + '\\n')", batch("{here}/part")),
+        "another encoding": ("(here / 'part').write_text('')", batch("{here}/part", kind="csv")),
+        "an encoding of no kind": ("(here / 'part').write_text('')", batch("{here}/part", kind=["jsonl"])),  # type: ignore[arg-type]
     }
 
 
@@ -249,13 +283,13 @@ def test_a_damaged_file_is_a_named_error(case: str, singer: Make, load: Load) ->
 def test_a_line_that_never_ends_is_refused_before_it_is_held(singer: Make, load: Load) -> None:
     write = "for _ in range(300): file.write(b'x' * 1000000)"
     does = f"import gzip\nwith gzip.open(here / 'part', 'wb') as file:\n    {write}\n"
-    result = load(singer(schema("a"), batch("part", compression="gzip"), streams=["a"], does=does))
+    result = load(singer(schema("a"), batch("{here}/part", compression="gzip"), streams=["a"], does=does))
     assert "a line is longer than 67,108,864 bytes" in result.failure("a")
 
 
 def test_a_file_that_unpacks_to_too_much_is_refused(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_files, "RATIO_COUNTS_FROM", 1000)
-    message = batch("part", compression="gzip")
+    message = batch("{here}/part", compression="gzip")
     result = load(singer(schema("a"), message, streams=["a"], does=packed((LINE % 1).encode() * 100_000)))
     assert "may be a bomb" in result.failure("a")
     monkeypatch.undo()
@@ -269,7 +303,7 @@ def test_rows_of_a_parquet_file_are_counted(singer: Make, load: Load, monkeypatc
     sink = io.BytesIO()
     parquet.write_table(pa.table({"id": list(range(5000)), "name": ["x" * 100] * 5000}), sink)
     does = f"(here / 'part').write_bytes({sink.getvalue()!r})"
-    result = load(singer(schema("a"), batch("part", kind="parquet"), streams=["a"], does=does))
+    result = load(singer(schema("a"), batch("{here}/part", kind="parquet"), streams=["a"], does=does))
     assert "unpacks to more than 100,000 bytes" in result.failure("a")
 
 
@@ -300,7 +334,7 @@ TapNumbers.cli()
 @pytest.mark.connectors
 @pytest.mark.parametrize("with_sdk", ["tap-jsonl", "tap-dimdate"])
 def test_a_tap_of_the_singer_sdk_writes_its_batches_where_the_hint_says(
-    with_sdk: str, load: Load, tmp_path: Path
+    with_sdk: str, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = HERE.parents[1] / ".venv-pipes" / with_sdk / "bin" / "python"
     if not python.exists() or subprocess.run([python, "-c", "import singer_sdk"], check=False).returncode:
@@ -310,12 +344,18 @@ def test_a_tap_of_the_singer_sdk_writes_its_batches_where_the_hint_says(
     program.write_text(f'#!/bin/sh\nexec "{python}" "{tmp_path / "its_code.py"}" "$@"\n')
     program.chmod(stat.S_IRWXU)
     encoding = {"format": "jsonl", "compression": "gzip"}
-    for root, rows in ((f"file://{tmp_path}", None), ("file://.", list(range(25)))):
-        config = {"batch_config": {"encoding": encoding, "storage": {"root": root}}}
-        result = load(get_source("tap-numbers", config, local_executable=program, limits=LIMITS))
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "batches"
+    place.mkdir()
+    for folder, rows in ((None, None), (place, list(range(25)))):
+        config = {"batch_config": {"encoding": encoding, "storage": {"root": f"file://{place}"}}}
+        source = get_source("tap-numbers", config, local_executable=program, limits=LIMITS, batch_folder=folder)
+        result = load(source)
         if rows is None:
-            assert 'to "file://."' in result.failure("numbers")
-            assert list(tmp_path.glob("*.json.gz"))
+            failure = result.failure("numbers")
+            assert f'batch_folder="{place}"' in failure
+            assert f'to "file://{place}"' in failure
+            assert list(place.glob("*.json.gz"))
         else:
             assert result.outcomes["numbers"].error is None
             assert result.rows("tap_numbers.numbers") == rows

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from etl_assets.connectors import install as install_module
+from etl_assets.connectors import interpreters, newest, progress
 from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
 from etl_assets.connectors.install import Environment, in_run, install, install_root
@@ -118,7 +119,97 @@ def test_two_at_once_make_it_once(wheel: Wheel, tmp_path: Path) -> None:
     assert len(proven) == 1
 
 
-def test_a_python_it_does_not_take_is_told(wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def only_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no other interpreter be found, and no uv that would fetch one."""
+    monkeypatch.setattr(interpreters, "all_here", lambda: [interpreters.this()])
+    monkeypatch.setattr(install_module, "find_uv", lambda: None)
+
+
+def nothing_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        pytest.fail("something was built")
+
+    monkeypatch.setattr(install_module._Installation, "_make", never)
+
+
+def test_a_python_that_is_missing_is_named_before_anything_is_built(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_this(monkeypatch)
+    nothing_is_built(monkeypatch)
+    one = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
+    with pytest.raises(ConfigError, match=r"tap-tiny 1\.2 requires Python (>=3\.8,<3\.10|<3\.10,>=3\.8)") as raised:
+        one.ensure()
+    assert "Python 3.9 is missing" in str(raised.value)
+    assert "pyenv install 3.9" in str(raised.value)
+    assert f"Found: {interpreters.this().version}" in str(raised.value)
+
+
+@pytest.mark.parametrize("given", [True, "this"])
+def test_a_python_that_was_asked_for_is_not_replaced(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool | str
+) -> None:
+    nothing_is_built(monkeypatch)
+    python = interpreters.this().minor if given == "this" else given
+    one = executor(wheel(requires_python="<3.10"), tmp_path / "root", use_python=python)
+    with pytest.raises(ConfigError, match=rf"requires Python <3\.10, and use_python={python!r} is 3\."):
+        one.ensure()
+    monkeypatch.setattr(install_module, "find_uv", lambda: None)
+    other = executor(wheel(), tmp_path / "root", use_python="3.99")
+    with pytest.raises(ConfigError, match=r"no Python '3\.99' here.*Found: 3\."):
+        other.ensure()
+
+
+def test_another_python_that_is_here_is_taken(
+    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = interpreters.this()
+    others = [one for one in interpreters.all_here() if one.minor not in {here.minor, "3.6", "3.7"}]
+    if not others:
+        pytest.skip("there is no other Python here")
+    monkeypatch.setenv("ETL_ASSETS_PROGRESS", "plain")
+    one = executor(wheel(requires_python=f"=={others[0].minor}.*"), tmp_path / "root")
+    one.ensure()
+    found = one.environment.installed()
+    assert found is not None
+    assert found.python == others[0].version
+    said = capsys.readouterr().err
+    assert f"requires Python =={others[0].minor}.*, and this is {here.version}: {others[0].version} is taken" in said
+    assert "tap-tiny: installing " in said
+    assert "tap-tiny: starting it once" in said
+
+
+def test_an_older_version_is_never_taken_in_silence(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_this(monkeypatch)
+    wheel(version="0.1")
+    wheel(requires_python="<3.9")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(ConfigError, match=r"tap-tiny 1\.2 requires Python <3\.9"):
+        executor("tap-tiny", tmp_path / "root").ensure()
+    older = executor("tap-tiny<1", tmp_path / "root")
+    older.ensure()
+    assert older.version == "0.1"
+
+
+def test_a_long_installation_says_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "EVERY_SECONDS", 0.2)
+        patch.setenv("ETL_ASSETS_PROGRESS", "plain")
+        command = [sys.executable, "-c", "import time; print('x'); time.sleep(1)"]
+        done = progress.run(command, "tap-x: still at it", cwd="/", env=dict(os.environ), timeout=30)
+        assert done.stdout == b"x\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            progress.run(command, "tap-x", cwd="/", env=dict(os.environ), timeout=0.1)
+    assert "tap-x: still at it, for " in capsys.readouterr().err
+
+
+def test_a_python_it_does_not_take_is_told_afterwards_where_nobody_could_be_asked(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(newest, "_pip", lambda: None)
     # What uv lets pass (an upper bound), pip refuses by itself.
     one = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
     with pytest.raises((ConfigError, ConnectorError), match=r"(?i)requires.*python"):
@@ -177,7 +268,7 @@ def test_several_requirements_and_two_options_are_words_of_one(wheel: Wheel, tmp
     assert (asked.no_deps, asked.any_python) == (True, True)
     assert Asked.of("tap-a @ https://x.test/a.whl").lines == ["tap-a @ https://x.test/a.whl"]
     assert Asked.of("tap-a >=1, <2 ; python_version>'3'").distribution == "tap-a"
-    refused = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
+    refused = executor(wheel(requires_python="<3.6"), tmp_path / "root")
     with pytest.raises((ConfigError, ConnectorError)):
         refused.ensure()
     taken = executor(f"--ignore-requires-python {refused.environment.requirement}", tmp_path / "root")
@@ -237,7 +328,8 @@ def test_names_that_are_wrong_are_told_with_near_ones() -> None:
     with pytest.raises(ConfigError, match="what the connector speaks"):
         get_source("something", pip_url="x")
     with pytest.raises(ConfigError, match="source_manifest"):
-        get_source("source-pokeapi")
+        get_source("source-calendly")
+    assert isinstance(get_source("source-airtable").executor, PythonExecutor)
 
 
 def test_the_index_has_a_name_once_and_in_its_kind() -> None:
@@ -248,6 +340,10 @@ def test_the_index_has_a_name_once_and_in_its_kind() -> None:
     assert "source-postgres" in get_available_connectors(InstallType.JAVA)
     assert "source-postgres" not in get_available_connectors("python")
     assert "source-pokeapi" in get_available_connectors("yaml")
+    assert (known["source-pokeapi"].package, known["source-pokeapi"].install) == ("airbyte-source-pokeapi", "python")
+    assert known["target-duckdb"].package == "target-duckdb duckdb<1.2"
+    assert known["destination-csv"].install == "docker"  # it was never a package
+    assert sum(one.protocol == "airbyte" and bool(one.package) for one in known.values()) > 280
     assert set(get_available_connectors("any")) == set(known)
     with pytest.raises(ValueError, match="no_such"):
         get_available_connectors("no_such")

@@ -106,7 +106,7 @@ def test_its_config_goes_with_the_process_and_what_it_wrote_stays_until_all_is_r
 
 def test_a_value_without_a_json_form_is_told_without_the_value() -> None:
     workspace = Workspace()
-    with pytest.raises(ConfigError, match="a object is no JSON"):
+    with pytest.raises(ConfigError, match="the value of 'a' is a object"):
         workspace.write("config.json", {"a": object()})
     with pytest.raises(ConfigError) as caught:
         workspace.write("config.json", {"a": float("nan"), "b": "pa$$word"})

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,33 @@ def test_a_schema_that_grows_with_each_record_costs_what_it_weighs(singer: Make,
     assert time.process_time() - began < 15  # it took more than 10 times that
     assert result.rows("tap_fake.a") == list(range(150))
     assert result.rows("tap_fake.a", "count(c149)") == [1]
+
+
+NUMERIC = {"type": ["null", "number"], "multipleOf": 1e-38, "minimum": -(10**62), "maximum": 10**62}
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "stored"),
+    [
+        (NUMERIC, ["12.50", "-0.125"], "DOUBLE"),
+        (NUMERIC, ["12345678901234567890.25", "1"], "DECIMAL(22,2)"),
+        ({**NUMERIC, "exclusiveMaximum": True, "exclusiveMinimum": True}, ["1.5"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 1e-38}, ["7.5", "0.1"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 1e-60, "maximum": 1}, ["0.5"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 0.01, "maximum": 10**37}, ["5.25"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 0.01, "maximum": 10**36}, ["5.25"], "DECIMAL(38,2)"),
+        ({"type": "number", "multipleOf": 0.01, "minimum": -(10**6), "maximum": 100}, ["5.25"], "DECIMAL(8,2)"),
+    ],
+)
+def test_a_numeric_of_any_size_has_the_type_that_its_values_need(
+    singer: Make, load: Load, declared: dict[str, Any], values: list[str], stored: str
+) -> None:
+    rows = [
+        f'{{"type": "RECORD", "stream": "a", "record": {{"id": {number}, "n": {value}}}}}'
+        for number, value in enumerate(values)
+    ]
+    result = load(singer(schema("a", id={"type": "integer"}, n=declared), *rows, streams=["a"]))
+    assert result.error is None
+    found = result.rows("tap_fake.a", "typeof(n), n::VARCHAR")
+    assert {type_ for type_, _ in found} == {stored}
+    assert {Decimal(text) for _, text in found} == set(map(Decimal, values))
