@@ -239,7 +239,15 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             hint="Leave the bookmark out, or set the write strategy to append or merge.",
             stream=stream.name,
         )
-    if start.asked is not None and start.asked.stays and (chosen is WriteStrategy.APPEND or not keyed):
+    if chosen is WriteStrategy.APPEND or not keyed:
+        _refuse_given(stream, start)
+    _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
+    return chosen
+
+
+def _refuse_given(stream: Stream, start: Start) -> None:
+    """Refuse to append from a given bookmark, if the next run would load these rows again."""
+    if start.asked is not None and start.asked.stays:
         stands = "is ahead of the stored one" if start.asked.skips else "cannot be told from the stored one"
         raise ConfigError(
             f"stream {stream.name!r}: the given bookmark {stands}, and rows are appended: the next run, which goes on "
@@ -248,8 +256,6 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             "then skipped for good. Or leave the bookmark out.",
             stream=stream.name,
         )
-    _refuse_partial(read, chosen, exact=destination.capabilities.keeps_state)
-    return chosen
 
 
 def _refuse_doubling(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:

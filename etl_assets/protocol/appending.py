@@ -232,8 +232,9 @@ class AppendedRows:
         raise BookmarkError(
             f"stream {self._stream.name!r}: nothing tells which rows at the bookmark {shown(self._bookmark or ())} "
             f"are loaded already, so an append would double or lose them: {error}.",
-            hint="Load the stream anew with full_refresh. Or delete the rows that have this replication key from the "
-            f"table and run `etl-assets state set {place} {again}`: then the next sync loads them once more.",
+            hint=f"Run `etl-assets state reset {place}`, and the next sync loads the stream anew. Or, to keep older "
+            "rows, delete those that have this replication key from the table and run "
+            f"`etl-assets state set {place} {again}`: the next sync then loads these once more.",
             stream=self._stream.name,
         ) from error
 
@@ -257,7 +258,7 @@ def _boundary(stream: Stream, bookmark: Mapping[str, Any] | None, appending: App
     except ValueError as error:
         raise BookmarkError(
             f"stream {stream.name!r}: what its bookmark says under {BOUNDARY!r} cannot be read: {error}.",
-            hint="Store the bookmark again as `etl-assets state get` showed it, or load it anew with full_refresh.",
+            hint="Store the bookmark again as `etl-assets state get` showed it, or run `etl-assets state reset`.",
             stream=stream.name,
         ) from error
 

@@ -133,7 +133,9 @@ def test_a_text_of_names_and_values_stays_readable() -> None:
     assert Redactor().redact(text) == text
 
 
-@pytest.mark.parametrize("text", ["password=", "password={", "pwd={a}}", "password='", "=", "%3D", "secret= ", "?a.key="])
+@pytest.mark.parametrize(
+    "text", ["password=", "password={", "pwd={a}}", "password='", "=", "%3D", "secret= ", "?a.key="]
+)
 def test_a_long_text_of_names_costs_no_more_than_it_is_long(text: str) -> None:
     """A connector, or a server's answer, may say anything: a value that has others in it is looked at once."""
     long = text * (100_000 // len(text))
