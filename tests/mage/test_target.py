@@ -437,7 +437,7 @@ def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
         {"id": 1, "name": "Größe", "price": 0.1, "at": "2026-01-01T00:00:00.000001+00:00"},
         {"id": 2**63 - 1, "name": None, "price": None, "at": None},
     ]
-    native = Native()
+    native = Native(config={"batch_folder": str(tmp_path)})
     native.process(lines(schema(), batch(tmp_path / "a.parquet", kind="parquet")))
     assert native.records[0]["record"]["price"] == Decimal("0.10")
     warehouse = tmp_path / "w.duckdb"
