@@ -226,13 +226,7 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
             hint=f"It can: {', '.join(sorted(can))}.",
             stream=stream.name,
         )
-    _refuse_doubling(stream, chosen, wanted)
-    if chosen is WriteStrategy.MERGE and not keyed:
-        raise ConfigError(
-            f"stream {stream.name!r}: a merge needs a primary key.",
-            hint="Declare primary_key on the stream, or use append or replace.",
-            stream=stream.name,
-        )
+    _refuse_without_key(stream, chosen, wanted)
     if chosen is WriteStrategy.REPLACE and start.given:
         raise ConfigError(
             f"stream {stream.name!r}: a read from a given bookmark cannot replace the table.",
@@ -258,10 +252,16 @@ def _refuse_given(stream: Stream, start: Start) -> None:
         )
 
 
-def _refuse_doubling(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
-    """Refuse to append, where nobody asked for it, what has a key that no table can have."""
+def _refuse_without_key(stream: Stream, chosen: WriteStrategy, wanted: WriteStrategy) -> None:
+    """Refuse a merge without a key, and an append that nobody asked for of what has a key that no table can have."""
     if chosen is WriteStrategy.APPEND and wanted is WriteStrategy.AUTO:
         refuse_nested_key(stream)
+    if chosen is WriteStrategy.MERGE and not (stream.primary_key or stream.unique_constraints):
+        raise ConfigError(
+            f"stream {stream.name!r}: a merge needs a primary key.",
+            hint="Declare primary_key on the stream, or use append or replace.",
+            stream=stream.name,
+        )
 
 
 def _refuse_partial(read: StreamOfSource, strategy: WriteStrategy, *, exact: bool) -> None:
