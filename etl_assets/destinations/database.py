@@ -148,12 +148,16 @@ class DatabaseDestination(Destination):
         """Give the physical name of one thing."""
         return self.column_identifiers([name], {}, ())[name]
 
+    def spell(self, name: str) -> str:
+        """Return a name as `naming` has it, and as the database can."""
+        return self._naming(name)
+
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
         """Give each field a column name of its own; names given before stay."""
         limit = self.capabilities.max_identifier_bytes
-        return identifiers(names, known=known, reserved=reserved, naming=self._naming, max_bytes=limit)
+        return identifiers(names, known=known, reserved=reserved, naming=self.spell, max_bytes=limit)
 
     # Sessions
 

@@ -24,6 +24,7 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.protocol.load import TableName
 from etl_assets.redaction import redact, remember_config
+from etl_assets.redaction.places import is_url
 from etl_assets.secrets.option import ArgumentsOption
 from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.secrets.url import revealed, secret_url
@@ -42,9 +43,9 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 
 def _path_taken(path: Any) -> Any:
-    """Return a path as it is; an address that may hold a token, as one that shows none."""
-    is_address = isinstance(path, str) and path.startswith(MOTHERDUCK) and not is_reference(path)
-    return secret_url(path) if is_address else path
+    """Return a path as it is; an address that may hold a token or a password, as one that shows none."""
+    is_plain = isinstance(path, str) and not is_reference(path)
+    return secret_url(path) if is_plain and (path.startswith(MOTHERDUCK) or is_url(path)) else path
 
 
 class DuckDBOptions(DatabaseOptions):

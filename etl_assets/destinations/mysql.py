@@ -1,5 +1,6 @@
 """MySQL and MariaDB: rows go in by LOAD DATA; tables are made and replaced by swaps that can be reverted."""
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +32,9 @@ _MODE = (
 )
 _COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
 """Best first: 'a' is neither 'A' nor 'a '. The last one, of old MySQL, takes the latter two for equal."""
+
+_NOT_IN_NAMES = re.compile(r"[\U00010000-\U0010ffff]| (?= *\Z)")
+"""The server takes no character beyond the basic plane, such as an emoji, and no space at the end."""
 
 
 class MySQLOptions(DatabaseOptions):
@@ -69,6 +73,10 @@ class MySQLDestination(DatabaseDestination):
     @override
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # the url may hold a password
+
+    @override
+    def spell(self, name: str) -> str:
+        return _NOT_IN_NAMES.sub("_", super().spell(name))
 
     @override
     def uri(self, table: TableName) -> str | None:

@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from etl_assets.destinations.database import STAGING, DatabaseDestination, DatabaseOptions, database_capabilities
@@ -18,17 +18,26 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import AuthenticationError, ConfigError
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
-from etl_assets.secrets.references import resolve
+from etl_assets.redaction.places import is_url
+from etl_assets.secrets.references import is_reference, resolve
+from etl_assets.secrets.url import revealed, secret_url
 
 MEMORY = ":memory:"
 NEEDED = (3, 33, 0)
 """The version that can update from another table."""
 
 
+def _path_taken(path: Any) -> Any:
+    """Return a path as it is; an address, which may be one of another database, as one that shows no password."""
+    return secret_url(path) if isinstance(path, str) and not is_reference(path) and is_url(path) else path
+
+
 class SQLiteOptions(DatabaseOptions):
     """Where the file is and how it is loaded."""
 
-    path: Any = Field(description="The database file, or `:memory:`; may be a reference such as an EnvVar.")
+    path: Annotated[Any, AfterValidator(_path_taken)] = Field(
+        description="The database file, or `:memory:`; may be a reference such as an EnvVar."
+    )
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
 
 
@@ -64,7 +73,7 @@ class SQLiteDestination(DatabaseDestination):
     @property
     def path(self) -> str:
         """The database file, its reference resolved."""
-        return str(resolve(self.options.path, name="path")).removeprefix("sqlite:///")
+        return revealed(resolve(self.options.path, name="path")).removeprefix("sqlite:///")
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:

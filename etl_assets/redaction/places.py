@@ -19,7 +19,8 @@ _IN_TEXT = re.compile(
 _CONNECTION_STRING = re.compile(r"\s*[\w .-]+=|jdbc:|md:|motherduck:")
 _EQUAL = re.compile(r"(?<=[\w\s])(?:=|%3D)", re.IGNORECASE)
 """Where a name may end."""
-_NAME = re.compile(rf"(?:{PAIR_NAME}|(?P<odbc>odbc_connect))\s*$", re.IGNORECASE)
+_ODBC_NAME = "odbc_connect"
+_NAME = re.compile(rf"(?:{PAIR_NAME}|(?P<odbc>{_ODBC_NAME}))\s*$", re.IGNORECASE)
 _NAME_CHARACTERS = 48
 _VALUE = re.compile(
     r"""\s*(?P<value>\{(?:[^}]|\}\}){0,999}\}|'(?:[^'\\]|\\.|''){0,999}'|"(?:[^"\\]|\\.|""){0,999}\""""
@@ -40,18 +41,29 @@ def secret_places(text: str) -> Iterator[Span]:
 
 def _secret_values(text: str) -> Iterator[Span]:
     """Yield where the values of `password=...` and the like are, in a URL, a connection string, or any text."""
-    end = 0
+    end = odbc_end = 0
     for equal in _EQUAL.finditer(text):
         # A value within one that has no quotes ends where that does: each would be read to its end again.
         within = equal.end() < end
-        if within and text[equal.end()] != "{":
+        if within and text[equal.end()] != "{" and not _ends_in_odbc(text, equal.start()):
             continue
         name = _NAME.search(text, max(0, equal.start() - _NAME_CHARACTERS), equal.start())
-        value = name and (_BRACED if within else _ODBC if name["odbc"] else _VALUE).match(text, equal.end())
+        if name and name["odbc"]:
+            if equal.end() < odbc_end:
+                continue
+            value = _ODBC.match(text, equal.end())
+            odbc_end = value.end() if value else odbc_end
+        else:
+            value = name and (_BRACED if within else _VALUE).match(text, equal.end())
         if value:
             yield value.span("value")
             if value.groupdict().get("bare"):
                 end = max(end, value.end())
+
+
+def _ends_in_odbc(text: str, end: int) -> bool:
+    """Tell whether the name before an equal sign is that of a whole connection string, whose value goes on longer."""
+    return text[max(0, end - len(_ODBC_NAME)) : end].lower() == _ODBC_NAME
 
 
 def is_url(text: str) -> bool:

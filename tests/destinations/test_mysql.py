@@ -183,6 +183,16 @@ def test_names_are_data(name: str, shop: Shop) -> None:
         assert shop.ask(f"SELECT `{quoted}`, b FROM SHOP.`{strategy}{quoted}`") == [("x", b"y")]
 
 
+@pytest.mark.parametrize(("name", "column"), [("\U0001f600", "_"), ("a\U0001d49c", "a_"), ("x  ", "x__")])
+@pytest.mark.parametrize("naming", ["preserve", "pyairbyte"])
+def test_what_the_server_cannot_have_in_a_name_is_replaced(name: str, column: str, naming: str, shop: Shop) -> None:
+    """Neither a character beyond the basic plane nor a space at the end."""
+    for strategy in ("append", "merge", "replace", "replace"):
+        read = GivenRead(Stream(f"{strategy}{name}", primary_key=["id"]), [[{"id": 1, name: "x", "A": 2}]])
+        sync(read, shop.destination(naming=naming), strategy=strategy)
+        assert shop.ask(f"SELECT `{column}` FROM SHOP.`{strategy}{column}`") == [("x",)]
+
+
 # Swaps
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from etl_assets import DuckDBDestination, SqlSource
+from etl_assets import DuckDBDestination, SQLiteDestination, SqlSource
 from etl_assets.assets.iomanagers import MySQLIOManager, PostgresIOManager
 from etl_assets.assets.literals import warn_of_literals
 from etl_assets.caches import PostgresCache, SnowflakeCache
@@ -84,6 +84,8 @@ OPTIONS: dict[str, Any] = {
         connect_args={"token": C},
     ),
     "duckdb": lambda: DuckDBDestination(f"md:d?motherduck_token={C}", settings={"motherduck_token": C}),
+    "duckdb, by mistake": lambda: DuckDBDestination(URL),
+    "sqlite, by mistake": lambda: SQLiteDestination(URL),
     "cache": lambda: PostgresCache(host="h", database="d", username="u", password=C),
     "snowflake cache": lambda: SnowflakeCache(account="a", username="u", database="d", connect_args={"token": C}),
     "io manager": lambda: PostgresIOManager(url=URL, password=C, connect_args={"sslpassword": C}),
