@@ -36,7 +36,8 @@ Every error has a `message`, a `hint` (what to do), and says names: the stream, 
 names that scripts written for PyAirbyte catch are aliases of these, at the end of the module.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
@@ -118,6 +119,16 @@ class EtlAssetsError(Exception):
         """What the error knows, by name."""
         names = ("stream_name", "connector_name", "available_streams", "input_value", "help_url")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+
+@contextmanager
+def naming_stream(stream: str) -> Iterator[None]:
+    """Name the stream in an error of ours that names none, such as that of a connection which is opened for it."""
+    try:
+        yield
+    except EtlAssetsError as error:
+        error.stream = error.stream or stream
+        raise
 
 
 class ConfigError(EtlAssetsError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from etl_assets.exceptions import ConfigError, DestinationError, StateError
+from etl_assets.exceptions import ConfigError, DestinationError, StateError, naming_stream
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
@@ -122,7 +122,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     """
     fault("begin")
     if stored is None:
-        stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+        with naming_stream(read.stream.name):
+            stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     if stored.foreign and not adopt:
         raise _foreign(read, stored.foreign)
     state = stored.state
@@ -219,7 +220,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
         keep_rejected=keep_rejected,
     )
-    with destination.session([load]) as session:
+    with naming_stream(read.stream.name), destination.session([load]) as session:
         seconds = seconds_between_commits() if checkpoint_seconds is None else checkpoint_seconds
         appends = not read.stream.primary_key or WriteStrategy(strategy) is WriteStrategy.APPEND
         loop = _Loop(read, load, start, session, observer or Observer(), appends=appends)
