@@ -39,7 +39,8 @@ The names that scripts written for PyAirbyte catch are aliases of these, at the 
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -156,6 +157,16 @@ class EtlAssetsError(Exception):
         names = ("stream_name", "connector_name", "available_streams", "input_value", "help_url")
         known = {name: value for name in names if (value := getattr(self, name)) is not None}
         return {**known, **(self._said.get("context") or {})}
+
+
+@contextmanager
+def naming_stream(stream: str) -> Iterator[None]:
+    """Name the stream in an error of ours that names none, such as that of a connection which is opened for it."""
+    try:
+        yield
+    except EtlAssetsError as error:
+        error.stream = error.stream or stream
+        raise
 
 
 class ConfigError(EtlAssetsError):

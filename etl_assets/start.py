@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError
+from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError, naming_stream
 from etl_assets.faults import fault
 from etl_assets.protocol.bookmarks import without_fingerprint
 from etl_assets.protocol.given import GivenBookmark, given_bookmark
@@ -75,7 +75,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     """
     fault("begin")
     if stored is None:
-        stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+        with naming_stream(read.stream.name):
+            stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
     _refuse_table(read, stored, adopt=adopt)
     state = stored.state
     begins_from = state.load_id if state else None

@@ -11,7 +11,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, naming_stream
 from etl_assets.faults import fault
 from etl_assets.protocol.airbyte import refuse_nested_key
 from etl_assets.protocol.appending import Appending, LateRows
@@ -164,7 +164,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         keep_rejected=keep_rejected,
         declared_only=declared_only,
     )
-    with destination.session([load]) as session:
+    with naming_stream(read.stream.name), destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
         return _Loop(read, load, start, session, observer, appending).run(checkpoint_seconds, checkpoint_bytes)
 

@@ -98,7 +98,10 @@ class SqlDestination(DatabaseDestination):
                 connection.commit()
         except sa.exc.DBAPIError as error:
             driver = error.orig if isinstance(error.orig, Exception) else error
-            raise translate(driver, self._told(engine), phase) from driver
+            lost = error.connection_invalidated
+            raise translate(driver, self._told(engine), phase, lost=lost) from driver
+        except sa.exc.PendingRollbackError as error:  # an error before it, which was caught, has shown it to be lost
+            raise translate(error, self._told(engine), phase, lost=True) from error
         finally:
             with suppress(sa.exc.DBAPIError):
                 engine.dispose()

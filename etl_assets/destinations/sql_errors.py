@@ -15,6 +15,7 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
+from etl_assets.lost_connections import is_lost, sqlstate
 from etl_assets.redaction import redact
 
 SHOWN_MESSAGE = 300
@@ -57,10 +58,12 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"certificate|ssl error|does not support ssl|root\.crt", "tls"),
     (
         r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known|no route|unreachable|starting up"  # noqa: ISC004
-        r"|shutting down|too many|server closed|closed the connection|connection.*(lost|closed|bad)|reset by peer|eof",
+        r"|shutting down|too many|server closed|reset by peer",
         "away",
     ),
 )
+_OF_ROWS = {"IntegrityError", "ConstraintException"}
+"""Their words name columns, of which one may be called `locked`."""
 _QUOTED_VALUE = re.compile(r"(entry|value:?) '.*' for", re.DOTALL)
 """In MySQL's messages."""
 _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
@@ -88,16 +91,19 @@ _AWAY: Sequence[tuple[str, str]] = (
 """What a server that is away may be told apart by, while connecting."""
 
 
-def translate(error: Exception, told: str, phase: str) -> EtlAssetsError:
+def translate(error: Exception, told: str, phase: str, *, lost: bool = False) -> EtlAssetsError:
     """Give our error for a driver's, to be raised `from` it.
 
     Args:
         error: The driver's.
         told: What the destination is called in errors.
         phase: `connecting`, `loading` or `COMMIT`.
+        lost: Whoever knows the driver says that its connection is lost, whatever the error says.
     """
-    state = _state(error)
+    state = sqlstate(error)
     kind = kind_of(error)
+    if lost or (kind == "tls" and phase != "connecting" and is_lost(error)):
+        kind = "away"  # what TLS says of a line that was cut is no certificate's
     message = without_values(error)
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
     text = f"{told}: {phase} failed ({name}): {message}"
@@ -130,23 +136,22 @@ def patiently(connect: Callable[[], _Connection], errors: type[Exception], told:
 
 def kind_of(error: Exception) -> str:
     """Give what kind of failure an error is: login, rights, missing, away, busy, slow, full, tls, or ""."""
-    state = _state(error)
+    return _listed(error) or ("away" if is_lost(error) else "")
+
+
+def _listed(error: Exception) -> str:
+    state = sqlstate(error)
     for length in (5, 3, 2):
         if len(state) >= length and state[:length] in _STATES:
             return _STATES[state[:length]]
     code = next(iter(error.args), None)
     if isinstance(code, int):
         return _MYSQL_CODES.get(code, "")
-    if not state:
+    if not state and type(error).__name__ not in _OF_ROWS:
         for pattern, kind in _WORDS:
             if re.search(pattern, str(error), re.IGNORECASE):
                 return kind
     return ""
-
-
-def _state(error: Exception) -> str:
-    state = getattr(error, "sqlstate", None)
-    return state if isinstance(state, str) else ""
 
 
 def _message(error: Exception) -> str:
@@ -167,7 +172,7 @@ def without_values(error: Exception) -> str:
     The error is shown as the cause of ours, in logs and events, and its detail lines are rows.
     """
     message = _message(error)
-    if _state(error).startswith("22"):
+    if sqlstate(error).startswith("22"):
         message = message.split(": ", 1)[0]
     message = _QUOTED_VALUE.sub(r"\1 '…' for", message)
     message = redact(message) if len(message) <= SHOWN_MESSAGE else redact(message, end=SHOWN_MESSAGE - 1) + "…"

@@ -14,6 +14,7 @@ from etl_assets.exceptions import (
     SourceError,
     UnavailableError,
 )
+from etl_assets.lost_connections import is_lost, sqlstate
 from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"refused", "port"),
     (
         r"could not connect|time(out|d out)|no route|unreachable|starting up"  # noqa: ISC004
-        r"|shutting down|too many|server closed|locked|busy|reset by peer",
+        r"|shutting down|too many|server closed|locked|busy|reset by peer|disk i/o error",
         "away",
     ),
     (r"^interrupted", "slow"),
@@ -105,6 +106,11 @@ def translated(
             field = (fields or {}).get(undecodable["field"], undecodable["field"])
             raise DataError("is not UTF-8 text.", stream=stream, field=field, value="(bytes)") from error
         raise _translate(error, where, phase, stream) from error
+    except (sa.exc.PendingRollbackError, sa.exc.DisconnectionError, sa.exc.TimeoutError) as error:
+        # An error before this one, which somebody has caught, has shown that the connection is lost.
+        told = f"stream {stream!r} of {where}" if stream else where
+        text = f"{told}: {phase} failed: the connection was lost ({type(error).__name__})"
+        raise UnavailableError(text, hint=_HINTS["away"], stream=stream) from error
     except sa.exc.SQLAlchemyError as error:
         raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
 
@@ -127,10 +133,11 @@ def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = la
 
 def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None) -> EtlAssetsError:
     original: Any = error.orig
-    state = _state(original)
+    state = sqlstate(original)
     message = _message(original)
     kind = _kind(original, state, message)
-    if error.connection_invalidated:
+    unknown = kind in {"", "tls"} and phase != "connecting"  # what TLS says of a line that was cut is no certificate's
+    if error.connection_invalidated or ((unknown or not kind) and is_lost(original)):
         kind = "away"
     name = f"{type(original).__name__}, SQLSTATE {state}" if state else type(original).__name__
     told = f"stream {stream!r} of {where}" if stream else where
@@ -153,11 +160,6 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
 def is_timeout(error: BaseException) -> bool:
     """Tell whether one of our errors stands for a statement that took too long."""
     return isinstance(error, SourceError) and error.hint == _HINTS["slow"]
-
-
-def _state(original: Any) -> str:
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    return state if isinstance(state, str) else ""
 
 
 def _message(original: Any) -> str:

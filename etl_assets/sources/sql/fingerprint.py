@@ -68,6 +68,8 @@ def fingerprint(
             columns = _columns(snapshot, table, stream.cursor)
             rows = _rows(snapshot, table, stream.cursor, values) if columns else []
     except sa.exc.DBAPIError:
+        if snapshot.connection.invalidated:
+            raise  # nothing more can be asked over it
         return None  # the read itself will say what is wrong
     if len(rows) > MAX_ROWS or not any(reaches for _, reaches in rows):
         return None

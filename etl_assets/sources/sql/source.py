@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, SourceError
+from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Encoded
@@ -190,7 +190,7 @@ class SqlSource(Source):
                     at = reached(batch, stream)
                 yield batch
             if known is not None:
-                yield Batch([], fingerprint=self._fingerprint(snapshot, stream, at, query))
+                yield Batch([], fingerprint=self._last_fingerprint(snapshot, stream, at, query))
 
     def count_records(
         self,
@@ -276,7 +276,7 @@ class SqlSource(Source):
 
     @contextmanager
     def _asking(self, stream: Stream) -> Iterator[Snapshot]:
-        with connected(self._server()) as snapshot, self._told(snapshot, stream):
+        with naming_stream(stream.name), connected(self._server()) as snapshot, self._told(snapshot, stream):
             yield snapshot
 
     def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
@@ -295,6 +295,17 @@ class SqlSource(Source):
         if query or not self.rules.plain or stream.stream in self.queries:
             return None
         return fingerprint(snapshot, stream, self._default_schema(), bookmark, [self.rules.on_null_cursor])
+
+    def _last_fingerprint(
+        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+    ) -> str | None:
+        """Return the fingerprint of what was read; None also where the line is cut now: all rows are here already."""
+        import sqlalchemy as sa
+
+        try:
+            return self._fingerprint(snapshot, stream, bookmark, query)
+        except sa.exc.SQLAlchemyError:
+            return None
 
     def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
         """Read by the fastest route that the driver has; each gives the same records."""
