@@ -236,8 +236,8 @@ class DuckDBDestination(DatabaseDestination):
     def _busy(self, error: Exception) -> BusyError:
         if _is_open_here(error):
             return BusyError(
-                f"The DuckDB file {self.path!r} is not held by another process: it is open in this one, with other "
-                f"settings: {error}",
+                f"The DuckDB file {self.path!r} is open in this process, with other settings; it is not held by "
+                f"another process: {error}",
                 hint="Close that connection (of an SQLAlchemy engine: engine.dispose()), or open it as "
                 "cache.get_sql_engine() and cache.get_vendor_client() do.",
             )

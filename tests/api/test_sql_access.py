@@ -88,7 +88,7 @@ def test_a_connection_with_other_settings_is_told_at_once(tmp_path: Path) -> Non
     Things(name="shop").read(other)
     with duckdb.connect(str(other.db_path), config={"default_null_order": "nulls_first", "threads": 1}):
         began = time.monotonic()
-        with pytest.raises(BusyError, match="it is open in this one, with other settings"):
+        with pytest.raises(BusyError, match="is open in this process, with other settings"):
             len(other["things"])
         assert time.monotonic() - began < 15
     assert json.dumps(len(other["things"])) == "4"
