@@ -226,7 +226,8 @@ class SqlSource(Source):
                     try:
                         with self._told(snapshot, stream):
                             if stream.cursor:
-                                answers[stream] = self._has_more(snapshot, stream, bookmarks[stream])
+                                asked = self._query(snapshot, stream, bookmarks[stream], None)
+                                answers[stream] = _has_more(asked)
                             else:
                                 count = self._query(snapshot, stream, None, None).count()
                                 answers[stream] = count != loaded[stream]
@@ -337,23 +338,24 @@ class SqlSource(Source):
             return table_of_query(snapshot, stream.stream, sql)
         return table_of(snapshot, stream, self._default_schema())
 
-    def _has_more(self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None) -> bool:
-        import sqlalchemy as sa
-
-        asked = self._query(snapshot, stream, bookmark, None)
-        cursor = asked.cursor
-        assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
-        conditions = [cursor.known(), *asked.lagging(cursor)]
-        if cursor.bookmark is not None:
-            conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
-        statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
-        return snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
-
     def _schemas(self, snapshot: Snapshot) -> Sequence[str | None]:
         return usable_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
 
     def _default_schema(self) -> str | None:
         return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
+
+
+def _has_more(asked: Query) -> bool:
+    """Whether a stream with a cursor has rows behind the bookmark."""
+    import sqlalchemy as sa
+
+    cursor = asked.cursor
+    assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
+    conditions = [cursor.known(), *asked.lagging(cursor)]
+    if cursor.bookmark is not None:
+        conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
+    statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
+    return asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
 
 
 def _check_options(on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
