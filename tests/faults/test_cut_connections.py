@@ -154,6 +154,7 @@ def mysql_place(stack: ExitStack) -> Callable[[str], DatabaseDestination]:
 
 def any_place(stack: ExitStack) -> Callable[[str], DatabaseDestination]:
     name = stack.enter_context(servers.postgres_schema())
+    servers.postgres_server().execute(f"CREATE SCHEMA {name}".encode())
     return lambda url: SqlDestination(
         make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False),
         schema_name=name,
