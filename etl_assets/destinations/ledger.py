@@ -171,6 +171,8 @@ class Ledger(History, NamedStates):
         there = not state.shared and self._tx.exists(state.table)
         rows = self._tx.count(state.table) if there else 0
         changed: dict[str, Any] = {"bookmark": after, "load_id": load_id, "run_id": ""}
+        if there:
+            changed["rows_in_table"] = rows  # rows may have been deleted for it, all of them too
         if state.damage is not None:
             columns = json.dumps([asdict(column) for column in state.columns])
             changed |= {"committed_at": now.isoformat(), "format": FORMAT, "columns": columns, "rows_in_table": rows}

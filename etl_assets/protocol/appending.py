@@ -74,6 +74,8 @@ class AppendedRows:
         self._bookmark: Key | None = None
         self._passed = False
         """No more rows at the stored bookmark can come."""
+        self._loaded = len(self._boundary)
+        """Rows at the largest key so far."""
         self._pending: Callable[[], Sequence[Mapping[str, Any]]] | None = None
 
     def begin_at(self, bookmark: Key) -> None:
@@ -83,7 +85,8 @@ class AppendedRows:
     @property
     def settled(self) -> bool:
         """Whether what came so far may be committed: no row to come decides which of them are loaded already."""
-        return self._passed or not self._boundary.undecided
+        # Of too many rows at one key no bookmark can be stored, until a larger key comes.
+        return (self._passed or not self._boundary.undecided) and self._loaded <= MAX_BOUNDARY_ROWS
 
     def refuse_null(self, batch: Batch, keys: Keys) -> None:
         """Refuse rows that no bookmark covers and no key tells apart: they would be loaded again and again.
@@ -159,19 +162,20 @@ class AppendedRows:
             self._settle()
             self._passed = True
         self._boundary.move()
+        self._loaded = 0
         self._pending = None
 
     def load(self, batch: Batch, keys: Keys, largest: Key, left_out: Collection[int]) -> None:
-        """Take note of the rows at the largest key so far, which this sync loads.
-
-        Raises:
-            BookmarkError: There are too many.
-        """
-        self._load_pending(largest)
+        """Take note of the rows at the largest key so far, which this sync loads."""
+        self._load_pending()
+        rows = [row for row in keys.rows_at(largest) if row not in left_out]
+        self._loaded += len(rows)
+        if self._loaded > MAX_BOUNDARY_ROWS:
+            return  # there is no use in hashing them: either a larger key comes, or it is an error
         # The next batch mostly has a larger key: only the rows at the last one are worth a hash.
-        self._pending = lambda: self._rows(batch, [row for row in keys.rows_at(largest) if row not in left_out])
+        self._pending = lambda: self._rows(batch, rows)
         if batch.rows is not None:
-            self._load_pending(largest)  # the source may use its list and dicts again for what comes next
+            self._load_pending()  # the source may use its list and dicts again for what comes next
 
     def stored(self, largest: Key | None) -> dict[str, Any]:
         """Return what is to be stored with the bookmark.
@@ -179,8 +183,15 @@ class AppendedRows:
         Raises:
             BookmarkError: Too many rows have the largest key, or nothing tells which of them are loaded already.
         """
-        self._load_pending(largest)
+        self._load_pending()
         self._settle()
+        if self._loaded > MAX_BOUNDARY_ROWS:
+            raise BookmarkError(
+                f"stream {self._stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
+                f"{names_of(self._stream)} = {shown(largest or ())}, too many to tell apart when they come again.",
+                hint="Merge by a primary key, or give the stream a replication key with fewer equal values.",
+                stream=self._stream.name,
+            )
         return {BOUNDARY: self._boundary.to_json()} if len(self._boundary) else {}
 
     def remarks(self) -> list[tuple[str, int]]:
@@ -203,20 +214,20 @@ class AppendedRows:
                 "once more: their replication key and primary key are the same"
             )
             said.append((sentence, 0))
+        missing, new = self._boundary.replaced
+        if missing and new:
+            sentence = (
+                f"{missing:,} of the rows loaded at the bookmark did not come again, and {new:,} others came there and "
+                "were appended. If the source has changed rows, or a column's type has changed their values, both "
+                "versions are in the table now"
+            )
+            said.append((sentence, 0))
         return said
 
-    def _load_pending(self, largest: Key | None) -> None:
-        if self._pending is None:
-            return
-        self._boundary.load(self._pending())
-        self._pending = None
-        if len(self._boundary) > MAX_BOUNDARY_ROWS:
-            raise BookmarkError(
-                f"stream {self._stream.name!r}: more than {MAX_BOUNDARY_ROWS} rows share the replication key "
-                f"{names_of(self._stream)} = {shown(largest or ())}, too many to tell apart when they come again.",
-                hint="Merge by a primary key, or give the stream a replication key with fewer equal values.",
-                stream=self._stream.name,
-            )
+    def _load_pending(self) -> None:
+        if self._pending is not None:
+            self._boundary.load(self._pending())
+            self._pending = None
 
     def _settle(self) -> None:
         if self._passed:

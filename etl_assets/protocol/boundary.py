@@ -11,6 +11,8 @@ of their values. A row that comes is the same row
 2. if its primary key is equal, where the stream has one; else
 3. if the cells are equal in all fields that both sides had, with values of the same kind.
 
+The replication key is no such field: all these rows are equal in it, however a source may write it today.
+
 Equal rows are counted, never merged: a stream without a primary key may really have them twice. What cannot be decided
 is an error, raised before anything is committed.
 """
@@ -70,12 +72,13 @@ class LoadedRows:
 
     Args:
         groups: Those stored before; they stay as they are, with the fields that there were then.
-        primary_key: Enough to tell rows by, where there are too many to keep all their cells.
+        key: What tells rows of one replication key apart, and is enough where there are too many to keep all their
+            cells; None where nothing does.
     """
 
-    def __init__(self, groups: Sequence[Group] = (), primary_key: Sequence[str] = ()) -> None:
+    def __init__(self, groups: Sequence[Group] = (), key: Collection[str] | None = None) -> None:
         self._groups = [Group(dict(one.kinds), Counter(one.rows), one.whole) for one in groups]
-        self._key = frozenset(primary_key)
+        self._key = key
 
     def __len__(self) -> int:
         return sum(group.rows.total() for group in self._groups)
@@ -108,8 +111,9 @@ class LoadedRows:
 
     def _add_shortened(self, group: Group) -> None:
         """Keep one hash for each row: of its primary key where there is one, else of all its cells."""
-        keyed = bool(self._key) and self._key <= group.kinds.keys()
-        kinds = {name: kind for name, kind in group.kinds.items() if not keyed or name in self._key}
+        has_key = self._key is not None and group.kinds.keys() >= set(self._key)
+        names = self._key if has_key and self._key is not None else group.kinds
+        kinds = {name: kind for name, kind in group.kinds.items() if name in names}
         kept = next((one for one in self._groups if one.whole and one.kinds == kinds), None)
         if kept is None:
             kept = Group(kinds, whole=True)
@@ -123,20 +127,32 @@ class Recogniser:
 
     Args:
         groups: The loaded rows.
-        primary_key: Of the stream, as it is now.
-        cursor: The replication key, in which all these rows are equal.
+        key: What tells rows of one replication key apart, as the stream is now; None where nothing does.
     """
 
-    def __init__(self, groups: Sequence[Group], primary_key: Sequence[str], cursor: Sequence[str]) -> None:
+    def __init__(self, groups: Sequence[Group], key: Collection[str] | None) -> None:
         self._groups = [Group(dict(one.kinds), Counter(one.rows), one.whole) for one in groups]
-        self._key = tuple(primary_key)
-        self._cursor = frozenset(cursor)
+        self._key = None if key is None else tuple(sorted(key))
+        self._doubts: dict[int, str] = {}
+        """By group: what may be the reason why rows were not found in it, of which only a hash is left."""
         self._partly: dict[tuple[str, ...], dict[str, str]] = {}
         """By fields, then by the cells in these: the content of a row that was recognised by them alone."""
         self.told_by: set[str] = set()
         """The fields that had to be enough, where the rows have other fields by now."""
         self.changed = 0
         """Rows that were recognised by their primary key, though other values of theirs are different."""
+        self.new = 0
+        """Rows that are none of those loaded."""
+
+    @property
+    def missing(self) -> int:
+        """How many loaded rows have not come yet."""
+        return sum(group.rows.total() for group in self._groups)
+
+    @property
+    def undecided(self) -> str | None:
+        """Why rows that came may be loaded ones with other fields, unless those are still to come as they were."""
+        return next((why for place, why in self._doubts.items() if self._groups[place].rows.total() > 0), None)
 
     def recognise(self, rows: Sequence[Row]) -> list[bool]:
         """Return for each row whether it is loaded already.
@@ -147,12 +163,12 @@ class Recogniser:
         seen = Seen.of(rows)
         unknown = list(range(len(rows)))
         for group in self._groups:
-            if not group.whole:
-                unknown = self._exactly(group, seen, unknown)
-        for group in self._groups:
+            unknown = self._exactly(group, seen, unknown)
+        for place, group in enumerate(self._groups):
             if unknown and group.rows.total() > 0:
-                unknown = self._partially(group, seen, unknown)
+                unknown = self._partially(place, group, seen, unknown)
         self._refuse_candidates(seen, unknown)
+        self.new += len(unknown)
         new = set(unknown)
         return [row not in new for row in range(len(rows))]
 
@@ -171,14 +187,17 @@ class Recogniser:
                 group.rows[token] -= 1
         return left
 
-    def _partially(self, group: Group, seen: Seen, candidates: list[int]) -> list[int]:
+    def _partially(self, place: int, group: Group, seen: Seen, candidates: list[int]) -> list[int]:
         """Recognise the rows that are equal in the fields that both sides have; returns the others."""
         if group.whole:
-            _refuse_missing(group, seen)
-            return self._by(group, tuple(group.fields), seen, candidates)
+            left = self._by(group, tuple(group.fields), seen, candidates)
+            if left and _differs(group, seen):
+                why = f"{_difference(group, seen)}, and there were too many rows to keep all their values"
+                self._doubts.setdefault(place, why)
+            return left
         both = [name for name in group.fields if group.kinds[name] and name in seen.kinds]
         same_kind = [name for name in both if alike(group.kinds[name], seen.kinds[name])]
-        if self._key and set(self._key) <= set(group.fields):
+        if self._key is not None and set(self._key) <= set(group.fields):
             candidates = self._by(group, self._key, seen, candidates) if set(self._key) <= set(both) else candidates
             if candidates and group.rows.total() > 0 and not set(self._key) <= set(same_kind):
                 raise UndecidableError(f"{_difference(group, seen)}, and that is the primary key")
@@ -192,7 +211,7 @@ class Recogniser:
         for fields in (both, same_kind):
             if not candidates or group.rows.total() <= 0:
                 break
-            if not set(fields) - self._cursor:
+            if not fields:
                 raise UndecidableError(f"{_difference(group, seen)}, and there is no other field to tell them by")
             candidates = self._by(group, tuple(fields), seen, candidates)
         return candidates
@@ -214,7 +233,7 @@ class Recogniser:
             token = tokens.pop()
             group.rows[token] -= 1
             if fields == self._key:
-                self.changed += _is_changed(group, token, cells, seen)
+                self.changed += not group.whole and _is_changed(group, token, cells, seen)
             else:
                 self._partly.setdefault(fields, {})[short] = content_of(cells)
                 self.told_by.update(fields)
@@ -245,16 +264,11 @@ def _short(group: Group, fields: Sequence[str], cells: Mapping[str, str]) -> str
     return "".join(cells.get(name, NULL) for name in fields)
 
 
-def _refuse_missing(group: Group, seen: Seen) -> None:
-    """Refuse to compare with rows of which only a hash is left, if one of its fields is no longer what it was.
-
-    Raises:
-        UndecidableError: It is not.
-    """
-    for name, kind in group.kinds.items():
-        now = seen.kinds.get(name)
-        if kind and (name not in seen.kinds or (now is not None and not alike(kind, now))):
-            raise UndecidableError(f"{_difference(group, seen)}, and there were too many rows to keep all their values")
+def _differs(group: Group, seen: Seen) -> bool:
+    """Return whether a field of a group is missing among the rows that came, or of another kind there."""
+    return any(
+        kind and (name not in seen.kinds or not alike(kind, seen.kinds[name])) for name, kind in group.kinds.items()
+    )
 
 
 def _is_changed(group: Group, token: str, cells: Mapping[str, str], seen: Seen) -> bool:
@@ -290,10 +304,11 @@ class Boundary:
     ) -> None:
         groups, earlier = _read(stored)
         self._selects = selects
-        self._key = primary_key
-        self._recogniser = Recogniser(groups, primary_key, cursor)
+        self._cursor = frozenset(cursor)
+        self._key = [name for name in primary_key if name not in self._cursor] if primary_key else None
+        self._recogniser = Recogniser(groups, self._key)
         self._earlier = EarlierFormat(earlier, fields_before)
-        self._loaded = LoadedRows(groups, primary_key)
+        self._loaded = LoadedRows(groups, self._key)
         self._moved = False
 
     def __len__(self) -> int:
@@ -303,7 +318,7 @@ class Boundary:
     @property
     def undecided(self) -> bool:
         """Whether rows that are still to come decide which of those that came are loaded already."""
-        return self._earlier.undecided
+        return self._earlier.undecided or self._recogniser.undecided is not None
 
     @property
     def told_by(self) -> list[str]:
@@ -314,6 +329,11 @@ class Boundary:
     def changed(self) -> int:
         """How many rows had their primary key recognised, and other values than those loaded."""
         return self._recogniser.changed
+
+    @property
+    def replaced(self) -> tuple[int, int]:
+        """How many loaded rows have not come again, and how many others came, where no key tells what they are."""
+        return (self._recogniser.missing, self._recogniser.new) if self._key is None else (0, 0)
 
     def recognise(self, rows: Sequence[Row]) -> list[bool]:
         """Return for each row whether an earlier sync has loaded it.
@@ -347,7 +367,9 @@ class Boundary:
         Raises:
             UndecidableError: Some are neither those expected nor certainly others.
         """
-        if self.undecided:
+        if self._recogniser.undecided is not None:
+            raise UndecidableError(self._recogniser.undecided)
+        if self._earlier.undecided:
             raise UndecidableError(
                 "an earlier version of this library stored them by all of their values, and not all have come again as "
                 "they were"
@@ -359,7 +381,7 @@ class Boundary:
         return stored if self._moved or not self._earlier.remaining else [*stored, {"hashes": self._earlier.to_json()}]
 
     def _selected(self, row: Row) -> Row:
-        return {name: value for name, value in row.items() if self._selects(name)}
+        return {name: value for name, value in row.items() if name not in self._cursor and self._selects(name)}
 
 
 def _read(stored: Any) -> tuple[list[Group], dict[str, int]]:

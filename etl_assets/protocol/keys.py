@@ -1,5 +1,6 @@
 """The replication keys of one batch, seen row by row or as Arrow columns: the largest one, and where a key stands."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 Key = tuple[Any, ...]
 """The values of a composite (or single) replication key, in order."""
+
+NANOSECOND_DIGITS = 9
+_NANOSECONDS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{9}Z?")
+"""How Arrow writes a timestamp in nanoseconds, which Python's datetime would cut."""
+_FRACTION = re.compile(r"[T ]\d\d:\d\d:\d\d\.(\d+)")
 
 
 class Keys(Protocol):
@@ -69,6 +75,8 @@ def comparable(stored: Any, like: Any) -> Any:
     """Give a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
     if isinstance(like, float) and isinstance(stored, str | int | Decimal):
         return float(stored)  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
+    if isinstance(like, str) and isinstance(stored, str) and _NANOSECONDS.fullmatch(like):
+        return _in_nanoseconds(stored, zoned=like.endswith("Z"))
     if type(stored) is type(like) or not isinstance(stored, str):
         return stored
     if isinstance(like, datetime):
@@ -83,6 +91,25 @@ def comparable(stored: Any, like: Any) -> Any:
     if isinstance(like, int | float | Decimal):
         return Decimal(stored)
     return stored
+
+
+def _in_nanoseconds(stored: str, *, zoned: bool) -> str:
+    """Return a stored time as Arrow writes those in nanoseconds; what is none as it is.
+
+    Raises:
+        ValueError: One has a zone and the other has none.
+    """
+    found = _FRACTION.search(stored)
+    digits = found.group(1) if found else ""
+    try:
+        time = to_instant(stored if found is None else stored.replace(f".{digits}", "", 1))
+    except (FinerError, ValueError):
+        return stored
+    is_date = len(stored.strip()) == len("2026-01-01")  # the midnight of the clock it is compared with
+    if not is_date and (time.utcoffset() is not None) != zoned:
+        raise ValueError("one time has a zone, and another one has none")
+    utc = time.astimezone(UTC) if time.utcoffset() is not None else time
+    return f"{utc:%Y-%m-%d %H:%M:%S}.{digits.ljust(NANOSECOND_DIGITS, '0')}{'Z' if zoned else ''}"
 
 
 def source_value(batch: Batch, stream: Stream, index: int) -> Key:
@@ -275,6 +302,8 @@ def _pylist(column: "pa.ChunkedArray") -> list[Any]:
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        if column.type.tz is not None:
+            column = column.cast(pa.timestamp("ns", "UTC"))  # texts of other zones are in no order
         column = column.cast(pa.string())  # Python's datetime would cut the nanoseconds
     return list_of(column)
 

@@ -93,24 +93,38 @@ def _canonical(value: Any) -> tuple[str, str]:
         return "number", _number(value)
     if isinstance(value, str):
         return "text", value
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | bytearray | memoryview):
         return "binary", value.hex()
     if isinstance(value, datetime):
         if value.utcoffset() is None:
             return "timestamp", value.isoformat()
-        return "instant", value.astimezone(UTC).isoformat()
+        return "instant", _instant(value)
     if isinstance(value, date):
         return "date", value.isoformat()
     if isinstance(value, time):
         return "time", value.isoformat()
     if isinstance(value, Mapping | list | tuple):
-        return "json", _json(_hashable(value))
+        return "json", _json(_in_order(_hashable(value)))
     return type(value).__name__, str(value)
+
+
+def _instant(value: datetime) -> str:
+    try:
+        return value.astimezone(UTC).isoformat()
+    except OverflowError:  # in UTC it is in a year that Python has not
+        return value.isoformat()
+
+
+def _in_order(value: Any) -> Any:
+    """Return a JSON value with the keys of its objects in order: theirs says nothing."""
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value, key=str)}
+    return [_in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def _number(value: float | Decimal) -> str:
     """Return the shortest text of a number: how many zeros end a decimal depends on the other rows of its batch."""
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    number = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         return str(number)
     sign, digits, exponent = number.as_tuple()

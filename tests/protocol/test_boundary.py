@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from etl_assets.protocol.boundary import MAX_CELLS, Boundary, UndecidableError
 from etl_assets.protocol.row_cells import row_hash
 
+WEST = timezone(timedelta(hours=-5))
 ROWS: list[dict[str, Any]] = [{"at": 5, "id": 1, "name": "a", "n": 7}, {"at": 5, "id": 2, "name": "b", "n": 8}]
 
 
@@ -132,8 +134,10 @@ def test_of_many_rows_a_hash_is_kept(key: tuple[str, ...]) -> None:
     if key:
         assert all(boundary(kept, key).recognise(renamed))
     else:
+        known = boundary(kept, key)
+        known.recognise(renamed)
         with pytest.raises(UndecidableError, match="too many rows"):
-            boundary(kept, key).recognise(renamed)
+            known.settle()
 
 
 def test_many_batches_at_one_key_make_few_groups() -> None:
@@ -196,3 +200,60 @@ def test_counts_come_out_for_any_rows(before: list[dict[str, Any]], new: list[di
     if all(row_hash(row) not in map(row_hash, before) for row in new):
         assert len(taken) >= len(before)
     assert not Counter(map(row_hash, before)) - Counter(taken), "each loaded row is found"
+
+
+@pytest.mark.parametrize("many_rows", [False, True])
+@pytest.mark.parametrize("key", [(), ("id",), ("id", "name"), ("at", "id")], ids=str)
+def test_unchanged_rows_are_no_change_however_many(key: tuple[str, ...], many_rows: bool) -> None:
+    rows = many(MAX_CELLS) if many_rows else ROWS
+    again = boundary(stored(rows, key), key)
+    assert all(again.recognise(rows))
+    again.settle()
+    assert (again.told_by, again.changed, again.replaced) == ([], 0, (0, 0))
+
+
+@pytest.mark.parametrize("key", [(), ("id",), ("at",), ("at", "id")], ids=str)
+@pytest.mark.parametrize("many_rows", [False, True])
+def test_a_replication_key_that_is_written_in_another_way_is_no_change(
+    key: tuple[str, ...],
+    many_rows: bool,
+) -> None:
+    rows = many(MAX_CELLS) if many_rows and key != ("at",) else ROWS[:1]
+    before = [{**row, "at": "2026-01-01T00:00:00Z"} for row in rows]
+    for at in ("2026-01-01T00:00:00+00:00", datetime(2026, 1, 1, tzinfo=UTC)):
+        assert all(recognised(before, [{**row, "at": at} for row in rows], key))
+
+
+def test_a_field_that_few_of_many_rows_have_is_not_gone_from_a_batch_without_it() -> None:
+    rows = [{"at": 5, "id": number, **({"note": "x"} if number == 0 else {})} for number in range(MAX_CELLS)]
+    for batches in ([rows[:1], rows[1:]], [rows[1:], rows[:1]]):
+        again = boundary(stored(rows))
+        new = {"at": 5, "id": -1}
+        assert not again.recognise([new])[0]
+        assert again.undecided  # it may be one of them, without its note
+        assert all(all(again.recognise(batch)) for batch in batches)
+        assert not again.undecided
+        again.settle()
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (memoryview(b"ab"), memoryview(bytearray(b"ab"))),
+        (bytearray(b"ab"), b"ab"),
+        ({"x": 1, "y": [{"a": 1, "b": 2}]}, {"y": [{"b": 2, "a": 1}], "x": 1}),
+        (1.5, np.float64(1.5)),
+        (datetime(9999, 12, 31, 23, tzinfo=WEST), datetime(9999, 12, 31, 23, tzinfo=WEST)),
+    ],
+    ids=["memoryview", "bytearray", "order of keys", "numpy", "last day"],
+)
+def test_equal_values_are_equal_in_each_form(before: Any, now: Any) -> None:
+    assert recognised([{"at": 5, "value": before}], [{"at": 5, "value": now}]) == [True]
+    assert recognised([{"at": 5, "value": before}], [{"at": 5, "value": None}]) == [False]
+
+
+def test_rows_that_took_the_place_of_others_are_counted_where_no_key_tells() -> None:
+    now = [{**ROWS[0], "n": 7.5}, ROWS[1]]
+    keyless, keyed = boundary(stored(ROWS)), boundary(stored(ROWS, ("id",)), ("id",))
+    assert (keyless.recognise(now), keyless.replaced) == ([False, True], (1, 1))
+    assert (keyed.recognise(now), keyed.replaced) == ([True, True], (0, 0))

@@ -4,17 +4,19 @@ import json
 import logging
 import shlex
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
 import dagster as dg
 import duckdb
+import pyarrow as pa
 import pytest
 
 from etl_assets import Destination, DuckDBDestination, Source, SqlSource, Stream, stream_assets
 from etl_assets.cli import main
 from etl_assets.exceptions import BookmarkError
-from etl_assets.protocol.appending import BOUNDARY
+from etl_assets.protocol.appending import BOUNDARY, MAX_BOUNDARY_ROWS
 from etl_assets.protocol.row_cells import row_hash
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
@@ -280,3 +282,87 @@ def test_a_script_is_told_by_pythons_logging(tmp_path: Path, caplog: pytest.LogC
     result = sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(tmp_path / "w.duckdb")))
     assert result.late_rows == 1
     assert "events: 1 rows from before" in caplog.text
+
+
+class Tables(Source):
+    """Batches as they are given, in the order of their keys."""
+
+    streams = [Stream("events", replication_key="seq")]
+
+    def __init__(self, *batches: Any) -> None:
+        super().__init__(name="shop")
+        self.batches = batches
+
+    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        yield from self.batches
+
+
+def loaded(file: Path, *batches: Any, **options: Any) -> int:
+    source = Tables(*batches)
+    return sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(file)), **options).records_loaded
+
+
+DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a clock's time
+BERLIN = pa.timestamp("ns", "Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (pa.timestamp("us"), pa.timestamp("ns")),
+        (pa.date32(), pa.timestamp("ns")),
+        (pa.timestamp("ns"), pa.timestamp("us")),
+        (pa.timestamp("us", "UTC"), pa.timestamp("ns", "UTC")),
+        (pa.timestamp("us", "UTC"), BERLIN),
+        (BERLIN, pa.timestamp("ns", "UTC")),
+    ],
+    ids=str,
+)
+def test_a_replication_key_of_another_unit_goes_on(before: pa.DataType, now: pa.DataType, tmp_path: Path) -> None:
+    def table(type_: pa.DataType, *hours: int) -> pa.Table:
+        times = [DAY.replace(hour=hour) for hour in hours]
+        utc = pa.array(times, pa.timestamp("us", "UTC" if getattr(type_, "tz", None) else None))
+        return pa.table({"seq": utc.cast(type_), "id": list(hours)})
+
+    file = tmp_path / "w.duckdb"
+    assert loaded(file, table(before, 0)) == 1
+    assert loaded(file, table(now, 0, 1)) == 1
+    assert loaded(file, table(now, 1)) == 0
+    assert ids(file) == [0, 1]
+
+
+def test_instants_in_nanoseconds_are_ordered_whatever_the_zone(tmp_path: Path) -> None:
+    # Clocks go back between these two: the later one has the smaller text.
+    utc = pa.array([datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 1, 0)], pa.timestamp("us", "UTC"))  # noqa: DTZ001
+    assert loaded(tmp_path / "w.duckdb", pa.table({"seq": utc.cast(BERLIN), "id": [1, 2]})) == 2
+
+
+@pytest.mark.parametrize("form", ["rows", "arrow"])
+def test_only_at_the_last_key_there_may_be_too_many_rows(form: str, tmp_path: Path) -> None:
+    rows = [{"seq": 1, "id": number} for number in range(MAX_BOUNDARY_ROWS + 2)]
+    batches: list[Any] = [rows[:6000], rows[6000:], [{"seq": 2, "id": -1}]]
+    if form == "arrow":
+        batches = [pa.Table.from_pylist(batch) for batch in batches]
+    file = tmp_path / "w.duckdb"
+    with pytest.raises(BookmarkError, match="more than 10000 rows share"):
+        loaded(file, *batches[:2], checkpoint_seconds=0)
+    assert loaded(file, *batches, checkpoint_seconds=0) == len(rows) + 1
+    assert loaded(file, *batches[2:]) == 0
+
+
+def test_rows_that_took_the_place_of_loaded_ones_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "w.duckdb"
+    loaded(file, [{"seq": 1, "id": 1, "n": 1.2345}])
+    assert loaded(file, [{"seq": 1, "id": 1, "n": 1.23}]) == 1
+    assert "1 of the rows loaded at the bookmark did not come again, and 1 others came there" in caplog.text
+
+
+def test_a_table_of_nothing_but_the_rows_at_the_bookmark_follows_the_hint(tmp_path: Path) -> None:
+    file = tmp_path / "w.duckdb"
+    loaded(file, [{"seq": 1, "id": 1}])
+    with pytest.raises(BookmarkError):
+        loaded(file, [{"seq": 1, "uid": 1}])
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("DELETE FROM shop.events")
+    assert main(["state", "set", "--duckdb", str(file), "shop/events", '{"seq":1,"~boundary":[]}']) == 0
+    assert loaded(file, [{"seq": 1, "uid": 1}]) == 1

@@ -113,6 +113,23 @@ class TestOfInstants:
             assert FINGERPRINT not in (state.bookmark or {})
             assert synced(made, into, MERGED).bookmark == first.bookmark  # as long as it is open
 
+    def test_a_forgotten_transaction_is_told_by_each_run(
+        self, made: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        short = late._BOUND.replace(f"interval '{late.LONG_SECONDS} s'", "interval '0.1 s'")
+        assert short != late._BOUND
+        monkeypatch.setattr(late, "_BOUND", short)
+        into = destination("duckdb", tmp_path, ExitStack())
+        with connect(made) as forgotten:
+            forgotten.execute("INSERT INTO orders (id) VALUES (4)")
+            made.run("SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (5)")
+            for _ in range(2):
+                caplog.clear()
+                synced(made, into, APPENDED)
+                assert "a transaction is open since" in caplog.text
+                assert "leaves it to a later one" in caplog.text
+                assert "pg_stat_activity" in caplog.text
+
     def test_composite_keys_and_reads_of_many_streams(self, made: Database, tmp_path: Path) -> None:
         into = destination("duckdb", tmp_path, ExitStack())
         stream = Stream("orders", replication_key=["at", "id"])

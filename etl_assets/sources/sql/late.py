@@ -83,7 +83,11 @@ def remark_of(asked: "Query", bound: Bound) -> str | None:
             "takes; lag=0 says that none comes late"
         )
     if bound.waits_for_long:
-        return f"a transaction is open since {bound.upto}, so the bookmark does not pass that"
+        return (
+            f"a transaction is open since {bound.upto}, so the bookmark does not pass that: each run reads what comes "
+            "after it again, or, where rows are appended, leaves it to a later one. It has written, or was prepared; "
+            "pg_stat_activity and pg_prepared_xacts tell whose it is, should it be forgotten"
+        )
     return None
 
 
