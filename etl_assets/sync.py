@@ -187,6 +187,17 @@ def appending_of(
     )
 
 
+def refresh_remark(load: Load, start: Start) -> str | None:
+    """Return what a full refresh does to a table that is appended to; None where it doubles nothing."""
+    if not start.full_refresh or start.state is None or load.strategy is not WriteStrategy.APPEND:
+        return None
+    place = f"{load.source}/{load.stream.full_name}"
+    return (
+        "the full refresh appends all rows once more, because append was asked for; what was loaded before stays. To "
+        f"have the next sync replace the table instead, run `etl-assets state reset {place}`"
+    )
+
+
 def result_of(load: Load, start: Start) -> SyncResult:
     """Give the result of a sync that begins: nothing was done yet."""
     return SyncResult(
@@ -325,6 +336,9 @@ class _Loop:
 
     def run(self, checkpoint_seconds: float | None, checkpoint_bytes: int) -> SyncResult:
         """Read to the end, then commit what is left."""
+        doubles = refresh_remark(self.load, self._start)
+        if doubles:
+            self.observer.remark(self.load.stream.full_name, doubles)
         seconds = seconds_between_commits(checkpoint_seconds)
         batches = self._readable().open(plain(self.load.bookmark))
         fault("opened")

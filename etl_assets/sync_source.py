@@ -19,6 +19,7 @@ from etl_assets.sync import (
     Start,
     appending_of,
     new_load_id,
+    refresh_remark,
     resolve_start,
     result_of,
     seconds_between_commits,
@@ -103,7 +104,7 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     ]
     for line in lines:
         if line.error is None:
-            observer.begin(line.load, line.start)
+            _tell_start(observer, line)
     shared = SharedState(
         source=read.source_name,
         load_id=new_load_id(),
@@ -122,6 +123,13 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         loop.seconds = seconds_between_commits(checkpoint_seconds)
         loop.bytes = checkpoint_bytes
         yield from loop.run(read, begins)
+
+
+def _tell_start(observer: Observer, line: Line) -> None:
+    observer.begin(line.load, line.start)
+    doubles = refresh_remark(line.load, line.start)
+    if doubles:
+        observer.remark(line.name, doubles)
 
 
 def _appended(

@@ -382,8 +382,11 @@ class TestRunConfig:
         assets = only_orders(shop, warehouse, write_strategy=strategy, granularity=granularity)
         run(assets, instance)
         shop.rows["orders"] = people(2)
-        assert run(assets, instance, tags={FULL_REFRESH_TAG: "*"}).success
+        result = run(assets, instance, tags={FULL_REFRESH_TAG: "*"})
+        assert result.success
         assert query(path, ORDERS) == [expected]
+        told = "orders: the full refresh appends all rows once more" in logged(result, instance)
+        assert told == (strategy == "append")
 
     @pytest.mark.parametrize("selection", ["*", "orders", "shop/orders", "nothing, shop/o*"])
     def test_full_refresh_by_run_tag(
