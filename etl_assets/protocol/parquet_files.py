@@ -22,6 +22,8 @@ AT_ONCE = 256 * 1024 * 1024
 """A row group whose batches may become larger than this is read as references first."""
 _FEW = 128
 """A row group that so many safe batches hold is read in these: to look into its dictionaries would cost more."""
+_NULLS = 10_000
+"""So many rows are looked through for the first that is not NULL, with which Arrow reads the dictionary."""
 _ELEMENT_BYTES = 4
 """What an element of a list takes at least; a run of a thousand of them takes a few bytes of the file."""
 
@@ -139,9 +141,9 @@ class _Group:
         return sum(self._at_once(number, pages, rows) * longest[name] for name, (number, pages) in referring.items())
 
     def _has_texts(self, number: int, chunk: Any) -> bool:
-        return (
-            chunk.physical_type == "BYTE_ARRAY" and self._parquet.schema.column(number).logical_type.type != "DECIMAL"
-        )
+        kind: str = self._parquet.schema.column(number).logical_type.type
+        physical: str = chunk.physical_type
+        return physical == "BYTE_ARRAY" and kind != "DECIMAL"
 
     def _at_once(self, number: int, pages: Pages, rows: int) -> int:
         """Return how many values that refer to a dictionary a batch may have; one row may have all of a list's."""
@@ -162,12 +164,19 @@ class _Group:
         )
 
     def _longest(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the length of the longest text in the dictionary of each column: the first row brings it along."""
-        for batch in self._read(self._again(names), 1, names):
-            found = [one for column in batch.columns for one in _dictionaries(column)]
-            if len(found) == len(names):
-                return {name: _longest_in(one) for name, one in zip(self._in_order(names), found, strict=True)}
-        return {}
+        """Return the length of the longest text in the dictionary of a column, where the first rows bring it along."""
+        entries = {chunk.path_in_schema: pages.entries for _, chunk, pages in self._chunks}
+        missing = list(names)
+        lengths: dict[str, int] = {}
+        for rows in (1, _NULLS):
+            if missing and (batch := next(self._read(self._again(missing), rows, missing), None)) is not None:
+                found = [one for column in batch.columns for one in _dictionaries(column)]
+                if len(found) == len(missing):
+                    for name, one in zip(self._in_order(missing), found, strict=True):
+                        if len(one.dictionary) >= entries[name]:  # else the dictionary comes later
+                            lengths[name] = _longest_in(one)
+                missing = [name for name in missing if name not in lengths]
+        return lengths
 
     def _in_order(self, names: Sequence[str]) -> list[str]:
         """Return names of columns in the order of the file, which Arrow gives them in."""

@@ -25,6 +25,7 @@ class Pages:
         values: Values in all pages together, NULLs and empty lists among them.
         by_reference: Of these, the values that refer to the dictionary.
         dictionary: Bytes of the dictionary's page: no value of it is longer.
+        entries: Values in the dictionary.
         prefixed: Bytes of the largest page whose values share their beginnings: no value of it is longer.
     """
 
@@ -32,6 +33,7 @@ class Pages:
     values: int = 0
     by_reference: int = 0
     dictionary: int = 0
+    entries: int = 0
     prefixed: int = 0
 
 
@@ -53,6 +55,7 @@ def pages_of(file: BinaryIO, chunk: Any, *, only_first: bool = False) -> Pages:
         found.unpacked += size
         if kind == _DICTIONARY_PAGE:
             found.dictionary = max(found.dictionary, size)
+            found.entries = _size((header.get(7) or {}).get(1))
         elif kind in (_DATA_PAGE, _DATA_PAGE_V2):
             values = _size(data.get(1))
             found.values += values
