@@ -10,12 +10,13 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from urllib.parse import unquote
 
 from etl_assets.confined import FileBelow, Folder, NotConfinedError
 from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.messages import MAX_BYTES
+from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,10 +26,12 @@ MAX_FILE_BYTES = 4 * 1024 * 1024 * 1024
 """The most that a file may hold when it is unpacked."""
 MAX_RATIO = 200
 """How many times its size it may unpack to."""
-RATIO_COUNTS_FROM = 256 * 1024 * 1024
-"""Less than this is no bomb, however small it was packed."""
 PARQUET_ROWS = 10_000
 """So many rows of a Parquet file are read at once."""
+PARQUET_BYTES = 64 * 1024 * 1024
+"""So many bytes of it are read at once, unless one row has more."""
+PARQUET_ROW_BYTES = 256 * 1024 * 1024
+"""The most that a row may have where values are read by reference."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _BUFFER = 256 * 1024
@@ -132,7 +135,7 @@ def damage_named(url: str, stream: str) -> Iterator[None]:
     """Turn what is said about damaged or cut files into an error that names the file."""
     try:
         yield
-    except (OSError, EOFError, ValueError, ArithmeticError, zlib.error) as error:  # Arrow's errors are among them
+    except (OSError, EOFError, ValueError, ArithmeticError, MemoryError, zlib.error) as error:  # Arrow's are among them
         raise cannot_be_read(stream, f"its file {url!r} cannot be read: {error}") from error
 
 
@@ -169,14 +172,21 @@ def tables_of(file: BinaryIO) -> "Iterator[pa.RecordBatch]":
     """
     from pyarrow import parquet
 
-    held = 0
+    size = file.seek(0, io.SEEK_END)
+    most = min(MAX_FILE_BYTES, max(RATIO_COUNTS_FROM, size * MAX_RATIO))
+
+    def too_large(row: int, field: str, size: int) -> NoReturn:
+        raise ValueError(f"field {field!r} of row {row:,} has {size:,} bytes, at most {PARQUET_ROW_BYTES:,}")
+
+    def too_many(field: str | None) -> NoReturn:
+        raise ValueError(
+            f"it unpacks to more than {most:,} bytes, most of them in the field {field!r}, and may be a bomb: "
+            f"its size is {size:,} bytes. If it is what it should be, let the tap write smaller files"
+        )
+
+    bounds = Bounds(PARQUET_ROWS, PARQUET_BYTES, PARQUET_ROW_BYTES, most, too_large, too_many)
     with parquet.ParquetFile(file) as found:
-        said = sum(found.metadata.row_group(at).total_byte_size for at in range(found.metadata.num_row_groups))
-        _refuse_more(said, MAX_FILE_BYTES)
-        for batch in found.iter_batches(PARQUET_ROWS):
-            held += batch.nbytes
-            _refuse_more(held, MAX_FILE_BYTES)
-            yield batch
+        yield from batches_of(found, file, bounds)
 
 
 class _Measured(io.RawIOBase):

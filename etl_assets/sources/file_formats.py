@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import simplejson
 
@@ -11,6 +11,7 @@ from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.columns import rows_to_arrow
 from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.numbers import unreadable_number
+from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
 from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
@@ -159,14 +160,17 @@ def _table(rows: Sequence[Mapping[str, Any]], lines: Sequence[int], reading: Rea
 # Parquet
 
 
+_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False}
+"""Read buffered, not ahead: a row group may be larger than the memory."""
+
+
 def _parquet(file: Any, reading: Reading) -> Any:
     import pyarrow as pa
     from pyarrow import parquet
 
     unpacked(reading, "Parquet files")
     try:
-        # Read buffered, not ahead: a row group may be larger than the memory.
-        return parquet.ParquetFile(file, buffer_size=1024 * 1024, pre_buffer=False)
+        return parquet.ParquetFile(file, **_PARQUET)
     except (pa.ArrowInvalid, OSError) as error:
         raise reading.error(f"is no whole Parquet file: {error}.") from error
 
@@ -178,23 +182,44 @@ def _parquet_tables(reading: Reading) -> Tables:
         parquet = _parquet(file, reading)
         names = list(dict.fromkeys(parquet.schema_arrow.names))
         columns = [name for name in names if reading.reads(name)]
-        before = given = 0
+        before = 0
         try:
-            for group in range(parquet.num_row_groups):
-                rows = _rows_at_once(parquet.metadata.row_group(group), reading)
-                for batch in parquet.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
-                    for part in _parts(pa.Table.from_batches([batch]), before, reading):
-                        given += part.nbytes
-                        _check_size(given, reading)
-                        yield part, range(before + 1, before + 1 + len(part))
-                        before += len(part)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            for batch in batches_of(parquet, file, _parquet_bounds(reading), columns=columns, **_PARQUET):
+                for part in _parts(pa.Table.from_batches([batch]), before, reading):
+                    yield part, range(before + 1, before + 1 + len(part))
+                    before += len(part)
+        except (ValueError, pa.ArrowNotImplementedError, OSError, MemoryError) as error:
             raise reading.error(f"its rows after {before} cannot be read: {error}.") from error
 
 
-def _rows_at_once(group: Any, reading: Reading) -> int:
-    each = max(1, group.total_byte_size // max(1, group.num_rows))
-    return int(max(1, min(reading.options.batch_rows, reading.options.batch_bytes // each)))
+def _parquet_bounds(reading: Reading) -> Bounds:
+    options = reading.options
+    by_ratio = None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+
+    def too_large(row: int, field: str, size: int) -> NoReturn:
+        raise _row_too_large(reading, row, field=field, size=size)
+
+    def too_many(field: str | None) -> NoReturn:
+        if by_ratio is None or options.max_file_bytes <= by_ratio:
+            raise reading.error(
+                f"holds more than {options.max_file_bytes} bytes.",
+                field=field,
+                hint="Raise max_file_bytes if that is right.",
+            )
+        raise reading.error(
+            f"stands for more than {by_ratio} bytes, with a size of {reading.size}: it may be a bomb.",
+            field=field,
+            hint=f"Raise max_ratio (it is {options.max_ratio}) if the file is what it should be.",
+        )
+
+    return Bounds(
+        options.batch_rows,
+        options.batch_bytes,
+        options.max_row_bytes,
+        options.max_file_bytes if by_ratio is None else min(options.max_file_bytes, by_ratio),
+        too_large,
+        too_many,
+    )
 
 
 def _parts(table: "pa.Table", before: int, reading: Reading) -> Iterator["pa.Table"]:
@@ -205,14 +230,15 @@ def _parts(table: "pa.Table", before: int, reading: Reading) -> Iterator["pa.Tab
         yield from _parts(table.slice(half), before + half, reading)
         return
     if len(table) == 1 and table.nbytes > reading.options.max_row_bytes:
-        raise reading.error(
-            f"a row of more than {reading.options.max_row_bytes} bytes.", before + 1, hint="Raise max_row_bytes."
-        )
+        raise _row_too_large(reading, before + 1)
     yield table
 
 
-def _check_size(given: int, reading: Reading) -> None:
-    if given > reading.options.max_file_bytes:
-        raise reading.error(
-            f"holds more than {reading.options.max_file_bytes} bytes.", hint="Raise max_file_bytes if that is right."
-        )
+def _row_too_large(reading: Reading, row: int, *, field: str | None = None, size: int | None = None) -> DataError:
+    told = "" if size is None else f", {size} of them in this field"
+    return reading.error(
+        f"a row of more than {reading.options.max_row_bytes} bytes{told}.",
+        row,
+        field=field,
+        hint="Raise max_row_bytes.",
+    )
