@@ -189,11 +189,13 @@ class _Group:
         for batch in self._read(self._again(names), rows):
             schema = schema or _types(self._parquet.schema_arrow, batch.schema)
             sizes = [row_sizes(column) for column in batch.columns]
+            most = AT_ONCE // max(1, sum(_mean_in(one) for column in batch.columns for one in _dictionaries(column)))
             ends = np.cumsum(np.sum(sizes, axis=0))
             start = 0
             while start < len(batch):
                 base = int(ends[start - 1]) if start else 0
-                end = max(start + 1, int(np.searchsorted(ends, base + bounds.batch_bytes, side="right")))
+                end = int(np.searchsorted(ends, base + bounds.batch_bytes, side="right"))
+                end = max(start + 1, min(end, start + most))
                 if int(ends[end - 1]) - base > bounds.row_bytes and end == start + 1:
                     widest = int(np.argmax([size[start] for size in sizes]))
                     bounds.too_large(before + start + 1, batch.schema.names[widest], int(sizes[widest][start]))
@@ -245,6 +247,11 @@ def _longest_in(array: Any) -> int:
     import pyarrow.compute as pc
 
     return int(pc.max(pc.binary_length(array.dictionary)).as_py() or 0)
+
+
+def _mean_in(array: Any) -> int:
+    """Return the mean length of a dictionary's values: Arrow reserves that much for each row that it decodes."""
+    return int(array.dictionary.nbytes) // max(1, len(array.dictionary))
 
 
 def _joined(batches: Iterator["pa.RecordBatch"], rows: int, size: int) -> Iterator["pa.RecordBatch"]:
