@@ -126,10 +126,14 @@ def test_the_test_of_the_connection_says_what_is_wrong(folder: Path, monkeypatch
             source.test_connection()
     path.chmod(stat.S_IRUSR)
 
-    def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
-        raise PermissionError(13, "Permission denied")
+    really = os.open
 
-    monkeypatch.setattr(Path, "open", refuse)
+    def refuse(name: Any, *arguments: Any, **options: Any) -> int:
+        if str(name).endswith("a.csv"):
+            raise PermissionError(13, "Permission denied")
+        return really(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(AuthenticationError, match=r"a\.csv: no permission"):
         source.test_connection()
 
