@@ -253,12 +253,12 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
 def _refuse_given(stream: Stream, start: Start) -> None:
     """Refuse to append from a given bookmark, if the next run would load these rows again."""
     if start.asked is not None and start.asked.stays:
-        stands = "is ahead of the stored one" if start.asked.skips else "cannot be told from the stored one"
+        stands = "is ahead of the stored one" if start.asked.skips else "cannot be compared with the stored one"
         raise ConfigError(
             f"stream {stream.name!r}: the given bookmark {stands}, and rows are appended: the next run, which goes on "
             "from the stored one, would load this run's rows again.",
-            hint="Say keep_bookmark=True to go on from where this run ends; what lies before the given bookmark is "
-            "then skipped for good. Or leave the bookmark out.",
+            hint="Set keep_bookmark: true in the run config to go on from where this run ends; what lies before the "
+            "given bookmark is then skipped for good. Or leave the bookmark out.",
             stream=stream.name,
         )
 

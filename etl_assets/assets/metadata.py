@@ -219,16 +219,16 @@ def log_given(log: dg.DagsterLogManager, stream: str, asked: GivenBookmark) -> N
     if asked.stored is None or asked.side == "same":
         return
     given, stored = to_json(asked.gap["before"]), to_json(asked.gap["after"])
-    from_there = "the stored bookmark stays, and the next run reads from there"
+    stays = "the stored bookmark stays, and the next run reads from it"
     if asked.side == "behind":
         told = f"is behind the stored one {stored}: rows are read again, and the stored bookmark does not go back."
         log.info(redact(f"{stream}: the given bookmark {given} {told}"))
         return
     if asked.side == "unknown":
-        what = "where this run ends is stored" if asked.keep else from_there
-        told = f"cannot be told from the stored one {stored}: {what}."
+        what = "where this run ends is stored" if asked.keep else stays
+        told = f"cannot be compared with the stored one {stored}: {what}."
     else:
-        what = "they are skipped for good (keep_bookmark)" if asked.keep else f"{from_there} (but for keep_bookmark)"
+        what = "they are skipped for good (keep_bookmark)" if asked.keep else stays
         told = f"is ahead of the stored one {stored}: rows between them are not read by this run; {what}."
     log.warning(redact(f"{stream}: the given bookmark {given} {told}"))
 
