@@ -7,6 +7,7 @@ and recognised when they come again (`boundary.py`). Equal rows that are really 
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, time
 from typing import Any, Literal, NoReturn
 
 from etl_assets.exceptions import BookmarkError, shorten
@@ -280,5 +281,6 @@ def names_of(stream: Stream) -> str:
 
 
 def shown(key: Key) -> str:
-    """Return a key, shortened, for a message."""
-    return shorten(key[0] if len(key) == 1 else key)
+    """Return a key, shortened, for a message: times in ISO 8601, as bookmarks have them."""
+    values = tuple(value.isoformat() if isinstance(value, date | time) else value for value in key)
+    return shorten(values[0] if len(values) == 1 else values)
