@@ -191,7 +191,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return self._state(stream_name)
 
     def replaced_since(self, stream_name: str, load_id: str) -> bool:
-        """Tell whether a stream's table was replaced by a load after this one, or this one is not known."""
+        """Whether a stream's table was replaced by a load after this one, or this one is not known."""
         state = self._state(stream_name)
         with self.destination.transaction() as tx:
             return self.destination.ledger(tx).replaced_since(state, load_id)

@@ -69,7 +69,7 @@ class PyAirbyteVerbs:
         return self
 
     def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> Self:
-        """Give what PyAirbyte calls the record processor: the cache itself."""
+        """Return what PyAirbyte calls the record processor: the cache itself."""
         del source_name, catalog_provider
         return self
 
@@ -97,15 +97,15 @@ class PyAirbyteVerbs:
         raise ConfigError(_NO_PAIR)
 
     def get_sql_table_name(self, stream_name: str) -> str:
-        """Give the name of a stream's table."""
+        """Return the name of a stream's table."""
         return self.table_of(stream_name).name
 
     def get_sql_table(self, stream_name: str) -> "Table":
-        """Give a stream's table as SQLAlchemy's."""
+        """Return a stream's table as SQLAlchemy's."""
         return self.sql_table(stream_name)
 
     def fetch_table_statistics(self, stream_names: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
-        """Give `{"row_count": ...}` of streams; by default of all."""
+        """Return `{"row_count": ...}` of streams; by default of all."""
         return {
             name: {"row_count": self.count(self.table_of(name), ())}
             for name in (list(self.streams) if stream_names is None else stream_names)
