@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.packages import require
 from etl_assets.protocol.json_lines import exact_decoder
 from etl_assets.protocol.types import is_json
 from etl_assets.staging import Staging, conform
@@ -72,11 +72,7 @@ def to_polars(table: "pa.Table") -> Any:
     Raises:
         ConfigError: polars is not installed.
     """
-    try:
-        import polars as pl
-    except ImportError as error:
-        raise ConfigError("polars is not installed.", hint='pip install "etl-assets[polars]"') from error
-    return pl.from_arrow(json_as_text(table))
+    return require("polars", "A polars DataFrame").from_arrow(json_as_text(table))
 
 
 def to_lazy_polars(table: "pa.Table") -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, shorten
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -85,6 +85,8 @@ def _known(source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | N
     if isinstance(catalog, str | Path):
         return Catalog.load(catalog)
     if catalog is not None:
+        if not isinstance(catalog, Catalog | Mapping):
+            raise ConfigError(f"catalog is {shorten(catalog)}.", hint="It is a Catalog, its JSON as a dict, or a file.")
         return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(dict(catalog))
     if path.exists():
         return Catalog.load(path)

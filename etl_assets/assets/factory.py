@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from etl_assets.assets.arguments import check_arguments
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.catalogs import catalog_path, streams_at_load
 from etl_assets.assets.collector import Declared, collect, is_collecting
@@ -137,8 +138,9 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     Raises:
         ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name, or that writes
             Singer messages itself; a name or an option that there is not; two streams with one key or one table; no
-            catalog for a glob.
+            catalog for a glob; an argument of a wrong type.
     """
+    check_arguments(source, streams, name, translator, options)
     if (destination is None) == (io_manager_key is None):
         raise ConfigError(
             "stream_assets needs a destination or an io_manager_key"
@@ -193,6 +195,7 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
     Raises:
         ConfigError: As for `stream_assets`.
     """
+    check_arguments(source, streams, name, translator, options)
     call = _call(source, name, destination, None, translator, write_strategy, options)
     return _bound(replace(call, schema_contract=schema_contract), streams, catalog)[1]
 

@@ -68,10 +68,6 @@ class BigQueryCache(WarehouseCache):
         assert isinstance(destination, BigQueryDestination)  # noqa: S101 - `make_destination` gives no other
         return destination.connect()
 
-    @override
-    def _dialect_package(self) -> str:
-        return "sqlalchemy-bigquery"
-
 
 BigQueryConfig = BigQueryCache
 """The configuration by itself, by PyAirbyte's name: a cache is one."""

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from etl_assets.caches.server import ServerCache
 from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.exceptions import ConfigError
+from etl_assets.packages import require
 from etl_assets.secrets.references import resolve
 
 
@@ -37,11 +37,7 @@ class PostgresCache(ServerCache):
 
     @override
     def get_vendor_client(self) -> Any:
-        try:
-            import psycopg
-        except ImportError as error:
-            raise ConfigError("psycopg is not installed.", hint='pip install "etl-assets[postgres]"') from error
-        return psycopg.connect(
+        return require("psycopg", "PostgreSQL").connect(
             host=self.host,
             port=self.port,
             dbname=self.database,

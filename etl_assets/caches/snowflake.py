@@ -91,10 +91,6 @@ class SnowflakeCache(WarehouseCache):
         assert isinstance(destination, SnowflakeDestination)  # noqa: S101 - `make_destination` gives no other
         return destination.connect()
 
-    @override
-    def _dialect_package(self) -> str:
-        return "snowflake-sqlalchemy"
-
 
 SnowflakeConfig = SnowflakeCache
 """The configuration by itself, by PyAirbyte's name: a cache is one."""

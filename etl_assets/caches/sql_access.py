@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.protocol.json_lines import exact_decoder
 from etl_assets.protocol.types import is_json
 from etl_assets.secrets.string import SecretString
@@ -41,11 +42,22 @@ class SqlAccess:
         return SecretString(self.make_url().render_as_string(hide_password=False))
 
     def get_sql_engine(self) -> "Engine":
-        """Return an SQLAlchemy engine. It keeps no connection open: a load could not come in beside one."""
+        """Return an SQLAlchemy engine. It keeps no connection open: a load could not come in beside one.
+
+        Raises:
+            ConfigError: The package of its driver or its dialect is not installed.
+        """
         from sqlalchemy import create_engine
+        from sqlalchemy.exc import NoSuchModuleError
         from sqlalchemy.pool import NullPool
 
-        return create_engine(self.make_url(), poolclass=NullPool, hide_parameters=True)
+        url = self.make_url()
+        try:
+            return create_engine(url, poolclass=NullPool, hide_parameters=True)
+        except NoSuchModuleError as error:
+            raise missing_dialect(url.drivername, type(self).__name__) from error
+        except ImportError as error:
+            raise missing_driver(url.drivername, error, type(self).__name__) from error
 
     def get_vendor_client(self) -> Any:
         """Give a connection by the database's own library; whoever asks closes it."""

@@ -24,6 +24,7 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
+from etl_assets.packages import require
 from etl_assets.protocol.load import TableName
 from etl_assets.redaction import redact, remember
 from etl_assets.secrets.option import OptionalSecretOption
@@ -97,13 +98,9 @@ class BigQueryDestination(DatabaseDestination):
 
     def connect(self) -> Any:
         """Give a client of BigQuery's own library; whoever asks closes it."""
-        try:
-            from google.auth.exceptions import GoogleAuthError
-            from google.cloud import bigquery
-        except ImportError as error:
-            raise ConfigError(
-                "google-cloud-bigquery is not installed.", hint='pip install "etl-assets[bigquery]"'
-            ) from error
+        bigquery = require("google.cloud.bigquery", "BigQuery")
+        from google.auth.exceptions import GoogleAuthError
+
         given: dict[str, Any] = {"project": str(resolve(self.options.project, name="project"))}
         given["location"] = self.options.location
         if self.options.api_endpoint:

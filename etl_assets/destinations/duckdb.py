@@ -44,6 +44,8 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 def _path_taken(path: Any) -> Any:
     """Return a path as it is; an address that may hold a token or a password, as one that shows none."""
+    if isinstance(path, int | float | bytes):
+        raise ValueError("it is a text or a Path")  # noqa: TRY004 - pydantic's word for a wrong value
     is_plain = isinstance(path, str) and not is_reference(path)
     return secret_url(path) if is_plain and (path.startswith(MOTHERDUCK) or is_url(path)) else path
 

@@ -18,6 +18,7 @@ from etl_assets.destinations.sql_url import is_local_host
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError, UnavailableError
 from etl_assets.naming import quote
+from etl_assets.packages import require
 from etl_assets.protocol.load import TableName
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
@@ -250,10 +251,4 @@ def _conversions() -> dict[Any, Any]:
 
 
 def _driver() -> Any:
-    try:
-        import pymysql
-    except ImportError as error:
-        raise ConfigError(
-            "PyMySQL, the driver of MySQL, is not installed.", hint='pip install "etl-assets[mysql]"'
-        ) from error
-    return pymysql
+    return require("pymysql", "MySQL")

@@ -14,6 +14,7 @@ from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.sql_url import is_local, without_driver
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableError
+from etl_assets.packages import require
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.load import TableName
 from etl_assets.redaction import remember_config
@@ -195,10 +196,4 @@ def _cancel(connection: "Connection") -> None:
 
 
 def _driver() -> Any:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise ConfigError(
-            "psycopg, the driver of PostgreSQL, is not installed.", hint='pip install "etl-assets[postgres]"'
-        ) from error
-    return psycopg
+    return require("psycopg", "PostgreSQL")

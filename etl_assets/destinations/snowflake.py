@@ -18,6 +18,7 @@ from etl_assets.destinations.transaction import LedgerTypes, Transaction
 from etl_assets.destinations.warehouse_transaction import WarehouseTransaction, parquet_files
 from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
+from etl_assets.packages import require
 from etl_assets.protocol.load import TableName
 from etl_assets.redaction import remember, remember_config
 from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption
@@ -84,8 +85,7 @@ class SnowflakeDestination(DatabaseDestination):
     @contextmanager
     def transaction(self) -> Iterator["SnowflakeTransaction"]:
         """Connect for one transaction."""
-        from snowflake.connector import errors
-
+        errors = require("snowflake.connector", "Snowflake").errors
         phase = "connecting"
         told = f"Snowflake's {self.options.database}"
         connection: Any = None
@@ -111,13 +111,7 @@ class SnowflakeDestination(DatabaseDestination):
 
     def connect(self) -> Any:
         """Give a connection of Snowflake's own connector; whoever asks closes it."""
-        try:
-            from snowflake.connector import connect
-        except ImportError as error:
-            raise ConfigError(
-                "snowflake-connector-python is not installed.", hint='pip install "etl-assets[snowflake]"'
-            ) from error
-        return connect(**self.parameters())
+        return require("snowflake.connector", "Snowflake").connect(**self.parameters())
 
     def parameters(self) -> dict[str, Any]:
         """Give the connector's arguments, references resolved."""

@@ -17,6 +17,7 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError
+from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember
@@ -129,11 +130,9 @@ class SqlDestination(DatabaseDestination):
                 options["isolation_level"] = "READ COMMITTED"
             engine = sa.create_engine(url, **options, connect_args=args)
         except sa.exc.NoSuchModuleError as error:
-            raise ConfigError(
-                "There is no dialect for this url.", hint="Install the package that brings it, such as sqlalchemy-..."
-            ) from error
+            raise missing_dialect(url.drivername, "SqlDestination") from error
         except ImportError as error:
-            raise ConfigError(f"The driver of this url is not installed: {error}.", hint="Install it.") from error
+            raise missing_driver(url.drivername, error, "SqlDestination") from error
         if url.get_backend_name() == "sqlite":
             _roll_tables_back(engine)
         if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:

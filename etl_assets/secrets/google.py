@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from etl_assets.exceptions import AuthenticationError, ConfigError, InputError, SecretNotFoundError, UnavailableError
+from etl_assets.packages import require
 from etl_assets.secrets.handle import SecretHandle
 from etl_assets.secrets.managers import CustomSecretManager, SecretSourceEnum
 from etl_assets.secrets.string import SecretString
@@ -155,13 +156,7 @@ class GoogleGSMSecretManager(CustomSecretManager):
 
     def _client(self) -> Any:
         if self._made is None:
-            try:
-                from google.cloud import secretmanager
-            except ImportError as error:
-                raise ConfigError(
-                    "Google Secret Manager needs a package that is not installed.",
-                    hint="pip install google-cloud-secret-manager (or `etl_assets[google]`).",
-                ) from error
+            secretmanager = require("google.cloud.secretmanager", "Google Secret Manager")
             self._made = secretmanager.SecretManagerServiceClient(credentials=self._credentials())
         return self._made
 

@@ -7,7 +7,8 @@ from itertools import zip_longest
 from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import did_you_mean
+from etl_assets.packages import require
 from etl_assets.sources.file_content import RATIO_COUNTS_FROM, unpacked
 from etl_assets.sources.file_options import Reading
 
@@ -126,12 +127,7 @@ def _check_archive(file: BinaryIO, reading: Reading) -> None:
 
 @contextmanager
 def _sheet(file: BinaryIO, reading: Reading, *, computed: bool) -> Iterator[Any]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise ConfigError(
-            "Excel files need the package openpyxl.", hint='Install the extra: pip install "etl-assets[files]".'
-        ) from error
+    openpyxl = require("openpyxl", "An Excel file")
     from xml.etree.ElementTree import ParseError
 
     try:

@@ -20,6 +20,7 @@ from etl_assets.exceptions import (
     SourceError,
     StreamReadError,
 )
+from etl_assets.packages import require
 from etl_assets.redaction import redact
 
 NANOSECONDS = 10**9
@@ -307,12 +308,7 @@ class RemoteFiles:
     """
 
     def __init__(self, root: str, storage_options: Mapping[str, Any]) -> None:
-        try:
-            import fsspec
-        except ImportError as error:
-            raise ConfigError(
-                "URLs of files need the package fsspec.", hint='Install the extra: pip install "etl-assets[files]".'
-            ) from error
+        fsspec = require("fsspec", "A URL of files")
         self.root = root
         self._opened: dict[str, Found] = {}
         """Each file as it was when it was opened: a listing tells its time less exactly on some systems."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
+from etl_assets.exceptions import ConnectError, DataError, UnavailableError
+from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
@@ -179,15 +180,9 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
     except sa.exc.NoSuchModuleError:
-        raise ConfigError(
-            f"source {server.source!r}: there is no dialect for {url.drivername!r}.",
-            hint="Check the beginning of the url, or install the package that brings this dialect.",
-        ) from None
+        raise missing_dialect(url.drivername, f"source {server.source!r}") from None
     except ImportError as error:
-        raise ConfigError(
-            f"source {server.source!r}: the driver of {url.drivername!r} is not installed: {error}.",
-            hint="Install the extra: pip install 'etl-assets[postgres]' or 'etl-assets[mysql]'.",
-        ) from error
+        raise missing_driver(url.drivername, error, f"source {server.source!r}") from error
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
     if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
