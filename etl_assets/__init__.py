@@ -12,6 +12,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from etl_assets import caches as caches
+    from etl_assets import callbacks as callbacks
+    from etl_assets import constants as constants
+    from etl_assets import datasets as datasets
+    from etl_assets import destinations as destinations
+    from etl_assets import documents as documents
+    from etl_assets import exceptions as exceptions
+    from etl_assets import experimental as experimental
+    from etl_assets import logs as logs
+    from etl_assets import progress as progress
+    from etl_assets import records as records
+    from etl_assets import registry as registry
+    from etl_assets import results as results
+    from etl_assets import secrets as secrets
+    from etl_assets import sources as sources
+    from etl_assets import strategies as strategies
+    from etl_assets import types as types
+    from etl_assets import version as version
     from etl_assets.assets.config import SyncConfig
     from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
     from etl_assets.assets.io_manager import DestinationIOManager
@@ -201,19 +219,21 @@ _NOT_TAKEN_OVER = {"cloud", "mcp"}
 """Modules of PyAirbyte's that are here only to say so."""
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"etl_assets.{name}")
-    if name in _NOT_TAKEN_OVER:
-        try:
+if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
             return import_module(f"etl_assets.{name}")
-        except ImportError as error:
-            raise AttributeError(str(error)) from None
-    if name not in _HOME:
-        raise AttributeError(f"module 'etl_assets' has no attribute {name!r}")
-    value = getattr(import_module(f"etl_assets.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+        if name in _NOT_TAKEN_OVER:
+            try:
+                return import_module(f"etl_assets.{name}")
+            except ImportError as error:
+                raise AttributeError(str(error)) from None
+        if name not in _HOME:
+            raise AttributeError(f"module 'etl_assets' has no attribute {name!r}")
+        value = getattr(import_module(f"etl_assets.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 _PLAIN = {"string", "integer", "number", "boolean", "object"}
 _FORMATS = {"date": "date", "date-time": "timestamp_with_timezone", "time": "time_without_timezone"}
@@ -100,7 +100,11 @@ def _get_airbyte_type(json_schema_property_def: Mapping[str, Any]) -> tuple[str,
         return "array", None
 
 
-def __getattr__(name: str) -> Any:
-    if name == "CONVERSION_MAP":
-        return conversions()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if TYPE_CHECKING:
+    CONVERSION_MAP: Mapping[str, Any]
+else:  # to a type checker, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name == "CONVERSION_MAP":
+            return conversions()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -361,8 +361,10 @@ def _last_state(destination: "Destination") -> Any:
         return None  # it is about to be written over
 
 
-def __getattr__(name: str) -> Any:
-    """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
-    if name not in {"SQLTarget", "Target"}:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("etl_assets.mage.singer_targets"), name)
+if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
+        if name not in {"SQLTarget", "Target"}:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module("etl_assets.mage.singer_targets"), name)

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 __all__ = ["SqlConfig"]
 
 
-def __getattr__(name: str) -> Any:
-    if name != "SqlConfig":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module("etl_assets.caches.base").CacheBase  # by its path: caches lie above this module
+if not TYPE_CHECKING:  # to a type checker, every name would be there
+
+    def __getattr__(name: str) -> Any:
+        if name != "SqlConfig":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return import_module("etl_assets.caches.base").CacheBase  # by its path: caches lie above this module
