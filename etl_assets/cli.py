@@ -5,6 +5,7 @@ It exits with 0 where all is well, 1 where something failed or was found, 2 wher
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets import __version__
-from etl_assets.exceptions import EtlAssetsError
+from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.redaction import redact
 
 DEBUG = "ETL_ASSETS_DEBUG"
@@ -48,8 +49,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(error: BaseException, text: str, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "traceback", False) or os.environ.get(DEBUG, "0") not in {"", "0"}:
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
-    sys.stderr.write(redact(f"error: {text}\n"))
+    sys.stderr.write(redact(f"error: {_in_its_words(text, arguments)}\n"))
     return 1
+
+
+def _in_its_words(text: str, arguments: argparse.Namespace) -> str:
+    """Name an option as the command has it, `--pip-url`, where an error has the argument of a call, `pip_url=`."""
+
+    def as_flag(found: re.Match[str]) -> str:
+        name = found["name"]
+        return f"--{name.replace('_', '-')}" if name in vars(arguments) else found[0]
+
+    return re.sub(r"(?<![\w./?&-])(?P<name>[a-z]+(_[a-z]+)*)=(?=[\s.,;:)]|$)", as_flag, text)
 
 
 def _place(error: BaseException) -> str:
@@ -133,10 +144,18 @@ def _state(arguments: argparse.Namespace) -> int:
     from etl_assets.assets.definitions_file import loaded
     from etl_assets.assets.state_cli import duckdb_store, store_of
 
+    _check_stream(arguments)
     if arguments.duckdb is not None:
         return _verb(duckdb_store(arguments.duckdb), arguments)
     with loaded(arguments.definitions) as project:
         return _verb(store_of(project, arguments.destination), arguments)
+
+
+def _check_stream(arguments: argparse.Namespace) -> None:
+    """Refuse `shop orders` for `shop/orders`: the first would be taken for the definitions file."""
+    stream, file = getattr(arguments, "stream", None), arguments.definitions
+    if stream is not None and "/" not in stream and not file.suffix and not file.exists():
+        raise ConfigError(f"'{file} {stream}' names no stream.", hint=f"Write SOURCE/STREAM: {file}/{stream}.")
 
 
 def _verb(store: Any, arguments: argparse.Namespace) -> int:

@@ -125,3 +125,16 @@ def test_a_command_on_a_duckdb_file_does_not_wait_for_dagster(tmp_path: Path) ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)
     assert done.returncode == 0
+
+
+def test_an_option_of_a_call_is_named_as_the_command_has_it(capsys: Capture) -> None:
+    assert main(["connectors", "spec", "source-nothing-such"]) == 1
+    said = capsys.readouterr().err
+    assert "--pip-url, --local-executable, --docker-image or --source-manifest" in said
+    assert "pip_url=" not in said
+
+
+@pytest.mark.parametrize("verb", [["get"], ["reset"]])
+def test_a_stream_in_two_words_is_told_apart_from_a_definitions_file(verb: list[str], capsys: Capture) -> None:
+    assert main(["state", *verb, "shop", "orders"]) == 1
+    assert "'shop orders' names no stream. Write SOURCE/STREAM: shop/orders." in capsys.readouterr().err
