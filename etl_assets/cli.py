@@ -151,6 +151,14 @@ def _state(arguments: argparse.Namespace) -> int:
         return _verb(store_of(project, arguments.destination), arguments)
 
 
+def _sample(arguments: argparse.Namespace) -> int:
+    from etl_assets.sample import make_shop
+
+    make_shop(arguments.file)
+    _say(f"{arguments.file}: customers, 2 rows; orders, 3 rows. Its url: sqlite:///{arguments.file}")
+    return 0
+
+
 def _check_stream(arguments: argparse.Namespace) -> None:
     """Refuse `shop orders` for `shop/orders`: the first would be taken for the definitions file."""
     stream, file = getattr(arguments, "stream", None), arguments.definitions
@@ -219,6 +227,10 @@ def _parser() -> argparse.ArgumentParser:
     state.intermixed = False
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
+
+    sample = _command(commands, "sample", "make a small shop in SQLite, to try things out with")
+    sample.add_argument("file", type=Path, metavar="FILE", help="a file that there is not yet, such as shop.db")
+    sample.set_defaults(run=_sample)
 
     connectors = _command(commands, "connectors", "install connectors of others, list them, ask one")
     connectors.intermixed = False
