@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# What pyenv has, first: its command `python3.13` fails where another version is chosen.
+PYTHON_NEWEST ?= $(firstword $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13*/bin/python3.13) python3.13)
 BIN := .venv/bin
 UV := $(CURDIR)/.venv-tools/bin/uv
 STAMP := .venv/.synced
@@ -22,7 +24,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV
 export UV_COMPILE_BYTECODE := 0
 
-.PHONY: help demo ui test test-fast test-full check bench bench-peers clean
+.PHONY: help demo ui test test-fast test-full test-lowest test-newest test-wheel check bench bench-peers clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +49,19 @@ $(STAMP): pyproject.toml uv.lock | $(UV)
 
 .venv-pipes: $(PIPES)  ## Make or renew the environments of the pipes' taps and targets
 
+# Environments at both ends of what pyproject.toml allows; they are made anew when that file changes.
+.venv-lowest/.synced: pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) $(@D)
+	$(UV) pip compile --quiet --no-config --python $(@D) --resolution lowest-direct --all-extras \
+		--output-file $(@D)/lowest.txt pyproject.toml
+	$(UV) pip install --quiet --no-config --python $(@D) -r $(@D)/lowest.txt --group anywhere
+	touch $@
+
+.venv-newest/.synced: pyproject.toml | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON_NEWEST) $(@D)
+	$(UV) pip install --quiet --no-config --python $(@D) --upgrade -r pyproject.toml --all-extras --group dev --group demo
+	touch $@
+
 demo: $(STAMP)  ## Load flights from New York into DuckDB, twice
 	$(BIN)/python examples/nycflights.py
 
@@ -62,6 +77,15 @@ test-fast: $(STAMP) $(PIPES)  ## Run the tests, without the long ones and those 
 test-full: $(STAMP) $(PIPES)  ## Run all tests
 	$(BIN)/pytest -n 2
 
+test-lowest: .venv-lowest/.synced $(PIPES)  ## Run the tests on Python 3.11 with the lowest versions of all dependencies
+	.venv-lowest/bin/python -m pytest -n 2 -m "not full and not connectors" --ignore tests/test_house.py
+
+test-newest: .venv-newest/.synced $(PIPES)  ## Run the tests on Python 3.13 with the newest versions of all dependencies
+	.venv-newest/bin/python -m pytest -n 2 -m "not full and not connectors" --ignore tests/test_house.py
+
+test-wheel: $(STAMP)  ## Build the package, and try it alone and with each extra, in environments of their own
+	$(BIN)/pytest tests/test_wheel.py
+
 check: $(STAMP)  ## Lint, format, types, layers, house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,6 +100,6 @@ bench-peers: $(STAMP)  ## Install the tools that the benchmarks compare with, in
 	$(BIN)/python -m benchmarks.peers
 
 clean:  ## Remove environments, caches and what runs left behind
-	rm -rf .venv .venv-tools .venv-pipes .venv-peers .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .venv .venv-tools .venv-pipes .venv-peers .venv-lowest .venv-newest .dagster .demo .etl_assets .tmp_dagster_home_* build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
