@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import pytest
+
 
 @contextmanager
 def fake_snowflake() -> Iterator[Mapping[str, Any]]:
     """Give the arguments by which the connector reaches it."""
     import uvicorn
 
+    pytest.importorskip("fakesnow", reason="its versions go with those of DuckDB")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -211,7 +211,8 @@ def test_a_file_may_be_read_by_others_as_the_umask_says(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
-        ('{"streams": [{"stream": "s", "x": ' + "[" * 700 + "]" * 700 + "}]}", "nested too deep"),
+        # How deep is too deep, and for whom, is up to the version of Python.
+        ('{"streams": [{"stream": "s", "x": ' + "[" * 5_000 + "]" * 5_000 + "}]}", "nested too deep|not JSON"),
         ("[]", "not an object"),
         ("{}", "`streams`"),
         ('{"streams": {}}', "`streams`"),
