@@ -26,6 +26,20 @@ def check_arguments(source: Any, streams: Any, name: Any, translator: Any, optio
     _check_options(options)
 
 
+def check_place(destination: Any, io_manager_key: str | None) -> None:
+    """Look at where the rows are to go.
+
+    Raises:
+        ConfigError: It is said twice, or not at all.
+    """
+    if (destination is None) == (io_manager_key is None):
+        raise ConfigError(
+            "stream_assets needs a destination or an io_manager_key"
+            + (", and got both." if destination is not None else "."),
+            hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource of the project.",
+        )
+
+
 def _check_source(source: Any) -> None:
     if isinstance(source, Source):
         return

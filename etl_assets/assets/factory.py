@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
-from etl_assets.assets.arguments import check_arguments
+from etl_assets.assets.arguments import check_arguments, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.catalogs import catalog_path, streams_at_load
 from etl_assets.assets.collector import Declared, collect, is_collecting
@@ -141,12 +141,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
             catalog for a glob; an argument of a wrong type.
     """
     check_arguments(source, streams, name, translator, options)
-    if (destination is None) == (io_manager_key is None):
-        raise ConfigError(
-            "stream_assets needs a destination or an io_manager_key"
-            + (", and got both." if destination is not None else "."),
-            hint="destination=DuckDBDestination(...) for one place, io_manager_key=... for a resource of the project.",
-        )
+    check_place(destination, io_manager_key)
     together = _granularity(source, granularity) == "source"
     if not together:
         refuse_tap(source)
