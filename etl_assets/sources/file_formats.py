@@ -16,7 +16,7 @@ from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
 from etl_assets.sources.file_csv import csv_header, csv_tables
-from etl_assets.sources.file_excel import excel_rows
+from etl_assets.sources.file_excel import SHEET_FORMATS, sheet_tables
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def tables(reading: Reading) -> Iterator["pa.Table"]:
     Raises:
         DataError: The file is not what it should be; names file and line.
     """
-    readers = {"csv": csv_tables, "jsonl": _json_tables, "parquet": _parquet_tables, "xlsx": _excel_tables}
+    readers = {"csv": csv_tables, "jsonl": _json_tables, "parquet": _parquet_tables}
+    readers |= dict.fromkeys(SHEET_FORMATS, sheet_tables)
     for table, lines in readers[reading.format](reading):
         yield _with_origin(table, lines, reading) if reading.options.with_origin else table
 
@@ -77,17 +78,13 @@ def _with_origin(table: "pa.Table", lines: Sequence[int], reading: Reading) -> "
     return table
 
 
-# JSON lines, and what else comes in rows
+# JSON lines
 
 
 def _json_tables(reading: Reading) -> Tables:
     with content(reading) as binary:
         lines = Lines(binary, reading)
         yield from _row_tables(_objects(lines, reading), reading)
-
-
-def _excel_tables(reading: Reading) -> Tables:
-    yield from _row_tables(excel_rows(reading), reading)
 
 
 def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str, Any], int]]:

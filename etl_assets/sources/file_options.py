@@ -11,7 +11,7 @@ from etl_assets.protocol.stream import Stream
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+FORMATS = ("csv", "jsonl", "parquet", "xlsx", "xls", "ods")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
@@ -26,6 +26,8 @@ _FORMAT_OF = {
     ".pq": "parquet",
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
+    ".xls": "xls",
+    ".ods": "ods",
 }
 _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 _STEM = re.compile(r"(?P<stem>.*?[^/])(?P<ending>\.[^./]+)", re.DOTALL)
@@ -55,6 +57,7 @@ class FileOptions:
     null_values: Sequence[str] = ()
     types: str = "text"
     sheet: str | int = 0
+    cells: str | None = None
     batch_rows: int = 50_000
     batch_bytes: int = 8 * MEBIBYTE
     max_row_bytes: int = 64 * MEBIBYTE

@@ -1,0 +1,224 @@
+"""The cells of an OpenDocument spreadsheet's XML, as values."""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from etl_assets.sources.file_content import RATIO_COUNTS_FROM
+from etl_assets.sources.file_number_formats import Shown, iso_dated, iso_duration
+from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_package import SEPARATOR
+from etl_assets.sources.file_sheet_cells import BYTES_OF_A_VALUE, MAX_COLUMNS, MAX_ROW, Unreadable, number_of
+
+_OASIS = "urn:oasis:names:tc:opendocument:xmlns:"
+_PREFIXES = {
+    f"{_OASIS}office:1.0": "office",
+    f"{_OASIS}table:1.0": "table",
+    f"{_OASIS}text:1.0": "text",
+    "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0": "calcext",
+}
+_DAY = timedelta(days=1)
+_ANY_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - only its time of day is looked at
+_SPACE = re.compile("[ \t\r\n]+")
+_ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|GETTING_DATA|SPILL!|CALC!)|Err:[0-9]{3}")
+_NUMBERS = {"float", "percentage", "currency"}
+_BESIDE = {"office:annotation", "text:ruby-text", "table:shapes", "text:note"}
+"""What stands in a cell and is no text of it: comments, how a text is read aloud, drawings."""
+
+OdsRow = tuple[int, int, list[Any]]
+"""The number of the first row, how many are like it, and their cells."""
+
+
+class OdsCellHandler:
+    """Takes a document's XML and gives the rows of one of its sheets; whoever takes `rows` empties it.
+
+    Args:
+        reading: What is read.
+        sheet: Which sheet, from 0 on.
+        shown: What styles show dates and times as.
+    """
+
+    def __init__(self, reading: Reading, sheet: int, shown: Mapping[str, Shown]) -> None:
+        self.rows: list[OdsRow] = []
+        self.number = 0
+        self.is_between_rows = True
+        self._reading = reading
+        self._sheet = sheet
+        self._shown = shown
+        self._names: dict[str, str] = {}
+        self._table, self._depth, self._beside = -1, 0, 0
+        self._column_styles: list[tuple[int, str | None]] = []
+        self._values: list[Any] = []
+        self._empty = self._columns = 0
+        self._cell: dict[str, str] = {}
+        self._rows_like_it = 1
+        self._paragraphs: list[str] | None = None
+        self._pieces: list[str] = []
+        self._in_paragraph = 0
+        self._given = 0
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Take the start of an element."""
+        element = self._short(name)
+        if element == "table:table":
+            self._depth += 1
+            self._table += self._depth == 1
+            return
+        if self._table != self._sheet or self._depth != 1:
+            return
+        if element in _BESIDE or not element:
+            self._beside += 1
+        elif self._beside:
+            return
+        elif element in {"table:table-cell", "table:covered-table-cell"}:
+            self._cell = {self._short(key): value for key, value in attributes.items()}
+            self._paragraphs = []
+        elif element == "table:table-row":
+            found = {self._short(key): value for key, value in attributes.items()}
+            self._rows_like_it = self._count(found, "table:number-rows-repeated")
+            self._values, self._empty, self._columns, self.is_between_rows = [], 0, 0, False
+        elif element == "table:table-column":
+            found = {self._short(key): value for key, value in attributes.items()}
+            times = self._count(found, "table:number-columns-repeated")
+            self._column_styles.append((times, found.get("table:default-cell-style-name")))
+        elif self._paragraphs is not None:
+            self._start_text(element, attributes)
+
+    def _start_text(self, element: str, attributes: Mapping[str, str]) -> None:
+        if element in {"text:p", "text:h"}:
+            if not self._in_paragraph:
+                self._pieces = []
+            self._in_paragraph += 1
+        elif element == "text:s":
+            count = next((value for key, value in attributes.items() if self._short(key) == "text:c"), "1")
+            length = int(count) if count.isdecimal() else 1
+            if length > self._reading.options.max_row_bytes:
+                raise self._error("a text of too many spaces.")
+            self._pieces.append("\0" * length)  # a space that counts; no XML holds the character
+        elif element == "text:tab":
+            self._pieces.append("\1")
+        elif element == "text:line-break":
+            self._pieces.append("\2")
+
+    def text(self, data: str) -> None:
+        """Take a piece of text."""
+        if self._in_paragraph and not self._beside:
+            self._pieces.append(data)
+
+    def end(self, name: str) -> None:
+        """Take the end of an element."""
+        element = self._short(name)
+        if element == "table:table":
+            self._depth -= 1
+            return
+        if self._table != self._sheet or self._depth != 1:
+            return
+        if element in _BESIDE or not element:
+            self._beside -= 1
+        elif self._beside:
+            return
+        elif element in {"text:p", "text:h"} and self._in_paragraph:
+            self._in_paragraph -= 1
+            if not self._in_paragraph and self._paragraphs is not None:
+                self._paragraphs.append(_collapsed("".join(self._pieces)))
+        elif element in {"table:table-cell", "table:covered-table-cell"}:
+            self._end_cell()
+        elif element == "table:table-row":
+            self._end_row()
+
+    def _end_cell(self) -> None:
+        cell = self._cell
+        times = self._count(cell, "table:number-columns-repeated")
+        value = self._value(cell, "\n".join(self._paragraphs or ()), has_text=bool(self._paragraphs))
+        self._paragraphs = None
+        self._columns += times
+        if value is None:
+            self._empty += times
+            return
+        if self._columns > MAX_COLUMNS:
+            raise self._error(f"more than {MAX_COLUMNS} columns.")
+        self._values += [None] * self._empty + [value] * times
+        self._empty = 0
+
+    def _end_row(self) -> None:
+        first, self.number = self.number + 1, self.number + self._rows_like_it
+        self.is_between_rows = True
+        if self.number > MAX_ROW:
+            raise self._error("more rows than a sheet has.")
+        if not self._values:
+            return
+        size = sum(len(value) if isinstance(value, str) else BYTES_OF_A_VALUE for value in self._values)
+        self._given += size * self._rows_like_it
+        options = self._reading.options
+        limit = min((self._reading.size or 0) * options.max_ratio, options.max_file_bytes)
+        if self._given > max(RATIO_COUNTS_FROM, limit):
+            raise self._error("stands for many more values than its size tells: it may be a bomb.")
+        self.rows.append((first, self._rows_like_it, self._values))
+
+    # A cell
+
+    def _value(self, cell: Mapping[str, str], text: str, *, has_text: bool) -> Any:
+        kind = cell.get("office:value-type")
+        has_formula = "table:formula" in cell
+        if cell.get("calcext:value-type") == "error" or (has_formula and _ERROR.fullmatch(text)):
+            return Unreadable.error(text or "of a formula")
+        if kind is None or kind == "void":
+            return text if has_text else (Unreadable.uncomputed() if has_formula else None)
+        if kind == "string":
+            return cell.get("office:string-value", text)
+        try:
+            return self._typed(kind, cell)
+        except (KeyError, ValueError) as error:
+            found = cell.get("office:value") or cell.get(f"office:{kind}-value", text)
+            return Unreadable.wrong(found, str(error) if isinstance(error, ValueError) else "its value is missing")
+
+    def _typed(self, kind: str, cell: Mapping[str, str]) -> Any:
+        if kind in _NUMBERS:
+            return number_of(cell["office:value"])
+        if kind == "boolean":
+            return {"true": True, "false": False, "1": True, "0": False}[cell["office:boolean-value"]]
+        if kind == "date":
+            value = iso_dated(cell["office:date-value"])
+            if type(value) is date and self._shown_as(cell) is Shown.MOMENT:
+                return datetime.combine(value, time())
+            return value
+        if kind == "time":
+            length = iso_duration(cell["office:time-value"])
+            is_clock = self._shown_as(cell) is not Shown.ELAPSED and timedelta() <= length < _DAY
+            return (_ANY_MIDNIGHT + length).time() if is_clock else length
+        raise ValueError(f"there is no type {kind[:20]!r}")
+
+    def _shown_as(self, cell: Mapping[str, str]) -> Shown | None:
+        style = cell.get("table:style-name")
+        place = self._columns
+        for times, of_column in () if style else self._column_styles:
+            if place < times:
+                style = of_column
+                break
+            place -= times
+        return self._shown.get(style or "")
+
+    def _count(self, found: Mapping[str, str], name: str) -> int:
+        text = found.get(name, "1")
+        if not text.isdecimal() or len(text) > len(str(MAX_ROW)):
+            raise self._error(f"{name} is {text[:20]!r}.")
+        return max(1, int(text))
+
+    def _short(self, name: str) -> str:
+        """Return a name with a prefix of ours; an empty text for names that stand for nothing here."""
+        short = self._names.get(name)
+        if short is None:
+            space, _, element = name.rpartition(SEPARATOR)
+            short = f"{_PREFIXES[space]}:{element}" if space in _PREFIXES else ""
+            self._names[name] = short
+        return short
+
+    def _error(self, message: str) -> Exception:
+        return self._reading.error(message, self.number + 1, hint="Save the file with a spreadsheet program.")
+
+
+def _collapsed(text: str) -> str:
+    """Return a paragraph's text: white space of the document counts once, that which elements stand for as it is."""
+    plain = _SPACE.sub(" ", text)
+    return plain.replace("\0", " ").replace("\1", "\t").replace("\2", "\n")
