@@ -36,7 +36,9 @@ def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]
         chosen = _chosen(book.sheets, reading)
         for place in chosen:
             rows = SheetRows(book.rows(place), reading, book.sheets[place])
-            columns = SheetColumns(rows, reading, told=isinstance(options.sheet, str) and len(chosen) > 1)
+            columns = SheetColumns(
+                rows, reading, told=book.sheets[place] != options.sheet and isinstance(options.sheet, str)
+            )
             kept: list[Row] = []
             size = 0
             for number, values in rows:

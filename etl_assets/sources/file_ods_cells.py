@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from etl_assets.sources.file_cell_range import MAX_COLUMNS, MAX_ROW
 from etl_assets.sources.file_content import RATIO_COUNTS_FROM
 from etl_assets.sources.file_number_formats import Shown, iso_dated, iso_duration
 from etl_assets.sources.file_options import Reading
 from etl_assets.sources.file_package import SEPARATOR
-from etl_assets.sources.file_sheet_cells import BYTES_OF_A_VALUE, MAX_COLUMNS, MAX_ROW, Unreadable, number_of
+from etl_assets.sources.file_sheet_cells import BYTES_OF_A_VALUE, Unreadable, number_of
 
 _OASIS = "urn:oasis:names:tc:opendocument:xmlns:"
 _PREFIXES = {
@@ -142,19 +143,23 @@ class OdsCellHandler:
         self._empty = 0
 
     def _end_row(self) -> None:
-        first, self.number = self.number + 1, self.number + self._rows_like_it
+        first = self.number + 1
         self.is_between_rows = True
-        if self.number > MAX_ROW:
+        if self.number + self._rows_like_it > MAX_ROW:
             raise self._error("more rows than a sheet has.")
-        if not self._values:
-            return
+        if self._values:
+            self._check_size()
+            self.rows.append((first, self._rows_like_it, self._values))
+        self.number += self._rows_like_it
+
+    def _check_size(self) -> None:
         size = sum(len(value) if isinstance(value, str) else BYTES_OF_A_VALUE for value in self._values)
         self._given += size * self._rows_like_it
         options = self._reading.options
         limit = min((self._reading.size or 0) * options.max_ratio, options.max_file_bytes)
         if self._given > max(RATIO_COUNTS_FROM, limit):
-            raise self._error("stands for many more values than its size tells: it may be a bomb.")
-        self.rows.append((first, self._rows_like_it, self._values))
+            told = "stands for many more values than its size tells: it may be a bomb."
+            raise self._reading.error(told, self.number + 1, hint="Raise max_ratio if it is right.")
 
     # A cell
 

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Self
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.file_cell_range import range_of
 
 MEBIBYTE = 2**20
 
@@ -92,6 +93,7 @@ class FileOptions:
             value = getattr(self, name)
             if value is not None and len(value) != 1:
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
+        range_of(self.cells)
         if isinstance(self.null_values, str) or isinstance(self.header, str):
             raise ConfigError("null_values and header are lists of texts, not one text.")
         try:

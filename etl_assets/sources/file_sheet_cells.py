@@ -7,8 +7,6 @@ from typing import Any, Protocol
 
 from etl_assets.protocol.columns import EXACT_DOUBLE
 
-MAX_COLUMNS = 16_384
-MAX_ROW = 2**31
 BYTES_OF_A_VALUE = 16
 """What a number or a date counts in a batch."""
 
@@ -82,25 +80,3 @@ def _double(text: str) -> int | float:
 def whole(number: float) -> int | float:
     """Return a double as an integer if it is one that no other integer shares; sheets tell 1.0 from 1 nowhere."""
     return int(number) if number.is_integer() and abs(number) <= EXACT_DOUBLE else number
-
-
-def column_at(letters: str) -> int | None:
-    """Return the place of a column by its letters, from 0 on: `A`, `Z`, `AA`, ...; None beyond the last one."""
-    place = 0
-    for letter in letters:
-        if not "A" <= letter <= "Z":
-            return None
-        place = place * 26 + ord(letter) - ord("A") + 1
-        if place > MAX_COLUMNS:
-            return None
-    return place - 1 if letters else None
-
-
-def column_letters(place: int) -> str:
-    """Return the letters of the column at a place, from 0 on."""
-    letters = ""
-    place += 1
-    while place:
-        place, rest = divmod(place - 1, 26)
-        letters = chr(ord("A") + rest) + letters
-    return letters

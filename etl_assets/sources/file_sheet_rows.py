@@ -1,17 +1,15 @@
 """The rows of a sheet that are of the table: without what stands above, below and beside it, and with its header."""
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etl_assets.exceptions import ConfigError, DataError
+from etl_assets.exceptions import DataError
 from etl_assets.protocol.values import to_text
+from etl_assets.sources.file_cell_range import column_letters, range_of
 from etl_assets.sources.file_header import joined_names
 from etl_assets.sources.file_options import Reading
-from etl_assets.sources.file_sheet_cells import MAX_COLUMNS, MAX_ROW, Row, Unreadable, column_at, column_letters
-
-_RANGE = re.compile("([A-Z]{1,3})?([1-9][0-9]{0,6})?:([A-Z]{1,3})?([1-9][0-9]{0,6})?")
+from etl_assets.sources.file_sheet_cells import Row, Unreadable
 
 
 class SheetRows:
@@ -21,9 +19,6 @@ class SheetRows:
         rows: All of the sheet, in their order.
         reading: What is read.
         sheet: The sheet's name, for errors.
-
-    Raises:
-        ConfigError: `cells` is no range.
     """
 
     def __init__(self, rows: Iterator[Row], reading: Reading, sheet: str) -> None:
@@ -131,22 +126,3 @@ class SheetRows:
             )
             hint += "." if self._reading.options.header_rows == 1 else ", without header_rows."
         raise self._reading.error(f"two columns are called {twice!r}{where}.", number, hint=hint)
-
-
-def range_of(cells: str | None) -> tuple[int, int, int, int]:
-    """Give a range: its first row (from 1 on), its first column (from 0 on), its last row, the column behind it.
-
-    Raises:
-        ConfigError: It is no range.
-    """
-    if cells is None:
-        return 1, 0, MAX_ROW, MAX_COLUMNS
-    match = _RANGE.fullmatch(str(cells).upper())
-    ends = [column_at(letters) for letters in (match[1] or "A", match[3] or "XFD")] if match else []
-    if match is None or None in ends:
-        raise ConfigError(f"cells is {cells!r}.", hint='It is a range: "B3:F20", "B3:F", "B:F" or "3:20".')
-    left, last = (end or 0 for end in ends)
-    top, bottom = int(match[2] or 1), int(match[4] or MAX_ROW)
-    if last < left or bottom < top:
-        raise ConfigError(f"cells is {cells!r}, which ends before it begins.", hint='For example "B3:F20".')
-    return top, left, bottom, last + 1

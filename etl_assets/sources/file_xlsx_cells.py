@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
+from etl_assets.sources.file_cell_range import MAX_ROW, column_at
 from etl_assets.sources.file_number_formats import Shown, dated, iso_dated
 from etl_assets.sources.file_options import Reading
 from etl_assets.sources.file_package import SEPARATOR
-from etl_assets.sources.file_sheet_cells import MAX_ROW, Row, Unreadable, column_at, number_of
+from etl_assets.sources.file_sheet_cells import Row, Unreadable, number_of
 from etl_assets.sources.file_xlsx_texts import unescaped
 
 _NAMESPACES = (
@@ -21,6 +22,7 @@ _ELEMENTS = {
 }
 _BOOLEANS = {"1": True, "true": True, "0": False, "false": False}
 _DIGITS = "0123456789"
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class CellHandler:
@@ -47,6 +49,7 @@ class CellHandler:
         self._values: list[Any] = []
         self._row: Mapping[str, str] = {}
         self._cell: Mapping[str, str] = {}
+        self._reference = ""
         self._value: str | None = None
         self._has_formula = self._is_phonetic = False
         self._pieces: list[str] = []
@@ -66,6 +69,7 @@ class CellHandler:
         elif element == "row":
             self._row = attributes
             self._values = []
+            self._reference = ""
         elif element == "rPh":
             self._is_phonetic = True
 
@@ -109,6 +113,7 @@ class CellHandler:
         if reference is None:
             values.append(value)
             return
+        self._reference = reference
         letters = reference.rstrip(_DIGITS)
         place = self._places.get(letters, -1)
         if place == len(values):
@@ -137,7 +142,7 @@ class CellHandler:
             self.rows.append((number, self._values))
 
     def _row_number(self) -> int:
-        told = self._row.get("r") or self._cell.get("r", "").lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        told = self._row.get("r") or self._reference.lstrip(_LETTERS)
         if not told:
             return self.number + 1
         if not told.isdecimal() or len(told) > len(str(MAX_ROW)):
