@@ -17,7 +17,7 @@ from etl_assets.sources.file_sheet_rows import SheetRows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHEET_FORMATS = ("xlsx", "xls", "ods")
+SHEET_FORMATS = ("xlsx", "xlsb", "xls", "ods")
 
 _OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 """What files of the old format begin with; new ones do that are locked with a password."""
@@ -76,7 +76,10 @@ def _book(reading: Reading) -> Iterator[Book]:
                 yield OpenDocument(archive, reading)
                 return
             if "xl/workbook.bin" in archive:
-                raise reading.error("is a binary workbook (.xlsb), which is not read.", hint="Save it as .xlsx.")
+                from etl_assets.sources.file_xlsb import BinaryWorkbook
+
+                yield BinaryWorkbook(archive, reading)
+                return
             from etl_assets.sources.file_xlsx import Workbook
 
             yield Workbook(archive, reading)

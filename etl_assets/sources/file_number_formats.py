@@ -4,7 +4,7 @@ A sheet holds a date as a number, days since the first one, and only the format 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
@@ -78,6 +78,22 @@ def shown_by_code(code: str) -> Shown:
     if has_date:
         return Shown.MOMENT if has_time else Shown.DATE
     return Shown.TIME if has_time else Shown.NUMBER
+
+
+def shown_by_style(formats: Sequence[int], codes: Mapping[int, str]) -> dict[int, Shown]:
+    """Give what styles of cells show numbers as, where it is not as plain numbers.
+
+    Args:
+        formats: The number of each style's format.
+        codes: The codes of the formats that the file says itself.
+    """
+    found = {}
+    for style, number in enumerate(formats):
+        code = codes.get(number)
+        shown = SHOWN_BY_NUMBER.get(number, Shown.NUMBER) if code is None else shown_by_code(code)
+        if shown is not Shown.NUMBER:
+            found[style] = shown
+    return found
 
 
 def _is_month(letters: list[str], at: int) -> bool:

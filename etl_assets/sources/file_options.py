@@ -12,7 +12,7 @@ from etl_assets.sources.file_cell_range import range_of
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx", "xls", "ods")
+FORMATS = ("csv", "jsonl", "parquet", "xlsx", "xlsb", "xls", "ods")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
@@ -27,6 +27,7 @@ _FORMAT_OF = {
     ".pq": "parquet",
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
+    ".xlsb": "xlsb",
     ".xls": "xls",
     ".ods": "ods",
 }

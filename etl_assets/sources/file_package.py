@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from posixpath import dirname, join, normpath
 from typing import Any, BinaryIO, Protocol
 from zipfile import BadZipFile, ZipFile
 
@@ -134,6 +135,39 @@ class Package:
             raise self._reading.error(
                 f"unpacks to {whole} bytes: it may be a bomb.", hint="Raise max_ratio or max_file_bytes if it is right."
             )
+
+
+def related(package: Package, part: str, kind: str) -> dict[str, str]:
+    """Give the parts of one kind that a part of an office document refers to, by the ids of these relations.
+
+    Args:
+        package: The archive.
+        part: The part; an empty text for the archive itself.
+        kind: The last word of the relations' type, which is the same in both forms of the standard.
+    """
+    folder, _, name = part.rpartition("/")
+    path = join(folder, "_rels", f"{name}.rels")
+    if path not in package:
+        return {}
+    relations = _Relations()
+    package.parse(path, relations)
+    return {
+        id_: target if target.startswith("/") else normpath(join(dirname(part), target))
+        for id_, type_, target in relations.found
+        if type_ == kind
+    }
+
+
+class _Relations(Quiet):
+    """What a part refers to: id, kind, target."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str, str]] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if local(name) == "Relationship" and attributes.get("TargetMode") != "External":
+            kind = attributes.get("Type", "").rpartition("/")[2]
+            self.found.append((attributes.get("Id", ""), kind, attributes.get("Target", "").replace("\\", "/")))
 
 
 def too_large_row(reading: Reading, number: int) -> DataError:

@@ -43,6 +43,23 @@ class Unreadable:
         return cls(text, f"holds {text!r}: {why}", hint)
 
 
+_ERRORS = {
+    0x00: "#NULL!",
+    0x07: "#DIV/0!",
+    0x0F: "#VALUE!",
+    0x17: "#REF!",
+    0x1D: "#NAME?",
+    0x24: "#NUM!",
+    0x2A: "#N/A",
+    0x2B: "#GETTING_DATA",
+}
+
+
+def error_code(number: int) -> str:
+    """Return the error that binary formats hold as a number."""
+    return _ERRORS.get(number, f"error {number}")
+
+
 Row = tuple[int, list[Any]]
 """The number of the row, from 1 on, and its cells from the first column on: plain values, None, or `Unreadable`."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.file_number_formats import SHOWN_BY_NUMBER, Shown, dated, shown_by_code
 from etl_assets.sources.file_options import Reading
-from etl_assets.sources.file_sheet_cells import Row, Unreadable, whole
+from etl_assets.sources.file_sheet_cells import Row, Unreadable, error_code, whole
 
 _DAMAGED = (
     AssertionError,
@@ -86,7 +86,7 @@ class OldWorkbook:
         if kind == kinds.XL_CELL_BOOLEAN:
             return bool(value)
         if kind == kinds.XL_CELL_ERROR:
-            return Unreadable.error(kinds.error_text_from_code.get(value, f"error {value}"))
+            return Unreadable.error(error_code(value))
         return None
 
     def _shown_as(self, style: int) -> Shown:

@@ -5,11 +5,10 @@ What Excel's own reading does, and a library's default may not: a formula whose 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from posixpath import dirname, join, normpath
 
-from etl_assets.sources.file_number_formats import SHOWN_BY_NUMBER, Shown, shown_by_code
+from etl_assets.sources.file_number_formats import Shown, shown_by_style
 from etl_assets.sources.file_options import Reading
-from etl_assets.sources.file_package import Package, Quiet, local, too_large_row
+from etl_assets.sources.file_package import Package, Quiet, local, related, too_large_row
 from etl_assets.sources.file_sheet_cells import Row
 from etl_assets.sources.file_xlsx_cells import CellHandler
 from etl_assets.sources.file_xlsx_texts import SharedTexts, unescaped
@@ -31,19 +30,19 @@ class Workbook:
     def __init__(self, package: Package, reading: Reading) -> None:
         self._package = package
         self._reading = reading
-        path = next(iter(self._related("", "officeDocument").values()), "xl/workbook.xml")
+        path = next(iter(related(package, "", "officeDocument").values()), "xl/workbook.xml")
         contents = _Contents()
         package.parse(path, contents)
         self._from_1904 = contents.from_1904
-        sheets = self._related(path, "worksheet")
+        sheets = related(package, path, "worksheet")
         listed = [(name, sheets[id_]) for name, id_ in contents.sheets if id_ in sheets]
         self.sheets: Sequence[str] = [name for name, _ in listed]
         self._parts = [part for _, part in listed]
         self._styles = _Styles()
-        for part in self._related(path, "styles").values():
+        for part in related(package, path, "styles").values():
             package.parse(part, self._styles)
         self._texts = SharedTexts()
-        self._texts_part = next(iter(self._related(path, "sharedStrings").values()), None)
+        self._texts_part = next(iter(related(package, path, "sharedStrings").values()), None)
 
     def rows(self, sheet: int) -> Iterator[Row]:
         """Give the rows of a sheet that have a cell, in their order.
@@ -64,32 +63,6 @@ class Workbook:
                 done = read
             elif read - done > limit and not cells.is_over:
                 raise too_large_row(self._reading, cells.number)
-
-    def _related(self, part: str, kind: str) -> dict[str, str]:
-        """Give the parts of one kind that a part refers to, by the ids of these relations."""
-        folder, _, name = part.rpartition("/")
-        relations = _Relations()
-        path = join(folder, "_rels", f"{name}.rels")
-        if path not in self._package:
-            return {}
-        self._package.parse(path, relations)
-        return {
-            id_: normpath(join(dirname(part), target)) if not target.startswith("/") else target
-            for id_, type_, target in relations.found
-            if type_ == kind
-        }
-
-
-class _Relations(Quiet):
-    """What a part refers to: id, kind (the last word of the type, the same in both forms of the standard), target."""
-
-    def __init__(self) -> None:
-        self.found: list[tuple[str, str, str]] = []
-
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if local(name) == "Relationship" and attributes.get("TargetMode") != "External":
-            kind = attributes.get("Type", "").rpartition("/")[2]
-            self.found.append((attributes.get("Id", ""), kind, attributes.get("Target", "").replace("\\", "/")))
 
 
 class _Contents(Quiet):
@@ -131,12 +104,9 @@ class _Styles(Quiet):
 
     def shown(self) -> dict[str | None, Shown]:
         """Give what is no plain number, by the style's number as text; None: where a cell names no style."""
-        found: dict[str | None, Shown] = {}
-        for style, number in enumerate(self._formats):
-            code = self._codes.get(number)
-            shown = SHOWN_BY_NUMBER.get(number, Shown.NUMBER) if code is None else shown_by_code(code)
-            if shown is not Shown.NUMBER:
-                found[str(style)] = shown
+        found: dict[str | None, Shown] = {
+            str(style): shown for style, shown in shown_by_style(self._formats, self._codes).items()
+        }
         if "0" in found:
             found[None] = found["0"]
         return found

@@ -70,6 +70,8 @@ class CellHandler:
             self._row = attributes
             self._values = []
             self._reference = ""
+        elif element == "is":
+            self._value = None  # some write a value before the text, too
         elif element == "rPh":
             self._is_phonetic = True
 

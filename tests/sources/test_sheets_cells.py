@@ -53,6 +53,7 @@ TEXTS = (
         ("<c t='inlineStr'><is><r><t>a</t></r><r><t> b</t></r><rPh sb='0' eb='1'><t>P</t></rPh></is></c>", "a b"),
         ("<c t='inlineStr'>\n <is>\n  <t>a</t>\n </is>\n</c>", "a"),
         ("<c t='inlineStr'><v>as some write it</v></c>", "as some write it"),
+        ("<c t='inlineStr'><v>1.0</v><is><t>1.01</t></is></c>", "1.01"),
         ("<c t='b'><v>1</v></c>", True),
         ("<c t='b'><f>A2=1</f><v>0</v></c>", False),
         ("<c t='b'><v>true</v></c>", True),

@@ -188,8 +188,10 @@ def test_a_cell_of_opendocument_comes_back(xml: str, value: Any, tmp_path: Path)
     ("xml", "message"),
     [
         (
-            f'<{VALUE}="string" office:string-value="" calcext:value-type="error"><text:p>#N/A</text:p>'
-            "</table:table-cell>",
+            (
+                f'<{VALUE}="string" office:string-value="" calcext:value-type="error"><text:p>#N/A</text:p>'
+                "</table:table-cell>"
+            ),
             "holds the error #N/A",
         ),
         (
