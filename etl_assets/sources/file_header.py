@@ -9,8 +9,8 @@ JOINED_BY = "_"
 def joined_names(rows: Sequence[Sequence[str | None]]) -> list[str]:
     """Join the rows of a header, column by column, without the cells that are empty.
 
-    A cell of an upper row that spans several columns (`Sales` over `2025` and `2026`) is saved in the first of them, and
-    the others are empty: they continue it. A cell that has nothing below it is a whole name, and nothing continues it.
+    A cell of an upper row that spans several columns (`Sales` over `2025` and `2026`) is saved in the first of them,
+    and the others are empty: they continue it. A cell that has nothing below it is a whole name: nothing continues it.
 
     Args:
         rows: The header's rows, from the top; the shorter ones end in empty cells.

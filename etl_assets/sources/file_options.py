@@ -35,6 +35,25 @@ _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".
 _STEM = re.compile(r"(?P<stem>.*?[^/])(?P<ending>\.[^./]+)", re.DOTALL)
 
 
+_ALLOWED: dict[str, tuple[str | None, ...]] = {
+    "format": (None, *FORMATS),
+    "compression": COMPRESSIONS,
+    "incremental": (None, *INCREMENTAL),
+    "on_changed": (None, *ON_CHANGED),
+    "types": TYPES,
+}
+_LEAST = {
+    "header_rows": 1,
+    "skip_rows": 0,
+    "skip_footer": 0,
+    "batch_rows": 1,
+    "batch_bytes": 1,
+    "max_row_bytes": 1,
+    "max_file_bytes": 1,
+    "max_ratio": 1,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
     """How the files of one stream are found and read; `docs/files.md` says what each option means."""
@@ -67,24 +86,15 @@ class FileOptions:
     max_ratio: int = 200
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("format", (None, *FORMATS)),
-            ("compression", COMPRESSIONS),
-            ("incremental", (None, *INCREMENTAL)),
-            ("on_changed", (None, *ON_CHANGED)),
-            ("types", TYPES),
-        ):
+        for name, allowed in _ALLOWED.items():
             value = getattr(self, name)
             if value not in allowed:
                 known = ", ".join(repr(one) for one in allowed if one is not None)
                 raise ConfigError(f"{name} is {value!r}.", hint=f"Use one of {known}.")
-        for name in ("batch_rows", "batch_bytes", "max_row_bytes", "max_file_bytes", "max_ratio"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}.", hint="It is at least 1.")
-        for name, least in (("header_rows", 1), ("skip_rows", 0), ("skip_footer", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number of rows, at least {least}.")
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number, at least {least}.")
         if self.header_rows > 1 and self.header is not True:
             raise ConfigError(
                 f"header_rows is {self.header_rows}, but the header is not read.",

@@ -1,4 +1,4 @@
-"""Files: CSV, JSON lines, Parquet and Excel, by path, glob or fsspec URL."""
+"""Files: CSV, JSON lines, Parquet and spreadsheets, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
