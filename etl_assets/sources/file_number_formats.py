@@ -87,7 +87,7 @@ def shown_by_style(formats: Sequence[int], codes: Mapping[int, str]) -> dict[int
         formats: The number of each style's format.
         codes: The codes of the formats that the file says itself.
     """
-    found = {}
+    found: dict[int, Shown] = {}
     for style, number in enumerate(formats):
         code = codes.get(number)
         shown = SHOWN_BY_NUMBER.get(number, Shown.NUMBER) if code is None else shown_by_code(code)

@@ -68,7 +68,7 @@ class OdsCellHandler:
             return
         if self._table != self._sheet or self._depth != 1:
             return
-        if element in _BESIDE or not element:
+        if self._is_beside(element):
             self._beside += 1
         elif self._beside:
             return
@@ -85,6 +85,10 @@ class OdsCellHandler:
             self._column_styles.append((times, found.get("table:default-cell-style-name")))
         elif self._paragraphs is not None:
             self._start_text(element, attributes)
+
+    def _is_beside(self, element: str) -> bool:
+        # What we do not know is a drawing beside the text, or, in a paragraph, something around a part of it.
+        return element in _BESIDE or not (element or self._in_paragraph)
 
     def _start_text(self, element: str, attributes: Mapping[str, str]) -> None:
         if element in {"text:p", "text:h"}:
@@ -115,7 +119,7 @@ class OdsCellHandler:
             return
         if self._table != self._sheet or self._depth != 1:
             return
-        if element in _BESIDE or not element:
+        if self._is_beside(element):
             self._beside -= 1
         elif self._beside:
             return

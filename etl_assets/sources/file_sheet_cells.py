@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from etl_assets.exceptions import shorten
 from etl_assets.protocol.columns import EXACT_DOUBLE
 
 BYTES_OF_A_VALUE = 16
@@ -39,8 +40,8 @@ class Unreadable:
     @classmethod
     def wrong(cls, text: str, why: str) -> "Unreadable":
         """Return what stands for a text that is no value of its cell's type."""
-        hint = f"Correct the cell, or list {text!r} in null_values to read it as NULL."
-        return cls(text, f"holds {text!r}: {why}", hint)
+        told = shorten(text)
+        return cls(text, f"holds {told}: {why}", f"Correct the cell, or list {told} in null_values to read it as NULL.")
 
 
 _ERRORS = {

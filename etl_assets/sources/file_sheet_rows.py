@@ -110,7 +110,10 @@ class SheetRows:
     def _text(self, number: int, place: int, value: Any) -> str | None:
         if type(value) is Unreadable:
             raise self.error(f"cell {self.cell(number, place)} {value.problem}", number, place, hint=value.hint)
-        return None if value is None else to_text(value)
+        name = None if value is None else to_text(value)
+        if name is not None and any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise self.error(f"cell {self.cell(number, place)} is a name that is no Unicode text", number, place)
+        return name
 
     def _refuse_repeated(self, number: int | None) -> None:
         twice = next((name for name, times in Counter(self.names).items() if times > 1 and name is not None), None)

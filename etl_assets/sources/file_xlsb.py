@@ -64,7 +64,8 @@ class BinaryWorkbook:
             self._texts += [
                 self._text(data, 1)[0] for kind, data in self._records(self._texts_parts.pop()) if kind == _SHARED_TEXT
             ]
-        number, values, size = 0, [], 0
+        values: list[Any] = []
+        number = size = 0
         for kind, data in self._records(self._parts[sheet]):
             if kind == _ROW:
                 if values:

@@ -171,6 +171,14 @@ VALUE = "table:table-cell office:value-type"
             ),
             "a",
         ),
+        (
+            f'<{VALUE}="string"><text:p>a <x:y xmlns:x="urn:x">b</x:y></text:p></table:table-cell>',
+            "a b",
+        ),
+        (
+            f'<{VALUE}="string"><x:y xmlns:x="urn:x"><text:p>drawn</text:p></x:y><text:p>a</text:p></table:table-cell>',
+            "a",
+        ),
         (f'<{VALUE}="string" office:string-value="long"><text:p>lo...</text:p></table:table-cell>', "long"),
         ('<table:table-cell table:formula="of:=A1"><text:p/></table:table-cell>', ""),
         ("<table:table-cell><text:p>as some write it</text:p></table:table-cell>", "as some write it"),

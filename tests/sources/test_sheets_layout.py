@@ -1,5 +1,6 @@
 """Sheets as offices lay them out: titles above a table, totals below it, headers of several rows, and many sheets."""
 
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.sync import sync
 from tests.sources.workbooks import document, ods_row, ods_text, rows_of, stream_of, tables_of, text, workbook
 
+Rows = Sequence[Sequence[Any]]
 
-def book(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> Path:
+
+def book(path: Path, sheets: Mapping[str, Rows]) -> Path:
     made = openpyxl.Workbook()
     made.remove(made.active)
     for name, rows in sheets.items():
@@ -24,7 +27,7 @@ def book(path: Path, sheets: Mapping[str, Sequence[Sequence[Any]]]) -> Path:
     return path
 
 
-REPORT: list[list[Any]] = [
+REPORT: Rows = [
     ["Sales report"],
     [],
     ["", "made by", "Ada"],
@@ -78,7 +81,7 @@ def test_footers_are_left_out_across_batches(tmp_path: Path) -> None:
 
 
 def test_a_header_of_several_rows_is_joined(tmp_path: Path) -> None:
-    rows = [["Region", "2025", None, "2026", None], [None, "Q1", "Q2", "Q1", "Q2"], ["North", 1, 2, 3, 4]]
+    rows: Rows = [["Region", "2025", None, "2026", None], [None, "Q1", "Q2", "Q1", "Q2"], ["North", 1, 2, 3, 4]]
     path = book(tmp_path / "a.xlsx", {"S": rows})
     assert rows_of(path, header_rows=2) == [{"Region": "North", "2025_Q1": 1, "2025_Q2": 2, "2026_Q1": 3, "2026_Q2": 4}]
 
@@ -98,12 +101,18 @@ def test_a_name_that_comes_twice_is_told_with_its_cells_and_the_hint_helps(tmp_p
     assert rows_of(path, header=["a", "b", "c"], skip_rows=3) == [{"a": 1, "b": 2, "c": 3}]
 
 
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", f"<row>{text('a')}{text('_xD800_')}</row>")
+    with pytest.raises(DataError, match=r"line 1: cell B1 is a name that is no Unicode text"):
+        rows_of(path)
+
+
 def test_a_header_with_an_error_is_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 1: cell B1 holds the error #REF! \(sheet 'S'\)"):
         rows_of(workbook(tmp_path / "a.xlsx", f"<row>{text('a')}<c t='e'><v>#REF!</v></c></row>"))
 
 
-MONTHS = {"2026-01": [["a"], [1]], "2026-02": [["a", "b"], [2, 3]], "notes": [["c"], [4]]}
+MONTHS: Mapping[str, Rows] = {"2026-01": [["a"], [1]], "2026-02": [["a", "b"], [2, 3]], "notes": [["c"], [4]]}
 
 
 def test_sheets_are_chosen_by_number_name_and_pattern(tmp_path: Path) -> None:
@@ -181,3 +190,16 @@ def test_tables_are_of_bounded_size(tmp_path: Path) -> None:
     assert [row["a"] for table in tables for row in table.to_pylist()] == list(range(500))
     with pytest.raises(DataError, match="a row of more than 100 characters"):
         rows_of(path, max_row_bytes=100)
+
+
+def test_a_large_sheet_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    row = "<row><c><v>1</v></c><c t='str'><v>some text of a cell</v></c></row>"
+    path = workbook(tmp_path / "a.xlsx", f"<row>{text('a')}{text('b')}</row>{row * 40_000}")
+    tracemalloc.start()
+    try:
+        count = sum(len(table) for table in tables_of(path, batch_rows=500))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 40_000
+    assert peak < 4 * 2**20
