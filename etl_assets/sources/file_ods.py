@@ -9,6 +9,7 @@ from etl_assets.sources.file_package import Package, Quiet, local, too_large_row
 from etl_assets.sources.file_sheet_cells import Row
 
 CONTENT = "content.xml"
+_KNOWN = {"table", "date-style", "time-style", "hours", "style"}
 
 
 class OpenDocument:
@@ -75,10 +76,13 @@ class _Contents(Quiet):
         self._depth = 0
         self._formats: dict[str, Shown] = {}
         self._open: str | None = None
+        self._names: dict[str, str | None] = {}
         self._styles: dict[str, tuple[str | None, str | None]] = {}
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        element = local(name)
+        element = self._known(name)
+        if element is None:
+            return
         if element == "table":
             self._depth += 1
             if self._depth == 1:
@@ -96,11 +100,17 @@ class _Contents(Quiet):
             self._styles[_attribute(attributes, "name") or ""] = data, parent
 
     def end(self, name: str) -> None:
-        element = local(name)
+        element = self._known(name)
         if element == "table":
             self._depth -= 1
         elif element in {"date-style", "time-style"}:
             self._open = None
+
+    def _known(self, name: str) -> str | None:
+        """Return a name without its namespace, if it matters; there are millions of others."""
+        if name not in self._names:
+            self._names[name] = local(name) if local(name) in _KNOWN else None
+        return self._names[name]
 
     def shown(self) -> dict[str, Shown]:
         """Give what a cell's style shows dates and times as, where one says so."""

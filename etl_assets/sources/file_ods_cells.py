@@ -19,6 +19,21 @@ _PREFIXES = {
     f"{_OASIS}text:1.0": "text",
     "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0": "calcext",
 }
+_FULL = {prefix: space for space, prefix in _PREFIXES.items()}
+
+
+def _full(short: str) -> str:
+    prefix, _, name = short.partition(":")
+    return f"{_FULL[prefix]}{SEPARATOR}{name}"
+
+
+_TYPE, _TYPE_OF_CALC = _full("office:value-type"), _full("calcext:value-type")
+_VALUE, _STRING, _BOOLEAN = _full("office:value"), _full("office:string-value"), _full("office:boolean-value")
+_DATE, _TIME = _full("office:date-value"), _full("office:time-value")
+_FORMULA, _STYLE, _COLUMN_STYLE = map(_full, ("table:formula", "table:style-name", "table:default-cell-style-name"))
+_COLUMNS_REPEATED, _ROWS_REPEATED = _full("table:number-columns-repeated"), _full("table:number-rows-repeated")
+_SPACES = _full("text:c")
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _DAY = timedelta(days=1)
 _ANY_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - only its time of day is looked at
 _SPACE = re.compile("[ \t\r\n]+")
@@ -51,8 +66,8 @@ class OdsCellHandler:
         self._table, self._depth, self._beside = -1, 0, 0
         self._column_styles: list[tuple[int, str | None]] = []
         self._values: list[Any] = []
-        self._empty = self._columns = 0
-        self._cell: dict[str, str] = {}
+        self._empty = self._columns = self._spaces = 0
+        self._cell: Mapping[str, str] = {}
         self._rows_like_it = 1
         self._paragraphs: list[str] | None = None
         self._pieces: list[str] = []
@@ -61,7 +76,7 @@ class OdsCellHandler:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """Take the start of an element."""
-        element = self._short(name)
+        element = self._names.get(name) or self._short(name)
         if element == "table:table":
             self._depth += 1
             self._table += self._depth == 1
@@ -73,16 +88,14 @@ class OdsCellHandler:
         elif self._beside:
             return
         elif element in {"table:table-cell", "table:covered-table-cell"}:
-            self._cell = {self._short(key): value for key, value in attributes.items()}
+            self._cell = attributes
             self._paragraphs = []
         elif element == "table:table-row":
-            found = {self._short(key): value for key, value in attributes.items()}
-            self._rows_like_it = self._count(found, "table:number-rows-repeated")
-            self._values, self._empty, self._columns, self.is_between_rows = [], 0, 0, False
+            self._rows_like_it = self._count(attributes, _ROWS_REPEATED)
+            self._values, self._empty, self._columns, self._spaces, self.is_between_rows = [], 0, 0, 0, False
         elif element == "table:table-column":
-            found = {self._short(key): value for key, value in attributes.items()}
-            times = self._count(found, "table:number-columns-repeated")
-            self._column_styles.append((times, found.get("table:default-cell-style-name")))
+            times = self._count(attributes, _COLUMNS_REPEATED)
+            self._column_styles.append((times, attributes.get(_COLUMN_STYLE)))
         elif self._paragraphs is not None:
             self._start_text(element, attributes)
 
@@ -96,10 +109,10 @@ class OdsCellHandler:
                 self._pieces = []
             self._in_paragraph += 1
         elif element == "text:s":
-            count = next((value for key, value in attributes.items() if self._short(key) == "text:c"), "1")
-            length = int(count) if count.isdecimal() else 1
-            if length > self._reading.options.max_row_bytes:
-                raise self._error("a text of too many spaces.")
+            length = self._count(attributes, _SPACES)
+            self._spaces += length
+            if self._spaces > self._reading.options.max_row_bytes:
+                raise self._error("texts of too many spaces.")
             self._pieces.append("\0" * length)  # a space that counts; no XML holds the character
         elif element == "text:tab":
             self._pieces.append("\1")
@@ -113,7 +126,7 @@ class OdsCellHandler:
 
     def end(self, name: str) -> None:
         """Take the end of an element."""
-        element = self._short(name)
+        element = self._names.get(name) or self._short(name)
         if element == "table:table":
             self._depth -= 1
             return
@@ -134,7 +147,7 @@ class OdsCellHandler:
 
     def _end_cell(self) -> None:
         cell = self._cell
-        times = self._count(cell, "table:number-columns-repeated")
+        times = self._count(cell, _COLUMNS_REPEATED)
         value = self._value(cell, "\n".join(self._paragraphs or ()), has_text=bool(self._paragraphs))
         self._paragraphs = None
         self._columns += times
@@ -168,38 +181,38 @@ class OdsCellHandler:
     # A cell
 
     def _value(self, cell: Mapping[str, str], text: str, *, has_text: bool) -> Any:
-        kind = cell.get("office:value-type")
-        has_formula = "table:formula" in cell
-        if cell.get("calcext:value-type") == "error" or (has_formula and _ERROR.fullmatch(text)):
+        kind = cell.get(_TYPE)
+        has_formula = _FORMULA in cell
+        if cell.get(_TYPE_OF_CALC) == "error" or (has_formula and _ERROR.fullmatch(text)):
             return Unreadable.error(text or "of a formula")
         if kind is None or kind == "void":
             return text if has_text else (Unreadable.uncomputed() if has_formula else None)
         if kind == "string":
-            return cell.get("office:string-value", text)
+            return cell.get(_STRING, text)
         try:
             return self._typed(kind, cell)
         except (KeyError, ValueError) as error:
-            found = cell.get("office:value") or cell.get(f"office:{kind}-value", text)
+            found = next((cell[name] for name in (_VALUE, _BOOLEAN, _DATE, _TIME) if name in cell), text)
             return Unreadable.wrong(found, str(error) if isinstance(error, ValueError) else "its value is missing")
 
     def _typed(self, kind: str, cell: Mapping[str, str]) -> Any:
         if kind in _NUMBERS:
-            return number_of(cell["office:value"])
+            return number_of(cell[_VALUE])
         if kind == "boolean":
-            return {"true": True, "false": False, "1": True, "0": False}[cell["office:boolean-value"]]
+            return _BOOLEANS[cell[_BOOLEAN]]
         if kind == "date":
-            value = iso_dated(cell["office:date-value"])
+            value = iso_dated(cell[_DATE])
             if type(value) is date and self._shown_as(cell) is Shown.MOMENT:
                 return datetime.combine(value, time())
             return value
         if kind == "time":
-            length = iso_duration(cell["office:time-value"])
+            length = iso_duration(cell[_TIME])
             is_clock = self._shown_as(cell) is not Shown.ELAPSED and timedelta() <= length < _DAY
             return (_ANY_MIDNIGHT + length).time() if is_clock else length
         raise ValueError(f"there is no type {kind[:20]!r}")
 
     def _shown_as(self, cell: Mapping[str, str]) -> Shown | None:
-        style = cell.get("table:style-name")
+        style = cell.get(_STYLE)
         place = self._columns
         for times, of_column in () if style else self._column_styles:
             if place < times:
@@ -209,9 +222,11 @@ class OdsCellHandler:
         return self._shown.get(style or "")
 
     def _count(self, found: Mapping[str, str], name: str) -> int:
-        text = found.get(name, "1")
+        text = found.get(name)
+        if text is None:
+            return 1
         if not text.isdecimal() or len(text) > len(str(MAX_ROW)):
-            raise self._error(f"{name} is {text[:20]!r}.")
+            raise self._error(f"{self._short(name)} is {text[:20]!r}.")
         return max(1, int(text))
 
     def _short(self, name: str) -> str:
