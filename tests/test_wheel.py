@@ -86,7 +86,7 @@ assert to_polars(pa.table({"id": [7]}))["id"].to_list() == [7]
 """,
     "files": f"""
 import fsspec, shutil
-from etl_assets import DuckDBDestination, FileSource
+from etl_assets import FileSource
 from etl_assets.caches import DuckDBCache
 for ending in ("xls", "xlsx", "ods"):
     shutil.copy({str(SHEETS)!r} + "/libreoffice." + ending, ".")
@@ -94,7 +94,7 @@ with fsspec.open("memory://drop/one.csv", "w") as file:
     file.write("id\\n7\\n")
 for path, count in (("*.xls", 2), ("*.xlsx", 2), ("*.ods", 2), ("memory://drop/*.csv", 1)):
     source = FileSource("drop", path, null_values=["#N/A", "#DIV/0!"])
-    read = source.read(DuckDBCache(db_path=f"{{len(path)}}.duckdb"))
+    read = source.read(DuckDBCache(db_path=f"{{path[-3:]}}.duckdb"))
     assert read.processed_records == count, path
 """,
     "snowflake": "from etl_assets.packages import require; require('snowflake.connector', 'Snowflake')",

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.packages import require
 from etl_assets.sources.file_number_formats import SHOWN_BY_NUMBER, Shown, dated, shown_by_code
 from etl_assets.sources.file_options import Reading
 from etl_assets.sources.file_sheet_cells import Row, Unreadable, error_code, whole
@@ -39,13 +39,7 @@ class OldWorkbook:
     """
 
     def __init__(self, data: bytes, reading: Reading) -> None:
-        try:
-            import xlrd
-        except ImportError as error:
-            raise ConfigError(
-                "Excel files of the old format need the package xlrd.",
-                hint='Install the extra: pip install "etl-assets[files]".',
-            ) from error
+        xlrd = require("xlrd", "An Excel file of the old format")
         self._kinds = xlrd
         self._reading = reading
         try:

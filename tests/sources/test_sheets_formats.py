@@ -332,6 +332,6 @@ def test_what_is_no_spreadsheet_is_an_error(ending: str, tmp_path: Path) -> None
 
 def test_the_old_format_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "xlrd", None)
-    with pytest.raises(ConfigError, match=r"need the package xlrd.*etl-assets\[files\]"):
+    with pytest.raises(ConfigError, match=r"old format needs xlrd.*etl-assets\[files\]"):
         rows_of(old(tmp_path / "a.xls", [["a"], [1]]))
     assert only(workbook(tmp_path / "a.xlsx", cell("<c><v>1</v></c>"))) == 1
