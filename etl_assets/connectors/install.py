@@ -21,6 +21,7 @@ from etl_assets import ownership
 from etl_assets.connectors import interpreters, progress
 from etl_assets.connectors.newest import Answer, answer_for
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
+from etl_assets.connectors.too_new import is_too_new
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.redaction import redact
@@ -233,23 +234,11 @@ class _Installation:
         self._tell("reading which Python it takes")
         answer = self._answer(pinned)
         python = self._chosen_python(answer)
-        self._tell(f"making an environment with Python {python}")
-        self._make(python)
-        self._pip([*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras], pinned)
-        executable = self._program()
-        self._tell("starting it once")
-        problem = prove(executable)
-        if problem is not None and "pkg_resources" in problem:
-            _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
-            self._pip([OLD_SETUPTOOLS])
-            problem = prove(executable)
-        if problem is not None:
-            raise ConnectorError(
-                f"{self.environment.name} was installed, but does not start.",
-                log_text=problem,
-                hint=self._python_hint() or 'It may need another Python (use_python="3.11") or version.',
-            )
+        lines = [*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras]
+        executable, problem = self._started(python, lines, prove, pinned, answer)
         distributions = self._ask()
+        if problem is not None:
+            raise self._does_not_start(problem, distributions["python"], answer)
         self._tell_of_older(answer, distributions)
         return Installed(
             name=self.environment.name,
@@ -260,6 +249,59 @@ class _Installation:
             executable=str(executable),
             distribution=distributions["main"],
             at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _started(
+        self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None, answer: Answer | None
+    ) -> tuple[Path, str | None]:
+        """Make the environment with a Python, or with an older one that is here where that is too new for it."""
+        executable, problem = self._made(python, lines, prove, pinned)
+        taken = self._ask()["python"]
+        for older in self._older(taken, answer) if problem is not None and is_too_new(problem) else ():
+            self._tell(f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried")
+            shutil.rmtree(self.environment.folder)
+            executable, problem = self._made(older.path, lines, prove, pinned)
+            taken = older.version
+            if problem is None or not is_too_new(problem):
+                break
+        return executable, problem
+
+    def _made(self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None) -> tuple[Path, str | None]:
+        """Make the environment with one Python; return its program, and the end of its log if that does not start."""
+        self._tell(f"making an environment with Python {python}")
+        self._make(python)
+        self._pip(lines, pinned)
+        executable = self._program()
+        self._tell("starting it once")
+        problem = prove(executable)
+        if problem is not None and ("pkg_resources" in problem or "No module named 'distutils'" in problem):
+            _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
+            self._pip([OLD_SETUPTOOLS])
+            problem = prove(executable)
+        return executable, problem
+
+    def _older(self, taken: str, answer: Answer | None) -> Sequence[interpreters.Interpreter]:
+        """Return the Pythons that are here, older than the one that was taken, and that it says to take: newest first.
+
+        There are none where somebody has said which Python it is to be.
+        """
+        if self.environment.python or self.environment.this_python:
+            return []
+        requires = answer.requires if answer else ""
+        here = interpreters.all_here()
+        return [one for one in here if one.is_older_than(taken) and one.is_taken_by(requires)]
+
+    def _does_not_start(self, problem: str, python: str, answer: Answer | None) -> ConnectorError:
+        hint = self._python_hint()
+        if not hint and is_too_new(problem):
+            older = interpreters.minor_below(python, answer.requires if answer else "")
+            hint = f'Python {python} is too new for it: give use_python="{older}".' if older else ""
+        return ConnectorError(
+            f"{self.environment.name} was installed, but does not start under Python {python}.",
+            log_text=problem,
+            hint=hint
+            or "Ask for another version of it (version=), or name what it lacks beside it in pip_url, such "
+            f'as pip_url="{self._asked.distribution or self.environment.name} <what it lacks>".',
         )
 
     def _tell(self, what: str) -> None:

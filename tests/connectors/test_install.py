@@ -179,6 +179,59 @@ def test_another_python_that_is_here_is_taken(
     assert "tap-tiny: starting it once" in said
 
 
+TOO_NEW = """
+    if sys.version_info >= ({0}):
+        sys.exit("{1}")
+"""
+GONE = [
+    "AttributeError: module 'collections' has no attribute 'MutableMapping'",
+    "ImportError: cannot import name 'sre_parse' from 're' (/usr/lib/python3.11/re/__init__.py)",
+    "ModuleNotFoundError: No module named 'imp'",
+    "ValueError: mutable default <class 'x.JsonDecoder'> for field _decoder is not allowed: use default_factory",
+]
+
+
+@pytest.mark.parametrize("said", GONE)
+def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_take(
+    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    here = interpreters.this()
+    older = [
+        one for one in interpreters.all_here() if one.is_older_than(here.version) and one.minor not in {"3.6", "3.7"}
+    ]
+    if not older:
+        pytest.skip("there is no older Python here")
+    monkeypatch.setenv("ETL_ASSETS_PROGRESS", "plain")
+    body = TOO_NEW.format(", ".join(here.version.split(".")[:2]), said)
+    one = executor(wheel(body), tmp_path / "root")
+    one.ensure()
+    found = one.environment.installed()
+    assert found is not None
+    assert found.python == older[0].version
+    told = capsys.readouterr().err
+    assert f"Python {here.version} is too new for it, whatever it says that it takes: {older[0].version}" in told
+    with one.start() as process:
+        assert b"".join(process.chunks()) == b"tap-tiny\n"
+
+
+def test_a_python_that_is_too_new_is_told_with_the_one_to_give(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = TOO_NEW.format("3, 8", GONE[0])
+    here = interpreters.this()
+    minor = int(here.minor.split(".")[1])
+    path = wheel(body, requires_python=f">=3.6,!=3.{minor - 1}.*")
+    with pytest.raises(ConnectorError, match=rf"does not start under Python {here.version}") as raised:
+        executor(path, tmp_path / "root", use_python=here.minor).ensure()  # what was asked for is not replaced
+    assert f'give use_python="3.{minor - 2}"' in str(raised.value)
+    only_this(monkeypatch)
+    with pytest.raises(ConnectorError, match="is too new for it"):
+        executor(path, tmp_path / "root").ensure()
+    with pytest.raises(ConnectorError, match="name what it lacks beside it in pip_url") as raised:
+        executor(wheel("import pytz"), tmp_path / "other").ensure()
+    assert "use_python" not in str(raised.value)
+
+
 def test_an_older_version_is_never_taken_in_silence(
     wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
