@@ -20,6 +20,7 @@ from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, Manif
 from etl_assets.connectors.install import Environment, in_run, install, install_root
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
 from etl_assets.connectors.requirements import Asked, Pins
+from etl_assets.connectors.too_new import is_too_new
 from etl_assets.exceptions import ConfigError, ConnectorError
 from etl_assets.sources.connectors import get_source
 
@@ -191,7 +192,6 @@ GONE = [
 ]
 
 
-@pytest.mark.parametrize("said", GONE)
 def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_take(
     wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
@@ -202,7 +202,7 @@ def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_
     if not older:
         pytest.skip("there is no older Python here")
     monkeypatch.setenv("ETL_ASSETS_PROGRESS", "plain")
-    body = TOO_NEW.format(", ".join(here.version.split(".")[:2]), said)
+    body = TOO_NEW.format(", ".join(here.version.split(".")[:2]), GONE[0])
     one = executor(wheel(body), tmp_path / "root")
     one.ensure()
     found = one.environment.installed()
@@ -212,6 +212,24 @@ def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_
     assert f"Python {here.version} is too new for it, whatever it says that it takes: {older[0].version}" in told
     with one.start() as process:
         assert b"".join(process.chunks()) == b"tap-tiny\n"
+
+
+@pytest.mark.parametrize("said", GONE)
+def test_what_python_has_no_longer_is_told_from_what_is_not_installed(said: str) -> None:
+    assert is_too_new(f"Traceback (most recent call last):\n  File ...\n{said}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ModuleNotFoundError: No module named 'pytz'",
+        "ImportError: cannot import name 'Markup' from 'jinja2' (/x/jinja2/__init__.py)",
+        "AttributeError: module 'sqlalchemy' has no attribute 'select'",
+        "KeyError: 'config'",
+    ],
+)
+def test_what_no_other_python_would_have_is_not_put_down_to_this_one(said: str) -> None:
+    assert not is_too_new(said)
 
 
 def test_a_python_that_is_too_new_is_told_with_the_one_to_give(
