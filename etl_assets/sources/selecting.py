@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets import configuring
 from etl_assets.exceptions import InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.key_paths import path_in
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
         fields = [key] if isinstance(key, str) else list(key)
         known = (stream.schema or {}).get("properties") or {}
         for name in fields:
-            if known and name not in known:
+            inside = word == "primary_key" and getattr(source, "merges_by_paths", False)
+            if known and name not in known and not (inside and path_in(stream.schema or {}, name)):
                 raise InputError(
                     f"stream {stream.name!r} has no field {name!r}.",
                     hint=f"It has: {', '.join(map(repr, known))}.",

@@ -175,3 +175,29 @@ def test_the_config_of_an_airbyte_source_too(tmp_path: Path) -> None:
         get_source("source-vague", {"count": "many"}, local_executable=path).test_connection()
     with pytest.raises(ConnectorError, match=r"Something went wrong \(it ended with exit code 1"):
         get_source("source-vague", {"count": 1}, local_executable=path).test_connection()
+
+
+def test_a_part_of_a_specification_that_is_no_schema_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    wrong = {"anyOf": [{"const": "__NULL__"}, {"type": "null"}, "null"]}  # as some versions of the SDK write it
+    properties = {"paths": {"type": "array"}, "stream_maps": {"type": "object", "properties": {"else": wrong}}}
+    path = tmp_path / "tap-vague"
+    about = {"name": "tap-vague", "settings": {"type": "object", "properties": properties, "required": ["paths"]}}
+    path.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"if '--about' in sys.argv: print(json.dumps({about!r}))\n"
+        "elif '--discover' in sys.argv:\n"
+        "    config = json.load(open(sys.argv[sys.argv.index('--config') + 1]))\n"
+        "    print(json.dumps({'streams': [{'tap_stream_id': name} for name in config['paths']]}))\n"
+    )
+    path.chmod(stat.S_IRWXU)
+    for given, said in (
+        ({"path": "x"}, "the rule that 'paths' must be there"),
+        ({"paths": "x"}, "paths does not meet"),
+    ):
+        with pytest.raises(ConnectorConfigInvalidError, match=said):
+            get_source("tap-vague", given, local_executable=path).test_connection()
+    with pytest.raises(ConnectorConfigInvalidError, match="'paths' must be there"):  # and no KeyError of the tap
+        get_source("tap-vague", {"path": "x"}, local_executable=path).discover()
+    good = get_source("tap-vague", {"paths": ["a"], "stream_maps": {"else": 3}}, local_executable=path)
+    good.test_connection()
+    assert list(good.discover()) == [("", "a")]
