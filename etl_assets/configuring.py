@@ -162,4 +162,6 @@ def check(owner: Any) -> None:
         raise ConnectorCheckFailedError(
             f"{name_of(owner)} cannot connect: {error.message}", connector_name=name_of(owner), hint=error.hint
         ) from error
-    print(f"Connection check succeeded for {name_of(owner)}.")  # noqa: T201 - said to the person at the script
+    shown = getattr(owner, "shown_by_check", None)  # of one that has no check
+    said = f"{name_of(owner)}: {shown}." if shown else f"Connection check succeeded for {name_of(owner)}."
+    print(said)  # noqa: T201 - to the person at the script

@@ -91,10 +91,7 @@ def check(source: Connector, say: Say) -> int:
     """Have a connector check its config; says what that has shown, and what it cannot show."""
     source.test_connection()
     if isinstance(source, SingerDestination):
-        shown = (
-            "it took this config and an empty input. A Singer target has no check: whether it reaches its database, "
-            "and may write there, the first load shows"
-        )
+        shown = source.shown_by_check
     elif isinstance(source, SingerSource):
         shown = f"it listed {len(source.discover())} streams with this config. A Singer tap has no other check"
     else:

@@ -109,7 +109,8 @@ class Choice:
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
         package, *beside = known.package.split()
-        return self._python(" ".join([f"{package}=={self._version}" if self._version else package, *beside]), spoken)
+        wanted = f"{known.distribution}=={self._version}" if self._version else package
+        return self._python(" ".join([wanted, *beside]), spoken)
 
     def _python(self, requirement: str, spoken: Protocol) -> Executor:
         environment = Environment(

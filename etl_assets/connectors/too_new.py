@@ -14,6 +14,12 @@ _STRICTER = ("mutable default <class", "'Thread' object has no attribute 'isAliv
 """What a dataclass said nothing of before 3.11, and a method that went in 3.9."""
 
 
+def hint_of(log: str) -> str | None:
+    """Return what to do where a program that had started ended so; None where it was something else."""
+    said = 'The Python that it runs under is too new for it: give an older one, such as use_python="3.9".'
+    return said if is_too_new(log) else None
+
+
 def is_too_new(log: str) -> bool:
     """Tell whether a program ended because Python has no longer what it wants of it.
 
