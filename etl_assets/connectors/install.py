@@ -256,8 +256,11 @@ class _Installation:
     ) -> tuple[Path, str | None]:
         """Make the environment with a Python, or with an older one that is here where that is too new for it."""
         executable, problem = self._made(python, lines, prove, pinned)
+        is_chosen = self.environment.python or self.environment.this_python
+        if is_chosen or problem is None or not is_too_new(problem):
+            return executable, problem
         taken = self._ask()["python"]
-        for older in self._older(taken, answer) if problem is not None and is_too_new(problem) else ():
+        for older in interpreters.older_here(taken, answer.requires if answer else ""):
             self._tell(f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried")
             shutil.rmtree(self.environment.folder)
             executable, problem = self._made(older.path, lines, prove, pinned)
@@ -280,28 +283,17 @@ class _Installation:
             problem = prove(executable)
         return executable, problem
 
-    def _older(self, taken: str, answer: Answer | None) -> Sequence[interpreters.Interpreter]:
-        """Return the Pythons that are here, older than the one that was taken, and that it says to take: newest first.
-
-        There are none where somebody has said which Python it is to be.
-        """
-        if self.environment.python or self.environment.this_python:
-            return []
-        requires = answer.requires if answer else ""
-        here = interpreters.all_here()
-        return [one for one in here if one.is_older_than(taken) and one.is_taken_by(requires)]
-
     def _does_not_start(self, problem: str, python: str, answer: Answer | None) -> ConnectorError:
         hint = self._python_hint()
         if not hint and is_too_new(problem):
             older = interpreters.minor_below(python, answer.requires if answer else "")
             hint = f'Python {python} is too new for it: give use_python="{older}".' if older else ""
+        lacking = f'pip_url="{self._asked.distribution or self.environment.name} <what it lacks>"'
         return ConnectorError(
             f"{self.environment.name} was installed, but does not start under Python {python}.",
             log_text=problem,
             hint=hint
-            or "Ask for another version of it (version=), or name what it lacks beside it in pip_url, such "
-            f'as pip_url="{self._asked.distribution or self.environment.name} <what it lacks>".',
+            or f"Ask for another version= of it, or name what it lacks beside it in pip_url, such as {lacking}.",
         )
 
     def _tell(self, what: str) -> None:

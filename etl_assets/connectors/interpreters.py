@@ -77,6 +77,11 @@ def all_here() -> list[Interpreter]:
     return sorted(found.values(), key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
 
 
+def older_here(version: str, requires: str) -> list[Interpreter]:
+    """Return the interpreters of earlier minor versions that a `Requires-Python` takes; the newest first."""
+    return [one for one in all_here() if one.is_older_than(version) and one.is_taken_by(requires)]
+
+
 def version_of(path: Path | str) -> str | None:
     """Return the version of an interpreter, or None if it does not start, or is no Python 3."""
     try:

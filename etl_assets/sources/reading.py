@@ -350,10 +350,8 @@ def _one_by_one(
 
 def records(source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool) -> LazyDataset:
     """Give the records of a stream as they are read; see `ReadVerbs.get_records`."""
-    found = selecting.one(source, stream)
+    found = selecting.with_own_keys(selecting.one(source, stream))
     schema = found.schema or {}
-    if schema.get("properties"):  # a key inside of another field has a column in tables, and none in the records
-        found = found.replace(primary_key=[key for key in found.primary_key if key in schema["properties"]])
     handler = StreamRecordHandler(
         json_schema=schema,
         prune_extra_fields=prune and bool(schema.get("properties")),

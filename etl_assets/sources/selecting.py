@@ -95,6 +95,12 @@ def _one(source: Any, catalog: Catalog, name: str) -> Stream:
     return found[0]
 
 
+def with_own_keys(stream: Stream) -> Stream:
+    """Return a stream without keys inside of other fields: those have columns in tables, and none in its records."""
+    known = (stream.schema or {}).get("properties")
+    return stream.replace(primary_key=[key for key in stream.primary_key if key in known]) if known else stream
+
+
 def schema_of(source: Any, name: str) -> dict[str, Any]:
     """Give the JSON Schema of a stream."""
     return one(source, name).schema or {}

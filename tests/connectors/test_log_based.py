@@ -60,16 +60,14 @@ def server() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="etl_assets_log_") as folder:
-        user = {"user": "postgres"} if os.geteuid() == 0 else {}  # the server does not run as root
+        user = "postgres" if os.geteuid() == 0 else None  # the server does not run as root
         if user:
-            shutil.chown(folder, "postgres")
+            shutil.chown(folder, user)
         data = Path(folder) / "data"
 
-        def control(*command: str) -> None:
-            done = subprocess.run(
-                [programs / command[0], *command[1:]], check=True, stdout=subprocess.DEVNULL, cwd=folder, **user
-            )
-            assert done.returncode == 0
+        def control(program: str, *arguments: str) -> None:
+            command = [str(programs / program), *arguments]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user)
 
         control("initdb", "-D", str(data), "-A", "trust", "-U", "postgres")
         options = f"-h 127.0.0.1 -p {port} -k '' -c fsync=off -c wal_level=logical"

@@ -28,7 +28,7 @@ def sent(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("column", ["_sdc_deleted_at", "since_today"])
 def test_a_column_that_only_the_schema_message_has_is_loaded(singer: Make, load: Load, column: str) -> None:
-    lines = [sent(**{column: AT}), record("told", 1), record("told", 2, **{column: "2026-01-02T03:04:05Z"})]
+    lines = [sent(**{column: AT}), record("told", 1), record("told", 2, None, **{column: "2026-01-02T03:04:05Z"})]
     result = load(singer(*lines, state(told=2), streams=["told"]))
     assert result.error is None
     assert result.rows("tap_fake.told", f'id, CAST("{column}" AS DATE)::VARCHAR') == [(1, None), (2, "2026-01-02")]
