@@ -193,7 +193,7 @@ GONE = [
 
 
 def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_take(
-    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, said: str
+    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = interpreters.this()
     older = [
