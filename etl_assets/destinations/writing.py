@@ -11,8 +11,8 @@ from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssets
 from etl_assets.protocol.load import Bookmark, SharedState, StreamState, SyncResult
 from etl_assets.redaction import redact
 from etl_assets.replay import CachedRead
-from etl_assets.results import ReadResult, WriteResult
-from etl_assets.strategies import WriteStrategy
+from etl_assets.results import ReadResult, WriteResult, checked_cache
+from etl_assets.strategies import WriteStrategy, strategy_named
 from etl_assets.sync import new_load_id, resolve_start, sync
 
 
@@ -95,7 +95,8 @@ def write(
     """Write; see `DestinationVerbs.write`."""
     reading = import_module("etl_assets.sources.reading")
     source_class = import_module("etl_assets.sources.base").Source
-    strategy = reading.strategy_named(write_strategy)
+    strategy = strategy_named(write_strategy)
+    cache, state_cache = checked_cache(cache), checked_cache(state_cache)
     if isinstance(source_data, source_class) and cache:
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
     late = None

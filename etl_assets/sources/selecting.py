@@ -1,7 +1,7 @@
 """What the verbs about a source's streams do: which there are, which are selected, by which keys."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
@@ -63,11 +63,26 @@ def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
     """
     catalog = catalog_of(source)
     names = selected_names(source) if streams is None else [] if streams == "*" else streams
-    names = [names] if isinstance(names, str) else list(names)
+    names = names_of(names)
     found = [_one(source, catalog, name) for name in names] if names else list(catalog.values())
     if not found:
         raise NoStreamsSelectedError(f"{source!r} has no streams.", hint="Look at its config with check().")
     return found
+
+
+def names_of(streams: Any) -> list[str]:
+    """Return the names in what stands for one stream or several.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(streams, str):
+        return [streams]
+    if isinstance(streams, Iterable):
+        return list(streams)
+    raise InputError(
+        f"Streams are given by their names, not by {streams!r}.", hint='Write "orders", "*", or ["orders", "users"].'
+    )
 
 
 def one(source: Any, name: str) -> Stream:
@@ -110,7 +125,7 @@ def select(source: Any, streams: str | Sequence[str]) -> None:
     if streams == "*":
         source.picked = available(source)
         return
-    names = [streams] if isinstance(streams, str) else list(streams)
+    names = names_of(streams)
     for name in names:
         one(source, name)
     source.picked = names
