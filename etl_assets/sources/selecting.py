@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
-from etl_assets.exceptions import InputError, NoStreamsSelectedError, StreamNotFoundError
+from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
 
@@ -18,9 +18,22 @@ def catalog_of(source: Any) -> Catalog:
     if source.found_catalog is None:
         configuring.get_config(source)
         source.found_catalog = Catalog(source.discover().values())
+    if source.keys_to_set:
+        _set_keys_of_arguments(source)
     found: Catalog = source.found_catalog
     changed = [found[name].replace(**words) for name, words in source.set_words.items()]
     return found.replace(*changed) if changed else found
+
+
+def _set_keys_of_arguments(source: Any) -> None:
+    """Set the keys that a source was made with: which streams there are, is known only now."""
+    waiting, source.keys_to_set = source.keys_to_set, {}
+    try:
+        for word, keys in waiting.items():
+            set_keys(source, word, keys)
+    except EtlAssetsError:
+        source.keys_to_set = waiting  # it is told again: nothing is to be read by other keys
+        raise
 
 
 def forget(source: Any) -> None:

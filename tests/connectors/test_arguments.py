@@ -72,8 +72,10 @@ def test_a_name_that_comes_twice_or_not_at_all_is_told(args: tuple[Any, ...], gi
 
 
 def test_what_each_kind_of_connector_takes_is_taken() -> None:
-    assert get_source(name="source-faker", catalog=None, cursor_keys={"a": "b"}).cursor_keys == {"a": ["b"]}
-    assert get_source("tap-csv", use_properties=True, batch_folder="x", pip_url="tap-csv").use_properties
+    faker: Any = get_source(name="source-faker", catalog=None, cursor_keys={"a": "b"})
+    assert faker.cursor_keys == {"a": ["b"]}
+    tap: Any = get_source("tap-csv", use_properties=True, batch_folder="x", pip_url="tap-csv")
+    assert tap.use_properties
     assert get_destination("target-jsonl", activate_version=True, pip_url="target-jsonl", staging_dir="x") is not None
 
 
