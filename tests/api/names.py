@@ -431,11 +431,11 @@ ERROR_ATTRIBUTES = (
 )
 
 SUITE = (
-    "The tests in PyAirbyte's repository (its `main` of August 2026) were run with `airbyte` standing for `etl_assets`: "
-    "the unit tests, and those of the integration tests that need neither cloud nor Docker nor network, with a "
-    "PostgreSQL that was there in the place of a container. Where a test that speaks of behaviour reaches for a name that "
-    "begins with `_`, a stand-in of a line or two gave it what it wanted. At first 51 tests of behaviour failed; now those "
-    "do that the table names. @COUNTS@"
+    "The tests in PyAirbyte's repository (its `main` of August 2026) were run with `airbyte` standing for "
+    "`etl_assets`: the unit tests, and those of the integration tests that need neither cloud nor Docker nor network, "
+    "with a PostgreSQL that was there in the place of a container. Where a test of behaviour reaches for a name that "
+    "begins with `_`, a stand-in of a line or two gave it what it wanted. At first 51 tests of behaviour failed; now "
+    "those do that the table names. @COUNTS@"
 )
 LEFT = {
     "cloud, `mcp`, `agents`, `cli`": "They need an account at Airbyte Cloud, or are PyAirbyte's own program.",
@@ -446,7 +446,8 @@ LEFT = {
     "and an executor starts nothing before it is asked.",
     "`*.jsonl.gz` files below `cache_dir`": "Batches wait in memory and in Arrow files, which are always removed.",
     "`get_source` fails where the connector cannot be installed": "It installs at its first use, never where it is "
-    "made: definitions are loaded often, and must not wait. The error is the same, `AirbyteConnectorInstallationError`.",
+    "made: definitions are loaded often, and must not wait. The error is the same, "
+    "`AirbyteConnectorInstallationError`.",
     "`.venv-<name>` after `install()`": "An environment is named after what was asked for, too, so that two "
     "versions live side by side. Those that PyAirbyte has made are used, and never removed.",
     "`ProgressTracker` fed with messages, its batches and `_get_status_message`": "The engine feeds it.",
