@@ -120,11 +120,6 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         self._destination = None
 
     @property
-    @override
-    def streams_read(self) -> dict[str, Stream]:
-        return self._streams_read
-
-    @property
     def name(self) -> str:
         """A name for people."""
         return type(self).__name__

@@ -24,6 +24,7 @@ class PyAirbyteVerbs:
     """What PyAirbyte's caches answer to, over what ours do."""
 
     schema_name: str
+    _streams_read: dict[str, Stream]
 
     def table_of(self, stream_name: str) -> TableName:
         """Return the table of a stream."""
@@ -53,7 +54,7 @@ class PyAirbyteVerbs:
     @property
     def streams_read(self) -> dict[str, Stream]:
         """The streams that were read through this object, as they were read, by name."""
-        raise NotImplementedError
+        return self._streams_read
 
     def create_source_tables(self, source: Any, streams: str | Sequence[str] | None = None) -> None:
         """Make the tables of a source's streams where they are missing, by what its catalog declares.

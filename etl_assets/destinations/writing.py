@@ -96,8 +96,7 @@ def write(
     reading = import_module("etl_assets.sources.reading")
     source_class = import_module("etl_assets.sources.base").Source
     strategy = strategy_named(write_strategy)
-    cache, state_cache = checked_cache(cache), checked_cache(state_cache)
-    if isinstance(source_data, source_class) and cache:
+    if isinstance(source_data, source_class) and checked_cache(cache):
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
     late = None
     if isinstance(source_data, ReadResult):
@@ -152,7 +151,8 @@ def _memory(destination: Any, source_name: str, state_cache: Any) -> StateMemory
             EtlAssetsWarning,
             stacklevel=4,
         )
-    return StateMemory(state_cache.destination if state_cache else None, source_name, destination.identity)
+    keeper = checked_cache(state_cache)
+    return StateMemory(keeper.destination if keeper else None, source_name, destination.identity)
 
 
 def _write_cached(

@@ -435,7 +435,8 @@ SUITE = (
     "`etl_assets`: the unit tests, and those of the integration tests that need neither cloud nor Docker nor network, "
     "with a PostgreSQL that was there in the place of a container. Where a test of behaviour reaches for a name that "
     "begins with `_`, a stand-in of a line or two gave it what it wanted. At first 51 tests of behaviour failed; now "
-    "those do that the table names. @COUNTS@"
+    "those do that the table names. Of 171 unit tests (without the modules for the "
+    "cloud, `mcp` and `cli`) 122 pass and 49 fail, of 78 integration tests 61 pass and 17 fail."
 )
 LEFT = {
     "cloud, `mcp`, `agents`, `cli`": "They need an account at Airbyte Cloud, or are PyAirbyte's own program.",
@@ -450,6 +451,7 @@ LEFT = {
     "`AirbyteConnectorInstallationError`.",
     "`.venv-<name>` after `install()`": "An environment is named after what was asked for, too, so that two "
     "versions live side by side. Those that PyAirbyte has made are used, and never removed.",
+    "no error whose name begins with neither `Airbyte` nor `PyAirbyte`": "Our own names stand beside them.",
     "`ProgressTracker` fed with messages, its batches and `_get_status_message`": "The engine feeds it.",
     "a live display where only standard output is a terminal": "Progress is written to standard error.",
     "`Source(executor=Mock())`, `Source._discover`": "An executor is one of ours. Keys are set by `set_cursor_keys` "
