@@ -23,7 +23,7 @@ from etl_assets.connectors.newest import Answer, answer_for
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
 from etl_assets.connectors.too_new import is_too_new
 from etl_assets.connectors.workspace import read_json
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError
 from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
 
@@ -35,6 +35,8 @@ OLD_SETUPTOOLS = "setuptools<81"
 """The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
 
 SHOWN_LINES = 3
+LOG_CHARACTERS = 4000
+"""Of the end of a log, that an error shows."""
 
 _log = masked_logger("etl_assets.connectors")
 _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
@@ -150,7 +152,7 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
 
     Raises:
         ConfigError: The interpreter is missing, or is none the connector takes.
-        ConnectorError: The packages cannot be installed, or the program does not start.
+        ConnectorInstallationError: The packages cannot be installed, or the program does not start.
     """
     environment.root.mkdir(parents=True, exist_ok=True)
     with _locked(environment.folder.with_suffix(".lock")):
@@ -221,6 +223,12 @@ def _is_ours(environment: Environment) -> bool:
         return False
 
 
+class CannotInstallError(ConnectorInstallationError):
+    """What a connector needs cannot be installed now: that may be the network, so it is worth another try."""
+
+    retryable = True
+
+
 class _Installation:
     """One go at one environment."""
 
@@ -289,8 +297,9 @@ class _Installation:
             older = interpreters.minor_below(python, answer.requires if answer else "")
             hint = f'Python {python} is too new for it: give use_python="{older}".' if older else ""
         lacking = f'pip_url="{self._asked.distribution or self.environment.name} <what it lacks>"'
-        return ConnectorError(
+        return ConnectorInstallationError(
             f"{self.environment.name} was installed, but does not start under Python {python}.",
+            connector_name=self.environment.name,
             log_text=problem,
             hint=hint
             or f"Ask for another version= of it, or name what it lacks beside it in pip_url, such as {lacking}.",
@@ -407,13 +416,16 @@ class _Installation:
                 timeout=INSTALL_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConnectorError(f"{self.environment.name}: cannot {what}: {error}.") from None
+            raise self._failed(what, str(error)) from error
         if done.returncode:
-            raise ConnectorError(
-                f"{self.environment.name}: cannot {what} ({redact(self.environment.requirement)}).",
-                log_text=redact(done.stderr.decode("utf-8", "replace").strip())[-4000:],
-            )
+            log = redact(done.stderr.decode("utf-8", "replace").strip())[-LOG_CHARACTERS:]
+            cause = ConnectorError(f"{Path(command[0]).name} ended with exit code {done.returncode}.", log_text=log)
+            raise self._failed(what, redact(self.environment.requirement), log) from cause
         return done.stdout.decode("utf-8", "replace")
+
+    def _failed(self, what: str, detail: str, log: str | None = None) -> ConnectorInstallationError:
+        name = self.environment.name
+        return CannotInstallError(f"{name}: cannot {what} ({detail}).", connector_name=name, log_text=log)
 
     def _ask(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(

@@ -21,7 +21,7 @@ from etl_assets.connectors.install import Environment, in_run, install, install_
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
 from etl_assets.connectors.requirements import Asked, Pins
 from etl_assets.connectors.too_new import is_too_new
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError, ConnectorNotFoundError
 from etl_assets.sources.connectors import get_source
 
 from .conftest import Wheel
@@ -60,6 +60,68 @@ def test_what_does_not_start_is_not_installed(wheel: Wheel, tmp_path: Path) -> N
         one.ensure()
     assert one.version is None
     assert not one.environment.folder.exists()
+
+
+def test_what_cannot_be_installed_is_an_error_that_has_the_log_of_pip(tmp_path: Path) -> None:
+    one = executor(str(tmp_path / "nothing.whl"), tmp_path / "root")
+    with pytest.raises(ConnectorInstallationError, match="nothing") as caught:
+        one.ensure()
+    assert caught.value.connector_name == "tap-tiny"
+    assert caught.value.retryable  # it may have been the network
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConnectorError)
+    assert "nothing" in str(cause.log_text)
+    with pytest.raises(ConnectorInstallationError, match="not installed"):
+        executor("tap-tiny", tmp_path / "root", install_if_missing=False).ensure()
+    with pytest.raises(ConnectorNotFoundError, match="is not there"):
+        get_source("source-mine", local_executable=tmp_path / "nothing").executor.ensure()
+
+
+def test_an_executor_answers_as_pyairbytes_does(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    with pytest.raises(ConnectorInstallationError, match="not installed"):
+        one.ensure_installation(auto_fix=False)
+    with pytest.raises(ConnectorInstallationError, match="version of tap-tiny is not known"):
+        one.get_installed_version(raise_on_error=True)
+    assert one.get_installed_version() is None
+    one.ensure_installation()
+    assert one.get_installed_version(recheck=True) == "1.2"
+    assert one.install_root == tmp_path / "root"
+    one.install_root = tmp_path / "other"
+    assert one.get_installed_version() is None
+    one.install()
+    assert one.get_installed_version() == "1.2"
+    assert (tmp_path / "other" / one.environment.folder.name).is_dir()
+
+
+def test_what_pyairbyte_has_installed_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "here" / ".venv-source-faker" / "bin" / "source-faker"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+
+    def chosen(**given: Any) -> Any:
+        return get_source("source-faker", **given).executor
+
+    assert isinstance(chosen(), PythonExecutor)  # it is not where PyAirbyte would look
+    caplog.set_level("INFO")
+    for variable in ("AIRBYTE_INSTALL_DIR", "AIRBYTE_PROJECT_DIR"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, str(tmp_path / "here"))
+            assert chosen().executable == str(program)
+    assert f"source-faker is run from {program}" in caplog.text
+    assert chosen(install_root=tmp_path / "here").executable == str(program)
+    monkeypatch.chdir(tmp_path / "here")
+    assert chosen().executable == str(program)
+    for asked in ({"version": "6.2.0"}, {"pip_url": "airbyte-source-faker"}, {"use_python": True}):
+        assert isinstance(chosen(**asked), PythonExecutor)  # of which nobody says that it is this one
+    installed = chosen(version="latest").environment
+    marker = {"name": "source-faker", "requirement": "", "version": "1", "python": "3", "packages": {}, "at": ""}
+    (installed.folder).mkdir(parents=True)
+    (installed.folder / "installed.json").write_text(json.dumps({**marker, "executable": str(program), "format": 1}))
+    assert isinstance(chosen(), PythonExecutor)  # our own goes before it
 
 
 def test_a_half_install_is_made_anew(wheel: Wheel, tmp_path: Path) -> None:
