@@ -365,3 +365,21 @@ def test_mages_paths_lead_somewhere() -> None:
     assert filter_columns(["a", "b"], {"a": {"type": ["null", "string"]}, "b": {"type": "integer"}}, ["string"]) == [
         "a"
     ]
+
+
+def test_a_source_that_overrides_sync_is_given_the_named_streams_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    class Whole(Source):
+        streams = [USERS, Stream("orders", schema={"properties": {"id": {"type": "integer"}}})]
+
+        def sync(self, catalog: Any, properties: Any = None) -> None:
+            for entry in catalog.to_dict()["streams"]:
+                write_records(entry["tap_stream_id"], [{"id": 1}])
+
+    Whole(selected_streams=["orders"]).process()
+    assert [message["stream"] for message in said(capsys)] == ["orders"]
+    given = Catalog(Whole.streams)
+    Whole(selected_streams=["orders"], catalog=given).process()
+    assert [message["stream"] for message in said(capsys)] == ["orders"]
+    assert len(given) == 2
+    Whole().process()
+    assert [message["stream"] for message in said(capsys)] == ["users", "orders"]
