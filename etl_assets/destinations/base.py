@@ -79,6 +79,8 @@ class Destination(DestinationModes, DestinationVerbs):
     _config: dict[str, Any]
     native_types: ClassVar[bool] = False
     """Have `export_batch_data` get Python's dates, times, bytes and exact decimals instead of Mage's JSON values."""
+    json_numbers: bool = False
+    """Have `export_batch_data` get decimals as floats, as a program gets them, so that `json.dumps` takes a record."""
 
     def __new__(cls, *given: Any, **options: Any) -> Self:
         """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
@@ -144,7 +146,8 @@ class Destination(DestinationModes, DestinationVerbs):
         Args:
             record_data: Never empty: dicts with `record` (all with the same keys, in the schema's order; a missing
                 value is None) and `stream`. Values are JSON types as Mage sends them (dates and times as ISO 8601 text,
-                decimals as `Decimal`), or Python's own with `native_types = True`.
+                decimals as `Decimal`, or as floats with `json_numbers = True`), or Python's own with
+                `native_types = True`.
             stream: The stream's name.
             tags: For logs.
         """

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.constants import INTERNAL_COLUMN_SCHEMA, UNIQUE_CONFLICT_METHOD_UPDATE
-from etl_assets.exceptions import ConfigError, ProtocolError
+from etl_assets.exceptions import ConfigError, DestinationError, ProtocolError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.entries import copied
@@ -201,8 +201,27 @@ def export_rows(destination: "Destination", batch: Batch, load: Load) -> None:
     if overrides(destination, "_process") and not overrides(destination, "export_batch_data"):
         _through_process(destination, stream_of(destination, name), rows)
         return
+    if destination.json_numbers and not destination.native_types:
+        rows = [_plain(row) for row in rows]
     data = [{"record": row, "stream": name} for row in rows]
-    destination.export_batch_data(data, name, **tags_taken(destination, tags))
+    try:
+        destination.export_batch_data(data, name, **tags_taken(destination, tags))
+    except TypeError as error:
+        if "Decimal is not JSON serializable" in str(error):
+            raise _decimals_error(destination, name, rows) from error
+        raise
+
+
+def _decimals_error(destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]) -> DestinationError:
+    """Return the error about decimals in what a destination writes as JSON; names the first field that has one."""
+    held = ((field, value) for row in rows for field, value in row.items() if _plain(value) is not value)
+    field, value = next(((field, value) for field, value in held if "Decimal(" in repr(value)), ("", None))
+    return DestinationError(
+        f"stream {name!r}: {type(destination).__name__} writes JSON, which has no decimals; {field!r} is {value!r}.",
+        hint=f"Set `json_numbers = True` on {type(destination).__name__} or on the object that you give to the assets: "
+        "decimals are then numbers, as Mage gives them. Or write them exactly, as simplejson does.",
+        stream=name,
+    )
 
 
 def _through_process(destination: "Destination", stream: Stream, rows: Sequence[Mapping[str, Any]]) -> None:

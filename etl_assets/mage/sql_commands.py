@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +247,7 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
 ) -> list[Any]:
     """Return the columns of an INSERT, and for each record its literals: `(a, b)`, or a list of them."""
     names = list(columns)
+    escapes = cache(partial(_escapes, convert_column_to_type_func))
 
     def literal(value: Any, column: Mapping[str, Any]) -> Any:
         if value is None:
@@ -258,6 +260,8 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
         if string_parse_func and column["type"] == COLUMN_TYPE_OBJECT:
             text = string_parse_func(text, column)  # which doubles the quotes itself
+        elif isinstance(value, dict | list) and not string_parse_func and escapes(column["type_converted"]):
+            pass  # Mage gives such a function JSON as it is
         else:
             text = text.replace("'", "''")
             text = string_parse_func(text, column) if string_parse_func else text
@@ -268,6 +272,14 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
         literals = [literal(record.get(name), column_type_mapping[name]) for name in names]
         rows.append(f"({', '.join(literals)})" if stringify_values else literals)
     return [build_insert_columns(names, column_identifier, use_lowercase, allow_reserved_words), rows]
+
+
+def _escapes(convert: Callable[..., str], column_type: str) -> bool:
+    """Tell whether a function that makes literals takes care of quotes itself: tried with a JSON text that has one."""
+    try:
+        return str(convert('"\'"', column_type)) != str(convert('"#"', column_type)).replace("#", "'")
+    except (AttributeError, LookupError, TypeError, ValueError):  # it reads the text: it is no plain frame around it
+        return True
 
 
 def _items(value: Any) -> list[Any]:

@@ -106,7 +106,7 @@ class Catalog:
         _write(Path(path), text + "\n")
 
     @property
-    def streams(self) -> tuple[Stream, ...]:
+    def streams(self) -> Sequence[Stream]:
         """All streams, in order."""
         return tuple(self._streams.values())
 

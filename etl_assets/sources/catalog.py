@@ -6,6 +6,7 @@ nothing that happens to it reaches the engine's own stream, or another read.
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import wraps
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
@@ -35,6 +36,7 @@ _WRITTEN_IF_ANY = frozenset(
     }
 )  # fmt: skip
 """Words of an entry that Mage leaves out where there is nothing to say."""
+_UNNAMED = "unnamed"
 _LISTS = ("primary_key", "bookmark_properties", "unique_constraints", "partition_keys", "metadata")
 
 
@@ -105,8 +107,11 @@ class CatalogEntry(Stream):
         if schema is not None:
             entry["schema"] = schema.to_dict() if hasattr(schema, "to_dict") else schema
         name = tap_stream_id or entry.get("stream")
-        made = Stream.from_dict({"tap_stream_id": name, "stream": name, **entry})
+        made = Stream.from_dict({"tap_stream_id": name or _UNNAMED, "stream": name or _UNNAMED, **entry})
         self._fill(made._kept("_given"), made._kept("_entry"))  # noqa: SLF001 - its own class
+        if name is None:
+            for word in ("name", "stream"):
+                setattr(self, word, None)  # named by and by: `entry = CatalogEntry(); entry.tap_stream_id = ...`
 
     @override
     def remembered(self, name: str, make: Callable[[], T]) -> T:
@@ -216,14 +221,37 @@ class Catalog(OwnCatalog):
     """A catalog with Mage's words; its entries are its own copies, and can be changed.
 
     Args:
-        streams: Streams, or entries as plain dicts.
+        streams: Streams, or entries as plain dicts or as Singer's classes.
         extra: Keys of a catalog's JSON beside `streams`.
     """
 
-    def __init__(
-        self, streams: Iterable[Stream | Mapping[str, Any]] = (), *, extra: Mapping[str, Any] | None = None
-    ) -> None:
+    _listed: "_Entries | None" = None
+
+    def __init__(self, streams: Iterable[Any] = (), *, extra: Mapping[str, Any] | None = None) -> None:
         super().__init__(map(_entry, streams), extra=extra)
+
+    @property
+    @override
+    def streams(self) -> list[Stream]:
+        """All streams, in order: a list, and what changes it changes the catalog (`catalog.streams.append(entry)`).
+
+        Setting it sets the catalog's streams.
+
+        Raises:
+            ConfigError: On a change: two streams have the same key. The catalog stays as it was.
+        """
+        if self._listed is None:
+            self._listed = _Entries(self)
+        return self._listed
+
+    @streams.setter
+    def streams(self, streams: Iterable[Any]) -> None:
+        self._listed = None
+        made = type(self)(streams)
+        self._streams, self._called = made._streams, made._called  # noqa: SLF001 - its own class
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_listed"}  # it is this catalog's own
 
     @classmethod
     def of(cls, found: Any) -> "Catalog":
@@ -291,13 +319,51 @@ class _Copies(Mapping[Key, Stream]):
         return len(self._originals)
 
 
+class _Entries(list[Stream]):
+    """The streams of a catalog as a list that tells the catalog of each change."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog.values())
+        self._catalog = catalog
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)  # a copy belongs to no catalog
+
+    def _changed(self) -> None:
+        self._catalog.streams = self
+        list.__setitem__(self, slice(None), self._catalog.values())
+        self._catalog._listed = self  # noqa: SLF001 - its own catalog
+
+
+def _telling(name: str) -> Callable[..., Any]:
+    """Return a method of lists that tells the catalog when it has changed the list."""
+    change = getattr(list, name)
+
+    @wraps(change)
+    def changed(entries: _Entries, *given: Any, **words: Any) -> Any:
+        result = change(entries, *given, **words)
+        entries._changed()  # noqa: SLF001 - a method of its own
+        return result
+
+    return changed
+
+
+for _name in (
+    "__delitem__", "__iadd__", "__setitem__", "append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"
+):  # fmt: skip
+    setattr(_Entries, _name, _telling(_name))
+
+
 def frozen(stream: Stream) -> Stream:
     """Give a stream as the engine keeps it: one that no source can change."""
     return stream.frozen() if isinstance(stream, CatalogEntry) else stream
 
 
-def _entry(given: Stream | Mapping[str, Any]) -> Stream:
+def _entry(given: Any) -> Stream:
     # An entry that a source has made stays the one it holds; the engine's own streams are copied.
+    if not isinstance(given, Stream) and callable(getattr(given, "to_dict", None)):
+        given = given.to_dict()  # an entry of singer-python
     if isinstance(given, Mapping):
         return CatalogEntry.from_dict(given)
     return given if isinstance(given, CatalogEntry) else CatalogEntry.of(given)

@@ -76,8 +76,17 @@ def run_mode(source: Any) -> bool:
 
 
 def catalog_to_sync(source: "Source") -> Catalog:
-    """Return the catalog a source was given, with new fields where it takes them, or else the one it discovers."""
-    return MageCatalog.of(with_new_fields(source, source.catalog)) if source.catalog is not None else catalog_of(source)
+    """Return the catalog a source was given, with new fields where it takes them, or else the one it discovers.
+
+    Where streams were named it has those alone: a source that overrides `sync` reads what is in it.
+    """
+    given = source.catalog
+    catalog = MageCatalog.of(with_new_fields(source, given) if given is not None else catalog_of(source))
+    if source.selected_streams is not None:
+        names = set(source.selected_streams)
+        catalog = catalog.copy()
+        catalog.streams = [stream for stream in catalog.streams if stream.name in names]
+    return catalog
 
 
 def catalog_of(source: "Source") -> Catalog:

@@ -14,7 +14,6 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import (
     Checkpoint,
@@ -40,7 +39,7 @@ from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
-from etl_assets.sources.catalog import Catalog
+from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.messages import messages_to
 from etl_assets.sources.process import ProcessModes
 
@@ -74,7 +73,8 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
         ProtocolError: A message that has no place here.
     """
     source.state = copied(dict(begin_state(state, streams)))
-    catalog = Catalog.of(OwnCatalog(streams))
+    # Whoever asks for a stream has selected it, whatever its own metadata says: a tap leaves out what is not selected.
+    catalog = Catalog(CatalogEntry.of(frozen(stream), selected=True) for stream in streams)
     source.catalog = catalog
     source.selected_streams = [stream.name for stream in streams]
     reader = _Reader(streams, source.state)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import copy, deepcopy
 from typing import Any
 
 import dagster as dg
@@ -144,3 +145,40 @@ def test_a_tap_may_change_its_stream_on_the_way(capsys: pytest.CaptureFixture[st
     schema, row = map(json.loads, capsys.readouterr().out.splitlines())
     assert schema["schema"]["properties"]["extra"] == {"type": ["null", "boolean"]}
     assert row["record"]["extra"] is True
+
+
+def test_what_changes_the_list_of_streams_changes_the_catalog() -> None:
+    catalog = Catalog([])
+    made: Any = CatalogEntry()
+    made.tap_stream_id = made.stream = "users"
+    catalog.streams.append(made)
+    assert catalog.get_stream("users") is made is catalog["users"] is catalog.streams[0]
+    catalog.streams += [{"tap_stream_id": "orders"}]
+    catalog.streams.insert(0, CatalogEntry("first"))
+    assert [entry["tap_stream_id"] for entry in catalog.to_dict()["streams"]] == ["first", "users", "orders"]
+    catalog.streams.pop(0)
+    catalog.streams = [stream for stream in catalog.streams if stream.name != "orders"]
+    assert catalog.streams == [made]
+    assert "orders" not in catalog
+
+
+def test_a_list_of_streams_is_that_of_one_catalog() -> None:
+    catalog = Catalog([{"tap_stream_id": "users"}])
+    copied = deepcopy(catalog)
+    copied.streams.append(CatalogEntry("orders"))
+    shallow = copy(catalog)
+    shallow.streams.clear()
+    assert (len(catalog), len(copied), len(shallow)) == (1, 2, 0)
+    with pytest.raises(ConfigError, match="two streams 'users'"):
+        catalog.streams.append(CatalogEntry("users"))
+    assert [stream.name for stream in catalog.streams] == ["users"]
+
+
+def test_entries_of_singer_are_taken() -> None:
+    class SingerEntry:
+        def to_dict(self) -> dict[str, Any]:
+            return {"tap_stream_id": "users", "stream": "users", "key_properties": ["id"], "schema": SCHEMA}
+
+    catalog = Catalog([])
+    catalog.streams.append(SingerEntry())  # type: ignore[arg-type] # as connectors do
+    assert list(catalog["users"].primary_key) == ["id"]

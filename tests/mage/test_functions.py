@@ -287,3 +287,22 @@ def test_a_config_is_checked_with_singer_pythons_jsonschema_too(tmp_path: Path) 
     assert "shop: mode does not meet" in done.stdout
     assert callable(configuring.validate)
     assert issubclass(ConnectorConfigInvalidError, ConfigError)
+
+
+def test_json_goes_as_it_is_to_a_function_that_escapes_quotes_itself() -> None:
+    schema = {"properties": {"o": {"type": ["object"]}}}
+    mapping = column_type_mapping(schema, convert_column_type, lambda item: f"{item}[]")
+    rows = [{"o": {"a": "it's"}}]
+
+    def escaping(value: str, column_type: str) -> str:
+        return "'" + value.replace("'", "\\'") + "'"
+
+    def framing(value: str, column_type: str) -> str:
+        return f"PARSE('{value}')"
+
+    def insert(**words: Any) -> Any:
+        return build_insert_command(mapping, ["o"], rows, **words)[1]
+
+    assert insert(convert_column_to_type_func=escaping) == ['(\'{"a": "it\\\'s"}\')']
+    assert insert(convert_column_to_type_func=framing) == ["(PARSE('{\"a\": \"it''s\"}'))"]
+    assert "it''s" in insert()[0]

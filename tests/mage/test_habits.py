@@ -374,3 +374,25 @@ def test_a_conflict_is_ignored_where_the_stream_says_so(tmp_path: Path) -> None:
 def test_operators_of_bookmarks_are_written_again() -> None:
     entry = {"tap_stream_id": "a", "bookmark_properties": ["id"], "bookmark_property_operators": {"id": ">"}}
     assert Stream.from_dict(entry).to_dict()["bookmark_property_operators"] == {"id": ">"}
+
+
+def test_decimals_in_json_are_an_error_that_names_field_and_option_which_helps() -> None:
+    class Priced(Source):
+        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+            yield [{"id": 1, "price": Decimal("0.10"), "doc": {"a": [Decimal("2.5")]}}]
+
+    class Queue(Destination):
+        sent: list[str] = []
+
+        def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
+            self.sent.extend(json.dumps(item["record"]) for item in record_data)
+
+    queue = Queue()
+    assets = stream_assets(Priced(name="priced"), streams=["events"], destination=queue)
+    failed = dg.materialize(assets, raise_on_error=False)
+    (event,) = [one for one in failed.all_events if one.is_step_failure]
+    assert "'price' is Decimal('0.10')" in str(event.step_failure_data)
+    assert "json_numbers = True" in str(event.step_failure_data)
+    queue.json_numbers = True
+    assert dg.materialize(assets).success
+    assert [json.loads(text) for text in Queue.sent] == [{"id": 1, "price": 0.1, "doc": {"a": [2.5]}}]

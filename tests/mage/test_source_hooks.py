@@ -365,3 +365,40 @@ def test_mages_paths_lead_somewhere() -> None:
     assert filter_columns(["a", "b"], {"a": {"type": ["null", "string"]}, "b": {"type": "integer"}}, ["string"]) == [
         "a"
     ]
+
+
+def test_a_source_that_overrides_sync_is_given_the_named_streams_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    class Whole(Source):
+        streams = [USERS, Stream("orders", schema={"properties": {"id": {"type": "integer"}}})]
+
+        def sync(self, catalog: Any, properties: Any = None) -> None:
+            for entry in catalog.to_dict()["streams"]:
+                write_records(entry["tap_stream_id"], [{"id": 1}])
+
+    Whole(selected_streams=["orders"]).process()
+    assert [message["stream"] for message in said(capsys)] == ["orders"]
+    given = Catalog(Whole.streams)
+    Whole(selected_streams=["orders"], catalog=given).process()
+    assert [message["stream"] for message in said(capsys)] == ["orders"]
+    assert len(given) == 2
+    Whole().process()
+    assert [message["stream"] for message in said(capsys)] == ["users", "orders"]
+
+
+def test_a_tap_is_told_that_its_streams_are_selected_whatever_it_discovers(tmp_path: Path) -> None:
+    class Choosy(Source):
+        def discover(self, streams: Any = None) -> Catalog:
+            schema = Schema.from_dict({"properties": {"id": {"type": ["integer"]}}})
+            return Catalog([self.build_catalog_entry("users", schema)])
+
+        def sync(self, catalog: Any, properties: Any = None) -> None:
+            for entry in catalog.get_selected_streams(self.state):
+                write_schema(entry.tap_stream_id, entry.schema.to_dict(), ["id"])
+                write_records(entry.tap_stream_id, [{"id": 1}])
+
+    source, warehouse = Choosy(name="choosy"), DuckDBDestination(tmp_path / "w.duckdb")
+    assert not source.discover().streams[0].is_selected()  # type: ignore[attr-defined] # an entry
+    assets = stream_assets(source, streams=["users"], catalog=source.discover(), destination=warehouse)
+    assert dg.materialize(assets).success
+    (table,) = [state.table for state in warehouse.states() if str(state.table)]
+    assert warehouse.read_table(table).num_rows == 1
