@@ -49,6 +49,9 @@ class FileOptions:
     delimiter: str | None = None
     quote: str | None = '"'
     header: bool | Sequence[str] = True
+    header_rows: int = 1
+    skip_rows: int = 0
+    skip_footer: int = 0
     null_values: Sequence[str] = ()
     types: str = "text"
     sheet: str | int = 0
@@ -73,6 +76,15 @@ class FileOptions:
         for name in ("batch_rows", "batch_bytes", "max_row_bytes", "max_file_bytes", "max_ratio"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}.", hint="It is at least 1.")
+        for name, least in (("header_rows", 1), ("skip_rows", 0), ("skip_footer", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number of rows, at least {least}.")
+        if self.header_rows > 1 and self.header is not True:
+            raise ConfigError(
+                f"header_rows is {self.header_rows}, but the header is not read.",
+                hint="Leave header out, or pass the rows of the file's own header over with skip_rows.",
+            )
         for name in ("delimiter", "quote"):
             value = getattr(self, name)
             if value is not None and len(value) != 1:
