@@ -14,9 +14,10 @@ from etl_assets.protocol.numbers import unreadable_number
 from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
 from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
-from etl_assets.sources.file_content import Lines, content, unpacked
-from etl_assets.sources.file_csv import csv_header, csv_tables
+from etl_assets.sources.file_content import content, unpacked
+from etl_assets.sources.file_csv import csv_properties, csv_tables
 from etl_assets.sources.file_excel import excel_rows
+from etl_assets.sources.file_lines import Lines
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
             with reading.open() as file:
                 properties = from_arrow(_parquet(file, reading).schema_arrow)["properties"]
         case "csv":
-            infer = reading.options.types == "infer"
-            properties = {
-                name: {"x-arrow": "values"} if infer else {"type": ["null", "string"]} for name in csv_header(reading)
-            }
+            properties = csv_properties(reading)
         case _:
             return None
     if reading.options.with_origin:
@@ -94,7 +92,6 @@ def _objects(lines: Lines, reading: Reading) -> Iterator[tuple[int, Mapping[str,
     for text in lines:
         size, lines.used = len(text), 0
         if not text.strip(" \t\r\n"):
-            lines.number -= lines.ends_the_one_before()
             continue
         line = lines.number
         if nested_too_deep(text):

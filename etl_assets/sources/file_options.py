@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Self
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.file_notation import check_notation
 
 MEBIBYTE = 2**20
 
@@ -16,6 +17,11 @@ COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
 TYPES = ("text", "infer")
+SHORT_ROWS = ("error", "null")
+INFER = "infer"
+"""The delimiter that is to be found in each file."""
+DETECT = "detect"
+"""The encoding that is to be proved by the bytes of each file."""
 
 _FORMAT_OF = {
     ".csv": "csv",
@@ -31,6 +37,26 @@ _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".
 _STEM = re.compile(r"(?P<stem>.*?[^/])(?P<ending>\.[^./]+)", re.DOTALL)
 
 
+_ALLOWED: dict[str, tuple[str | None, ...]] = {
+    "format": (None, *FORMATS),
+    "compression": COMPRESSIONS,
+    "incremental": (None, *INCREMENTAL),
+    "on_changed": (None, *ON_CHANGED),
+    "types": TYPES,
+    "short_rows": SHORT_ROWS,
+}
+_LEAST = {
+    "header_rows": 1,
+    "skip_rows": 0,
+    "skip_footer": 0,
+    "batch_rows": 1,
+    "batch_bytes": 1,
+    "max_row_bytes": 1,
+    "max_file_bytes": 1,
+    "max_ratio": 1,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
     """How the files of one stream are found and read; `docs/files.md` says what each option means."""
@@ -44,16 +70,23 @@ class FileOptions:
     min_age: float = 0
     allow_empty: bool = False
     with_origin: bool = False
-    encoding: str = "utf-8"
+    encoding: str | Sequence[str] = "utf-8"
     compression: str = "infer"
     delimiter: str | None = None
     quote: str | None = '"'
+    escape: str | None = None
+    comment: str | None = None
     header: bool | Sequence[str] = True
     header_rows: int = 1
     skip_rows: int = 0
     skip_footer: int = 0
+    short_rows: str = "error"
+    skip_blank_lines: bool = False
     null_values: Sequence[str] = ()
     types: str = "text"
+    decimal: str = "."
+    thousands: str | None = None
+    date_format: str | Sequence[str] | Mapping[str, Any] | None = None
     sheet: str | int = 0
     batch_rows: int = 50_000
     batch_bytes: int = 8 * MEBIBYTE
@@ -62,39 +95,29 @@ class FileOptions:
     max_ratio: int = 200
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("format", (None, *FORMATS)),
-            ("compression", COMPRESSIONS),
-            ("incremental", (None, *INCREMENTAL)),
-            ("on_changed", (None, *ON_CHANGED)),
-            ("types", TYPES),
-        ):
+        for name, allowed in _ALLOWED.items():
             value = getattr(self, name)
             if value not in allowed:
                 known = ", ".join(repr(one) for one in allowed if one is not None)
                 raise ConfigError(f"{name} is {value!r}.", hint=f"Use one of {known}.")
-        for name in ("batch_rows", "batch_bytes", "max_row_bytes", "max_file_bytes", "max_ratio"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}.", hint="It is at least 1.")
-        for name, least in (("header_rows", 1), ("skip_rows", 0), ("skip_footer", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number of rows, at least {least}.")
-        if self.header_rows > 1 and self.header is not True:
-            raise ConfigError(
-                f"header_rows is {self.header_rows}, but the header is not read.",
-                hint="Leave header out, or pass the rows of the file's own header over with skip_rows.",
-            )
-        for name in ("delimiter", "quote"):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number, at least {least}.")
+        for name in ("delimiter", "quote", "escape", "comment"):
             value = getattr(self, name)
-            if value is not None and len(value) != 1:
+            if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
         if isinstance(self.null_values, str) or isinstance(self.header, str):
             raise ConfigError("null_values and header are lists of texts, not one text.")
-        try:
-            "".encode(self.encoding)
-        except LookupError:
-            raise ConfigError(f"There is no encoding {self.encoding!r}.", hint="For example utf-8, latin-1.") from None
+        if self.header_rows > 1 and self.header is not True:
+            raise ConfigError(
+                f"header_rows is {self.header_rows}, but the header is not read.",
+                hint="Leave header out; or leave header_rows out and pass the file's own header over with skip_rows.",
+            )
+        check_notation(self)
+        for encoding in [self.encoding] if isinstance(self.encoding, str) else self.encoding:
+            _check_encoding(encoding)
 
     def replaced(self, changes: Mapping[str, Any], *, stream: str) -> Self:
         """Give a copy with other options.
@@ -108,6 +131,16 @@ class FileOptions:
                     f"stream {stream!r}: files have no option {name!r}.", hint=did_you_mean(name, OPTIONS)
                 )
         return type(self)(**{**{name: getattr(self, name) for name in OPTIONS}, **changes})
+
+
+def _check_encoding(encoding: Any) -> None:
+    try:
+        if encoding != DETECT:
+            "".encode(encoding)
+    except (LookupError, TypeError):
+        raise ConfigError(
+            f"There is no encoding {encoding!r}.", hint=f"For example utf-8, latin-1, or {DETECT!r}."
+        ) from None
 
 
 OPTIONS = tuple(one.name for one in fields(FileOptions))
@@ -125,6 +158,11 @@ def endings(name: str) -> tuple[str, str | None, str | None]:
     return (match["stem"] if match and format_ else name), format_, compression
 
 
+def is_tabbed(name: str) -> bool:
+    """Tell whether a CSV file's ending says that tabs stand between its cells."""
+    return re.search(r"\.tsv(\.[^./]+)?$", name, re.IGNORECASE) is not None
+
+
 @dataclass(frozen=True)
 class Reading:
     """One file on its way to be read.
@@ -135,6 +173,7 @@ class Reading:
         stream: The stream it belongs to.
         options: How to read it.
         open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
+        remarks: What people should know of how the stream's files were read, each under a word for its kind.
     """
 
     file: str
@@ -142,6 +181,7 @@ class Reading:
     stream: Stream
     options: FileOptions
     open: Callable[[], BinaryIO] = field(repr=False)
+    remarks: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def format(self) -> str:
@@ -167,11 +207,9 @@ class Reading:
             return endings(self.file)[2]
         return None if asked == "none" else asked
 
-    @property
-    def delimiter(self) -> str:
-        """What stands between the cells of a CSV file."""
-        tabs = re.search(r"\.tsv(\.[^./]+)?$", self.file, re.IGNORECASE)
-        return self.options.delimiter or ("\t" if tabs else ",")
+    def remark(self, kind: str, text: str) -> None:
+        """Note what people should know; once of each kind, for there may be thousands of files."""
+        self.remarks.setdefault(kind, text)
 
     def reads(self, column: str) -> bool:
         """Tell whether a column is worth reading; what is not selected of the others, the batch leaves out."""

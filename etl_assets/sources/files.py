@@ -162,12 +162,16 @@ class FileSource(Source):
         if progress and (progress.moved or progress.doubtful):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=known, remark=_moves(progress))
+        remarks: dict[str, str] = {}
         for found in left:
-            reading = _reading(listed.place, found, stream, options)
+            reading = _reading(listed.place, found, stream, options, remarks)
+            told = set(remarks)
             with failures(found.name):
                 for table in tables(reading):
                     if table.num_rows:
                         yield Batch(table)
+            for kind in remarks.keys() - told:
+                yield Batch([], remark=remarks[kind])
             listed.place.check(found)
             if progress:
                 yield Batch([], bookmark=progress.done(found, listed.files))
@@ -355,9 +359,11 @@ def _moves(progress: Progress) -> str | None:
     return "; ".join([*said[:TOLD], *more]) or None
 
 
-def _reading(place: Place, found: Found, stream: Stream, options: FileOptions) -> Reading:
+def _reading(
+    place: Place, found: Found, stream: Stream, options: FileOptions, remarks: dict[str, str] | None = None
+) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
-    return Reading(found.name, found.size, stream, options, opener)
+    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks)
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
