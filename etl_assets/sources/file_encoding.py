@@ -91,7 +91,7 @@ def _as_read(encoding: str, error: UnicodeDecodeError | None) -> str:
     while start and error.object[start - 1] > 127:  # noqa: PLR2004 - beyond ASCII
         start -= 1
     bytes_ = error.object[start : error.start + _AROUND].partition(b"\n")[0]
-    return f" ({shorten(bytes_.decode(encoding, 'ignore').strip())!r})"
+    return f" ({shorten(bytes_.decode(encoding, 'ignore').strip())})"
 
 
 def _proved(reading: Reading, candidates: Sequence[str], *, up_to: int | None = None) -> list[str]:

@@ -19,6 +19,7 @@ from etl_assets.sources.file_csv import csv_properties, csv_tables
 from etl_assets.sources.file_excel import excel_rows
 from etl_assets.sources.file_lines import Lines
 from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_partitions import partition_types, with_partitions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,11 +38,14 @@ def tables(reading: Reading) -> Iterator["pa.Table"]:
     """
     readers = {"csv": csv_tables, "jsonl": _json_tables, "parquet": _parquet_tables, "xlsx": _excel_tables}
     for table, lines in readers[reading.format](reading):
-        yield _with_origin(table, lines, reading) if reading.options.with_origin else table
+        whole = with_partitions(table, reading) if "=" in reading.folders else table
+        yield _with_origin(whole, lines, reading) if reading.options.with_origin else whole
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:
     """Give the JSON Schema of a file, as far as its head tells; None where only the rows would."""
+    import pyarrow as pa
+
     properties: dict[str, Any]
     match reading.format:
         case "parquet":
@@ -51,6 +55,8 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
             properties = csv_properties(reading)
         case _:
             return None
+    if partitioned := partition_types(reading):
+        properties = {**from_arrow(pa.schema(list(partitioned.items())))["properties"], **properties}
     if reading.options.with_origin:
         properties.update({"_file": {"type": ["null", "string"]}, "_line": {"type": ["null", "integer"]}})
     return {"type": "object", "properties": properties}

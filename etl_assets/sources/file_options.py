@@ -70,6 +70,7 @@ class FileOptions:
     min_age: float = 0
     allow_empty: bool = False
     with_origin: bool = False
+    hive_partitions: bool | Mapping[str, Any] | None = None
     encoding: str | Sequence[str] = "utf-8"
     compression: str = "infer"
     delimiter: str | None = None
@@ -108,6 +109,10 @@ class FileOptions:
             value = getattr(self, name)
             if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
+        if not isinstance(self.hive_partitions, bool | Mapping | None):
+            raise ConfigError(
+                f"hive_partitions is {self.hive_partitions!r}.", hint='Use True, False, or types: {"year": "integer"}.'
+            )
         if isinstance(self.null_values, str) or isinstance(self.header, str):
             raise ConfigError("null_values and header are lists of texts, not one text.")
         if self.header_rows > 1 and self.header is not True:
@@ -174,6 +179,7 @@ class Reading:
         options: How to read it.
         open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
         remarks: What people should know of how the stream's files were read, each under a word for its kind.
+        folders: Those it is in, as far as they are written or matched; ends in `/`.
     """
 
     file: str
@@ -182,6 +188,7 @@ class Reading:
     options: FileOptions
     open: Callable[[], BinaryIO] = field(repr=False)
     remarks: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    folders: str = ""
 
     @property
     def format(self) -> str:

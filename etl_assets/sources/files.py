@@ -363,7 +363,8 @@ def _reading(
     place: Place, found: Found, stream: Stream, options: FileOptions, remarks: dict[str, str] | None = None
 ) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
-    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks)
+    folders = f"{place.root}/{found.name}".rpartition("/")[0] + "/"
+    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders)
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
