@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from lzma import LZMAError
 from typing import TYPE_CHECKING, Any, BinaryIO
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile
 
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.sources.file_options import MEBIBYTE, Reading
@@ -26,11 +26,11 @@ WHOLE_FIRST = 16
 def content(reading: Reading) -> Iterator[io.BufferedReader]:
     """Open a file and unpack it; more than the limits allow, and damage, is an error that names it."""
     with ExitStack() as stack:
-        raw = stack.enter_context(reading.open())
         try:
+            raw = stack.enter_context(reading.open())
             packed = stack.enter_context(_unpacker(raw, reading))
         except _DAMAGE as error:
-            raise _damaged(reading, error) from error
+            raise damaged(reading, error) from error
         yield stack.enter_context(io.BufferedReader(_Measured(packed, reading), _BUFFER))
 
 
@@ -52,28 +52,18 @@ def _unpacker(raw: BinaryIO, reading: Reading) -> Any:
             import pyarrow as pa
 
             return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-        case "zip":
-            return _only_member(raw, reading)
         case _:
             return raw
-
-
-def _only_member(raw: BinaryIO, reading: Reading) -> Any:
-    archive = ZipFile(raw)
-    members = [one for one in archive.infolist() if not one.is_dir()]
-    if len(members) != 1:
-        raise reading.error(f"holds {len(members)} files.", hint="A zip file is read if it holds exactly one file.")
-    if members[0].flag_bits & 1:
-        raise reading.error("is locked with a password.")
-    return archive.open(members[0])
 
 
 _DAMAGE = (EOFError, OSError, zlib.error, LZMAError, BadZipFile, NotImplementedError)
 """What the unpackers raise at damaged or cut files (Arrow's errors are OSErrors)."""
 
 
-def _damaged(reading: Reading, error: Exception) -> DataError:
-    kind = f"is no whole {reading.compression} file" if reading.compression else "cannot be read"
+def damaged(reading: Reading, error: Exception) -> DataError:
+    """Give the error of a file that cannot be unpacked."""
+    packing = reading.compression or ("zip" if reading.archive else None)
+    kind = f"is no whole {packing} file" if packing else "cannot be read"
     return reading.error(f"{kind}: {str(error).rstrip('.')}.")
 
 
@@ -86,7 +76,8 @@ class _Measured(io.RawIOBase):
         self._reading = reading
         self._given = 0
         by_ratio = max(RATIO_COUNTS_FROM, (reading.size or 0) * reading.options.max_ratio)
-        self._by_ratio = by_ratio if reading.compression and reading.size is not None else None
+        is_packed = reading.compression is not None or reading.archive is not None
+        self._by_ratio = by_ratio if is_packed and reading.size is not None else None
 
     def readable(self) -> bool:
         return True
@@ -99,7 +90,7 @@ class _Measured(io.RawIOBase):
             while 0 < len(data) < first and (more := self._packed.read(first - len(data))):
                 data += more
         except _DAMAGE as error:
-            raise _damaged(self._reading, error) from error
+            raise damaged(self._reading, error) from error
         view[: len(data)] = data
         self._given += len(data)
         self._check()

@@ -1,47 +1,23 @@
 """CSV files: every row has the header's width, text stays text, and every error says its line."""
 
 import csv
-from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.schema import from_arrow
-from etl_assets.sources.file_cells import CellError, declared_types, joined_kind, type_of_kind, typed_column
 from etl_assets.sources.file_content import content
 from etl_assets.sources.file_csv_lines import CsvLines
 from etl_assets.sources.file_delimiter import inferred_delimiter
 from etl_assets.sources.file_header import joined_names, left_out, naming_hint, repeated
-from etl_assets.sources.file_notation import inferred_texts, types_by_format
 from etl_assets.sources.file_options import INFER, Reading, is_tabbed
+from etl_assets.sources.file_texts import Chunk, properties_of, text_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_COLUMNS = 20_000
-
-
-@dataclass
-class Chunk:
-    """Some rows of a file.
-
-    Args:
-        names: Of the columns.
-        rows: As many cells each as there are names: texts, or None for one that is missing.
-        lines: On which line each row begins.
-    """
-
-    names: Sequence[str]
-    rows: list[list[Any]] = field(default_factory=list)
-    lines: "array[int]" = field(default_factory=lambda: array("q"))
-
-    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Sequence[str | None]]]:
-        """Give names and texts, column by column."""
-        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.names)
-        for name, texts in zip(self.names, columns, strict=True):
-            yield name, [None if text in nulls else text for text in texts] if nulls else texts
 
 
 def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
@@ -50,63 +26,12 @@ def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
     Raises:
         DataError: The file is not what it should be; names file and line.
     """
-    types = {**declared_types(reading), **_by_format(reading)}
-    if reading.options.types == "infer":
-        types = {**_inferred(reading), **types}
-    for chunk in chunks(reading):
-        table, lines = _table(chunk, types, reading), chunk.lines
-        chunk.rows.clear()  # before the next ones are read: the texts take several times what the table does
-        yield table, lines
+    return text_tables(chunks, reading)
 
 
 def csv_properties(reading: Reading) -> dict[str, Any]:
     """Give what is known of a file's columns by its header alone, as properties of a JSON Schema."""
-    import pyarrow as pa
-
-    infer = reading.options.types == "infer"
-    dated = types_by_format(reading.options)
-    known = from_arrow(pa.schema(list(dated.items())))["properties"]
-    other = {"x-arrow": "values"} if infer else {"type": ["null", "string"]}
-    return {name: known.get(name, other) for name in next(chunks(reading, head=True)).names}
-
-
-def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table":
-    import pyarrow as pa
-
-    arrays, names = [], []
-    for name, texts in chunk.columns(frozenset(reading.options.null_values)):
-        if not reading.reads(name):
-            continue
-        names.append(name)
-        type_ = types.get(name)
-        if type_ is None:
-            arrays.append(pa.array(texts, pa.string()))
-            continue
-        try:
-            arrays.append(typed_column(texts, type_, reading, name))
-        except CellError as error:
-            line = chunk.lines[error.row]
-            raise reading.error(f"{error.reason}.", line, field=name, value=error.text) from error
-    return pa.table(arrays, names=names)
-
-
-def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Give the types of the fields that have a date format, unless they are declared to be something else than text."""
-    declared = declared_types(reading)
-    return {name: type_ for name, type_ in types_by_format(reading.options).items() if name not in declared}
-
-
-def _inferred(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Read the whole file for the types of its columns: a few rows would not tell."""
-    declared = (reading.stream.schema or {}).get("properties") or {}
-    kinds: dict[str, str | None] = {}
-    for chunk in chunks(reading):
-        for name, texts in chunk.columns(frozenset(reading.options.null_values)):
-            kinds[name] = joined_kind(kinds.get(name), inferred_texts(reading.options, texts, name))
-    types = {name: type_of_kind(kind) for name, kind in kinds.items()}
-    # What the catalog says to be text, stays text.
-    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"}
-    return {name: type_ for name, type_ in types.items() if type_ is not None and name not in said}
+    return properties_of(next(chunks(reading, head=True)).names, reading)
 
 
 def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:

@@ -1,26 +1,25 @@
-"""The lines of a CSV file that belong to its table: not those before and behind it, and no comments."""
+"""The lines of a CSV file, with what they escape, and what the first one may say of the others."""
 
 import io
 import re
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 
-from etl_assets.sources.file_lines import Lines
+from etl_assets.sources.file_lines import TableLines
 from etl_assets.sources.file_options import Reading
 
 _SAID = re.compile(r"sep=(?P<delimiter>.)(\r\n|\n|\r)?")
 """The first line by which Excel is told the delimiter; it is no row of the table."""
 
 
-class CsvLines(Lines):
-    """The lines of a table. Lines that are passed over are counted, so each has the number that an editor shows.
+class CsvLines(TableLines):
+    """The lines of a table that are to be cut into cells.
 
     `said_delimiter` is what a first line such as `sep=;` says.
 
     Args:
         binary: The bytes.
-        reading: What is read; its options say what is passed over.
+        reading: What is read.
     """
 
     def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
@@ -28,7 +27,6 @@ class CsvLines(Lines):
         escape = reading.options.escape
         self._escape = "" if escape is None or escape == reading.options.quote else escape
         self._pairs = re.compile(f"{re.escape(self._escape)}(\\r\n|.)", re.DOTALL)
-        self._table = self._of_table()
         first = next(self._table, None)
         said = _SAID.fullmatch(first[1]) if first else None
         self.said_delimiter = said["delimiter"] if said else None
@@ -41,28 +39,10 @@ class CsvLines(Lines):
         return self._escape or None
 
     def _numbered(self) -> Iterator[tuple[int, str]]:
-        comment = self._reading.options.comment
-        for number, line in self._table:
-            # Within a row, in quotes, it is text.
-            if comment is not None and not self.used and line.startswith(comment):
-                continue
-            if self._escape and self._escape in line:
-                yield number, self._escaped(number, line)
-            else:
-                yield number, line
-
-    def _of_table(self) -> Iterator[tuple[int, str]]:
-        skipped, footer = self._reading.options.skip_rows, self._reading.options.skip_footer
-        waiting: deque[tuple[int, str]] = deque()
-        for number, line in super()._numbered():
-            if number <= skipped:
-                continue
-            if not footer:
-                yield number, line
-                continue
-            waiting.append((number, line))
-            while number - waiting[0][0] >= footer:
-                yield waiting.popleft()
+        lines = super()._numbered()
+        if not self._escape:
+            return lines
+        return ((number, self._escaped(number, line) if self._escape in line else line) for number, line in lines)
 
     def _escaped(self, number: int, line: str) -> str:
         """Refuse an escape before a letter or digit: some programs mean a control character by it, and others do not.

@@ -1,6 +1,7 @@
-"""The lines of a text file, which know their numbers."""
+"""The lines of a text file, which know their numbers; and those of them that belong to a table."""
 
 import io
+from collections import deque
 from collections.abc import Iterator
 
 from etl_assets.sources.file_encoding import SIGNATURE_BYTES, encoding_hint, encoding_of, undecodable
@@ -67,3 +68,40 @@ class Lines:
             if "\0" in line:
                 raise self._reading.error("holds a NUL byte.", number, hint=encoding_hint(self._reading, nul=True))
             yield number, line
+
+
+class TableLines(Lines):
+    """The lines that belong to a table: not those before and behind it, and no comments.
+
+    Lines that are passed over are counted, so each has the number that an editor shows.
+
+    Args:
+        binary: The bytes.
+        reading: What is read; its options say what is passed over.
+    """
+
+    def __init__(self, binary: io.BufferedReader, reading: Reading) -> None:
+        super().__init__(binary, reading)
+        self._table = self._of_table()
+
+    def _numbered(self) -> Iterator[tuple[int, str]]:
+        comment = self._reading.options.comment
+        if comment is None:
+            return self._table
+        # Within a row, in quotes, it is text.
+        return (one for one in self._table if self.used or not one[1].startswith(comment))
+
+    def _of_table(self) -> Iterator[tuple[int, str]]:
+        skipped, footer = self._reading.options.skip_rows, self._reading.options.skip_footer
+        lines = super()._numbered()
+        if skipped:
+            lines = (one for one in lines if one[0] > skipped)
+        return _without_last(lines, footer) if footer else lines
+
+
+def _without_last(lines: Iterator[tuple[int, str]], footer: int) -> Iterator[tuple[int, str]]:
+    waiting: deque[tuple[int, str]] = deque()
+    for number, line in lines:
+        waiting.append((number, line))
+        while number - waiting[0][0] >= footer:
+            yield waiting.popleft()

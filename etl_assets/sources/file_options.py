@@ -12,7 +12,7 @@ from etl_assets.sources.file_notation import check_notation
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+FORMATS = ("csv", "jsonl", "json", "parquet", "xlsx", "fixed_width", "arrow", "avro", "orc")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
@@ -28,6 +28,14 @@ _FORMAT_OF = {
     ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
+    ".fwf": "fixed_width",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".ipc": "arrow",
+    ".feather": "arrow",
+    ".avro": "avro",
+    ".orc": "orc",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".xlsx": "xlsx",
@@ -89,6 +97,9 @@ class FileOptions:
     thousands: str | None = None
     date_format: str | Sequence[str] | Mapping[str, Any] | None = None
     sheet: str | int = 0
+    columns: Mapping[str, Any] | None = None
+    record_path: str | Sequence[str] | None = None
+    members: str | Sequence[str] | None = None
     batch_rows: int = 50_000
     batch_bytes: int = 8 * MEBIBYTE
     max_row_bytes: int = 64 * MEBIBYTE
@@ -180,6 +191,7 @@ class Reading:
         open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
         remarks: What people should know of how the stream's files were read, each under a word for its kind.
         folders: Those it is in, as far as they are written or matched; ends in `/`.
+        archive: The archive that it is a file of.
     """
 
     file: str
@@ -189,6 +201,7 @@ class Reading:
     open: Callable[[], BinaryIO] = field(repr=False)
     remarks: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     folders: str = ""
+    archive: str | None = None
 
     @property
     def format(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
@@ -14,6 +15,7 @@ from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.file_archive import parts_of
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
 from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
@@ -167,9 +169,10 @@ class FileSource(Source):
             reading = _reading(listed.place, found, stream, options, remarks)
             told = set(remarks)
             with failures(found.name):
-                for table in tables(reading):
-                    if table.num_rows:
-                        yield Batch(table)
+                for part in parts_of(reading):
+                    for table in tables(part):
+                        if table.num_rows:
+                            yield Batch(table)
             for kind in remarks.keys() - told:
                 yield Batch([], remark=remarks[kind])
             listed.place.check(found)
@@ -328,8 +331,9 @@ class FileSource(Source):
 
     def _schema(self, name: str, options: FileOptions, listed: Listed) -> dict[str, Any] | None:
         stream = self._stream(name, options, None)
-        readings = [_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT]]
-        schemas = [schema_of(reading) for reading in readings]
+        readings = (_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT])
+        parts = islice((part for reading in readings for part in parts_of(reading)), LOOKED_AT)
+        schemas = [schema_of(part) for part in parts]
         known = [schema for schema in schemas if schema is not None]
         if not known or len(known) < len(schemas):
             return None
