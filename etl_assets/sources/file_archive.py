@@ -4,15 +4,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from etl_assets.sources.file_content import content, damaged
+from etl_assets.sources.file_header import repeated
 from etl_assets.sources.file_listing import matches
 from etl_assets.sources.file_options import Reading, endings
 
 ALL = "**"
-READ_AT_ANY_PLACE = frozenset({"parquet", "xlsx", "arrow", "orc"})
+READ_AT_ANY_PLACE = frozenset({"parquet", "xlsx", "orc"})
 """Formats that are not read from the first byte to the last: a file in an archive is unpacked for them."""
 _TOLD = 10
 
@@ -41,7 +42,7 @@ def _members(raw: BinaryIO, reading: Reading) -> list[ZipInfo]:
     members = sorted((one for one in ZipFile(raw).infolist() if not one.is_dir()), key=lambda one: one.filename)
     if reading.size is not None and sum(one.compress_size for one in members) > reading.size:
         raise reading.error("its files overlap: it may be a bomb.")
-    twice = next((one.filename for one, other in zip(members, members[1:]) if one.filename == other.filename), None)
+    twice = repeated([one.filename for one in members])
     if twice is not None:
         raise reading.error(f"holds two files called {twice!r}.", hint="Pack it anew, with the one that is right.")
     return members
@@ -78,11 +79,9 @@ def _part(member: ZipInfo, reading: Reading, *, named: bool) -> Reading:
         folders=f"{reading.folders}{folder}/" if folder else reading.folders,
         archive=reading.file,
     )
-    return (
-        part
-        if part.compression or part.format not in READ_AT_ANY_PLACE
-        else replace(part, open=lambda: _unpacked(part))
-    )
+    if part.compression or part.format not in READ_AT_ANY_PLACE:
+        return part
+    return replace(part, open=lambda: _unpacked(part))
 
 
 def _opened(member: ZipInfo, reading: Reading) -> BinaryIO:
@@ -108,7 +107,7 @@ class _Member:
         self._file.close()
         self._raw.close()
 
-    def __enter__(self) -> "_Member":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.schema import from_arrow
+from etl_assets.sources.file_arrow import arrow_properties, arrow_tables
+from etl_assets.sources.file_avro import avro_properties, avro_tables
 from etl_assets.sources.file_csv import csv_properties, csv_tables
 from etl_assets.sources.file_excel import excel_rows
 from etl_assets.sources.file_fixed_width import fixed_width_properties, fixed_width_tables
 from etl_assets.sources.file_json import json_line_tables
 from etl_assets.sources.file_json_document import json_document_tables
 from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_orc import orc_count, orc_properties, orc_tables
 from etl_assets.sources.file_parquet import parquet_count, parquet_properties, parquet_tables
 from etl_assets.sources.file_partitions import partition_types, with_partitions
 from etl_assets.sources.file_rows import Tables, row_tables
@@ -25,20 +28,26 @@ def _excel_tables(reading: Reading) -> Tables:
 
 
 _TABLES: dict[str, Callable[[Reading], Tables]] = {
+    "arrow": arrow_tables,
+    "avro": avro_tables,
     "csv": csv_tables,
     "fixed_width": fixed_width_tables,
     "json": json_document_tables,
     "jsonl": json_line_tables,
+    "orc": orc_tables,
     "parquet": parquet_tables,
     "xlsx": _excel_tables,
 }
 _PROPERTIES: dict[str, Callable[[Reading], dict[str, Any]]] = {
+    "arrow": arrow_properties,
+    "avro": avro_properties,
     "csv": csv_properties,
     "fixed_width": fixed_width_properties,
+    "orc": orc_properties,
     "parquet": parquet_properties,
 }
 """Of the formats whose files tell their columns before their rows."""
-_COUNTS: dict[str, Callable[[Reading], int]] = {"parquet": parquet_count}
+_COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": parquet_count}
 """Of the formats whose files tell how many rows they have."""
 
 
@@ -62,7 +71,8 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
         return None
     properties = known(reading)
     if partitioned := partition_types(reading):
-        properties = {**from_arrow(pa.schema(list(partitioned.items())))["properties"], **properties}
+        told = from_arrow(pa.schema(list(partitioned.items())))["properties"]
+        properties.update({name: told[name] for name in told if name not in properties})
     if reading.options.with_origin:
         properties.update({"_file": {"type": ["null", "string"]}, "_line": {"type": ["null", "integer"]}})
     return {"type": "object", "properties": properties}

@@ -43,8 +43,9 @@ def check_notation(options: "FileOptions") -> None:
         ConfigError: One of them is not what it should be.
     """
     decimal, thousands = options.decimal, options.thousands
-    for name, value in (("decimal", decimal), ("thousands", thousands)):
-        if value is not None and (not isinstance(value, str) or len(value) != 1 or value.isdigit() or value in "+-eE"):
+    given: tuple[tuple[str, object], ...] = (("decimal", decimal), ("thousands", thousands))
+    for name, value in given if thousands is not None else given[:1]:
+        if not isinstance(value, str) or len(value) != 1 or value.isalnum() or value in "+-":
             raise ConfigError(f"{name} is {value!r}.", hint="It is one character, such as ',' or '.'.")
     if thousands is not None and decimal in _ALIKE.get(thousands, thousands):
         raise ConfigError(f"decimal and thousands are both {decimal!r}.", hint="They are two characters.")
@@ -151,7 +152,7 @@ def number_rewrite(options: "FileOptions") -> Rewrite | None:
     if options.decimal == "." and options.thousands is None:
         return None
     pattern = _number_pattern(options.decimal, options.thousands)
-    groups = _ALIKE.get(options.thousands, options.thousands) if options.thousands else ""
+    groups = "" if options.thousands is None else _ALIKE.get(options.thousands, options.thousands)
 
     def rewrite(text: str) -> str:
         found = pattern.fullmatch(text)

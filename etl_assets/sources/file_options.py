@@ -65,6 +65,17 @@ _LEAST = {
 }
 
 
+_LIST = (bool, Sequence)
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "header": (_LIST, "It is True, False, or a list of names."),
+    "null_values": (_LIST, 'It is a list of texts, such as ["", "NA"].'),
+    "hive_partitions": ((bool, Mapping, type(None)), 'Use True, False, or types: {"year": "integer"}.'),
+    "columns": ((Mapping, type(None)), 'For example {"id": [0, 5], "name": [5, 25]}.'),
+    "record_path": ((str, Sequence, type(None)), 'For example "data.items".'),
+    "members": ((str, Sequence, type(None)), 'For example "*.csv".'),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
     """How the files of one stream are found and read; `docs/files.md` says what each option means."""
@@ -120,12 +131,7 @@ class FileOptions:
             value = getattr(self, name)
             if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
-        if not isinstance(self.hive_partitions, bool | Mapping | None):
-            raise ConfigError(
-                f"hive_partitions is {self.hive_partitions!r}.", hint='Use True, False, or types: {"year": "integer"}.'
-            )
-        if isinstance(self.null_values, str) or isinstance(self.header, str):
-            raise ConfigError("null_values and header are lists of texts, not one text.")
+        self._check_kinds()
         if self.header_rows > 1 and self.header is not True:
             raise ConfigError(
                 f"header_rows is {self.header_rows}, but the header is not read.",
@@ -134,6 +140,12 @@ class FileOptions:
         check_notation(self)
         for encoding in [self.encoding] if isinstance(self.encoding, str) else self.encoding:
             _check_encoding(encoding)
+
+    def _check_kinds(self) -> None:
+        for name, (kinds, hint) in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, str) and kinds is _LIST):
+                raise ConfigError(f"{name} is {value!r}.", hint=hint)
 
     def replaced(self, changes: Mapping[str, Any], *, stream: str) -> Self:
         """Give a copy with other options.

@@ -1,4 +1,4 @@
-"""Columns that the folders of a file tell, as Hive, Spark and others write them: `day=2026-01-01/region=eu/x.parquet`."""
+"""Columns that the folders of a file tell, as Hive and Spark write them: `day=2026-01-01/region=eu/x.parquet`."""
 
 import re
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ def partition_types(reading: Reading) -> dict[str, "pa.DataType"]:
     declared: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
     types: dict[str, pa.DataType] = {}
     for name in partitions_of(reading):
-        own = as_property(said[name]) if name in said else declared.get(name)
+        own: Mapping[str, Any] = as_property(said[name]) if name in said else declared.get(name) or {}
         plain = not own or own.get("x-arrow") == "values"
         types[name] = pa.string() if plain else property_type(own, reading.stream.schema, name)
     return types
