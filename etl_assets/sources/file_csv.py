@@ -158,7 +158,13 @@ def _checked(rows: Iterator[_Row], header: _Header, reading: Reading) -> Iterato
     width, options = len(header.names), reading.options
     short, blank = options.short_rows != "error", options.skip_blank_lines
     empty: int | None = None
+    is_named = not isinstance(options.header, bool)
     for line, cells, length in rows:
+        if is_named and cells == list(header.names):
+            raise reading.error(
+                "the names of the columns stand here, too.", line, hint=f"Pass the line over with skip_rows={line}."
+            )
+        is_named = False
         if not cells and (width > 1 or blank):
             empty = empty or line
             continue
@@ -178,8 +184,8 @@ def _of_another_width(cells: int, line: int, header: _Header, reading: Reading) 
     width = len(header.names)
     if cells < width:
         hint = (
-            'short_rows="null" reads the cells that are missing as NULL; if the line is no row of the table, '
-            "skip_footer passes over lines at the end, and comment=... those that begin with a character."
+            "If the line is no row of the table, skip_footer passes over lines at the end, and comment those that begin "
+            'with a character; if it is one, short_rows="null" reads the cells that are missing as NULL.'
         )
     elif header.line:
         hint = (

@@ -326,6 +326,13 @@ def test_a_hint_followed_to_the_letter_loads_the_rows_and_nothing_else(
     assert loaded(tmp_path / "a.csv", text, **{**left, **options_of(hint)}) == rows
 
 
+def test_names_that_the_file_has_too_are_no_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 1: the names of the columns stand here") as caught:
+        loaded(tmp_path / "a.csv", "a,b\na,b\n1,2\n", header=["a", "b"])
+    options = options_of(str(caught.value.hint))
+    assert loaded(tmp_path / "a.csv", "a,b\n1,2\na,b\n", header=["a", "b"], **options) == [("1", "2"), ("a", "b")]
+
+
 def test_a_header_that_names_too_few_columns_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2: 3 cells, where the header has 2") as caught:
         loaded(tmp_path / "a.csv", '"x","y"\n"1",5,6\n')

@@ -92,7 +92,7 @@ def test_a_column_that_the_file_has_too_is_the_same_or_an_error(tmp_path: Path) 
 
 def test_what_a_folder_cannot_be_is_an_error(tmp_path: Path) -> None:
     put(tmp_path / "year=soon/a.parquet", v=[1])
-    with pytest.raises(DataError, match="field 'year'.*not an integer. Value: 'soon'"):
+    with pytest.raises(DataError, match=r"field 'year'.*not an integer. Value: 'soon'"):
         loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"year": "integer"}), tmp_path)
     with pytest.raises(DataError, match="none of its folders tells 'month'"):
         loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"month": "integer"}), tmp_path)
