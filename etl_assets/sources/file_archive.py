@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, BinaryIO, Self, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -85,12 +86,11 @@ def _part(member: ZipInfo, reading: Reading, *, named: bool) -> Reading:
 
 
 def _opened(member: ZipInfo, reading: Reading) -> BinaryIO:
-    raw = reading.open()
-    try:
-        return cast("BinaryIO", _Member(ZipFile(raw).open(member), raw))
-    except BaseException:
-        raw.close()
-        raise
+    with ExitStack() as stack:
+        raw = stack.enter_context(reading.open())
+        file = stack.enter_context(ZipFile(raw).open(member))
+        stack.pop_all()  # else it is closed here
+        return cast("BinaryIO", _Member(file, raw))
 
 
 class _Member:
@@ -116,12 +116,10 @@ class _Member:
 
 def _unpacked(part: Reading) -> BinaryIO:
     """Unpack a file of an archive, within the limits, to where it is read at any place."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
-    try:
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
         with content(part) as binary:
             shutil.copyfileobj(binary, file)
         file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    return cast("BinaryIO", file)
+        stack.pop_all()  # whoever reads it closes it
+        return cast("BinaryIO", file)

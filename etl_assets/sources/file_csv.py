@@ -184,8 +184,8 @@ def _of_another_width(cells: int, line: int, header: _Header, reading: Reading) 
     width = len(header.names)
     if cells < width:
         hint = (
-            "If the line is no row of the table, skip_footer passes over lines at the end, and comment those that begin "
-            'with a character; if it is one, short_rows="null" reads the cells that are missing as NULL.'
+            "If the line is no row of the table, skip_footer passes over lines at the end, and comment those that "
+            'begin with a character; if it is one, short_rows="null" reads the cells that are missing as NULL.'
         )
     elif header.line:
         hint = (

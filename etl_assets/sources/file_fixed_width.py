@@ -79,9 +79,14 @@ def _chunks(reading: Reading) -> Iterator[Chunk]:
     options = reading.options
     spans = _spans(reading)
     with content(reading) as binary:
-        chunk, size = Chunk(list(spans)), 0
+        chunk, size, is_first = Chunk(list(spans)), 0, True
         for number, text in _rows(TableLines(binary, reading), reading):
-            chunk.rows.append(_cells(text, spans, number, reading))
+            cells = _cells(text, spans, number, reading)
+            if is_first and cells == list(spans):
+                hint = f"Pass the line over with skip_rows={number}."
+                raise reading.error("the names of the columns stand here, too.", number, hint=hint)
+            is_first = False
+            chunk.rows.append(cells)
             chunk.lines.append(number)
             size += len(text)
             if len(chunk.rows) >= options.batch_rows or size >= options.batch_bytes:

@@ -1,4 +1,4 @@
-"""Files: CSV, JSON lines, Parquet and Excel, by path, glob or fsspec URL."""
+"""Files of many formats, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ class FileSource(Source):
     read once, and a new run goes on behind the last file that was read whole.
 
     The text of a CSV file stays text unless a type is declared (`schema`) or asked for (`types="infer"`). What does not
-    fit is an error that names file and line: no row is dropped, cut or shifted.
+    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have types of their own;
+    `docs/files.md` lists them.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
@@ -132,7 +133,7 @@ class FileSource(Source):
         return Catalog([self._stream(name, options, options.schema) for name, options in self._plans.items()])
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Give the streams, with the columns of Parquet files and the headers of CSV files."""
+        """Give the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
         by_stem = self._by_stem() if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
@@ -186,7 +187,7 @@ class FileSource(Source):
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int | None:
-        """Count the rows of Parquet files by their metadata; None where there are others.
+        """Count the rows of files that know it, such as Parquet; None where there are others.
 
         Args:
             stream: The stream, or its name, as the verbs take it.

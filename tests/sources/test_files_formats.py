@@ -1,4 +1,4 @@
-"""JSON documents, archives, fixed width, Arrow, Avro and ORC: what is in them comes back, and what is damaged does not."""
+"""JSON documents, archives, fixed width, Arrow, Avro and ORC: what is in them comes back; what is damaged does not."""
 
 import bz2
 import gzip
@@ -218,13 +218,9 @@ def test_an_archive_that_is_damaged_locked_or_a_bomb_is_refused(tmp_path: Path) 
             loaded(tmp_path / "a.zip", content)
     with pytest.raises(DataError, match="an archive itself"):
         loaded(tmp_path / "a.zip", zipped({"x.csv": b"a\n1\n", "b.zip": whole}))
-    with pytest.warns(UserWarning, match="Duplicate"):
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            archive.writestr("x.csv", "a\n1\n")
-            archive.writestr("x.csv", "a\n2\n")
-    with pytest.raises(DataError, match="two files called 'x.csv'"):
-        loaded(tmp_path / "a.zip", file.getvalue())
+    twice = zipped({"x.csv": b"a\n1\n", "y.csv": b"a\n2\n"}).replace(b"y.csv", b"x.csv")
+    with pytest.raises(DataError, match=r"two files called 'x\.csv'"):
+        loaded(tmp_path / "a.zip", twice)
     bomb = zipped({"1.csv": b"a\n", "2.csv": b"0" * 40_000_000})
     with pytest.raises(DataError, match="may be a bomb"):
         loaded(tmp_path / "a.zip", bomb)
