@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, DataError
+from etl_assets.exceptions import DataError
+from etl_assets.packages import require
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.schema import from_arrow
@@ -66,13 +67,7 @@ def avro_properties(reading: Reading) -> dict[str, Any]:
 
 
 def _fastavro() -> Any:
-    try:
-        import fastavro
-    except ImportError as error:
-        raise ConfigError(
-            "Avro files need the package fastavro.", hint='Install the extra: pip install "etl-assets[files]".'
-        ) from error
-    return fastavro
+    return require("fastavro", "An Avro file")
 
 
 def _opened(binary: Any, reading: Reading) -> tuple[Container, _Schema]:
