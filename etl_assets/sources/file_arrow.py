@@ -231,8 +231,17 @@ def _parts(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["
         while at < len(piece):
             base = int(ends[at - 1]) if at else 0
             end = max(at + 1, int(np.searchsorted(ends, base + options.batch_bytes, side="right")))
-            yield piece.slice(at, end - at)
+            yield _without_views(piece.slice(at, end - at))
             at = end
+
+
+def _without_views(batch: "pa.RecordBatch") -> "pa.RecordBatch":
+    """Copy texts that are views into others: not every part of Arrow, and of an older one, takes them."""
+    import pyarrow as pa
+
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    arrays = [column.cast(plain[column.type]) if column.type in plain else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def _sizes(column: Any) -> "np.ndarray[Any, Any]":

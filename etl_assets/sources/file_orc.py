@@ -120,7 +120,7 @@ def _moments(schema: "pa.Schema") -> list[str]:
 
 def _check_moments(schema: "pa.Schema", reading: Reading) -> None:
     """Refuse moments where this version of Arrow would turn those it cannot hold into others, without a word."""
-    if _moments(schema) and not _refuses_moments():
+    if _moments(schema) and not refuses_moments():
         raise ConfigError(
             f"stream {reading.stream.name!r}: {reading.file!r} has moments ({', '.join(_moments(schema))}), and this "
             "version of pyarrow turns those beyond the year 2262 into others.",
@@ -139,7 +139,7 @@ def _moments_hint(schema: "pa.Schema", error: Exception) -> str | None:
 
 
 @lru_cache
-def _refuses_moments() -> bool:
+def refuses_moments() -> bool:
     """Try whether Arrow refuses a moment beyond those that nanoseconds hold."""
     import pyarrow as pa
     from pyarrow import orc

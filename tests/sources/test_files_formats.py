@@ -24,6 +24,7 @@ from pyarrow import feather, orc, parquet
 
 from etl_assets import DuckDBDestination, FileSource, StreamRead
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError
+from etl_assets.sources.file_orc import refuses_moments
 from etl_assets.sync import sync
 from tests.sources.test_files_values import read, rows_of, stream_of, typed, written
 
@@ -594,6 +595,10 @@ def test_orc_comes_back(tmp_path: Path) -> None:
     )
     orc.write_table(table, str(tmp_path / "a.orc"), compression="zlib")
     source = FileSource("shop", str(tmp_path / "a.orc"), with_origin=True)
+    if not refuses_moments():
+        with pytest.raises(ConfigError, match="turns those beyond the year 2262 into others"):
+            in_table(source, tmp_path)
+        return
     found = in_table(source, tmp_path)
     assert [{name: row[name] for name in table.column_names} for row in found] == table.to_pylist()
     assert [row["_line"] for row in found] == [1, 2]
@@ -604,9 +609,9 @@ def test_orc_comes_back(tmp_path: Path) -> None:
 def test_a_moment_that_arrow_cannot_hold_is_refused(tmp_path: Path) -> None:
     late = pa.table({"at": pa.array([datetime(9999, 12, 31)], pa.timestamp("us")), "n": [1]})  # noqa: DTZ001
     orc.write_table(late, str(tmp_path / "a.orc"))
-    with pytest.raises(DataError, match=r"a\.orc: its rows after 0 cannot be read.*") as caught:
+    with pytest.raises(EtlAssetsError, match=r"a\.orc.*(after 0 cannot be read|into others)") as caught:
         rows_of(FileSource("shop", str(tmp_path / "a.orc")))
-    assert "(at)" in str(caught.value.hint)
+    assert "(at)" in f"{caught.value} {caught.value.hint}"
 
 
 def test_orc_that_is_cut_damaged_or_a_bomb_is_refused(tmp_path: Path) -> None:
