@@ -11,12 +11,12 @@ EXTRAS = {
     "google.cloud.bigquery": "bigquery",
     "google.cloud.secretmanager": "google",
     "hypothesis": "testing",
-    "openpyxl": "files",
     "polars": "polars",
     "psycopg": "postgres",
     "pymysql": "mysql",
     "pytest": "testing",
     "snowflake.connector": "snowflake",
+    "xlrd": "files",
 }
 """The extra of this library that brings a module."""
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pyarrow as pa
 import pytest
 import sqlalchemy as sa
@@ -115,11 +114,10 @@ def test_an_avro_file_names_the_extra(tmp_path: Path, monkeypatch: pytest.Monkey
     assert caught.value.hint == 'pip install "etl-assets[files]"'
 
 
-def test_an_excel_file_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    openpyxl.Workbook().save(tmp_path / "one.xlsx")
-    monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(ConfigError, match="openpyxl") as caught:
-        ids(ea.FileSource("drop", f"{tmp_path}/*.xlsx"))
+def test_an_excel_file_of_the_old_format_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xlrd", None)
+    with pytest.raises(ConfigError, match="xlrd") as caught:
+        ids(ea.FileSource("drop", f"{Path(__file__).parent}/sources/sheets/*.xls"))
     assert caught.value.hint == 'pip install "etl-assets[files]"'
 
 

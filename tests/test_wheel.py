@@ -74,6 +74,8 @@ def test_no_link_of_the_index_page_is_relative(wheel: Path) -> None:
     )
 
 
+SHEETS = Path(__file__).parent / "sources" / "sheets"
+
 WITH = {
     "postgres": f"from etl_assets import PostgresDestination as D; D({POSTGRES!r}).test_connection()",
     "mysql": f"from etl_assets import MySQLDestination as D; D({MYSQL!r}).test_connection()",
@@ -82,19 +84,18 @@ import pyarrow as pa
 from etl_assets.frames import to_polars
 assert to_polars(pa.table({"id": [7]}))["id"].to_list() == [7]
 """,
-    "files": """
-import fsspec, openpyxl
-from etl_assets import DuckDBDestination, FileSource
+    "files": f"""
+import fsspec, shutil
+from etl_assets import FileSource
 from etl_assets.caches import DuckDBCache
-book = openpyxl.Workbook()
-book.active.append(["id"])
-book.active.append([7])
-book.save("one.xlsx")
+for ending in ("xls", "xlsx", "ods"):
+    shutil.copy({str(SHEETS)!r} + "/libreoffice." + ending, ".")
 with fsspec.open("memory://drop/one.csv", "w") as file:
     file.write("id\\n7\\n")
-for path in ("*.xlsx", "memory://drop/*.csv"):
-    read = FileSource("drop", path).read(DuckDBCache(db_path=f"{len(path)}.duckdb"))
-    assert read.processed_records == 1, path
+for path, count in (("*.xls", 2), ("*.xlsx", 2), ("*.ods", 2), ("memory://drop/*.csv", 1)):
+    source = FileSource("drop", path, null_values=["#N/A", "#DIV/0!"])
+    read = source.read(DuckDBCache(db_path=f"{{path[-3:]}}.duckdb"))
+    assert read.processed_records == count, path
 """,
     "snowflake": "from etl_assets.packages import require; require('snowflake.connector', 'Snowflake')",
     "bigquery": "from etl_assets.packages import require; require('google.cloud.bigquery', 'BigQuery')",

@@ -14,7 +14,7 @@ from etl_assets.sources.file_listing import matches
 from etl_assets.sources.file_options import Reading, endings
 
 ALL = "**"
-READ_AT_ANY_PLACE = frozenset({"parquet", "xlsx", "orc"})
+READ_AT_ANY_PLACE = frozenset({"parquet", "orc", "xlsx", "xlsb", "xls", "ods"})
 """Formats that are not read from the first byte to the last: a file in an archive is unpacked for them."""
 _TOLD = 10
 

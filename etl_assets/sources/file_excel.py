@@ -1,153 +1,118 @@
-"""Sheets of Excel files: dates as dates, numbers as numbers, text as text, as the sheet holds them."""
+"""Spreadsheets: dates as dates, numbers as numbers, text as text, as the sheet holds them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import datetime, time
-from itertools import zip_longest
-from typing import Any, BinaryIO
-from zipfile import BadZipFile, ZipFile
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, BinaryIO
 
 from etl_assets.exceptions import did_you_mean
-from etl_assets.packages import require
-from etl_assets.sources.file_content import RATIO_COUNTS_FROM, unpacked
-from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_content import unpacked
+from etl_assets.sources.file_options import MEBIBYTE, Reading
+from etl_assets.sources.file_package import package
+from etl_assets.sources.file_sheet_cells import BYTES_OF_A_VALUE, Book, Row
+from etl_assets.sources.file_sheet_columns import SheetColumns
+from etl_assets.sources.file_sheet_rows import SheetRows
 
-BYTES_OF_A_VALUE = 16
-"""What a number or a date counts in a batch."""
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-Row = tuple[int, Mapping[str, Any], int]
-"""The number of the row, its values, and about how many bytes it takes."""
+SHEET_FORMATS = ("xlsx", "xlsb", "xls", "ods")
+
+_OLD = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""What files of the old format begin with; new ones do that are locked with a password."""
+_PATTERN = frozenset("*?[")
 
 
-def excel_rows(reading: Reading) -> Iterator[Row]:
-    """Give the rows of one sheet; rows without any value are passed over.
+def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
+    """Give the rows of the sheets that were asked for, as tables; rows without any value are passed over.
 
     Raises:
-        DataError: The sheet is not what it should be; names file and row.
+        DataError: A sheet is not what it should be; names file, sheet, row and cell.
     """
     unpacked(reading, "Excel files")
-    with reading.open() as values, reading.open() as formulas:
-        _check_archive(values, reading)
-        with _sheet(values, reading, computed=True) as sheet, _sheet(formulas, reading, computed=False) as written:
-            rows = zip_longest(sheet.iter_rows(), written.iter_rows(), fillvalue=())
-            yield from _rows(rows, reading)
-
-
-def _rows(rows: Iterator[Any], reading: Reading) -> Iterator[Row]:
-    names: Sequence[str | None] | None = None
-    if not isinstance(reading.options.header, bool):
-        names = list(reading.options.header)
-    for number, (cells, written) in enumerate(rows, 1):
-        values = [_value(cell, reading, number) for cell in cells]
-        _refuse_uncomputed(values, written, reading, number)
-        while values and values[-1] is None:
-            values.pop()
-        if not values:
-            continue
-        if names is None:
-            if reading.options.header is True:
-                names = _names(values, reading, number)
-                continue
-            names = [f"column_{place}" for place in range(1, len(cells) + 1)]
-        yield number, _row(names, values, reading, number), _size(values, reading, number)
-
-
-def _row(names: Sequence[str | None], values: list[Any], reading: Reading, number: int) -> dict[str, Any]:
-    row: dict[str, Any] = {name: None for name in names if name is not None}
-    for place, value in enumerate(values):
-        name = names[place] if place < len(names) else None
-        if name is not None:
-            row[name] = value
-        elif value is not None:
-            raise reading.error(f"cell {place + 1} has a value, but its column has no name.", number)
-    return row
-
-
-def _names(values: list[Any], reading: Reading, number: int) -> Sequence[str | None]:
-    names = [None if value is None else str(value) for value in values]
-    present = [name for name in names if name is not None]
-    twice = next((name for name in present if present.count(name) > 1), None)
-    if twice is not None:
-        raise reading.error(f"two columns are called {twice!r}.", number, hint="Name the columns with header=[...].")
-    return names
-
-
-def _value(cell: Any, reading: Reading, number: int) -> Any:
-    value = cell.value
-    if value is None or (isinstance(value, str) and value in reading.options.null_values):
-        return None
-    if cell.data_type == "e":
-        raise reading.error(
-            f"cell {cell.coordinate} holds the error {value}.",
-            number,
-            hint="List it in null_values to read it as NULL.",
-        )
-    if isinstance(value, datetime) and value.time() == time():
-        from openpyxl.styles.numbers import is_datetime
-
-        return value.date() if is_datetime(cell.number_format) == "date" else value
-    return value
-
-
-def _refuse_uncomputed(values: Sequence[Any], written: Sequence[Any], reading: Reading, number: int) -> None:
-    """Refuse formulas whose outcome the file does not hold: it was not saved by a program that computes."""
-    for value, cell in zip(values, written, strict=False):
-        if value is None and cell.data_type == "f":
-            raise reading.error(
-                f"cell {cell.coordinate} is a formula whose value is not stored in the file.",
-                number,
-                hint="Open and save the file with a spreadsheet program.",
+    options = reading.options
+    with _book(reading) as book:
+        chosen = _chosen(book.sheets, reading)
+        for place in chosen:
+            rows = SheetRows(book.rows(place), reading, book.sheets[place])
+            columns = SheetColumns(
+                rows, reading, told=book.sheets[place] != options.sheet and isinstance(options.sheet, str)
             )
+            kept: list[Row] = []
+            size = 0
+            for number, values in rows:
+                kept.append((number, values))
+                size += _size(values, reading, number)
+                if len(kept) >= options.batch_rows or size >= options.batch_bytes:
+                    yield columns.table(kept), array("q", [one for one, _ in kept])
+                    kept, size = [], 0
+            if kept:
+                yield columns.table(kept), array("q", [one for one, _ in kept])
 
 
-def _size(values: Sequence[Any], reading: Reading, number: int) -> int:
-    size = sum(len(value) if isinstance(value, str) else BYTES_OF_A_VALUE for value in values)
+def _size(values: Sequence[object], reading: Reading, number: int) -> int:
+    size = sum(len(value) if type(value) is str else BYTES_OF_A_VALUE for value in values)
     if size > reading.options.max_row_bytes:
-        raise reading.error(f"a row of more than {reading.options.max_row_bytes} characters.", number)
+        raise reading.error(
+            f"a row of more than {reading.options.max_row_bytes} characters.", number, hint="Raise max_row_bytes."
+        )
     return size
 
 
-def _check_archive(file: BinaryIO, reading: Reading) -> None:
-    """Look at the sizes that the file, which is a zip archive, says to have unpacked."""
-    try:
-        members = ZipFile(file).infolist()
-    except (BadZipFile, OSError, NotImplementedError) as error:
-        raise reading.error(
-            f"is no Excel file: {str(error).rstrip('.')}.", hint="The old .xls is not read: save it as .xlsx."
-        ) from error
-    file.seek(0)
-    whole = sum(one.file_size for one in members)
-    packed = sum(one.compress_size for one in members)
-    limit = max(RATIO_COUNTS_FROM, packed * reading.options.max_ratio)
-    if whole > min(limit, reading.options.max_file_bytes):
-        raise reading.error(
-            f"unpacks to {whole} bytes: it may be a bomb.", hint="Raise max_ratio or max_file_bytes if it is right."
-        )
-
-
 @contextmanager
-def _sheet(file: BinaryIO, reading: Reading, *, computed: bool) -> Iterator[Any]:
-    openpyxl = require("openpyxl", "An Excel file")
-    from xml.etree.ElementTree import ParseError
+def _book(reading: Reading) -> Iterator[Book]:
+    """Open a file by what is in it: many an `.xls` is of the new format."""
+    with reading.open() as file:
+        if file.read(len(_OLD)) == _OLD:
+            file.seek(0)
+            yield _old_book(_whole(file, reading), reading)
+            return
+        file.seek(0)
+        with package(file, reading) as archive:
+            if "content.xml" in archive:
+                from etl_assets.sources.file_ods import OpenDocument
 
-    try:
-        with closing(openpyxl.load_workbook(file, read_only=True, data_only=computed)) as book:
-            sheet = _chosen(book, reading)
-            sheet.reset_dimensions()  # what the file says of its size may be wrong, and would cut rows off
-            yield sheet
-    except (KeyError, ParseError, BadZipFile, EOFError) as error:
-        raise reading.error(f"is no whole Excel file: {error}.") from error
-    except ValueError as error:  # of a number with more digits than Python reads
-        raise reading.error(f"has a value that cannot be read: {error}.") from error
+                yield OpenDocument(archive, reading)
+                return
+            if "xl/workbook.bin" in archive:
+                from etl_assets.sources.file_xlsb import BinaryWorkbook
+
+                yield BinaryWorkbook(archive, reading)
+                return
+            from etl_assets.sources.file_xlsx import Workbook
+
+            yield Workbook(archive, reading)
 
 
-def _chosen(book: Any, reading: Reading) -> Any:
+def _whole(file: BinaryIO, reading: Reading) -> bytes:
+    limit = reading.options.max_file_bytes
+    data = bytearray()
+    while part := file.read(MEBIBYTE):
+        data += part
+        if len(data) > limit:
+            raise reading.error(f"holds more than {limit} bytes.", hint="Raise max_file_bytes if that is right.")
+    return bytes(data)
+
+
+def _old_book(data: bytes, reading: Reading) -> Book:
+    from etl_assets.sources.file_xls import OldWorkbook
+
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        raise reading.error("is locked with a password.", hint="Save it without one.")
+    return OldWorkbook(data, reading)
+
+
+def _chosen(sheets: Sequence[str], reading: Reading) -> list[int]:
+    """Give the places of the sheets that were asked for: by number, by name, or by a pattern of names."""
     asked = reading.options.sheet
-    sheets = {sheet.title: sheet for sheet in book.worksheets}
     if isinstance(asked, int):
         if not 0 <= asked < len(sheets):
             raise reading.error(f"has {len(sheets)} sheets, so none at {asked}.", hint="The first one is 0.")
-        return book.worksheets[asked]
-    if asked not in sheets:
+        return [asked]
+    if asked in sheets:
+        return [sheets.index(asked)]
+    found = [place for place, name in enumerate(sheets) if fnmatchcase(name, asked)] if _PATTERN & {*asked} else []
+    if not found:
         raise reading.error(f"has no sheet {asked!r}.", hint=did_you_mean(asked, sheets))
-    return sheets[asked]
+    return found

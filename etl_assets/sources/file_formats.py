@@ -7,7 +7,7 @@ from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_arrow import arrow_properties, arrow_tables
 from etl_assets.sources.file_avro import avro_properties, avro_tables
 from etl_assets.sources.file_csv import csv_properties, csv_tables
-from etl_assets.sources.file_excel import excel_rows
+from etl_assets.sources.file_excel import SHEET_FORMATS, sheet_tables
 from etl_assets.sources.file_fixed_width import fixed_width_properties, fixed_width_tables
 from etl_assets.sources.file_json import json_line_tables
 from etl_assets.sources.file_json_document import json_document_tables
@@ -15,16 +15,12 @@ from etl_assets.sources.file_options import Reading
 from etl_assets.sources.file_orc import orc_count, orc_properties, orc_tables
 from etl_assets.sources.file_parquet import parquet_count, parquet_properties, parquet_tables
 from etl_assets.sources.file_partitions import partition_types, with_partitions
-from etl_assets.sources.file_rows import Tables, row_tables
+from etl_assets.sources.file_rows import Tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ORIGIN = ("_file", "_line")
-
-
-def _excel_tables(reading: Reading) -> Tables:
-    yield from row_tables(excel_rows(reading), reading)
 
 
 _TABLES: dict[str, Callable[[Reading], Tables]] = {
@@ -36,7 +32,7 @@ _TABLES: dict[str, Callable[[Reading], Tables]] = {
     "jsonl": json_line_tables,
     "orc": orc_tables,
     "parquet": parquet_tables,
-    "xlsx": _excel_tables,
+    **dict.fromkeys(SHEET_FORMATS, sheet_tables),
 }
 _PROPERTIES: dict[str, Callable[[Reading], dict[str, Any]]] = {
     "arrow": arrow_properties,

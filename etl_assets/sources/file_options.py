@@ -8,11 +8,12 @@ from typing import Any, BinaryIO, Self
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.file_cell_range import range_of
 from etl_assets.sources.file_notation import check_notation
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "json", "parquet", "xlsx", "fixed_width", "arrow", "avro", "orc")
+FORMATS = ("csv", "jsonl", "json", "parquet", "xlsx", "xlsb", "xls", "ods", "fixed_width", "arrow", "avro", "orc")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
@@ -40,6 +41,9 @@ _FORMAT_OF = {
     ".pq": "parquet",
     ".xlsx": "xlsx",
     ".xlsm": "xlsx",
+    ".xlsb": "xlsb",
+    ".xls": "xls",
+    ".ods": "ods",
 }
 _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 _STEM = re.compile(r"(?P<stem>.*?[^/])(?P<ending>\.[^./]+)", re.DOTALL)
@@ -108,6 +112,7 @@ class FileOptions:
     thousands: str | None = None
     date_format: str | Sequence[str] | Mapping[str, Any] | None = None
     sheet: str | int = 0
+    cells: str | None = None
     columns: Mapping[str, Any] | None = None
     record_path: str | Sequence[str] | None = None
     members: str | Sequence[str] | None = None
@@ -137,6 +142,7 @@ class FileOptions:
                 f"header_rows is {self.header_rows}, but the header is not read.",
                 hint="Leave header out; or leave header_rows out and pass the file's own header over with skip_rows.",
             )
+        range_of(self.cells)
         check_notation(self)
         for encoding in [self.encoding] if isinstance(self.encoding, str) else self.encoding:
             _check_encoding(encoding)

@@ -1,0 +1,145 @@
+"""The cells of a sheet as columns of one type each: the declared one, or one that keeps every value."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import DataError
+from etl_assets.protocol.batch import declared_schema
+from etl_assets.protocol.columns import columns_to_arrow, to_array
+from etl_assets.protocol.values import to_text
+from etl_assets.sources.file_cells import converter
+from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_sheet_cells import Row, Unreadable
+from etl_assets.sources.file_sheet_rows import SheetRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NUMBERS = {int, float}
+_DATES = {date, datetime}
+SHEET = "_sheet"
+
+
+class SheetColumns:
+    """Turns the rows of a sheet into tables.
+
+    Args:
+        rows: The sheet, for names and errors.
+        reading: What is read.
+        told: Add a column of the sheet's name, where rows are to tell their origin.
+    """
+
+    def __init__(self, rows: SheetRows, reading: Reading, *, told: bool) -> None:
+        self._rows = rows
+        self._reading = reading
+        self._told = told and reading.options.with_origin
+        self._declared = declared_schema(reading.stream)
+        self._types: Mapping[str, pa.DataType] = {field.name: field.type for field in self._declared or ()}
+
+    def table(self, rows: Sequence[Row]) -> "pa.Table":
+        """Give rows as a table.
+
+        Raises:
+            DataError: A cell has no value, or one that its column does not take; names the cell.
+        """
+        numbers = [number for number, _ in rows]
+        named = [name for name in self._rows.names if name is not None and self._reading.reads(name)]
+        columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*self._types, *named)}
+        places: dict[str, int] = {}
+        for place, cells in enumerate(zip_longest(*(values for _, values in rows))):
+            name = self._rows.name(place)
+            if name is None:
+                self._refuse_nameless(cells, numbers, place)
+            elif self._reading.reads(name):
+                columns[name] = self._column(name, list(cells), numbers, place)
+                places[name] = place
+        try:
+            table = columns_to_arrow(columns, self._declared, stream=self._reading.stream.name, length=len(rows))
+        except DataError as error:
+            raise self._located(error, columns, numbers, places) from error
+        return self._with_sheet(table) if self._told else table
+
+    def _column(self, name: str, values: list[Any], numbers: Sequence[int], place: int) -> list[Any]:
+        kinds = set(map(type, values))
+        if Unreadable in kinds:
+            row = next(row for row, value in enumerate(values) if type(value) is Unreadable)
+            bad = values[row]
+            message = f"cell {self._rows.cell(numbers[row], place)} {bad.problem}"
+            raise self._rows.error(message, numbers[row], place, value=bad.text, hint=bad.hint)
+        kinds.discard(type(None))
+        declared = self._types.get(name)
+        if declared is not None:
+            return self._as_declared(values, kinds, declared, numbers, place)
+        return _as_one_kind(values, kinds)
+
+    def _as_declared(
+        self, values: list[Any], kinds: set[type], type_: "pa.DataType", numbers: Sequence[int], place: int
+    ) -> list[Any]:
+        """Read texts of columns that are declared to be none, as CSV does; a number is a whole one, or an error."""
+        from pyarrow import types as t
+
+        if t.is_null(type_):
+            return _as_one_kind(values, kinds)
+        is_integer = t.is_integer(type_)
+        if t.is_string(type_) or not (str in kinds or (is_integer and float in kinds)):
+            return values
+        convert = converter(type_)
+        read = []
+        for number, value in zip(numbers, values, strict=True):
+            try:
+                if is_integer and type(value) is float:
+                    raise ValueError("not an integer")  # noqa: TRY301 - told as what texts are is told
+                read.append((convert(value) if value else None) if type(value) is str else value)
+            except (ValueError, ArithmeticError, RecursionError) as error:
+                told = f"cell {self._rows.cell(number, place)} is {error}"
+                raise self._rows.error(told, number, place, value=value) from error
+        return read
+
+    def _refuse_nameless(self, cells: Sequence[Any], numbers: Sequence[int], place: int) -> None:
+        for number, value in zip(numbers, cells, strict=True):
+            if value is not None and value != "":
+                message = f"cell {place + 1} has a value, but its column has no name: {self._rows.cell(number, place)}"
+                hint = (
+                    "Name it in the sheet; what is not of the table, leave out with cells=, skip_rows or skip_footer."
+                )
+                raise self._rows.error(message, number, place, value=value, hint=hint)
+
+    def _located(
+        self, error: DataError, columns: Mapping[str, list[Any]], numbers: Sequence[int], places: Mapping[str, int]
+    ) -> DataError:
+        """Return the error of a column as that of the first cell which alone has it."""
+        name = error.field
+        if name is not None and name in places:
+            for number, value in zip(numbers, columns[name], strict=True):
+                try:
+                    to_array([value], self._types.get(name), stream="", field="")
+                except DataError as alone:
+                    told = f"cell {self._rows.cell(number, places[name])}: {alone.reason.rstrip('.')}"
+                    return self._rows.error(told, number, places[name], value=value, hint=error.hint)
+        return error
+
+    def _with_sheet(self, table: "pa.Table") -> "pa.Table":
+        import pyarrow as pa
+
+        if SHEET in table.column_names:
+            raise self._reading.error(f"has a column {SHEET!r} of its own.", hint="Leave with_origin out.")
+        if not self._reading.reads(SHEET):
+            return table
+        return table.append_column(SHEET, pa.array([self._rows.sheet] * len(table), pa.string()))
+
+
+def _as_one_kind(values: list[Any], kinds: set[type]) -> list[Any]:
+    """Return values of which all have one type: where they have no common one but that of their texts, their texts.
+
+    An empty text among others is the outcome of formulas such as `=IF(A1>0, A1, "")`: no value, as in CSV.
+    """
+    if str in kinds and len(kinds) > 1 and not any(type(value) is str and value for value in values):
+        values = [None if value == "" else value for value in values]
+        kinds = kinds - {str}
+    if len(kinds) <= 1 or kinds <= _NUMBERS:
+        return values
+    if kinds == _DATES and all(getattr(value, "tzinfo", None) is None for value in values):
+        return [datetime.combine(value, time()) if type(value) is date else value for value in values]
+    return [None if value is None else to_text(value) for value in values]
