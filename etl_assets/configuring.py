@@ -74,8 +74,12 @@ def validate(owner: Any, config: Mapping[str, Any]) -> None:
 
     if not hasattr(jsonschema, "Draft7Validator"):
         spec = _with_enums(spec)
+    given = resolve(config)
     try:
-        jsonschema.validate(resolve(config), spec)
+        try:
+            jsonschema.validate(given, spec)
+        except jsonschema.SchemaError:
+            jsonschema.validate(given, _readable(spec))
     except jsonschema.ValidationError as error:
         place = ".".join(map(str, error.absolute_path)) or "the config"
         # Neither the message nor the instance: both can hold the secret.
@@ -86,6 +90,25 @@ def validate(owner: Any, config: Mapping[str, Any]) -> None:
         ) from None
     except jsonschema.SchemaError:
         return  # a connector's own mistake; it says itself what it cannot take
+
+
+def _readable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a specification without the properties' schemas that are none, so that the others and what must be there
+    still count: taps made with some versions of the Singer SDK have one for `stream_maps`.
+    """  # noqa: D205 - one sentence
+    import jsonschema
+
+    def is_schema(prop: Any) -> bool:
+        try:
+            jsonschema.validators.validator_for(spec, jsonschema.validators.Draft4Validator).check_schema(prop)
+        except (jsonschema.SchemaError, TypeError, AttributeError):
+            return False
+        return True
+
+    properties = spec.get("properties")
+    if not isinstance(properties, Mapping):
+        return spec
+    return {**spec, "properties": {name: prop if is_schema(prop) else {} for name, prop in properties.items()}}
 
 
 def _with_enums(schema: Any) -> Any:
@@ -139,4 +162,6 @@ def check(owner: Any) -> None:
         raise ConnectorCheckFailedError(
             f"{name_of(owner)} cannot connect: {error.message}", connector_name=name_of(owner), hint=error.hint
         ) from error
-    print(f"Connection check succeeded for {name_of(owner)}.")  # noqa: T201 - said to the person at the script
+    shown = getattr(owner, "shown_by_check", None)  # of one that has no check
+    said = f"{name_of(owner)}: {shown}." if shown else f"Connection check succeeded for {name_of(owner)}."
+    print(said)  # noqa: T201 - to the person at the script

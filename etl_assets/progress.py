@@ -230,6 +230,21 @@ class ProgressTracker:
         return sum(one.rows for one in self.streams.values())
 
     @property
+    def total_records_written(self) -> int:
+        """How many records are committed, by PyAirbyte's word for those that are in a cache."""
+        return self.total_destination_records_delivered
+
+    @property
+    def finalized_stream_names(self) -> list[str]:
+        """The streams that have ended well, in the order in which they are shown."""
+        return [one.name for one in self.streams.values() if one.state == "done"]
+
+    @property
+    def num_streams_expected(self) -> int:
+        """How many streams are read or written."""
+        return len(self.streams)
+
+    @property
     def total_destination_records_delivered(self) -> int:
         """How many records are committed, of the streams that have ended."""
         return sum(one.confirmed for one in self.streams.values())

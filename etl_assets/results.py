@@ -6,11 +6,26 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.datasets import CachedDataset
+from etl_assets.exceptions import InputError
 from etl_assets.protocol.load import SyncResult
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+
+def checked_cache(given: Any) -> Any:
+    """Give what was given as a cache, if it can be one; None and False stand for none.
+
+    Raises:
+        InputError: It is something else, such as the path of a file.
+    """
+    if given is None or given is False or (hasattr(given, "destination") and hasattr(given, "place_of")):
+        return given
+    what = f"the text {given!r}" if isinstance(given, str) else f"of the type {type(given).__name__}"
+    raise InputError(
+        f"A cache was expected, not {what}.", hint='Give one, such as DuckDBCache(db_path="cache.duckdb").'
+    )
 
 
 class ReadResult(Mapping[str, CachedDataset]):
@@ -22,7 +37,7 @@ class ReadResult(Mapping[str, CachedDataset]):
         cache: Where they are.
         results: What the sync of each did.
         streams_read: The streams as they were read: their keys make the ids of documents.
-        progress_tracker: Its count is taken where there are no results.
+        progress_tracker: What has counted them; its count is taken where there are no results.
         stored_as: The name under which the state of the source is stored; its own by default.
         state_name: The source's name as a word; its own by default.
     """

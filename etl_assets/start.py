@@ -88,8 +88,8 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
             return Start(None, begins_from, full_refresh=True, anew=True, reason=stored.problem, state=state)
         raise StateError(
             f"stream {read.stream.name!r}: {stored.problem}.",
-            hint="Someone else changed it. Load it anew with `full_refresh`, or always, with "
-            'on_table_changed="full_refresh".',
+            hint="Someone else changed it. Load it anew with `full_refresh` (in a script `force_full_refresh=True`), "
+            'or always, with on_table_changed="full_refresh".',
             stream=read.stream.name,
         )
     if bookmark is not None:

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from etl_assets.exceptions import InputError
+
 
 class WriteStrategy(StrEnum):
     """What becomes of the rows a table holds when new ones arrive.
@@ -36,3 +38,18 @@ def resolve_strategy(wanted: WriteStrategy, *, incremental: bool, keyed: bool) -
     if not incremental:
         return WriteStrategy.REPLACE
     return WriteStrategy.MERGE if keyed else WriteStrategy.APPEND
+
+
+def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
+    """Give the strategy of a name.
+
+    Raises:
+        InputError: There is none.
+    """
+    try:
+        return WriteStrategy(name)
+    except ValueError:
+        known = ", ".join(repr(str(each)) for each in WriteStrategy)
+        raise InputError(
+            f"There is no write strategy {name!r}.", hint=f"Use one of {known}.", input_value=name
+        ) from None

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.assets.definitions_file import Project
-from etl_assets.connectors.executors import PythonExecutor, parsed_lock
+from etl_assets.connectors.executors import PythonExecutor
 from etl_assets.connectors.install import MARKER, Installed, install_root
 from etl_assets.connectors.names import get_available_connectors, known_connectors, protocol_of
-from etl_assets.connectors.requirements import Pins, hashes_of
+from etl_assets.connectors.requirements import Pins, hashes_of, parsed_lock
 from etl_assets.connectors.workspace import read_json
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
@@ -91,10 +91,7 @@ def check(source: Connector, say: Say) -> int:
     """Have a connector check its config; says what that has shown, and what it cannot show."""
     source.test_connection()
     if isinstance(source, SingerDestination):
-        shown = (
-            "it took this config and an empty input. A Singer target has no check: whether it reaches its database, "
-            "and may write there, the first load shows"
-        )
+        shown = source.shown_by_check
     elif isinstance(source, SingerSource):
         shown = f"it listed {len(source.discover())} streams with this config. A Singer tap has no other check"
     else:

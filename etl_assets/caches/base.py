@@ -4,13 +4,14 @@ It owns a destination, which writes, and reads the destination's tables; there i
 before something is read or written.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from typing_extensions import override
 
 from etl_assets.caches.pyairbyte_verbs import PyAirbyteVerbs
@@ -22,7 +23,7 @@ from etl_assets.caches.takeover import take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.exceptions import StateNotFoundError, StreamNotFoundError
+from etl_assets.exceptions import EtlAssetsWarning, StateNotFoundError, StreamNotFoundError, did_you_mean
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.schema import from_arrow
@@ -53,7 +54,8 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         cleanup: Remove such files when they are read; kept for PyAirbyte's sake: ours are always removed.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    # An error that showed its input would show the password beside a misspelt option.
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
 
     schema_name: str = Field(default="main", description="The schema of the tables.")
     table_prefix: str | None = Field(default="", description="Comes before the name of each table.")
@@ -66,6 +68,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
     """The Airbyte destination that writes to the same database."""
 
     _destination: DatabaseDestination | None = PrivateAttr(default=None)
+    _streams_read: dict[str, Stream] = PrivateAttr(default_factory=dict)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -77,6 +80,19 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
                 f"only a secret can be a reference; give the value, such as get_secret({name_of(value)!r})"
             )
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_unknown(cls, given: Any) -> Any:
+        """Leave out options that there are not, and warn of them: scripts give some that PyAirbyte ignores, too."""
+        if not isinstance(given, Mapping):
+            return given
+        known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
+        for name in given.keys() - known:
+            near = did_you_mean(str(name), known)
+            message = f"{cls.__name__} has no option {name!r}, so it has no effect. {near}"
+            warnings.warn(EtlAssetsWarning(message), stacklevel=3)
+        return {name: value for name, value in given.items() if name in known}
 
     @override
     def __copy__(self) -> Self:
@@ -268,6 +284,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
             stored_as: The name under which its state is stored here.
             streams: The streams.
         """
+        self._streams_read.update({stream.name: stream for stream in streams})
         mine = [state for state in self.destination.states() if state.source == stored_as]
         known = {(state.namespace, state.stream) for state in mine}
         taken = take_over(self, source, stored_as, [stream for stream in streams if stream.key not in known])

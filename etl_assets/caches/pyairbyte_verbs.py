@@ -1,14 +1,18 @@
 """Verbs of a cache that only scripts written for PyAirbyte call."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, InputError
 from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
+    from sqlalchemy import Connection, Engine, Table
+
+    from etl_assets.shared.catalog_providers import CatalogProvider
 
 _NO_PAIR = (
     "etl_assets has no types of Airbyte Cloud's client. Give the options of cache.paired_destination_name to "
@@ -18,6 +22,9 @@ _NO_PAIR = (
 
 class PyAirbyteVerbs:
     """What PyAirbyte's caches answer to, over what ours do."""
+
+    schema_name: str
+    _streams_read: dict[str, Stream]
 
     def table_of(self, stream_name: str) -> TableName:
         """Return the table of a stream."""
@@ -31,10 +38,23 @@ class PyAirbyteVerbs:
         """Count the rows of a table that meet every condition."""
         raise NotImplementedError
 
+    def get_sql_engine(self) -> "Engine":
+        """Return an SQLAlchemy engine."""
+        raise NotImplementedError
+
+    def get_database_name(self) -> str:
+        """Return the database's name."""
+        raise NotImplementedError
+
     @property
     def streams(self) -> Any:
         """The streams as datasets, by name."""
         raise NotImplementedError
+
+    @property
+    def streams_read(self) -> dict[str, Stream]:
+        """The streams that were read through this object, as they were read, by name."""
+        return self._streams_read
 
     def create_source_tables(self, source: Any, streams: str | Sequence[str] | None = None) -> None:
         """Make the tables of a source's streams where they are missing, by what its catalog declares.
@@ -67,6 +87,49 @@ class PyAirbyteVerbs:
     def processor(self) -> Self:
         """What PyAirbyte calls the SQL processor: the cache itself answers to its names."""
         return self
+
+    @property
+    def sql_config(self) -> Self:
+        """What PyAirbyte calls the configuration of the SQL processor: the cache itself."""
+        return self
+
+    @property
+    def database_name(self) -> str:
+        """The database's name, by the SQL processor's word for it."""
+        return self.get_database_name()
+
+    @contextmanager
+    def get_sql_connection(self) -> Iterator["Connection"]:
+        """Give a connection of SQLAlchemy's, in a transaction that is committed at the end of the block.
+
+        ```python
+        with cache.processor.get_sql_connection() as connection:
+            connection.execute(text("CREATE VIEW large AS SELECT * FROM orders WHERE amount > 5"))
+        ```
+        """
+        with self.get_sql_engine().begin() as connection:
+            yield connection
+
+    @property
+    def catalog_provider(self) -> "CatalogProvider":
+        """How the streams that were read through this object are read: their schemas and keys.
+
+        Raises:
+            InputError: None was.
+        """
+        if not self.streams_read:
+            raise InputError(
+                f"Nothing was read through {self!r}, so it knows no catalog.",
+                hint="source.configured_catalog has that of a source.",
+            )
+        from etl_assets.protocol.airbyte_catalog import ConfiguredAirbyteCatalog
+        from etl_assets.shared.catalog_providers import CatalogProvider
+
+        return CatalogProvider(ConfiguredAirbyteCatalog.of(self.streams_read.values()))
+
+    def fetch_row_count(self, table_name: str) -> int:
+        """Count the rows of a table, by its own name."""
+        return self.count(TableName(table_name, self.schema_name), ())
 
     def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> Self:
         """Return what PyAirbyte calls the record processor: the cache itself."""

@@ -9,6 +9,8 @@ _CALM = re.compile(r"\b(?:INFO|DEBUG|TRACE|WARN(?:ING)?)\b")
 _RAISED = re.compile(
     r"(?P<said>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Exit|Failure|Interrupt|Warning)(?::\s.*)?)"
 )
+_KEYED = re.compile(r"(?:message|msg)=")
+"""Before the text, in logs of `key=value`."""
 _TRACE = re.compile(r"\s|Traceback \(most recent call last\)|During handling of the above|The above exception was")
 
 
@@ -31,7 +33,7 @@ def cause_in(log: str) -> str | None:
     cause = next(filter(None, candidates), None)
     if cause is None:
         return None
-    cause = cause.strip().rstrip(".")
+    cause = _KEYED.sub("", cause.strip()).rstrip(".")
     return cause if len(cause) <= SHOWN_CAUSE else f"{cause[: SHOWN_CAUSE - 1]}…"
 
 

@@ -1,5 +1,6 @@
 """Which executor the arguments of `get_source` and `get_destination` stand for."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from etl_assets.connectors.install import Environment, install_root
 from etl_assets.connectors.names import InstallType, Protocol, known_connectors, protocol_of, unknown
 from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.exceptions import ConfigError, InputError
+from etl_assets.redaction.logs import masked_logger
+
+_log = masked_logger("etl_assets.connectors")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Choice:
     version: str | None = None
     use_python: bool | Path | str | None = None
     pip_url: str | None = None
-    local_executable: Path | str | None = None
+    local_executable: Path | str | bool | None = None
     docker_image: str | bool | None = None
     use_host_network: bool = False
     source_manifest: bool | Mapping[str, Any] | Path | str | None = None
@@ -86,14 +90,27 @@ class Choice:
         if self.no_executor:
             return NoExecutor(self.name, spoken)
         if self.local_executable:
-            return LocalExecutor(self.name, spoken, self.local_executable)
+            program = self.name if self.local_executable is True else self.local_executable
+            return LocalExecutor(self.name, spoken, program)
         if self.source_manifest:
             return self._manifest()
         if self.docker_image or self.use_python is False:
             return self._docker(spoken)
-        if not (self.pip_url or self.version or self.use_python) and shutil.which(self.name):
-            return LocalExecutor(self.name, spoken, self.name)
+        if not (self.pip_url or self.version or self.use_python):
+            if shutil.which(self.name):
+                return LocalExecutor(self.name, spoken, self.name)
+            there = _installed_by_pyairbyte(self.name, self.install_root)
+            if there is not None and not self._is_installed(spoken):
+                _log.info("%s is run from %s, where PyAirbyte has installed it", self.name, there)
+                return LocalExecutor(self.name, spoken, there)
         return self._known(spoken)
+
+    def _is_installed(self, spoken: Protocol) -> bool:
+        known = known_connectors().get(self.name)
+        if known is None or known.install is not InstallType.PYTHON:
+            return False
+        executor = self._known(spoken)
+        return isinstance(executor, PythonExecutor) and executor.environment.installed() is not None
 
     def _known(self, spoken: Protocol) -> Executor:
         if self.pip_url:
@@ -109,7 +126,8 @@ class Choice:
                 hint="Give source_manifest= (the document, a path or a URL), or docker_image=True.",
             )
         package, *beside = known.package.split()
-        return self._python(" ".join([f"{package}=={self._version}" if self._version else package, *beside]), spoken)
+        wanted = f"{known.distribution}=={self._version}" if self._version else package
+        return self._python(" ".join([wanted, *beside]), spoken)
 
     def _python(self, requirement: str, spoken: Protocol) -> Executor:
         environment = Environment(
@@ -154,6 +172,16 @@ class Choice:
 
 
 _WAYS = ("pip_url", "local_executable", "docker_image", "source_manifest")
+
+
+def _installed_by_pyairbyte(name: str, root: Path | str | None) -> Path | None:
+    """Return the program in an environment that PyAirbyte has made for a connector; None where there is none.
+
+    A project that comes from there, an image of a container without a network most of all, has its connectors already.
+    """
+    asked = root or os.environ.get("AIRBYTE_INSTALL_DIR") or os.environ.get("AIRBYTE_PROJECT_DIR") or Path.cwd()
+    program = Path(asked).expanduser().absolute() / f".venv-{name}" / "bin" / name
+    return program if program.is_file() and os.access(program, os.X_OK) else None
 
 
 def _tagged(image: str) -> bool:

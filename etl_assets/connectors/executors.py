@@ -1,7 +1,6 @@
 """How a connector is started: from an environment of its own, by its path, in Docker, or from a manifest."""
 
 import copy
-import json
 import logging
 import os
 import secrets
@@ -10,6 +9,7 @@ import stat
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
 from etl_assets.connectors.requirements import Pins
 from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.connectors.workspace import Workspace
-from etl_assets.exceptions import ConfigError
+from etl_assets.exceptions import ConfigError, ConnectorInstallationError, ConnectorNotFoundError
 from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
 
@@ -66,6 +66,35 @@ class Executor:
         Raises:
             ConfigError: It is missing and may not be installed here.
         """
+
+    def ensure_installation(self, *, auto_fix: bool = True) -> None:
+        """Have the connector ready to start, by PyAirbyte's name.
+
+        Args:
+            auto_fix: Install what is missing; without it, what is missing is an error.
+
+        Raises:
+            ConfigError: It is missing.
+        """
+        del auto_fix
+        self.ensure()
+
+    def get_installed_version(self, *, raise_on_error: bool = False, recheck: bool = False) -> str | None:
+        """Return the installed version, None where it is not known.
+
+        Args:
+            raise_on_error: Have that be an error.
+            recheck: For PyAirbyte's sake: it is always looked at.
+
+        Raises:
+            ConnectorInstallationError: It is not known, and that is to be an error.
+        """
+        del recheck
+        if self.version is None and raise_on_error:
+            raise ConnectorInstallationError(
+                f"The installed version of {self.name} is not known.", connector_name=self.name
+            )
+        return self.version
 
     def install(self) -> None:
         """Install the connector; nothing where there is nothing to install."""
@@ -201,7 +230,10 @@ class LocalExecutor(Executor):
     def _path(self) -> Path:
         found = shutil.which(str(Path(self.executable).expanduser()) if os.sep in self.executable else self.executable)
         if found is None:
-            raise ConfigError(f"The executable {self.executable!r} of {self.name} is not there, or is no program.")
+            raise ConnectorNotFoundError(
+                f"The executable {self.executable!r} of {self.name} is not there, or is no program.",
+                connector_name=self.name,
+            )
         return Path(found).absolute()
 
 
@@ -225,12 +257,28 @@ class PythonExecutor(Executor):
         found = self.environment.installed()
         return found.version or None if found else None
 
+    @property
+    def install_root(self) -> Path:
+        """The directory that its environment is in; another one is another environment."""
+        return self.environment.root
+
+    @install_root.setter
+    def install_root(self, root: Path | str) -> None:
+        self.environment = replace(self.environment, root=Path(root).expanduser().absolute())
+
+    @override
+    def ensure_installation(self, *, auto_fix: bool = True) -> None:
+        if not auto_fix and self.environment.installed() is None:
+            raise ConnectorInstallationError(f"{self.name} is not installed.", connector_name=self.name)
+        self.ensure()
+
     @override
     def ensure(self) -> None:
         if self.environment.installed() is None:
             if not self.install_if_missing or not may_install():
-                raise ConfigError(
+                raise ConnectorInstallationError(
                     f"The connector {self.name} is not installed in {str(self.environment.root)!r}.",
+                    connector_name=self.name,
                     hint="Run `etl-assets connectors install -f definitions.py` before the run "
                     "(or set ETL_ASSETS_INSTALL_IN_RUN=1 to have runs install what is missing).",
                 )
@@ -253,7 +301,7 @@ class PythonExecutor(Executor):
     def command(self, *arguments: str) -> list[str]:
         found = self.environment.installed()
         if found is None:
-            raise ConfigError(f"The connector {self.name} is not installed.")
+            raise ConnectorInstallationError(f"The connector {self.name} is not installed.", connector_name=self.name)
         return [found.executable, *arguments]
 
     def _prove(self, executable: Path) -> str | None:
@@ -444,21 +492,3 @@ class DockerExecutor(Executor):
 
     def _docker(self) -> str:
         return shutil.which("docker") or "docker"
-
-
-def parsed_lock(path: Path) -> dict[str, Any]:
-    """Read a `connectors.lock`; {} where there is none.
-
-    Raises:
-        ConfigError: It is none.
-    """
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{str(path)!r} cannot be read: {error}.") from None
-    found = document.get("connectors") if isinstance(document, dict) else None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{str(path)!r} is no lock file.", hint="Remove it and install again.")
-    return found

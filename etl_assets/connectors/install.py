@@ -21,8 +21,9 @@ from etl_assets import ownership
 from etl_assets.connectors import interpreters, progress
 from etl_assets.connectors.newest import Answer, answer_for
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
+from etl_assets.connectors.too_new import is_too_new
 from etl_assets.connectors.workspace import read_json
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError
 from etl_assets.redaction import redact
 from etl_assets.redaction.logs import masked_logger
 
@@ -34,6 +35,8 @@ OLD_SETUPTOOLS = "setuptools<81"
 """The last ones that have `pkg_resources`, which older taps import without saying that they need it."""
 
 SHOWN_LINES = 3
+LOG_CHARACTERS = 4000
+"""Of the end of a log, that an error shows."""
 
 _log = masked_logger("etl_assets.connectors")
 _in_run: ContextVar[bool] = ContextVar("etl_assets_in_run", default=False)
@@ -149,7 +152,7 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
 
     Raises:
         ConfigError: The interpreter is missing, or is none the connector takes.
-        ConnectorError: The packages cannot be installed, or the program does not start.
+        ConnectorInstallationError: The packages cannot be installed, or the program does not start.
     """
     environment.root.mkdir(parents=True, exist_ok=True)
     with _locked(environment.folder.with_suffix(".lock")):
@@ -220,6 +223,12 @@ def _is_ours(environment: Environment) -> bool:
         return False
 
 
+class CannotInstallError(ConnectorInstallationError):
+    """What a connector needs cannot be installed now: that may be the network, so it is worth another try."""
+
+    retryable = True
+
+
 class _Installation:
     """One go at one environment."""
 
@@ -233,23 +242,11 @@ class _Installation:
         self._tell("reading which Python it takes")
         answer = self._answer(pinned)
         python = self._chosen_python(answer)
-        self._tell(f"making an environment with Python {python}")
-        self._make(python)
-        self._pip([*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras], pinned)
-        executable = self._program()
-        self._tell("starting it once")
-        problem = prove(executable)
-        if problem is not None and "pkg_resources" in problem:
-            _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
-            self._pip([OLD_SETUPTOOLS])
-            problem = prove(executable)
-        if problem is not None:
-            raise ConnectorError(
-                f"{self.environment.name} was installed, but does not start.",
-                log_text=problem,
-                hint=self._python_hint() or 'It may need another Python (use_python="3.11") or version.',
-            )
+        lines = [*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras]
+        executable, problem = self._started(python, lines, prove, pinned, answer)
         distributions = self._ask()
+        if problem is not None:
+            raise self._does_not_start(problem, distributions["python"], answer)
         self._tell_of_older(answer, distributions)
         return Installed(
             name=self.environment.name,
@@ -260,6 +257,52 @@ class _Installation:
             executable=str(executable),
             distribution=distributions["main"],
             at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def _started(
+        self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None, answer: Answer | None
+    ) -> tuple[Path, str | None]:
+        """Make the environment with a Python, or with an older one that is here where that is too new for it."""
+        executable, problem = self._made(python, lines, prove, pinned)
+        is_chosen = self.environment.python or self.environment.this_python
+        if is_chosen or problem is None or not is_too_new(problem):
+            return executable, problem
+        taken = self._ask()["python"]
+        for older in interpreters.older_here(taken, answer.requires if answer else ""):
+            self._tell(f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried")
+            shutil.rmtree(self.environment.folder)
+            executable, problem = self._made(older.path, lines, prove, pinned)
+            taken = older.version
+            if problem is None or not is_too_new(problem):
+                break
+        return executable, problem
+
+    def _made(self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None) -> tuple[Path, str | None]:
+        """Make the environment with one Python; return its program, and the end of its log if that does not start."""
+        self._tell(f"making an environment with Python {python}")
+        self._make(python)
+        self._pip(lines, pinned)
+        executable = self._program()
+        self._tell("starting it once")
+        problem = prove(executable)
+        if problem is not None and ("pkg_resources" in problem or "No module named 'distutils'" in problem):
+            _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
+            self._pip([OLD_SETUPTOOLS])
+            problem = prove(executable)
+        return executable, problem
+
+    def _does_not_start(self, problem: str, python: str, answer: Answer | None) -> ConnectorError:
+        hint = self._python_hint()
+        if not hint and is_too_new(problem):
+            older = interpreters.minor_below(python, answer.requires if answer else "")
+            hint = f'Python {python} is too new for it: give use_python="{older}".' if older else ""
+        lacking = f'pip_url="{self._asked.distribution or self.environment.name} <what it lacks>"'
+        return ConnectorInstallationError(
+            f"{self.environment.name} was installed, but does not start under Python {python}.",
+            connector_name=self.environment.name,
+            log_text=problem,
+            hint=hint
+            or f"Ask for another version= of it, or name what it lacks beside it in pip_url, such as {lacking}.",
         )
 
     def _tell(self, what: str) -> None:
@@ -373,13 +416,16 @@ class _Installation:
                 timeout=INSTALL_SECONDS,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConnectorError(f"{self.environment.name}: cannot {what}: {error}.") from None
+            raise self._failed(what, str(error)) from error
         if done.returncode:
-            raise ConnectorError(
-                f"{self.environment.name}: cannot {what} ({redact(self.environment.requirement)}).",
-                log_text=redact(done.stderr.decode("utf-8", "replace").strip())[-4000:],
-            )
+            log = redact(done.stderr.decode("utf-8", "replace").strip())[-LOG_CHARACTERS:]
+            cause = ConnectorError(f"{Path(command[0]).name} ended with exit code {done.returncode}.", log_text=log)
+            raise self._failed(what, redact(self.environment.requirement), log) from cause
         return done.stdout.decode("utf-8", "replace")
+
+    def _failed(self, what: str, detail: str, log: str | None = None) -> ConnectorInstallationError:
+        name = self.environment.name
+        return CannotInstallError(f"{name}: cannot {what} ({detail}).", connector_name=name, log_text=log)
 
     def _ask(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(

@@ -36,6 +36,10 @@ class Interpreter:
         """Tell whether a `Requires-Python` takes it; one that cannot be read takes any."""
         return takes(requires, self.version)
 
+    def is_older_than(self, version: str) -> bool:
+        """Tell whether it is of an earlier minor version than another one."""
+        return _minor(self.version) < _minor(version)
+
     @property
     def minor(self) -> str:
         """Its version to the second part, such as `3.11`."""
@@ -71,6 +75,11 @@ def all_here() -> list[Interpreter]:
             one = Interpreter(str(path), version)
             found.setdefault(one.minor, one)
     return sorted(found.values(), key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
+
+
+def older_here(version: str, requires: str) -> list[Interpreter]:
+    """Return the interpreters of earlier minor versions that a `Requires-Python` takes; the newest first."""
+    return [one for one in all_here() if one.is_older_than(version) and one.is_taken_by(requires)]
 
 
 def version_of(path: Path | str) -> str | None:
@@ -131,6 +140,16 @@ def missing_minor(requires: str) -> str:
     taken = (minor for minor in minors if any(takes(requires, f"3.{minor}.{patch}") for patch in (99, 0)))
     minor = next(taken, None)
     return requires if minor is None else f"3.{minor}"
+
+
+def minor_below(version: str, requires: str) -> str | None:
+    """Return the next older minor version of Python that a `Requires-Python` takes; None if there is none."""
+    minors = range(_minor(version) - 1, OLDEST_MINOR - 1, -1)
+    return next((f"3.{minor}" for minor in minors if takes(requires, f"3.{minor}.99")), None)
+
+
+def _minor(version: str) -> int:
+    return int(version.split(".")[1])
 
 
 def none_fits(name: str, requires: str, here: Sequence[Interpreter]) -> ConfigError:

@@ -6,6 +6,7 @@ asked over a network.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,6 +89,11 @@ class Known:
     is_low_code: bool = False
     use_properties: bool = False
 
+    @property
+    def distribution(self) -> str:
+        """The name of its package, without the versions that are left out; "" where it is none."""
+        return re.split(r"[\s<>=!~\[]", self.package, maxsplit=1)[0]
+
 
 @cache
 def known_connectors() -> dict[str, Known]:
@@ -154,7 +160,7 @@ def get_connector_metadata(name: str) -> ConnectorMetadata:
     return ConnectorMetadata(
         name=name,
         latest_available_version=None,
-        pypi_package_name=known.package or None,
+        pypi_package_name=known.distribution or None,
         language=Language.MANIFEST_ONLY if known.is_low_code else _LANGUAGES[known.install],
         install_types=frozenset({known.install, *image, *({InstallType.YAML} if known.is_low_code else ())}),
     )

@@ -19,6 +19,7 @@ from etl_assets.confined import Folder
 from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.input_pipe import InputPipe
 from etl_assets.connectors.log_drain import LogDrain
+from etl_assets.connectors.too_new import hint_of
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConnectorError, ProtocolError
 from etl_assets.protocol.messages import MAX_BYTES
@@ -273,7 +274,7 @@ class ConnectorProcess:
         log = self.log_text
         cause = cause_in(log) if self.exit_code and self.exit_code > 0 else None
         text = f"{self.name}: {cause} (it {self.ending}{what})" if cause else f"{self.name} {self.ending}{what}."
-        return ConnectorError(text, log_text=log, exit_code=self.exit_code)
+        return ConnectorError(text, log_text=log, exit_code=self.exit_code, hint=hint_of(log) if cause else None)
 
     @property
     def ending(self) -> str:

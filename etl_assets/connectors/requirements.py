@@ -1,5 +1,6 @@
 """What pip or uv is asked to install: requirements, the pins of a lock file, and their hashes."""
 
+import json
 import os
 import re
 import shlex
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.redaction import redact
@@ -137,3 +138,21 @@ def find_uv() -> str | None:
     beside = Path(sys.executable).with_name("uv")
     there = [path for path in (named, str(beside)) if Path(path).is_absolute() and os.access(path, os.X_OK)]
     return shutil.which("uv") or next(iter(there), None)
+
+
+def parsed_lock(path: Path) -> dict[str, Any]:
+    """Read a `connectors.lock`; {} where there is none.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read: {error}.") from None
+    found = document.get("connectors") if isinstance(document, dict) else None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{str(path)!r} is no lock file.", hint="Remove it and install again.")
+    return found

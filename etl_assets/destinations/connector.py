@@ -18,6 +18,7 @@ from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.hosts import ConnectorHost
 from etl_assets.connectors.process import ConnectorProcess, Limits
+from etl_assets.connectors.too_new import hint_of
 from etl_assets.connectors.workspace import private_root
 from etl_assets.destinations.base import Destination, RowSession
 from etl_assets.destinations.contract import settled
@@ -185,6 +186,7 @@ class ConnectorDestination(ConnectorHost, Destination):
             connector_name=self.connector_name,
             log_text=process.log_text,
             exit_code=process.exit_code,
+            hint=hint_of(process.log_text) if cause else None,
             stream=parts[0].load.stream.name if len(parts) == 1 else None,
         )
 

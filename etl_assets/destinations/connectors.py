@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.callbacks import ConfigChangeCallback
+from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.names import Protocol
 from etl_assets.destinations.airbyte import AirbyteDestination
@@ -14,6 +15,7 @@ from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
 
 
+@explained
 def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     name: str,
     config: Mapping[str, Any] | None = None,
@@ -22,7 +24,7 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     version: str | None = None,
     use_python: bool | Path | str | None = None,
     pip_url: str | None = None,
-    local_executable: Path | str | None = None,
+    local_executable: Path | str | bool | None = None,
     docker_image: bool | str | None = None,
     use_host_network: bool = False,
     install_if_missing: bool = True,
@@ -45,7 +47,7 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
         use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
-        local_executable: A program that is there: an absolute path, or a name on PATH.
+        local_executable: A program that is there: a path, or a name on PATH; True for the connector's own name.
         docker_image: An image; True for the connector's own.
         use_host_network: Of a container.
         install_if_missing: Install it at its first use, outside of a run.
@@ -62,6 +64,7 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
             (Singer).
 
     Raises:
+        InputError: There is no such argument, or it is of another type.
         ConfigError: The arguments contradict each other, or nothing says how to run the connector.
     """
     given = dict(locals())  # the arguments, and a choice has most of its fields among them
@@ -70,6 +73,7 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     chosen = {field.name: given[field.name] for field in fields(Choice) if field.name in given}
     executor = Choice(**chosen).executor()
     kind: type[ConnectorDestination] = SingerDestination if executor.protocol == "singer" else AirbyteDestination
+    refuse_unknown(get_destination, kind, options)
     return kind(
         executor,
         name,

@@ -11,8 +11,8 @@ from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssets
 from etl_assets.protocol.load import Bookmark, SharedState, StreamState, SyncResult
 from etl_assets.redaction import redact
 from etl_assets.replay import CachedRead
-from etl_assets.results import ReadResult, WriteResult
-from etl_assets.strategies import WriteStrategy
+from etl_assets.results import ReadResult, WriteResult, checked_cache
+from etl_assets.strategies import WriteStrategy, strategy_named
 from etl_assets.sync import new_load_id, resolve_start, sync
 
 
@@ -95,8 +95,8 @@ def write(
     """Write; see `DestinationVerbs.write`."""
     reading = import_module("etl_assets.sources.reading")
     source_class = import_module("etl_assets.sources.base").Source
-    strategy = reading.strategy_named(write_strategy)
-    if isinstance(source_data, source_class) and cache:
+    strategy = strategy_named(write_strategy)
+    if isinstance(source_data, source_class) and checked_cache(cache):
         source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
     late = None
     if isinstance(source_data, ReadResult):
@@ -151,7 +151,8 @@ def _memory(destination: Any, source_name: str, state_cache: Any) -> StateMemory
             EtlAssetsWarning,
             stacklevel=4,
         )
-    return StateMemory(state_cache.destination if state_cache else None, source_name, destination.identity)
+    keeper = checked_cache(state_cache)
+    return StateMemory(keeper.destination if keeper else None, source_name, destination.identity)
 
 
 def _write_cached(

@@ -3,6 +3,7 @@
 A message is one `Message` struct with a part per type; parts that are rare stay raw JSON until they are asked for.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from etl_assets.exceptions import ConfigError, ProtocolError, shorten
 from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import SourceState, StreamKey
 from etl_assets.protocol.json_lines import LineDecoder, exact_json
+from etl_assets.protocol.key_paths import cannot_be_key, name_of
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.repeated_keys import count_keys
 from etl_assets.protocol.stream import Stream
@@ -144,8 +146,10 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
     cursor = [part for part in entry.get("default_cursor_field") or () if isinstance(part, str)]
     incremental = "incremental" in modes and (bool(entry.get("source_defined_cursor")) or bool(cursor))
     keys = [path for path in entry.get("source_defined_primary_key") or () if isinstance(path, list)]
-    nested = any(len(path) != 1 for path in keys)
     schema = entry.get("json_schema")
+    schema = schema if isinstance(schema, Mapping) else None
+    # A full table is replaced: a column for a key inside of another field would be there for nothing.
+    keyed = not any(not path or (len(path) > 1 and (not incremental or cannot_be_key(schema, path))) for path in keys)
     # The source keeps a bookmark of its own: none is ever derived from values.
     own = {"forced-replication-method": "INCREMENTAL"} if incremental else {"forced-replication-method": "FULL_TABLE"}
     metadata: dict[str, Any] = {**own, "selected": True}
@@ -154,34 +158,41 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
     return Stream(
         name,
         namespace=entry.get("namespace") or None,
-        schema=schema if isinstance(schema, Mapping) else None,
-        primary_key=[] if nested else [path[0] for path in keys],
+        schema=schema,
+        primary_key=[name_of(path) for path in keys] if keyed else [],
         replication_method="INCREMENTAL" if incremental else "FULL_TABLE",
         metadata=[{"breadcrumb": [], "metadata": metadata}],
         extra={ENTRY: {key: value for key, value in entry.items() if key != "json_schema"}},
     )
 
 
-def refuse_nested_key(stream: Stream) -> None:
-    """Refuse to append the rows of a stream whose primary key its source says, but has inside of another field.
+def key_paths_of(stream: Stream) -> list[list[str]]:
+    """Return the paths of the primary key that the source says; a field of its own is a path of one name."""
+    paths = (stream.extra.get(ENTRY) or {}).get("source_defined_primary_key") or ()
+    return [path for path in paths if isinstance(path, list)]
 
-    A table has no such key to merge by, and appended rows would double with each change of one of them.
+
+def refuse_nested_key(stream: Stream) -> None:
+    """Refuse to append the rows of a stream whose primary key its source says, but inside of another field.
+
+    It has no column by which they are merged, and appended rows would double with each change of one of them.
 
     Raises:
         ConfigError: The stream has such a key and no other; the error names it.
     """
     if stream.primary_key or stream.unique_constraints:
         return
-    paths = (stream.extra.get(ENTRY) or {}).get("source_defined_primary_key") or ()
-    key = ", ".join(".".join(map(str, path)) for path in paths if isinstance(path, list))
-    if not any(isinstance(path, list) and len(path) != 1 for path in paths):
+    paths = key_paths_of(stream)
+    if not any(len(path) != 1 for path in paths):
         return
-    name = stream.name
+    why = next(filter(None, (cannot_be_key(stream.schema, path) for path in paths if len(path) > 1)), None)
+    name, key = stream.name, ", ".join(map(name_of, paths))
     options = f'options={{"{name}": {{"write_strategy": "append"}}}}'
+    anew = "" if why else f'{{"primary_key": {json.dumps([name_of(path) for path in paths])}}} merges by it, '
     raise ConfigError(
-        f"stream {name!r}: its primary key {key!r} is inside of another field, where no table can have a key, so its "
-        "rows cannot be merged by it.",
-        hint=f"Say how they are written: {options} of stream_assets() keeps every version of a row, "
+        f"stream {name!r}: its primary key {key!r} is inside of another field, and "
+        f"{why or 'its catalog does not say that rows are merged by it'}.",
+        hint=f"Say how they are written: {options} of stream_assets() keeps every version of a row, {anew}"
         f'{{"primary_key": "<a field of its own>"}} in its place merges by another key. In a script, that is '
         f'read(write_strategy="append") or set_primary_key("{name}", "<a field of its own>").',
         stream=name,

@@ -5,7 +5,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from etl_assets.protocol.airbyte import key_paths_of
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.key_paths import name_of
 from etl_assets.protocol.stream import Stream
 
 _MODES = {True: ["full_refresh", "incremental"], False: ["full_refresh"]}
@@ -28,13 +30,14 @@ class AirbyteStream(BaseModel):
     def of(cls, stream: Stream) -> Self:
         """Make it of one of our streams."""
         incremental = stream.method != "FULL_TABLE"
+        paths = {name_of(path): path for path in key_paths_of(stream)}
         return cls(
             name=stream.name,
             json_schema=stream.schema or {},
             supported_sync_modes=_MODES[incremental],
             source_defined_cursor=incremental or None,
             default_cursor_field=list(stream.cursor) or None,
-            source_defined_primary_key=[[key] for key in stream.primary_key] or None,
+            source_defined_primary_key=[paths.get(key, [key]) for key in stream.primary_key] or None,
             namespace=stream.namespace,
         )
 

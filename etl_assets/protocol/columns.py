@@ -279,7 +279,8 @@ class _Column:
         if t.is_floating(type_) and self.kinds <= {float, int, Decimal}:
             # Doubles are the narrowest type here: decimals that are exact doubles stay with it.
             present = [v for v in self.values if v is not None]
-            return self.build(pa.float64() if _all_exact_doubles(present) else _decimal_for(present) or pa.string())
+            exact = _all_exact_doubles(present, whole=True)
+            return self.build(pa.float64() if exact else _decimal_for(present) or pa.string())
         if t.is_decimal(type_) and float in self.kinds:
             needed = _decimal_for([v for v in self.values if v is not None]) or pa.string()
         exact = t.is_integer(type_) and t.is_floating(needed)  # the values themselves have been looked at
@@ -460,14 +461,21 @@ def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | Non
     return pa.decimal128(whole + scale, scale)
 
 
-def _all_exact_doubles(numbers: Iterable[int | float | Decimal]) -> bool:
-    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text."""
+def _all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
+    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
+
+    Args:
+        numbers: The numbers.
+        whole: A decimal may also be all the digits of a double, as some sources write theirs.
+    """
     for number in numbers:
         if isinstance(number, int):
             if not -EXACT_DOUBLE <= number <= EXACT_DOUBLE:
                 return False
         elif isinstance(number, Decimal) and number.is_finite():
             double = float(number)
-            if double in {float("inf"), float("-inf")} or Decimal(repr(double)) != number:
+            if double in {float("inf"), float("-inf")}:
+                return False
+            if Decimal(repr(double)) != number and not (whole and Decimal(double) == number):
                 return False
     return True

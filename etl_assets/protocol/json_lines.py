@@ -205,7 +205,8 @@ def exact_json(text: bytes | str) -> Any:
     try:
         return simplejson.loads(string, parse_float=exact_number, allow_nan=True)
     except simplejson.JSONDecodeError as error:
-        raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=string) from error
+        said = error.msg.replace(" %r at", "")  # simplejson's own blank for the character
+        raise ProtocolError(f"The line is not JSON ({said}, at character {error.pos}).", line=string) from error
     except RecursionError as error:
         raise ProtocolError("The line is nested too deep.", line=string) from error
     except (ValueError, ArithmeticError) as error:

@@ -14,6 +14,7 @@ from etl_assets.protocol.airbyte import configured_catalog, state_input, stream_
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.airbyte_keys import keyed_events
 from etl_assets.sources.airbyte_read import AirbyteRead
 from etl_assets.sources.connector import ConnectorSource
 
@@ -36,6 +37,8 @@ class AirbyteSource(AirbyteHost, ConnectorSource):
     """
 
     protocol = "airbyte"
+    merges_by_paths = True
+    """A primary key may be inside of another field: `m.k` is the value of `k` in the object `m`."""
 
     def __init__(
         self,
@@ -62,8 +65,10 @@ class AirbyteSource(AirbyteHost, ConnectorSource):
     @override
     def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
         """Read streams by one process; see `Source.load_streams`."""
+        yield from keyed_events(self.completed(streams), lambda read: self._read(read, state))
+
+    def _read(self, streams: Sequence[Stream], state: SourceState) -> Iterator[Event]:
         config = self.config
-        streams = self.completed(streams)
         given = state_input(state, streams)
         files = {
             "config": self.executor.config(config),

@@ -43,8 +43,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             yield [{"id": 1, "name": "Ada", "updated_at": "2026-01-01T00:00:00Z"}]
     ```
 
-    `Source(executor, name, config, *, config_change_callback, streams, validate)`, as PyAirbyte has it, makes a
-    `ConnectorSource`.
+    `Source(executor, name, config, *, config_change_callback, streams, validate, cursor_key_overrides,
+    primary_key_overrides)`, as PyAirbyte has it, makes a `ConnectorSource`.
 
     Args:
         args: Ignored; Mage's first parameter.

@@ -35,6 +35,8 @@ class ConnectorSource(ConnectorHost, Source):
         source_name: Unique in a project, the name under which state is stored; without one, assets have the connector's
             name as a word.
         limits: Of time and size.
+        cursor_key_overrides: By stream, the field to read it by, as `set_cursor_keys` sets it.
+        primary_key_overrides: By stream, the fields of its key, as `set_primary_keys` sets them.
         types: By stream, the types of fields that the connector is wrong about; see `Stream`.
         options: The rest of what a source takes: `catalog`, ...
 
@@ -57,6 +59,8 @@ class ConnectorSource(ConnectorHost, Source):
         validate: bool = False,
         source_name: str | None = None,
         limits: Limits | None = None,
+        cursor_key_overrides: Mapping[str, str] | None = None,
+        primary_key_overrides: Mapping[str, str | Sequence[str]] | None = None,
         types: Mapping[str, Mapping[str, Any]] | None = None,
         **options: Any,
     ) -> None:
@@ -72,6 +76,7 @@ class ConnectorSource(ConnectorHost, Source):
         self.limits = limits or Limits()
         self.logger = masked_logger(options.get("logger") or f"etl_assets.connectors.{self.name}")
         self._discovered: Catalog | None = None
+        self.keys_to_set = {"replication_key": cursor_key_overrides or {}, "primary_key": primary_key_overrides or {}}
         if streams is not None:
             selecting.select_later(self, streams)
         if validate and config is not None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.callbacks import ConfigChangeCallback
+from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
@@ -14,6 +15,7 @@ from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer import SingerSource
 
 
+@explained
 def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     name: str,
     config: Mapping[str, Any] | None = None,
@@ -23,7 +25,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     version: str | None = None,
     use_python: bool | Path | str | None = None,
     pip_url: str | None = None,
-    local_executable: Path | str | None = None,
+    local_executable: Path | str | bool | None = None,
     docker_image: bool | str | None = None,
     use_host_network: bool = False,
     source_manifest: bool | Mapping[str, Any] | Path | str | None = None,
@@ -49,7 +51,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
         use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
-        local_executable: A program that is there: an absolute path, or a name on PATH.
+        local_executable: A program that is there: a path, or a name on PATH; True for the connector's own name.
         docker_image: An image; True for the connector's own.
         use_host_network: Of a container.
         source_manifest: The manifest of a low-code connector: the document, a path or a URL.
@@ -69,6 +71,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
             `batch_folder` (Singer).
 
     Raises:
+        InputError: There is no such argument, or it is of another type.
         ConfigError: The arguments contradict each other, or nothing says how to run the connector.
     """
     given = dict(locals())  # the arguments, and each choice has one of its name
@@ -76,6 +79,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
         raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
+    refuse_unknown(get_source, kind, options)
     return kind(
         executor,
         name,

@@ -20,10 +20,10 @@ from etl_assets.protocol.load import Bookmark, Load, SyncResult, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.redaction import redact
-from etl_assets.results import ReadResult
+from etl_assets.results import ReadResult, checked_cache
 from etl_assets.sources import selecting
 from etl_assets.sources.stored_name import changed_keys, note_of, stored_name
-from etl_assets.strategies import WriteStrategy
+from etl_assets.strategies import WriteStrategy, strategy_named
 from etl_assets.sync import Observer, new_load_id, resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source
 
@@ -61,21 +61,6 @@ class Watch(Observer):
         self._tracker.expect(stream, rows)
 
 
-def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
-    """Give the strategy of a name.
-
-    Raises:
-        InputError: There is none.
-    """
-    try:
-        return WriteStrategy(name)
-    except ValueError:
-        known = ", ".join(repr(str(each)) for each in WriteStrategy)
-        raise InputError(
-            f"There is no write strategy {name!r}.", hint=f"Use one of {known}.", input_value=name
-        ) from None
-
-
 def pyairbyte_auto(stream: Stream, strategy: WriteStrategy) -> WriteStrategy:
     """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace.
 
@@ -101,7 +86,7 @@ def read(
 ) -> ReadResult:
     """Read streams into a cache; see `ReadVerbs.read`."""
     strategy = strategy_named(write_strategy)
-    cache = cache or import_module("etl_assets.caches.util").get_default_cache()
+    cache = checked_cache(cache) or import_module("etl_assets.caches.util").get_default_cache()
     wanted = wanted_streams(source, streams, skip_validation=skip_validation)
     stored_as = stored_name(source, cache.destination, [stream.key for stream in wanted])
     known = cache.known_streams(source, stored_as, wanted)
@@ -125,6 +110,7 @@ def read(
         cache=cache,
         results=loaded.results,
         streams_read={stream.name: stream for stream in wanted},
+        progress_tracker=loaded.progress,
     )
     _refuse_failure(source, loaded, result)
     return result
@@ -161,11 +147,13 @@ class Loaded:
         results: What the sync of each did that ended well.
         errors: Why each of the others failed.
         late: What went wrong when all streams had ended well.
+        progress: Has counted them.
     """
 
     results: dict[str, SyncResult] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
     late: Exception | None = None
+    progress: ProgressTracker | None = None
 
     def take(self, name: str, result: SyncResult | None, error: Exception | None) -> None:
         """Take what became of a stream."""
@@ -241,7 +229,7 @@ def _loaded(  # noqa: PLR0917 - of `load`, once it is planned
     progress: ProgressTracker,
     memory: Any,
 ) -> Loaded:
-    loaded = Loaded()
+    loaded = Loaded(progress=progress)
     noted = _config_noted(source, destination, stored_as)
     run = _together if source.granularity == "source" else _one_by_one
     try:
@@ -350,7 +338,7 @@ def _one_by_one(
 
 def records(source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool) -> LazyDataset:
     """Give the records of a stream as they are read; see `ReadVerbs.get_records`."""
-    found = selecting.one(source, stream)
+    found = selecting.with_own_keys(selecting.one(source, stream))
     schema = found.schema or {}
     handler = StreamRecordHandler(
         json_schema=schema,

@@ -1,12 +1,13 @@
 """What the verbs about a source's streams do: which there are, which are selected, by which keys."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
-from etl_assets.exceptions import InputError, NoStreamsSelectedError, StreamNotFoundError
+from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
+from etl_assets.protocol.key_paths import path_in
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
@@ -18,9 +19,22 @@ def catalog_of(source: Any) -> Catalog:
     if source.found_catalog is None:
         configuring.get_config(source)
         source.found_catalog = Catalog(source.discover().values())
+    if source.keys_to_set:
+        _set_keys_of_arguments(source)
     found: Catalog = source.found_catalog
     changed = [found[name].replace(**words) for name, words in source.set_words.items()]
     return found.replace(*changed) if changed else found
+
+
+def _set_keys_of_arguments(source: Any) -> None:
+    """Set the keys that a source was made with: which streams there are, is known only now."""
+    waiting, source.keys_to_set = source.keys_to_set, {}
+    try:
+        for word, keys in waiting.items():
+            set_keys(source, word, keys)
+    except EtlAssetsError:
+        source.keys_to_set = waiting  # it is told again: nothing is to be read by other keys
+        raise
 
 
 def forget(source: Any) -> None:
@@ -63,11 +77,26 @@ def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
     """
     catalog = catalog_of(source)
     names = selected_names(source) if streams is None else [] if streams == "*" else streams
-    names = [names] if isinstance(names, str) else list(names)
+    names = names_of(names)
     found = [_one(source, catalog, name) for name in names] if names else list(catalog.values())
     if not found:
         raise NoStreamsSelectedError(f"{source!r} has no streams.", hint="Look at its config with check().")
     return found
+
+
+def names_of(streams: Any) -> list[str]:
+    """Return the names in what stands for one stream or several.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if isinstance(streams, str):
+        return [streams]
+    if isinstance(streams, Iterable):
+        return list(streams)
+    raise InputError(
+        f"Streams are given by their names, not by {streams!r}.", hint='Write "orders", "*", or ["orders", "users"].'
+    )
 
 
 def one(source: Any, name: str) -> Stream:
@@ -94,6 +123,12 @@ def _one(source: Any, catalog: Catalog, name: str) -> Stream:
     return found[0]
 
 
+def with_own_keys(stream: Stream) -> Stream:
+    """Return a stream without keys inside of other fields: those have columns in tables, and none in its records."""
+    known = (stream.schema or {}).get("properties")
+    return stream.replace(primary_key=[key for key in stream.primary_key if key in known]) if known else stream
+
+
 def schema_of(source: Any, name: str) -> dict[str, Any]:
     """Give the JSON Schema of a stream."""
     return one(source, name).schema or {}
@@ -110,7 +145,7 @@ def select(source: Any, streams: str | Sequence[str]) -> None:
     if streams == "*":
         source.picked = available(source)
         return
-    names = [streams] if isinstance(streams, str) else list(streams)
+    names = names_of(streams)
     for name in names:
         one(source, name)
     source.picked = names
@@ -152,7 +187,8 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
         fields = [key] if isinstance(key, str) else list(key)
         known = (stream.schema or {}).get("properties") or {}
         for name in fields:
-            if known and name not in known:
+            inside = word == "primary_key" and getattr(source, "merges_by_paths", False)
+            if known and name not in known and not (inside and path_in(stream.schema or {}, name)):
                 raise InputError(
                     f"stream {stream.name!r} has no field {name!r}.",
                     hint=f"It has: {', '.join(map(repr, known))}.",

@@ -82,6 +82,7 @@ class SingerSource(SingerHost, ConnectorSource):
         files = {"config": self.executor.config(self.config)}
         output, process = ask(self, "--config", "{config}", "--discover", files=files)
         if process.exit_code:
+            self.validate_config(self.config)  # a tap that lacks a setting may die of anything
             raise process.failure(" (--discover)")
         found = object_in(output)
         if found is None or not isinstance(found.get("streams"), list):

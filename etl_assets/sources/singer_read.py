@@ -24,6 +24,7 @@ from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.singer_lines import Line, decoder
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
+from etl_assets.sources.tap_columns import as_sent
 
 BATCH_ROWS = 10_000
 BATCH_BYTES = 64 * 1024 * 1024
@@ -91,7 +92,8 @@ class SingerRead:
         self._process = process
         self._batch_folder = batch_folder
         self._batches: BatchFolder | None = None
-        self._streams = {stream.key: stream for stream in streams}
+        self._asked = {stream.key: stream for stream in streams}
+        self._streams = dict(self._asked)
         self._keys = _by_name(streams)
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
         self._buffer = EventBuffer(self._streams)
@@ -225,11 +227,7 @@ class SingerRead:
         self._revisions.note(key[1])
         yield from self._buffer.flush()
         self._schemas[key] = said
-        stream = self._streams[key]
-        changes: dict[str, Any] = {"schema": schema} if schema.get("properties") else {}
-        if keys:
-            changes["primary_key"] = keys
-        self._streams[key] = stream.replace(**changes) if changes else stream
+        self._streams[key] = as_sent(self._asked[key], schema, keys or self._streams[key].primary_key)
         yield SchemaChange(self._streams[key])
 
     def _batch(self, line: Line) -> Iterator[Event]:

@@ -208,6 +208,7 @@ class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
         picked: The names of the selected streams.
         to_select: What is to be selected as soon as there is a config.
         set_words: Keys that were set by hand, by the stream's full name.
+        keys_to_set: Those it was made with, by `replication_key` and `primary_key`, until its streams are known.
     """
 
     connector_type = "source"
@@ -215,6 +216,7 @@ class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
     picked: Sequence[str] = ()
     to_select: str | Sequence[str] | None = None
     set_words: Mapping[str, Mapping[str, Any]] = {}
+    keys_to_set: Mapping[str, Mapping[str, Any]] = {}
 
     @override
     def config_has_changed(self) -> None:

@@ -127,6 +127,10 @@ class Loaded:
             found = connection.sql(f"SELECT {columns} FROM {table} ORDER BY {order}").fetchall()
         return [row[0] if len(row) == 1 else row for row in found]
 
+    def columns(self, table: str) -> list[str]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return [name for name, *_ in connection.sql(f"DESCRIBE {table}").fetchall()]
+
     def failure(self, stream: str) -> str:
         outcome = self.outcomes[stream]
         assert outcome.error is not None, f"{stream} did not fail"

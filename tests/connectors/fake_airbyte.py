@@ -144,7 +144,8 @@ def main() -> None:
         case "discover":
             names = config.get("discovered") or config.get("streams", ["a", "b"])
             more = config.get("properties") or {}
-            say({"type": "CATALOG", "catalog": {"streams": [entry(name, more) for name in names]}})
+            keys = {"source_defined_primary_key": config["keys"]} if "keys" in config else {}
+            say({"type": "CATALOG", "catalog": {"streams": [{**entry(name, more), **keys} for name in names]}})
         case "read":
             for one in config["script"]:
                 step(config, *one)
@@ -157,12 +158,14 @@ def entry(name: str, more: dict[str, Any]) -> dict[str, Any]:
         "json_schema": schema,
         "supported_sync_modes": ["full_refresh", *([] if name.startswith("full") else ["incremental"])],
         "source_defined_cursor": not name.startswith("full"),
-        "source_defined_primary_key": [["m", "k"]]
-        if "nested" in name
-        else []
-        if name.startswith(("log", "full"))
-        else [["id"]],
+        "source_defined_primary_key": key_of(name),
     }
+
+
+def key_of(name: str) -> list[list[str]]:
+    if "nested" in name:
+        return [["m", "k"]]
+    return [] if name.startswith(("log", "full")) else [["id"]]
 
 
 if __name__ == "__main__":

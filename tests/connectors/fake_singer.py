@@ -48,12 +48,17 @@ def entry(name: str) -> dict[str, Any]:
     metadata = {"inclusion": "available", "table-key-properties": keys, "selected-by-default": True}
     if not name.startswith("full"):
         metadata.update({"replication-method": "INCREMENTAL", "replication-key": "id"})
+    told = properties if name.startswith("told") else {}
+    columns = [
+        {"breadcrumb": ["properties", column], "metadata": {"inclusion": "available", "selected-by-default": True}}
+        for column in told
+    ]
     return {
         "tap_stream_id": name,
         "stream": name,
         "key_properties": keys,
         "schema": {"type": "object", "properties": properties},
-        "metadata": [{"breadcrumb": [], "metadata": metadata}],
+        "metadata": [{"breadcrumb": [], "metadata": metadata}, *columns],
     }
 
 

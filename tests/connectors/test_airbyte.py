@@ -1,7 +1,6 @@
 """Airbyte sources, one that misbehaves on purpose: each ends as it should, and nothing is lost, doubled or altered."""
 
 import json
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -10,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 
 from etl_assets.assets.factory import stream_assets
-from etl_assets.caches.duckdb import DuckDBCache
 from etl_assets.connectors.process import Limits
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, ProtocolError, UnavailableError
@@ -159,34 +156,6 @@ def test_a_stream_that_may_pass_is_tried_again_whatever_the_summary_says(
     )
     assert not dg.materialize(assets, raise_on_error=False).success
     assert runs.read_text() == "xxx"
-
-
-def test_a_nested_primary_key_is_never_passed_over_in_silence(airbyte: Make, load: Load, tmp_path: Path) -> None:
-    script = [["raw", '{"type":"RECORD","record":{"stream":"nested","data":{"id":1,"m":{"k":"a"}},"emitted_at":1}}\n']]
-    result = load(airbyte(*script, streams=["nested"]))
-    error = result.outcomes["nested"].error
-    assert isinstance(error, ConfigError)
-    assert "stream 'nested': its primary key 'm.k' is inside of another field" in str(error)
-    read = airbyte(*script, streams=["nested"]).read
-    with pytest.raises(Exception, match=r"read\(write_strategy=\"append\"\) or set_primary_key\(\"nested\""):
-        read(DuckDBCache(db_path=str(tmp_path / "cache.duckdb")))
-    # What the hint says, done.
-    options = re.search(r"options=(\{.*?\}\})", str(error))
-    assert options is not None
-    for given, rows in ((json.loads(options[1]), 2), ({"nested": {"primary_key": "id"}}, 1)):
-        for _ in range(2):
-            source = airbyte(*script, streams=["nested"])
-            where = DuckDBDestination(str(tmp_path / f"{rows}.duckdb"))
-            assets = stream_assets(source, catalog=source.discover(), destination=where, options=given)
-            assert dg.materialize(assets).success
-        with duckdb.connect(str(tmp_path / f"{rows}.duckdb")) as connection:
-            assert connection.sql("SELECT count(*) FROM source_fake.nested").fetchall() == [(rows,)]
-
-
-def test_a_nested_key_matters_to_no_full_table(airbyte: Make, load: Load) -> None:
-    for _ in range(2):
-        result = load(airbyte(["rows", "full_nested", 0, 2], streams=["full_nested"]))
-        assert result.rows("source_fake.full_nested") == [0, 1]
 
 
 def test_incomplete_with_exit_0_is_a_failure_of_that_stream(airbyte: Make, load: Load) -> None:

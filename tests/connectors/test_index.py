@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from etl_assets.connectors.executors import PythonExecutor
 from etl_assets.connectors.names import InstallType, Language, get_connector_metadata, known_connectors
+from etl_assets.sources.connectors import get_source
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (ROOT / "connector_index" / "packages.txt").read_text("utf-8").splitlines()
@@ -35,8 +37,18 @@ def test_each_name_stands_for_a_package_that_is_there_or_an_image() -> None:
     there = set(PACKAGES)
     assert sorted(PACKAGES) == PACKAGES
     for name, one in known.items():
-        assert (one.package.split()[0] in there) if one.package else one.protocol == "airbyte", name
+        assert (one.distribution in there) if one.package else one.protocol == "airbyte", name
     assert {f"airbyte-{name}" for name in known} >= {one for one in there if one.startswith("airbyte-")}
+
+
+def test_versions_that_cannot_be_installed_are_left_out_unless_asked_for() -> None:
+    assert known_connectors()["source-file"].package == "airbyte-source-file<0.5.40"
+    assert get_connector_metadata("source-file").pypi_package_name == "airbyte-source-file"
+    assert get_connector_metadata("target-duckdb").pypi_package_name == "target-duckdb"
+    for version, wanted in ((None, "airbyte-source-file<0.5.40"), ("0.6.0", "airbyte-source-file==0.6.0")):
+        chosen = get_source("source-file", version=version).executor
+        assert isinstance(chosen, PythonExecutor)
+        assert chosen.environment.requirement == wanted
 
 
 def test_what_is_said_by_hand_must_be_in_the_list(make: Any) -> None:

@@ -20,7 +20,8 @@ from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, Manif
 from etl_assets.connectors.install import Environment, in_run, install, install_root
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
 from etl_assets.connectors.requirements import Asked, Pins
-from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.connectors.too_new import is_too_new
+from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError, ConnectorNotFoundError
 from etl_assets.sources.connectors import get_source
 
 from .conftest import Wheel
@@ -59,6 +60,68 @@ def test_what_does_not_start_is_not_installed(wheel: Wheel, tmp_path: Path) -> N
         one.ensure()
     assert one.version is None
     assert not one.environment.folder.exists()
+
+
+def test_what_cannot_be_installed_is_an_error_that_has_the_log_of_pip(tmp_path: Path) -> None:
+    one = executor(str(tmp_path / "nothing.whl"), tmp_path / "root")
+    with pytest.raises(ConnectorInstallationError, match="nothing") as caught:
+        one.ensure()
+    assert caught.value.connector_name == "tap-tiny"
+    assert caught.value.retryable  # it may have been the network
+    cause = caught.value.__cause__
+    assert isinstance(cause, ConnectorError)
+    assert "nothing" in str(cause.log_text)
+    with pytest.raises(ConnectorInstallationError, match="not installed"):
+        executor("tap-tiny", tmp_path / "root", install_if_missing=False).ensure()
+    with pytest.raises(ConnectorNotFoundError, match="is not there"):
+        get_source("source-mine", local_executable=tmp_path / "nothing").executor.ensure()
+
+
+def test_an_executor_answers_as_pyairbytes_does(wheel: Wheel, tmp_path: Path) -> None:
+    one = executor(wheel(), tmp_path / "root")
+    with pytest.raises(ConnectorInstallationError, match="not installed"):
+        one.ensure_installation(auto_fix=False)
+    with pytest.raises(ConnectorInstallationError, match="version of tap-tiny is not known"):
+        one.get_installed_version(raise_on_error=True)
+    assert one.get_installed_version() is None
+    one.ensure_installation()
+    assert one.get_installed_version(recheck=True) == "1.2"
+    assert one.install_root == tmp_path / "root"
+    one.install_root = tmp_path / "other"
+    assert one.get_installed_version() is None
+    one.install()
+    assert one.get_installed_version() == "1.2"
+    assert (tmp_path / "other" / one.environment.folder.name).is_dir()
+
+
+def test_what_pyairbyte_has_installed_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "here" / ".venv-source-faker" / "bin" / "source-faker"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+
+    def chosen(**given: Any) -> Any:
+        return get_source("source-faker", **given).executor
+
+    assert isinstance(chosen(), PythonExecutor)  # it is not where PyAirbyte would look
+    caplog.set_level("INFO")
+    for variable in ("AIRBYTE_INSTALL_DIR", "AIRBYTE_PROJECT_DIR"):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, str(tmp_path / "here"))
+            assert chosen().executable == str(program)
+    assert f"source-faker is run from {program}" in caplog.text
+    assert chosen(install_root=tmp_path / "here").executable == str(program)
+    monkeypatch.chdir(tmp_path / "here")
+    assert chosen().executable == str(program)
+    for asked in ({"version": "6.2.0"}, {"pip_url": "airbyte-source-faker"}, {"use_python": True}):
+        assert isinstance(chosen(**asked), PythonExecutor)  # of which nobody says that it is this one
+    installed = chosen(version="latest").environment
+    marker = {"name": "source-faker", "requirement": "", "version": "1", "python": "3", "packages": {}, "at": ""}
+    (installed.folder).mkdir(parents=True)
+    (installed.folder / "installed.json").write_text(json.dumps({**marker, "executable": str(program), "format": 1}))
+    assert isinstance(chosen(), PythonExecutor)  # our own goes before it
 
 
 def test_a_half_install_is_made_anew(wheel: Wheel, tmp_path: Path) -> None:
@@ -177,6 +240,76 @@ def test_another_python_that_is_here_is_taken(
     assert f"requires Python =={others[0].minor}.*, and this is {here.version}: {others[0].version} is taken" in said
     assert "tap-tiny: installing " in said
     assert "tap-tiny: starting it once" in said
+
+
+TOO_NEW = """
+    if sys.version_info >= ({0}):
+        sys.exit("{1}")
+"""
+GONE = [
+    "AttributeError: module 'collections' has no attribute 'MutableMapping'",
+    "ImportError: cannot import name 'sre_parse' from 're' (/usr/lib/python3.11/re/__init__.py)",
+    "ModuleNotFoundError: No module named 'imp'",
+    "ValueError: mutable default <class 'x.JsonDecoder'> for field _decoder is not allowed: use default_factory",
+]
+
+
+def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_take(
+    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = interpreters.this()
+    older = [
+        one for one in interpreters.all_here() if one.is_older_than(here.version) and one.minor not in {"3.6", "3.7"}
+    ]
+    if not older:
+        pytest.skip("there is no older Python here")
+    monkeypatch.setenv("ETL_ASSETS_PROGRESS", "plain")
+    body = TOO_NEW.format(", ".join(here.version.split(".")[:2]), GONE[0])
+    one = executor(wheel(body), tmp_path / "root")
+    one.ensure()
+    found = one.environment.installed()
+    assert found is not None
+    assert found.python == older[0].version
+    told = capsys.readouterr().err
+    assert f"Python {here.version} is too new for it, whatever it says that it takes: {older[0].version}" in told
+    with one.start() as process:
+        assert b"".join(process.chunks()) == b"tap-tiny\n"
+
+
+@pytest.mark.parametrize("said", GONE)
+def test_what_python_has_no_longer_is_told_from_what_is_not_installed(said: str) -> None:
+    assert is_too_new(f"Traceback (most recent call last):\n  File ...\n{said}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ModuleNotFoundError: No module named 'pytz'",
+        "ImportError: cannot import name 'Markup' from 'jinja2' (/x/jinja2/__init__.py)",
+        "AttributeError: module 'sqlalchemy' has no attribute 'select'",
+        "KeyError: 'config'",
+    ],
+)
+def test_what_no_other_python_would_have_is_not_put_down_to_this_one(said: str) -> None:
+    assert not is_too_new(said)
+
+
+def test_a_python_that_is_too_new_is_told_with_the_one_to_give(
+    wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = TOO_NEW.format("3, 8", GONE[0])
+    here = interpreters.this()
+    minor = int(here.minor.split(".")[1])
+    path = wheel(body, requires_python=f">=3.6,!=3.{minor - 1}.*")
+    with pytest.raises(ConnectorError, match=rf"does not start under Python {here.version}") as raised:
+        executor(path, tmp_path / "root", use_python=here.minor).ensure()  # what was asked for is not replaced
+    assert f'give use_python="3.{minor - 2}"' in str(raised.value)
+    only_this(monkeypatch)
+    with pytest.raises(ConnectorError, match="is too new for it"):
+        executor(path, tmp_path / "root").ensure()
+    with pytest.raises(ConnectorError, match="name what it lacks beside it in pip_url") as raised:
+        executor(wheel("import pytz"), tmp_path / "other").ensure()
+    assert "use_python" not in str(raised.value)
 
 
 def test_an_older_version_is_never_taken_in_silence(

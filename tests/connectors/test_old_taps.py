@@ -13,9 +13,12 @@ from etl_assets.cli import main
 from etl_assets.connectors.causes import cause_in
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.exceptions import ConnectorConfigInvalidError, ConnectorError
+from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from etl_assets.sources.singer import SingerSource
+from etl_assets.sources.source_read import SourceRead
+from etl_assets.sync_source import sync_source
 
 from .conftest import LIMITS, Loaded
 
@@ -94,6 +97,7 @@ botocore.exceptions.NoCredentialsError: Unable to locate credentials
             "CRITICAL Traceback (most recent call last):\nCRITICAL   File 'x'\nCRITICAL KeyError: 'host'\nINFO b",
             "KeyError: 'host'",
         ),
+        ("time=2026 name=tap level=CRITICAL message=Config is missing keys\n", "Config is missing keys"),
         ("2026-01-01 | ERROR    | tap | it broke.\n  more", "tap | it broke"),
         (
             "usage: tap [-h]\ntap: error: the following arguments are required: -c/--config\n",
@@ -175,3 +179,57 @@ def test_the_config_of_an_airbyte_source_too(tmp_path: Path) -> None:
         get_source("source-vague", {"count": "many"}, local_executable=path).test_connection()
     with pytest.raises(ConnectorError, match=r"Something went wrong \(it ended with exit code 1"):
         get_source("source-vague", {"count": 1}, local_executable=path).test_connection()
+
+
+def test_a_part_of_a_specification_that_is_no_schema_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    wrong = {"anyOf": [{"const": "__NULL__"}, {"type": "null"}, "null"]}  # as some versions of the SDK write it
+    properties = {"paths": {"type": "array"}, "stream_maps": {"type": "object", "properties": {"else": wrong}}}
+    path = tmp_path / "tap-vague"
+    about = {"name": "tap-vague", "settings": {"type": "object", "properties": properties, "required": ["paths"]}}
+    path.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"if '--about' in sys.argv: print(json.dumps({about!r}))\n"
+        "elif '--discover' in sys.argv:\n"
+        "    config = json.load(open(sys.argv[sys.argv.index('--config') + 1]))\n"
+        "    print(json.dumps({'streams': [{'tap_stream_id': name} for name in config['paths']]}))\n"
+    )
+    path.chmod(stat.S_IRWXU)
+    for given, said in (
+        ({"path": "x"}, "the rule that 'paths' must be there"),
+        ({"paths": "x"}, "paths does not meet"),
+    ):
+        with pytest.raises(ConnectorConfigInvalidError, match=said):
+            get_source("tap-vague", given, local_executable=path).test_connection()
+    with pytest.raises(ConnectorConfigInvalidError, match="'paths' must be there"):  # and no KeyError of the tap
+        get_source("tap-vague", {"path": "x"}, local_executable=path).discover()
+    good = get_source("tap-vague", {"paths": ["a"], "stream_maps": {"else": 3}}, local_executable=path)
+    good.test_connection()
+    assert list(good.discover()) == [("", "a")]
+
+
+def test_a_target_that_its_python_is_too_new_for_is_told_so_and_its_check_claims_no_connection(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "target-old"
+    path.write_text(
+        f"#!{sys.executable}\nimport sys\nif sys.stdin.read():\n"
+        "    raise AttributeError(\"module 'collections' has no attribute 'MutableMapping'\")\n"
+    )
+    path.chmod(stat.S_IRWXU)
+    target = get_destination("target-old", {}, local_executable=path)
+    target.check()
+    said = capsys.readouterr().out
+    assert said.startswith("target-old: it took this config and an empty input. A Singer target has no check")
+    assert "succeeded" not in said
+    tap = tmp_path / "tap-one"
+    lines: list[dict[str, Any]] = [
+        {"type": "SCHEMA", "stream": "a", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": []},
+        {"type": "RECORD", "stream": "a", "record": {"id": 1}},
+    ]
+    tap.write_text(f"#!{sys.executable}\nfor line in {list(map(json.dumps, lines))!r}: print(line)\n")
+    tap.chmod(stat.S_IRWXU)
+    source = get_source("tap-one", {}, local_executable=tap)
+    (outcome,) = sync_source(SourceRead(source, [Stream("a", schema=lines[0]["schema"])]), target)
+    assert isinstance(outcome.error, ConnectorError)
+    assert "stream 'a': target-old: AttributeError" in str(outcome.error)
+    assert 'too new for it: give an older one, such as use_python="3.9"' in str(outcome.error)

@@ -257,3 +257,9 @@ def test_a_numeric_of_any_size_has_the_type_that_its_values_need(
     found = result.rows("tap_fake.a", "typeof(n), n::VARCHAR")
     assert {type_ for type_, _ in found} == {stored}
     assert {Decimal(text) for _, text in found} == set(map(Decimal, values))
+
+
+def test_a_control_character_in_a_line_is_told_in_words(singer: Make, load: Load) -> None:
+    line = '{"type":"RECORD","stream":"a","record":{"id":1,"name":"x\x00y"}}'
+    said = load(singer(schema("a"), line, state(a=1), streams=["a"])).failure("a")
+    assert "The line is not JSON (Invalid control character, at character 56)" in said

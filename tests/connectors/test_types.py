@@ -154,3 +154,35 @@ def test_a_replication_method_is_an_option(singer: Make, tmp_path: Path) -> None
     assert own["replication-method"] == "LOG_BASED"
     with pytest.raises(ConfigError, match="FULL_TABLE, INCREMENTAL, LOG_BASED"):
         materialized(source, tmp_path, options={"a": {"replication_method": "LOGS"}})
+
+
+def test_the_hint_works_as_it_stands_for_an_airbyte_source_too(airbyte: Make, load: Load, tmp_path: Path) -> None:
+    lines = [
+        f'{{"type":"RECORD","record":{{"stream":"a","data":{{"id":"A-{n}","name":{n}}},"emitted_at":1}}}}\n'
+        for n in (1, 2)
+    ]
+    script = [*(["raw", line] for line in lines), ["state", "a", {"n": 1}]]
+    failure = load(airbyte(*script, streams=["a"])).failure("a")
+    said = re.search(r"options=(\{.*\}\}\}) of stream_assets", failure)
+    assert said is not None
+    assert json.loads(said[1]) == {"a": {"types": {"id": "string"}}}
+    path = tmp_path / "typed"
+    path.mkdir()
+    for _ in range(2):
+        assert materialized(airbyte(*script, streams=["a"]), path, options=json.loads(said[1])).success
+    with duckdb.connect(str(path / "w.duckdb")) as connection:
+        assert connection.sql("SELECT id, name FROM source_fake.a ORDER BY 1").fetchall() == [
+            ("A-1", "1"),
+            ("A-2", "2"),
+        ]
+
+
+def test_wrong_fields_far_apart_in_one_block_are_told_at_once(singer: Make, load: Load) -> None:
+    wide = schema("a", id={"type": "integer"}, b={"type": "integer"}, c={"type": "boolean"}, name={"type": "string"})
+    rows: list[Any] = [{"id": n, "b": 1, "c": True, "name": "x"} for n in range(6000)]
+    rows[3]["b"], rows[5900]["c"], rows[5901]["id"] = "bad", "no", "A"
+    lines = [{"type": "RECORD", "stream": "a", "record": row} for row in rows]
+    failure = load(singer(wide, *lines, state(a=1), streams=["a"])).failure("a")
+    for field in ("id", "b", "c"):
+        assert f"field '{field}'" in failure
+    assert '{"a": {"types": {"id": "string", "b": "string", "c": "string"}}}' in failure

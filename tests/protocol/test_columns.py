@@ -205,6 +205,15 @@ def _number(value: Any) -> Any:
     return D(repr(value)) if isinstance(value, float) else value
 
 
+def test_all_digits_of_a_double_are_that_double_where_one_is_declared() -> None:
+    whole = D(0.67)  # as some sources write theirs: 0.67000000000000003996802888650563545525074005126953125
+    declared = column([whole, 1.5, D("0.33"), None], FLOAT)
+    assert (declared.type, declared.to_pylist()) == (FLOAT, [0.67, 1.5, 0.33, None])
+    near = D(f"{whole}1")
+    assert column([near, 1.5], FLOAT).to_pylist() == [str(near), "1.5"]
+    assert column([whole, 1.5], None).type == TEXT  # nobody has said that a double is meant
+
+
 class MakesUp(dict[str, int]):
     """Gives a value for keys that it has not, as `defaultdict` does."""
 

@@ -1,0 +1,113 @@
+"""What `get_source` and `get_destination` are called with: a wrong argument is an error that says what to give."""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from etl_assets.connectors.process import Limits
+from etl_assets.exceptions import InputError, did_you_mean
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
+
+_TEXT = (str, "a text")
+_FLAG = (bool, "True or False")
+_PLACE = ((str, Path), "a path")
+_DOCUMENT = (Mapping, "an object (a dict), such as json.load() gives")
+_TYPES: dict[str, tuple[Any, str]] = {
+    "name": (str, "the connector's name, a text such as 'source-faker'"),
+    "config": _DOCUMENT,
+    "streams": (Collection, "a name, '*', or a list of names"),
+    "version": _TEXT,
+    "use_python": ((bool, str, Path), 'True, False, a path, or a version as a text, such as "3.11"'),
+    "pip_url": _TEXT,
+    "local_executable": ((str, Path, bool), "a path or a name on PATH, or True for the connector's own name"),
+    "docker_image": ((bool, str), "the name of an image, or True for the connector's own"),
+    "use_host_network": _FLAG,
+    "source_manifest": ((bool, Mapping, str, Path), "a document, a path or a URL"),
+    "install_if_missing": _FLAG,
+    "install_root": _PLACE,
+    "no_executor": _FLAG,
+    "source_name": _TEXT,
+    "destination_name": _TEXT,
+    "working_directory": _PLACE,
+    "env": _DOCUMENT,
+    "config_change_callback": (Callable, "a function of the new config"),
+    "limits": (Limits, "a Limits"),
+    "catalog": (object, ""),
+    "types": (Mapping, "an object of streams, each with its fields and their types"),
+    "cursor_keys": (Mapping, "an object of streams and their cursor fields"),
+}
+_PROTOCOLS = ("airbyte", "singer")
+
+
+def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
+    """Have a function refuse arguments that it does not have, or that are of another type, by an `InputError`.
+
+    Args:
+        make: Makes a source or a destination of a connector's name. Words that it does not name itself it must refuse
+            by `refuse_unknown`.
+    """
+    signature = inspect.signature(make)
+
+    @wraps(make)
+    def checked(*args: _Given.args, **given: _Given.kwargs) -> _Made:
+        try:
+            bound = signature.bind(*args, **given)
+        except TypeError as error:
+            raise InputError(f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)) from None
+        for name, value in {**bound.arguments, **bound.arguments.get("options", {})}.items():
+            _check(make.__name__, name, value)
+        return make(*args, **given)
+
+    return checked
+
+
+def refuse_unknown(make: Callable[..., Any], kind: type, options: Mapping[str, Any]) -> None:
+    """Refuse options that a class does not have: passed on, they would be taken for somebody else's and have no effect.
+
+    Args:
+        make: The function that was called; its own arguments are named, too.
+        kind: The class that the options are for.
+        options: Those that were given.
+
+    Raises:
+        InputError: One is unknown.
+    """
+    known = {name for each in kind.__mro__ for name in _words(vars(each).get("__init__"))} - {"args", "executor"}
+    for name in options:
+        if name not in known:
+            near = did_you_mean(name, known | set(_words(make)))
+            raise InputError(f"{make.__name__} has no argument {name!r}.", hint=near, input_value=name)
+
+
+def _words(function: Any) -> list[str]:
+    if not callable(function):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = inspect.signature(function).parameters.values()
+    return [one.name for one in found if one.kind in kinds and one.name != "self"]
+
+
+def _hint(called: str, args: tuple[Any, ...], given: Mapping[str, Any]) -> str:
+    own = "source_name" if called == "get_source" else "destination_name"
+    if args and "name" in given:
+        return f"The first argument is the connector's name; {own}= is the name that tells it from others."
+    if not args and "name" not in given:
+        return f'Give the connector\'s name first, as in {called}("source-faker", config={{...}}).'
+    return "Give what comes behind the name and the config by its word, as in streams=[...]."
+
+
+def _check(called: str, name: str, value: Any) -> None:
+    if name == "protocol" and value is not None and value not in _PROTOCOLS:
+        raise InputError(f"{called}: protocol is {value!r}.", hint="Use 'airbyte' or 'singer'.")
+    wanted, words = _TYPES.get(name, (object, ""))
+    missing = value is None and name != "name"
+    if missing or isinstance(value, wanted):
+        if name == "streams" and not isinstance(value, str) and not all(isinstance(one, str) for one in value or ()):
+            raise InputError(f"{called}: streams is {words}.", hint="Each name is a text.")
+        return
+    # Never the value itself: it may be a config with its secrets.
+    raise InputError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")
