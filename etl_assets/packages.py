@@ -6,6 +6,7 @@ from types import ModuleType
 from etl_assets.exceptions import ConfigError
 
 EXTRAS = {
+    "fastavro": "files",
     "fsspec": "files",
     "google.cloud.bigquery": "bigquery",
     "google.cloud.secretmanager": "google",

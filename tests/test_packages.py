@@ -106,6 +106,14 @@ def test_a_class_names_the_extra_that_it_needs(case: str, monkeypatch: pytest.Mo
     assert module in caught.value.message
 
 
+def test_an_avro_file_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "one.avro").write_bytes(b"Obj\x01")
+    monkeypatch.setitem(sys.modules, "fastavro", None)
+    with pytest.raises(ConfigError, match="fastavro") as caught:
+        ids(ea.FileSource("drop", f"{tmp_path}/*.avro"))
+    assert caught.value.hint == 'pip install "etl-assets[files]"'
+
+
 def test_an_excel_file_of_the_old_format_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xlrd", None)
     with pytest.raises(ConfigError, match="xlrd") as caught:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 JOINED_BY = "_"
+SHOWN = 500
+"""Names of more characters than this are not suggested one by one."""
 
 
 def joined_names(rows: Sequence[Sequence[str | None]]) -> list[str]:
@@ -36,12 +38,13 @@ def repeated(names: Sequence[str]) -> str | None:
     return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
-def naming_hint(names: Sequence[str], line: int) -> str:
+def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
     """Say how the columns get names of their own, in the place of those in the file.
 
     Args:
         names: Those in the file.
         line: The last line, or row, of the file's header.
+        rows: How many rows of it were asked for.
     """
     numbered: list[str] = []
     for place, name in enumerate(names, 1):
@@ -52,8 +55,10 @@ def naming_hint(names: Sequence[str], line: int) -> str:
             number += 1
         numbered.append(own)
     shown = ", ".join(repr(name) for name in numbered) if len(", ".join(numbered)) <= SHOWN else "..."
-    return f"Name all columns and pass the file's own header over: header=[{shown}], skip_rows={line}."
+    way = f"header=[{shown}], skip_rows={line}{left_out(rows)}"
+    return f"Name all columns and pass the file's own header over: {way}. Or correct the file."
 
 
-SHOWN = 500
-"""Names of more characters than this are not suggested one by one."""
+def left_out(rows: int) -> str:
+    """Say that a header which is passed over has no rows to read."""
+    return " (without header_rows)" if rows > 1 else ""

@@ -1,7 +1,8 @@
-"""Files: CSV, JSON lines, Parquet and spreadsheets, by path, glob or fsspec URL."""
+"""Files of many formats, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
@@ -14,6 +15,7 @@ from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.file_archive import parts_of
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
 from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
@@ -61,7 +63,8 @@ class FileSource(Source):
     read once, and a new run goes on behind the last file that was read whole.
 
     The text of a CSV file stays text unless a type is declared (`schema`) or asked for (`types="infer"`). What does not
-    fit is an error that names file and line: no row is dropped, cut or shifted.
+    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have types of their own;
+    `docs/files.md` lists them.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
@@ -130,7 +133,7 @@ class FileSource(Source):
         return Catalog([self._stream(name, options, options.schema) for name, options in self._plans.items()])
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Give the streams, with the columns of Parquet files and the headers of CSV files."""
+        """Give the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
         by_stem = self._by_stem() if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
@@ -162,12 +165,17 @@ class FileSource(Source):
         if progress and (progress.moved or progress.doubtful):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=known, remark=_moves(progress))
+        remarks: dict[str, str] = {}
         for found in left:
-            reading = _reading(listed.place, found, stream, options)
+            reading = _reading(listed.place, found, stream, options, remarks)
+            told = set(remarks)
             with failures(found.name):
-                for table in tables(reading):
-                    if table.num_rows:
-                        yield Batch(table)
+                for part in parts_of(reading):
+                    for table in tables(part):
+                        if table.num_rows:
+                            yield Batch(table)
+            for kind in remarks.keys() - told:
+                yield Batch([], remark=remarks[kind])
             listed.place.check(found)
             if progress:
                 yield Batch([], bookmark=progress.done(found, listed.files))
@@ -179,7 +187,7 @@ class FileSource(Source):
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int | None:
-        """Count the rows of Parquet files by their metadata; None where there are others.
+        """Count the rows of files that know it, such as Parquet; None where there are others.
 
         Args:
             stream: The stream, or its name, as the verbs take it.
@@ -324,8 +332,9 @@ class FileSource(Source):
 
     def _schema(self, name: str, options: FileOptions, listed: Listed) -> dict[str, Any] | None:
         stream = self._stream(name, options, None)
-        readings = [_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT]]
-        schemas = [schema_of(reading) for reading in readings]
+        readings = (_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT])
+        parts = islice((part for reading in readings for part in parts_of(reading)), LOOKED_AT)
+        schemas = [schema_of(part) for part in parts]
         known = [schema for schema in schemas if schema is not None]
         if not known or len(known) < len(schemas):
             return None
@@ -355,9 +364,12 @@ def _moves(progress: Progress) -> str | None:
     return "; ".join([*said[:TOLD], *more]) or None
 
 
-def _reading(place: Place, found: Found, stream: Stream, options: FileOptions) -> Reading:
+def _reading(
+    place: Place, found: Found, stream: Stream, options: FileOptions, remarks: dict[str, str] | None = None
+) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
-    return Reading(found.name, found.size, stream, options, opener)
+    folders = f"{place.root}/{found.name}".rpartition("/")[0] + "/"
+    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders)
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
