@@ -12,8 +12,10 @@ from etl_assets.protocol.columns import rows_to_arrow
 from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.numbers import unreadable_number
 from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet_int96 import OPTIONS as INT96
+from etl_assets.protocol.parquet_int96 import FarMomentError
 from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
-from etl_assets.protocol.schema import from_arrow
+from etl_assets.protocol.schema import from_arrow, to_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
 from etl_assets.sources.file_csv import csv_header, csv_tables
 from etl_assets.sources.file_excel import SHEET_FORMATS, sheet_tables
@@ -36,8 +38,14 @@ def tables(reading: Reading) -> Iterator["pa.Table"]:
     """
     readers = {"csv": csv_tables, "jsonl": _json_tables, "parquet": _parquet_tables}
     readers |= dict.fromkeys(SHEET_FORMATS, sheet_tables)
+    is_empty = True
     for table, lines in readers[reading.format](reading):
+        is_empty = False
         yield _with_origin(table, lines, reading) if reading.options.with_origin else table
+    schema = schema_of(reading) if is_empty else None
+    if schema is not None:
+        found = to_arrow(schema)
+        yield found.empty_table().select([name for name in found.names if reading.reads(name)])
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:
@@ -157,7 +165,7 @@ def _table(rows: Sequence[Mapping[str, Any]], lines: Sequence[int], reading: Rea
 # Parquet
 
 
-_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False}
+_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False, **INT96}
 """Read buffered, not ahead: a row group may be larger than the memory."""
 
 
@@ -185,6 +193,13 @@ def _parquet_tables(reading: Reading) -> Tables:
                 for part in _parts(pa.Table.from_batches([batch]), before, reading):
                     yield part, range(before + 1, before + 1 + len(part))
                     before += len(part)
+        except FarMomentError as error:
+            raise reading.error(
+                "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both.",
+                field=error.field,
+                value=error.value,
+                hint="Cut the nanoseconds off, or send NULL for the moment, when the file is written.",
+            ) from error
         except (ValueError, pa.ArrowNotImplementedError, OSError, MemoryError) as error:
             raise reading.error(f"its rows after {before} cannot be read: {error}.") from error
 

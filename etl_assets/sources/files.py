@@ -166,7 +166,7 @@ class FileSource(Source):
             reading = _reading(listed.place, found, stream, options)
             with failures(found.name):
                 for table in tables(reading):
-                    if table.num_rows:
+                    if table.num_rows or table.num_columns:  # which the table gets, whether or not there are rows
                         yield Batch(table)
             listed.place.check(found)
             if progress:
