@@ -255,8 +255,8 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side,
     Args:
         old: The first; its fields come first.
         new: The second.
-        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are exact in a type: integers
-            as doubles, moments in another unit.
+        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are exact in a type:
+            integers as doubles, moments in another unit.
     """
     import pyarrow as pa
 

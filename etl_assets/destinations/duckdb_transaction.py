@@ -183,13 +183,16 @@ class DuckDBTransaction(SqlTransaction):
     def is_free(self, table: TableName, name: str) -> bool:
         place = (self._catalog, table.schema or "main", table.name)
         known = "database_name = ? AND schema_name = ? AND table_name = ?"
-        # DuckDB changes no column of a table that has an index, whichever column it is of.
-        rests = (
+        # DuckDB changes no column of a table that has an index or that another refers to, whichever column it is of.
+        whole = (
             f"SELECT 1 FROM duckdb_indexes() WHERE {known}",
+            f"SELECT 1 FROM duckdb_constraints() WHERE {known.replace('table_name', 'referenced_table')}",
+        )
+        own = (
             f"SELECT 1 FROM duckdb_constraints() WHERE {known} AND ? IN constraint_column_names",
             f"SELECT 1 FROM duckdb_columns() WHERE {known} AND column_name = ? AND column_default IS NOT NULL",
         )
-        return not any(self.execute(sql, place if at == 0 else (*place, name)) for at, sql in enumerate(rests))
+        return not any([self.execute(sql, place) for sql in whole] + [self.execute(sql, (*place, name)) for sql in own])
 
     @override
     def has_rows(self, table: TableName) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import cast_exactly
-from etl_assets.protocol.arrow_values import Place, is_plain, json_array, plain
+from etl_assets.protocol.arrow_values import INTERVAL, Place, is_plain, json_array, plain
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.times import bounds, clock_text, first_refused, shown
 from etl_assets.protocol.types import is_json, is_nested, logical
@@ -55,6 +55,8 @@ def refuse_equal_names(table: "pa.Table", stream: str) -> None:
 def _normalised(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
     import pyarrow as pa
 
+    if str(column.type) == INTERVAL:
+        return _intervals(column, place)
     if not is_plain(column.type) or place.extension:
         chunks = column.chunks or [pa.nulls(0, column.type)]
         known = [plain(chunk, place) for chunk in chunks]
@@ -66,6 +68,17 @@ def _normalised(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
     if wanted != type_ and not kept and not pa.types.is_dictionary(type_):
         column = _cast(column, wanted, place)
     return _with_whole_days(column) if pa.types.is_time(column.type) else column
+
+
+def _intervals(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
+    """Return intervals as durations where none has months or days, as DuckDB gives durations; else as texts."""
+    import pyarrow as pa
+
+    values = column.to_pylist()
+    if not any(one and (one.months or one.days or one.nanoseconds % 1_000) for one in values):
+        counts = [None if one is None else one.nanoseconds // 1_000 for one in values]
+        return pa.chunked_array([pa.array(counts, pa.int64()).cast(pa.duration("us"))])
+    return pa.chunked_array([plain(chunk, place) for chunk in column.chunks], pa.string())
 
 
 def _of_one_type(arrays: "list[pa.Array]", place: Place) -> "list[pa.Array]":

@@ -16,6 +16,7 @@ from etl_assets.protocol.values import to_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
+INTERVAL = "month_day_nano_interval"
 _TEXTS = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
 
 
@@ -167,7 +168,7 @@ def _decimals(array: Any) -> Any:
 def _intervals(array: Any, place: Place) -> Any:
     import pyarrow as pa
 
-    if str(array.type) != "month_day_nano_interval":
+    if str(array.type) != INTERVAL:
         raise place.error(f"{array.type} is a type whose values cannot be read.", hint="Cast it at the source.")
     return pa.array([None if one is None else interval_text(*one) for one in array.to_pylist()], pa.string())
 

@@ -47,10 +47,8 @@ def plain_value(value: Any) -> Any:
         return str(value)
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if isinstance(value, timedelta):
-        return _plain_duration(value)
-    if isinstance(value, date | time | dict | list | tuple):
-        return value
+    if isinstance(value, date | time | timedelta | dict | list | tuple):
+        return _plain_duration(value) if isinstance(value, timedelta) else value
     found = foreign_value(value)
     if found is not value:
         return plain_value(found)
