@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.protocol.contract import ContractMode
-from etl_assets.protocol.types import is_json
+from etl_assets.protocol.types import is_json, logical
 from etl_assets.staging import Side, merge_schemas
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType"
 def _is_open(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> bool:
     import pyarrow as pa
 
-    texts = (pa.types.is_string(there), is_json(there))
-    if not any(texts) or came.type == there or pa.types.is_string(came.type):
+    if not (pa.types.is_string(there) or is_json(there)) or pa.types.is_string(logical(came.type)):
         return False  # another type is widened to one that holds it, and tells then whether it has values
     if not plan.staging.rows or plan.load.contract.data_type is not ContractMode.EVOLVE:
         return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 INTERVAL = "month_day_nano_interval"
-_TEXTS = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
+_TEXTS = ("string", "large_string", "binary", "large_binary")
 
 
 class Place:
@@ -53,6 +53,8 @@ def is_plain(type_: "pa.DataType") -> bool:
         return str(type_.value_type) in _TEXTS
     if t.is_decimal(type_):
         return bool(t.is_decimal128(type_))
+    if t.is_string_view(type_) or t.is_binary_view(type_):
+        return False
     odd = t.is_temporal(type_) or t.is_float16(type_) or t.is_run_end_encoded(type_) or t.is_union(type_)
     if odd or t.is_list_view(type_) or t.is_large_list_view(type_):
         return False
@@ -80,8 +82,6 @@ def plain(array: "pa.Array", place: Place) -> "pa.Array":
 
 
 def _plain(array: Any, place: Place) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
     from pyarrow import types as t
 
     type_ = array.type
@@ -90,15 +90,23 @@ def _plain(array: Any, place: Place) -> Any:
     if extension_name(type_) is not None:
         return _storage(array, place)
     if t.is_dictionary(type_):
-        return _plain(array.dictionary_decode(), place)
+        return _taken(_plain(array.dictionary, place), array.indices)
     if t.is_run_end_encoded(type_):
-        return _plain(pc.run_end_decode(array), place)
+        return _runs(array, place)
+    return _nested(array, place) if t.is_nested(type_) else _flat(array, place)
+
+
+def _flat(array: Any, place: Place) -> Any:
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    type_ = array.type
+    if t.is_string_view(type_) or t.is_binary_view(type_):  # of which Arrow can take, filter and compare none
+        return array.cast(pa.large_string() if t.is_string_view(type_) else pa.large_binary())
     if t.is_float16(type_):
         return array.cast(pa.float32())
     if t.is_decimal(type_):
         return _decimals(array)
-    if t.is_nested(type_):
-        return _nested(array, place)
     if t.is_interval(type_):
         return _intervals(array, place)
     limits = bounds(type_)
@@ -106,6 +114,24 @@ def _plain(array: Any, place: Place) -> Any:
     if beyond is not None:
         raise place.error(f"is no {type_} that could be stored.", shown(beyond), "Send NULL where there is none.")
     return array
+
+
+def _runs(array: Any, place: Place) -> Any:
+    """Return the value of each place in an array of runs, of which Arrow knows not all types."""
+    import numpy as np
+    import pyarrow as pa
+
+    places = np.arange(array.offset, array.offset + len(array))
+    runs = np.searchsorted(array.run_ends.to_numpy(), places, side="right")
+    return _taken(_plain(array.values, place), pa.array(runs))
+
+
+def _taken(values: Any, places: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values.type, pa.BaseExtensionType):
+        return pa.ExtensionArray.from_storage(values.type, values.storage.take(places))
+    return values.take(places)
 
 
 def _storage(array: Any, place: Place) -> Any:
@@ -150,7 +176,7 @@ def with_closed_end(ends: "pa.StructArray", closed: str) -> "pa.StructArray":
     """Return intervals with the end that belongs to them, which pandas keeps in the type."""
     import pyarrow as pa
 
-    side = pa.DictionaryArray.from_arrays(pa.array([0] * len(ends), pa.int8()), pa.array([closed])).dictionary_decode()
+    side = pa.repeat(closed, len(ends))
     return pa.StructArray.from_arrays(
         [ends.field(0), ends.field(1), side], names=["left", "right", "closed"], mask=ends.is_null()
     )

@@ -38,10 +38,10 @@ def run(warehouse: DatabaseDestination, sql: str) -> None:
         with duckdb.connect(warehouse.path) as connection:
             connection.execute(sql.format(t="shop.t"))
     elif isinstance(warehouse, SQLiteDestination):
-        connection = sqlite3.connect(warehouse.path)
-        connection.execute(sql.format(t="shop__t"))
-        connection.commit()
-        connection.close()
+        file = sqlite3.connect(warehouse.path)
+        file.execute(sql.format(t="shop__t"))
+        file.commit()
+        file.close()
     elif "mysql" in type(warehouse).__name__.casefold():
         server: Any = mysql()
         with server.cursor() as cursor:

@@ -46,7 +46,7 @@ def rows_of(kind: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-CASES = [(kind, number, *row) for kind in ("arrow", "pandas") for number, row in enumerate(rows_of(kind))]
+CASES: list[tuple[Any, ...]] = [(kind, number, *row) for kind in ("arrow", "pandas") for number, row in enumerate(rows_of(kind))]
 ACCEPTED = [
     (kind, destination_kind, number, column, values)
     for kind, number, _, _, column, values, refused_by in CASES
@@ -70,7 +70,7 @@ class Given(Source):
         self.streams = [Stream(name) for name in items]
         self.items = items
 
-    def load_data(self, stream: Stream, **kwargs: Any) -> Iterator[Any]:
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
         yield self.items[stream.name]
 
 
