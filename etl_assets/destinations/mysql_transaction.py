@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_columns import FreeColumns
 from etl_assets.destinations.mysql_engines import rolls_nothing_back
 from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
@@ -20,7 +21,6 @@ from etl_assets.destinations.mysql_types import array, arrow_type, declared, spe
 from etl_assets.destinations.record_columns import types_of
 from etl_assets.destinations.sql_transaction import (
     STAGED,
-    SqlTransaction,
     column_list,
     copying,
     hashed,
@@ -57,7 +57,7 @@ _TIED = (
 )
 
 
-class MySQLTransaction(SqlTransaction):
+class MySQLTransaction(FreeColumns):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:
@@ -225,31 +225,6 @@ class MySQLTransaction(SqlTransaction):
         self._at_once(f"ALTER TABLE {target} ADD COLUMN {made} {definition} AFTER {column}")
         self._at_once(f"UPDATE {target} SET {made} = {_widened(column, old, new)}")
         self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {definition}")
-
-    @override
-    def is_free(self, table: TableName, name: str) -> bool:
-        place = self._place(table)
-        own = (place.schema, place.name, name)
-        where = "table_schema = ? AND table_name = ? AND column_name = ?"
-        rests = self.execute(f"SELECT 1 FROM information_schema.statistics WHERE {where} LIMIT 1", own)
-        rests += self.execute(f"SELECT 1 FROM information_schema.key_column_usage WHERE {where} LIMIT 1", own)
-        rests += self.execute(
-            f"SELECT 1 FROM information_schema.columns WHERE {where} AND (is_nullable = 'NO' OR extra <> '' "
-            "OR coalesce(column_default, 'NULL') <> 'NULL') LIMIT 1",
-            own,
-        )
-        # A check, and a generated column, name it in a text.
-        rests += self.execute(
-            "SELECT 1 FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? "
-            "AND constraint_type = 'CHECK' LIMIT 1",
-            own[:2],
-        )
-        rests += self.execute(
-            "SELECT 1 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
-            "AND coalesce(generation_expression, '') <> '' LIMIT 1",
-            own[:2],
-        )
-        return not rests
 
     def _defined(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
         return f"({self._definitions(table, schema, stamp)}) {self._options}"

@@ -46,7 +46,9 @@ def rows_of(kind: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
-CASES: list[tuple[Any, ...]] = [(kind, number, *row) for kind in ("arrow", "pandas") for number, row in enumerate(rows_of(kind))]
+CASES: list[tuple[Any, ...]] = [
+    (kind, number, *row) for kind in ("arrow", "pandas") for number, row in enumerate(rows_of(kind))
+]
 ACCEPTED = [
     (kind, destination_kind, number, column, values)
     for kind, number, _, _, column, values, refused_by in CASES
