@@ -83,7 +83,7 @@ class DatasetBase(ABC):
             return pa.table({})
         schema = tables[0].schema
         for table in tables[1:]:
-            schema = merge_schemas(schema, table.schema, lambda _name, _side: False)
+            schema = merge_schemas(schema, table.schema, lambda _name, _side, _type: False)
         return pa.concat_tables([conform(table, schema) for table in tables])
 
     def to_pandas(self) -> "pd.DataFrame":

@@ -341,6 +341,12 @@ class DataError(EtlAssetsError):
         self.field = field
         self.value = shorten(value)
 
+    def rename(self, stream: str) -> None:
+        """Have the error name another stream: it was raised where that one was not known."""
+        self.message = f"stream {stream!r}{self.message.removeprefix(f'stream {self.stream!r}')}"
+        self.stream = stream
+        self.args = (self.message,)
+
     def told_with(self, others: Iterable["DataError"], *, hint: str | None) -> Self:
         """Return this error, which tells of other fields of the same rows as well, with one hint for all."""
         also = [f" Also field {other.field!r}: {other.reason} Value: {other.value}." for other in others]

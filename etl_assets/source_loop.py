@@ -170,6 +170,8 @@ class Loop:
         self._revise(line, event.stream)
         line.files += event.files
         if not len(event.batch):
+            if event.batch.has_columns_only and self.session.encoding == "arrow":
+                self._attempt([line], lambda: self.session.export(event.batch, line.load))
             return
         if not line.result.records_read:
             line.committed_at = time.monotonic()  # its first records: until now there was nothing to commit

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Literal
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.arrays import cast_exactly
+from etl_assets.protocol.arrow_values import json_texts
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.types import is_json, is_nested, is_uuid, merge_types
-from etl_assets.protocol.values import to_json, to_text
+from etl_assets.protocol.values import to_text
 from etl_assets.staging_folder import StagingFolder
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ class RefusedValueError(Exception):
         self.value = value
         self.character = character
         super().__init__(message)
+
+
+class _UnwritableError(ValueError):
+    """A value has no JSON text: JSON has no NaN, Python no year 10000."""
+
+    def __init__(self, value: object, error: Exception) -> None:
+        self.value = value
+        super().__init__(str(error))
 
 
 class Staging:
@@ -72,6 +81,8 @@ class Staging:
             DestinationError: The file cannot be written; names the path.
         """
         self.schema = self._merged(table)
+        if not table.num_rows:
+            return 0
         size = int(table.nbytes)
         self.rows += table.num_rows
         self.bytes += size
@@ -132,21 +143,15 @@ class Staging:
         """Drop everything."""
         self.clear()
 
-    def integers_fit(self, field: str) -> bool:
-        """Tell whether all staged integers of a field are exact as doubles."""
-        return all(integers_fit(t.column(field)) for t in self.tables() if field in t.column_names)
-
     def fits(self, field: str, type_: "pa.DataType") -> bool:
-        """Tell whether all staged values of a field are exact in another type."""
-        import pyarrow as pa
+        """Tell whether all staged values of a field are exact in another type: integers, decimals, moments."""
+        return all(_fits(table.column(field), type_) for table in self.tables() if field in table.column_names)
 
-        try:
-            for table in self.tables():
-                if field in table.column_names:
-                    cast_exactly(table.column(field), type_)
-        except pa.ArrowInvalid:
-            return False
-        return True
+    def has_values(self, field: str) -> bool:
+        """Tell whether a record has a value in a field."""
+        return any(
+            table.column(field).null_count < table.num_rows for table in self.tables() if field in table.column_names
+        )
 
     def holding(self, text: str, field: str | None = None) -> tuple[str, str] | None:
         """Give a field, and its first value that has a text in it; None where there is none.
@@ -168,10 +173,12 @@ class Staging:
     def _merged(self, table: "pa.Table | Encoded") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
             return table.schema
+        if not self.rows or not table.num_rows:
+            return _with_columns_of(*((table.schema, self.schema) if table.num_rows else (self.schema, table.schema)))
         return merge_schemas(
             self.schema,
             table.schema,
-            lambda name, side: self.integers_fit(name) if side == "old" else integers_fit(table.column(name)),
+            lambda name, side, type_: self.fits(name, type_) if side == "old" else _fits(_decoded(table, name), type_),
         )
 
     def _spill(self) -> None:
@@ -219,13 +226,37 @@ def _lacks(part: "pa.Table | Encoded", field: str) -> bool:
     return part.has_nulls(field) if isinstance(part, Encoded) else bool(part.column(field).null_count)
 
 
-def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side], bool]) -> "pa.Schema":
+def _with_columns_of(schema: "pa.Schema", empty: "pa.Schema") -> "pa.Schema":
+    """Return a schema with the columns of one that no rows have: where both have a column, values tell its type."""
+    import pyarrow as pa
+
+    return pa.schema([*schema, *(field for field in empty if field.name not in schema.names)])
+
+
+def _decoded(table: "pa.Table | Encoded", field: str) -> "pa.ChunkedArray":
+    return (table.table([field]) if isinstance(table, Encoded) else table).column(field)
+
+
+def _fits(column: "pa.ChunkedArray", type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_floating(type_):
+        return integers_fit(column)
+    try:
+        cast_exactly(column, type_)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side, pa.DataType], bool]") -> "pa.Schema":
     """Merge two schemas of data that can be looked at.
 
     Args:
         old: The first; its fields come first.
         new: The second.
-        fit: `fit(field, "old")` tells whether the integers of a field in the old data are exact as doubles.
+        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are exact in a type:
+            integers as doubles, moments in another unit.
     """
     import pyarrow as pa
 
@@ -237,11 +268,26 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: Callable[[str, Side],
         elif known.type != field.type:
             side: Side = "old" if pa.types.is_integer(known.type) else "new"
             try:
-                merged = merge_types(known.type, field.type, integers_fit=partial(fit, field.name, side))
+                merged = _common_unit(known.type, field.type, partial(fit, field.name)) or merge_types(
+                    known.type, field.type, integers_fit=partial(fit, field.name, side, pa.float64())
+                )
             except SchemaConflictError as error:
                 raise error.named(field=field.name) from None
             fields[field.name] = known.with_type(merged)
     return pa.schema(list(fields.values()))
+
+
+def _common_unit(
+    old: "pa.DataType", new: "pa.DataType", fit: "Callable[[Side, pa.DataType], bool]"
+) -> "pa.DataType | None":
+    """Return the type of moments whose unit the others fit, too: nanoseconds end at the year 2262."""
+    import pyarrow as pa
+
+    if not (pa.types.is_timestamp(old) and pa.types.is_timestamp(new)) or old.tz != new.tz:
+        return None
+    if fit("new", old):
+        return old
+    return new if fit("old", new) else None
 
 
 def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
@@ -270,8 +316,9 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
         if place is not None:
             try:
                 columns.append(cast(table.column(place), type_))
-            except (ValueError, TypeError) as error:  # of Arrow too: JSON has no NaN, a number is not exact
-                raise RefusedValueError(field.name, f"does not fit {type_}: {error}.") from error
+            except (ValueError, TypeError, OverflowError) as error:  # of Arrow too: a number is not exact
+                value = error.value if isinstance(error, _UnwritableError) else None
+                raise RefusedValueError(field.name, f"does not fit {type_}: {error}.", value) from error
             continue
         if type_ not in missing:
             missing[type_] = pa.nulls(table.num_rows, type_)
@@ -288,7 +335,7 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
     if is_json(type_):
         if is_json(column.type):
             return column
-        texts = [None if value is None else to_json(value) for value in column.to_pylist()]
+        texts = json_texts(column, _UnwritableError)
         return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
     if pa.types.is_string(type_) and not _is_text(column.type):
         if is_uuid(column.type):

@@ -367,6 +367,8 @@ class _Loop:
                 self.observer.expect(self.load.stream.name, batch.expected)
             if len(batch):
                 self._take(batch)
+            elif batch.has_columns_only and self.session.encoding == "arrow":
+                self.session.export(batch, self.load)  # the table has its columns, if nothing else comes
             due = (
                 time.monotonic() - self._committed_at >= checkpoint_seconds
                 or self._bytes - self._bytes_at_commit >= checkpoint_bytes

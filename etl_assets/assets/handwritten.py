@@ -9,7 +9,8 @@ from etl_assets.assets.options import PRIMARY_KEY, plain
 from etl_assets.caches.base import CacheBase
 from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.batch import Batch, batches_of, frames_of
+from etl_assets.protocol.dataframes import is_pandas
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.results import ReadResult
@@ -39,8 +40,9 @@ class Returned:
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
         """Give the rows; there is no bookmark to begin from."""
         del bookmark
-        for item in _items(self._rows):
-            yield from batches_of(item)
+        with frames_of(self.stream.name):
+            for item in _items(self._rows):
+                yield from batches_of(item)
 
 
 def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Returned:
@@ -101,7 +103,7 @@ def _items(rows: Any) -> Iterator[Any]:
         yield from rows.to_batches()
     elif whole or (isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)):
         yield rows
-    elif type(rows).__module__.partition(".")[0] == "pandas":
+    elif is_pandas(rows):
         yield rows  # iterating it would give its columns' names
     else:
         yield from rows

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.sql_values import uuid_texts, uuids
-from etl_assets.protocol.columns import is_before_year_one
+from etl_assets.protocol.times import LAST_WRITTEN_YEAR, number_beyond, shown, years
 from etl_assets.protocol.types import is_json, is_uuid
 from etl_assets.staging import RefusedValueError
 
@@ -103,17 +103,16 @@ def _texts(column: "pa.Array", name: str) -> "pa.Array":
     if is_uuid(type_):
         return uuid_texts(column)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
-        _refuse_before_christ(column, name)
+        _refuse_years(column, name)
     return column
 
 
-def _refuse_before_christ(column: "pa.Array", name: str) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if is_before_year_one(column):
-        lowest = pc.min(column).cast(pa.string()).as_py()
-        raise RefusedValueError(name, "a year before 1 cannot be stored.", lowest)
+def _refuse_years(column: "pa.Array", name: str) -> None:
+    beyond = number_beyond(column, *years(column.type, 1, LAST_WRITTEN_YEAR))
+    if beyond is not None:
+        raise RefusedValueError(
+            name, f"a year before 1, or after {LAST_WRITTEN_YEAR}, cannot be stored.", shown(beyond)
+        )
 
 
 def _refuse_nul(batch: "pa.RecordBatch") -> None:

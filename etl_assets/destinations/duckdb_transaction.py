@@ -1,7 +1,9 @@
 """The write plans' primitives in DuckDB's SQL."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -12,7 +14,7 @@ from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
-from etl_assets.protocol.types import is_json, json_type, logical
+from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
 from etl_assets.redaction import redact
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ _STAGED = "_etl_assets_staged"
 _STAGED_TABLE = TableName(_STAGED)
 _ROWS = "_etl_assets_rows"
 _OWN_CATALOGS = ("system", "temp")
+_ENDING = re.compile(r"(^|\.)(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|db|duckdb|avro|gz|zst)$", re.IGNORECASE)
 ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
@@ -97,6 +100,8 @@ class DuckDBTransaction(SqlTransaction):
     def _described(self, connection: "duckdb.DuckDBPyConnection", table: TableName) -> dict[str, str]:
         import duckdb
 
+        if _ENDING.search(table.name) and not _is_in_catalog(connection, self._catalog, table):
+            return {}
         try:
             rows = connection.execute(f"DESCRIBE {self.quoted(table)}").fetchall()
         except duckdb.CatalogException:
@@ -107,7 +112,8 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        return type_  # DuckDB has them all
+        # DuckDB has them all, but for some that are inside of others.
+        return json_type() if is_nested(type_) and not _has_inner(type_) else type_
 
     @override
     def type_name(self, type_: "pa.DataType") -> str:
@@ -166,6 +172,27 @@ class DuckDBTransaction(SqlTransaction):
         altered = f"ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}"
         self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
         self._changed.add(table)
+
+    @override
+    def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
+        column, there = quote(name), self.type_names(table)[name]
+        back = f"TRY_CAST(TRY_CAST({column} AS {self.type_name(type_)}) AS {there})"
+        return not self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {back} IS DISTINCT FROM {column} LIMIT 1")
+
+    @override
+    def is_free(self, table: TableName, name: str) -> bool:
+        place = (self._catalog, table.schema or "main", table.name)
+        known = "database_name = ? AND schema_name = ? AND table_name = ?"
+        # DuckDB changes no column of a table that has an index or that another refers to, whichever column it is of.
+        whole = (
+            f"SELECT 1 FROM duckdb_indexes() WHERE {known}",
+            f"SELECT 1 FROM duckdb_constraints() WHERE {known.replace('table_name', 'referenced_table')}",
+        )
+        own = (
+            f"SELECT 1 FROM duckdb_constraints() WHERE {known} AND ? IN constraint_column_names",
+            f"SELECT 1 FROM duckdb_columns() WHERE {known} AND column_name = ? AND column_default IS NOT NULL",
+        )
+        return not any([self.execute(sql, place) for sql in whole] + [self.execute(sql, (*place, name)) for sql in own])
 
     @override
     def has_rows(self, table: TableName) -> bool:
@@ -302,6 +329,28 @@ class DuckDBTransaction(SqlTransaction):
             raise
         self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
+
+
+def _is_in_catalog(connection: "duckdb.DuckDBPyConnection", catalog: str, table: TableName) -> bool:
+    """Tell whether there is a table: DuckDB would take a file `shop.csv` for the table csv of a schema shop."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE database_name = ? AND schema_name = ? AND table_name = ? LIMIT 1"
+    return bool(connection.execute(sql, [catalog, table.schema or "main", table.name]).fetchall())
+
+
+@lru_cache(1024)
+def _has_inner(type_: "pa.DataType") -> bool:
+    """Tell whether DuckDB has a type for what is inside of lists and structs.
+
+    It has no struct without fields, none with two that differ in the case of letters only, and no long decimals.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_decimal(type_):
+        return bool(type_.precision <= MAX_DECIMAL_DIGITS)
+    inner = [type_.field(at) for at in range(type_.num_fields)] if is_nested(type_) else []
+    if pa.types.is_struct(type_) and len({one.name.casefold() for one in inner}) < max(1, len(inner)):
+        return False
+    return all(_has_inner(one.type) for one in inner)
 
 
 def _repeats(tx: DuckDBTransaction, by: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.mysql_columns import FreeColumns
 from etl_assets.destinations.mysql_engines import rolls_nothing_back
 from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.mysql_merge import ARRIVAL, Merge, run
@@ -20,7 +21,6 @@ from etl_assets.destinations.mysql_types import array, arrow_type, declared, spe
 from etl_assets.destinations.record_columns import types_of
 from etl_assets.destinations.sql_transaction import (
     STAGED,
-    SqlTransaction,
     column_list,
     copying,
     hashed,
@@ -57,7 +57,7 @@ _TIED = (
 )
 
 
-class MySQLTransaction(SqlTransaction):
+class MySQLTransaction(FreeColumns):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:

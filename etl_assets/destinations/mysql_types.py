@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations import sql_values
+from etl_assets.protocol.times import LAST_YEAR, number_beyond, shown, years
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
 from etl_assets.staging import RefusedValueError
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_SCALE = 30
-FIRST_DAY = -719_162  # 0001-01-01, from 1970
-FIRST_MICROSECOND = FIRST_DAY * 86_400_000_000
 
 # MySQL's type, and the comment that says what it holds.
 _NAMES = {
@@ -162,13 +161,6 @@ def _refuse_doubles(column: "pa.Array", name: str) -> None:
 
 
 def _refuse_dates(column: "pa.Array", name: str) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    is_date = pa.types.is_date(column.type)
-    days = column.cast(pa.int32() if is_date else pa.int64())
-    low, high = (FIRST_DAY, 2_932_896) if is_date else (FIRST_MICROSECOND, 253_402_300_799_999_999)
-    beyond = pc.or_(pc.less(days, low), pc.greater(days, high))
-    if pc.any(beyond).as_py():
-        value = column.filter(beyond)[0].cast(pa.string()).as_py()
-        raise RefusedValueError(name, "MySQL has the years 1 to 9999 only.", value)
+    beyond = number_beyond(column, *years(column.type, 1, LAST_YEAR))
+    if beyond is not None:
+        raise RefusedValueError(name, "MySQL has the years 1 to 9999 only.", shown(beyond))

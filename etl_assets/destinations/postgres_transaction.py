@@ -142,6 +142,16 @@ class PostgresTransaction(SqlTransaction):
         self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}")
 
     @override
+    def is_free(self, table: TableName, name: str) -> bool:
+        # Constraints, indexes, views, defaults, generated columns, policies and publications all depend on the column.
+        return not self.execute(
+            "SELECT 1 FROM pg_attribute AS a "
+            "JOIN pg_depend AS d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum "
+            "WHERE a.attrelid = CAST(? AS regclass) AND a.attname = ? LIMIT 1",
+            (self.quoted(table), name),
+        )
+
+    @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
         own = stamps(stamp, self.now)
         if not rows.schema.names:

@@ -313,12 +313,14 @@ class DatabaseSession(Session):
         A run without anything new is the most frequent one, and a plan needs Arrow, whose import takes longer than the
         rest of such a run. So a declared type that has changed waits for the first rows; a new field does not.
         """
-        nothing = self._staging[load.load_id].schema is None and load.strategy is not WriteStrategy.REPLACE
+        staging = self._staging[load.load_id]
+        nothing = not staging.rows and load.strategy is not WriteStrategy.REPLACE
         if not nothing or current is None or current.table != table:
             return None
         types = tx.type_names(table)
         known = {column.name: column.physical for column in current.columns if column.physical in types}
         declared = [n for n in (load.stream.schema or {}).get("properties") or {} if is_column_selected(load.stream, n)]
+        declared += [n for n in staging.schema.names if n not in declared] if staging.schema is not None else []
         ours = self._own_columns()
         if not known or not known.keys() >= set(declared) or not types.keys() >= set(ours):
             return None

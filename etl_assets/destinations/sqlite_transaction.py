@@ -44,6 +44,7 @@ class SqliteTransaction(SqlTransaction):
 
     own_types = ("TEXT", "TIMESTAMPTZ")
     insertion_order = "rowid"
+    decimals_are_texts = True
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -91,6 +92,20 @@ class SqliteTransaction(SqlTransaction):
         else:
             self._put_in_place(table, new)
         return table
+
+    @override
+    def is_free(self, table: TableName, name: str) -> bool:
+        # A table that is made anew has nothing of what somebody else has written behind its columns.
+        made = self.execute(
+            f"SELECT sql FROM {quote(table.schema or MAIN)}.sqlite_master WHERE type = 'table' AND name = ?",
+            (table.name,),
+        )
+        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in self.type_names(table).items())
+        indexed = self.execute(
+            "SELECT 1 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i WHERE i.name = ?",
+            (table.name, table.schema or MAIN, table.schema or MAIN, name),
+        )
+        return bool(made) and str(made[0][0]).endswith(f"({declared})") and not indexed
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:

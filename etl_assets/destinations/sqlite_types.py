@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.sql_values import decimal_texts, uuid_texts
+from etl_assets.protocol.times import LAST_YEAR, number_beyond, shown, years
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
 from etl_assets.staging import RefusedValueError
 
@@ -93,7 +94,7 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
     """Give a column's values as they are bound to a statement.
 
     Raises:
-        RefusedValueError: SQLite would make NULL of NaN.
+        RefusedValueError: SQLite would make NULL of NaN; a year has more than four digits, or fewer than one.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -107,6 +108,8 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
         return list(column.to_pylist())
     if pa.types.is_decimal(type_):
         return list(decimal_texts(column).to_pylist())
+    if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
+        _refuse_dates(column, name)
     if pa.types.is_timestamp(type_) and type_.tz:
         naive = column.cast(pa.timestamp("us")).cast(pa.string())
         return list(pc.binary_join_element_wise(naive, "+00:00", "").to_pylist())
@@ -117,6 +120,13 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
     if is_uuid(type_):
         return list(uuid_texts(column).to_pylist())
     return list(column.to_pylist())
+
+
+def _refuse_dates(column: "pa.Array", name: str) -> None:
+    """Refuse dates whose texts are not in their order, and are read by nobody."""
+    beyond = number_beyond(column, *years(column.type, 1, LAST_YEAR))
+    if beyond is not None:
+        raise RefusedValueError(name, "SQLite has the years 1 to 9999 only.", shown(beyond))
 
 
 @contextmanager

@@ -98,6 +98,19 @@ class Reading(Protocol):
         """Tell whether every integer of a column is exact as a double."""
         ...
 
+    def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
+        """Tell whether every moment of a column is exact in another unit; overridden where an engine has two."""
+        del table, name, type_
+        return False
+
+    def is_free(self, table: TableName, name: str) -> bool:
+        """Tell whether a column of text that is NULL throughout can become one of any type.
+
+        It cannot where a constraint, an index, a view or a default rests on it. Overridden where an engine can do it.
+        """
+        del table, name
+        return False
+
     def has_values(self, table: TableName, name: str) -> bool:
         """Tell whether a column holds anything but NULL."""
         ...
@@ -138,6 +151,8 @@ class Transaction(Reading, Protocol):
     ledger_types: LedgerTypes
     takes_encoded: bool = False
     """Whether rows may come as `Parts`."""
+    decimals_are_texts: bool = False
+    """Whether decimals are kept as texts, which `ORDER BY` does not sort as numbers."""
     alters_at_once: bool = False
     """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
     before the first row is written. A replace then keeps the table, and deletes its rows."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from etl_assets.destinations.column_types import merged as merged_type
+from etl_assets.destinations.column_types import narrowed
 from etl_assets.destinations.parts import Native, Parts
 from etl_assets.destinations.record_columns import staged_as, types_of
 from etl_assets.destinations.transaction import Stamp, Transaction
@@ -16,7 +18,7 @@ from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.load import Load, TableName
 from etl_assets.protocol.types import is_json
-from etl_assets.staging import RefusedValueError, Side, Staging, conform, merge_schemas
+from etl_assets.staging import RefusedValueError, Staging, conform
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -228,25 +230,13 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(pa.field(name, tx.stored_type(_narrowed(tx, plan, f.name, type_))))
+        fields.append(pa.field(name, tx.stored_type(narrowed(tx, plan, f.name, type_, there.get(name)))))
     return pa.schema(fields)
 
 
 def _not_ours(plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
     """Give the types of a table's columns, but for our own."""
     return {f.name: f.type for f in existing if f.name not in plan.stamp.columns}
-
-
-def _narrowed(tx: Transaction, plan: Plan, field: str, type_: "pa.DataType") -> "pa.DataType":
-    """Take nanoseconds for microseconds where all of them are, and the engine has no finer type but text."""
-    import pyarrow as pa
-
-    if not (pa.types.is_timestamp(type_) or pa.types.is_time64(type_)) or type_.unit != "ns":
-        return type_
-    if tx.stored_type(type_) == type_:
-        return type_
-    coarser = pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else pa.time64("us")
-    return coarser if plan.staging.fits(field, coarser) else type_
 
 
 def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
@@ -327,9 +317,6 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
 
     types = {f.name: f.type for f in existing} | _add_own_columns(tx, plan, existing)
 
-    def fit(name: str, side: Side) -> bool:
-        return tx.integers_fit(plan.table, name) if side == "old" else plan.staging.integers_fit(plan.field_of(name))
-
     contract = plan.load.contract
     for f in wanted:
         old = types.get(f.name)
@@ -340,17 +327,16 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
             plan.changes.append(f'added column "{f.name}" {tx.type_name(f.type)}')
             types[f.name] = f.type
             continue
+        if not plan.staging.rows and not plan.tables:
+            continue  # no value says that another type is needed
         try:
-            merged = merge_schemas(pa.schema([(f.name, old)]), pa.schema([(f.name, f.type)]), fit).field(0).type
+            merged = merged_type(tx, plan, f, old)
         except SchemaConflictError as error:
             raise error.named(stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name) from None
-        merged = tx.stored_type(merged)
         _refuse_lost_keys(tx, plan, f, old, merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
         if contract.data_type is not ContractMode.EVOLVE:
-            if not plan.staging.rows:
-                continue  # no value says that the declared type is needed
             raise _changed_meanwhile(plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came")
         if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):
             merged = f.type  # nothing is there yet that would have to be kept

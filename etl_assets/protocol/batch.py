@@ -2,20 +2,23 @@
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import ConfigError, DataError
-from etl_assets.protocol.arrays import array_of, cast_exactly
+from etl_assets.protocol.arrays import array_of
+from etl_assets.protocol.arrow_columns import as_declared, normalised, refuse_equal_names
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
+from etl_assets.protocol.dataframes import UNNAMED, is_pandas, table_of
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.json_lines import exact_decoder, exact_json
 from etl_assets.protocol.repeated_keys import refuse_repeats
 from etl_assets.protocol.schema import to_arrow
 from etl_assets.protocol.selection import column_selector
 from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.types import is_json, is_nested, logical
+from etl_assets.protocol.types import is_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,6 +99,11 @@ class Batch:
             raise AssertionError("a batch holds rows, a table or bytes")
         return self._table
 
+    @property
+    def has_columns_only(self) -> bool:
+        """Whether there is no record, but a schema: the columns of one that had some."""
+        return not len(self) and self._table is not None and self._rows is None and bool(self._table.num_columns)
+
     def __repr__(self) -> str:
         return f"Batch({len(self)} records, {self.encoding}, bookmark={'yes' if self.bookmark else 'no'})"
 
@@ -154,7 +162,7 @@ class Batch:
         if self._rows is not None:
             found: Mapping[str, Any] = columns_of(self._rows, declared_schema(stream), stream=stream.name)
         else:
-            _refuse_equal_names(self._arrow, stream.name)
+            refuse_equal_names(self._arrow, stream.name)
             found = {name: self._arrow.column(name) for name in self._arrow.column_names}
         selects = column_selector(stream)
         return {name: values for name, values in found.items() if selects(name)}
@@ -187,7 +195,7 @@ class Batch:
         try:
             if self._rows is not None and self._table is None:
                 return rows_to_arrow(self._rows, declared, stream=stream.name)
-            return _as_declared(_normalised(self._arrow, stream.name), declared, stream.name)
+            return as_declared(normalised(self._arrow, stream.name), declared, stream.name)
         except DataError as error:
             if not stream.disable_column_type_check or declared is None or error.field not in declared.names:
                 raise
@@ -291,7 +299,7 @@ def column_to_arrow(
     if isinstance(values, list):
         return to_array(values, declared, stream=stream, field=field)
     wanted = None if declared is None else pa.schema([(field, declared)])
-    return _as_declared(_normalised(pa.table({field: values}), stream), wanted, stream).column(0)
+    return as_declared(normalised(pa.table({field: values}), stream), wanted, stream).column(0)
 
 
 def batches_of(item: Any) -> Iterator[Batch]:
@@ -303,6 +311,17 @@ def batches_of(item: Any) -> Iterator[Batch]:
             yield Batch(record_batch)
     else:
         yield Batch(item)
+
+
+@contextmanager
+def frames_of(stream: str) -> Iterator[None]:
+    """Name the stream in errors about DataFrames, which were made before they were known to be of one."""
+    try:
+        yield
+    except DataError as error:
+        if error.stream == UNNAMED:
+            error.rename(stream)
+        raise
 
 
 def _is_reader(item: Any) -> bool:
@@ -335,32 +354,14 @@ def _as_table(records: Any) -> "pa.Table":
         return records
     if isinstance(records, pa.RecordBatch):
         return pa.Table.from_batches([records])
-    if type(records).__module__.partition(".")[0] == "pandas" and hasattr(records, "columns"):
-        return _from_pandas(records)
+    if is_pandas(records):
+        return table_of(records)
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
         return pa.table(records)
     raise TypeError(
         f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or anything with the "
         "Arrow C stream or array interface."
     )
-
-
-def _from_pandas(frame: Any) -> "pa.Table":
-    """Give a DataFrame as Arrow; an object column goes value by value, and pandas' missing values are NULL."""
-    import pyarrow as pa
-
-    arrays, names = [], [str(name) for name in frame.columns]
-    if len(set(names)) < len(names):
-        raise TypeError("Two columns of the DataFrame have one name.")
-    for position, name in enumerate(names):
-        series = frame.iloc[:, position]
-        if str(series.dtype) == "object":
-            missing = series.isna()
-            values = [None if gone is True else value for value, gone in zip(series, missing, strict=True)]
-            arrays.append(to_array(values, None, stream="DataFrame", field=name))
-        else:
-            arrays.append(pa.array(series, from_pandas=True))
-    return pa.table(dict(zip(names, arrays, strict=True)))
 
 
 def _table_rows(table: "pa.Table", stream: str) -> list[dict[str, Any]]:
@@ -381,66 +382,3 @@ def _json_value(text: str, stream: str, field: str) -> Any:
         value = exact_json(text)
     refuse_repeats(text, value, stream, field=field)
     return value
-
-
-def _as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":
-    """Read columns of text and numbers as what the stream declares; Arrow's other types speak for themselves."""
-    import pyarrow as pa
-
-    for field in declared or ():
-        index = table.schema.get_field_index(field.name)
-        found = logical(table.schema.field(index).type) if index >= 0 else field.type
-        if found == field.type or is_json(found) or pa.types.is_null(field.type):
-            continue
-        if pa.types.is_string(found) or _is_number(found) or is_json(field.type):
-            array = _cast(table.column(index), found, field.type)
-            if array is None:
-                values = table.column(index).to_pylist()
-                array = to_array(values, field.type, stream=stream, field=field.name)
-            table = table.set_column(index, field.with_type(array.type), array)
-    return table
-
-
-def _cast(column: "pa.ChunkedArray", found: "pa.DataType", wanted: "pa.DataType") -> "pa.ChunkedArray | None":
-    """Cast integers and decimals in columns where Arrow checks that each value stays exact; else None."""
-    import pyarrow as pa
-    from pyarrow import types as t
-
-    checked = t.is_integer(found) and _is_number(wanted)
-    if not checked and not (t.is_decimal(found) and t.is_decimal(wanted)):
-        return None
-    try:
-        return cast_exactly(column, wanted)
-    except pa.ArrowInvalid:
-        return None
-
-
-def _is_number(type_: "pa.DataType") -> bool:
-    from pyarrow import types as t
-
-    return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_))
-
-
-def _normalised(table: "pa.Table", stream: str) -> "pa.Table":
-    """Cast to logical types where the encoding would cost digits further on; strings and dictionaries stay."""
-    import pyarrow as pa
-
-    _refuse_equal_names(table, stream)
-    for index, field in enumerate(table.schema):
-        wanted = logical(field.type)
-        if wanted == field.type or pa.types.is_string(wanted) or pa.types.is_binary(wanted) or is_nested(field.type):
-            continue
-        column = table.column(index)
-        if pa.types.is_dictionary(field.type):
-            continue
-        try:
-            cast = cast_exactly(column, wanted)
-        except pa.ArrowInvalid as error:
-            raise DataError(f"does not fit {wanted}: {error}", stream=stream, field=field.name) from error
-        table = table.set_column(index, field.with_type(wanted), cast)
-    return table
-
-
-def _refuse_equal_names(table: "pa.Table", stream: str) -> None:
-    if len(set(table.schema.names)) < table.num_columns:
-        raise DataError(f"two columns have one name: {table.schema.names}.", stream=stream)

@@ -17,6 +17,7 @@ from etl_assets.confined import FileBelow, Folder, NotConfinedError
 from etl_assets.exceptions import ProtocolError
 from etl_assets.protocol.messages import MAX_BYTES
 from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet_int96 import OPTIONS as INT96
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -185,8 +186,8 @@ def tables_of(file: BinaryIO) -> "Iterator[pa.RecordBatch]":
         )
 
     bounds = Bounds(PARQUET_ROWS, PARQUET_BYTES, PARQUET_ROW_BYTES, most, too_large, too_many)
-    with parquet.ParquetFile(file) as found:
-        yield from batches_of(found, file, bounds)
+    with parquet.ParquetFile(file, **INT96) as found:
+        yield from batches_of(found, file, bounds, **INT96)
 
 
 class _Measured(io.RawIOBase):

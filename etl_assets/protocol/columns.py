@@ -181,7 +181,9 @@ class _Column:
                 raise
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 hint = error.hint if isinstance(error, TooLongError) else None
-                raise self.error(f"{error}." if str(error) else type(error).__name__, value, hint) from error
+                raise self.error(
+                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__, value, hint
+                ) from error
         return converted
 
     def first(self, wrong: Callable[[Any], bool]) -> Any:

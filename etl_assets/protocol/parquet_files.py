@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
+from etl_assets.protocol.parquet_int96 import FINER, exact, int96_columns
 from etl_assets.protocol.parquet_pages import Pages, pages_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def batches_of(
     """
     before = given = unpacked = 0
     for at in range(parquet.num_row_groups):
+        if not parquet.metadata.row_group(at).num_rows:
+            continue  # which has no page either
         group = _Group(parquet, file, at, columns, options)
         unpacked += group.size
         if unpacked > bounds.file_bytes:
@@ -153,7 +156,13 @@ class _Group:
         found: Iterator[pa.RecordBatch] = parquet.iter_batches(
             rows, row_groups=[self._at], columns=columns or self._columns, use_threads=False
         )
-        return found
+        names = int96_columns(parquet, self._columns) if columns is None else []
+        if not names:
+            return found
+        from pyarrow import parquet as pq
+
+        again = pq.ParquetFile(self._file, metadata=self._parquet.metadata, **{**self._options, **FINER})
+        return exact(found, again.iter_batches(rows, row_groups=[self._at], columns=names, use_threads=False), names)
 
     def _again(self, names: Sequence[str]) -> Any:
         """Open the file once more, with columns as references to their dictionaries."""
@@ -185,9 +194,8 @@ class _Group:
     def _measured(self, names: Sequence[str], rows: int, bounds: Bounds, before: int) -> Iterator["pa.RecordBatch"]:
         import numpy as np
 
-        schema = None
         for batch in self._read(self._again(names), rows):
-            schema = schema or _types(self._parquet.schema_arrow, batch.schema)
+            schema = _types(self._parquet.schema_arrow, batch.schema)
             sizes = [row_sizes(column) for column in batch.columns]
             most = AT_ONCE // max(1, sum(_mean_in(one) for column in batch.columns for one in _dictionaries(column)))
             ends = np.cumsum(np.sum(sizes, axis=0))
@@ -220,7 +228,11 @@ def _largest(batch: "pa.RecordBatch") -> str | None:
 def _types(wanted: "pa.Schema", found: "pa.Schema") -> "pa.Schema":
     import pyarrow as pa
 
-    return pa.schema([wanted.field(name) for name in found.names], metadata=found.metadata)
+    # Moments may have come in nanoseconds.
+    return pa.schema(
+        [field if pa.types.is_timestamp(field.type) else wanted.field(field.name) for field in found],
+        metadata=found.metadata,
+    )
 
 
 def _decoded(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":

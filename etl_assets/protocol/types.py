@@ -36,6 +36,12 @@ def is_json(type_: "pa.DataType") -> bool:
     return getattr(type_, "extension_name", None) == "arrow.json"
 
 
+def extension_name(type_: "pa.DataType") -> str | None:
+    """Return the name of an extension type; None for Arrow's own types."""
+    name = getattr(type_, "extension_name", None)
+    return None if name is None else str(name)
+
+
 def is_uuid(type_: "pa.DataType") -> bool:
     """Tell whether a column holds UUIDs."""
     return getattr(type_, "extension_name", None) == "arrow.uuid"
@@ -59,7 +65,9 @@ def logical(type_: "pa.DataType") -> "pa.DataType":
     if t.is_dictionary(type_) or t.is_run_end_encoded(type_):
         return logical(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
-        return type_ if is_uuid(type_) else logical(type_.storage_type)
+        return _of_extension(type_)
+    if is_nested(type_):
+        return _nested(type_)
     if t.is_large_string(type_) or t.is_string_view(type_):
         return pa.string()
     if t.is_large_binary(type_) or t.is_fixed_size_binary(type_) or t.is_binary_view(type_):
@@ -69,6 +77,26 @@ def logical(type_: "pa.DataType") -> "pa.DataType":
     if t.is_decimal(type_):
         return _decimal(type_)
     return _logical_time(type_)
+
+
+def _nested(type_: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    if t.is_list_view(type_):
+        return pa.list_(type_.value_type)
+    if t.is_large_list_view(type_):
+        return pa.large_list(type_.value_type)
+    return json_type() if t.is_union(type_) else type_
+
+
+def _of_extension(type_: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
+    if is_uuid(type_):
+        return type_
+    by_name = {"arrow.bool8": pa.bool_(), "pandas.period": pa.string()}
+    return by_name.get(str(extension_name(type_))) or logical(type_.storage_type)
 
 
 def _decimal(type_: "pa.DataType") -> "pa.DataType":
@@ -94,7 +122,7 @@ def _logical_time(type_: "pa.DataType") -> "pa.DataType":
         return pa.duration("us")
     if t.is_date(type_):
         return pa.date32()
-    return type_
+    return pa.string() if t.is_interval(type_) else type_  # months and days have no common length
 
 
 def merge_types(

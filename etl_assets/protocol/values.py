@@ -10,6 +10,7 @@ from uuid import UUID
 
 import simplejson
 
+from etl_assets.protocol.foreign_values import foreign_value, refuse_equal_keys
 from etl_assets.protocol.numbers import integer_text, plain_text
 from etl_assets.protocol.plain_json import plain_json
 
@@ -47,9 +48,10 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
     if isinstance(value, date | time | timedelta | dict | list | tuple):
-        return value
-    if hasattr(value, "tolist"):  # numpy's scalars and arrays
-        return plain_value(value.tolist())
+        return _plain_duration(value) if isinstance(value, timedelta) else value
+    found = foreign_value(value)
+    if found is not value:
+        return plain_value(found)
     raise TypeError(f"a {type(value).__module__}.{type(value).__qualname__} is no value that can be stored.")
 
 
@@ -70,6 +72,15 @@ def _plain_datetime(value: datetime) -> datetime | str:
     if nanosecond:
         return value.isoformat()
     return value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+
+
+def _plain_duration(value: timedelta) -> timedelta:
+    if not hasattr(value, "to_pytimedelta"):
+        return value
+    if getattr(value, "nanoseconds", 0):
+        raise TypeError("a duration has microseconds, this one has nanoseconds.")
+    plain: timedelta = value.to_pytimedelta()
+    return plain
 
 
 def to_text(value: Any) -> str:
@@ -110,6 +121,7 @@ def to_json(value: Any) -> str:
     plain = plain_json(value) if type(value) in {dict, list} else None
     if plain is not None:
         return plain
+    refuse_equal_keys(value)
     try:
         text: str = simplejson.dumps(
             value,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.schema import from_arrow
+from etl_assets.protocol.schema import from_arrow, to_arrow
 from etl_assets.sources.file_arrow import arrow_properties, arrow_tables
 from etl_assets.sources.file_avro import avro_properties, avro_tables
 from etl_assets.sources.file_csv import csv_properties, csv_tables
@@ -53,9 +53,15 @@ def tables(reading: Reading) -> Iterator["pa.Table"]:
     Raises:
         DataError: The file is not what it should be; names file and line.
     """
+    is_empty = True
     for table, lines in _TABLES[reading.format](reading):
+        is_empty = False
         whole = with_partitions(table, reading) if "=" in reading.folders else table
         yield _with_origin(whole, lines, reading) if reading.options.with_origin else whole
+    schema = schema_of(reading) if is_empty else None
+    if schema is not None:
+        found = to_arrow(schema)
+        yield found.empty_table().select([name for name in found.names if reading.reads(name)])
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet_int96 import OPTIONS as INT96
+from etl_assets.protocol.parquet_int96 import FarMomentError
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import unpacked
 from etl_assets.sources.file_options import Reading
@@ -13,7 +15,7 @@ from etl_assets.sources.file_rows import Tables
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False}
+_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False, **INT96}
 """Read buffered, not ahead: a row group may be larger than the memory."""
 
 
@@ -59,6 +61,13 @@ def parquet_tables(reading: Reading) -> Tables:
                 for part in _parts(pa.Table.from_batches([batch]), before, reading):
                     yield part, range(before + 1, before + 1 + len(part))
                     before += len(part)
+        except FarMomentError as error:
+            raise reading.error(
+                "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both.",
+                field=error.field,
+                value=error.value,
+                hint="Cut the nanoseconds off, or send NULL for the moment, when the file is written.",
+            ) from error
         except (ValueError, pa.ArrowNotImplementedError, OSError, MemoryError) as error:
             raise reading.error(f"its rows after {before} cannot be read: {error}.") from error
 

@@ -172,7 +172,7 @@ class FileSource(Source):
             with failures(found.name):
                 for part in parts_of(reading):
                     for table in tables(part):
-                        if table.num_rows:
+                        if table.num_rows or table.num_columns:  # which the table gets, whether or not there are rows
                             yield Batch(table)
             for kind in remarks.keys() - told:
                 yield Batch([], remark=remarks[kind])

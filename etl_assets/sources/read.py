@@ -11,7 +11,7 @@ from typing import Any
 from dateutil.parser import parse as parse_date
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
-from etl_assets.protocol.batch import Batch, batches_of
+from etl_assets.protocol.batch import Batch, batches_of, frames_of
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.key_ranges import RANGE
@@ -148,11 +148,12 @@ class StreamRead:
         }
         heard = _Heard()
         try:
-            with messages_to(self._writer(heard)):
-                items = _call(source.load_data, arguments)
-            _raise(heard.refused)
-            batches = self._cut(() if items is None else items, heard)
-            yield from _followed(source, self.stream, batches, bookmark)
+            with frames_of(self.stream.name):
+                with messages_to(self._writer(heard)):
+                    items = _call(source.load_data, arguments)
+                _raise(heard.refused)
+                batches = self._cut(() if items is None else items, heard)
+                yield from _followed(source, self.stream, batches, bookmark)
         except EtlAssetsError:
             raise
         except Exception as error:  # noqa: BLE001 - a connector may raise anything; this is its edge

@@ -47,7 +47,7 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: A
         if batch.expected:
             yield Estimate(stream, batch.expected)
         kept = _taken(batch, tracker, settled, appends=appending is not None) if tracker is not None else batch
-        if len(kept):
+        if len(kept) or kept.has_columns_only:
             yield Records(stream, kept)
         if tracker is not None and not tracker.settled:
             continue  # what is still to come decides which of these rows are loaded already
