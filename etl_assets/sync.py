@@ -23,6 +23,7 @@ from etl_assets.protocol.load import (
     Committed,
     Encodes,
     Fingerprinted,
+    Fitted,
     Load,
     Readable,
     Session,
@@ -380,6 +381,9 @@ class _Loop:
         format_ = self.session.encoded_as
         if format_ is not None and self.load.contract.evolves and isinstance(read, Encodes):
             read = read.encoded_as(format_)
+        table = self.session.table_types(self.load, anew=self._start.begins_anew) if isinstance(read, Fitted) else None
+        if table is not None and isinstance(read, Fitted):
+            read = read.fitted_to(table)
         # Rows that a contract or a conflict may have left out are to be read again once these say otherwise.
         whole = not self.load.contract.discards and self.load.on_conflict == "update"
         if self._tracker is None or not whole or not isinstance(read, Fingerprinted):

@@ -3,13 +3,15 @@
 import csv
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.sources.file_cells import CellError, declared_types, joined_kind, type_of_kind, typed_column
+from etl_assets.protocol.arrays import array_of
+from etl_assets.sources.file_cells import CellError, declared_types, typed_column
 from etl_assets.sources.file_content import Lines, content
 from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_typing import converted, parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,19 +40,45 @@ class Chunk:
             yield name, [None if text in nulls else text for text in texts] if nulls else texts
 
 
-def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
-    """Give a file as tables, with the lines that their rows begin on.
+Rows = list[dict[str, Any]]
+
+
+def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
+    """Give a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
     """
     types = declared_types(reading)
-    if reading.options.types == "infer":
-        types = {**_inferred(reading), **types}
     for chunk in chunks(reading):
         table, lines = _table(chunk, types, reading), chunk.lines
         chunk.rows.clear()  # before the next ones are read: the texts take several times what the table does
         yield table, lines
+
+
+def text_columns(
+    reading: Reading, wanted: Callable[[str], bool]
+) -> "Iterator[tuple[Mapping[str, pa.Array | pa.ChunkedArray], Sequence[int]]]":
+    """Give the columns of a file whose types are to be inferred as texts, with the lines that their rows begin on.
+
+    Args:
+        reading: The file.
+        wanted: Tells whether a column is still to be looked at; the file ends where none is.
+
+    Raises:
+        DataError: The file is not what it should be; names file and line.
+    """
+    import pyarrow as pa
+
+    declared = (reading.stream.schema or {}).get("properties") or {}
+    # What the catalog says to be text, stays text.
+    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"}
+    for chunk in chunks(reading):
+        names = {name for name in chunk.names if name not in said and reading.reads(name) and wanted(name)}
+        if not names:
+            return
+        columns = chunk.columns(frozenset(reading.options.null_values))
+        yield {name: array_of(texts, pa.string()) for name, texts in columns if name in names}, chunk.lines
 
 
 def csv_header(reading: Reading) -> Sequence[str]:
@@ -58,37 +86,44 @@ def csv_header(reading: Reading) -> Sequence[str]:
     return next(chunks(reading, head=True)).names
 
 
-def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table":
+def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table | Rows":
     import pyarrow as pa
 
-    arrays, names = [], []
+    columns: dict[str, Any] = {}
     for name, texts in chunk.columns(frozenset(reading.options.null_values)):
         if not reading.reads(name):
             continue
-        names.append(name)
-        type_ = types.get(name)
-        if type_ is None:
-            arrays.append(pa.array(texts, pa.string()))
-            continue
         try:
-            arrays.append(typed_column(texts, type_, reading, name))
+            if name in types:
+                columns[name] = typed_column(texts, types[name], reading, name)
+            else:
+                columns[name] = _inferred(array_of(texts, pa.string()), reading, name)
         except CellError as error:
             line = chunk.lines[error.row]
             raise reading.error(f"{error.reason}.", line, field=name, value=error.text) from error
-    return pa.table(arrays, names=names)
+    if not any(isinstance(column, list) for column in columns.values()):
+        return pa.table(columns)
+    lists = [column if isinstance(column, list) else column.to_pylist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _inferred(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Read the whole file for the types of its columns: a few rows would not tell."""
-    declared = (reading.stream.schema or {}).get("properties") or {}
-    kinds: dict[str, str | None] = {}
-    for chunk in chunks(reading):
-        for name, texts in chunk.columns(frozenset(reading.options.null_values)):
-            kinds[name] = joined_kind(kinds.get(name), texts)
-    types = {name: type_of_kind(kind) for name, kind in kinds.items()}
-    # What the catalog says to be text, stays text.
-    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"}
-    return {name: type_ for name, type_ in types.items() if type_ is not None and name not in said}
+def _inferred(
+    texts: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
+) -> "pa.Array | pa.ChunkedArray | list[Any]":
+    """Give a column of the type that was inferred; a list of values, where some do not fit one that may not change."""
+    import pyarrow as pa
+
+    type_ = reading.inferred.types.get(name)
+    if type_ is None:
+        return texts
+    if name in reading.inferred.held:
+        found = parts(texts, type_)
+        if not all(fit for fit, _ in found):
+            return [value for _, part in found for value in part.to_pylist()]
+    try:
+        return converted(texts, type_)
+    except pa.ArrowInvalid as error:  # the file was another one when it was looked at
+        raise CellError(0, str(texts[0]), f"does not fit {type_}, which was inferred: {error}") from error
 
 
 def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:

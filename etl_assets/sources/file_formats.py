@@ -15,21 +15,21 @@ from etl_assets.protocol.parquet_files import RATIO_COUNTS_FROM, Bounds, batches
 from etl_assets.protocol.repeated_keys import HINT, REASON, repeats
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.sources.file_content import Lines, content, unpacked
-from etl_assets.sources.file_csv import csv_header, csv_tables
+from etl_assets.sources.file_csv import Rows, csv_header, csv_tables
 from etl_assets.sources.file_excel import excel_rows
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Tables = Iterator[tuple["pa.Table", Sequence[int]]]
-"""Tables, each with the lines (rows of a sheet or a Parquet file) that its rows begin on."""
+Tables = Iterator[tuple["pa.Table | Rows", Sequence[int]]]
+"""Tables (rows, where a column has values of more than one type), each with the lines (rows of a sheet or a Parquet file) that its rows begin on."""
 
 ORIGIN = ("_file", "_line")
 
 
-def tables(reading: Reading) -> Iterator["pa.Table"]:
-    """Give a file as tables of bounded size.
+def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
+    """Give a file as tables of bounded size; as rows, where a column has values of more than one type.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -66,13 +66,18 @@ def count_of(reading: Reading) -> int | None:
         return int(_parquet(file, reading).metadata.num_rows)
 
 
-def _with_origin(table: "pa.Table", lines: Sequence[int], reading: Reading) -> "pa.Table":
+def _with_origin(table: "pa.Table | Rows", lines: Sequence[int], reading: Reading) -> "pa.Table | Rows":
     import pyarrow as pa
 
     for name, column in zip(ORIGIN, ([reading.file] * len(table), lines), strict=True):
-        if name in table.column_names:
+        if name in (table[0] if isinstance(table, list) else table.column_names):
             raise reading.error(f"has a column {name!r} of its own.", hint="Leave with_origin out.")
-        if reading.reads(name):
+        if not reading.reads(name):
+            continue
+        if isinstance(table, list):
+            for row, value in zip(table, column, strict=True):
+                row[name] = value
+        else:
             table = table.append_column(name, pa.array(column, pa.string() if name == "_file" else pa.int64()))
     return table
 

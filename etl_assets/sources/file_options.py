@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MEBIBYTE = 2**20
 
@@ -114,6 +117,19 @@ def endings(name: str) -> tuple[str, str | None, str | None]:
 
 
 @dataclass(frozen=True)
+class Inferred:
+    """The types that were inferred for the columns of a stream's files.
+
+    Args:
+        types: By column; text is one of them.
+        held: Columns whose type may not change, so that what does not fit is for the schema contract.
+    """
+
+    types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Reading:
     """One file on its way to be read.
 
@@ -123,6 +139,7 @@ class Reading:
         stream: The stream it belongs to.
         options: How to read it.
         open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
+        inferred: The types that were inferred for its columns.
     """
 
     file: str
@@ -130,6 +147,7 @@ class Reading:
     stream: Stream
     options: FileOptions
     open: Callable[[], BinaryIO] = field(repr=False)
+    inferred: Inferred = field(default_factory=Inferred, repr=False, compare=False)
 
     @property
     def format(self) -> str:

@@ -1,10 +1,10 @@
 """Files: CSV, JSON lines, Parquet and Excel, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
+from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
@@ -14,9 +14,10 @@ from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.file_columns import Columns
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
-from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
+from etl_assets.sources.file_options import OPTIONS, FileOptions, Inferred, Reading, endings
 from etl_assets.sources.file_progress import Progress
 
 LOOKED_AT = 100
@@ -156,21 +157,34 @@ class FileSource(Source):
         options = self._options_of(stream)
         listed = self._listed(stream.name)
         progress = self._progress(stream, options, bookmarks, listed.place)
+        columns = Columns(bookmarks, self.table_types) if options.types == "infer" else None
         if not listed.files and progress is None and not options.allow_empty:
             raise self._no_file(stream.name)
         left = progress.left(listed.files) if progress else listed.files
         if progress and (progress.moved or progress.doubtful):
             known = progress.bookmark(listed.files) if progress.moved else None
-            yield Batch([], bookmark=known, remark=_moves(progress))
-        for found in left:
-            reading = _reading(listed.place, found, stream, options)
+            yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
+        readings = [_reading(listed.place, found, stream, options) for found in left]
+        inferred, failed = Inferred(), None
+        if columns:
+            failed = _look(columns, readings)
+            inferred = columns.settled() if readings else inferred
+            if columns.remark:
+                yield Batch([], remark=columns.remark)
+        for found, reading in zip(left, readings, strict=True):
+            if failed and failed[0] is reading:
+                raise failed[1]
             with failures(found.name):
-                for table in tables(reading):
-                    if table.num_rows:
-                        yield Batch(table)
+                try:
+                    for table in tables(replace(reading, inferred=inferred)):
+                        if len(table):
+                            yield Batch(table)
+                except DataError:
+                    listed.place.check(found)  # it may have changed since it was looked at
+                    raise
             listed.place.check(found)
             if progress:
-                yield Batch([], bookmark=progress.done(found, listed.files))
+                yield Batch([], bookmark=_with_columns(progress.done(found, listed.files), columns))
 
     def count_records(
         self,
@@ -353,6 +367,22 @@ def _moves(progress: Progress) -> str | None:
         said.append(f"{doubt}. If it is, its rows are there twice")
     more = [f"and so on: {len(said) - TOLD:,} more"] if len(said) > TOLD else []
     return "; ".join([*said[:TOLD], *more]) or None
+
+
+def _look(columns: Columns, readings: Sequence[Reading]) -> tuple[Reading, EtlAssetsError] | None:
+    """Look at the columns of files up to the first that cannot be read; returns it, for those before it can be."""
+    for reading in readings:
+        try:
+            with failures(reading.file):
+                if reading.format == "csv":
+                    columns.look_at(reading)
+        except EtlAssetsError as error:
+            return reading, error
+    return None
+
+
+def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> dict[str, Any] | None:
+    return bookmark if bookmark is None or columns is None else columns.remembered(bookmark)
 
 
 def _reading(place: Place, found: Found, stream: Stream, options: FileOptions) -> Reading:

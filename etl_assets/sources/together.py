@@ -23,14 +23,18 @@ def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) 
         return
     for stream in streams:
         try:
-            yield from _one(source, stream, state.streams.get(stream.key), state.appended.get(stream.key))
+            yield from _one(source, stream, state)
         except EtlAssetsError as error:
             yield StreamEnd(stream, complete=False, error=error)
 
 
-def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: Appending | None) -> Iterator[Event]:
+def _one(source: Source, stream: Stream, state: SourceState) -> Iterator[Event]:
     """Read a stream as a step of its own would: its bookmark is what it gives, or its largest replication key."""
+    bookmark, appending = state.streams.get(stream.key), state.appended.get(stream.key)
+    table = state.tables.get(stream.key)
     read = StreamRead(source, stream)
+    if table is not None:
+        read = read.fitted_to(table)
     if read.partial:
         raise ConfigError(
             f"stream {stream.name!r}: a read cut by `limit` or `query` cannot be one of many.",
