@@ -139,6 +139,7 @@ def _tell_start(observer: Observer, line: Line) -> None:
     observer.begin(line.load, line.start)
     doubles = refresh_remark(line.load, line.start)
     if doubles:
+        line.result.remarks.append(doubles)
         observer.remark(line.name, doubles)
 
 

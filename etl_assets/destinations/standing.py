@@ -1,4 +1,4 @@
-"""What types a table has that is there before its rows come: asked for once, and only by a source that chooses types."""
+"""What types a table has before a load's rows come: asked for once, and only by a source that chooses types."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -57,13 +57,8 @@ class StandingTypes:
         self._opened.close()
 
     def type_of(self, field: str) -> "pa.DataType | None":
-        """Give the type of a field's column; None where there is none, or one of texts that holds nothing but NULL."""
-        import pyarrow as pa
-
-        type_ = self._shape.of_field([field]).get(field) if self._shape is not None else None
-        if type_ is None or self.is_fixed or not pa.types.is_string(type_):
-            return type_
-        return type_ if self._open.has_values(self._table, self._column(field)) else None
+        """Give the type of a field's column; None where there is none."""
+        return self._shape.of_field([field]).get(field) if self._shape is not None else None
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
         """Give the type in which the destination keeps the values of one."""

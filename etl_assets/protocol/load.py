@@ -327,7 +327,7 @@ class TableTypes(Protocol):
         ...
 
     def type_of(self, field: str) -> "pa.DataType | None":
-        """Give the type of a field's column; None where there is none, or one of texts that holds nothing but NULL."""
+        """Give the type of a field's column; None where there is none."""
         ...
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
@@ -438,6 +438,7 @@ class SyncResult:
     Args:
         rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
         late_rows: Records from before the bookmark, which were left out or loaded as the option of that name says.
+        remarks: What people should know of what was read.
     """
 
     stream: str
@@ -460,6 +461,7 @@ class SyncResult:
     delivery: str = "exactly_once"
     rejections: list[Rejected] = field(default_factory=list)
     late_rows: int = 0
+    remarks: list[str] = field(default_factory=list)
     shared: bool = False
     """The bookmarks are the state of the whole source."""
     skipped: Mapping[str, Bookmark] | None = None

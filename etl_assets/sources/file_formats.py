@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Tables = Iterator[tuple["pa.Table | Rows", Sequence[int]]]
-"""Tables (rows, where a column has values of more than one type), each with the lines (rows of a sheet or a Parquet file) that its rows begin on."""
+"""Tables (rows, where a column has values of two types), each with the lines that its rows begin on: of a sheet or a
+Parquet file, the rows."""
 
 ORIGIN = ("_file", "_line")
 

@@ -79,11 +79,12 @@ class Seen:
             return self
         if not (self.is_number and other.is_number):
             return self if self.kind == other.kind else TEXT
+        integers = self.kind == other.kind == "integer"
         return _told(
             Seen(
-                kind="integer" if self.kind == other.kind == "integer" else "number",
-                low=min(self.low, other.low),
-                high=max(self.high, other.high),
+                kind="integer" if integers else "number",
+                low=min(self.low, other.low) if integers else 0,
+                high=max(self.high, other.high) if integers else 0,
                 whole=max(self.whole, other.whole),
                 scale=max(self.scale, other.scale),
                 exact=self.exact and other.exact,
@@ -152,13 +153,6 @@ def without_plus(texts: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedA
     return pc.replace_substring_regex(texts, r"^\+", "") if pc.any(signed).as_py() else texts
 
 
-def has_exponents(texts: "pa.Array | pa.ChunkedArray") -> bool:
-    """Tell whether one of some numbers is written with an exponent."""
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py())
-
-
 def temporal_type(kind: str | None) -> "pa.DataType | None":
     """Give the type of dates and times; None for what is none."""
     import pyarrow as pa
@@ -193,6 +187,8 @@ def _integers(texts: "pa.Array | pa.ChunkedArray") -> Seen | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if pc.any(pc.match_substring(texts, ".")).as_py():
+        return None  # Arrow takes ten times as long to find that out
     try:
         integers = texts.cast(pa.int64())
     except pa.ArrowInvalid:
@@ -206,21 +202,38 @@ def _of_integers(integers: "pa.Array | pa.ChunkedArray") -> Seen:
     bounds = pc.min_max(integers)
     low, high = bounds["min"].as_py(), bounds["max"].as_py()
     largest = max(-low, high, 0)
-    return Seen("integer", low=low, high=high, whole=len(str(largest)), exact=largest <= EXACT_DOUBLE)
+    return Seen("integer", low=low, high=high, whole=len(str(largest or "")), exact=largest <= EXACT_DOUBLE)
 
 
 def _numbers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     import pyarrow.compute as pc
 
-    if not pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py():
+    raised = pc.or_(pc.match_substring(texts, "e"), pc.match_substring(texts, "E"))
+    if not _all_are_numbers(texts, raised):
         return TEXT
     texts = without_plus(texts)
-    if not has_exponents(texts):
+    if not pc.any(raised).as_py():
         return _told(_plain(texts))
-    raised = pc.match_substring(texts, "e", ignore_case=True)
     seen = _raised(texts.filter(raised))
     plain = texts.filter(pc.invert(raised))
     return seen.joined(_plain(plain)) if len(plain) else _told(seen)
+
+
+def _all_are_numbers(texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa.ChunkedArray") -> bool:
+    """Tell whether all texts have the form of a number: Arrow's reader of doubles knows it, but for some that are few.
+
+    It also reads leading zeros, words (`nan`), and any exponent (`raised`).
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        doubtful = pc.or_(raised, pc.invert(pc.is_finite(texts.cast(pa.float64()))))
+    except pa.ArrowInvalid:
+        return False
+    for zero in ("0", "-0", "+0"):
+        doubtful = pc.or_(doubtful, pc.starts_with(texts, zero))
+    return bool(pc.all(pc.match_substring_regex(texts.filter(doubtful), _NUMBER), min_count=0).as_py())
 
 
 def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
@@ -234,7 +247,7 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     decimals = pc.if_else(pointed, pc.subtract(pc.subtract(length, point), 1), 0)
     signs = pc.cast(pc.starts_with(texts, "-"), decimals.type)
     whole = pc.subtract(pc.subtract(length, decimals), pc.add(signs, pc.cast(pointed, decimals.type)))
-    zero = pc.match_substring_regex(texts, r"^-?0(\.|$)")
+    zero = pc.or_(pc.starts_with(texts, "0"), pc.starts_with(texts, "-0"))  # no other digit follows it
     whole = pc.if_else(zero, 0, whole)
     return Seen(
         "number",
@@ -302,7 +315,8 @@ def _exact(texts: "pa.Array | pa.ChunkedArray") -> bool:
 
 def _is_shortest(text: str) -> bool:
     double = float(text)
-    return isfinite(double) and Decimal(repr(double)) == Decimal(text)
+    shortest = repr(double)
+    return shortest == text or (isfinite(double) and Decimal(shortest) == Decimal(text))
 
 
 def as_texts(texts: Sequence[str | None]) -> "pa.Array | pa.ChunkedArray":
@@ -310,4 +324,3 @@ def as_texts(texts: Sequence[str | None]) -> "pa.Array | pa.ChunkedArray":
     import pyarrow as pa
 
     return array_of(texts, pa.string())
-

@@ -6,7 +6,7 @@ from etl_assets.protocol.arrays import decimals_of, decimals_of_texts
 from etl_assets.protocol.load import TableTypes
 from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS
-from etl_assets.sources.file_inference import Seen, has_exponents, look, temporal_type, without_plus
+from etl_assets.sources.file_inference import Seen, look, temporal_type, without_plus
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,15 +89,13 @@ def converted(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.
     texts = without_plus(texts)
     if not t.is_decimal(type_):
         return texts.cast(type_)
-    if has_exponents(texts):  # which Arrow counts its way through
-        values = [None if text is None else decimal_of(text) for text in texts.to_pylist()]
-        return decimals_of(values, type_)
-    return decimals_of_texts(texts, type_)
+    try:
+        return decimals_of_texts(texts, type_)
+    except pa.ArrowInvalid:  # of exponents, and at the limit of 38 digits
+        return decimals_of([None if text is None else decimal_of(text) for text in texts.to_pylist()], type_)
 
 
-def parts(
-    texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType"
-) -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
+def parts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
     """Part texts into runs that fit a type (converted) and single ones that do not (as they are), in their order."""
     if fits(look(texts), type_):
         return [(True, converted(texts, type_))]
@@ -120,9 +118,7 @@ def _of_itself(seen: Seen) -> "pa.DataType":
     return _decimal(seen.whole, seen.scale)
 
 
-def _beside(
-    seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str
-) -> "pa.DataType":
+def _beside(seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str) -> "pa.DataType":
     """Give the type of a column that has another one in its table than the texts would have by themselves."""
     import pyarrow as pa
     from pyarrow import types as t

@@ -17,7 +17,7 @@ from etl_assets.sources.base import Source
 from etl_assets.sources.file_columns import Columns
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
-from etl_assets.sources.file_options import OPTIONS, FileOptions, Inferred, Reading, endings
+from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
 from etl_assets.sources.file_progress import Progress
 
 LOOKED_AT = 100
@@ -165,26 +165,17 @@ class FileSource(Source):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
         readings = [_reading(listed.place, found, stream, options) for found in left]
-        inferred, failed = Inferred(), None
-        if columns:
-            failed = _look(columns, readings)
-            inferred = columns.settled() if readings else inferred
+        failed = None
+        if columns and readings:
+            readings, failed = _inferred(columns, readings)
             if columns.remark:
                 yield Batch([], remark=columns.remark)
-        for found, reading in zip(left, readings, strict=True):
-            if failed and failed[0] is reading:
-                raise failed[1]
-            with failures(found.name):
-                try:
-                    for table in tables(replace(reading, inferred=inferred)):
-                        if len(table):
-                            yield Batch(table)
-                except DataError:
-                    listed.place.check(found)  # it may have changed since it was looked at
-                    raise
-            listed.place.check(found)
+        for found, reading in zip(left, readings, strict=False):
+            yield from _batches(listed.place, found, reading)
             if progress:
                 yield Batch([], bookmark=_with_columns(progress.done(found, listed.files), columns))
+        if failed:
+            raise failed
 
     def count_records(
         self,
@@ -369,16 +360,31 @@ def _moves(progress: Progress) -> str | None:
     return "; ".join([*said[:TOLD], *more]) or None
 
 
-def _look(columns: Columns, readings: Sequence[Reading]) -> tuple[Reading, EtlAssetsError] | None:
-    """Look at the columns of files up to the first that cannot be read; returns it, for those before it can be."""
+def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
+    with failures(found.name):
+        try:
+            yield from (Batch(table) for table in tables(reading) if len(table))
+        except DataError:
+            place.check(found)  # it may have changed since its columns were looked at
+            raise
+    place.check(found)
+
+
+def _inferred(columns: Columns, readings: Sequence[Reading]) -> tuple[list[Reading], EtlAssetsError | None]:
+    """Look at the columns of files; gives those that know their types, up to the first that cannot be read, and why."""
+    seen: list[Reading] = []
+    failed = None
     for reading in readings:
         try:
             with failures(reading.file):
                 if reading.format == "csv":
                     columns.look_at(reading)
         except EtlAssetsError as error:
-            return reading, error
-    return None
+            failed = error
+            break
+        seen.append(reading)
+    types = columns.settled()
+    return [replace(reading, inferred=types) for reading in seen], failed
 
 
 def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> dict[str, Any] | None:
