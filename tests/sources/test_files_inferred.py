@@ -127,6 +127,10 @@ def test_numbers(texts: list[str], type_: pa.DataType) -> None:
         ]
 
 
+def test_a_negative_zero_keeps_its_sign() -> None:
+    assert str(converted(as_texts(["-0", "-.0"]), inferred(["-0", "-.0"])).to_pylist()) == "[-0.0, -0.0]"
+
+
 @pytest.mark.parametrize(
     "texts",
     [
