@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 _EXPONENT = r"^-?(?P<whole>[0-9]*)\.?(?P<decimals>[0-9]*)[eE]\+?(?P<exponent>-?[0-9]+)$"
+_WHOLE = r"^[+-]?[0-9]*(\.0*)?$"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _MOMENT = rf"{_DAY}[T ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,6}})?"
 _FORMS = {
@@ -50,6 +51,7 @@ class Seen:
         high: The largest.
         whole: The most digits that a number has before its point.
         scale: The most digits behind it, without an exponent.
+        integral: No number has a fraction.
         exact: Each number is that of the shortest text of a double.
         fewest: The fewest decimals that a number is written with.
         most: The most.
@@ -61,6 +63,7 @@ class Seen:
     high: int = 0
     whole: int = 0
     scale: int = 0
+    integral: bool = True
     exact: bool = True
     fewest: int = 0
     most: int = 0
@@ -87,6 +90,7 @@ class Seen:
                 high=max(self.high, other.high) if integers else 0,
                 whole=max(self.whole, other.whole),
                 scale=max(self.scale, other.scale),
+                integral=self.integral and other.integral,
                 exact=self.exact and other.exact,
                 fewest=min(self.fewest, other.fewest),
                 most=max(self.most, other.most),
@@ -103,7 +107,7 @@ class Seen:
         """Read what was remembered; of what nobody here has written, nothing is known."""
         if not isinstance(known, Mapping):
             return _NOTHING
-        kinds = {"kind": (str,), "exact": (bool,), "padded": (bool,)}
+        kinds = {"kind": (str,), "integral": (bool,), "exact": (bool,), "padded": (bool,)}
         right = {name: value for name, value in known.items() if type(value) in kinds.get(name, (int,))}
         made = cls(**{name: value for name, value in right.items() if name in vars(_NOTHING)})
         return made if made.kind in {*_FORMS, *_NUMBERS, "text"} else _NOTHING
@@ -253,6 +257,7 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
         "number",
         whole=pc.max(whole).as_py(),
         scale=pc.max(decimals).as_py(),
+        integral=_integral(texts),
         exact=_exact(texts.filter(pc.greater(pc.add(whole, decimals), SURE_DIGITS))),
         padded=_padded(pc.and_(pointed, pc.ends_with(texts, "0")), decimals),
         fewest=pc.min(decimals).as_py(),
@@ -284,10 +289,12 @@ def _raised(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     most = pc.max(decimals).as_py()
     far = pc.greater(pc.abs(exponent), SURE_EXPONENT - max(most, pc.max(whole).as_py()))
     long = pc.greater(pc.add(whole, decimals), SURE_DIGITS)
+    scale = max(pc.max(pc.subtract(decimals, exponent)).as_py(), 0)
     return Seen(
         "number",
         whole=max(pc.max(pc.add(whole, exponent)).as_py(), 0),
-        scale=max(pc.max(pc.subtract(decimals, exponent)).as_py(), 0),
+        scale=scale,
+        integral=scale == 0,
         exact=_exact(texts.filter(pc.or_(far, long))),
         padded=_padded(pc.ends_with(after, "0"), decimals),
         fewest=pc.min(decimals).as_py(),
@@ -299,6 +306,17 @@ def _padded(zeros: "pa.Array | pa.ChunkedArray", decimals: "pa.Array | pa.Chunke
     import pyarrow.compute as pc
 
     return bool(pc.any(pc.and_(zeros, pc.greater(decimals, 1))).as_py())
+
+
+def _integral(texts: "pa.Array | pa.ChunkedArray") -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    doubles = texts.cast(pa.float64())
+    if not pc.all(pc.equal(doubles, pc.floor(doubles))).as_py():
+        return False
+    # A double of many digits has lost its fraction.
+    return bool(pc.all(pc.match_substring_regex(texts, _WHOLE)).as_py())
 
 
 def _exact(texts: "pa.Array | pa.ChunkedArray") -> bool:

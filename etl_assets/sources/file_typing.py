@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from etl_assets.protocol.arrays import decimals_of, decimals_of_texts
+from etl_assets.protocol.arrays import array_of, decimals_of, decimals_of_texts
 from etl_assets.protocol.load import TableTypes
 from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS
@@ -45,7 +45,10 @@ def fits(seen: Seen, type_: "pa.DataType") -> bool:
     if seen.kind is None or t.is_string(type_) or t.is_null(type_):
         return True
     if t.is_integer(type_):
-        return seen.kind == "integer" and _bounds(type_)[0] <= seen.low and seen.high <= _bounds(type_)[1]
+        low, high = _bounds(type_)
+        if seen.kind == "integer":
+            return low <= seen.low and seen.high <= high
+        return seen.is_number and seen.integral and low < 0 and 10**seen.whole <= high
     if t.is_floating(type_):
         return seen.is_number and seen.exact and type_ == pa.float64()
     if t.is_decimal(type_):
@@ -87,12 +90,30 @@ def converted(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.
     if t.is_date(type_) or t.is_timestamp(type_):
         return texts.cast(type_)
     texts = without_plus(texts)
+    if t.is_integer(type_):
+        return _integers(texts, type_)
     if not t.is_decimal(type_):
         return texts.cast(type_)
     try:
         return decimals_of_texts(texts, type_)
     except pa.ArrowInvalid:  # of exponents, and at the limit of 38 digits
         return decimals_of([None if text is None else decimal_of(text) for text in texts.to_pylist()], type_)
+
+
+def _integers(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+    """Read whole numbers, however they are written."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    pointed = pc.match_substring(texts, ".")
+    whole = pc.replace_substring_regex(texts, r"\.0*$", "") if pc.any(pointed).as_py() else texts
+    try:
+        return whole.cast(type_)
+    except pa.ArrowInvalid:
+        numbers = [None if text is None else decimal_of(text) for text in texts.to_pylist()]
+    if any(number is not None and number != number.to_integral_value() for number in numbers):
+        raise pa.ArrowInvalid(f"a number has more decimals than {type_}")
+    return array_of([None if number is None else int(number) for number in numbers], type_)
 
 
 def parts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
@@ -111,7 +132,7 @@ def _of_itself(seen: Seen) -> "pa.DataType":
 
     if not seen.is_number:
         return temporal_type(seen.kind) or pa.bool_()
-    if fits(seen, pa.int64()):
+    if seen.kind == "integer" and fits(seen, pa.int64()):
         return pa.int64()
     if seen.kind == "number" and seen.exact:
         return pa.float64()

@@ -295,6 +295,9 @@ def test_a_file_that_changes_after_it_was_looked_at_is_an_error(
         (["1", "2"], ["", "+3"], [1, 2, None, 3]),
         (["1", "2"], [""], [1, 2, None]),
         (["1", "2"], [".5"], [1.0, 2.0, 0.5]),
+        (["1", "2"], ["3.0", "", "1e3", ".0", "-0"], [1, 2, 3, None, 1000, 0, 0]),
+        (["1", "2"], ["9007199254740993.0"], [1, 2, 9007199254740993]),
+        (["1", "2"], ["9007199254740993.5"], [Decimal(1), Decimal(2), Decimal("9007199254740993.5")]),
         (["1.5"], ["2"], [1.5, 2.0]),
         (["1.10", "2.50"], ["1.1"], ["1.1", "2.5", "1.1"]),
         (["1.1", "2.5"], ["1.10"], ["1.1", "2.5", "1.10"]),
@@ -327,6 +330,33 @@ def test_a_later_load(
         write("8")
         load(drop, warehouse)
         assert (table(drop, warehouse).column("v").type == pa.string()) == isinstance(values[0], str)
+
+
+LOADS = st.lists(st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=2), min_size=1, max_size=3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(LOADS)
+def test_any_texts_in_any_files_of_any_loads(loads: list[list[list[str]]]) -> None:
+    """Each row has its text, or a value of the same number; the text of that number, if the column is text by now."""
+    with TemporaryDirectory() as folder:
+        source = FileSource("drop", f"{folder}/*.csv", types="infer", incremental="name", batch_rows=2)
+        warehouse = DuckDBDestination(":memory:")
+        expected: list[tuple[int, str]] = []
+        number = 0
+        for place, texts_of_files in enumerate(loads):
+            for texts in texts_of_files:
+                with Path(folder, f"{number}.csv").open("w", newline="") as file:
+                    csv.writer(file).writerows([["load", "v"], *([f"l{place}", text] for text in texts)])
+                expected += [(place, text) for text in texts]
+                number += 1
+            load(source, warehouse)
+        found = table(source, warehouse).select(["load", "v"]).to_pylist()
+        assert [row["load"] for row in found] == [f"l{place}" for place, _ in expected]
+        last = len(loads) - 1
+        for row, (place, text) in zip(found, expected, strict=True):
+            earlier = isinstance(row["v"], str) and place < last and row["v"] != text
+            assert Decimal(row["v"]) == Decimal(text) if earlier else is_told(text, row["v"])
 
 
 @pytest.mark.parametrize(
