@@ -15,6 +15,7 @@ from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.schema import property_type
 from etl_assets.protocol.types import is_json, is_nested
+from etl_assets.sources.file_notation import rewrite_for
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ def typed_column(texts: Sequence[str | None], type_: "pa.DataType", reading: Rea
     Raises:
         CellError: A text is no value of this type.
     """
-    convert = converter(type_)
+    convert, rewrite = converter(type_), rewrite_for(reading.options, type_, field)
     values: list[Any] = []
     for row, text in enumerate(texts):
         try:
-            values.append(convert(text) if text else None)
+            values.append(convert(rewrite(text) if rewrite else text) if text else None)
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise CellError(row, text or "", _said(error)) from error
     try:

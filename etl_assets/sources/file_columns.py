@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import shorten
 from etl_assets.protocol.load import Bookmark, TableTypes
-from etl_assets.sources.file_csv import text_columns
+from etl_assets.sources.file_csv import chunks
+from etl_assets.sources.file_fixed_width import fixed_width_chunks
 from etl_assets.sources.file_inference import Seen, first_to_differ, look
 from etl_assets.sources.file_options import Inferred, Reading
+from etl_assets.sources.file_texts import text_columns
 from etl_assets.sources.file_typing import can_hold, type_for
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 REMEMBERED = "columns"
 """The word in a bookmark for what was seen."""
+_CHUNKS = {"csv": chunks, "fixed_width": fixed_width_chunks}
 TOLD = 20
 """Of so many columns that become text a run's log tells one by one."""
 
@@ -58,19 +61,23 @@ class Columns:
         """What people should know of columns that became text; known once they are settled."""
 
     def look_at(self, reading: Reading) -> None:
-        """Look at all texts of a file.
+        """Look at all texts of a file; other formats have types of their own.
 
         Raises:
             DataError: The file is not what it should be; names file and line.
         """
-        for columns, lines in text_columns(reading, lambda name: self._seen.get(name, Seen()).kind != "text"):
+        read = _CHUNKS.get(reading.format)
+        if read is None:
+            return
+        wanted = lambda name: self._seen.get(name, Seen()).kind != "text"  # noqa: E731 - of what is known by then
+        for columns, written, lines in text_columns(read, reading, wanted):
             for name, texts in columns.items():
                 before = self._seen.get(name, Seen())
                 seen = before.joined(look(texts))
                 if seen.kind == "text" and before.kind is not None:
                     row = first_to_differ(before, texts)
                     place = f"{reading.file}, line {lines[row]}"
-                    self._turns[name] = Turn(before.kind, texts[row].as_py(), place)
+                    self._turns[name] = Turn(before.kind, written[name][row].as_py(), place)
                 self._seen[name] = seen
 
     def settled(self) -> Inferred:

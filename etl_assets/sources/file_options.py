@@ -8,23 +8,37 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
+from etl_assets.sources.file_notation import check_notation
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "parquet", "xlsx")
+FORMATS = ("csv", "jsonl", "json", "parquet", "xlsx", "fixed_width", "arrow", "avro", "orc")
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
 TYPES = ("text", "infer")
+SHORT_ROWS = ("error", "null")
+INFER = "infer"
+"""The delimiter that is to be found in each file."""
+DETECT = "detect"
+"""The encoding that is to be proved by the bytes of each file."""
 
 _FORMAT_OF = {
     ".csv": "csv",
     ".tsv": "csv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
+    ".fwf": "fixed_width",
+    ".arrow": "arrow",
+    ".arrows": "arrow",
+    ".ipc": "arrow",
+    ".feather": "arrow",
+    ".avro": "avro",
+    ".orc": "orc",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".xlsx": "xlsx",
@@ -32,6 +46,37 @@ _FORMAT_OF = {
 }
 _COMPRESSION_OF = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 _STEM = re.compile(r"(?P<stem>.*?[^/])(?P<ending>\.[^./]+)", re.DOTALL)
+
+
+_ALLOWED: dict[str, tuple[str | None, ...]] = {
+    "format": (None, *FORMATS),
+    "compression": COMPRESSIONS,
+    "incremental": (None, *INCREMENTAL),
+    "on_changed": (None, *ON_CHANGED),
+    "types": TYPES,
+    "short_rows": SHORT_ROWS,
+}
+_LEAST = {
+    "header_rows": 1,
+    "skip_rows": 0,
+    "skip_footer": 0,
+    "batch_rows": 1,
+    "batch_bytes": 1,
+    "max_row_bytes": 1,
+    "max_file_bytes": 1,
+    "max_ratio": 1,
+}
+
+
+_LIST = (bool, Sequence)
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "header": (_LIST, "It is True, False, or a list of names."),
+    "null_values": (_LIST, 'It is a list of texts, such as ["", "NA"].'),
+    "hive_partitions": ((bool, Mapping, type(None)), 'Use True, False, or types: {"year": "integer"}.'),
+    "columns": ((Mapping, type(None)), 'For example {"id": [0, 5], "name": [5, 25]}.'),
+    "record_path": ((str, Sequence, type(None)), 'For example "data.items".'),
+    "members": ((str, Sequence, type(None)), 'For example "*.csv".'),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +92,28 @@ class FileOptions:
     min_age: float = 0
     allow_empty: bool = False
     with_origin: bool = False
-    encoding: str = "utf-8"
+    hive_partitions: bool | Mapping[str, Any] | None = None
+    encoding: str | Sequence[str] = "utf-8"
     compression: str = "infer"
     delimiter: str | None = None
     quote: str | None = '"'
+    escape: str | None = None
+    comment: str | None = None
     header: bool | Sequence[str] = True
+    header_rows: int = 1
+    skip_rows: int = 0
+    skip_footer: int = 0
+    short_rows: str = "error"
+    skip_blank_lines: bool = False
     null_values: Sequence[str] = ()
     types: str = "text"
+    decimal: str = "."
+    thousands: str | None = None
+    date_format: str | Sequence[str] | Mapping[str, Any] | None = None
     sheet: str | int = 0
+    columns: Mapping[str, Any] | None = None
+    record_path: str | Sequence[str] | None = None
+    members: str | Sequence[str] | None = None
     batch_rows: int = 50_000
     batch_bytes: int = 8 * MEBIBYTE
     max_row_bytes: int = 64 * MEBIBYTE
@@ -62,30 +121,34 @@ class FileOptions:
     max_ratio: int = 200
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("format", (None, *FORMATS)),
-            ("compression", COMPRESSIONS),
-            ("incremental", (None, *INCREMENTAL)),
-            ("on_changed", (None, *ON_CHANGED)),
-            ("types", TYPES),
-        ):
+        for name, allowed in _ALLOWED.items():
             value = getattr(self, name)
             if value not in allowed:
                 known = ", ".join(repr(one) for one in allowed if one is not None)
                 raise ConfigError(f"{name} is {value!r}.", hint=f"Use one of {known}.")
-        for name in ("batch_rows", "batch_bytes", "max_row_bytes", "max_file_bytes", "max_ratio"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}.", hint="It is at least 1.")
-        for name in ("delimiter", "quote"):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
-            if value is not None and len(value) != 1:
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number, at least {least}.")
+        for name in ("delimiter", "quote", "escape", "comment"):
+            value = getattr(self, name)
+            if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
                 raise ConfigError(f"{name} is {value!r}.", hint="It is one character.")
-        if isinstance(self.null_values, str) or isinstance(self.header, str):
-            raise ConfigError("null_values and header are lists of texts, not one text.")
-        try:
-            "".encode(self.encoding)
-        except LookupError:
-            raise ConfigError(f"There is no encoding {self.encoding!r}.", hint="For example utf-8, latin-1.") from None
+        self._check_kinds()
+        if self.header_rows > 1 and self.header is not True:
+            raise ConfigError(
+                f"header_rows is {self.header_rows}, but the header is not read.",
+                hint="Leave header out; or leave header_rows out and pass the file's own header over with skip_rows.",
+            )
+        check_notation(self)
+        for encoding in [self.encoding] if isinstance(self.encoding, str) else self.encoding:
+            _check_encoding(encoding)
+
+    def _check_kinds(self) -> None:
+        for name, (kinds, hint) in _KINDS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or (isinstance(value, str) and kinds is _LIST):
+                raise ConfigError(f"{name} is {value!r}.", hint=hint)
 
     def replaced(self, changes: Mapping[str, Any], *, stream: str) -> Self:
         """Give a copy with other options.
@@ -101,6 +164,16 @@ class FileOptions:
         return type(self)(**{**{name: getattr(self, name) for name in OPTIONS}, **changes})
 
 
+def _check_encoding(encoding: Any) -> None:
+    try:
+        if encoding != DETECT:
+            "".encode(encoding)
+    except (LookupError, TypeError):
+        raise ConfigError(
+            f"There is no encoding {encoding!r}.", hint=f"For example utf-8, latin-1, or {DETECT!r}."
+        ) from None
+
+
 OPTIONS = tuple(one.name for one in fields(FileOptions))
 
 
@@ -114,6 +187,11 @@ def endings(name: str) -> tuple[str, str | None, str | None]:
         match = _STEM.fullmatch(name)
     format_ = _FORMAT_OF.get(match["ending"].lower()) if match else None
     return (match["stem"] if match and format_ else name), format_, compression
+
+
+def is_tabbed(name: str) -> bool:
+    """Tell whether a CSV file's ending says that tabs stand between its cells."""
+    return re.search(r"\.tsv(\.[^./]+)?$", name, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True)
@@ -139,6 +217,9 @@ class Reading:
         stream: The stream it belongs to.
         options: How to read it.
         open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
+        remarks: What people should know of how the stream's files were read, each under a word for its kind.
+        folders: Those it is in, as far as they are written or matched; ends in `/`.
+        archive: The archive that it is a file of.
         inferred: The types that were inferred for its columns.
     """
 
@@ -147,6 +228,9 @@ class Reading:
     stream: Stream
     options: FileOptions
     open: Callable[[], BinaryIO] = field(repr=False)
+    remarks: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    folders: str = ""
+    archive: str | None = None
     inferred: Inferred = field(default_factory=Inferred, repr=False, compare=False)
 
     @property
@@ -173,11 +257,9 @@ class Reading:
             return endings(self.file)[2]
         return None if asked == "none" else asked
 
-    @property
-    def delimiter(self) -> str:
-        """What stands between the cells of a CSV file."""
-        tabs = re.search(r"\.tsv(\.[^./]+)?$", self.file, re.IGNORECASE)
-        return self.options.delimiter or ("\t" if tabs else ",")
+    def remark(self, kind: str, text: str) -> None:
+        """Note what people should know; once of each kind, for there may be thousands of files."""
+        self.remarks.setdefault(kind, text)
 
     def reads(self, column: str) -> bool:
         """Tell whether a column is worth reading; what is not selected of the others, the batch leaves out."""

@@ -1,7 +1,8 @@
-"""Files: CSV, JSON lines, Parquet and Excel, by path, glob or fsspec URL."""
+"""Files of many formats, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
@@ -14,6 +15,7 @@ from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.file_archive import parts_of
 from etl_assets.sources.file_columns import Columns
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
@@ -62,7 +64,8 @@ class FileSource(Source):
     read once, and a new run goes on behind the last file that was read whole.
 
     The text of a CSV file stays text unless a type is declared (`schema`) or asked for (`types="infer"`). What does not
-    fit is an error that names file and line: no row is dropped, cut or shifted.
+    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have types of their own;
+    `docs/files.md` lists them.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
@@ -131,7 +134,7 @@ class FileSource(Source):
         return Catalog([self._stream(name, options, options.schema) for name, options in self._plans.items()])
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Give the streams, with the columns of Parquet files and the headers of CSV files."""
+        """Give the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
         by_stem = self._by_stem() if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
@@ -164,14 +167,17 @@ class FileSource(Source):
         if progress and (progress.moved or progress.doubtful):
             known = progress.bookmark(listed.files) if progress.moved else None
             yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
-        readings = [_reading(listed.place, found, stream, options) for found in left]
+        remarks: dict[str, str] = {}
+        readings = [_reading(listed.place, found, stream, options, remarks) for found in left]
         failed = None
+        told: set[str] = set()
         if columns and readings:
             readings, failed = _inferred(columns, readings)
             if columns.remark:
                 yield Batch([], remark=columns.remark)
         for found, reading in zip(left, readings, strict=False):
             yield from _batches(listed.place, found, reading)
+            yield from (Batch([], remark=text) for text in _untold(remarks, told))
             if progress:
                 yield Batch([], bookmark=_with_columns(progress.done(found, listed.files), columns))
         if failed:
@@ -184,7 +190,7 @@ class FileSource(Source):
         query: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> int | None:
-        """Count the rows of Parquet files by their metadata; None where there are others.
+        """Count the rows of files that know it, such as Parquet; None where there are others.
 
         Args:
             stream: The stream, or its name, as the verbs take it.
@@ -329,8 +335,9 @@ class FileSource(Source):
 
     def _schema(self, name: str, options: FileOptions, listed: Listed) -> dict[str, Any] | None:
         stream = self._stream(name, options, None)
-        readings = [_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT]]
-        schemas = [schema_of(reading) for reading in readings]
+        readings = (_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT])
+        parts = islice((part for reading in readings for part in parts_of(reading)), LOOKED_AT)
+        schemas = [schema_of(part) for part in parts]
         known = [schema for schema in schemas if schema is not None]
         if not known or len(known) < len(schemas):
             return None
@@ -363,7 +370,7 @@ def _moves(progress: Progress) -> str | None:
 def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
     with failures(found.name):
         try:
-            yield from (Batch(table) for table in tables(reading) if len(table))
+            yield from (Batch(table) for part in parts_of(reading) for table in tables(part) if len(table))
         except DataError:
             place.check(found)  # it may have changed since its columns were looked at
             raise
@@ -377,8 +384,8 @@ def _inferred(columns: Columns, readings: Sequence[Reading]) -> tuple[list[Readi
     for reading in readings:
         try:
             with failures(reading.file):
-                if reading.format == "csv":
-                    columns.look_at(reading)
+                for part in parts_of(reading):
+                    columns.look_at(part)
         except EtlAssetsError as error:
             failed = error
             break
@@ -391,9 +398,19 @@ def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> d
     return bookmark if bookmark is None or columns is None else columns.remembered(bookmark)
 
 
-def _reading(place: Place, found: Found, stream: Stream, options: FileOptions) -> Reading:
+def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
+    """Give the remarks that were not told yet, and take note that they are."""
+    new = [kind for kind in remarks if kind not in told]
+    told.update(new)
+    return [remarks[kind] for kind in new]
+
+
+def _reading(
+    place: Place, found: Found, stream: Stream, options: FileOptions, remarks: dict[str, str] | None = None
+) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
-    return Reading(found.name, found.size, stream, options, opener)
+    folders = f"{place.root}/{found.name}".rpartition("/")[0] + "/"
+    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders)
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

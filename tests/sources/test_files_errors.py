@@ -45,7 +45,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.csv", b"id,x\n1,\0\n", r"a\.csv, line 2: holds a NUL byte"),
     ("a.csv", b"id,x\n1,2\n3,\xe9\n", r"a\.csv, line 3: is not in the encoding utf-8: .*0xe9"),
     ("a.csv", b"id\n" + b"1\n" * 20_000 + b"\xff\n", r"a\.csv, line 20002: is not in the encoding utf-8"),
-    ("a.csv", "id\n1\n".encode("utf-16"), r"a\.csv, line 1: is not in the encoding utf-8.*utf-16"),
+    ("a.csv", "id\n1\n".encode("utf-16-le"), r"a\.csv, line 1: holds a NUL byte.*encoding='utf-16-le'"),
     ("a.csv", b"", r"a\.csv, line 1: has no header"),
     ("a.jsonl", b'{"id":1}\n{"id":2,}\n', r"a\.jsonl, line 2: not JSON"),
     ("a.jsonl", b'{"id":1}\n{"id":', r"a\.jsonl, line 2: not JSON: .*was the file cut"),

@@ -354,12 +354,6 @@ def test_an_excel_bomb_is_an_error(tmp_path: Path) -> None:
         read(FileSource("s", str(path)))
 
 
-def test_a_zip_file_holds_one_file(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv.zip", zipped(b"a\n1\n", "a.csv", "../b.csv"))
-    with pytest.raises(DataError, match="holds 2 files"):
-        read(FileSource("s", str(path)))
-
-
 def test_a_format_that_is_packed_by_itself_is_not_packed_again(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet.gz", gzip.compress(b""))
     with pytest.raises(ConfigError, match="packed with gzip"):
