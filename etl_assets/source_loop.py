@@ -396,6 +396,7 @@ def _tell(observer: Observer, line: Line, event: Estimate | Remark) -> None:
         observer.expect(line.name, event.rows)
     else:
         line.result.late_rows += event.late_rows
+        line.result.remarks.append(event.text)
         observer.remark(line.name, event.text)
 
 

@@ -37,6 +37,11 @@ class Start:
     state: StreamState | None = None
     asked: GivenBookmark | None = None
 
+    @property
+    def begins_anew(self) -> bool:
+        """Whether a table that is replaced need not have the types it has."""
+        return self.full_refresh or self.anew
+
 
 def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     read: StreamOfSource,

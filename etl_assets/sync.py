@@ -23,6 +23,7 @@ from etl_assets.protocol.load import (
     Committed,
     Encodes,
     Fingerprinted,
+    Fitted,
     Load,
     Readable,
     Session,
@@ -338,7 +339,7 @@ class _Loop:
         """Read to the end, then commit what is left."""
         doubles = refresh_remark(self.load, self._start)
         if doubles:
-            self.observer.remark(self.load.stream.full_name, doubles)
+            self._remark(doubles)
         seconds = seconds_between_commits(checkpoint_seconds)
         batches = self._readable().open(plain(self.load.bookmark))
         fault("opened")
@@ -351,7 +352,7 @@ class _Loop:
         self._commit(complete=True)
         if self._tracker is not None:
             for text, _ in self._tracker.remarks():
-                self.observer.remark(self.load.stream.full_name, text)
+                self._remark(text)
         self.result.duration_seconds = time.monotonic() - self._began
         return self.result
 
@@ -362,7 +363,7 @@ class _Loop:
                 self._given = batch.bookmark
             self._fingerprint = batch.fingerprint
             if batch.remark:
-                self.observer.remark(self.load.stream.full_name, batch.remark)
+                self._remark(batch.remark)
             if batch.expected:
                 self.observer.expect(self.load.stream.name, batch.expected)
             if len(batch):
@@ -376,12 +377,19 @@ class _Loop:
             if due and self._at_checkpoint(batch.bookmark):
                 self._commit(complete=False)
 
+    def _remark(self, text: str) -> None:
+        self.result.remarks.append(text)
+        self.observer.remark(self.load.stream.full_name, text)
+
     def _readable(self) -> Readable:
         """Give the read; where nothing has to look into its rows, they may come as the destination takes them."""
         read = self.read
         format_ = self.session.encoded_as
         if format_ is not None and self.load.contract.evolves and isinstance(read, Encodes):
             read = read.encoded_as(format_)
+        table = self.session.table_types(self.load, anew=self._start.begins_anew) if isinstance(read, Fitted) else None
+        if table is not None and isinstance(read, Fitted):
+            read = read.fitted_to(table)
         # Rows that a contract or a conflict may have left out are to be read again once these say otherwise.
         whole = not self.load.contract.discards and self.load.on_conflict == "update"
         if self._tracker is None or not whole or not isinstance(read, Fingerprinted):

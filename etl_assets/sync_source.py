@@ -8,7 +8,17 @@ from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, Stored, TableName, contract_of
+from etl_assets.protocol.load import (
+    Bookmark,
+    Load,
+    Session,
+    SharedState,
+    SourceTarget,
+    Stored,
+    TableName,
+    TableTypes,
+    contract_of,
+)
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.source_loop import Loop
@@ -122,14 +132,22 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         loop.whole = known.state is not None or shared.bookmark is not None
         loop.seconds = seconds_between_commits(checkpoint_seconds)
         loop.bytes = checkpoint_bytes
-        yield from loop.run(read, begins)
+        yield from loop.run(read, replace(begins, tables=_tables(lines, session)))
 
 
 def _tell_start(observer: Observer, line: Line) -> None:
     observer.begin(line.load, line.start)
     doubles = refresh_remark(line.load, line.start)
     if doubles:
+        line.result.remarks.append(doubles)
         observer.remark(line.name, doubles)
+
+
+def _tables(lines: Sequence["Line"], session: Session) -> dict[StreamKey, TableTypes]:
+    """Return what types the tables of the streams have, for those that anybody can tell."""
+    live = [line for line in lines if line.error is None]
+    found = {line.key: session.table_types(line.load, anew=line.start.begins_anew) for line in live}
+    return {key: table for key, table in found.items() if table is not None}
 
 
 def _appended(

@@ -1,5 +1,6 @@
 """The documentation is true: its examples run, its tables are what happens, its links lead somewhere."""
 
+import csv
 import math
 import os
 import re
@@ -351,6 +352,20 @@ def test_a_declared_value_becomes_what_the_page_says(
     check([values_in(given)], DECLARED[declared], type_, wanted, tmp_path)
 
 
+@pytest.mark.parametrize(("given", "type_", "wanted"), list(rows_of("inferred")))
+def test_a_text_of_a_file_becomes_what_the_page_says(given: str, type_: str, wanted: str, tmp_path: Path) -> None:
+    with (tmp_path / "things.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["k", "x"], *(["k", text] for text in values_in(given))])
+    source = etl_assets.FileSource("shop", str(tmp_path / "things.csv"), types="infer")
+    stream = source.discover().streams[0]
+    warehouse = etl_assets.DuckDBDestination(str(tmp_path / "values.duckdb"))
+    result = sync(StreamRead(source, stream), warehouse)
+    assert {one.physical: one.type for one in result.columns}["x"] == type_
+    found = warehouse.read_table(warehouse.table_for("shop", stream)).column("x").to_pylist()
+    assert alike(found, values_in(wanted)), found
+    assert list(map(type, found)) == list(map(type, values_in(wanted)))
+
+
 @pytest.mark.parametrize(("first", "then", "type_", "wanted"), list(rows_of("changes")))
 def test_a_column_changes_as_the_page_says(first: str, then: str, type_: str, wanted: str, tmp_path: Path) -> None:
     check([values_in(first), values_in(then)], None, type_, wanted, tmp_path)
@@ -365,5 +380,5 @@ def test_a_name_becomes_what_the_page_says(given: str, naming: str, wanted: str)
 
 
 def test_the_tables_of_values_are_found() -> None:
-    for kind in ("values", "declared", "changes", "names"):
+    for kind in ("values", "declared", "inferred", "changes", "names"):
         assert len(list(rows_of(kind))) > 5, kind

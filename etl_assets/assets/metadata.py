@@ -22,6 +22,8 @@ from etl_assets.redaction import redact
 
 MAX_REASONS = 50
 """Of so many kinds an event tells why records were rejected; the table of the rejected records has all."""
+MAX_REMARKS = 50
+"""So many remarks are in an event; the log has all."""
 
 _FORMATS = {
     "date-time": "timestamp",
@@ -49,6 +51,7 @@ class SyncMetadata(NamespacedMetadataSet):
     rejected: int | None = None
     rejected_reasons: dg.JsonMetadataValue | None = None
     late_rows: int | None = None
+    remarks: dg.JsonMetadataValue | None = None
     delivery: str | None = None
     destination: str | None = None
 
@@ -67,6 +70,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
     """
     at_least_once = result.delivery != "exactly_once"
     show_with = f"etl-assets state get {result.source}/{'' if result.shared else result.stream}"
+    remarks = [redact(text) for text in result.remarks[:MAX_REMARKS]]
     reasons = [_sentence(one) for one in result.rejections[:MAX_REASONS]]
     previous = None
     if result.bookmark_previous is not None:
@@ -86,6 +90,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         rejected=result.rejected,
         rejected_reasons=dg.JsonMetadataValue(reasons) if reasons else None,
         late_rows=result.late_rows or None,
+        remarks=dg.JsonMetadataValue(remarks) if remarks else None,
         delivery=result.delivery if at_least_once else None,
         # Its next run goes on from an event of this destination only.
         destination=destination if at_least_once else None,

@@ -15,6 +15,7 @@ from etl_assets.destinations.contract import Screen, Shape, declared_shape, sett
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.record_columns import is_staged, with_columns
 from etl_assets.destinations.rejected import Rejects, rejected_table
+from etl_assets.destinations.standing import StandingTypes
 from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, prepare, write
@@ -35,6 +36,7 @@ from etl_assets.protocol.load import (
     StoredSource,
     StreamState,
     TableName,
+    TableTypes,
 )
 from etl_assets.protocol.selection import is_column_selected, key_columns
 from etl_assets.protocol.stream import Stream
@@ -116,6 +118,12 @@ class DatabaseSession(Session):
         if not load.contract.evolves:
             staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
+
+    @override
+    def table_types(self, load: Load, *, anew: bool = False) -> TableTypes:
+        """Give the types of a load's table as it stands when it is asked for the first time."""
+        table = load.table or self._database.table_for(load.source, load.stream)
+        return StandingTypes(load, table, self._database.transaction, partial(self._shape, load=load), anew=anew)
 
     @override
     def screen(self, batch: Batch, load: Load) -> Batch:

@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.load import Bookmark, TableTypes
 from etl_assets.protocol.stream import Stream
 
 StreamKey = tuple[str, str]
@@ -160,12 +160,14 @@ class SourceState:
             that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
             refreshed (then `shared` is None).
         appended: How rows are appended, by stream: those that come again would be there twice.
+        tables: What types the streams' tables have, where that is known.
     """
 
     shared: Bookmark | None = None
     streams: Mapping[StreamKey, Bookmark] = field(default_factory=dict)
     refreshed: Collection[StreamKey] = frozenset()
     appended: Mapping[StreamKey, Appending] = field(default_factory=dict, compare=False)
+    tables: Mapping[StreamKey, TableTypes] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         """Tell whether there is any state."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.protocol.batch import Batch, Encoding
@@ -12,6 +12,9 @@ from etl_assets.protocol.contract import EVOLVES, ContractMode, Rejected, Schema
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Bookmark = Mapping[str, Any]
 """How far a stream has been read: JSON values by replication key, or whatever the source itself gives."""
@@ -304,6 +307,47 @@ class Fingerprinted(Protocol):
         ...
 
 
+class TableTypes(Protocol):
+    """What types a stream's table has, for a source that may choose among several: entered, it looks at the table.
+
+    Attributes:
+        is_fixed: The stream's schema contract lets no type change, so that what does not fit is left out, or an error.
+        is_replaced: The rows that are there do not stay.
+    """
+
+    is_fixed: bool
+    is_replaced: bool
+
+    def __enter__(self) -> Self:
+        """Look at the table as it is now."""
+        ...
+
+    def __exit__(self, *raised: object) -> None:
+        """End the look."""
+        ...
+
+    def type_of(self, field: str) -> "pa.DataType | None":
+        """Give the type of a field's column; None where there is none."""
+        ...
+
+    def stored(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give the type in which the destination keeps the values of one."""
+        ...
+
+    def integers_fit(self, field: str) -> bool:
+        """Tell whether all integers of a field's column are exact as doubles."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A `Readable` whose source may choose types, and does so better if it knows those of the table."""
+
+    def fitted_to(self, table: TableTypes) -> Readable:
+        """Give the same read, for this table."""
+        ...
+
+
 class Session(Protocol):
     """One transaction after another on one destination, for one or more loads.
 
@@ -316,6 +360,16 @@ class Session(Protocol):
     """The format in which it takes batches as they are, if there is one."""
     commits_many: bool = False
     """A commit of many loads that failed leaves nothing behind: each of them may be committed again by itself."""
+
+    def table_types(self, load: Load, *, anew: bool = False) -> TableTypes | None:
+        """Give what types a load's table has; None where nobody can tell.
+
+        Args:
+            load: The load.
+            anew: Its columns need not be as they are.
+        """
+        del load, anew
+        return None
 
     def screen(self, batch: Batch, load: Load) -> Batch:
         """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.
@@ -384,6 +438,7 @@ class SyncResult:
     Args:
         rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
         late_rows: Records from before the bookmark, which were left out or loaded as the option of that name says.
+        remarks: What people should know of what was read.
     """
 
     stream: str
@@ -406,6 +461,7 @@ class SyncResult:
     delivery: str = "exactly_once"
     rejections: list[Rejected] = field(default_factory=list)
     late_rows: int = 0
+    remarks: list[str] = field(default_factory=list)
     shared: bool = False
     """The bookmarks are the state of the whole source."""
     skipped: Mapping[str, Bookmark] | None = None

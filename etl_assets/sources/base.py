@@ -11,7 +11,7 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.load import Bookmark, TableTypes
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import ResolvedConfig
@@ -72,6 +72,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     known_fingerprint: str | None = None
     """What the last batch of the read that reached the bookmark had as `fingerprint`, or "" for nothing; None where
     nobody asks for one. No source needs to care."""
+    table_types: TableTypes | None = None
+    """What types the table has that this read goes into, where that is known; for a source that chooses types."""
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
     state_message_every: int | None = None

@@ -1,4 +1,4 @@
-"""Texts of a CSV file as values of declared, or inferred, types: exactly, or not at all."""
+"""Texts of a CSV file as values of declared types: exactly, or not at all."""
 
 import base64
 import re
@@ -15,7 +15,6 @@ from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.numbers import decimal_of
 from etl_assets.protocol.schema import property_type
 from etl_assets.protocol.types import is_json, is_nested
-from etl_assets.protocol.values import to_date, to_instant
 from etl_assets.sources.file_notation import rewrite_for
 from etl_assets.sources.file_options import Reading
 
@@ -146,64 +145,3 @@ def _json(text: str) -> Any:
         return simplejson.loads(text, use_decimal=True, allow_nan=False)
     except simplejson.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg}") from error
-
-
-# Inference, where it was asked for
-
-_PLAIN_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
-_PLAIN_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
-_PLAIN_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PLAIN_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(?P<zone>Z|[+-]\d\d:\d\d)?"
-)
-MAX_INFERRED_DIGITS = 38
-
-
-def kind_of(text: str) -> str:
-    """Give the kind of value that a text is written as; `text` where turning it into one would lose something."""
-    if _PLAIN_INTEGER.fullmatch(text):
-        return "integer" if len(text) <= MAX_INFERRED_DIGITS else "text"  # 007 is no number
-    if _PLAIN_NUMBER.fullmatch(text) and text != "-0":
-        return "number"
-    if text in {"true", "false"}:
-        return "boolean"
-    instant = _PLAIN_INSTANT.fullmatch(text)
-    try:
-        if _PLAIN_DATE.fullmatch(text):
-            to_date(text)
-            return "date"
-        if instant:
-            to_instant(text)
-            return "instant" if instant["zone"] else "moment"
-    except (ValueError, OverflowError):
-        return "text"
-    return "text"
-
-
-def joined_kind(kind: str | None, texts: Sequence[str | None]) -> str | None:
-    """Give the kind that all texts are of, those before included; an empty text is of any kind."""
-    for text in texts:
-        if kind == "text":
-            break
-        if text:
-            found = kind_of(text)
-            if kind is None or kind == found:
-                kind = found
-            else:
-                kind = "number" if {kind, found} == {"integer", "number"} else "text"
-    return kind
-
-
-def type_of_kind(kind: str | None) -> "pa.DataType | None":
-    """Give the type of a kind; None is text."""
-    import pyarrow as pa
-
-    types: dict[str | None, pa.DataType] = {
-        "integer": pa.int64(),
-        "number": pa.float64(),
-        "boolean": pa.bool_(),
-        "date": pa.date32(),
-        "instant": pa.timestamp("us", "UTC"),
-        "moment": pa.timestamp("us"),
-    }
-    return types.get(kind)

@@ -12,7 +12,7 @@ from etl_assets.sources.file_csv_lines import CsvLines
 from etl_assets.sources.file_delimiter import inferred_delimiter
 from etl_assets.sources.file_header import joined_names, left_out, naming_hint, repeated
 from etl_assets.sources.file_options import INFER, Reading, is_tabbed
-from etl_assets.sources.file_texts import Chunk, properties_of, text_tables
+from etl_assets.sources.file_texts import Chunk, Rows, properties_of, text_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_COLUMNS = 20_000
 
 
-def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
+def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
     """Give a file as tables, with the lines that their rows begin on.
 
     Raises:

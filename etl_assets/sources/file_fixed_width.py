@@ -8,7 +8,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.sources.file_content import content
 from etl_assets.sources.file_lines import TableLines
 from etl_assets.sources.file_options import Reading
-from etl_assets.sources.file_texts import Chunk, properties_of, text_tables
+from etl_assets.sources.file_texts import Chunk, Rows, properties_of, text_tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,13 +51,13 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
     raise ConfigError(f"columns: {name!r} is at {given!r}.", hint=_HINT)
 
 
-def fixed_width_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
+def fixed_width_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
     """Give a file as tables, with the lines that their rows stand on.
 
     Raises:
         DataError: A line is shorter or longer than its columns; names file and line.
     """
-    return text_tables(_chunks, reading)
+    return text_tables(fixed_width_chunks, reading)
 
 
 def fixed_width_properties(reading: Reading) -> dict[str, Any]:
@@ -75,7 +75,8 @@ def _spans(reading: Reading) -> dict[str, Span]:
     return spans_of(reading.options.columns)
 
 
-def _chunks(reading: Reading) -> Iterator[Chunk]:
+def fixed_width_chunks(reading: Reading) -> Iterator[Chunk]:
+    """Give the rows of a file in chunks; at least one, which may have no rows."""
     options = reading.options
     spans = _spans(reading)
     with content(reading) as binary:

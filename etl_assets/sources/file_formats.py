@@ -16,6 +16,7 @@ from etl_assets.sources.file_orc import orc_count, orc_properties, orc_tables
 from etl_assets.sources.file_parquet import parquet_count, parquet_properties, parquet_tables
 from etl_assets.sources.file_partitions import partition_types, with_partitions
 from etl_assets.sources.file_rows import Tables
+from etl_assets.sources.file_texts import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,8 +48,8 @@ _COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": par
 """Of the formats whose files tell how many rows they have."""
 
 
-def tables(reading: Reading) -> Iterator["pa.Table"]:
-    """Give a file as tables of bounded size.
+def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
+    """Give a file as tables of bounded size; as rows, where a column has values of more than one type.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -56,7 +57,7 @@ def tables(reading: Reading) -> Iterator["pa.Table"]:
     is_empty = True
     for table, lines in _TABLES[reading.format](reading):
         is_empty = False
-        whole = with_partitions(table, reading) if "=" in reading.folders else table
+        whole = _partitioned(table, reading) if "=" in reading.folders else table
         yield _with_origin(whole, lines, reading) if reading.options.with_origin else whole
     schema = schema_of(reading) if is_empty else None
     if schema is not None:
@@ -86,12 +87,27 @@ def count_of(reading: Reading) -> int | None:
     return count(reading) if count else None
 
 
-def _with_origin(table: "pa.Table", lines: Sequence[int], reading: Reading) -> "pa.Table":
+def _partitioned(table: "pa.Table | Rows", reading: Reading) -> "pa.Table | Rows":
+    import pyarrow as pa
+
+    if not isinstance(table, list):
+        return with_partitions(table, reading)
+    told = with_partitions(pa.table({name: pa.nulls(len(table)) for name in table[0]}), reading)
+    more = told.select([name for name in told.column_names if name not in table[0]])
+    return [{**row, **values} for row, values in zip(table, more.to_pylist(), strict=True)]
+
+
+def _with_origin(table: "pa.Table | Rows", lines: Sequence[int], reading: Reading) -> "pa.Table | Rows":
     import pyarrow as pa
 
     for name, column in zip(ORIGIN, ([reading.file] * len(table), lines), strict=True):
-        if name in table.column_names:
+        if name in (table[0] if isinstance(table, list) else table.column_names):
             raise reading.error(f"has a column {name!r} of its own.", hint="Leave with_origin out.")
-        if reading.reads(name):
+        if not reading.reads(name):
+            continue
+        if isinstance(table, list):
+            for row, value in zip(table, column, strict=True):
+                row[name] = value
+        else:
             table = table.append_column(name, pa.array(column, pa.string() if name == "_file" else pa.int64()))
     return table

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.file_cell_range import range_of
 from etl_assets.sources.file_notation import check_notation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MEBIBYTE = 2**20
 
@@ -198,6 +201,19 @@ def is_tabbed(name: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Inferred:
+    """The types that were inferred for the columns of a stream's files.
+
+    Args:
+        types: By column; text is one of them.
+        held: Columns whose type may not change, so that what does not fit is for the schema contract.
+    """
+
+    types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Reading:
     """One file on its way to be read.
 
@@ -210,6 +226,7 @@ class Reading:
         remarks: What people should know of how the stream's files were read, each under a word for its kind.
         folders: Those it is in, as far as they are written or matched; ends in `/`.
         archive: The archive that it is a file of.
+        inferred: The types that were inferred for its columns.
     """
 
     file: str
@@ -220,6 +237,7 @@ class Reading:
     remarks: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     folders: str = ""
     archive: str | None = None
+    inferred: Inferred = field(default_factory=Inferred, repr=False, compare=False)
 
     @property
     def format(self) -> str:

@@ -12,8 +12,9 @@ from etl_assets.sources.file_options import Reading
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Tables = Iterator[tuple["pa.Table", Sequence[int]]]
-"""Tables, each with the lines (rows of a sheet or a Parquet file) that their rows begin on."""
+Tables = Iterator[tuple["pa.Table | list[dict[str, Any]]", Sequence[int]]]
+"""Tables (rows, where a column has values of two types), each with the lines that its rows begin on: of a sheet or a
+Parquet file, the rows."""
 
 Rows = Iterator[tuple[int, Mapping[str, Any], int]]
 """Rows, each with the line it begins on and about how many bytes it takes."""

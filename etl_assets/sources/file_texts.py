@@ -1,14 +1,16 @@
 """Rows of texts, of CSV and fixed-width files, as tables: text stays text, what is declared is read exactly."""
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.schema import from_arrow
-from etl_assets.sources.file_cells import CellError, declared_types, joined_kind, type_of_kind, typed_column
+from etl_assets.sources.file_cells import CellError, declared_types, typed_column
 from etl_assets.sources.file_notation import inferred_texts, types_by_format
 from etl_assets.sources.file_options import Reading
+from etl_assets.sources.file_typing import converted, parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,17 +39,17 @@ class Chunk:
 
 Chunks = Callable[[Reading], Iterator[Chunk]]
 """Reads a file from its start."""
+Rows = list[dict[str, Any]]
+Columns = Mapping[str, "pa.Array | pa.ChunkedArray"]
 
 
-def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
-    """Give a file as tables, with the lines that their rows begin on.
+def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
+    """Give a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
 
     Raises:
         DataError: A text is no value of its column's type; names file and line.
     """
     types = {**declared_types(reading), **_by_format(reading)}
-    if reading.options.types == "infer":
-        types = {**_inferred(chunks, reading), **types}
     for chunk in chunks(reading):
         table, lines = _table(chunk, types, reading), chunk.lines
         chunk.rows.clear()  # before the next ones are read: the texts take several times what the table does
@@ -65,40 +67,89 @@ def properties_of(names: Sequence[str], reading: Reading) -> dict[str, Any]:
     return {name: known.get(name, other) for name in names}
 
 
-def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table":
+def text_columns(
+    chunks: Chunks, reading: Reading, wanted: Callable[[str], bool]
+) -> Iterator[tuple[Columns, Columns, Sequence[int]]]:
+    """Give the columns of a file whose types are to be inferred, in the forms these are inferred of, and as written.
+
+    With them come the lines that their rows begin on.
+
+    Args:
+        chunks: Reads the file.
+        reading: The file.
+        wanted: Tells whether a column is still to be looked at; the file ends where none is.
+
+    Raises:
+        DataError: The file is not what it should be; names file and line.
+    """
     import pyarrow as pa
 
-    arrays, names = [], []
+    declared = (reading.stream.schema or {}).get("properties") or {}
+    # What the catalog says to be text, stays text.
+    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"} | {*_by_format(reading)}
+    for chunk in chunks(reading):
+        names = {name for name in chunk.names if name not in said and reading.reads(name) and wanted(name)}
+        if not names:
+            return
+        columns = dict(chunk.columns(frozenset(reading.options.null_values)))
+        written = {name: array_of(texts, pa.string()) for name, texts in columns.items() if name in names}
+        yield {name: _plain(columns[name], one, reading, name) for name, one in written.items()}, written, chunk.lines
+
+
+def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table | Rows":
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
     for name, texts in chunk.columns(frozenset(reading.options.null_values)):
         if not reading.reads(name):
             continue
-        names.append(name)
-        type_ = types.get(name)
-        if type_ is None:
-            arrays.append(pa.array(texts, pa.string()))
-            continue
         try:
-            arrays.append(typed_column(texts, type_, reading, name))
+            if name in types:
+                columns[name] = typed_column(texts, types[name], reading, name)
+            else:
+                columns[name] = _inferred(texts, reading, name)
         except CellError as error:
             line = chunk.lines[error.row]
             raise reading.error(f"{error.reason}.", line, field=name, value=error.text) from error
-    return pa.table(arrays, names=names)
+    if not any(isinstance(column, list) for column in columns.values()):
+        return pa.table(columns)
+    lists = [column if isinstance(column, list) else column.to_pylist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _inferred(texts: Sequence[str | None], reading: Reading, name: str) -> "pa.Array | pa.ChunkedArray | list[Any]":
+    """Give a column of the type that was inferred; a list of values, where some do not fit one that may not change."""
+    import pyarrow as pa
+
+    written = array_of(texts, pa.string())
+    type_ = reading.inferred.types.get(name)
+    if type_ is None or pa.types.is_string(type_):
+        return written
+    plain = _plain(texts, written, reading, name)
+    if name in reading.inferred.held:
+        found = parts(plain, type_)
+        if not all(fit for fit, _ in found):
+            values: list[Any] = []
+            for fit, part in found:
+                values += (part if fit else written.slice(len(values), len(part))).to_pylist()
+            return values
+    try:
+        return converted(plain, type_)
+    except pa.ArrowInvalid as error:  # the file was another one when it was looked at
+        raise CellError(0, str(texts[0]), f"does not fit {type_}, which was inferred: {error}") from error
+
+
+def _plain(
+    texts: Sequence[str | None], written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
+) -> "pa.Array | pa.ChunkedArray":
+    """Give texts in the forms that types are inferred of: as they are written, where the options say nothing."""
+    import pyarrow as pa
+
+    plain = inferred_texts(reading.options, texts, name)
+    return written if plain is texts else array_of(plain, pa.string())
 
 
 def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
     """Give the types of the fields that have a date format, unless they are declared to be something else than text."""
     declared = declared_types(reading)
     return {name: type_ for name, type_ in types_by_format(reading.options).items() if name not in declared}
-
-
-def _inferred(chunks: Chunks, reading: Reading) -> dict[str, "pa.DataType"]:
-    """Read the whole file for the types of its columns: a few rows would not tell."""
-    declared = (reading.stream.schema or {}).get("properties") or {}
-    kinds: dict[str, str | None] = {}
-    for chunk in chunks(reading):
-        for name, texts in chunk.columns(frozenset(reading.options.null_values)):
-            kinds[name] = joined_kind(kinds.get(name), inferred_texts(reading.options, texts, name))
-    types = {name: type_of_kind(kind) for name, kind in kinds.items()}
-    # What the catalog says to be text, stays text.
-    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"}
-    return {name: type_ for name, type_ in types.items() if type_ is not None and name not in said}

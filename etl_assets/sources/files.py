@@ -1,11 +1,11 @@
 """Files of many formats, by path, glob or fsspec URL."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
+from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.load import Bookmark
@@ -16,6 +16,7 @@ from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.file_archive import parts_of
+from etl_assets.sources.file_columns import Columns
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
 from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
@@ -159,26 +160,28 @@ class FileSource(Source):
         options = self._options_of(stream)
         listed = self._listed(stream.name)
         progress = self._progress(stream, options, bookmarks, listed.place)
+        columns = Columns(bookmarks, self.table_types) if options.types == "infer" else None
         if not listed.files and progress is None and not options.allow_empty:
             raise self._no_file(stream.name)
         left = progress.left(listed.files) if progress else listed.files
         if progress and (progress.moved or progress.doubtful):
             known = progress.bookmark(listed.files) if progress.moved else None
-            yield Batch([], bookmark=known, remark=_moves(progress))
+            yield Batch([], bookmark=_with_columns(known, columns), remark=_moves(progress))
         remarks: dict[str, str] = {}
-        for found in left:
-            reading = _reading(listed.place, found, stream, options, remarks)
-            told = set(remarks)
-            with failures(found.name):
-                for part in parts_of(reading):
-                    for table in tables(part):
-                        if table.num_rows or table.num_columns:  # which the table gets, whether or not there are rows
-                            yield Batch(table)
-            for kind in remarks.keys() - told:
-                yield Batch([], remark=remarks[kind])
-            listed.place.check(found)
+        readings = [_reading(listed.place, found, stream, options, remarks) for found in left]
+        failed = None
+        told: set[str] = set()
+        if columns and readings:
+            readings, failed = _inferred(columns, readings)
+            if columns.remark:
+                yield Batch([], remark=columns.remark)
+        for found, reading in zip(left, readings, strict=False):
+            yield from _batches(listed.place, found, reading)
+            yield from (Batch([], remark=text) for text in _untold(remarks, told))
             if progress:
-                yield Batch([], bookmark=progress.done(found, listed.files))
+                yield Batch([], bookmark=_with_columns(progress.done(found, listed.files), columns))
+        if failed:
+            raise failed
 
     def count_records(
         self,
@@ -362,6 +365,46 @@ def _moves(progress: Progress) -> str | None:
         said.append(f"{doubt}. If it is, its rows are there twice")
     more = [f"and so on: {len(said) - TOLD:,} more"] if len(said) > TOLD else []
     return "; ".join([*said[:TOLD], *more]) or None
+
+
+def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
+    with failures(found.name):
+        try:
+            for part in parts_of(reading):
+                # Without rows, too: the columns of a file are those of the table.
+                yield from (Batch(table) for table in tables(part) if len(table) or not isinstance(table, list))
+        except DataError:
+            place.check(found)  # it may have changed since its columns were looked at
+            raise
+    place.check(found)
+
+
+def _inferred(columns: Columns, readings: Sequence[Reading]) -> tuple[list[Reading], EtlAssetsError | None]:
+    """Look at the columns of files; gives those that know their types, up to the first that cannot be read, and why."""
+    seen: list[Reading] = []
+    failed = None
+    for reading in readings:
+        try:
+            with failures(reading.file):
+                for part in parts_of(reading):
+                    columns.look_at(part)
+        except EtlAssetsError as error:
+            failed = error
+            break
+        seen.append(reading)
+    types = columns.settled()
+    return [replace(reading, inferred=types) for reading in seen], failed
+
+
+def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> dict[str, Any] | None:
+    return bookmark if bookmark is None or columns is None else columns.remembered(bookmark)
+
+
+def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
+    """Give the remarks that were not told yet, and take note that they are."""
+    new = [kind for kind in remarks if kind not in told]
+    told.update(new)
+    return [remarks[kind] for kind in new]
 
 
 def _reading(

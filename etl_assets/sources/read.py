@@ -15,7 +15,7 @@ from etl_assets.protocol.batch import Batch, batches_of, frames_of
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.key_ranges import RANGE
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.load import Bookmark, TableTypes
 from etl_assets.protocol.messages import Message, StateMessage
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
@@ -118,6 +118,12 @@ class StreamRead:
         """Give this read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
         read = self._copy()
         read.source.known_fingerprint = known or ""
+        return read
+
+    def fitted_to(self, table: TableTypes) -> "StreamRead":
+        """Give this read, which knows the types of the table that it goes into."""
+        read = self._copy()
+        read.source.table_types = table
         return read
 
     def _copy(self) -> "StreamRead":

@@ -7,7 +7,7 @@ from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker, plain
 from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.load import Bookmark, TableTypes
 from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
@@ -23,14 +23,15 @@ def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) 
         return
     for stream in streams:
         try:
-            yield from _one(source, stream, state.streams.get(stream.key), state.appended.get(stream.key))
+            yield from _one(source, stream, state)
         except EtlAssetsError as error:
             yield StreamEnd(stream, complete=False, error=error)
 
 
-def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: Appending | None) -> Iterator[Event]:
+def _one(source: Source, stream: Stream, state: SourceState) -> Iterator[Event]:
     """Read a stream as a step of its own would: its bookmark is what it gives, or its largest replication key."""
-    read = StreamRead(source, stream)
+    bookmark, appending = state.streams.get(stream.key), state.appended.get(stream.key)
+    read = _fitted(StreamRead(source, stream), state.tables.get(stream.key))
     if read.partial:
         raise ConfigError(
             f"stream {stream.name!r}: a read cut by `limit` or `query` cannot be one of many.",
@@ -60,6 +61,10 @@ def _one(source: Source, stream: Stream, bookmark: Bookmark | None, appending: A
     for text, late_rows in tracker.remarks() if tracker is not None else ():
         yield Remark(stream, text, late_rows)
     yield StreamEnd(stream)
+
+
+def _fitted(read: StreamRead, table: TableTypes | None) -> StreamRead:
+    return read if table is None else read.fitted_to(table)
 
 
 def _taken(batch: Batch, tracker: BookmarkTracker, settled: Settled, *, appends: bool) -> Batch:

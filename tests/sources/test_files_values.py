@@ -26,7 +26,7 @@ from etl_assets import DuckDBDestination, FileSource, StreamRead
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.stream import Stream
-from etl_assets.sources.file_cells import kind_of
+from etl_assets.sources.file_inference import as_texts, look
 from etl_assets.sync import sync
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -207,9 +207,9 @@ def test_a_discovered_catalog_leaves_inferred_types_open(tmp_path: Path) -> None
     assert rows_of(source, source.discover().streams[0]) == [{"x": 1}]
 
 
-@pytest.mark.parametrize("text", ["-0", "00", "+1", " 1", "1.", ".5", "True", "nan", "9" * 40, "0x1"])
+@pytest.mark.parametrize("text", ["00", "-00", "00.5", " 1", "True", "nan", "1_0", "0x1"])
 def test_what_would_lose_something_is_not_inferred(text: str) -> None:
-    assert kind_of(text) == "text"
+    assert look(as_texts([text])).kind == "text"
 
 
 # JSON lines
