@@ -12,6 +12,8 @@ from hashlib import sha256
 from etl_assets.exceptions import ConfigError, shorten
 
 HASH_CHARACTERS = 8
+OWN_TABLES = "_etl_assets_"
+"""With this begin the tables that this library keeps in a database: states, the ledger, staged rows."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

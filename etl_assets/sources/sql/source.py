@@ -147,7 +147,7 @@ class SqlSource(Source):
         A replication key is never guessed; `valid-replication-keys` in the stream's metadata says which there could be.
         """
         with connected(self._server()) as snapshot:
-            found = discovered(snapshot, self._schemas(snapshot), self.include, self.exclude)
+            found = discovered(snapshot, self._schemas(snapshot), self.include, self.exclude, streams or ())
             found += [stream_of_query(table_of_query(snapshot, name, sql)) for name, sql in self.queries.items()]
             catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
