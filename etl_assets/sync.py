@@ -25,12 +25,14 @@ from etl_assets.protocol.load import (
     Fingerprinted,
     Load,
     Readable,
+    RepeatedKeys,
     Session,
     StreamOfSource,
     SyncResult,
     TableName,
     Target,
     contract_of,
+    image_of,
 )
 from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
@@ -112,6 +114,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
     keep_rejected: bool = False,
     late_rows: LateRows | None = None,
+    repeated_keys: RepeatedKeys | None = None,
     declared_only: bool = False,
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
@@ -135,6 +138,8 @@ def sync(  # noqa: PLR0913 - options of one verb
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
             are an error for a stream with a primary key, else dropped, counted and told.
+        repeated_keys: Which of several images of a key in this read is merged: the `newest` by the replication key (by
+            default), or the `last` to come.
         declared_only: Leave out fields that the stream does not declare.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
@@ -163,6 +168,7 @@ def sync(  # noqa: PLR0913 - options of one verb
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
         keep_rejected=keep_rejected,
         declared_only=declared_only,
+        image=image_of(read, chosen, WriteStrategy(strategy), repeated_keys),
     )
     with naming_stream(read.stream.name), destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)

@@ -8,7 +8,17 @@ from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.appending import Appending, LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SharedState, SourceTarget, Stored, TableName, contract_of
+from etl_assets.protocol.load import (
+    Bookmark,
+    Load,
+    RepeatedKeys,
+    SharedState,
+    SourceTarget,
+    Stored,
+    TableName,
+    contract_of,
+    image_of,
+)
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.source_loop import Loop
@@ -47,6 +57,7 @@ class StreamPlan:
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None
     keep_rejected: bool = False
     late_rows: LateRows | None = None
+    repeated_keys: RepeatedKeys | None = None
     by_default: bool = False
     declared_only: bool = False
 
@@ -220,6 +231,7 @@ def _line(
         contract=contract,
         keep_rejected=plan.keep_rejected,
         declared_only=plan.declared_only,
+        image=image_of(part, strategy, WriteStrategy(plan.strategy), plan.repeated_keys),
     )
     named = WriteStrategy(plan.strategy) is not WriteStrategy.AUTO and not plan.by_default
     return Line(load, start, result_of(load, start), error, state=load.bookmark, named=named)

@@ -226,6 +226,7 @@ class _Output:
                 schema_contract=self.writing.contract,
                 keep_rejected=self.writing.keep_rejected,
                 late_rows=self.writing.late_rows,
+                repeated_keys=self.writing.repeated_keys,
                 observer=observer,
             )
         self._report(result)

@@ -194,6 +194,7 @@ class _Step:
             schema_contract=writing.contract,
             keep_rejected=writing.keep_rejected,
             late_rows=writing.late_rows,
+            repeated_keys=writing.repeated_keys,
         )
 
     def _table(self, binding: Binding) -> TableName:

@@ -232,8 +232,16 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
+        del unique  # what it costs to look is little here
         latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
         own = dict(stamps(stamp, self.now))
         written = 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from typing_extensions import override
 
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
+from etl_assets.destinations.images import Images, tells_images_apart
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.record_columns import is_staged, with_columns
 from etl_assets.destinations.rejected import Rejects, rejected_table
@@ -107,12 +108,16 @@ class DatabaseSession(Session):
         self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
         self._rejects: dict[str, Rejects] = {}
+        self._images: dict[str, Images] = {}
         self._pruned: dict[str, set[str]] = {}
         for load in loads:
             self._prepare(load)
 
     def _prepare(self, load: Load) -> None:
-        self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
+        staging = self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
+        if tells_images_apart(load):
+            seen = Staging(self._staging_roots, self._memory_bytes // 4)
+            self._images[load.load_id] = Images(load, staging, seen)
         if not load.contract.evolves:
             staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
@@ -135,9 +140,12 @@ class DatabaseSession(Session):
             batch = settled(batch, self._rejects[load.load_id].add)
         try:
             encoded = batch.encoded(load.stream) if self.encoded_as else None
-            staged = self._staging[load.load_id].add(encoded or self._to_stage(batch, load))
+            part = encoded or self._to_stage(batch, load)
+            staged = self._staging[load.load_id].add(part)
         except SchemaConflictError as error:
             raise error.named(stream=load.stream.name) from None
+        if load.load_id in self._images:
+            self._images[load.load_id].follow(part)
         fault("staged")
         return staged
 
@@ -200,6 +208,8 @@ class DatabaseSession(Session):
         if complete:
             fault("last_committed")
         for one in committed:
+            if one.load_id in self._images:
+                self._images[one.load_id].commit(complete=complete and len(self._loads) == 1)
             self._staging[one.load_id].clear()
             if one.load_id in self._rejects:
                 self._rejects[one.load_id].clear()
@@ -215,6 +225,8 @@ class DatabaseSession(Session):
             staging.clear()
         for rejects in self._rejects.values():
             rejects.clear()
+        for images in self._images.values():
+            images.clear()
 
     def _shape(self, tx: Transaction, load: Load) -> Shape | None:
         """Give what a load has to fit: its table, or the schema that is declared for one to be."""
@@ -344,7 +356,9 @@ class DatabaseSession(Session):
             )
         about = tuple(name for name in self._database.record_columns if name not in known.values())
         stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column, about)
-        return Plan(load, table, staging, physical, schema, declared, stamp)
+        images = self._images.get(load.load_id)
+        stale, unique = images.told() if images else (None, False)
+        return Plan(load, table, staging, physical, schema, declared, stamp, stale=stale, unique=unique)
 
     @staticmethod
     def _columns(

@@ -138,18 +138,26 @@ class SqliteTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
         names, target = rows.schema.names, self.quoted(table)
         if table in self._made:
             self._made.discard(table)
             written = self.insert(table, rows, stamp)
             self._index(table, keys)
-            return written - self._written(_without_repeated(target, keys), ())
+            return written if unique else written - self._written(_without_repeated(target, keys), ())
         staged = TableName(STAGED, "temp")
         self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
         self.insert(staged, rows, Stamp("", None, None))
-        self.execute(_without_repeated(f"temp.{STAGED}", keys))
+        if not unique:
+            self.execute(_without_repeated(f"temp.{STAGED}", keys))
         own = stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]

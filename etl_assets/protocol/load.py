@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.protocol.batch import Batch, Encoding
@@ -13,6 +13,10 @@ from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
+RepeatedKeys = Literal["newest", "last"]
+"""Which of several images of a key that one read gives is merged: the one with the greatest replication key, or the one
+that comes last."""
+CDC_FIELDS = "_ab_cdc_"
 Bookmark = Mapping[str, Any]
 """How far a stream has been read: JSON values by replication key, or whatever the source itself gives."""
 
@@ -67,6 +71,8 @@ class Load:
         contract: What becomes of what does not fit the table.
         keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
         declared_only: Leave out fields that the stream does not declare, where it declares any.
+        image: Which of several images of a key in this read the table is to have: the `newest` by the replication key,
+            or the `last` to come; None leaves it to the merge, which takes the last.
     """
 
     source: str
@@ -83,6 +89,7 @@ class Load:
     contract: SchemaContract = EVOLVES
     keep_rejected: bool = False
     declared_only: bool = False
+    image: RepeatedKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -255,6 +262,38 @@ def contract_of(
             stream=stream.name,
         )
     return contract
+
+
+def image_of(
+    read: "StreamOfSource", strategy: WriteStrategy, wanted: WriteStrategy, repeated_keys: RepeatedKeys | None = None
+) -> RepeatedKeys | None:
+    """Settle which of several images of a key in one read its table is to have; None where no key can come twice.
+
+    Args:
+        read: What is read.
+        strategy: How it meets the table.
+        wanted: How it was to meet it: a full refresh replaces the table of a stream that merges.
+        repeated_keys: `newest`, or `last`; by default the newest by the replication key, and of a log the last.
+
+    Returns:
+        `last` also where there is no replication key.
+    """
+    stream = read.stream
+    merges = strategy is WriteStrategy.MERGE or (
+        strategy is WriteStrategy.REPLACE
+        and wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
+        and stream.method != "FULL_TABLE"
+        and bool(stream.unique_constraints or stream.primary_key)
+    )
+    if not merges or read.ordered:  # a database's own order by the replication key: the last image is the newest
+        return None
+    return "last" if repeated_keys == "last" or is_log(stream) or not stream.cursor else "newest"
+
+
+def is_log(stream: Stream) -> bool:
+    """Tell whether a stream gives the changes of a log, in their order: so it was declared, or Airbyte's CDC fields."""
+    fields = (stream.schema or {}).get("properties") or {}
+    return stream.method == "LOG_BASED" or any(name.startswith(CDC_FIELDS) for name in fields)
 
 
 class StreamOfSource(Protocol):
