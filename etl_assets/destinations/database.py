@@ -12,6 +12,7 @@ from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.places import stored_under
 from etl_assets.destinations.record_columns import NAMES
+from etl_assets.destinations.reserved import ReservedNames, reserved_names
 from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError
@@ -146,18 +147,28 @@ class DatabaseDestination(Destination):
 
     def identifier(self, name: str) -> str:
         """Give the physical name of one thing."""
-        return self.column_identifiers([name], {}, ())[name]
+        return identifiers([name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes)[name]
 
     def spell(self, name: str) -> str:
         """Return a name as `naming` has it, and as the database can."""
         return self._naming(name)
 
+    def reserved_names(self) -> ReservedNames:
+        """Return the names that none of its columns can have."""
+        return reserved_names(self.storage_kind)
+
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
-        """Give each field a column name of its own; names given before stay."""
-        limit = self.capabilities.max_identifier_bytes
-        return identifiers(names, known=known, reserved=reserved, naming=self.spell, max_bytes=limit)
+        """Give each field a column name of its own, which is none of the database's; names given before stay."""
+        return identifiers(
+            names,
+            known=known,
+            reserved=reserved,
+            naming=self.spell,
+            max_bytes=self.capabilities.max_identifier_bytes,
+            usable=self.reserved_names().usable,
+        )
 
     # Sessions
 
