@@ -198,7 +198,7 @@ class _Step:
         )
 
     def _table(self, binding: Binding) -> TableName:
-        return binding.writing.table or self.destination.table_for(binding.source_name, binding.stream)
+        return binding.table(self.destination)
 
     def _say(self, key: dg.AssetKey, load: Load, start: Start) -> None:
         where = f" from {shortened(load.bookmark)}" if load.bookmark else ""

@@ -1,7 +1,7 @@
 """What every database has in common as a destination: its options, names, sessions, and the stored state."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,13 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
 from etl_assets.destinations.base import Destination, parse_options
+from etl_assets.destinations.known_tables import look_up, look_up_source, table_in
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.places import stored_under
 from etl_assets.destinations.record_columns import NAMES
 from etl_assets.destinations.reserved import ReservedNames, reserved_names
-from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
+from etl_assets.destinations.session import DatabaseSession
 from etl_assets.destinations.transaction import Transaction
-from etl_assets.exceptions import DestinationError
+from etl_assets.exceptions import DestinationError, StateError
 from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
@@ -200,7 +201,22 @@ class DatabaseDestination(Destination):
         if not self.exists():
             return Stored()
         with self.transaction() as tx:
-            return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+            ledger = self.ledger(tx)
+            return look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+
+    @override
+    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+        """Give the table that a stream has by the ledger, where nobody has named it."""
+        if not self.exists():
+            return table
+        with self.transaction() as tx, suppress(StateError):  # which says no word on the table
+            return self._table(self.ledger(tx), source, stream, table)
+        return table
+
+    def _table(self, ledger: Ledger, source: str, stream: Stream, table: TableName | None) -> TableName:
+        if ledger.exists():
+            return table_in(ledger, self, source, stream, table)
+        return table or self.table_for(source, stream)
 
     @override
     def stored_many(
@@ -212,7 +228,7 @@ class DatabaseDestination(Destination):
         with self.transaction() as tx:
             ledger = self.ledger(tx)
             return [
-                look_up(tx, ledger, source, stream, table or self.table_for(source, stream), partition)
+                look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
                 for stream, table in streams
             ]
 

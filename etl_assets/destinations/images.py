@@ -1,9 +1,9 @@
 """Of several images of one key in one read, which is the newest: the one with the greatest replication key.
 
-A merge keeps the image that comes last. An API that gives its newest rows first, or pages that overlap, would so leave an
-older image in the table, behind a bookmark that says it is done. So the older ones are left out before the merge, also
-where the newer one was committed at a checkpoint of the same read. Images of earlier reads count for nothing: what the
-source says now replaces them.
+A merge keeps the image that comes last. An API that gives its newest rows first, or pages that overlap, would so leave
+an older image in the table, behind a bookmark that says it is done. So the older ones are left out before the merge,
+also where the newer one was committed at a checkpoint of the same read. Images of earlier reads count for nothing: what
+the source says now replaces them.
 
 Most reads have each key once, or give the replication keys in order, and nothing is to be done: the order is looked at
 batch by batch. Only out of order the keys are hashed, and only rows whose hash comes twice are looked at.
@@ -219,7 +219,7 @@ class Images:
 
 
 def tells_images_apart(load: Load) -> bool:
-    """Tell whether of several images of a key more has to be known than which comes last, where a merge looks itself."""
+    """Tell whether more has to be known of a key's images than which one a merge takes: the last."""
     return load.image == "newest" or (load.image == "last" and load.strategy is WriteStrategy.REPLACE)
 
 

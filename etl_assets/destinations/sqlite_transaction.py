@@ -151,7 +151,9 @@ class SqliteTransaction(SqlTransaction):
             self._made.discard(table)
             written = self.insert(table, rows, stamp)
             self._index(table, keys)
-            return written if unique else written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
+            if unique:
+                return written
+            return written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
         staged = TableName(STAGED, "temp")
         self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
         self.insert(staged, rows, Stamp("", None, None))
@@ -238,7 +240,7 @@ def _without_repeated(target: str, keys: Sequence[str], columns: Iterable[str]) 
 
 
 def _row_number(columns: Iterable[str]) -> str:
-    """Give the name of SQLite's own number of a row: that of its three names which is no column's, as `rowid` may be."""
+    """Give the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
     taken = {name.lower() for name in columns}
     free = [name for name in ("_rowid_", "rowid", "oid") if name not in taken]
     if not free:

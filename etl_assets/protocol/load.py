@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.naming import with_hash
 from etl_assets.protocol.batch import Batch, Encoding
 from etl_assets.protocol.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.protocol.encoded import Format
@@ -30,6 +31,20 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @property
+    def folded(self) -> tuple[str, str]:
+        """What two names have in common that mean one table wherever the case of letters makes no difference."""
+        return self.schema.casefold(), self.name.casefold()
+
+    def hashed(self, original: str, max_bytes: int) -> "TableName":
+        """Return the name for another thing that would be called so, too: it ends in a hash of what that is called.
+
+        Args:
+            original: The name of the thing.
+            max_bytes: The engine's limit.
+        """
+        return TableName(with_hash(self.name, original, max_bytes), self.schema)
 
 
 @dataclass(frozen=True)
