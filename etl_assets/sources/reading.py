@@ -1,6 +1,6 @@
 """What the verbs that read do: into a cache, one by one, as samples."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from etl_assets.naming import normalise
 from etl_assets.progress import ProgressTracker
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Records, SourceState, StreamEnd, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SyncResult, TableName
+from etl_assets.protocol.load import Bookmark, Load, SyncResult
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.redaction import redact
