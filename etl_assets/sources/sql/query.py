@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
+from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, did_you_mean, shorten
+from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -49,12 +51,13 @@ class Rules:
     on_null_cursor: str = "error"
     start: Any = None
     end: Any = None
+    max_bookmark: Any = None
 
     @property
     def plain(self) -> bool:
         """Whether a read gives all rows at and after its bookmark, and no others."""
         return self.on_null_cursor != "include" and all(
-            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end)
+            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end, self.max_bookmark)
         )
 
 
@@ -211,6 +214,7 @@ class Query:
                     "primary key), or another replication key.",
                     stream=self.stream.name,
                 )
+        self._refuse_beyond(self.cursor)
         self.cursor.refuse_lower_maximum()
 
     def where(self) -> list[Any]:
@@ -286,6 +290,56 @@ class Query:
 
             return [sa.false()]
         return [cursor.before_first(last, inclusive=True)]
+
+    def capped(self, upto: Any = None) -> Any:
+        """Give the largest value of the first replication key that a bookmark may have; None where there is none.
+
+        Args:
+            upto: Another bound, as Python has it: the smaller one rules.
+        """
+        most = self._most_at_most()
+        if most is None or upto is None:
+            return upto if most is None else most
+        return min(most, upto)
+
+    def _most_at_most(self) -> Any:
+        given = self.rules.max_bookmark
+        if given is None or self.cursor is None:
+            return None
+        column = self.cursor.columns[0]
+        if not isinstance(given, timedelta):
+            return self._typed(column, given, "the source's `max_bookmark` of")
+        now = datetime.now(UTC) + given
+        if column.type.kind not in {"instant", "timestamp", "date"}:
+            raise self._error(
+                f"max_bookmark={given!r} does not fit the replication key {column.name!r} ({column.declared}).",
+                "Give a value of that column; a timedelta is for dates and times, and counts from now.",
+            )
+        zoned = column.type.kind == "instant"
+        if self.snapshot.dialect == "sqlite" and column.type.kind == "timestamp":
+            zoned = bool(values_have_zone(self.snapshot, column.expression))
+        if column.type.kind == "date":
+            return now.date()
+        return now if zoned else now.replace(tzinfo=None)
+
+    def _refuse_beyond(self, cursor: Cursor) -> None:
+        """Refuse a bookmark that was stored before there was a bound, or under another one: it hides rows.
+
+        Raises:
+            BookmarkError: It names both.
+        """
+        most = self._most_at_most()
+        if most is None or cursor.bookmark is None:
+            return
+        moving = isinstance(self.rules.max_bookmark, timedelta)  # clocks are not all the same
+        if cursor.bookmark[0] > (most + timedelta(days=1) if moving else most):
+            raise BookmarkError(
+                f"stream {self.stream.name!r}: the stored bookmark {cursor.columns[0].name!r} = "
+                f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark ({shorten(json_value(most))}), so "
+                "rows before it may not have been read.",
+                hint="Run once with full_refresh, or set the bookmark back with `etl-assets state set`.",
+                stream=self.stream.name,
+            )
 
     def settled(self, upto: Any) -> list[Any]:
         """Return the condition that a row's first replication key is at or before a value, if there is one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,9 @@ class SqlSource(Source):
             (needs a primary key); `exclude` never reads them.
         start: Of a stream with a replication key read only rows at or after this value of its first column.
         end: And only rows before this one.
+        max_bookmark: Keep the bookmark at or before this value of its first column, or (a timedelta) at or before so
+            long after now: a row in the far future then hides no others. Rows beyond are merged at each run; where rows
+            are appended, they wait.
         connect_args: Passed to the driver.
         connect_timeout: Seconds to wait for the server to answer; 30 by default.
         statement_timeout: Seconds a statement, or the wait for the next rows, may take.
@@ -96,6 +100,7 @@ class SqlSource(Source):
         on_null_cursor: str = "error",
         start: Any = None,
         end: Any = None,
+        max_bookmark: Any = None,
         connect_args: Mapping[str, Any] | None = None,
         connect_timeout: float | None = None,
         statement_timeout: float | None = None,
@@ -116,6 +121,7 @@ class SqlSource(Source):
         self.batch_rows = batch_rows
         self.queries = dict(queries or {})
         self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor, start=start, end=end)
+        self.rules = replace(self.rules, max_bookmark=max_bookmark)
         self.connect_args = wrap_secrets(dict(connect_args or {}))
         self.connect_timeout = connect_timeout
         self.statement_timeout = statement_timeout
@@ -176,6 +182,7 @@ class SqlSource(Source):
             asked = self._query(snapshot, stream, bookmarks, query)
             bound = bound_of(asked)
             asked.check()
+            upto = asked.capped(bound.upto)
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
                 self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
@@ -185,7 +192,7 @@ class SqlSource(Source):
             for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
-                batch = Batch(table, expected=expected if number == 1 else None, settled=bound.upto, remark=remark)
+                batch = Batch(table, expected=expected if number == 1 else None, settled=upto, remark=remark)
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -261,7 +268,7 @@ class SqlSource(Source):
             bound = bound_of(asked)
             asked.check()
             where = asked.where()
-            largest = asked.cursor.maximum([*where, *asked.settled(bound.upto)]) if asked.cursor else None
+            largest = asked.cursor.maximum([*where, *asked.settled(asked.capped(bound.upto))]) if asked.cursor else None
             found = split(snapshot, asked.table, stream, where, parts)
             return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
 
@@ -351,7 +358,7 @@ def _has_more(asked: Query) -> bool:
 
     cursor = asked.cursor
     assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
-    conditions = [cursor.known(), *asked.lagging(cursor)]
+    conditions = [cursor.known(), *asked.lagging(cursor), *asked.settled(asked.capped())]
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
     statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
