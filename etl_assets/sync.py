@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, naming_stream
@@ -153,16 +154,9 @@ def sync(  # noqa: PLR0913 - options of one verb
     """
     start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
     chosen = strategy_of(read, destination, start, WriteStrategy(strategy))
-    load = Load(
-        source=read.source_name,
-        stream=read.stream,
-        strategy=chosen,
-        load_id=new_load_id(),
-        run_id=run_id,
-        table=table,
+    load = replace(
+        load_of(read, start, chosen, run_id=run_id, table=table),
         partition=partition,
-        begins_from=start.begins_from,
-        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
         on_conflict=on_conflict,
         adopt=adopt,
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
@@ -173,6 +167,22 @@ def sync(  # noqa: PLR0913 - options of one verb
     with naming_stream(read.stream.name), destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
         return _Loop(read, load, start, session, observer, appending).run(checkpoint_seconds, checkpoint_bytes)
+
+
+def load_of(
+    read: StreamOfSource, start: Start, strategy: WriteStrategy, *, run_id: str, table: TableName | None
+) -> Load:
+    """Give a new load of a stream, with nothing particular about it."""
+    return Load(
+        source=read.source_name,
+        stream=read.stream,
+        strategy=strategy,
+        load_id=new_load_id(),
+        run_id=run_id,
+        table=table,
+        begins_from=start.begins_from,
+        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
+    )
 
 
 def appending_of(

@@ -10,7 +10,6 @@ from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
 from etl_assets.protocol.load import (
     Bookmark,
-    Load,
     RepeatedKeys,
     SharedState,
     SourceTarget,
@@ -28,6 +27,7 @@ from etl_assets.sync import (
     Observer,
     Start,
     appending_of,
+    load_of,
     new_load_id,
     refresh_remark,
     resolve_start,
@@ -217,15 +217,8 @@ def _line(
         contract = contract_of(plan.schema_contract, stream, destination.capabilities, keep_rejected=keep)
     except EtlAssetsError as wrong:
         error = wrong
-    load = Load(
-        source=source,
-        stream=stream,
-        strategy=strategy,
-        load_id=new_load_id(),
-        run_id=run_id,
-        table=plan.table,
-        begins_from=start.begins_from,
-        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,
+    load = replace(
+        load_of(part, start, strategy, run_id=run_id, table=plan.table),
         on_conflict=plan.on_conflict,
         adopt=plan.adopt,
         contract=contract,

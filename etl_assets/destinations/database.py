@@ -186,8 +186,10 @@ class DatabaseDestination(Destination):
         try:
             yield session
         finally:
-            session.close()
-            sweep(roots)
+            try:
+                session.close()
+            finally:
+                sweep(roots)
 
     @override
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:

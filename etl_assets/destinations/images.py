@@ -108,6 +108,8 @@ class Images:
                 self._seen.add(table)
             self._committed = self._seen.rows
             self._highest_committed = self._highest
+        else:
+            self.clear()
         self._is_known, self._in_order, self._is_above = False, self._comparable, self._comparable
 
     def clear(self) -> None:
@@ -208,7 +210,7 @@ class Images:
         whole = " AND ".join(f"{name} IS NOT NULL" for name in by) or "true"
         order = "".join(f"{name} DESC NULLS LAST, " for name in by)
         of_key = f"PARTITION BY {', '.join(keys)}"
-        found = connection.execute(
+        found: Any = connection.execute(
             f"WITH known AS (SELECT *, max(place) FILTER (NOT ({whole})) OVER ({of_key}) AS last_null FROM images) "
             f"SELECT place FROM known QUALIFY row_number() OVER ({of_key} "
             f"ORDER BY coalesce(place >= last_null, true) DESC, ({whole}) DESC, {order}place DESC) > 1"
@@ -269,11 +271,10 @@ def _hashed(connection: "duckdb.DuckDBPyConnection", keys: "pa.Table") -> "npt.N
 
     names = [f"k{i}" for i in range(keys.num_columns)]
     connection.register("keys", pa.table([_plain(column) for column in keys.columns], names=names))
-    found: npt.NDArray[np.uint64] = connection.execute(f"SELECT hash({', '.join(names)}) AS h FROM keys").fetchnumpy()[
-        "h"
-    ]
+    found: Any = connection.execute(f"SELECT hash({', '.join(names)}) AS h FROM keys").fetchnumpy()["h"]
     connection.unregister("keys")
-    return found
+    hashes: npt.NDArray[np.uint64] = found
+    return hashes
 
 
 def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":

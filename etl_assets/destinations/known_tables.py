@@ -31,7 +31,8 @@ def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, 
     usual = database.table_for(base_name(source), stream)
     wanted = wanted or database.table_for(source, stream)
     plain = TableName(usual.name, wanted.schema)
-    unnamed = {plain, plain.hashed(stream.full_name, database.capabilities.max_identifier_bytes)}
+    by_hash = plain.hashed(stream.full_name, database.capabilities.max_identifier_bytes)
+    unnamed = {plain, by_hash}
     if wanted not in unnamed:
         return wanted
     state = ledger.state(source, stream)
@@ -41,7 +42,6 @@ def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, 
     held = owner is not None and owner[0] == source and owner[1:] != stream.key
     # Engines compare names without regard to case.
     others = (one.table.folded for one in ledger.source_states(source) if not one.shared)
-    (by_hash,) = unnamed - {plain}
     return by_hash if held or wanted.folded in others else wanted
 
 

@@ -114,8 +114,7 @@ class DatabaseSession(Session):
     def _prepare(self, load: Load) -> None:
         staging = self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
         if tells_images_apart(load):
-            seen = Staging(self._staging_roots, self._memory_bytes // 4)
-            self._images[load.load_id] = Images(load, staging, seen)
+            self._images[load.load_id] = Images(load, staging, Staging(self._staging_roots, self._memory_bytes // 4))
         if not load.contract.evolves:
             staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
@@ -138,12 +137,11 @@ class DatabaseSession(Session):
             batch = settled(batch, self._rejects[load.load_id].add)
         try:
             encoded = batch.encoded(load.stream) if self.encoded_as else None
-            part = encoded or self._to_stage(batch, load)
-            staged = self._staging[load.load_id].add(part)
+            staged = self._staging[load.load_id].add(part := encoded or self._to_stage(batch, load))
         except SchemaConflictError as error:
             raise error.named(stream=load.stream.name) from None
-        if load.load_id in self._images:
-            self._images[load.load_id].follow(part)
+        if images := self._images.get(load.load_id):
+            images.follow(part)
         fault("staged")
         return staged
 
@@ -230,7 +228,8 @@ class DatabaseSession(Session):
         """Give what a load has to fit: its table, or the schema that is declared for one to be."""
         ledger = self._database.ledger(tx)
         current = ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
-        existing = tx.schema(self._table(ledger, load) if ledger.exists() else self._default(load))
+        place = load.table or self._database.table_for(load.source, load.stream)
+        existing = tx.schema(self._table(ledger, load) if ledger.exists() else place)
         if existing is None:
             return declared_shape(load)
         known = {column.name: column.physical for column in current.columns} if current else {}
@@ -238,9 +237,6 @@ class DatabaseSession(Session):
         types = {field.name: field.type for field in existing if field.name not in ours}
         columns_of = partial(self._database.column_identifiers, known=known, reserved=ours)
         return Shape(types, columns_of, tx.type_name, exists=True)
-
-    def _default(self, load: Load) -> TableName:
-        return load.table or self._database.table_for(load.source, load.stream)
 
     def _table(self, ledger: Ledger, load: Load) -> TableName:
         return table_in(ledger, self._database, load.source, load.stream, load.table)

@@ -159,7 +159,14 @@ class SqliteTransaction(SqlTransaction):
         self.insert(staged, rows, Stamp("", None, None))
         if not unique:
             self.execute(_without_repeated(f"temp.{STAGED}", keys, names))
-        own = stamps(stamp, self.now)
+        written = self._merge_staged(table, rows.schema, stamp, keys, update=update)
+        self.execute(f"DROP TABLE temp.{STAGED}")
+        return written
+
+    def _merge_staged(
+        self, table: TableName, schema: "pa.Schema", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        names, target, own = schema.names, self.quoted(table), stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
@@ -167,7 +174,7 @@ class SqliteTransaction(SqlTransaction):
         written = 0
         if update and (compared := [name for name in others if name not in stamp.about]):
             # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(self._differs(quote(name), rows.schema.field(name).type) for name in compared)
+            differs = " OR ".join(self._differs(quote(name), schema.field(name).type) for name in compared)
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
@@ -175,14 +182,12 @@ class SqliteTransaction(SqlTransaction):
                 constants,
             )
         marks = "".join(", ?" for _ in own)
-        written += self._written(
+        return written + self._written(
             f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
             f"SELECT {column_list(names, 's.')}{marks} FROM temp.{STAGED} AS s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
             constants,
         )
-        self.execute(f"DROP TABLE temp.{STAGED}")
-        return written
 
     @override
     def scan(

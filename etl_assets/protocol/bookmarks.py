@@ -106,8 +106,8 @@ class BookmarkTracker:
 
     def _hides(self, value: Any) -> str:
         return (
-            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come with a "
-            "smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, keep the "
+            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come with "
+            "a smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, keep the "
             "bookmark back with max_bookmark=timedelta(0)"
         )
 
@@ -201,8 +201,8 @@ def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
             return False
     if isinstance(value, datetime):
         value = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
-        return value - now > FAR_AHEAD
-    return isinstance(value, date) and value - now.date() > FAR_AHEAD
+        return bool(value - now > FAR_AHEAD)
+    return isinstance(value, date) and bool(value - now.date() > FAR_AHEAD)
 
 
 def is_finite(value: Any) -> bool:

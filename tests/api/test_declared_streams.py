@@ -1,9 +1,12 @@
 """A script's source that declares its streams reads these and no others, as its assets do."""
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from etl_assets import DuckDBCache, DuckDBDestination, SQLiteSource, Stream
 from etl_assets.protocol.catalog import Catalog
@@ -74,11 +77,13 @@ class Found(Source):
 
     name = "found"
 
-    def discover(self, streams: object = None) -> Catalog:
+    @override
+    def discover(self, streams: Any = None) -> Catalog:
         schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
         return Catalog([Stream("a", namespace="x", schema=schema), Stream("b", namespace="x", schema=schema)])
 
-    def load_data(self, stream: Stream, **_: object) -> object:
+    @override
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
         yield [{"id": 1}]
 
 

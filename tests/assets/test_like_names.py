@@ -8,10 +8,12 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+from typing_extensions import override
 
 from etl_assets import DuckDBCache, DuckDBDestination, DuckDBIOManager, Source, Stream, stream_assets
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.naming import with_hash
+from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.load import Load
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start, sync
@@ -22,13 +24,9 @@ from tests.pairs.places import DESTINATIONS, destination
 class Alike(Source):
     streams = [Stream(name, primary_key="id", replication_key="n") for name in ("a.b", "a-b", "a b", "other")]
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, **_: Any) -> Iterator[list[dict[str, Any]]]:
-        since = bookmarks["n"] if bookmarks else 0
-        yield [row for row in [{"id": 1, "n": 1, "of": stream.name}] if row["n"] >= since]
-
-
-def parts(name: str) -> dg.AssetSelection:
-    return dg.AssetSelection.assets(dg.AssetKey(["shop", name]))
+    @override
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        yield [{"id": 1, "n": 1, "of": stream.name}]
 
 
 def tables(warehouse: DatabaseDestination) -> dict[str, list[str]]:
@@ -113,8 +111,6 @@ def test_two_streams_in_one_session(tmp_path: Path) -> None:
     loads = [Load("shop", Stream(name), WriteStrategy.APPEND, new_load_id()) for name in ("a.b", "a-b")]
     with warehouse.session(loads) as session:
         for load in loads:
-            from etl_assets.protocol.batch import Batch
-
             session.export(Batch([{"of": load.stream.name}]), load)
         session.commit({load.load_id: None for load in loads}, complete=True)
     assert sorted(tables(warehouse).values()) == [["a-b"], ["a.b"]]

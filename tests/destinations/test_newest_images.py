@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+from typing_extensions import override
 
 from etl_assets import BigQueryCache, DuckDBDestination, Source, SQLiteDestination, stream_assets
 from etl_assets.destinations.bigquery import BigQueryDestination
@@ -146,8 +147,14 @@ def test_a_log_goes_by_its_order(stream: Stream, tmp_path: Path) -> None:
 def test_ties_and_nulls_go_by_arrival(cursors: list[int | None], newest: int, at_once: bool, tmp_path: Path) -> None:
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
     # Another row each time, so that the read has a replication key at all.
-    images = [[{"id": 1, "u": u, "x": place}, {"id": 100 + place, "u": 9, "x": 0}] for place, u in enumerate(cursors)]
-    pages = [sum(images, [])] if at_once else [committed(rows, page) for page, rows in enumerate(images)]
+    images: list[list[dict[str, Any]]] = [
+        [{"id": 1, "u": u, "x": place}, {"id": 100 + place, "u": 9, "x": 0}] for place, u in enumerate(cursors)
+    ]
+    pages = (
+        [[row for rows in images for row in rows]]
+        if at_once
+        else [committed(rows, page) for page, rows in enumerate(images)]
+    )
     assert [row["x"] for row in load(warehouse, pages) if row["id"] == 1] == [newest]
 
 
@@ -167,7 +174,7 @@ VALUES: dict[str, list[Any]] = {
 @pytest.mark.parametrize("composite", [False, True])
 def test_any_order_of_pages(kind: str, composite: bool, tmp_path: Path) -> None:
     """Against a dict that takes one image after the other."""
-    chance = random.Random(f"{kind} {composite}")  # noqa: S311 - the same each time
+    chance = random.Random(f"{kind} {composite}")
     by = ["u", "v"] if composite else ["u"]
     keys = ["id", "part"] if composite else ["id"]
     stream = Stream("s", primary_key=keys, replication_key=by[0], bookmark_properties=by)
@@ -195,7 +202,7 @@ def test_any_order_of_pages(kind: str, composite: bool, tmp_path: Path) -> None:
         table = pa.Table.from_pylist(rows, schema=pa.schema([("id", pa.int64()), ("part", pa.string()),
             ("u", pa.decimal256(50, 2) if kind == "wide decimals" else pa.array(VALUES[kind]).type),
             ("v", pa.int64()), ("x", pa.string())]))  # fmt: skip
-        pages.append(Batch(table, bookmark={"page": page} if chance.random() < 0.5 else None))  # noqa: PLR2004
+        pages.append(Batch(table, bookmark={"page": page} if chance.random() < 0.5 else None))
     read = GivenRead(stream, pages, source_name="shop")
     sync(read, warehouse, strategy="merge", checkpoint_seconds=0)
     found = warehouse.read_table(warehouse.table_for("shop", stream)).to_pylist()
@@ -220,7 +227,7 @@ def test_streams_that_are_read_together(tmp_path: Path) -> None:
     plans = {STREAM.key: StreamPlan(strategy="merge")}
     read: Any = Together()
     results = list(sync_source(read, warehouse, plans=plans, checkpoint_seconds=0))
-    assert [one.result.commits >= 2 for one in results] == [True]  # noqa: PLR2004
+    assert [one.result.commits >= 2 for one in results] == [True]
     found = warehouse.read_table(warehouse.table_for("shop", STREAM)).to_pylist()
     assert [(row["u"], row["x"]) for row in found] == [(9, "new")]
 
@@ -230,7 +237,8 @@ def test_the_option_of_an_asset(tmp_path: Path) -> None:
         streams = [STREAM, Stream("t", primary_key="id", replication_key="u")]
         is_sorted = False
 
-        def load_data(self, stream: Stream, **_: Any) -> Iterator[list[dict[str, Any]]]:
+        @override
+        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
             yield [{"id": 1, "u": 5}, {"id": 1, "u": 3}]
 
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))

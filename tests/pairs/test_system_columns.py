@@ -79,10 +79,10 @@ def test_what_each_engine_keeps_for_itself() -> None:
     bigquery = BigQueryDestination(project="p")
     for name in ("_PARTITIONTIME", "_PARTITIONDATE", "_TABLE_SUFFIX", "_file_name", "_ROW_TIMESTAMP", "__ROOT__x"):
         found = physical(bigquery, name)
-        assert re.search(HASHED, found) and found.startswith("c_"), name
+        assert re.search(r"\Ac_.*" + HASHED, found), name
     assert re.search(HASHED, physical(bigquery, "_CHANGE_TYPE"))
     assert physical(bigquery, "xmin") == "xmin"
-    snowflake = SnowflakeDestination(account="a", user="u", password="p", database="d", naming="preserve")
+    snowflake = SnowflakeDestination(account="a", user="u", password="p", database="d", naming="preserve")  # noqa: S106
     assert re.search(r"\Ac_METADATA\$ACTION" + HASHED, physical(snowflake, "METADATA$ACTION"))
     postgres = SqlDestination("postgresql+psycopg://nobody@127.0.0.1/none", schema_name="s", naming="preserve")
     assert re.search(HASHED, physical(postgres, "ctid"))

@@ -13,7 +13,7 @@ from etl_assets.exceptions import BookmarkError, ConfigError
 from etl_assets.protocol.bookmarks import is_far_ahead
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
-from etl_assets.sync import sync
+from etl_assets.sync import resolve_start, sync
 from tests.sources.sql_databases import KINDS, Database, database
 
 MERGED = Stream("t", primary_key="id", replication_key="at")
@@ -65,8 +65,6 @@ def test_it_is_told(made: Database, tmp_path: Path, caplog: pytest.LogCaptureFix
     with pytest.raises(BookmarkError, match="lies beyond max_bookmark"):
         sync(StreamRead(made.source(max_bookmark=timedelta(0)), MERGED), warehouse)
     refreshed = StreamRead(made.source(max_bookmark=timedelta(0)), MERGED)
-    from etl_assets.sync import resolve_start
-
     result = sync(refreshed, warehouse, start=resolve_start(refreshed, warehouse, full_refresh=True))
     assert str((result.bookmark or {})["at"]).startswith("2026-01-01"), "the hint works"
 

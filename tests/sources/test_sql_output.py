@@ -143,12 +143,12 @@ def test_every_type_of_postgresql_as_its_output_function_writes_it(route: str, p
         for number in range(height + 1):
             row = [values[number] if number < len(values) else None for values in WRITTEN.values()]
             marks = ", ".join(f"%s::{type_}" for type_ in WRITTEN)
-            connection.execute(f"INSERT INTO t VALUES ({number}, {marks})", row)  # type: ignore[arg-type]
+            connection.execute(f"INSERT INTO t VALUES ({number}, {marks})", row)
     expected = {type_: output(postgres, "t", name) for type_, name in names.items()}
-    for url in hostile(postgres):
-        if route == "rows":
-            url = url.replace("+psycopg", "+psycopg2")
-            pytest.importorskip("psycopg2")
+    if route == "rows":
+        pytest.importorskip("psycopg2")
+    for address in hostile(postgres):
+        url = address if route == "copy" else address.replace("+psycopg", "+psycopg2")
         read = sorted(rows(SqlSource("shop", url), Stream("t")), key=lambda row: row["id"])
         for type_, name in names.items():
             assert [row[name] for row in read] == expected[type_], (type_, url)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def own(source: SqlSource) -> list[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, object]]:
+def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
     """Give the options of a source in a database that holds the stream `a` and its ledger."""
     shop = tmp_path / "shop.db"
     with sqlite3.connect(shop) as connection:
@@ -42,7 +43,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
         yield {"url": made.url, "schema": schema}
 
 
-def test_the_tables_of_the_ledger_are_not_discovered(loaded: dict[str, object]) -> None:
+def test_the_tables_of_the_ledger_are_not_discovered(loaded: dict[str, Any]) -> None:
     url = loaded.pop("url")
     assert own(SqlSource("again", url, **loaded)) == []
     found = [stream.name for stream in SqlSource("again", url, **loaded).discover().values()]
@@ -50,7 +51,7 @@ def test_the_tables_of_the_ledger_are_not_discovered(loaded: dict[str, object]) 
     assert own(SqlSource("again", url, include="*", **loaded)) == []
 
 
-def test_who_names_them_finds_them(loaded: dict[str, object]) -> None:
+def test_who_names_them_finds_them(loaded: dict[str, Any]) -> None:
     url = loaded.pop("url")
     assert "_etl_assets_state" in own(SqlSource("again", url, include="_etl_assets_*", **loaded))
     assert own(SqlSource("again", url, include=["a", "_etl_assets_loads"], **loaded)) == ["_etl_assets_loads"]

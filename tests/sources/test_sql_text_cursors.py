@@ -65,6 +65,7 @@ def test_an_order_that_nobody_knows_is_refused(dialect: str) -> None:
     opened.dialect = dialect  # type: ignore[attr-defined]
     import pyarrow as pa
 
-    column = SqlColumn("word", SqlType("text", pa.string()), sa.String(), False, None, sa.column("word"))
+    type_, word = SqlType("text", pa.string()), sa.column("word", sa.String())
+    column = SqlColumn("word", type_, sa.String(), nullable=False, comment=None, expression=word)
     with pytest.raises(ConfigError, match="has no order that a bookmark could follow"):
         comparable(opened, column, stream="t")  # type: ignore[arg-type]

@@ -368,8 +368,8 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
         as_unicode = sa.func.convert(column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text())
         # The bytes of UTF-8 lie in the order of code points. A collation would fill the shorter text up with spaces,
         # which stand behind a tab.
-        expression = sa.cast(as_unicode, sa.BINARY())
-        return Comparable(column, expression, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY()))
+        in_utf8 = sa.cast(as_unicode, sa.BINARY())
+        return Comparable(column, in_utf8, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY()))
     if snapshot.dialect == "postgresql":
         expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
         padded = isinstance(column.declared, sa.CHAR)  # the cast takes the padding off

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, did_you_mean, shorten
-from etl_assets.protocol.batch import json_value
+from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.protocol.key_ranges import RANGE
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
@@ -108,24 +106,25 @@ class Query:
         if not stream.cursor:
             for word in (START, END, EXECUTION):
                 if self.query.get(word) is not None:
-                    raise self._error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
+                    raise self.error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
             return
         self._operators()
         if self.offset:
-            raise self._error(
+            raise self.error(
                 f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
             )
         if rules.lookback is not None and not stream.primary_key:
-            raise self._error(
+            raise self.error(
                 "`lookback` reads rows again, so it needs a primary key.", "Declare primary_key on the stream."
             )
         if rules.on_null_cursor == "include" and not stream.primary_key:
-            raise self._error(
+            raise self.error(
                 'on_null_cursor="include" reads rows again each time, so it needs a primary key.',
                 'Declare primary_key on the stream, or use "exclude".',
             )
 
-    def _error(self, message: str, hint: str | None = None) -> ConfigError:
+    def error(self, message: str, hint: str | None = None) -> ConfigError:
+        """Return an error about what is asked for, which names the stream."""
         return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
 
     def _whole_number(self, word: str) -> int | None:
@@ -133,7 +132,7 @@ class Query:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._error(f"{word} is {shorten(value)}, not a whole number from 0 on.")
+            raise self.error(f"{word} is {shorten(value)}, not a whole number from 0 on.")
         return value
 
     # What the query says
@@ -142,7 +141,7 @@ class Query:
         column = self.table.columns.get(name)
         if column is None:
             known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
-            raise self._error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
+            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
         if value is None:
             return column.expression.is_(None)
         kind = column.type.kind
@@ -153,20 +152,21 @@ class Query:
         return self._equals(column, value)
 
     def _equals(self, column: SqlColumn, value: Any) -> Any:
-        found = self._typed(column, value, "the query's")
+        found = self.typed_for(column, value, "the query's")
         key = comparable(self.snapshot, column, stream=self.stream.name, against=[found])
         return key.expression == key.bind(found)
 
-    def _typed(self, column: SqlColumn, value: Any, whose: str) -> Any:
+    def typed_for(self, column: SqlColumn, value: Any, whose: str) -> Any:
+        """Give a value as Python's of a column's kind; `whose` it is, is for the error if it fits none."""
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
         elif kind not in {"timestamp", "instant"} and isinstance(value, list | dict | tuple | set):
-            raise self._error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
+            raise self.error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
         try:
             return typed(value, kind, zoned=zoned)
         except ValueError as error:
-            raise self._error(
+            raise self.error(
                 f"{whose} {column.name!r} = {shorten(value)} does not fit its column ({column.declared}): {error}."
             ) from error
 
@@ -178,15 +178,17 @@ class Query:
         column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
-        bounds = {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        bounds = {
+            word: self.typed_for(column, value, f"{word} of") for word, value in given.items() if value is not None
+        }
         own = {START: self.rules.start, END: self.rules.end}
         fixed = {
-            word: self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+            word: self.typed_for(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
             for word, value in own.items()
             if value is not None
         }
         if len(fixed) == len(own) and column.type.kind in ORDERED_ALIKE and _is_after(fixed[START], fixed[END]):
-            raise self._error(
+            raise self.error(
                 f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
                 f"{column.name!r} lies between them.",
                 "Rows at or after `start` and before `end` are read.",
@@ -214,7 +216,6 @@ class Query:
                     "primary key), or another replication key.",
                     stream=self.stream.name,
                 )
-        self._refuse_beyond(self.cursor)
         self.cursor.refuse_lower_maximum()
 
     def where(self) -> list[Any]:
@@ -266,12 +267,12 @@ class Query:
         said = {name: str(one).strip() for name, one in operators.items() if one}
         for name, one in said.items():
             if one not in {">", ">="}:
-                raise self._error(
+                raise self.error(
                     f"bookmark_property_operators says {shorten(one)} of {name!r}.", "A bookmark is read with > or >=."
                 )
             if name not in self.stream.cursor:
                 key = ", ".join(map(repr, self.stream.cursor))
-                raise self._error(
+                raise self.error(
                     f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
                     did_you_mean(name, self.stream.cursor),
                 )
@@ -290,56 +291,6 @@ class Query:
 
             return [sa.false()]
         return [cursor.before_first(last, inclusive=True)]
-
-    def capped(self, upto: Any = None) -> Any:
-        """Give the largest value of the first replication key that a bookmark may have; None where there is none.
-
-        Args:
-            upto: Another bound, as Python has it: the smaller one rules.
-        """
-        most = self._most_at_most()
-        if most is None or upto is None:
-            return upto if most is None else most
-        return min(most, upto)
-
-    def _most_at_most(self) -> Any:
-        given = self.rules.max_bookmark
-        if given is None or self.cursor is None:
-            return None
-        column = self.cursor.columns[0]
-        if not isinstance(given, timedelta):
-            return self._typed(column, given, "the source's `max_bookmark` of")
-        now = datetime.now(UTC) + given
-        if column.type.kind not in {"instant", "timestamp", "date"}:
-            raise self._error(
-                f"max_bookmark={given!r} does not fit the replication key {column.name!r} ({column.declared}).",
-                "Give a value of that column; a timedelta is for dates and times, and counts from now.",
-            )
-        zoned = column.type.kind == "instant"
-        if self.snapshot.dialect == "sqlite" and column.type.kind == "timestamp":
-            zoned = bool(values_have_zone(self.snapshot, column.expression))
-        if column.type.kind == "date":
-            return now.date()
-        return now if zoned else now.replace(tzinfo=None)
-
-    def _refuse_beyond(self, cursor: Cursor) -> None:
-        """Refuse a bookmark that was stored before there was a bound, or under another one: it hides rows.
-
-        Raises:
-            BookmarkError: It names both.
-        """
-        most = self._most_at_most()
-        if most is None or cursor.bookmark is None:
-            return
-        moving = isinstance(self.rules.max_bookmark, timedelta)  # clocks are not all the same
-        if cursor.bookmark[0] > (most + timedelta(days=1) if moving else most):
-            raise BookmarkError(
-                f"stream {self.stream.name!r}: the stored bookmark {cursor.columns[0].name!r} = "
-                f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark ({shorten(json_value(most))}), so "
-                "rows before it may not have been read.",
-                hint="Run once with full_refresh, or set the bookmark back with `etl-assets state set`.",
-                stream=self.stream.name,
-            )
 
     def settled(self, upto: Any) -> list[Any]:
         """Return the condition that a row's first replication key is at or before a value, if there is one."""

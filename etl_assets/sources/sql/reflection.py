@@ -161,11 +161,7 @@ def discovered(
     for schema in schemas:
         estimates = row_estimates(snapshot, schema)
         for name, is_view in _names(snapshot, inspector, schema):
-            if _is_ours(name) and not any(_is_ours(g) and _matches(schema, name, g) for g in (*include, *named)):
-                continue
-            if include and not any(_matches(schema, name, glob) for glob in include):
-                continue
-            if any(_matches(schema, name, glob) for glob in exclude):
+            if _is_left_out(schema, name, include, exclude, named):
                 continue
             try:
                 found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
@@ -180,6 +176,17 @@ def discovered(
         if not any(_matches(one.namespace, one.stream, glob) for one in streams):
             _logger.warning("include: no table or view matches %r", glob)
     return streams
+
+
+def _is_left_out(
+    schema: str | None, name: str, include: Sequence[str], exclude: Sequence[str], named: Sequence[str]
+) -> bool:
+    def is_any(globs: Iterable[str]) -> bool:
+        return any(_matches(schema, name, glob) for glob in globs)
+
+    if _is_ours(name) and not is_any(glob for glob in (*include, *named) if _is_ours(glob)):
+        return True
+    return (bool(include) and not is_any(include)) or is_any(exclude)
 
 
 def _is_ours(name: str) -> bool:
