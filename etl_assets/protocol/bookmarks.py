@@ -106,9 +106,9 @@ class BookmarkTracker:
 
     def _hides(self, value: Any) -> str:
         return (
-            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come with "
-            "a smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, keep the "
-            "bookmark back with max_bookmark=timedelta(0)"
+            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come "
+            "with a smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, "
+            "keep the bookmark back with max_bookmark=timedelta(0)"
         )
 
     def bookmark(self) -> Bookmark | None:

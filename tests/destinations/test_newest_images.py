@@ -150,11 +150,8 @@ def test_ties_and_nulls_go_by_arrival(cursors: list[int | None], newest: int, at
     images: list[list[dict[str, Any]]] = [
         [{"id": 1, "u": u, "x": place}, {"id": 100 + place, "u": 9, "x": 0}] for place, u in enumerate(cursors)
     ]
-    pages = (
-        [[row for rows in images for row in rows]]
-        if at_once
-        else [committed(rows, page) for page, rows in enumerate(images)]
-    )
+    every = [row for rows in images for row in rows]
+    pages = [every] if at_once else [committed(rows, page) for page, rows in enumerate(images)]
     assert [row["x"] for row in load(warehouse, pages) if row["id"] == 1] == [newest]
 
 
