@@ -12,6 +12,8 @@ from hashlib import sha256
 from etl_assets.exceptions import ConfigError, shorten
 
 HASH_CHARACTERS = 8
+OWN_TABLES = "_etl_assets_"
+"""With this begin the tables that this library keeps in a database: states, the ledger, staged rows."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -71,6 +73,7 @@ def identifiers(
     reserved: Iterable[str] = (),
     naming: Callable[[str], str] = normalise,
     max_bytes: int = 255,
+    usable: Callable[[str], str | None] = lambda _: None,
 ) -> dict[str, str]:
     """Give each name an identifier of its own.
 
@@ -82,6 +85,8 @@ def identifiers(
         reserved: Identifiers that are taken.
         naming: The style.
         max_bytes: The engine's limit.
+        usable: Gives the beginning of the identifier to be used in place of one that the engine keeps for itself, or
+            None for one that it takes.
 
     Returns:
         Identifiers by original name, in the order of `names`.
@@ -97,8 +102,11 @@ def identifiers(
         if name in known or name in given:
             given[name] = known.get(name) or given[name]
             continue
-        wanted = naming(name) or "_"
-        identifier = wanted if len(wanted.encode("utf-8", "surrogatepass")) <= max_bytes else None
+        styled = naming(name) or "_"
+        instead = usable(styled)
+        wanted = styled if instead is None else instead
+        fits = instead is None and len(wanted.encode("utf-8", "surrogatepass")) <= max_bytes
+        identifier = wanted if fits else None
         if identifier is None or identifier.casefold() in taken:
             identifier = with_hash(wanted, name, max_bytes)
         taken.add(identifier.casefold())

@@ -9,6 +9,7 @@ import os
 import secrets
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, naming_stream
@@ -26,12 +27,14 @@ from etl_assets.protocol.load import (
     Fitted,
     Load,
     Readable,
+    RepeatedKeys,
     Session,
     StreamOfSource,
     SyncResult,
     TableName,
     Target,
     contract_of,
+    image_of,
 )
 from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stream import Stream
@@ -113,6 +116,7 @@ def sync(  # noqa: PLR0913 - options of one verb
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None,
     keep_rejected: bool = False,
     late_rows: LateRows | None = None,
+    repeated_keys: RepeatedKeys | None = None,
     declared_only: bool = False,
     observer: Observer | None = None,
     checkpoint_seconds: float | None = None,
@@ -136,6 +140,8 @@ def sync(  # noqa: PLR0913 - options of one verb
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
             are an error for a stream with a primary key, else dropped, counted and told.
+        repeated_keys: Which of several images of a key in this read is merged: the `newest` by the replication key (by
+            default), or the `last` to come.
         declared_only: Leave out fields that the stream does not declare.
         observer: Sees progress and checkpoints.
         checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
@@ -149,25 +155,35 @@ def sync(  # noqa: PLR0913 - options of one verb
     """
     start = start or resolve_start(read, destination, adopt=adopt, table=table, partition=partition)
     chosen = strategy_of(read, destination, start, WriteStrategy(strategy))
-    load = Load(
-        source=read.source_name,
-        stream=read.stream,
-        strategy=chosen,
-        load_id=new_load_id(),
-        run_id=run_id,
-        table=table,
+    load = replace(
+        load_of(read, start, chosen, run_id=run_id, table=table),
         partition=partition,
-        begins_from=start.begins_from,
-        bookmark=None if chosen is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
         on_conflict=on_conflict,
         adopt=adopt,
         contract=contract_of(schema_contract, read.stream, destination.capabilities, keep_rejected=keep_rejected),
         keep_rejected=keep_rejected,
         declared_only=declared_only,
+        image=image_of(read, chosen, WriteStrategy(strategy), repeated_keys),
     )
     with naming_stream(read.stream.name), destination.session([load]) as session:
         appending = appending_of(load, destination, start, WriteStrategy(strategy), late_rows)
         return _Loop(read, load, start, session, observer, appending).run(checkpoint_seconds, checkpoint_bytes)
+
+
+def load_of(
+    read: StreamOfSource, start: Start, strategy: WriteStrategy, *, run_id: str, table: TableName | None
+) -> Load:
+    """Give a new load of a stream, with nothing particular about it."""
+    return Load(
+        source=read.source_name,
+        stream=read.stream,
+        strategy=strategy,
+        load_id=new_load_id(),
+        run_id=run_id,
+        table=table,
+        begins_from=start.begins_from,
+        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
+    )
 
 
 def appending_of(

@@ -10,7 +10,7 @@ from etl_assets.protocol.contract import EVOLVES, SchemaContract
 from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
 from etl_assets.protocol.load import (
     Bookmark,
-    Load,
+    RepeatedKeys,
     Session,
     SharedState,
     SourceTarget,
@@ -18,6 +18,7 @@ from etl_assets.protocol.load import (
     TableName,
     TableTypes,
     contract_of,
+    image_of,
 )
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
@@ -28,6 +29,7 @@ from etl_assets.sync import (
     Observer,
     Start,
     appending_of,
+    load_of,
     new_load_id,
     refresh_remark,
     resolve_start,
@@ -57,6 +59,7 @@ class StreamPlan:
     schema_contract: SchemaContract | str | Mapping[str, Any] | None = None
     keep_rejected: bool = False
     late_rows: LateRows | None = None
+    repeated_keys: RepeatedKeys | None = None
     by_default: bool = False
     declared_only: bool = False
 
@@ -224,20 +227,14 @@ def _line(
         contract = contract_of(plan.schema_contract, stream, destination.capabilities, keep_rejected=keep)
     except EtlAssetsError as wrong:
         error = wrong
-    load = Load(
-        source=source,
-        stream=stream,
-        strategy=strategy,
-        load_id=new_load_id(),
-        run_id=run_id,
-        table=plan.table,
-        begins_from=start.begins_from,
-        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,
+    load = replace(
+        load_of(part, start, strategy, run_id=run_id, table=plan.table),
         on_conflict=plan.on_conflict,
         adopt=plan.adopt,
         contract=contract,
         keep_rejected=plan.keep_rejected,
         declared_only=plan.declared_only,
+        image=image_of(part, strategy, WriteStrategy(plan.strategy), plan.repeated_keys),
     )
     named = WriteStrategy(plan.strategy) is not WriteStrategy.AUTO and not plan.by_default
     return Line(load, start, result_of(load, start), error, state=load.bookmark, named=named)

@@ -10,7 +10,9 @@ from etl_assets.assets.alike import alike
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.dagster_private import assets_of_repository, compute_function
 from etl_assets.assets.options import StreamOptions, Writing
+from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.load import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
@@ -21,13 +23,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Binding:
-    """One stream of one source, and how its rows meet its table."""
+    """One stream of one source, and how its rows meet its table.
+
+    Args:
+        hashed: Another stream of the source has the table that is called as this stream's would be by default.
+    """
 
     source: Source
     source_name: str
     stream: Stream
     writing: Writing
     options: StreamOptions = field(default_factory=StreamOptions)
+    hashed: bool = False
+
+    def table(self, destination: Destination) -> TableName:
+        """Give where the rows go in a destination."""
+        return self.writing.table or default_table(destination, self.source_name, self.stream, hashed=self.hashed)
 
     def read(self, config: SyncConfig) -> StreamRead:
         """Give the lazy read of one run."""
@@ -48,6 +59,20 @@ class Binding:
         )
         read.keep_bookmark = config.keep_bookmark
         return read
+
+
+def default_table(destination: Destination, source: str, stream: Stream, *, hashed: bool) -> TableName:
+    """Give where a stream's rows go by default.
+
+    Args:
+        destination: Where to.
+        source: The source's name.
+        stream: The stream.
+        hashed: Another stream has the table that would be called so.
+    """
+    table = destination.table_for(source, stream)
+    limit = destination.capabilities.max_identifier_bytes
+    return table.hashed(stream.full_name, limit) if hashed else table
 
 
 def bound(function: Function, bindings: Mapping[str, Binding]) -> Function:

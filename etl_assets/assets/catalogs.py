@@ -61,6 +61,17 @@ def streams_at_load(
     return [Stream(name) for name in selection]
 
 
+def known_at_load(
+    source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | None, path: Path
+) -> Sequence[Stream]:
+    """Return all streams of a source that are known without connecting, selected or not; the arguments are as above."""
+    try:
+        known = _known(source, catalog, path)
+    except ConfigError:
+        return ()  # a catalog that cannot be read is told where its streams are wanted
+    return () if known is None else known.streams
+
+
 def catalog_path(source_name: str) -> Path:
     """Give the file of a source's committed catalog: in the working directory, or beside the file that defines assets.
 

@@ -9,14 +9,24 @@ import dagster as dg
 
 from etl_assets.assets.arguments import check_arguments, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.catalogs import catalog_path, streams_at_load
+from etl_assets.assets.catalogs import catalog_path, known_at_load, streams_at_load
 from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import to_io_manager
 from etl_assets.assets.literals import warn_of_literals
 from etl_assets.assets.names import op_name, short_hash, word
-from etl_assets.assets.options import ALIAS, NAMESPACE, SOURCE, STREAM, TABLE, Contract, StreamOptions, writing_of
+from etl_assets.assets.options import (
+    ALIAS,
+    HASHED_TABLE,
+    NAMESPACE,
+    SOURCE,
+    STREAM,
+    TABLE,
+    Contract,
+    StreamOptions,
+    writing_of,
+)
 from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.translator import StreamProps, StreamTranslator
@@ -67,8 +77,21 @@ class _Call:
 
     def table(self, binding: Binding) -> TableName:
         # With a resource key the destination is not known yet; the general rules are those of most.
+        return binding.table(self.destination or Destination())
+
+    def told_apart(self, bindings: Sequence[Binding], known: Sequence[Stream]) -> list[Binding]:
+        """Give the bindings, no two with one table by default.
+
+        Args:
+            bindings: Of the streams of this call.
+            known: The other streams of the source, as far as they are known, so that the same ones have the same tables
+                whichever are loaded.
+        """
         place = self.destination or Destination()
-        return binding.writing.table or place.table_for(self.source_name, binding.stream)
+        named = {binding.stream.key for binding in bindings if binding.writing.table}
+        every = {stream.key: stream for stream in (*known, *(binding.stream for binding in bindings))}
+        tables = place.tables_for(self.source_name, [one for key, one in every.items() if key not in named])
+        return [replace(one, hashed=tables.get(one.stream.key, self.table(one)) != self.table(one)) for one in bindings]
 
     def spec(self, binding: Binding) -> dg.AssetSpec:
         stream = binding.stream
@@ -90,6 +113,8 @@ class _Call:
             ours[NAMESPACE] = stream.namespace
         if stream.stream_alias:
             ours[ALIAS] = stream.stream_alias
+        if binding.hashed:
+            ours[HASHED_TABLE] = True
         if self.destination is not None:
             ours[TABLE] = {"schema": table.schema, "name": table.name}
         return self.translator.get_asset_spec(props).merge_attributes(metadata={**ours, **binding.writing.metadata()})
@@ -200,6 +225,7 @@ def _bound(
 ) -> tuple[list[Binding], list[dg.AssetSpec]]:
     """Give what is known of each stream, and its asset's spec, checked against each other."""
     bindings = _bindings(call, streams, catalog)
+    bindings = call.told_apart(bindings, known_at_load(call.source, catalog, catalog_path(call.source_name)))
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
     return bindings, specs
@@ -314,7 +340,7 @@ def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.A
     for binding in bindings:
         if binding.writing.keep_rejected:
             kept = rejected_table(call.table(binding))
-            tables[kept.schema.casefold(), kept.name.casefold()] = binding.stream
+            tables[kept.folded] = binding.stream
     for binding, spec in zip(bindings, specs, strict=True):
         stream, table = binding.stream, call.table(binding)
         other = keys.setdefault(spec.key, stream)
@@ -325,7 +351,7 @@ def _check_places(call: _Call, bindings: Sequence[Binding], specs: Sequence[dg.A
                 hint="Give one of them another key, with a translator.",
                 stream=stream.name,
             )
-        other = tables.setdefault((table.schema.casefold(), table.name.casefold()), stream)
+        other = tables.setdefault(table.folded, stream)
         if other is not stream:
             raise ConfigError(
                 f"The streams {other.full_name!r} and {stream.full_name!r} share the table {str(table)!r}.",

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from typing_extensions import override
 
+from etl_assets.assets.bindings import default_table
 from etl_assets.assets.bookmark_metadata import BOOKMARK
 from etl_assets.assets.bookmarks import newest_bookmark
 from etl_assets.assets.config import names_of, refreshed_by_tag
@@ -15,7 +16,18 @@ from etl_assets.assets.handwritten import Returned, place_of, returned, stream_o
 from etl_assets.assets.inputs import DATASETS, converter, named, opened
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes, log_given
 from etl_assets.assets.observer import RunObserver, shortened
-from etl_assets.assets.options import ALIAS, NAMESPACE, PREFIX, SOURCE, STREAM, TABLE, Writing, plain, to_table
+from etl_assets.assets.options import (
+    ALIAS,
+    HASHED_TABLE,
+    NAMESPACE,
+    PREFIX,
+    SOURCE,
+    STREAM,
+    TABLE,
+    Writing,
+    plain,
+    to_table,
+)
 from etl_assets.assets.repair import explain_missing_event
 from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.caches.base import CacheBase
@@ -91,7 +103,7 @@ class DestinationIOManager(dg.IOManager):
             columns = list(columns) if columns else None
             upstream = context.upstream_output
             metadata = upstream.definition_metadata if upstream is not None else {}
-            table = table_of(self.destination, context.asset_key, metadata)
+            table = loaded_table(self.destination, context.asset_key, metadata)
             if convert is None:
                 return opened(self.destination, table, stream_of(context.asset_key, metadata), kind[1], columns)
             found = self.destination.read_table(table, columns=columns)
@@ -162,7 +174,18 @@ def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, 
     if not (isinstance(source, str) and isinstance(stream, str)):
         return destination.table_for(*place_of(key))
     alias, namespace = plain(metadata.get(ALIAS)), plain(metadata.get(NAMESPACE))
-    return destination.table_for(source, Stream(stream, namespace=namespace, stream_alias=alias))
+    found = Stream(stream, namespace=namespace, stream_alias=alias)
+    return default_table(destination, source, found, hashed=bool(plain(metadata.get(HASHED_TABLE))))
+
+
+def loaded_table(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
+    """Give the table that an asset was loaded into, as the destination knows it."""
+    table = table_of(destination, key, metadata)
+    source, stream = plain(metadata.get(SOURCE)), plain(metadata.get(STREAM))
+    if not (isinstance(source, str) and isinstance(stream, str)):
+        return table
+    alias, namespace = plain(metadata.get(ALIAS)), plain(metadata.get(NAMESPACE))
+    return destination.settled_table(source, Stream(stream, namespace=namespace, stream_alias=alias), table)
 
 
 def _refuse_what_is_no_table(context: dg.OutputContext) -> None:
@@ -193,7 +216,9 @@ class _Output:
         if isinstance(obj, StreamRead):
             self.read = obj
             self.writing = Writing.from_metadata(metadata, default=WriteStrategy.AUTO)
-            self.table = self.writing.table or destination.table_for(obj.source_name, obj.stream)
+            self.table = self.writing.table or default_table(
+                destination, obj.source_name, obj.stream, hashed=bool(plain(metadata.get(HASHED_TABLE)))
+            )
         else:
             self.read = returned(obj, self.key, metadata)
             self.writing = Writing.from_metadata(metadata, default=WriteStrategy.REPLACE)
@@ -226,6 +251,7 @@ class _Output:
                 schema_contract=self.writing.contract,
                 keep_rejected=self.writing.keep_rejected,
                 late_rows=self.writing.late_rows,
+                repeated_keys=self.writing.repeated_keys,
                 observer=observer,
             )
         self._report(result)

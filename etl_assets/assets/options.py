@@ -10,7 +10,7 @@ import dagster as dg
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.appending import LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
-from etl_assets.protocol.load import Capabilities, TableName, contract_of
+from etl_assets.protocol.load import Capabilities, RepeatedKeys, TableName, contract_of
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.type_overrides import types_of
 from etl_assets.strategies import WriteStrategy
@@ -21,6 +21,7 @@ STREAM = f"{PREFIX}stream"
 NAMESPACE = f"{PREFIX}namespace"
 ALIAS = f"{PREFIX}stream_alias"
 TABLE = f"{PREFIX}table"
+HASHED_TABLE = f"{PREFIX}hashed_table"
 WRITE_STRATEGY = f"{PREFIX}write_strategy"
 PRIMARY_KEY = f"{PREFIX}primary_key"
 ON_CONFLICT = f"{PREFIX}on_conflict"
@@ -29,6 +30,7 @@ ADOPT = f"{PREFIX}adopt"
 SCHEMA_CONTRACT = f"{PREFIX}schema_contract"
 KEEP_REJECTED = f"{PREFIX}keep_rejected"
 LATE_ROWS = f"{PREFIX}late_rows"
+REPEATED_KEYS = f"{PREFIX}repeated_keys"
 
 V = TypeVar("V")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
@@ -38,6 +40,7 @@ OnTableChanged = Literal["error", "full_refresh"]
 Contract = SchemaContract | str | Mapping[str, str]
 _CONFLICTS: dict[str, OnConflict] = {"update": "update", "ignore": "ignore"}
 _TABLE_CHANGES: dict[str, OnTableChanged] = {"error": "error", "full_refresh": "full_refresh"}
+_REPEATED_KEYS: dict[str | None, RepeatedKeys | None] = {None: None, "newest": "newest", "last": "last"}
 _LATE_ROWS: dict[str | None, LateRows | None] = {None: None, "drop": "drop", "error": "error", "load": "load"}
 
 
@@ -59,6 +62,8 @@ class StreamOptions:
         keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
         late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
             are an error for a stream with a primary key, else dropped, counted and told.
+        repeated_keys: Which of several images of a key in one read is merged: the `newest` by the replication key (by
+            default), or the `last` to come.
         table: Its place, such as `schema.table`, already in the destination's spelling.
         deps: Assets it comes after.
         description: In place of the stream's own.
@@ -82,6 +87,7 @@ class StreamOptions:
     schema_contract: Contract | None = None
     keep_rejected: bool = False
     late_rows: LateRows | None = None
+    repeated_keys: RepeatedKeys | None = None
     table: TableName | str | None = None
     deps: Sequence[Any] = ()
     description: str | None = None
@@ -143,6 +149,7 @@ class Writing:
     contract: SchemaContract = EVOLVES
     keep_rejected: bool = False
     late_rows: LateRows | None = None
+    repeated_keys: RepeatedKeys | None = None
 
     def metadata(self) -> dict[str, Any]:
         """Give this as definition metadata: people see it, and the IO manager reads it back."""
@@ -159,6 +166,8 @@ class Writing:
             shown[KEEP_REJECTED] = True
         if self.late_rows is not None:
             shown[LATE_ROWS] = self.late_rows
+        if self.repeated_keys is not None:
+            shown[REPEATED_KEYS] = self.repeated_keys
         if self.table is not None:
             shown[TABLE] = {"schema": self.table.schema, "name": self.table.name}
         return shown
@@ -182,6 +191,7 @@ class Writing:
             contract=SchemaContract.of(plain(metadata.get(SCHEMA_CONTRACT))),
             keep_rejected=bool(plain(metadata.get(KEEP_REJECTED))),
             late_rows=_one_of(_LATE_ROWS, plain(metadata.get(LATE_ROWS)), LATE_ROWS),
+            repeated_keys=_one_of(_REPEATED_KEYS, plain(metadata.get(REPEATED_KEYS)), REPEATED_KEYS),
         )
 
 
@@ -214,6 +224,7 @@ def writing_of(
         contract=_contract(options, stream, contract, capabilities),
         keep_rejected=options.keep_rejected,
         late_rows=_one_of(_LATE_ROWS, options.late_rows, "late_rows"),
+        repeated_keys=_one_of(_REPEATED_KEYS, options.repeated_keys, "repeated_keys"),
     )
 
 

@@ -194,10 +194,11 @@ class _Step:
             schema_contract=writing.contract,
             keep_rejected=writing.keep_rejected,
             late_rows=writing.late_rows,
+            repeated_keys=writing.repeated_keys,
         )
 
     def _table(self, binding: Binding) -> TableName:
-        return binding.writing.table or self.destination.table_for(binding.source_name, binding.stream)
+        return binding.table(self.destination)
 
     def _say(self, key: dg.AssetKey, load: Load, start: Start) -> None:
         where = f" from {shortened(load.bookmark)}" if load.bookmark else ""

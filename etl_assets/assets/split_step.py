@@ -280,7 +280,7 @@ class _Steps:
         return destination
 
     def _table(self, database: DatabaseDestination) -> TableName:
-        return self.binding.writing.table or database.table_for(self.binding.source_name, self.binding.stream)
+        return self.binding.table(database)
 
 
 def published(

@@ -7,11 +7,9 @@ from typing import Any
 from etl_assets.caches.takeover import INTERNAL, registered
 from etl_assets.destinations.places import Place, base_name
 from etl_assets.exceptions import InputError, StreamNotFoundError
+from etl_assets.naming import OWN_TABLES
 from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.stream import Stream
-
-OURS = "_etl_assets_"
-"""The names of all tables of our own begin so."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def tables_of(cache: Any) -> CacheTables:
         taken.add(destination.identifier(one.table))
     beginning = usual.name.removesuffix("x")
     for name in there:
-        if name.startswith(beginning) and not name.startswith((INTERNAL, OURS)) and name not in taken:
+        if name.startswith(beginning) and not name.startswith((INTERNAL, OWN_TABLES)) and name not in taken:
             tables.setdefault(name.removeprefix(beginning), TableName(name, usual.schema))
     return CacheTables(
         repr(cache),

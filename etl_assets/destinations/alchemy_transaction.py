@@ -211,7 +211,7 @@ class AlchemyTransaction(SqlTransaction):
         column: sa.ColumnClause[Any] = sa.column(name)
         beyond = sa.or_(column > EXACT_DOUBLE, column < -EXACT_DOUBLE)
         return not self._connection.execute(
-            sa.select(sa.func.count()).select_from(self._named(table)).where(beyond)
+            sa.select(sa.func.count()).select_from(_named(table)).where(beyond)
         ).scalar()
 
     @override
@@ -232,7 +232,7 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], **how: bool
     ) -> int:
         latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
         own = dict(stamps(stamp, self.now))
@@ -241,7 +241,9 @@ class AlchemyTransaction(SqlTransaction):
             some = list(islice(latest, start, start + KEYS_AT_ONCE))
             there = self._those_with(table, keys, some, rows.schema)
             self._insert(table, [latest[key] for key in some if key not in there], stamp)
-            changed = [latest[key] | own for key in some if update and _differs(there.get(key), latest[key], stamp)]
+            changed = [
+                latest[key] | own for key in some if how["update"] and _differs(there.get(key), latest[key], stamp)
+            ]
             self._update(table, keys, changed)
             written += len(some) - len(there) + len(changed)
         return written
@@ -325,11 +327,6 @@ class AlchemyTransaction(SqlTransaction):
             elif self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in column.to_pylist():
                 raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
 
-    def _named(self, table: TableName) -> "sa.TableClause":
-        import sqlalchemy as sa
-
-        return sa.table(table.name, schema=table.schema or None)
-
     def _table(self, table: TableName, schema: "pa.Schema") -> "sa.Table":
         import sqlalchemy as sa
 
@@ -381,6 +378,12 @@ def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictE
         f"in {dialect}.",
         hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
     )
+
+
+def _named(table: TableName) -> "sa.TableClause":
+    import sqlalchemy as sa
+
+    return sa.table(table.name, schema=table.schema or None)
 
 
 def _select(table: "sa.Table") -> "sa.Select[Any]":

@@ -183,6 +183,31 @@ class Destination(DestinationModes, DestinationVerbs):
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
         return TableName(_one(name, limit), _one(source, limit))
 
+    def tables_for(self, source: str, streams: Sequence[Stream]) -> dict[StreamKey, TableName]:
+        """Give the default place of each stream of a source, by its key (namespace, name); no two have the same.
+
+        Of streams whose tables would have one name, that one keeps it whose own name it is, else the first by name;
+        the others get a hash of their name. So the order of the streams makes no difference.
+
+        Args:
+            source: The source's name.
+            streams: As many of its streams as are known, whether or not they are loaded.
+        """
+        limit = self.capabilities.max_identifier_bytes
+        plain = {stream.key: self.table_for(source, stream) for stream in streams}
+        first: dict[tuple[str, str], StreamKey] = {}
+        for stream in sorted(streams, key=lambda one: (one.name not in plain[one.key].name, one.key)):
+            first.setdefault(plain[stream.key].folded, stream.key)
+        return {
+            stream.key: table if first[table.folded] == stream.key else table.hashed(stream.full_name, limit)
+            for stream, table in ((one, plain[one.key]) for one in streams)
+        }
+
+    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+        """Give the table that a stream has, where the destination knows it better than its name says."""
+        del source, stream
+        return table
+
     def uri(self, table: TableName) -> str | None:
         """Give where a table can be found, if there is such an address."""
         del table

@@ -1,7 +1,7 @@
 """What every database has in common as a destination: its options, names, sessions, and the stored state."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
 from etl_assets.destinations.base import Destination, parse_options
+from etl_assets.destinations.known_tables import look_up, look_up_source, table_in
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.places import stored_under
 from etl_assets.destinations.record_columns import NAMES
-from etl_assets.destinations.session import DatabaseSession, look_up, look_up_source
+from etl_assets.destinations.reserved import ReservedNames, reserved_names
+from etl_assets.destinations.session import DatabaseSession
 from etl_assets.destinations.transaction import Transaction
-from etl_assets.exceptions import DestinationError
+from etl_assets.exceptions import DestinationError, StateError
 from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
@@ -146,18 +148,28 @@ class DatabaseDestination(Destination):
 
     def identifier(self, name: str) -> str:
         """Give the physical name of one thing."""
-        return self.column_identifiers([name], {}, ())[name]
+        return identifiers([name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes)[name]
 
     def spell(self, name: str) -> str:
         """Return a name as `naming` has it, and as the database can."""
         return self._naming(name)
 
+    def reserved_names(self) -> ReservedNames:
+        """Return the names that none of its columns can have."""
+        return reserved_names(self.storage_kind)
+
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
-        """Give each field a column name of its own; names given before stay."""
-        limit = self.capabilities.max_identifier_bytes
-        return identifiers(names, known=known, reserved=reserved, naming=self.spell, max_bytes=limit)
+        """Give each field a column name of its own, which is none of the database's; names given before stay."""
+        return identifiers(
+            names,
+            known=known,
+            reserved=reserved,
+            naming=self.spell,
+            max_bytes=self.capabilities.max_identifier_bytes,
+            usable=self.reserved_names().usable,
+        )
 
     # Sessions
 
@@ -174,8 +186,10 @@ class DatabaseDestination(Destination):
         try:
             yield session
         finally:
-            session.close()
-            sweep(roots)
+            try:
+                session.close()
+            finally:
+                sweep(roots)
 
     @override
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
@@ -189,7 +203,22 @@ class DatabaseDestination(Destination):
         if not self.exists():
             return Stored()
         with self.transaction() as tx:
-            return look_up(tx, self.ledger(tx), source, stream, table or self.table_for(source, stream), partition)
+            ledger = self.ledger(tx)
+            return look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+
+    @override
+    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+        """Give the table that a stream has by the ledger, where nobody has named it."""
+        if not self.exists():
+            return table
+        with self.transaction() as tx, suppress(StateError):  # which says no word on the table
+            return self._table(self.ledger(tx), source, stream, table)
+        return table
+
+    def _table(self, ledger: Ledger, source: str, stream: Stream, table: TableName | None) -> TableName:
+        if ledger.exists():
+            return table_in(ledger, self, source, stream, table)
+        return table or self.table_for(source, stream)
 
     @override
     def stored_many(
@@ -201,7 +230,7 @@ class DatabaseDestination(Destination):
         with self.transaction() as tx:
             ledger = self.ledger(tx)
             return [
-                look_up(tx, ledger, source, stream, table or self.table_for(source, stream), partition)
+                look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
                 for stream, table in streams
             ]
 

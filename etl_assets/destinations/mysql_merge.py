@@ -41,14 +41,16 @@ class Merge:
         self._keys = keys
         self._folded = folded
 
-    def run(self, own: Sequence[tuple[str, Any]], *, update: bool) -> int:
+    def run(self, own: Sequence[tuple[str, Any]], *, update: bool, unique: bool) -> int:
         """Merge; gives how many rows were inserted or changed.
 
         Args:
             own: Our own columns and their values.
             update: Whether rows that are there are to be changed.
+            unique: No key comes twice.
         """
-        self._drop_repeated()
+        if not unique:
+            self._drop_repeated()
         constants = [value for _, value in own]
         same = " AND ".join(self._same(key) for key in self._keys)
         others = [name for name in self._names if name not in self._keys]

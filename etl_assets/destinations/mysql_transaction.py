@@ -264,7 +264,14 @@ class MySQLTransaction(FreeColumns):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
         place, connection, names = self._place(table), self._on(table), rows.schema.names
         types = self.type_names(table)
@@ -279,7 +286,7 @@ class MySQLTransaction(FreeColumns):
         Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
         folded = {row[0] for row in self.execute(_FOLDED, (place.schema, place.name))}
         merging = Merge(connection, target, names, keys, folded, about=stamp.about)
-        written = merging.run(stamps(stamp, self.now), update=update)
+        written = merging.run(stamps(stamp, self.now), update=update, unique=unique)
         run(connection, f"DROP TEMPORARY TABLE {STAGED}", ())
         return written
 

@@ -177,8 +177,16 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader | Parts",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
+        del unique  # what it costs to look is little here
         names = rows.schema.names
         merging = _Merge(self, table, names, keys, stamp, update=update)
         if table in self._made:

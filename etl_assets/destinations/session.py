@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from typing_extensions import override
 
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
+from etl_assets.destinations.images import Images, tells_images_apart
+from etl_assets.destinations.known_tables import check_owner, lock_name, table_in
 from etl_assets.destinations.ledger import Entry, Ledger
 from etl_assets.destinations.record_columns import is_staged, with_columns
 from etl_assets.destinations.rejected import Rejects, rejected_table
 from etl_assets.destinations.standing import StandingTypes
-from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.destinations.write import Plan, prepare, write
-from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError, UnsupportedWriteError
+from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.contract import Rejected
@@ -32,8 +33,6 @@ from etl_assets.protocol.load import (
     Load,
     Session,
     SharedState,
-    Stored,
-    StoredSource,
     StreamState,
     TableName,
     TableTypes,
@@ -109,12 +108,15 @@ class DatabaseSession(Session):
         self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
         self._rejects: dict[str, Rejects] = {}
+        self._images: dict[str, Images] = {}
         self._pruned: dict[str, set[str]] = {}
         for load in loads:
             self._prepare(load)
 
     def _prepare(self, load: Load) -> None:
-        self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
+        staging = self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
+        if tells_images_apart(load):
+            self._images[load.load_id] = Images(load, staging, Staging(self._staging_roots, self._memory_bytes // 4))
         if not load.contract.evolves:
             staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
@@ -143,9 +145,11 @@ class DatabaseSession(Session):
             batch = settled(batch, self._rejects[load.load_id].add)
         try:
             encoded = batch.encoded(load.stream) if self.encoded_as else None
-            staged = self._staging[load.load_id].add(encoded or self._to_stage(batch, load))
+            staged = self._staging[load.load_id].add(part := encoded or self._to_stage(batch, load))
         except SchemaConflictError as error:
             raise error.named(stream=load.stream.name) from None
+        if images := self._images.get(load.load_id):
+            images.follow(part)
         fault("staged")
         return staged
 
@@ -208,6 +212,8 @@ class DatabaseSession(Session):
         if complete:
             fault("last_committed")
         for one in committed:
+            if one.load_id in self._images:
+                self._images[one.load_id].commit(complete=complete and len(self._loads) == 1)
             self._staging[one.load_id].clear()
             if one.load_id in self._rejects:
                 self._rejects[one.load_id].clear()
@@ -223,12 +229,15 @@ class DatabaseSession(Session):
             staging.clear()
         for rejects in self._rejects.values():
             rejects.clear()
+        for images in self._images.values():
+            images.clear()
 
     def _shape(self, tx: Transaction, load: Load) -> Shape | None:
         """Give what a load has to fit: its table, or the schema that is declared for one to be."""
         ledger = self._database.ledger(tx)
         current = ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
-        existing = tx.schema(load.table or self._database.table_for(load.source, load.stream))
+        place = load.table or self._database.table_for(load.source, load.stream)
+        existing = tx.schema(self._table(ledger, load) if ledger.exists() else place)
         if existing is None:
             return declared_shape(load)
         known = {column.name: column.physical for column in current.columns} if current else {}
@@ -236,6 +245,9 @@ class DatabaseSession(Session):
         types = {field.name: field.type for field in existing if field.name not in ours}
         columns_of = partial(self._database.column_identifiers, known=known, reserved=ours)
         return Shape(types, columns_of, tx.type_name, exists=True)
+
+    def _table(self, ledger: Ledger, load: Load) -> TableName:
+        return table_in(ledger, self._database, load.source, load.stream, load.table)
 
     def _own_columns(self) -> list[str]:
         named = (self._database.load_id_column, self._database.loaded_at_column)
@@ -257,7 +269,7 @@ class DatabaseSession(Session):
         """Make a load's tables as its rows need them, and stage these; gives what was done to the table's schema."""
         current = ledger.state(load.source, load.stream, load.partition)
         ledger.check_begins_from(load, current)
-        table = load.table or self._database.table_for(load.source, load.stream)
+        table = self._table(ledger, load)
         check_owner(tx, ledger, load, table)
         rejects = self._rejects.get(load.load_id)
         if rejects is not None and load.keep_rejected:
@@ -277,8 +289,8 @@ class DatabaseSession(Session):
 
     def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
         stream = load.stream
-        table = load.table or self._database.table_for(load.source, stream)
         tx.lock(lock_name(load.source, stream, load.partition))
+        table = self._table(ledger, load)
         tx.settle(table)
         current = ledger.state(load.source, stream, load.partition)
         ledger.check_begins_from(load, current)
@@ -354,7 +366,9 @@ class DatabaseSession(Session):
             )
         about = tuple(name for name in self._database.record_columns if name not in known.values())
         stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column, about)
-        return Plan(load, table, staging, physical, schema, declared, stamp)
+        images = self._images.get(load.load_id)
+        stale, unique = images.told() if images else (None, False)
+        return Plan(load, table, staging, physical, schema, declared, stamp, stale=stale, unique=unique)
 
     @staticmethod
     def _columns(
@@ -377,109 +391,3 @@ class DatabaseSession(Session):
             columns.append(Column(name, physical, types[physical], nullable, description))
         kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
         return columns + kept
-
-
-def lock_name(source: str, stream: Stream, partition: str) -> str:
-    """Give the name of the lock under which a stream's table and state are written."""
-    return f"{source}\0{stream.namespace or ''}\0{stream.name}\0{partition}"
-
-
-def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -> None:
-    """Refuse to write to a table that is not this stream's.
-
-    Raises:
-        DestinationError: Names the owner.
-        UnsupportedWriteError: What is written to it could not be rolled back.
-    """
-    problem = foreign(tx, ledger, (load.source, load.stream.namespace or "", load.stream.name), table)
-    if problem and not load.adopt:
-        raise DestinationError(
-            f"stream {load.stream.name!r}: {problem}.",
-            hint="Choose another table, or take this one over with adopt=True.",
-            stream=load.stream.name,
-        )
-    unsafe = tx.unsafe(table)
-    if unsafe:
-        raise UnsupportedWriteError(f"stream {load.stream.name!r}: {unsafe}", stream=load.stream.name)
-
-
-def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
-    """Tell why a table is not a stream's (source, namespace, name) to write to, or None."""
-    if not tx.exists(table):
-        return None
-    owner = ledger.owner(table)
-    if owner is None:
-        if tx.left_empty(table):
-            return None
-        return f"the table {tx.quoted(table)} exists and was not made by this library"
-    if owner != stream and owner[0] == stream[0]:
-        return (
-            f"the table {tx.quoted(table)} is that of another stream of the same source, {owner[2]!r}: two of its "
-            f"streams have one table name (give one its own: "
-            f'options={{"{stream[2]}": {{"table": "{table.schema or "schema"}.another_name"}}}})'
-        )
-    if owner != stream:
-        return (
-            f"the table {tx.quoted(table)} belongs to stream {owner[2]!r} of source {owner[0]!r}, not to {stream[2]!r} "
-            f"of {stream[0]!r} (was the source renamed? `etl-assets state rename {owner[0]} {stream[0]}`)"
-        )
-    return None
-
-
-def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
-    """Tell what is known of a stream: its state row, and whether its table is as the ledger says."""
-    found = _looked_up(tx, ledger, source, stream, table, partition)
-    unsafe = tx.unsafe(table) or (ledger.unsafe() if ledger.exists() else None)
-    return replace(found, unsafe=unsafe) if unsafe else found
-
-
-def _looked_up(
-    tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str
-) -> Stored:
-    key = (source, stream.namespace or "", stream.name)
-    if not ledger.exists():
-        return Stored(foreign=_unknown(tx, table))
-    problem = foreign(tx, ledger, key, table)
-    if problem:
-        return Stored(foreign=problem)
-    state = ledger.state(source, stream, partition)
-    if state is None:
-        return Stored(reset=tx.exists(table) and not ledger.knows(source, stream))
-    if state.table != table:
-        return Stored(
-            state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
-        )
-    return Stored(state, problem=_changed(tx, state))
-
-
-def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
-    """Tell what is known of a whole source: its shared state, and which of its streams were loaded."""
-    if not ledger.exists():
-        return StoredSource()
-    states = ledger.source_states(source, partition)
-    streams = frozenset((one.namespace, one.stream) for one in states if not one.shared)
-    return StoredSource(next((sound(one) for one in states if one.shared), None), streams)
-
-
-def _unknown(tx: Transaction, table: TableName) -> str | None:
-    if not tx.exists(table):
-        return None
-    return f"the table {tx.quoted(table)} exists and was not made by this library"
-
-
-def _changed(tx: Transaction, state: StreamState) -> str | None:
-    """Tell what someone else did to a table since its last load."""
-    if not tx.exists(state.table):
-        return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
-    if state.rows_in_table and not tx.has_rows(state.table):
-        return f"the table {tx.quoted(state.table)} is empty, though its ledger says {state.rows_in_table} rows"
-    types = tx.type_names(state.table)
-    for column in state.columns:
-        if column.physical not in types:
-            return f'the column "{column.physical}" of the table {tx.quoted(state.table)} is gone'
-        if types[column.physical] != column.type:
-            return (
-                f'the column "{column.physical}" of the table {tx.quoted(state.table)} is now '
-                f"{types[column.physical]}, and was {column.type}"
-            )
-    return None

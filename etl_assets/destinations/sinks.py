@@ -10,7 +10,7 @@ from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
 from etl_assets.destinations.rows import joined, static_columns, stream_of
 from etl_assets.exceptions import DestinationError
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Load, Session
+from etl_assets.protocol.load import Load, Session, image_of
 from etl_assets.protocol.messages import RecordMessage, decode, encode
 from etl_assets.protocol.revisions import Revisions
 from etl_assets.protocol.stream import Stream
@@ -292,15 +292,18 @@ class SessionSink:
     def _open(self) -> tuple[Session, Load]:
         if self._session is None or self._load is None:
             source = self._options.source
-            start = resolve_start(_Incoming(source, self._stream), self._destination)
+            read = _Incoming(source, self._stream)
+            start = resolve_start(read, self._destination)
             self._replace |= start.full_refresh and WriteStrategy.REPLACE in self._destination.capabilities.strategies
+            strategy = self._strategy()
             self._load = Load(
                 source=source,
                 stream=self._stream,
-                strategy=self._strategy(),
+                strategy=strategy,
                 load_id=new_load_id(),
                 begins_from=start.begins_from,
                 on_conflict="ignore" if self._stream.unique_conflict_method == "IGNORE" else "update",
+                image=image_of(read, strategy, WriteStrategy(self._options.write_strategy)),
             )
             self._context = self._destination.session([self._load])
             self._session = self._context.__enter__()

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.known_tables import foreign, lock_name, table_in
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.record_columns import NAMES, staged_as
-from etl_assets.destinations.session import DatabaseSession, foreign, lock_name
+from etl_assets.destinations.session import DatabaseSession
 from etl_assets.destinations.stored_states import SPLIT
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.destinations.write import Plan
@@ -71,7 +72,7 @@ def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> 
         ledger = database.ledger(tx)
         ledger.create()
         _drop(tx, ledger, load.source, load.stream)
-        table = load.table or database.table_for(load.source, load.stream)
+        table = table_in(ledger, database, load.source, load.stream, load.table)
         planned = {"bookmark": ranges.bookmark, "begins_from": load.begins_from, "ranges": list(ranges.ranges)}
         ledger.insert(_row(load, f"{SPLIT}{load.load_id}", table, planned))
         limit = database.capabilities.max_identifier_bytes

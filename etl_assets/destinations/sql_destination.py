@@ -14,6 +14,7 @@ from typing_extensions import override
 from etl_assets.destinations.alchemy_transaction import AlchemyTransaction
 from etl_assets.destinations.database import DatabaseDestination, DatabaseOptions, database_capabilities
 from etl_assets.destinations.ledger import Ledger
+from etl_assets.destinations.reserved import ReservedNames, reserved_names
 from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError
@@ -78,6 +79,13 @@ class SqlDestination(DatabaseDestination):
         table = super().table_for(source, stream)
         name = self.identifier(f"{self.identifier(source)}__{table.name}")
         return TableName(name, self.options.schema_name or "")
+
+    @override
+    def reserved_names(self) -> ReservedNames:
+        url = self.options.url
+        # What shows itself masked shows its scheme; a reference is not resolved for it.
+        dialect = url.partition(":")[0].partition("+")[0] if isinstance(url, SecretUrl) else None
+        return reserved_names(self.storage_kind, dialect)
 
     @override
     def ledger(self, transaction: Transaction) -> Ledger:

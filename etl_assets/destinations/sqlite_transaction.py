@@ -1,7 +1,7 @@
 """The write plans' primitives in SQLite's SQL."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from etl_assets.destinations.sql_transaction import (
 from etl_assets.destinations.sql_values import array
 from etl_assets.destinations.sqlite_types import arrow_type, bound, bytes_where_not_text, stored_type, type_name
 from etl_assets.destinations.transaction import Stamp
+from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 from etl_assets.protocol.load import TableName
 from etl_assets.staging import RefusedValueError, cast
@@ -117,17 +118,15 @@ class SqliteTransaction(SqlTransaction):
         made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
         declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in types.items())
         self.execute(f"CREATE TABLE {self.quoted(made)} ({declared})")
-        others = column_list([one for one in types if one != name])
-        separator = ", " if others else ""
-        self.execute(
-            f"INSERT INTO {self.quoted(made)} (rowid{separator}{others}) SELECT rowid{separator}{others} FROM {source}"
-        )
-        found = self._connection.execute(f"SELECT rowid, {column} FROM {source} WHERE {column} IS NOT NULL")
+        rowid = _row_number(types)
+        copied = ", ".join([rowid, *(quote(one) for one in types if one != name)])
+        self.execute(f"INSERT INTO {self.quoted(made)} ({copied}) SELECT {copied} FROM {source}")
+        found = self._connection.execute(f"SELECT {rowid}, {column} FROM {source} WHERE {column} IS NOT NULL")
         while rows := found.fetchmany(CHUNK_ROWS):
             values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
             chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-            pairs = zip(bound(chunk, name), (rowid for rowid, _ in rows), strict=True)
-            self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE rowid = ?", pairs)
+            pairs = zip(bound(chunk, name), (number for number, _ in rows), strict=True)
+            self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE {rowid} = ?", pairs)
         self._put_in_place(table, made)
 
     @override
@@ -153,19 +152,36 @@ class SqliteTransaction(SqlTransaction):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
         names, target = rows.schema.names, self.quoted(table)
         if table in self._made:
             self._made.discard(table)
             written = self.insert(table, rows, stamp)
             self._index(table, keys)
-            return written - self._written(_without_repeated(target, keys), ())
+            if unique:
+                return written
+            return written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
         staged = TableName(STAGED, "temp")
         self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
         self.insert(staged, rows, Stamp("", None, None))
-        self.execute(_without_repeated(f"temp.{STAGED}", keys))
-        own = stamps(stamp, self.now)
+        if not unique:
+            self.execute(_without_repeated(f"temp.{STAGED}", keys, names))
+        written = self._merge_staged(table, rows.schema, stamp, keys, update=update)
+        self.execute(f"DROP TABLE temp.{STAGED}")
+        return written
+
+    def _merge_staged(
+        self, table: TableName, schema: "pa.Schema", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        names, target, own = schema.names, self.quoted(table), stamps(stamp, self.now)
         constants = [value for _, value in own]
         others = [name for name in names if name not in keys]
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
@@ -173,7 +189,7 @@ class SqliteTransaction(SqlTransaction):
         written = 0
         if update and (compared := [name for name in others if name not in stamp.about]):
             # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(self._differs(quote(name), rows.schema.field(name).type) for name in compared)
+            differs = " OR ".join(self._differs(quote(name), schema.field(name).type) for name in compared)
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
@@ -181,14 +197,12 @@ class SqliteTransaction(SqlTransaction):
                 constants,
             )
         marks = "".join(", ?" for _ in own)
-        written += self._written(
+        return written + self._written(
             f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
             f"SELECT {column_list(names, 's.')}{marks} FROM temp.{STAGED} AS s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
             constants,
         )
-        self.execute(f"DROP TABLE temp.{STAGED}")
-        return written
 
     @override
     def scan(
@@ -239,10 +253,22 @@ class SqliteTransaction(SqlTransaction):
             self.execute(sql)
 
 
-def _without_repeated(target: str, keys: Sequence[str]) -> str:
-    """Return the statement that leaves only the last arrival of each key in a new table, whose rowids grow."""
-    last = f"SELECT max(rowid) FROM {target} GROUP BY {column_list(keys)}"
-    return f"DELETE FROM {target} WHERE rowid NOT IN ({last})"
+def _without_repeated(target: str, keys: Sequence[str], columns: Iterable[str]) -> str:
+    """Return the statement that leaves only the last arrival of each key in a new table, whose row numbers grow."""
+    rowid = _row_number(columns)
+    return f"DELETE FROM {target} WHERE {rowid} NOT IN (SELECT max({rowid}) FROM {target} GROUP BY {column_list(keys)})"
+
+
+def _row_number(columns: Iterable[str]) -> str:
+    """Give the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
+    taken = {name.lower() for name in columns}
+    free = [name for name in ("_rowid_", "rowid", "oid") if name not in taken]
+    if not free:
+        raise DestinationError(
+            "A table with columns _rowid_, rowid and oid has no number of its rows left to tell them apart by.",
+            hint="Rename one of them, in the table or at the source.",
+        )
+    return free[0]
 
 
 def _some_at_once(rows: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":

@@ -241,10 +241,26 @@ class Transaction(Reading, Protocol):
         raise DestinationError(f"{type(self).__name__} copies no rows from {source} to {table}.")
 
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader | Parts",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
         """Insert rows, or update those that have their key and differ; of a key that comes twice the last arrival wins.
 
-        Gives how many rows were inserted or changed.
+        Args:
+            table: The table.
+            rows: The rows.
+            stamp: For the columns of our own.
+            keys: The columns that tell one row from another.
+            update: Whether rows that are there are to be changed.
+            unique: It is known that no key comes twice in the rows: none has to be looked for.
+
+        Returns:
+            How many rows were inserted or changed.
         """
         ...

@@ -228,8 +228,16 @@ class WarehouseTransaction(WarehouseEngine):
 
     @override
     def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
     ) -> int:
+        del unique  # what it costs to look is little here
         names, own = rows.schema.names, self._stamps(stamp)
         last = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {column_list(keys)} ORDER BY {quote(ARRIVAL)} DESC) = 1"
         source = f"SELECT * FROM {self._staged_rows(table, rows)} WHERE {quote(ARRIVAL)} >= 0 {last}"

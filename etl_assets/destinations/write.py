@@ -22,6 +22,8 @@ from etl_assets.staging import RefusedValueError, Staging, conform
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
 LARGEST_DOUBLE = "1.7976931348623157e308"
@@ -42,6 +44,8 @@ class Plan:
         changes: Sentences about what was done to the table's schema.
         tables: Tables in the same database whose rows are loaded in place of staged ones.
         copied: Their columns by the table's.
+        stale: Which of the staged rows are left out, in their order; None for none.
+        unique: It is known that no key comes twice in the others.
     """
 
     load: Load
@@ -54,6 +58,8 @@ class Plan:
     changes: list[str] = field(default_factory=list)
     tables: Sequence[TableName] = ()
     copied: Mapping[str, str] = field(default_factory=dict)
+    stale: "npt.NDArray[np.bool_] | None" = None
+    unique: bool = False
     refused: RefusedValueError | None = None
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
@@ -66,7 +72,7 @@ class Plan:
         import pyarrow as pa
 
         source, target = self._schemas(types)
-        return pa.RecordBatchReader.from_batches(target, self._batches(self.staging.parts(), source, target.names))
+        return pa.RecordBatchReader.from_batches(target, self._batches(self._staged(), source, target.names))
 
     def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
         """Give the same for an engine that may take rows in the bytes they came in."""
@@ -83,12 +89,24 @@ class Plan:
 
     def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
         wanted = {f.name: f.type for f in source}
-        for part in self.staging.parts():
+        for part in self._staged():
             batches = partial(self._batches, [part], source, names)
             if isinstance(part, Encoded) and {f.name: f.type for f in part.schema} == wanted:
                 yield Native([self.physical[name] for name in part.names], part, batches)
             else:
                 yield from batches()
+
+    def _staged(self) -> "Iterator[pa.Table | Encoded]":
+        """Give what is staged without the rows that are left out."""
+        import pyarrow as pa
+
+        if self.stale is None:
+            yield from self.staging.parts()
+            return
+        kept, begin = ~self.stale, 0
+        for table in self.staging.tables():
+            yield table.filter(pa.array(kept[begin : begin + table.num_rows]))
+            begin += table.num_rows
 
     def _batches(
         self, parts: "Iterable[pa.Table | Encoded]", source: "pa.Schema", names: list[str]
@@ -198,7 +216,8 @@ def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa
     keys = merge_keys(plan)
     _refuse_null_keys(plan, keys)
     columns = [plan.physical[key] for key in keys]
-    return tx.merge(table, rows, plan.stamp, columns, update=plan.load.on_conflict == "update")
+    update = plan.load.on_conflict == "update"
+    return tx.merge(table, rows, plan.stamp, columns, update=update, unique=plan.unique)
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:

@@ -5,6 +5,8 @@ Where rows are appended, those already loaded are recognised (`appending.py`).
 """
 
 import math
+import re
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +16,10 @@ from etl_assets.protocol.batch import Batch, json_value
 from etl_assets.protocol.keys import Key, Keys, comparable, keys_of, source_value
 from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.values import FinerError, to_instant
 
+FAR_AHEAD = timedelta(days=1)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?\Z")
 FINGERPRINT = "~fingerprint"
 """What the source said of all that is at and after the bookmark: while it says the same, there is nothing to read."""
 
@@ -95,7 +100,16 @@ class BookmarkTracker:
 
     def remarks(self) -> list[tuple[str, int]]:
         """Return what people should know of this read: sentences for its log, with how many late rows each is about."""
-        return self._appended.remarks() if self._appended is not None else []
+        said = self._appended.remarks() if self._appended is not None else []
+        first = None if self._best is None else self._best[0]
+        return [*said, (self._hides(first), 0)] if is_far_ahead(first) else said
+
+    def _hides(self, value: Any) -> str:
+        return (
+            f"the bookmark is in the future ({self.stream.cursor[0]!r} = {json_value(value)}), so rows that come "
+            "with a smaller one are not read. Correct that row and run once with full_refresh; or, of a SQL source, "
+            "keep the bookmark back with max_bookmark=timedelta(0)"
+        )
 
     def bookmark(self) -> Bookmark | None:
         """Return the bookmark that covers everything taken so far; the one it began from if nothing was.
@@ -168,6 +182,27 @@ class BookmarkTracker:
                     hint="Correct that row, or choose another replication key.",
                     stream=self.stream.name,
                 )
+
+
+def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
+    """Tell whether a value of a replication key is a time more than a day from now: no clock has set it.
+
+    Args:
+        value: A date or time, or its text in ISO 8601; nothing else is one.
+        now: By default the present.
+    """
+    now = now or datetime.now(UTC)
+    if isinstance(value, str):
+        if not _TIME.match(value):
+            return False
+        try:
+            value = to_instant(value)
+        except (FinerError, ValueError):
+            return False
+    if isinstance(value, datetime):
+        value = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
+        return bool(value - now > FAR_AHEAD)
+    return isinstance(value, date) and bool(value - now.date() > FAR_AHEAD)
 
 
 def is_finite(value: Any) -> bool:

@@ -63,7 +63,7 @@ def keys_of(batch: Batch, stream: Stream) -> Keys:
         table = batch.some(stream, stream.cursor)
         if set(stream.cursor) <= set(table.column_names):
             columns = [table.column(name) for name in stream.cursor]
-            if all(_orders_like_python(column.type) for column in columns):
+            if all(orders_like_python(column.type) for column in columns):
                 return ArrowKeys(columns)
             return RowKeys(list(zip(*(_pylist(column) for column in columns), strict=True)))
         return RowKeys([])
@@ -284,7 +284,8 @@ def _refuse_nan(column: "pa.ChunkedArray") -> None:
         raise ValueError("NaN has no order")
 
 
-def _orders_like_python(type_: "pa.DataType") -> bool:
+def orders_like_python(type_: "pa.DataType") -> bool:
+    """Tell whether Arrow orders the values of a type as Python does."""
     from pyarrow import types as t
 
     if t.is_timestamp(type_) or t.is_time64(type_):

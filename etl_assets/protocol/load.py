@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.naming import with_hash
 from etl_assets.protocol.batch import Batch, Encoding
 from etl_assets.protocol.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.protocol.encoded import Format
@@ -16,6 +17,10 @@ from etl_assets.strategies import WriteStrategy
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RepeatedKeys = Literal["newest", "last"]
+"""Which of several images of a key that one read gives is merged: the one with the greatest replication key, or the one
+that comes last."""
+CDC_FIELDS = "_ab_cdc_"
 Bookmark = Mapping[str, Any]
 """How far a stream has been read: JSON values by replication key, or whatever the source itself gives."""
 
@@ -29,6 +34,20 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    @property
+    def folded(self) -> tuple[str, str]:
+        """What two names have in common that mean one table wherever the case of letters makes no difference."""
+        return self.schema.casefold(), self.name.casefold()
+
+    def hashed(self, original: str, max_bytes: int) -> "TableName":
+        """Return the name for another thing that would be called so, too: it ends in a hash of what that is called.
+
+        Args:
+            original: The name of the thing.
+            max_bytes: The engine's limit.
+        """
+        return TableName(with_hash(self.name, original, max_bytes), self.schema)
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,8 @@ class Load:
         contract: What becomes of what does not fit the table.
         keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
         declared_only: Leave out fields that the stream does not declare, where it declares any.
+        image: Which of several images of a key in this read the table is to have: the `newest` by the replication key,
+            or the `last` to come; None leaves it to the merge, which takes the last.
     """
 
     source: str
@@ -86,6 +107,7 @@ class Load:
     contract: SchemaContract = EVOLVES
     keep_rejected: bool = False
     declared_only: bool = False
+    image: RepeatedKeys | None = None
 
 
 @dataclass(frozen=True)
@@ -258,6 +280,38 @@ def contract_of(
             stream=stream.name,
         )
     return contract
+
+
+def image_of(
+    read: "StreamOfSource", strategy: WriteStrategy, wanted: WriteStrategy, repeated_keys: RepeatedKeys | None = None
+) -> RepeatedKeys | None:
+    """Settle which of several images of a key in one read its table is to have; None where no key can come twice.
+
+    Args:
+        read: What is read.
+        strategy: How it meets the table.
+        wanted: How it was to meet it: a full refresh replaces the table of a stream that merges.
+        repeated_keys: `newest`, or `last`; by default the newest by the replication key, and of a log the last.
+
+    Returns:
+        `last` also where there is no replication key.
+    """
+    stream = read.stream
+    merges = strategy is WriteStrategy.MERGE or (
+        strategy is WriteStrategy.REPLACE
+        and wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
+        and stream.method != "FULL_TABLE"
+        and bool(stream.unique_constraints or stream.primary_key)
+    )
+    if not merges or read.ordered:  # a database's own order by the replication key: the last image is the newest
+        return None
+    return "last" if repeated_keys == "last" or is_log(stream) or not stream.cursor else "newest"
+
+
+def is_log(stream: Stream) -> bool:
+    """Tell whether a stream gives the changes of a log, in their order: so it was declared, or Airbyte's CDC fields."""
+    fields = (stream.schema or {}).get("properties") or {}
+    return stream.method == "LOG_BASED" or any(name.startswith(CDC_FIELDS) for name in fields)
 
 
 class StreamOfSource(Protocol):

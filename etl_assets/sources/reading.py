@@ -1,6 +1,6 @@
 """What the verbs that read do: into a cache, one by one, as samples."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from etl_assets.naming import normalise
 from etl_assets.progress import ProgressTracker
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Records, SourceState, StreamEnd, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SyncResult, TableName
+from etl_assets.protocol.load import Bookmark, Load, SyncResult
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.redaction import redact
@@ -98,7 +98,6 @@ def read(
         strategy=strategy,
         full_refresh=full_refresh,
         stored_as=stored_as,
-        table_for=cache.place_of,
         adopt=adopt or cache.adopt,
         declared_only=prune_undeclared_fields,
     )
@@ -180,7 +179,6 @@ def load(  # noqa: PLR0913 - options of one verb
     strategy: WriteStrategy,
     full_refresh: bool,
     stored_as: str,
-    table_for: Callable[[str, Stream], TableName] | None = None,
     memory: Any = None,
     adopt: bool = False,
     declared_only: bool = False,
@@ -194,7 +192,6 @@ def load(  # noqa: PLR0913 - options of one verb
         strategy: How rows meet the tables.
         full_refresh: Read everything.
         stored_as: The name under which the state of the source is stored there.
-        table_for: Gives the table of a stream, by the source's name; the destination's own way by default.
         memory: Keeps the bookmarks of a destination that keeps none.
         adopt: Take over tables that this library did not make.
         declared_only: Leave out fields that a stream does not declare.
@@ -208,12 +205,15 @@ def load(  # noqa: PLR0913 - options of one verb
         by_default=strategy is WriteStrategy.AUTO,
         declared_only=declared_only,
     )
+    # Of all streams, whichever are read now: those of like names get the same tables in any order.
+    known = {stream.key: stream for stream in (*selecting.catalog_of(source).values(), *streams)}
+    tables = destination.tables_for(source.state_name, list(known.values()))
     plans = {
         stream.key: replace(
             common,
             strategy=strategy if full_refresh else _settled(stream, strategy, destination),
             fallback=partial(memory.of, stream.name) if memory else None,
-            table=(table_for or destination.table_for)(source.state_name, stream),
+            table=tables[stream.key],
         )
         for stream in streams
     }

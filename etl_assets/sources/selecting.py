@@ -8,6 +8,7 @@ from etl_assets import configuring
 from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.key_paths import path_in
+from etl_assets.protocol.rediscovery import merged
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def catalog_of(source: Any) -> Catalog:
-    """Give all streams of a source, asked for once, with the keys that were set by hand."""
+    """Give all streams of a source, asked for once, as they were declared and with the keys that were set by hand."""
     if source.found_catalog is None:
         configuring.get_config(source)
-        source.found_catalog = Catalog(source.discover().values())
+        source.found_catalog = with_declared(Catalog(source.discover().values()), declared_by(source))
     if source.keys_to_set:
         _set_keys_of_arguments(source)
     found: Catalog = source.found_catalog
@@ -35,6 +36,33 @@ def _set_keys_of_arguments(source: Any) -> None:
     except EtlAssetsError:
         source.keys_to_set = waiting  # it is told again: nothing is to be read by other keys
         raise
+
+
+def declared_by(source: Any) -> Catalog:
+    """Give the streams that a source was declared with, without asking it; an empty catalog if there are none."""
+    return source.declared_catalog() or Catalog([])
+
+
+def with_declared(found: Catalog, declared: Catalog) -> Catalog:
+    """Give the streams of a source, each that was declared with what was declared of it.
+
+    Args:
+        found: What the source has discovered. It says the columns of a stream that was declared without a schema, and
+            its key where none is declared.
+        declared: Comes first. A stream that was declared without a namespace is the one of its name, in whatever
+            namespace that was found.
+    """
+    left = dict(found.items())
+    streams = []
+    for key, stream in declared.items():
+        there = [key] if key in left else [one for one in left if not key[0] and one[1] == key[1]]
+        if len(there) != 1:
+            streams.append(stream)
+            continue
+        same = left.pop(there[0])
+        same = same if same.key == key else same.replace(namespace=stream.namespace)
+        streams.append(stream if stream.schema or same == stream else merged(stream, same))
+    return Catalog([*streams, *left.values()])
 
 
 def forget(source: Any) -> None:
@@ -69,7 +97,7 @@ def configured(
 
 
 def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
-    """Give the named streams; without names the selected ones, and all where none is selected.
+    """Give the named streams; without names the selected ones, else those that are declared, else all.
 
     Raises:
         StreamNotFoundError: One is not there.
@@ -78,7 +106,11 @@ def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
     catalog = catalog_of(source)
     names = selected_names(source) if streams is None else [] if streams == "*" else streams
     names = names_of(names)
-    found = [_one(source, catalog, name) for name in names] if names else list(catalog.values())
+    if names:
+        return [_one(source, catalog, name) for name in names]
+    declared = declared_by(source) if streams is None else Catalog([])
+    keys = [stream.key for stream in declared.selected] if len(declared) else list(catalog)
+    found = [catalog[key] for key in keys]
     if not found:
         raise NoStreamsSelectedError(f"{source!r} has no streams.", hint="Look at its config with check().")
     return found

@@ -68,7 +68,7 @@ class StreamVerbs:
         selecting.select_by_old_name(self, streams)
 
     def get_selected_streams(self) -> list[str]:
-        """Give the names of the selected streams; [] where none was selected, and so all are read."""
+        """Give the names of the selected streams; [] where none was: the declared ones are read then, else all."""
         return selecting.selected_names(self)
 
     def set_cursor_key(self, stream_name: str, cursor_key: str) -> None:
@@ -106,7 +106,8 @@ class ReadVerbs:
 
         Args:
             cache: Where to; `get_default_cache()` by default.
-            streams: Which; by default the selected ones, and all where none is selected.
+            streams: Which, `"*"` for all; by default the selected ones, else those that the source was declared with
+                (`streams=`, `catalog=`), and all where none is.
             write_strategy: How rows meet the table. `auto`: merge by a primary key, append by a replication key, else
                 replace.
             force_full_refresh: Read everything. `auto` replaces the tables; any other strategy rules all the same.

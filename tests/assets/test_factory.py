@@ -139,12 +139,21 @@ class TestRefused:
             stream_assets(shop, ["customers", "orders"], destination=warehouse, translator=One())
 
     def test_two_streams_on_one_table_names_both(self, warehouse: DuckDBDestination) -> None:
-        with pytest.raises(ConfigError, match="'Users' and 'users' share the table"):
-            stream_assets(Nameless(name="db"), ["Users", "users"], destination=warehouse)
-        with pytest.raises(ConfigError, match="share the table"):
-            stream_assets(Nameless(name="db"), ["a.b", "a-b"], io_manager_key="warehouse")
-        options = {"Users": {"table": "db.users_2"}}
-        assert stream_assets(Nameless(name="db"), ["Users", "users"], destination=warehouse, options=options)
+        options = {"people": {"table": "db.Users"}}
+        with pytest.raises(ConfigError, match="'users' and 'people' share the table"):
+            stream_assets(Nameless(name="db"), ["users", "people"], destination=warehouse, options=options)
+
+    def test_streams_of_like_names_have_a_table_each(self, warehouse: DuckDBDestination) -> None:
+        for names in (["Users", "users"], ["a.b", "a-b"]):
+            assets = stream_assets(Nameless(name="db"), names, destination=warehouse)
+            again = stream_assets(Nameless(name="db"), names[::-1], destination=warehouse)
+            tables = [
+                {key: spec.metadata["etl_assets/table"] for one in some for key, spec in one.specs_by_key.items()}
+                for some in (assets, again)
+            ]
+            assert tables[0] == tables[1]
+            assert len({table["name"].lower() for table in tables[0].values()}) == len(names)
+        assert stream_assets(Nameless(name="db"), ["a.b", "a-b"], io_manager_key="warehouse")
 
     def test_options_of_a_stream_that_is_not_there(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         with pytest.raises(ConfigError, match="Did you mean 'orders'"):

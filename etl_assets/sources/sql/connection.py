@@ -264,6 +264,10 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
             "datestyle": "ISO, YMD",
             "intervalstyle": "iso_8601",
             "extra_float_digits": "3",
+            "bytea_output": "hex",
+            "lc_monetary": "C",
+            "quote_all_identifiers": "off",
+            "transform_null_equals": "off",
             "client_encoding": "UTF8",
         }
         if seconds is not None:
@@ -279,9 +283,17 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
         run("BEGIN")
 
 
+_MYSQL_SETTINGS = (
+    # As the server or the user may have set them: a CHAR would come padded, a read would end after so many rows, and
+    # `IS NULL` would find the row that was inserted last.
+    "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', ''), "
+    "SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0"
+)
+
+
 def _begin_mysql(snapshot: Snapshot, seconds: float | None) -> None:
     run = snapshot.connection.exec_driver_sql
-    run("SET SESSION time_zone = '+00:00'")
+    run(_MYSQL_SETTINGS)
     run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     # Rows wait in the server while the destination is busy; by default it would hang up after a minute.
     run(f"SET SESSION net_write_timeout = {DAY}")

@@ -28,6 +28,8 @@ Span = timedelta | int | float | Decimal
 BIGGEST_INT64 = 2**63 - 1
 
 _COMPARABLE = {"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time", "text", "uuid", "any"}
+BY_CODE_POINT = {"postgresql", "sqlite", "duckdb", "snowflake", "bigquery", "redshift", "cockroachdb", "oracle"}
+"""The dialects that compare texts by code point, of themselves or as they are asked to here."""
 _TEXT_TIMES = {"date": "date", "time": "time", "timestamp": "timestamp", "instant": "timestamp"}
 
 
@@ -319,6 +321,8 @@ def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against:
 
     kind = column.type.kind
     as_text = kind == "decimal" and column.type.arrow == pa.string()
+    # Of others nobody knows the collation: SQL Server's default one takes `a` for `A`.
+    as_text |= kind == "text" and not snapshot.is_mysql and snapshot.dialect not in BY_CODE_POINT
     # MySQL's TIME goes beyond a day, and each database has an order of UUIDs of its own.
     only = {"any": {"sqlite"}, "uuid": {"postgresql"}, "time": {"postgresql", "sqlite"}}
     if kind not in _COMPARABLE or as_text or snapshot.dialect not in only.get(kind, {snapshot.dialect}):
@@ -362,7 +366,10 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
 
     if snapshot.is_mysql:
         as_unicode = sa.func.convert(column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text())
-        return Comparable(column, sa.collate(as_unicode, "utf8mb4_bin"), lambda value: _bound(snapshot, "text", value))
+        # The bytes of UTF-8 lie in the order of code points. A collation would fill the shorter text up with spaces,
+        # which stand behind a tab.
+        in_utf8 = sa.cast(as_unicode, sa.BINARY())
+        return Comparable(column, in_utf8, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY()))
     if snapshot.dialect == "postgresql":
         expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
         padded = isinstance(column.declared, sa.CHAR)  # the cast takes the padding off

@@ -17,6 +17,7 @@ from etl_assets.sources.sql.postgres_encoded import Encoding
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import PIECE_BYTES, Buffer, Positions
 from etl_assets.sources.sql.text_reader import TextReader
+from etl_assets.sources.sql.types import postgres_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,13 +34,11 @@ FEW_ROWS, LARGE_ROW = 64, PIECE_BYTES // 64
 
 def shown(column: SqlColumn) -> Any:
     """Give what COPY is to select for a column."""
-    import sqlalchemy as sa
-
     if not as_text(column):
         return column.expression
     if column.type.how == "json":
         return column.type.expression(column.expression, "postgresql")
-    return sa.cast(column.expression, sa.Text)
+    return postgres_text(column.expression, column.type.kind)
 
 
 class Copied:

@@ -49,12 +49,13 @@ class Rules:
     on_null_cursor: str = "error"
     start: Any = None
     end: Any = None
+    max_bookmark: Any = None
 
     @property
     def plain(self) -> bool:
         """Whether a read gives all rows at and after its bookmark, and no others."""
         return self.on_null_cursor != "include" and all(
-            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end)
+            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end, self.max_bookmark)
         )
 
 
@@ -105,24 +106,25 @@ class Query:
         if not stream.cursor:
             for word in (START, END, EXECUTION):
                 if self.query.get(word) is not None:
-                    raise self._error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
+                    raise self.error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
             return
         self._operators()
         if self.offset:
-            raise self._error(
+            raise self.error(
                 f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
             )
         if rules.lookback is not None and not stream.primary_key:
-            raise self._error(
+            raise self.error(
                 "`lookback` reads rows again, so it needs a primary key.", "Declare primary_key on the stream."
             )
         if rules.on_null_cursor == "include" and not stream.primary_key:
-            raise self._error(
+            raise self.error(
                 'on_null_cursor="include" reads rows again each time, so it needs a primary key.',
                 'Declare primary_key on the stream, or use "exclude".',
             )
 
-    def _error(self, message: str, hint: str | None = None) -> ConfigError:
+    def error(self, message: str, hint: str | None = None) -> ConfigError:
+        """Return an error about what is asked for, which names the stream."""
         return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
 
     def _whole_number(self, word: str) -> int | None:
@@ -130,7 +132,7 @@ class Query:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise self._error(f"{word} is {shorten(value)}, not a whole number from 0 on.")
+            raise self.error(f"{word} is {shorten(value)}, not a whole number from 0 on.")
         return value
 
     # What the query says
@@ -139,7 +141,7 @@ class Query:
         column = self.table.columns.get(name)
         if column is None:
             known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
-            raise self._error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
+            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
         if value is None:
             return column.expression.is_(None)
         kind = column.type.kind
@@ -150,20 +152,21 @@ class Query:
         return self._equals(column, value)
 
     def _equals(self, column: SqlColumn, value: Any) -> Any:
-        found = self._typed(column, value, "the query's")
+        found = self.typed_for(column, value, "the query's")
         key = comparable(self.snapshot, column, stream=self.stream.name, against=[found])
         return key.expression == key.bind(found)
 
-    def _typed(self, column: SqlColumn, value: Any, whose: str) -> Any:
+    def typed_for(self, column: SqlColumn, value: Any, whose: str) -> Any:
+        """Give a value as Python's of a column's kind; `whose` it is, is for the error if it fits none."""
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
         elif kind not in {"timestamp", "instant"} and isinstance(value, list | dict | tuple | set):
-            raise self._error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
+            raise self.error(f"{whose} {column.name!r} is {shorten(value)}, not one value.")
         try:
             return typed(value, kind, zoned=zoned)
         except ValueError as error:
-            raise self._error(
+            raise self.error(
                 f"{whose} {column.name!r} = {shorten(value)} does not fit its column ({column.declared}): {error}."
             ) from error
 
@@ -175,15 +178,17 @@ class Query:
         column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
         end = self.query.get(END)
         given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
-        bounds = {word: self._typed(column, value, f"{word} of") for word, value in given.items() if value is not None}
+        bounds = {
+            word: self.typed_for(column, value, f"{word} of") for word, value in given.items() if value is not None
+        }
         own = {START: self.rules.start, END: self.rules.end}
         fixed = {
-            word: self._typed(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+            word: self.typed_for(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
             for word, value in own.items()
             if value is not None
         }
         if len(fixed) == len(own) and column.type.kind in ORDERED_ALIKE and _is_after(fixed[START], fixed[END]):
-            raise self._error(
+            raise self.error(
                 f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
                 f"{column.name!r} lies between them.",
                 "Rows at or after `start` and before `end` are read.",
@@ -262,12 +267,12 @@ class Query:
         said = {name: str(one).strip() for name, one in operators.items() if one}
         for name, one in said.items():
             if one not in {">", ">="}:
-                raise self._error(
+                raise self.error(
                     f"bookmark_property_operators says {shorten(one)} of {name!r}.", "A bookmark is read with > or >=."
                 )
             if name not in self.stream.cursor:
                 key = ", ".join(map(repr, self.stream.cursor))
-                raise self._error(
+                raise self.error(
                     f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
                     did_you_mean(name, self.stream.cursor),
                 )

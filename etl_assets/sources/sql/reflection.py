@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
+from etl_assets.naming import OWN_TABLES
 from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction.logs import masked_logger
@@ -138,15 +139,20 @@ def usable_schemas(snapshot: "Snapshot") -> list[str]:
 
 
 def discovered(
-    snapshot: "Snapshot", schemas: Sequence[str | None], include: Sequence[str], exclude: Sequence[str]
+    snapshot: "Snapshot",
+    schemas: Sequence[str | None],
+    include: Sequence[str],
+    exclude: Sequence[str],
+    named: Sequence[str] = (),
 ) -> list[Stream]:
-    """Give a stream for each table and view.
+    """Give a stream for each table and view. Those of this library's own have to be named, by a glob of their own.
 
     Args:
         snapshot: The open connection.
         schemas: Where to look; None is the default schema.
         include: Globs for `table` or `schema.table`; none for all.
         exclude: The same, for what to leave out.
+        named: The same, for what is asked for; nothing else is left out by it.
     """
     import sqlalchemy as sa
 
@@ -155,9 +161,7 @@ def discovered(
     for schema in schemas:
         estimates = row_estimates(snapshot, schema)
         for name, is_view in _names(snapshot, inspector, schema):
-            if include and not any(_matches(schema, name, glob) for glob in include):
-                continue
-            if any(_matches(schema, name, glob) for glob in exclude):
+            if _is_left_out(schema, name, include, exclude, named):
                 continue
             try:
                 found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
@@ -172,6 +176,22 @@ def discovered(
         if not any(_matches(one.namespace, one.stream, glob) for one in streams):
             _logger.warning("include: no table or view matches %r", glob)
     return streams
+
+
+def _is_left_out(
+    schema: str | None, name: str, include: Sequence[str], exclude: Sequence[str], named: Sequence[str]
+) -> bool:
+    def is_any(globs: Iterable[str]) -> bool:
+        return any(_matches(schema, name, glob) for glob in globs)
+
+    if _is_ours(name) and not is_any(glob for glob in (*include, *named) if _is_ours(glob)):
+        return True
+    return (bool(include) and not is_any(include)) or is_any(exclude)
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a name, or a glob (`*` does not), is of tables that this library keeps: they are no data."""
+    return name.rpartition(".")[2].casefold().startswith(OWN_TABLES)
 
 
 def _matches(schema: str | None, name: str, glob: str) -> bool:

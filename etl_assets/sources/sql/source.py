@@ -17,6 +17,7 @@ from etl_assets.secrets.url import SecretUrl, secret_url
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql.address import looks_like_url
+from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
@@ -73,8 +74,10 @@ class SqlSource(Source):
         lag: Leave rows so near to the largest replication key to a later run; None waits for PostgreSQL's transactions.
         on_null_cursor: What to do with rows whose replication key is NULL: `error`; `include` reads them every time
             (needs a primary key); `exclude` never reads them.
-        start: Of a stream with a replication key read only rows at or after this value of its first column.
-        end: And only rows before this one.
+        start: Of a stream with a replication key read only rows at or after this value of its first column...
+        end: ...and only rows before this one.
+        max_bookmark: Keep the bookmark at or before this value of its first column (a timedelta: so long after now), so
+            that a row in the far future hides no others. It is merged at each run; where rows are appended, it waits.
         connect_args: Passed to the driver.
         connect_timeout: Seconds to wait for the server to answer; 30 by default.
         statement_timeout: Seconds a statement, or the wait for the next rows, may take.
@@ -96,6 +99,7 @@ class SqlSource(Source):
         on_null_cursor: str = "error",
         start: Any = None,
         end: Any = None,
+        max_bookmark: Any = None,
         connect_args: Mapping[str, Any] | None = None,
         connect_timeout: float | None = None,
         statement_timeout: float | None = None,
@@ -111,11 +115,10 @@ class SqlSource(Source):
             )
         _check_options(on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
-        self.include = _names(include)
-        self.exclude = _names(exclude)
+        self.include, self.exclude = _names(include), _names(exclude)
         self.batch_rows = batch_rows
         self.queries = dict(queries or {})
-        self.rules = Rules(lookback=lookback, lag=lag, on_null_cursor=on_null_cursor, start=start, end=end)
+        self.rules = Rules(lookback, lag, on_null_cursor, start, end, max_bookmark)
         self.connect_args = wrap_secrets(dict(connect_args or {}))
         self.connect_timeout = connect_timeout
         self.statement_timeout = statement_timeout
@@ -147,7 +150,7 @@ class SqlSource(Source):
         A replication key is never guessed; `valid-replication-keys` in the stream's metadata says which there could be.
         """
         with connected(self._server()) as snapshot:
-            found = discovered(snapshot, self._schemas(snapshot), self.include, self.exclude)
+            found = discovered(snapshot, _schemas(self.schema, snapshot), self.include, self.exclude, streams or ())
             found += [stream_of_query(table_of_query(snapshot, name, sql)) for name, sql in self.queries.items()]
             catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
@@ -175,7 +178,9 @@ class SqlSource(Source):
                 return
             asked = self._query(snapshot, stream, bookmarks, query)
             bound = bound_of(asked)
+            refuse_beyond(asked)
             asked.check()
+            upto = capped(asked, bound.upto)
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
                 self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
@@ -185,7 +190,7 @@ class SqlSource(Source):
             for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
-                batch = Batch(table, expected=expected if number == 1 else None, settled=bound.upto, remark=remark)
+                batch = Batch(table, expected=expected if number == 1 else None, settled=upto, remark=remark)
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -261,7 +266,9 @@ class SqlSource(Source):
             bound = bound_of(asked)
             asked.check()
             where = asked.where()
-            largest = asked.cursor.maximum([*where, *asked.settled(bound.upto)]) if asked.cursor else None
+            largest = (
+                asked.cursor.maximum([*where, *asked.settled(capped(asked, bound.upto))]) if asked.cursor else None
+            )
             found = split(snapshot, asked.table, stream, where, parts)
             return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
 
@@ -295,7 +302,7 @@ class SqlSource(Source):
         """Give what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
         if query or not self.rules.plain or stream.stream in self.queries:
             return None
-        return fingerprint(snapshot, stream, self._default_schema(), bookmark, [self.rules.on_null_cursor])
+        return fingerprint(snapshot, stream, _default_schema(self.schema), bookmark, [self.rules.on_null_cursor])
 
     def _last_fingerprint(
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
@@ -336,13 +343,17 @@ class SqlSource(Source):
         sql = self.queries.get(stream.stream)
         if sql is not None and not stream.namespace:
             return table_of_query(snapshot, stream.stream, sql)
-        return table_of(snapshot, stream, self._default_schema())
+        return table_of(snapshot, stream, _default_schema(self.schema))
 
-    def _schemas(self, snapshot: Snapshot) -> Sequence[str | None]:
-        return usable_schemas(snapshot) if self.schema == "*" else list(_names(self.schema)) or [None]
 
-    def _default_schema(self) -> str | None:
-        return self.schema if isinstance(self.schema, str) and self.schema != "*" else None
+def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:
+    """Give where to discover; None is the default schema."""
+    return usable_schemas(snapshot) if schema == "*" else list(_names(schema)) or [None]
+
+
+def _default_schema(schema: str | Sequence[str] | None) -> str | None:
+    """Give where the tables are whose streams name no namespace."""
+    return schema if isinstance(schema, str) and schema != "*" else None
 
 
 def _has_more(asked: Query) -> bool:
@@ -351,7 +362,7 @@ def _has_more(asked: Query) -> bool:
 
     cursor = asked.cursor
     assert cursor is not None  # noqa: S101 - only streams with a cursor are asked about
-    conditions = [cursor.known(), *asked.lagging(cursor)]
+    conditions = [cursor.known(), *asked.lagging(cursor), *asked.settled(capped(asked))]
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
     statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)

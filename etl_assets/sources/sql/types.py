@@ -61,6 +61,8 @@ class SqlType:
         import sqlalchemy as sa
 
         match self.how:
+            case "text" if dialect == "postgresql":
+                return postgres_text(column, self.kind)
             case "text":
                 return sa.cast(column, sa.CHAR if dialect in {"mysql", "mariadb"} else sa.Text)
             case "json":
@@ -175,6 +177,20 @@ def _postgres(type_: Any) -> SqlType | None:
     if isinstance(type_, postgresql.CITEXT) or type(type_) is sa.String:
         return SqlType("text", pa.string(), "text")  # `name`, and "char", which is sent as a byte: zero for ''
     return None
+
+
+def postgres_text(column: Any, kind: Kind) -> Any:
+    """Give the text of a column as its type's output function writes it, which `psql`, COPY and arrays show.
+
+    A cast to text is the same, but where a type has one of its own: that of `inet` adds `/32`.
+    """
+    import sqlalchemy as sa
+
+    if kind != "other":
+        return sa.cast(column, sa.Text)
+    # Of a row whose fields are all NULL, IS NULL says that there is none.
+    there = column.is_distinct_from(sa.null())
+    return sa.case((there, sa.func.pg_catalog.concat(column, type_=sa.Text)))
 
 
 def _array_as_json(column: Any) -> Any:
