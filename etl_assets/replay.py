@@ -6,7 +6,7 @@ from typing import Any
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.naming import quote
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 
 BOOKMARK = "load_id"

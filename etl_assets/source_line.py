@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from etl_assets.protocol.events import Removable, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SyncResult
+from etl_assets.protocol.load import Load, SyncResult
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start

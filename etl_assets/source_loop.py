@@ -31,7 +31,8 @@ from etl_assets.protocol.events import (
     StreamKey,
     Truncate,
 )
-from etl_assets.protocol.load import Bookmark, Committed, Load, Session, SharedState
+from etl_assets.protocol.load import Committed, Load, Session
+from etl_assets.protocol.stored import Bookmark, SharedState
 from etl_assets.protocol.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.strategies import WriteStrategy

@@ -9,7 +9,8 @@ from etl_assets.exceptions import ConfigError, DestinationError, StateError, Uns
 from etl_assets.faults import fault
 from etl_assets.protocol.bookmarks import without_fingerprint
 from etl_assets.protocol.given import GivenBookmark, given_bookmark
-from etl_assets.protocol.load import Bookmark, Stored, StreamOfSource, StreamState, TableName, Target
+from etl_assets.protocol.load import StreamOfSource, Target
+from etl_assets.protocol.stored import Bookmark, Stored, StreamState, TableName
 
 
 @dataclass(frozen=True)

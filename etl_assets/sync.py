@@ -20,7 +20,6 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
 from etl_assets.protocol.contract import SchemaContract
 from etl_assets.protocol.load import (
-    Bookmark,
     Committed,
     Encodes,
     Fingerprinted,
@@ -31,12 +30,12 @@ from etl_assets.protocol.load import (
     Session,
     StreamOfSource,
     SyncResult,
-    TableName,
     Target,
     contract_of,
     image_of,
 )
 from etl_assets.protocol.settled import Settled
+from etl_assets.protocol.stored import Bookmark, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.redaction import redact
 from etl_assets.start import Start, resolve_start

@@ -9,7 +9,8 @@ import simplejson
 
 from etl_assets import Batch, Capabilities, Destination, Stream
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.values import to_json
 
 LOAD_ID = "_load_id"

@@ -9,7 +9,7 @@ import dagster as dg
 import simplejson
 
 from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.values import to_json
 
 BOOKMARK = "etl_assets/bookmark"

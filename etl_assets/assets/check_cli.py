@@ -10,9 +10,9 @@ from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSour
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.state_rows import sound
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StateError, did_you_mean
-from etl_assets.protocol.load import Stored
 from etl_assets.protocol.rediscovery import missing_columns
 from etl_assets.protocol.selection import matches
+from etl_assets.protocol.stored import Stored
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead

@@ -35,8 +35,8 @@ from etl_assets.destinations.rejected import rejected_table
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.naming import identifiers
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import TableName
 from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead, refuse_tap

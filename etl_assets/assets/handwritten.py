@@ -11,7 +11,7 @@ from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.batch import Batch, batches_of, frames_of
 from etl_assets.protocol.dataframes import is_pandas
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.results import ReadResult
 

@@ -8,7 +8,7 @@ from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.frames import to_arrow, to_lazy_polars, to_pandas, to_polars, to_reader, to_relation, to_rows
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:

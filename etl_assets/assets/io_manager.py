@@ -33,7 +33,8 @@ from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import Bookmark, SyncResult, TableName
+from etl_assets.protocol.load import SyncResult
+from etl_assets.protocol.stored import Bookmark, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.read import StreamRead

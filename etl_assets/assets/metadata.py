@@ -14,8 +14,9 @@ from etl_assets.destinations.base import Destination
 from etl_assets.naming import identifiers
 from etl_assets.protocol.contract import Rejected
 from etl_assets.protocol.given import GivenBookmark
-from etl_assets.protocol.load import Column, SyncResult, TableName
+from etl_assets.protocol.load import SyncResult
 from etl_assets.protocol.selection import selected_columns
+from etl_assets.protocol.stored import Column, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_json
 from etl_assets.redaction import redact

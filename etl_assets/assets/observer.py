@@ -17,7 +17,8 @@ from etl_assets.assets.metadata import decoration
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
 from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import Bookmark, Committed, Load
+from etl_assets.protocol.load import Committed, Load
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.values import to_json
 from etl_assets.redaction import redact
 from etl_assets.sync import Observer, Start

@@ -10,7 +10,8 @@ import dagster as dg
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.appending import LateRows
 from etl_assets.protocol.contract import EVOLVES, SchemaContract
-from etl_assets.protocol.load import Capabilities, RepeatedKeys, TableName, contract_of
+from etl_assets.protocol.load import Capabilities, RepeatedKeys, contract_of
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.type_overrides import types_of
 from etl_assets.strategies import WriteStrategy

@@ -23,7 +23,7 @@ from etl_assets.assets.names import word
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source

@@ -22,7 +22,8 @@ from etl_assets.assets.repair import explain_missing_event
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.events import StreamKey, keeps_streams_apart
-from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import TableName
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync import Start

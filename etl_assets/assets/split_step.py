@@ -24,7 +24,8 @@ from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.split import drop_split, plan_split, planned_split, publish_split, table_exists
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import Load, SyncResult, TableName
+from etl_assets.protocol.load import Load, SyncResult
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source

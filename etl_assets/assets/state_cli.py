@@ -14,7 +14,7 @@ from etl_assets.destinations.base import Destination
 from etl_assets.destinations.state_rows import dump, sound
 from etl_assets.exceptions import ConfigError, did_you_mean
 from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.load import Bookmark, StreamState
+from etl_assets.protocol.stored import Bookmark, StreamState
 from etl_assets.protocol.stream import Stream
 
 SHOWN_BOOKMARK = 60

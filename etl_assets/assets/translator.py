@@ -11,7 +11,7 @@ from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.metadata import declared_table_schema
 from etl_assets.assets.names import group_name
 from etl_assets.assets.options import StreamOptions, shown_table
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 
 

@@ -25,8 +25,8 @@ from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.exceptions import EtlAssetsWarning, StateNotFoundError, StreamNotFoundError, did_you_mean
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import StreamState, TableName
 from etl_assets.protocol.schema import from_arrow
+from etl_assets.protocol.stored import StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.references import is_reference, name_of
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa

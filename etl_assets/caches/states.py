@@ -12,7 +12,7 @@ from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.writing import StateMemory, in_destination
 from etl_assets.exceptions import StateNotFoundError
 from etl_assets.naming import normalise
-from etl_assets.protocol.load import Bookmark, StreamState
+from etl_assets.protocol.stored import Bookmark, StreamState
 from etl_assets.shared.state_writers import StateWriterBase
 
 

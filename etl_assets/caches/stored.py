@@ -7,8 +7,8 @@ from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import TableName
 from etl_assets.protocol.schema import from_arrow
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from etl_assets.caches.takeover import INTERNAL, registered
 from etl_assets.destinations.places import Place, base_name
 from etl_assets.exceptions import InputError, StreamNotFoundError
 from etl_assets.naming import OWN_TABLES
-from etl_assets.protocol.load import StreamState, TableName
+from etl_assets.protocol.stored import StreamState, TableName
 from etl_assets.protocol.stream import Stream
 
 

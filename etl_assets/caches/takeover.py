@@ -15,7 +15,7 @@ from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.naming import normalise, quote
 from etl_assets.protocol.batch import declared_schema
-from etl_assets.protocol.load import Bookmark, SharedState, StreamState, TableName
+from etl_assets.protocol.stored import Bookmark, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import new_load_id
 

@@ -17,7 +17,7 @@ from etl_assets.destinations.sqlite_types import bytes_where_not_text
 from etl_assets.destinations.transaction import LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, logical
 from etl_assets.staging import EXACT_DOUBLE, RefusedValueError, cast
 

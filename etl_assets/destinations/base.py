@@ -20,18 +20,8 @@ from etl_assets.logs import Logger
 from etl_assets.naming import identifiers
 from etl_assets.protocol.batch import Batch, Encoding
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import (
-    Bookmark,
-    Capabilities,
-    Committed,
-    Load,
-    Session,
-    SharedState,
-    Stored,
-    StoredSource,
-    StreamState,
-    TableName,
-)
+from etl_assets.protocol.load import Capabilities, Committed, Load, Session
+from etl_assets.protocol.stored import Bookmark, SharedState, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import ResolvedConfig

@@ -25,7 +25,7 @@ from etl_assets.exceptions import (
     UnavailableError,
 )
 from etl_assets.packages import require
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.redaction import redact, remember
 from etl_assets.secrets.option import OptionalSecretOption
 from etl_assets.secrets.references import resolve

@@ -32,7 +32,8 @@ from etl_assets.exceptions import (
 from etl_assets.faults import fault
 from etl_assets.naming import normalise
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark, Capabilities, Committed, Load, Session, SharedState
+from etl_assets.protocol.load import Capabilities, Committed, Load, Session
+from etl_assets.protocol.stored import Bookmark, SharedState
 from etl_assets.redaction.logs import masked_logger
 from etl_assets.staging import Staging
 from etl_assets.staging_folder import sweep

@@ -21,7 +21,8 @@ from etl_assets.frames import to_dataset
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import Bookmark, Capabilities, Load, Session, Stored, StoredSource, StreamState, TableName
+from etl_assets.protocol.load import Capabilities, Load, Session
+from etl_assets.protocol.stored import Bookmark, Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging_folder import default_roots, sweep
 from etl_assets.strategies import WriteStrategy

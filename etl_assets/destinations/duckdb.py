@@ -22,7 +22,7 @@ from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.redaction import redact, remember_config
 from etl_assets.redaction.places import is_url
 from etl_assets.secrets.option import ArgumentsOption

@@ -13,7 +13,7 @@ from etl_assets.destinations.sql_transaction import SqlTransaction, only
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
 from etl_assets.redaction import redact
 

@@ -8,7 +8,8 @@ from etl_assets.destinations.places import base_name
 from etl_assets.destinations.state_rows import sound
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import DestinationError, UnsupportedWriteError
-from etl_assets.protocol.load import Load, Stored, StoredSource, StreamState, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import Stored, StoredSource, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 
 if TYPE_CHECKING:

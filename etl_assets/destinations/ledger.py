@@ -18,7 +18,8 @@ from etl_assets.destinations.stored_states import equals, key_of, listed
 from etl_assets.destinations.transaction import STATE_KEY
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import Bookmark, Column, Load, SharedState, StreamState, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import Bookmark, Column, SharedState, StreamState, TableName
 from etl_assets.strategies import WriteStrategy
 
 

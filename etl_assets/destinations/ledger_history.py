@@ -14,7 +14,7 @@ from etl_assets.destinations.state_rows import FORMAT, parse
 from etl_assets.destinations.stored_states import LEDGER_TABLE, StateRows, equals, key_of, listed
 from etl_assets.destinations.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
-from etl_assets.protocol.load import Bookmark, StreamState, TableName
+from etl_assets.protocol.stored import Bookmark, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 

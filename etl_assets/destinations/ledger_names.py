@@ -8,7 +8,7 @@ from typing import Any
 from etl_assets.destinations.state_rows import FORMAT, dump, parse
 from etl_assets.destinations.stored_states import CONFIG, StateRows, equals, key_of
 from etl_assets.destinations.transaction import STATE_KEY
-from etl_assets.protocol.load import StreamState
+from etl_assets.protocol.stored import StreamState
 
 ADOPTED = "adopted"
 """In the ledger's `strategy`: no load, but a table that was there before."""

@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from etl_assets.destinations.sql_transaction import SqlTransaction
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 
 class FreeColumns(SqlTransaction):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 _ENGINE = (
     "SELECT t.TABLE_SCHEMA, t.ENGINE FROM information_schema.TABLES t "

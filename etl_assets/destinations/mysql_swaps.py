@@ -18,7 +18,7 @@ from etl_assets.destinations.mysql_locks import Locks
 from etl_assets.destinations.sql_transaction import NEW, hashed
 from etl_assets.faults import fault
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 OLD = "_etl_assets_old"
 SWAPS = "_etl_assets_swaps"

@@ -31,7 +31,7 @@ from etl_assets.destinations.sql_transaction import (
 from etl_assets.destinations.transaction import STATE_KEY, LedgerTypes, Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.types import is_json
 
 if TYPE_CHECKING:

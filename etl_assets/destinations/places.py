@@ -12,7 +12,7 @@ from typing import Any
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.exceptions import InputError
 from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import StreamState
+from etl_assets.protocol.stored import StreamState
 from etl_assets.protocol.stream import Stream
 
 DIGITS = 8

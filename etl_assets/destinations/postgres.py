@@ -16,7 +16,7 @@ from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableError
 from etl_assets.packages import require
 from etl_assets.protocol.encoded import Format
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
 from etl_assets.secrets.references import resolve

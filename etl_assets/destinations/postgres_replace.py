@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.destinations.sql_transaction import column_list
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 if TYPE_CHECKING:
     from etl_assets.destinations.postgres_transaction import PostgresTransaction

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from etl_assets.destinations.transaction import Stamp, Transaction
 from etl_assets.naming import identifiers, preserve
 from etl_assets.protocol.contract import Rejected, Rejection, counted, summed
-from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import TableName
 from etl_assets.staging import Staging
 
 if TYPE_CHECKING:

@@ -25,19 +25,9 @@ from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch, Encoding, declared_schema
 from etl_assets.protocol.contract import Rejected
 from etl_assets.protocol.encoded import Format
-from etl_assets.protocol.load import (
-    Bookmark,
-    Capabilities,
-    Column,
-    Committed,
-    Load,
-    Session,
-    SharedState,
-    StreamState,
-    TableName,
-    TableTypes,
-)
+from etl_assets.protocol.load import Capabilities, Committed, Load, Session, TableTypes
 from etl_assets.protocol.selection import is_column_selected, key_columns
+from etl_assets.protocol.stored import Bookmark, Column, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging import Staging
 from etl_assets.strategies import WriteStrategy

@@ -19,7 +19,7 @@ from etl_assets.destinations.warehouse_transaction import WarehouseTransaction, 
 from etl_assets.exceptions import ConfigError
 from etl_assets.naming import quote
 from etl_assets.packages import require
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.redaction import remember, remember_config
 from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption
 from etl_assets.secrets.references import resolve

@@ -23,7 +23,8 @@ from etl_assets.destinations.write import Plan
 from etl_assets.exceptions import ConcurrentSyncError, DestinationError
 from etl_assets.naming import with_hash
 from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.load import Bookmark, Committed, Load, StreamState, TableName
+from etl_assets.protocol.load import Committed, Load
+from etl_assets.protocol.stored import Bookmark, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.staging_folder import sweep
 from etl_assets.strategies import WriteStrategy

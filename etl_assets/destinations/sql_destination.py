@@ -19,7 +19,7 @@ from etl_assets.destinations.sql_errors import patiently, translate
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import ConfigError
 from etl_assets.packages import missing_dialect, missing_driver
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember
 from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption

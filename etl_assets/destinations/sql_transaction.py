@@ -11,7 +11,7 @@ from etl_assets.destinations.record_columns import types_of
 from etl_assets.destinations.transaction import LedgerTypes, Stamp, Transaction
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.staging import EXACT_DOUBLE
 
 if TYPE_CHECKING:

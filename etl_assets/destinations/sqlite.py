@@ -16,7 +16,7 @@ from etl_assets.destinations.sql_errors import translate
 from etl_assets.destinations.sqlite_transaction import MAIN, SqliteTransaction
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import AuthenticationError, ConfigError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction.places import is_url
 from etl_assets.secrets.references import is_reference, resolve

@@ -25,7 +25,7 @@ from etl_assets.destinations.sqlite_types import arrow_type, bound, bytes_where_
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.staging import RefusedValueError, cast
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Self
 from etl_assets.destinations.contract import Shape
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.protocol.contract import ContractMode
-from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import TableName
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

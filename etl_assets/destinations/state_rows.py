@@ -15,8 +15,8 @@ import simplejson
 
 from etl_assets.exceptions import BookmarkError, StateError, shorten
 from etl_assets.protocol.limits import MAX_STATE_BYTES
-from etl_assets.protocol.load import Bookmark, Column, StreamState, TableName
 from etl_assets.protocol.messages import nested_too_deep
+from etl_assets.protocol.stored import Bookmark, Column, StreamState, TableName
 
 STATE_TABLE = "_etl_assets_state"
 FORMAT = 2

@@ -7,7 +7,7 @@ from etl_assets.destinations.state_rows import STATE_COLUMNS, STATE_TABLE, lost_
 from etl_assets.destinations.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import StreamState, TableName
+from etl_assets.protocol.stored import StreamState, TableName
 from etl_assets.protocol.stream import Stream
 
 LEDGER_TABLE = "_etl_assets_loads"

@@ -17,7 +17,7 @@ from etl_assets.destinations.sql_transaction import SqlTransaction, column_list,
 from etl_assets.destinations.transaction import Stamp
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.naming import quote
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.types import logical
 from etl_assets.staging import cast
 from etl_assets.sync import new_load_id

@@ -16,7 +16,8 @@ from etl_assets.faults import fault
 from etl_assets.naming import quote
 from etl_assets.protocol.contract import ContractMode
 from etl_assets.protocol.encoded import Encoded
-from etl_assets.protocol.load import Load, TableName
+from etl_assets.protocol.load import Load
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.types import is_json
 from etl_assets.staging import RefusedValueError, Staging, conform
 from etl_assets.strategies import WriteStrategy

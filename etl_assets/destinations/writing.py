@@ -8,7 +8,8 @@ from typing import Any
 
 from etl_assets.destinations.places import is_hashed_name_of
 from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssetsWarning, InputError
-from etl_assets.protocol.load import Bookmark, SharedState, StreamState, SyncResult
+from etl_assets.protocol.load import SyncResult
+from etl_assets.protocol.stored import Bookmark, SharedState, StreamState
 from etl_assets.redaction import redact
 from etl_assets.replay import CachedRead
 from etl_assets.results import ReadResult, WriteResult, checked_cache

@@ -14,8 +14,8 @@ from etl_assets.protocol.entries import copied
 from etl_assets.protocol.events import SourceState, StreamKey
 from etl_assets.protocol.json_lines import LineDecoder, exact_json
 from etl_assets.protocol.key_paths import cannot_be_key, name_of
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.repeated_keys import count_keys
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 
 ENTRY = "airbyte_stream"

@@ -14,7 +14,7 @@ from etl_assets.exceptions import BookmarkError
 from etl_assets.protocol.appending import BOUNDARY, AppendedRows, Appending, names_of, shown
 from etl_assets.protocol.batch import Batch, json_value
 from etl_assets.protocol.keys import Key, Keys, comparable, keys_of, source_value
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_instant
 

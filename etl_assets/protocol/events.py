@@ -19,7 +19,8 @@ from typing import Protocol, runtime_checkable
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark, TableTypes
+from etl_assets.protocol.load import TableTypes
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 
 StreamKey = tuple[str, str]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_instant
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from etl_assets.exceptions import StateNotFoundError
 from etl_assets.protocol.airbyte_catalog import AirbyteStateMessage, AirbyteStreamState
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 
 
 class StateProviderBase(ABC):

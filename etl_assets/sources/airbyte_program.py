@@ -36,8 +36,8 @@ from etl_assets.protocol.events import (
     StreamKey,
     Truncate,
 )
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import RecordMessage, Unknown, encode
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact, remember_config
 from etl_assets.sources.arguments import AIRBYTE_COMMANDS

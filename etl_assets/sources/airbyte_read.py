@@ -16,9 +16,9 @@ from etl_assets.exceptions import (
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Estimate, Event, StreamEnd, StreamKey
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.record_forms import AirbyteForm
 from etl_assets.protocol.record_lanes import RecordLanes, Run, one_message_a_line
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.event_buffer import EventBuffer
 

@@ -11,7 +11,8 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.events import Event, SourceState
 from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.load import Bookmark, TableTypes
+from etl_assets.protocol.load import TableTypes
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import ResolvedConfig

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.exceptions import InputError
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 

@@ -13,7 +13,7 @@ from typing import Any
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 
 ROWS = 50_000

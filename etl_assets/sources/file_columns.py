@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import shorten
-from etl_assets.protocol.load import Bookmark, TableTypes
+from etl_assets.protocol.load import TableTypes
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.sources.file_csv import chunks
 from etl_assets.sources.file_fixed_width import fixed_width_chunks
 from etl_assets.sources.file_inference import Seen, first_to_differ, look

@@ -8,8 +8,8 @@ from typing import Any
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.schema import from_arrow, to_arrow
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.types import merge
 from etl_assets.secrets.references import resolve

@@ -13,9 +13,9 @@ from etl_assets.exceptions import EtlAssetsError, SourceError
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.selection import selected_columns
 from etl_assets.protocol.settled import Settled
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause

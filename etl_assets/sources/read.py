@@ -15,8 +15,9 @@ from etl_assets.protocol.batch import Batch, batches_of, frames_of
 from etl_assets.protocol.bookmarks import BookmarkTracker
 from etl_assets.protocol.encoded import Format
 from etl_assets.protocol.key_ranges import RANGE
-from etl_assets.protocol.load import Bookmark, TableTypes
+from etl_assets.protocol.load import TableTypes
 from etl_assets.protocol.messages import Message, StateMessage
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause

@@ -16,7 +16,8 @@ from etl_assets.naming import normalise
 from etl_assets.progress import ProgressTracker
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import Records, SourceState, StreamEnd, StreamKey
-from etl_assets.protocol.load import Bookmark, Load, SyncResult
+from etl_assets.protocol.load import Load, SyncResult
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.redaction import redact

@@ -25,7 +25,6 @@ from etl_assets.protocol.events import (
     Truncate,
     keeps_streams_apart,
 )
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.messages import (
     ActivateVersionMessage,
     Message,
@@ -35,6 +34,7 @@ from etl_assets.protocol.messages import (
     Unknown,
 )
 from etl_assets.protocol.revisions import Revisions
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause

@@ -7,8 +7,9 @@ from etl_assets.protocol.appending import Appending
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.bookmarks import BookmarkTracker, plain
 from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
-from etl_assets.protocol.load import Bookmark, TableTypes
+from etl_assets.protocol.load import TableTypes
 from etl_assets.protocol.settled import Settled
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.process import writes_messages_itself

@@ -10,19 +10,9 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.protocol.batch import Batch, Encoding
-from etl_assets.protocol.load import (
-    Bookmark,
-    Capabilities,
-    Committed,
-    Load,
-    Readable,
-    Session,
-    SharedState,
-    Stored,
-    StreamState,
-    TableName,
-)
+from etl_assets.protocol.load import Capabilities, Committed, Load, Readable, Session
 from etl_assets.protocol.row_cells import row_hash
+from etl_assets.protocol.stored import Bookmark, SharedState, Stored, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 

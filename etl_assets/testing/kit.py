@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from etl_assets.destinations.base import Destination
-from etl_assets.protocol.load import Bookmark, Column, Readable, SyncResult, TableName
+from etl_assets.protocol.load import Readable, SyncResult
+from etl_assets.protocol.stored import Bookmark, Column, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import resolve_start, sync

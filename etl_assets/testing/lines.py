@@ -11,7 +11,8 @@ from typing import Any
 
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark, SyncResult
+from etl_assets.protocol.load import SyncResult
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead

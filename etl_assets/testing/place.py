@@ -11,7 +11,7 @@ import pytest
 
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import DestinationError
-from etl_assets.protocol.load import Bookmark, StreamState, TableName
+from etl_assets.protocol.stored import Bookmark, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.testing.lines import SOURCE
 

@@ -21,8 +21,8 @@ from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.bookmarks import plain
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.keys import comparable
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.row_cells import row_hash
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead

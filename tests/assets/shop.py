@@ -8,7 +8,7 @@ import duckdb
 from typing_extensions import override
 
 from etl_assets.exceptions import SourceError
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 

@@ -18,7 +18,7 @@ from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import CUSTOMERS, ORDERS, Shop, event, failure_text, people, query, run

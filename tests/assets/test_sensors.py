@@ -26,7 +26,7 @@ from etl_assets.assets.sensors import (
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import ConfigError, UnavailableError
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import Shop, broken, people, person, run

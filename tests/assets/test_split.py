@@ -21,7 +21,7 @@ from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.split import drop_split
 from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.exceptions import ConfigError, SourceError, StreamReadError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import Shop, event, failure_text, run

@@ -22,7 +22,8 @@ from etl_assets.exceptions import (
     DataError,
     UnavailableError,
 )
-from etl_assets.protocol.load import SyncResult, TableName
+from etl_assets.protocol.load import SyncResult
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead

@@ -21,7 +21,7 @@ from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError
 from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.read import StreamRead

@@ -15,7 +15,7 @@ from etl_assets.destinations import duckdb_transaction
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.destinations.duckdb_memory import MANY_BATCHES, MOST_BYTES, InsertMemory, insert_memory
 from etl_assets.destinations.transaction import Stamp
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 
 NARROW = pa.record_batch({"n": [1, 2, 3]})
 WIDE = pa.record_batch({"text": ["x" * 100_000]})

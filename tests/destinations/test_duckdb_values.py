@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.exceptions import DataError, SchemaConflictError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from tests.toys import read

@@ -18,7 +18,8 @@ from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.destinations.state_rows import STATE_TABLE
 from etl_assets.destinations.stored_states import LEDGER_TABLE
 from etl_assets.exceptions import StateError
-from etl_assets.protocol.load import SyncResult, TableName
+from etl_assets.protocol.load import SyncResult
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from tests.bigqueries import FakeBigQuery

@@ -29,7 +29,7 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead

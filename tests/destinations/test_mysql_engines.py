@@ -11,7 +11,7 @@ from etl_assets.destinations.database import DatabaseDestination
 from etl_assets.destinations.mysql import MySQLDestination
 from etl_assets.destinations.sql_destination import SqlDestination
 from etl_assets.exceptions import UnsupportedWriteError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source

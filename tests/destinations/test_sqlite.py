@@ -16,7 +16,7 @@ import pytest
 from etl_assets.destinations import sqlite_transaction
 from etl_assets.destinations.sqlite import SQLiteDestination
 from etl_assets.exceptions import BusyError, ConfigError, ConnectError, DataError, EtlAssetsError
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead

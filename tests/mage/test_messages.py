@@ -15,8 +15,8 @@ import pytest
 
 from etl_assets import DuckDBDestination, Stream, StreamRead, stream_assets
 from etl_assets.exceptions import ConfigError, ProtocolError
-from etl_assets.protocol.load import TableName
 from etl_assets.protocol.messages import Message, RecordMessage
+from etl_assets.protocol.stored import TableName
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import messages_to, to_stdout, write_records
 from etl_assets.sources.process import writes_messages_itself

@@ -20,7 +20,7 @@ from etl_assets.exceptions import BookmarkError, ConfigError, DataError, SourceE
 from etl_assets.protocol.appending import BOUNDARY
 from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import BookmarkTracker
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_instant
 from etl_assets.sources.read import StreamRead

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.load import TableName
+from etl_assets.protocol.stored import TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

@@ -13,7 +13,7 @@ from typing_extensions import override
 from etl_assets.progress import ProgressTracker, StreamProgress, describe
 from etl_assets.progress_live import cells
 from etl_assets.protocol.events import Estimate, SourceState
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.reading import Watch

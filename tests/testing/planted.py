@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from etl_assets.destinations.duckdb import DuckDBDestination
 from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Bookmark, Committed, Load, Session, SharedState, StreamState, TableName
+from etl_assets.protocol.load import Committed, Load, Session
+from etl_assets.protocol.stored import Bookmark, SharedState, StreamState, TableName
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy

@@ -12,8 +12,8 @@ from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, short
 from etl_assets.protocol.batch import json_value
 from etl_assets.protocol.bookmarks import is_finite, plain
 from etl_assets.protocol.limits import MAX_ZEROS
-from etl_assets.protocol.load import Bookmark
 from etl_assets.protocol.numbers import is_far
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable

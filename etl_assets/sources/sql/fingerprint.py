@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.protocol.batch import Batch, json_value
 from etl_assets.protocol.bookmarks import is_finite, plain
 from etl_assets.protocol.keys import source_value
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.protocol.values import to_json
 

@@ -10,7 +10,7 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.load import Bookmark
+from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.url import SecretUrl, secret_url
