@@ -21,7 +21,7 @@ from etl_assets import ownership
 from etl_assets.connectors import interpreters, progress
 from etl_assets.connectors.newest import Answer, answer_for
 from etl_assets.connectors.requirements import INSTALL_SECONDS, Asked, Pins, find_uv
-from etl_assets.connectors.too_new import is_too_new
+from etl_assets.connectors.too_new import is_too_new, older_hint
 from etl_assets.connectors.workspace import read_json
 from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError
 from etl_assets.redaction import redact
@@ -292,10 +292,8 @@ class _Installation:
         return executable, problem
 
     def _does_not_start(self, problem: str, python: str, answer: Answer | None) -> ConnectorError:
-        hint = self._python_hint()
-        if not hint and is_too_new(problem):
-            older = interpreters.minor_below(python, answer.requires if answer else "")
-            hint = f'Python {python} is too new for it: give use_python="{older}".' if older else ""
+        older = interpreters.minor_below(python, answer.requires if answer else "")
+        hint = self._python_hint() or older_hint(problem, python, older)
         lacking = f'pip_url="{self._asked.distribution or self.environment.name} <what it lacks>"'
         return ConnectorInstallationError(
             f"{self.environment.name} was installed, but does not start under Python {python}.",
@@ -329,7 +327,7 @@ class _Installation:
         if this.is_taken_by(requires):
             return this.path
         if self.environment.this_python:
-            raise _refused(named, requires, "use_python=True", this.version)
+            raise interpreters.refused(named, requires, "use_python=True", this.version)
         here = interpreters.all_here()
         found = next((one for one in here if one.is_taken_by(requires)), None)
         if found is not None:
@@ -342,7 +340,7 @@ class _Installation:
     def _wanted_python(self, wanted: str, named: str, requires: str) -> str:
         found = interpreters.of_version(wanted)
         if found is not None and not found.is_taken_by(requires):
-            raise _refused(named, requires, f"use_python={wanted!r}", found.version)
+            raise interpreters.refused(named, requires, f"use_python={wanted!r}", found.version)
         if found is None and not self._uv:
             there = ", ".join(f"{one.version} ({one.path})" for one in interpreters.all_here())
             raise ConfigError(
@@ -483,14 +481,6 @@ print(json.dumps({
     "versions": {n: d.version for n, d in sorted(found.items()) if n not in ("pip",)},
 }))
 """
-
-
-def _refused(named: str, requires: str, given: str, version: str) -> ConfigError:
-    return ConfigError(
-        f"{named} requires Python {requires}, and {given} is {version}.",
-        hint=f'Leave use_python out, and one that it takes is looked for; or give use_python="'
-        f'{interpreters.missing_minor(requires)}".',
-    )
 
 
 @contextlib.contextmanager

@@ -166,3 +166,19 @@ def none_fits(name: str, requires: str, here: Sequence[Interpreter]) -> ConfigEr
         f"{name} requires Python {requires}, and there is none of these here: Python {minor} is missing.",
         hint=f"Install it, by `uv python install {minor}` or `pyenv install {minor}`. Found: {there}.",
     )
+
+
+def refused(named: str, requires: str, given: str, version: str) -> ConfigError:
+    """Return the error of an interpreter that a package does not take.
+
+    Args:
+        named: The package.
+        requires: Its `Requires-Python`.
+        given: What names the interpreter.
+        version: Which Python that is.
+    """
+    return ConfigError(
+        f"{named} requires Python {requires}, and {given} is {version}.",
+        hint="Leave use_python out, and one that it takes is looked for; or give "
+        f'use_python="{missing_minor(requires)}".',
+    )

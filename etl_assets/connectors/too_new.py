@@ -20,6 +20,17 @@ def hint_of(log: str) -> str | None:
     return said if is_too_new(log) else None
 
 
+def older_hint(log: str, python: str, older: str | None) -> str:
+    """Return what to do where a program does not start; "" where that is not known.
+
+    Args:
+        log: The end of what it has written.
+        python: The version of its Python.
+        older: The one to take in its place, if there is one that it takes.
+    """
+    return f'Python {python} is too new for it: give use_python="{older}".' if older and is_too_new(log) else ""
+
+
 def is_too_new(log: str) -> bool:
     """Tell whether a program ended because Python has no longer what it wants of it.
 

@@ -296,7 +296,7 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        return self._with_json(table, self._relation(table, columns, where).to_arrow_table())
+        return _with_json(self._relation(table, columns, where).to_arrow_table(), self.type_names(table))
 
     @override
     def scan(
@@ -304,22 +304,15 @@ class DuckDBTransaction(SqlTransaction):
     ) -> "Iterator[pa.Table]":
         import pyarrow as pa
 
+        names = self.type_names(table)
         reader = self._relation(table, columns, where).to_arrow_reader(chunk_rows)
-        yield self._with_json(table, reader.schema.empty_table())  # its types, where there are no rows
+        yield _with_json(reader.schema.empty_table(), names)  # its types, where there are no rows
         for batch in reader:
-            yield self._with_json(table, pa.Table.from_batches([batch]))
+            yield _with_json(pa.Table.from_batches([batch]), names)
 
     def _relation(self, table: TableName, columns: Sequence[str] | None, where: str) -> "duckdb.DuckDBPyRelation":
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         return self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}")
-
-    def _with_json(self, table: TableName, found: "pa.Table") -> "pa.Table":
-        """Give text that is stored as JSON its type."""
-        names = self.type_names(table)
-        for index, field in enumerate(found.schema):
-            if names.get(field.name) == "JSON":
-                found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
-        return found
 
     def _with_rows(self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
@@ -336,6 +329,19 @@ class DuckDBTransaction(SqlTransaction):
             raise
         self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
+
+
+def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
+    """Give text that is stored as JSON its type.
+
+    Args:
+        found: Rows of a table.
+        names: DuckDB's types of the table's columns.
+    """
+    for index, field in enumerate(found.schema):
+        if names.get(field.name) == "JSON":
+            found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
+    return found
 
 
 def _is_in_catalog(connection: "duckdb.DuckDBPyConnection", catalog: str, table: TableName) -> bool:

@@ -289,7 +289,7 @@ class DatabaseSession(Session):
         if unchanged is None:
             plan = self._plan(load, table, current)
             rows, changes = write(tx, plan), plan.changes
-            columns = self._columns(tx, load.stream, table, plan.physical, current)
+            columns = _columns_of(tx, load.stream, table, plan.physical, current)
         else:
             rows, changes, columns = 0, [], unchanged
         fault("rows")
@@ -334,7 +334,7 @@ class DatabaseSession(Session):
         ours = self._own_columns()
         if not known or not known.keys() >= set(declared) or not types.keys() >= set(ours):
             return None
-        return self._columns(tx, load.stream, table, {name: known[name] for name in declared}, current)
+        return _columns_of(tx, load.stream, table, {name: known[name] for name in declared}, current)
 
     def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
         import pyarrow as pa
@@ -360,24 +360,24 @@ class DatabaseSession(Session):
         stale, unique = images.told() if images else (None, False)
         return Plan(load, table, staging, physical, schema, declared, stamp, stale=stale, unique=unique)
 
-    @staticmethod
-    def _columns(
-        tx: Transaction, stream: Stream, table: TableName, fields: Mapping[str, str], current: StreamState | None
-    ) -> list[Column]:
-        """Give the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
-        types = tx.type_names(table)
-        properties: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
-        columns = []
-        for name, physical in fields.items():
-            if physical not in types:
-                continue  # left out by the contract of a load without rows
-            declared = properties.get(name)
-            prop = declared if isinstance(declared, Mapping) else {}
-            description = prop.get("description")
-            if physical != name:
-                description = f"{description or ''} (field {name!r})".strip()
-            allowed = prop.get("type")
-            nullable = allowed is None or "null" in allowed
-            columns.append(Column(name, physical, types[physical], nullable, description))
-        kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
-        return columns + kept
+
+def _columns_of(
+    tx: Transaction, stream: Stream, table: TableName, fields: Mapping[str, str], current: StreamState | None
+) -> list[Column]:
+    """Give the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
+    types = tx.type_names(table)
+    properties: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
+    columns = []
+    for name, physical in fields.items():
+        if physical not in types:
+            continue  # left out by the contract of a load without rows
+        declared = properties.get(name)
+        prop = declared if isinstance(declared, Mapping) else {}
+        description = prop.get("description")
+        if physical != name:
+            description = f"{description or ''} (field {name!r})".strip()
+        allowed = prop.get("type")
+        nullable = allowed is None or "null" in allowed
+        columns.append(Column(name, physical, types[physical], nullable, description))
+    kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
+    return columns + kept

@@ -136,7 +136,7 @@ class FileSource(Source):
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
         """Give the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
-        by_stem = self._by_stem() if self._per_file else {}
+        by_stem = _by_stem(*self._place(self._defaults)) if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
             schema = options.schema or self._schema(name, options, by_stem.get(name) or self._listed(name))
             found.append(self._stream(name, options, schema))
@@ -300,7 +300,7 @@ class FileSource(Source):
 
     def _listed(self, name: str) -> Listed:
         if self._per_file:
-            by_stem = self._by_stem()
+            by_stem = _by_stem(*self._place(self._defaults))
             if name not in by_stem:
                 raise SourceError(
                     f"stream {name!r}: there is no such file.", hint=did_you_mean(name, by_stem), stream=name
@@ -309,23 +309,9 @@ class FileSource(Source):
         place, pattern = self._place(self._plans[name])
         return Listed(place, place.files(pattern))
 
-    def _by_stem(self) -> dict[str, Listed]:
-        """Give the files by the names of their streams, one per file."""
-        place, pattern = self._place(self._defaults)
-        found: dict[str, Listed] = {}
-        for file in place.files(pattern):
-            stem = endings(file.name)[0]
-            if stem in found:
-                raise ConfigError(
-                    f"{found[stem].files[0].name!r} and {file.name!r} would both be the stream {stem!r}.",
-                    hint="Name the streams with streams={...}.",
-                )
-            found[stem] = Listed(place, [file])
-        return found
-
     def _all(self) -> Iterator[tuple[Listed, str]]:
         if self._per_file:
-            by_stem = self._by_stem()
+            by_stem = _by_stem(*self._place(self._defaults))
             if not by_stem:
                 raise self._no_file(self.name or "files")
             yield from ((listed, name) for name, listed in by_stem.items())
@@ -365,6 +351,20 @@ def _moves(progress: Progress) -> str | None:
         said.append(f"{doubt}. If it is, its rows are there twice")
     more = [f"and so on: {len(said) - TOLD:,} more"] if len(said) > TOLD else []
     return "; ".join([*said[:TOLD], *more]) or None
+
+
+def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
+    """Give the files by the names of their streams, one per file."""
+    found: dict[str, Listed] = {}
+    for file in place.files(pattern):
+        stem = endings(file.name)[0]
+        if stem in found:
+            raise ConfigError(
+                f"{found[stem].files[0].name!r} and {file.name!r} would both be the stream {stem!r}.",
+                hint="Name the streams with streams={...}.",
+            )
+        found[stem] = Listed(place, [file])
+    return found
 
 
 def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
