@@ -17,9 +17,8 @@ from typing_extensions import override
 from etl_assets import __version__
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.redaction import redact
+from etl_assets.redaction.errors import DEBUG, is_debugging
 
-DEBUG = "ETL_ASSETS_DEBUG"
-"""Set to anything but 0: an error shows where it was raised, as with `--traceback`."""
 INTERRUPTED = 130
 
 
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: BaseException, text: str, arguments: argparse.Namespace) -> int:
-    if getattr(arguments, "traceback", False) or os.environ.get(DEBUG, "0") not in {"", "0"}:
+    if getattr(arguments, "traceback", False) or is_debugging():
         sys.stderr.write(redact("".join(traceback.format_exception(error))))
     sys.stderr.write(redact(f"error: {_in_its_words(text, arguments)}\n"))
     return 1

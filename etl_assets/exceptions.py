@@ -72,16 +72,16 @@ def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     return shown if len(shown) <= limit and len(text) <= limit else shown[: limit - 1] + "…"
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Give a sentence with the nearest known names, or all of them when they are few."""
+def did_you_mean(name: str, known: Iterable[str], *, most: int = SHOWN_NAMES) -> str:
+    """Give a sentence with the nearest known names, or all of them when they are no more than `most`."""
     known = sorted(map(str, set(known)))
     near = get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not known:
         return "There are none."
-    shown = ", ".join(repr(n) for n in known[:SHOWN_NAMES])
-    return f"Known: {shown}{', …' if len(known) > SHOWN_NAMES else ''}."
+    shown = ", ".join(repr(n) for n in known[:most])
+    return f"Known: {shown}{', …' if len(known) > most else ''}."
 
 
 class EtlAssetsError(Exception):

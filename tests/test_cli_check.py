@@ -93,6 +93,36 @@ def test_a_glob_that_matches_nothing(tmp_path: Path, capsys: Capture) -> None:
     assert any("it has no stream 'zz*'." in problem for problem in problems(capsys))
 
 
+MAGE = """
+class Shop(Source):
+    def discover(self, streams=None):
+        entry = {"tap_stream_id": "orders", "stream": "orders", "key_properties": ["id"],
+                 "schema": {"properties": {"id": {"type": ["integer"]}}},
+                 "metadata": [{"breadcrumb": [], "metadata": {"table-key-properties": ["id"]}}]}
+        return Catalog([CatalogEntry(**entry)])
+
+    def test_connection(self): ...
+
+    def load_data(self, stream, bookmarks=None, query=None, **kwargs):
+        yield [{"id": 1}]
+
+from etl_assets.sources.catalog import Catalog, CatalogEntry
+shop = Shop(name="shop")
+defs = dg.Definitions(assets=stream_assets(shop, catalog=shop.discover(), destination=DuckDBDestination("w.duckdb")))
+"""
+
+
+def test_a_catalog_that_selects_nothing_is_a_problem_before_and_after_discover(tmp_path: Path, capsys: Capture) -> None:
+    path = project(tmp_path, MAGE)
+    for _ in range(2):
+        assert main(["check", str(path)]) == 1
+        out = capsys.readouterr().out
+        assert "problem  source 'shop': No stream of 'shop' is selected." in out
+        assert "is missing" not in out
+        assert main(["discover", str(path)]) == 0
+        assert "was" not in capsys.readouterr().out
+
+
 def test_a_key_that_is_no_column(tmp_path: Path, capsys: Capture) -> None:
     project(tmp_path, NAMED.replace('primary_key=["id"]', 'primary_key=["uid"]'))
     assert main(["check"]) == 1

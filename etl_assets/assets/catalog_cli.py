@@ -9,6 +9,7 @@ from etl_assets.assets.definitions_file import DeclaredSource, Project
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.rediscovery import Rediscovered, rediscovered
+from etl_assets.sources.catalog import frozen
 
 Say = Callable[[str], None]
 
@@ -35,13 +36,21 @@ def look_at(source: DeclaredSource) -> Look:
         EtlAssetsError: It cannot be asked, or its committed catalog cannot be read.
     """
     committed = Catalog.load(source.catalog_path) if source.catalog_path.exists() else None
-    found = source.source.discover()
+    found = _of_the_engine(source.source.discover())
     if committed is not None:
         outcome = rediscovered(committed, found)
     else:
         # A catalog file goes before what the code declares, so it must not lose what is declared there.
-        outcome = rediscovered(source.source.declared_catalog(), found, declared=True)
+        declared = source.source.declared_catalog()
+        outcome = rediscovered(None if declared is None else _of_the_engine(declared), found, declared=True)
     return Look(found, committed, outcome)
+
+
+def _of_the_engine(catalog: Catalog) -> Catalog:
+    """Give a catalog whose streams are the engine's: Mage's entries have lists in the place of tuples."""
+    extra = catalog.to_dict()
+    extra.pop("streams")
+    return Catalog([frozen(stream) for stream in catalog.values()], extra=extra)
 
 
 def discover(project: Project, name: str | None, say: Say, *, check: bool) -> int:

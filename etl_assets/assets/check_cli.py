@@ -93,6 +93,7 @@ def _check_source(findings: Findings, source: DeclaredSource, *, read: bool) -> 
 
 
 def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, look: Look) -> None:
+    before = findings.problems
     again = f"Run `etl-assets discover --source {source.name}` and commit {shown(source.catalog_path)}."
     if look.committed is not None and look.outcome.changes:
         changes = " ".join(look.outcome.changes)
@@ -105,7 +106,10 @@ def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, loo
             findings.problem(subject, f"it has no stream {pattern!r}. {did_you_mean(pattern, names)}")
         elif there and known is not None and not source.catalog_missing and not _knows(known.values(), pattern):
             findings.problem(subject, f"{pattern!r} is not in {shown(source.catalog_path)}. {again}")
-    if source.catalog_missing and not source.catalog_path.exists():
+    if source.problem is not None:
+        if findings.problems == before:
+            findings.problem(subject, source.problem)
+    elif source.catalog_missing and not source.catalog_path.exists():
         findings.problem(subject, f"{shown(source.catalog_path)} is missing. {again}")
 
 

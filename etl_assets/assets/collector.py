@@ -23,7 +23,9 @@ class Declared:
         selection: What `streams=` said; None for what the catalog selects.
         streams: The streams that became assets; empty where the catalog is missing.
         catalog_path: The file a catalog was read from, or is to be written to.
-        catalog_missing: The selection needs a catalog and there is none yet.
+        catalog_missing: There are no assets, because the selection needs a catalog and there is none yet, or does not
+            fit the one there is.
+        problem: What does not fit.
     """
 
     source: Source
@@ -34,6 +36,7 @@ class Declared:
     streams: Sequence[Stream]
     catalog_path: Path
     catalog_missing: bool = False
+    problem: str | None = None
 
 
 _collected: ContextVar[list[Declared] | None] = ContextVar("etl_assets_declared", default=None)

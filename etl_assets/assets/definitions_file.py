@@ -50,6 +50,11 @@ class DeclaredSource:
         return any(call.catalog_missing for call in self.calls)
 
     @property
+    def problem(self) -> str | None:
+        """What does not fit the catalog there is, so that there are no assets."""
+        return next((call.problem for call in self.calls if call.problem is not None), None)
+
+    @property
     def streams(self) -> list[Stream]:
         """The streams that became assets, each once."""
         return list({stream.key: stream for call in self.calls for stream in call.streams}.values())

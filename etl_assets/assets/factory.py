@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets.assets.arguments import check_arguments, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.catalogs import catalog_path, known_at_load, streams_at_load
+from etl_assets.assets.catalogs import CatalogMissingError, catalog_path, known_at_load, streams_at_load
 from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
@@ -297,13 +297,14 @@ def _bindings(
 ) -> list[Binding]:
     selection = [streams] if isinstance(streams, str) else None if streams is None else list(streams)
     path = catalog_path(call.source_name)
-    missing = False
+    missing, problem = False, None
     try:
         found = streams_at_load(call.source, call.source_name, selection, catalog, path)
-    except ConfigError:
+    except ConfigError as error:
         if not is_collecting():
             raise  # `discover` must be able to load what it is going to mend
         found, missing = [], True
+        problem = None if isinstance(error, CatalogMissingError) else str(error)
     if not missing:
         _check_options(call, found)
     bindings = [call.bind(stream) for stream in found]
@@ -318,6 +319,7 @@ def _bindings(
                 streams=[binding.stream for binding in bindings],
                 catalog_path=path,
                 catalog_missing=missing,
+                problem=problem,
             )
         )
     return bindings

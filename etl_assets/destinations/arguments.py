@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import ConfigError, EtlAssetsError
+from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.documents import (
     as_object,
     catalog_of_settings,
@@ -16,7 +16,7 @@ from etl_assets.protocol.documents import (
     read_document,
     warn_of_unknown,
 )
-from etl_assets.redaction import redact
+from etl_assets.redaction.errors import tell_failure
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
@@ -148,9 +148,8 @@ def run_destination(destination_class: "type[Destination]", argv: Sequence[str] 
         destination = _made(destination_class, said)
         logging.basicConfig(level=logging.DEBUG if said.get("debug") else logging.INFO, stream=sys.stderr)
         destination.process(sys.stdin.buffer)
-    except EtlAssetsError as error:
-        sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
-        raise SystemExit(1) from error
+    except Exception as error:  # whatever a hook raises: its words may hold secrets of the config
+        raise SystemExit(tell_failure(error)) from error
 
 
 def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "Destination":

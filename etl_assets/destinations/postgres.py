@@ -36,6 +36,8 @@ _SETTINGS = {
 }
 _MAY_MAKE = """
 SELECT CASE WHEN s.oid IS NULL THEN 'database ' || current_database() ELSE 'schema ' || w.name END,
+    CASE WHEN s.oid IS NULL THEN 'CREATE ON DATABASE ' || quote_ident(current_database())
+        ELSE 'USAGE, CREATE ON SCHEMA ' || quote_ident(w.name) END || ' TO ' || quote_ident(current_user),
     CASE WHEN s.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
         ELSE has_schema_privilege(s.oid, 'CREATE')
             OR to_regclass(quote_ident(w.name) || '._etl_assets_state') IS NOT NULL END
@@ -96,11 +98,11 @@ class PostgresDestination(DatabaseDestination):
         """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
         with self.transaction() as tx:
             schema = self.options.state_schema or tx.current_schema()
-            place, may = tx.execute(_MAY_MAKE, [schema])[0]
+            place, right, may = tx.execute(_MAY_MAKE, [schema])[0]
             if not may:
                 raise AuthenticationError(
                     f"{self._told()}: permission is missing to create in the {place}.",
-                    hint="Give the user the rights that the documentation of databases lists.",
+                    hint=f"GRANT {right}; gives it. Our own tables lie there; state_schema names another place.",
                 )
 
     @override

@@ -70,7 +70,7 @@ _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     "login": (AuthenticationError, "Check user and password."),
     "rights": (
         AuthenticationError,
-        "Give the user the rights that the documentation of databases lists, in the state's schema too.",
+        "Give the user the rights that docs/databases.md lists, in the schema of our own tables (state_schema) too.",
     ),
     "schema": (DestinationError, "Make this schema first, or name another one."),
     "missing": (ConnectError, "Check the name of the database in the url."),

@@ -1,5 +1,7 @@
 """Errors of others that become the causes of ours: a traceback shows them, so they are masked where they are."""
 
+import os
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,6 +9,8 @@ from typing import Any
 
 from etl_assets.redaction import redact
 
+DEBUG = "ETL_ASSETS_DEBUG"
+"""Set to anything but 0: a program that fails shows where the error was raised."""
 _CONTAINERS = (bytes, bytearray, tuple, list, set, frozenset, dict)
 _OF_FILES = ("strerror", "filename", "filename2")
 
@@ -35,6 +39,22 @@ def shown_cause(error: Exception) -> Exception:
     text = "".join(traceback.format_exception_only(error))
     shown = redact(text)
     return error if shown == text else MaskedError(shown.rstrip()).with_traceback(error.__traceback__)
+
+
+def tell_failure(error: Exception) -> int:
+    """Tell on standard error, masked, why a program ends; return its exit code, 1.
+
+    `ETL_ASSETS_DEBUG=1` shows where the error was raised, too.
+    """
+    if is_debugging():
+        sys.stderr.write(redact("".join(traceback.format_exception(error))))
+    sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
+    return 1
+
+
+def is_debugging() -> bool:
+    """Tell whether the environment asks for tracebacks."""
+    return os.environ.get(DEBUG, "0") not in {"", "0"}
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

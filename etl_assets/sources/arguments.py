@@ -7,7 +7,6 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import EtlAssetsError
 from etl_assets.protocol.documents import (
     as_object,
     catalog_of_settings,
@@ -16,7 +15,7 @@ from etl_assets.protocol.documents import (
     read_document,
     warn_of_unknown,
 )
-from etl_assets.redaction import redact
+from etl_assets.redaction.errors import tell_failure
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
@@ -59,9 +58,10 @@ def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
             source_class(**kwargs).process()
         finally:
             _said.reset(said)
-    except EtlAssetsError as error:
-        sys.stderr.write(f"{type(error).__name__}: {redact(str(error))}\n")
-        raise SystemExit(1) from error
+    except BrokenPipeError:
+        raise  # nobody reads any more
+    except Exception as error:  # whatever a hook raises: its words may hold secrets of the config
+        raise SystemExit(tell_failure(error)) from error
 
 
 _said: ContextVar[Mapping[str, Any]] = ContextVar("etl_assets_command_line", default=MappingProxyType({}))

@@ -1,6 +1,7 @@
 """Mage's hooks of discovery: catalog entries out of schema files that lie beside the source's class."""
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from etl_assets.protocol.catalog import Catalog as OwnCatalog
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.catalog import Catalog, CatalogEntry, Schema
 from etl_assets.sources.utils import get_standard_metadata
+
+_log = logging.getLogger(__name__)
 
 
 class DiscoveryHooks:
@@ -113,6 +116,12 @@ def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
     except (OSError, TypeError):  # made by hand in an interpreter: there is no file
         return {}
     if not folder.is_dir():
+        if folder_name != DiscoveryHooks.schemas_folder:
+            _log.warning(
+                "There is no folder of schemas '%s': schemas_folder is looked for beside the file of %s.",
+                folder,
+                class_.__name__,
+            )
         return {}
     found = {}
     for path in sorted(folder.glob("*.json")):

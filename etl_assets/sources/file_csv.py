@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.exceptions import DataError
+from etl_assets.exceptions import DataError, shorten
 from etl_assets.sources.file_content import content
 from etl_assets.sources.file_csv_lines import CsvLines
 from etl_assets.sources.file_delimiter import inferred_delimiter
@@ -60,6 +60,7 @@ def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
         yield chunk
 
 
+_OTHER_DELIMITERS = ";\t|"
 _Row = tuple[int, list[Any], int]
 """The line it begins on, its cells (texts; None for those that are missing), and how many characters it took."""
 
@@ -133,11 +134,21 @@ def _header(rows: Iterator[_Row], lines: CsvLines, reading: Reading) -> _Header:
         line, names = 0, list(header)
     if len(names) > MAX_COLUMNS:
         raise reading.error(f"{len(names)} columns, at most {MAX_COLUMNS}.", line or None)
+    if header is True and len(names) == 1:
+        _remark_one_column(names[0], reading)
     twice = repeated(names)
     if twice is not None:
         hint = naming_hint(names, line, reading.options.header_rows) if line else "Correct header=[...]."
         raise reading.error(f"two columns are called {twice!r}.", line or None, hint=hint)
     return _Header(names, line, first)
+
+
+def _remark_one_column(name: str, reading: Reading) -> None:
+    """Tell of a header that another delimiter would part: nothing else shows that a file was read by a wrong one."""
+    found = next((one for one in _OTHER_DELIMITERS if one in name), None)
+    if found is not None and reading.options.delimiter is None:
+        said = f"{reading.file!r} has one column, {shorten(name)}"
+        reading.remark("one column", f"{said}: if {found!r} stands between its cells, say delimiter={found!r}")
 
 
 def _read_names(rows: Iterator[_Row], reading: Reading) -> list[str]:

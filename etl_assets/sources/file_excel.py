@@ -37,7 +37,7 @@ def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]
         for place in chosen:
             rows = SheetRows(book.rows(place), reading, book.sheets[place])
             columns = SheetColumns(
-                rows, reading, told=book.sheets[place] != options.sheet and isinstance(options.sheet, str)
+                rows, reading, told=book.sheets[place] != options.sheet and not isinstance(options.sheet, int)
             )
             kept: list[Row] = []
             size = 0
@@ -104,8 +104,13 @@ def _old_book(data: bytes, reading: Reading) -> Book:
 
 
 def _chosen(sheets: Sequence[str], reading: Reading) -> list[int]:
-    """Give the places of the sheets that were asked for: by number, by name, or by a pattern of names."""
+    """Give the places of the sheets that were asked for, each once: by number, by name, or by a pattern of names."""
     asked = reading.options.sheet
+    several = [asked] if isinstance(asked, str | int) else asked
+    return list(dict.fromkeys(place for one in several for place in _places(one, sheets, reading)))
+
+
+def _places(asked: str | int, sheets: Sequence[str], reading: Reading) -> list[int]:
     if isinstance(asked, int):
         if not 0 <= asked < len(sheets):
             raise reading.error(f"has {len(sheets)} sheets, so none at {asked}.", hint="The first one is 0.")

@@ -56,7 +56,11 @@ def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
         numbered.append(own)
     shown = ", ".join(repr(name) for name in numbered) if len(", ".join(numbered)) <= SHOWN else "..."
     way = f"header=[{shown}], skip_rows={line}{left_out(rows)}"
-    return f"Name all columns and pass the file's own header over: {way}. Or correct the file."
+    told = f"ame all columns and pass the file's own header over: {way}. Or correct the file."
+    if "" not in names:
+        return f"N{told}"
+    # Followed to the letter for a title, the names alone would load the true header as a row.
+    return f"If this is a title and no header, pass over all lines before the header with skip_rows. Else n{told}"
 
 
 def left_out(rows: int) -> str:

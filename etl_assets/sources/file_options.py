@@ -79,6 +79,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "hive_partitions": ((bool, Mapping, type(None)), 'Use True, False, or types: {"year": "integer"}.'),
     "columns": ((Mapping, type(None)), 'For example {"id": [0, 5], "name": [5, 25]}.'),
     "record_path": ((str, Sequence, type(None)), 'For example "data.items".'),
+    "sheet": ((int, str, Sequence), 'For example 0, "Orders", "20*", or a list of these.'),
     "members": ((str, Sequence, type(None)), 'For example "*.csv".'),
 }
 
@@ -114,7 +115,7 @@ class FileOptions:
     decimal: str = "."
     thousands: str | None = None
     date_format: str | Sequence[str] | Mapping[str, Any] | None = None
-    sheet: str | int = 0
+    sheet: str | int | Sequence[str | int] = 0
     cells: str | None = None
     columns: Mapping[str, Any] | None = None
     record_path: str | Sequence[str] | None = None
@@ -155,6 +156,9 @@ class FileOptions:
             value = getattr(self, name)
             if not isinstance(value, kinds) or (isinstance(value, str) and kinds is _LIST):
                 raise ConfigError(f"{name} is {value!r}.", hint=hint)
+        several = [self.sheet] if isinstance(self.sheet, int | str) else self.sheet
+        if not several or not all(isinstance(one, int | str) for one in several):
+            raise ConfigError(f"sheet is {self.sheet!r}.", hint=_KINDS["sheet"][1])
 
     def replaced(self, changes: Mapping[str, Any], *, stream: str) -> Self:
         """Give a copy with other options.
@@ -165,7 +169,8 @@ class FileOptions:
         for name in changes:
             if name not in OPTIONS:
                 raise ConfigError(
-                    f"stream {stream!r}: files have no option {name!r}.", hint=did_you_mean(name, OPTIONS)
+                    f"stream {stream!r}: files have no option {name!r}.",
+                    hint=nearest_option(name),
                 )
         return type(self)(**{**{name: getattr(self, name) for name in OPTIONS}, **changes})
 
@@ -181,6 +186,11 @@ def _check_encoding(encoding: Any) -> None:
 
 
 OPTIONS = tuple(one.name for one in fields(FileOptions))
+
+
+def nearest_option(name: str) -> str:
+    """Give a sentence with the options whose names are near, or with all: what is meant may be called otherwise."""
+    return did_you_mean(name, OPTIONS, most=len(OPTIONS))
 
 
 def endings(name: str) -> tuple[str, str | None, str | None]:
@@ -248,9 +258,10 @@ class Reading:
         """
         found = self.options.format or endings(self.file)[1]
         if found is None:
+            leave = 'members= names the files of the archive to read, for example "*.csv". Or: ' if self.archive else ""
             raise ConfigError(
                 f"stream {self.stream.name!r}: the ending of {self.file!r} tells no format.",
-                hint=f"Say it with format=, one of {', '.join(FORMATS)} (jsonl: one JSON object per line).",
+                hint=f"{leave}Say it with format=, one of {', '.join(FORMATS)} (jsonl: one JSON object per line).",
                 stream=self.stream.name,
             )
         return found

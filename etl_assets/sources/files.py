@@ -19,7 +19,7 @@ from etl_assets.sources.file_archive import parts_of
 from etl_assets.sources.file_columns import Columns
 from etl_assets.sources.file_formats import count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
-from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings
+from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings, nearest_option
 from etl_assets.sources.file_progress import Progress
 
 LOOKED_AT = 100
@@ -425,4 +425,4 @@ def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
     unknown = next((name for name in options if name not in _OF_ANY_SOURCE), None)
     if unknown is not None:
-        raise ConfigError(f"FileSource has no option {unknown!r}.", hint=did_you_mean(unknown, OPTIONS))
+        raise ConfigError(f"FileSource has no option {unknown!r}.", hint=nearest_option(unknown))

@@ -62,6 +62,37 @@ def test_a_script_reads_its_command_line(last: str, tmp_path: Path) -> None:
     assert "hidden" not in done.stderr
 
 
+FAILING = """
+from etl_assets.sources.base import Source, main
+class Failing(Source):
+    def test_connection(self):
+        raise ConnectionError(f"401 for {self.config['token']}")
+main(Failing, schemas_folder="of_api")
+"""
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_what_a_hook_raises_is_one_line_without_secrets(debug: str, tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    line = [sys.executable, "failing.py", "--config_json", '{"token": "s3cr3t-token"}', "--test_connection"]
+    where = {**os.environ, "PYTHONPATH": str(ROOT), "ETL_ASSETS_DEBUG": debug}
+    done = subprocess.run(line, cwd=tmp_path, env=where, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "ConnectionError: 401 for ****"
+    assert "s3cr3t" not in done.stderr
+    assert ("Traceback" in done.stderr) is (debug == "1")
+
+
+def test_a_folder_of_schemas_that_is_not_there_and_a_catalog_without_a_selection_are_told(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    line = [sys.executable, "failing.py"]
+    where = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, cwd=tmp_path, env=where, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"no folder of schemas '{tmp_path / 'of_api'}'" in done.stderr
+    assert "No stream is selected" in done.stderr
+
+
 def test_process_of_a_source_in_a_host_reads_no_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -665,6 +665,34 @@ def test_an_error_of_a_program_is_one_line(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+FAILING = """
+from etl_assets.destinations.base import Destination, main
+class Failing(Destination):
+    def test_connection(self):
+        raise ConnectionError(f"401 for {self.config['token']}")
+    def export_batch_data(self, record_data, stream, tags=None): ...
+main(Failing)
+"""
+
+
+@pytest.mark.parametrize("debug", ["0", "1"])
+def test_what_a_hook_raises_is_one_line_without_secrets(debug: str, tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"token": "s3cr3t-token"}')
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING, "--config", "c.json"],
+        input=lines(schema(), record(1)).getvalue(),
+        cwd=tmp_path,
+        env={**os.environ, "ETL_ASSETS_DEBUG": debug},
+        capture_output=True,
+        check=False,
+    )
+    told = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "401 for ****" in told.splitlines()[-1]
+    assert "s3cr3t" not in told
+    assert ("Traceback" in told) is (debug == "1")
+
+
 class InPieces(io.BytesIO):
     """Gives a few bytes at a time, as a pipe may."""
 

@@ -11,6 +11,7 @@ from etl_assets import DuckDBDestination, FileSource
 from etl_assets.exceptions import (
     AuthenticationError,
     ConfigError,
+    DataError,
     EtlAssetsError,
     SourceError,
 )
@@ -73,6 +74,32 @@ def test_a_bad_file_names_file_and_line_and_nothing_is_loaded(
     with pytest.raises(EtlAssetsError, match=rf"stream 'drop'.*{message}"):
         load(source, warehouse, checkpoint_seconds=0)
     assert warehouse.stored("drop", stream_of(source)).state is None
+
+
+def test_a_title_is_not_taken_for_the_names_of_columns(folder: Path) -> None:
+    (folder / "a.csv").write_text("Sales of January,,,\nMade on 1 February,,,\nid,name,day,amount\n1,Ada,3,4\n")
+    with pytest.raises(DataError, match=r"(?s)two columns are called ''.*a title.*skip_rows.*header=\['Sales"):
+        ids(FileSource("drop", f"{folder}/*.csv"))
+    assert ids(FileSource("drop", f"{folder}/*.csv", skip_rows=2)) == ["1"]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_a_table_of_one_column_by_the_wrong_delimiter_is_told(
+    delimiter: str, folder: Path, warehouse: DuckDBDestination
+) -> None:
+    (folder / "a.csv").write_text(f"id{delimiter}name\n1{delimiter}Ada\n")
+    result = load(FileSource("drop", f"{folder}/*.csv"), warehouse)
+    assert f"say delimiter={delimiter!r}" in "".join(result.remarks)
+    said = load(FileSource("said", f"{folder}/*.csv", delimiter=delimiter), warehouse)
+    assert not said.remarks
+    (folder / "a.csv").write_text("id\n1;2\n")
+    assert not load(FileSource("one", f"{folder}/*.csv"), warehouse).remarks
+
+
+def test_an_option_that_resembles_none_is_told_all_there_are() -> None:
+    with pytest.raises(ConfigError) as error:
+        FileSource("drop", "a.csv", separator=";")
+    assert all(repr(option) in str(error.value) for option in OPTIONS)
 
 
 def test_an_ending_that_says_nothing_needs_a_format(folder: Path) -> None:

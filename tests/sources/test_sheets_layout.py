@@ -126,6 +126,20 @@ def test_sheets_are_chosen_by_number_name_and_pattern(tmp_path: Path) -> None:
         rows_of(path, sheet="2027-*")
 
 
+def test_several_sheets_are_chosen_by_a_list_each_once(tmp_path: Path) -> None:
+    path = book(tmp_path / "a.xlsx", MONTHS)
+    found = rows_of(path, sheet=["notes", "2026-*", 0], with_origin=True)
+    assert [row["_sheet"] for row in found] == ["notes", "2026-01", "2026-02"]
+    with pytest.raises(DataError, match=r"has no sheet 'nots'\..*Did you mean 'notes'"):
+        rows_of(path, sheet=["2026-01", "nots"])
+
+
+@pytest.mark.parametrize("sheet", [[], [None], None, 1.5, {}])
+def test_what_is_no_sheet_is_refused_before_a_file_is_read(sheet: Any) -> None:
+    with pytest.raises(ConfigError, match="sheet is"):
+        FileSource("s", "a.xlsx", sheet=sheet)
+
+
 def test_all_sheets_of_a_file_go_into_one_table(tmp_path: Path) -> None:
     source = FileSource("s", str(book(tmp_path / "a.xlsx", MONTHS)), sheet="2026-*", with_origin=True)
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
