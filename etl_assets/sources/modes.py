@@ -37,6 +37,11 @@ MODES: Mapping[str, str] = {
 }
 """Mage's arguments that choose a mode, and the attributes in which it keeps them."""
 
+_NONE_SELECTED = (
+    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the catalog's streams "
+    "(the entry whose breadcrumb is empty), or name them with --selected_streams_json."
+)
+
 
 def take_arguments(source: "Source", given: Mapping[str, Any]) -> None:
     """Set what is given of Mage's documents and modes; the others stay as they are."""
@@ -102,7 +107,10 @@ def streams_to_read(source: "Source", catalog: Any) -> list[Stream]:
     """Return the selected streams, the one that was interrupted first; or those that are named, known or not."""
     if source.selected_streams is None:
         own: Any = catalog if hasattr(catalog, "get_selected_streams") else MageCatalog.of(catalog)
-        return list(own.get_selected_streams(source.state))
+        streams = list(own.get_selected_streams(source.state))
+        if not streams:
+            source.logger.warning(_NONE_SELECTED)
+        return streams
     known = {stream.name: stream for stream in catalog.streams}
     names = sorted(source.selected_streams, key=lambda name: name != source.state.get("currently_syncing"))
     return [known.get(name) or CatalogEntry.of(Stream(name)) for name in names]

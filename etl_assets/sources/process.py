@@ -30,12 +30,6 @@ if TYPE_CHECKING:
     from etl_assets.sources.base import Source
 
 
-_NONE_SELECTED = (
-    "No stream is selected, so nothing is read. Set `selected` to true in the metadata of the catalog's streams "
-    "(the entry whose breadcrumb is empty), or name them with --selected_streams_json."
-)
-
-
 class ProcessModes:
     """The verbs a source has as a program: short delegations to the functions of this module."""
 
@@ -125,8 +119,6 @@ def process(source: "Source") -> None:
 def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
     """Write the messages of every selected stream, the one that was interrupted first."""
     streams = streams_to_read(source, catalog)
-    if not streams:
-        source.logger.warning(_NONE_SELECTED)
     failed: dict[str, Exception] = {}
     for stream in streams:
         try:

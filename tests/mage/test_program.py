@@ -85,12 +85,17 @@ def test_what_a_hook_raises_is_one_line_without_secrets(debug: str, tmp_path: Pa
 
 def test_a_folder_of_schemas_that_is_not_there_and_a_catalog_without_a_selection_are_told(tmp_path: Path) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
-    line = [sys.executable, "failing.py"]
     where = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(line, cwd=tmp_path, env=where, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "failing.py", *arguments]
+        return subprocess.run(line, cwd=tmp_path, env=where, capture_output=True, text=True, check=False)
+
+    for arguments, printed in (["--load_sample_data"], ""), (["--count_records"], "[]"), ([], ""):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout.strip()) == (0, printed)
+        assert "No stream is selected" in done.stderr
     assert f"no folder of schemas '{tmp_path / 'of_api'}'" in done.stderr
-    assert "No stream is selected" in done.stderr
 
 
 def test_process_of_a_source_in_a_host_reads_no_command_line(
