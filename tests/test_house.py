@@ -53,6 +53,8 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/assets/check_cli.py:Findings.asking": "the edge of a source or destination, which may raise anything",
     "etl_assets/assets/metadata.py:decoration": "what decorates an event never fails the sync it tells of",
     "etl_assets/cli.py:main": "the top of the command line: whatever a project raises becomes one redacted line",
+    "etl_assets/destinations/arguments.py:run_destination": "the top of a program: a hook may raise anything, with secrets",
+    "etl_assets/sources/arguments.py:run_source": "the top of a program: a hook may raise anything, with secrets",
     "etl_assets/destinations/duckdb.py:DuckDBDestination.transaction": "around the rollback; also of a cancel",
     "etl_assets/destinations/target.py:_Loop._attempt": "the edge of a destination, which may raise anything",
     "etl_assets/sources/process.py:sync_catalog": "the edge of a connector's hooks: the other streams go on",
