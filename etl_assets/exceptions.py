@@ -39,7 +39,7 @@ The names that scripts written for PyAirbyte catch are aliases of these, at the 
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -340,6 +340,8 @@ class DataError(EtlAssetsError):
         self.reason = message
         self.field = field
         self.value = shorten(value)
+        self.columns: Mapping[str, Any] = {}
+        """By the names of all fields that are wrong in the same rows: their columns, while more rows are looked at."""
 
     def rename(self, stream: str) -> None:
         """Have the error name another stream: it was raised where that one was not known."""
@@ -347,12 +349,25 @@ class DataError(EtlAssetsError):
         self.stream = stream
         self.args = (self.message,)
 
-    def told_with(self, others: Iterable["DataError"], *, hint: str | None) -> Self:
-        """Return this error, which tells of other fields of the same rows as well, with one hint for all."""
-        also = [f" Also field {other.field!r}: {other.reason} Value: {other.value}." for other in others]
-        self.message, self.hint = "".join([self.message, *also]), hint
+    def told_with(
+        self, others: Iterable["DataError"], *, hint: str | None, counts: Mapping[str | None, str] | None = None
+    ) -> Self:
+        """Return this error, which tells of other fields of the same rows as well, with one hint for all.
+
+        Args:
+            others: One error for each of them.
+            hint: What the reader can do about all.
+            counts: By field, how many values are wrong, in words.
+        """
+        also = [f" Also field {other.field!r}: {other.told_as(counts or {})}" for other in others]
+        first = f"stream {self.stream!r}, field {self.field!r}: {self.told_as(counts)}" if counts else self.message
+        self.message, self.hint = redaction.redact("".join([first, *also])), hint
         self.args = (self.message,)
         return self
+
+    def told_as(self, counts: Mapping[str | None, str]) -> str:
+        """Return what is wrong, without the names; with how many values are so, where that is given by the field."""
+        return f"{self.reason} Value: {self.value}{counts.get(self.field, '')}."
 
 
 class BookmarkError(EtlAssetsError):
