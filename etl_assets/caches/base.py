@@ -23,7 +23,13 @@ from etl_assets.caches.takeover import take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.exceptions import EtlAssetsWarning, StateNotFoundError, StreamNotFoundError, did_you_mean
+from etl_assets.exceptions import (
+    EtlAssetsWarning,
+    StateNotFoundError,
+    StreamKeyError,
+    StreamNotFoundError,
+    did_you_mean,
+)
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.stored import StreamState, TableName
@@ -154,7 +160,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         try:
             return self.get_records(stream)
         except StreamNotFoundError as error:
-            raise KeyError(stream) from error
+            raise StreamKeyError(
+                error.message, hint=error.hint, available_streams=error.available_streams or (), stream=error.stream
+            ) from error
 
     def __contains__(self, stream: object) -> bool:
         return stream in self._names()

@@ -40,14 +40,14 @@ class CacheTables:
             InputError: Several sources have a stream of this name.
             StreamNotFoundError: There is none.
         """
-        if stream in self.twice:
+        if isinstance(stream, str) and stream in self.twice:
             sources = (f"{s.source}: {s.namespace}" if s.namespace else s.source for s in self.twice[stream])
             raise InputError(
                 f"The cache has {len(self.twice[stream])} streams {stream!r}: of {', '.join(map(repr, sources))}.",
                 hint="Give each source a cache, or a table_prefix, of its own.",
                 stream=stream,
             )
-        if stream not in self.tables:
+        if not isinstance(stream, str) or stream not in self.tables:
             raise StreamNotFoundError(
                 f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
                 available_streams=self.names,
