@@ -19,7 +19,7 @@ from etl_assets.caches.sql_access import SqlAccess
 from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.caches.states import CacheStates
 from etl_assets.caches.tables import CacheTables, tables_of
-from etl_assets.caches.takeover import take_over
+from etl_assets.caches.takeover import catch_up, take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
@@ -299,6 +299,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         for name, bookmark in taken.items():
             begins = "goes on from the state" if bookmark is not None else "has no state"
             source.logger.warning("%s: the table that PyAirbyte has made is adopted; it %s there", name, begins)
+        own = [state for state in mine if state.stream and not state.partition]
+        for name in catch_up(self, source, own):
+            source.logger.warning("%s: PyAirbyte has read it since; it goes on from the state of that read", name)
         goes_on = {(state.namespace, state.stream) for state in mine if state.bookmark is not None}
         if any(state.shared for state in mine):
             goes_on |= known

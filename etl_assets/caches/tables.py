@@ -33,27 +33,32 @@ class CacheTables:
         """The names of the streams."""
         return list(self.tables)
 
-    def of(self, stream: str) -> TableName:
+    def of(self, stream: Any) -> TableName:
         """Return the table of a stream.
 
         Raises:
             InputError: Several sources have a stream of this name.
             StreamNotFoundError: There is none.
         """
-        if isinstance(stream, str) and stream in self.twice:
+        if not isinstance(stream, str):
+            raise self._missing(stream)
+        if stream in self.twice:
             sources = (f"{s.source}: {s.namespace}" if s.namespace else s.source for s in self.twice[stream])
             raise InputError(
                 f"The cache has {len(self.twice[stream])} streams {stream!r}: of {', '.join(map(repr, sources))}.",
                 hint="Give each source a cache, or a table_prefix, of its own.",
                 stream=stream,
             )
-        if not isinstance(stream, str) or stream not in self.tables:
-            raise StreamNotFoundError(
-                f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
-                available_streams=self.names,
-                stream=stream,
-            )
+        if stream not in self.tables:
+            raise self._missing(stream)
         return self.tables[stream]
+
+    def _missing(self, stream: Any) -> StreamNotFoundError:
+        return StreamNotFoundError(
+            f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
+            available_streams=self.names,
+            stream=stream,
+        )
 
 
 def tables_of(cache: Any) -> CacheTables:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -108,7 +108,7 @@ Make = Callable[..., ConnectorSource]
         (lambda s: s.set_primary_keys(a=5), "the key of 'a' must be the name of a field"),
         (lambda s: s.set_primary_keys("a"), "too many positional arguments. It takes: words of the form name=value"),
         (lambda s: s.set_config(None), r"config must be an object \(a dict\)"),
-        (lambda s: NoopDestination().write(s, stream="a"), "argument 'stream'. Did you mean 'streams'?"),
+        (lambda s: cast("Any", NoopDestination()).write(s, stream="a"), "argument 'stream'. Did you mean 'streams'?"),
         (lambda _: new_local_cache(5), "cache_name must be a text"),  # type: ignore[arg-type]
         (lambda _: new_local_cache("c", 5), "cache_dir must be a path"),  # type: ignore[arg-type]
         (lambda _: new_local_cache(cachename="c"), "argument 'cachename'. Did you mean 'cache_name'"),  # type: ignore[call-arg]
