@@ -27,8 +27,8 @@ class Users(Source):
     def declared_catalog(self) -> Catalog:
         return Catalog([Stream("users", primary_key="id", schema=SCHEMA)])
 
-    def load_data(self, stream: Stream, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
-        del stream, kwargs
+    def load_data(self, stream: Stream, *args: Any, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+        del stream, args, kwargs
         yield [ROW]
 
 
