@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from etl_assets import arguments
 from etl_assets.exceptions import (
     ConnectorCheckFailedError,
     ConnectorConfigInvalidError,
@@ -47,6 +48,7 @@ def hash_of(owner: Any) -> str | None:
 
 def set_config(owner: Any, config: Mapping[str, Any], *, validate: bool) -> None:
     """Give an owner a config, and the streams that were to be selected then."""
+    arguments.check("set_config", "config", config, (Mapping, "an object (a dict), such as json.load() gives"))
     if validate:
         owner.validate_config(config)
     owner.config = config

@@ -4,6 +4,7 @@
 EtlAssetsError
 ├── ConfigError             the user must change something: a name, an option, a secret
 │   ├── InputError              an argument of a call; a ValueError too
+│   │   ├── ArgumentTypeError       one that the call does not have, or of another type; a TypeError too
 │   │   └── NoStreamsSelectedError  there is nothing to read
 │   ├── NameNormalizationError  a name from which no identifier can be made
 │   └── SecretNotFoundError     nobody has a secret of this name
@@ -39,7 +40,7 @@ The names that scripts written for PyAirbyte catch are aliases of these, at the 
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -75,7 +76,7 @@ def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
 def did_you_mean(name: str, known: Iterable[str], *, most: int = SHOWN_NAMES) -> str:
     """Give a sentence with the nearest known names, or all of them when they are no more than `most`."""
     known = sorted(map(str, set(known)))
-    near = get_close_matches(name, known, n=3, cutoff=0.6)
+    near = get_close_matches(str(name), known, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}?"
     if not known:
@@ -108,7 +109,8 @@ class EtlAssetsError(Exception):
         self, message: str | None = None, *, hint: str | None = None, stream: str | None = None, **said: Any
     ) -> None:
         hint = hint or said.pop("guidance", None)
-        self.message = redaction.redact(message or (type(self).__doc__ or "").partition("\n")[0])
+        told = message or (type(self).__doc__ or "").strip().partition("\n")[0] or type(self).__name__
+        self.message = redaction.redact(told)
         self.hint = None if hint is None else redaction.redact(hint)
         self.stream = stream or said.pop("stream_name", None)
         self._said = said  # by scripts, which may raise these errors as PyAirbyte's
@@ -169,6 +171,20 @@ def naming_stream(stream: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def naming_connector(name: str) -> Iterator[None]:
+    """Name the connector in an error about what it sent, where that was not known."""
+    try:
+        yield
+    except ProtocolError as error:
+        error.connector_name = error.connector_name or name
+        if name not in error.message:
+            where = f"stream {error.stream!r}: " if error.stream else ""
+            error.message = f"{where}{name}: {error.message.removeprefix(where)}"
+            error.args = (error.message,)
+        raise
+
+
 class ConfigError(EtlAssetsError):
     """The user must change something before this can work."""
 
@@ -194,6 +210,10 @@ class InputError(ConfigError, ValueError):
     ) -> None:
         super().__init__(message, hint=hint, stream=stream, **said)
         self.input_value = input_value
+
+
+class ArgumentTypeError(InputError, TypeError):
+    """A call has no such argument, or takes another type for it."""
 
 
 class NoStreamsSelectedError(InputError):
@@ -340,6 +360,8 @@ class DataError(EtlAssetsError):
         self.reason = message
         self.field = field
         self.value = shorten(value)
+        self.columns: Mapping[str, Any] = {}
+        """By the names of all fields that are wrong in the same rows: their columns, while more rows are looked at."""
 
     def rename(self, stream: str) -> None:
         """Have the error name another stream: it was raised where that one was not known."""
@@ -347,12 +369,25 @@ class DataError(EtlAssetsError):
         self.stream = stream
         self.args = (self.message,)
 
-    def told_with(self, others: Iterable["DataError"], *, hint: str | None) -> Self:
-        """Return this error, which tells of other fields of the same rows as well, with one hint for all."""
-        also = [f" Also field {other.field!r}: {other.reason} Value: {other.value}." for other in others]
-        self.message, self.hint = "".join([self.message, *also]), hint
+    def told_with(
+        self, others: Iterable["DataError"], *, hint: str | None, counts: Mapping[str | None, str] | None = None
+    ) -> Self:
+        """Return this error, which tells of other fields of the same rows as well, with one hint for all.
+
+        Args:
+            others: One error for each of them.
+            hint: What the reader can do about all.
+            counts: By field, how many values are wrong, in words.
+        """
+        also = [f" Also field {other.field!r}: {other.told_as(counts or {})}" for other in others]
+        first = f"stream {self.stream!r}, field {self.field!r}: {self.told_as(counts)}" if counts else self.message
+        self.message, self.hint = redaction.redact("".join([first, *also])), hint
         self.args = (self.message,)
         return self
+
+    def told_as(self, counts: Mapping[str | None, str]) -> str:
+        """Return what is wrong, without the names; with how many values are so, where that is given by the field."""
+        return f"{self.reason} Value: {self.value}{counts.get(self.field, '')}."
 
 
 class BookmarkError(EtlAssetsError):
@@ -499,10 +534,14 @@ class StreamNotFoundError(ConnectorError, InputError):
         **said: Any,
     ) -> None:
         stream = stream or said.pop("stream_name", None)
-        near = did_you_mean(stream, available_streams) if stream else None
+        near = did_you_mean(stream, available_streams) if stream or available_streams else None
         super().__init__(message, connector_name=connector_name, hint=hint or near, stream=stream, **said)
         self.available_streams = list(available_streams)
         self.input_value = stream
+
+
+class StreamKeyError(StreamNotFoundError, KeyError):
+    """A cache or a result, which is a mapping of streams, has none of this name."""
 
 
 class StateNotFoundError(ConnectorError, StateError, KeyError):

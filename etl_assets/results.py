@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.datasets import CachedDataset
-from etl_assets.exceptions import InputError
+from etl_assets.exceptions import InputError, StreamKeyError
 from etl_assets.protocol.load import SyncResult
 from etl_assets.protocol.stream import Stream
 
@@ -70,7 +70,9 @@ class ReadResult(Mapping[str, CachedDataset]):
     @override
     def __getitem__(self, stream: str) -> CachedDataset:
         if stream not in self._processed_streams:
-            raise KeyError(stream)
+            raise StreamKeyError(
+                f"Nothing was read of a stream {stream!r}.", available_streams=self._processed_streams, stream=stream
+            )
         return CachedDataset(self._cache, stream, self._stored_stream(stream))
 
     @override

@@ -8,6 +8,7 @@ from etl_assets.protocol.events import Removable, StreamKey
 from etl_assets.protocol.load import Load, SyncResult
 from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.wrong_fields import WrongFields
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start
 
@@ -35,6 +36,7 @@ class Line:
         load: What is done with it.
         start: Where it began.
         error: Why it failed.
+        wrong: The wrong fields by which it failed, while more of them may come.
         state: Its own last state, to be stored by its next commit.
         pending: That state is not stored yet.
         rows: Exported and not committed.
@@ -50,6 +52,7 @@ class Line:
     start: Start
     result: SyncResult
     error: Exception | None = None
+    wrong: WrongFields | None = None
     state: Bookmark | None = None
     pending: bool = False
     rows: int = 0

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from etl_assets.exceptions import EtlAssetsError, ProtocolError, SourceError, did_you_mean
+from etl_assets.exceptions import DataError, EtlAssetsError, ProtocolError, SourceError, did_you_mean
 from etl_assets.faults import fault
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.events import (
@@ -34,6 +34,7 @@ from etl_assets.protocol.events import (
 from etl_assets.protocol.load import Committed, Load, Session
 from etl_assets.protocol.stored import Bookmark, SharedState
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.wrong_fields import SECONDS, WrongFields
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, new_load_id
@@ -77,6 +78,8 @@ class Loop:
         self._full = False
         """Since the last commit some stream has given so much that another is due."""
         self._judged: tuple[int, int, bool] | None = None
+        self._runs_ahead = False
+        self._looks_until = 0.0
         for line in lines:
             if line.error is not None:
                 self._failures += 1
@@ -86,17 +89,21 @@ class Loop:
         """Read to the end, then settle what is left."""
         yield from self._settled()
         error: Exception | None = None
+        self._runs_ahead = getattr(read, "runs_ahead", False)
         fault("opened")
         events: Iterator[Event] = iter(()) if self._hopeless() else read.open(begins)
         try:
             for event in events:
                 fault("batch")
-                self._take(event)
+                if self._stopped:
+                    self._look_at(event)
+                else:
+                    self._take(event)
                 yield from self._settled()
-                if self._hopeless():
+                if self._hopeless() and not self._looks_on():
                     break
         except EtlAssetsError as wrong:
-            error = wrong
+            error = None if self._stopped else wrong
         finally:
             _close(events)
         fault("read")
@@ -142,7 +149,8 @@ class Loop:
             return
         line = self._line(event.stream.key)
         if line.error is not None:
-            return  # what still comes of a stream that failed
+            self._look_at(event)  # what still comes of a stream that failed
+            return
         if isinstance(event, Estimate | Remark):
             _tell(self.observer, line, event)
         elif isinstance(event, StreamEnd):
@@ -155,6 +163,37 @@ class Loop:
             self._revise(line, event.stream)
         else:
             self._truncate(line, event)
+
+    # Wrong fields
+
+    def _looks_on(self) -> bool:
+        """Tell whether a read that nothing is published of any more goes on, to tell all wrong fields at once."""
+        if not any(line.wrong is not None for line in self.lines.values()):
+            return False
+        self._looks_until = self._looks_until or time.monotonic() + SECONDS
+        return time.monotonic() < self._looks_until
+
+    def _look_at(self, event: Event) -> None:
+        """Take what comes of a stream that has failed, or is not going to be published: nothing of it is loaded."""
+        if not isinstance(event, Records | StreamEnd):
+            return
+        line = self.lines.get(event.stream.key)
+        if line is None:
+            return
+        if isinstance(event, StreamEnd):
+            self._tell_wrong(line)
+        elif line.wrong is not None:
+            line.wrong.look_at(event.batch, event.stream)
+        elif line.error is None and line.load.contract.evolves:
+            try:
+                event.batch.to_arrow(event.stream)
+            except DataError as error:
+                self._fail(line, error)
+
+    def _tell_wrong(self, line: Line) -> None:
+        if line.wrong is not None:
+            line.error, line.wrong = line.wrong.error, None
+            self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
 
     def _line(self, key: StreamKey) -> Line:
         line = self.lines.get(key)
@@ -271,6 +310,8 @@ class Loop:
                 self._keep_covered(line)
         elif self.pending and not (self._stuck or self._replacing or any(x.uncovered for x in self._live)):
             self._barrier()
+        for line in self.lines.values():
+            self._tell_wrong(line)
         unfinished = [line for line in self._open if not line.ended]
         for line in unfinished:
             self._fail(line, error or (self._held(line) if self._stopped else _unfinished(line)))
@@ -384,6 +425,8 @@ class Loop:
         line.result.duration_seconds = time.monotonic() - self._began
         if line.landed:
             self._late = error  # its rows are published; only the state that came after them is not stored
+        elif isinstance(error, DataError) and error.columns and self._runs_ahead and line.load.contract.evolves:
+            line.wrong = WrongFields(error, line.load.stream.name)
         else:
             self._outcomes.append(StreamOutcome(line.load.stream, line.result, error))
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from etl_assets.exceptions import ConfigError, naming_stream
+from etl_assets.exceptions import ConfigError, DataError, naming_stream
 from etl_assets.faults import fault
 from etl_assets.protocol.airbyte import refuse_nested_key
 from etl_assets.protocol.appending import Appending, LateRows
@@ -37,6 +37,7 @@ from etl_assets.protocol.load import (
 from etl_assets.protocol.settled import Settled
 from etl_assets.protocol.stored import Bookmark, TableName
 from etl_assets.protocol.stream import Stream
+from etl_assets.protocol.wrong_fields import look_on
 from etl_assets.secrets.redaction import redact
 from etl_assets.start import Start, resolve_start
 from etl_assets.strategies import WriteStrategy, resolve_strategy
@@ -360,6 +361,10 @@ class _Loop:
         fault("opened")
         try:
             self._read(batches, seconds, checkpoint_bytes)
+        except DataError as error:
+            if not (error.columns and self.load.contract.evolves and getattr(self.read, "runs_ahead", False)):
+                raise
+            raise look_on(error, batches, self.load.stream) from error.__cause__
         finally:
             if isinstance(batches, Generator):
                 batches.close()  # at once, not when it is collected: it may hold a connection

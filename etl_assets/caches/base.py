@@ -19,11 +19,17 @@ from etl_assets.caches.sql_access import SqlAccess
 from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.caches.states import CacheStates
 from etl_assets.caches.tables import CacheTables, tables_of
-from etl_assets.caches.takeover import take_over
+from etl_assets.caches.takeover import catch_up, take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
 from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.exceptions import EtlAssetsWarning, StateNotFoundError, StreamNotFoundError, did_you_mean
+from etl_assets.exceptions import (
+    EtlAssetsWarning,
+    StateNotFoundError,
+    StreamKeyError,
+    StreamNotFoundError,
+    did_you_mean,
+)
 from etl_assets.protocol.events import StreamKey
 from etl_assets.protocol.schema import from_arrow
 from etl_assets.protocol.stored import StreamState, TableName
@@ -154,7 +160,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         try:
             return self.get_records(stream)
         except StreamNotFoundError as error:
-            raise KeyError(stream) from error
+            raise StreamKeyError(
+                error.message, hint=error.hint, available_streams=error.available_streams or (), stream=error.stream
+            ) from error
 
     def __contains__(self, stream: object) -> bool:
         return stream in self._names()
@@ -291,6 +299,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         for name, bookmark in taken.items():
             begins = "goes on from the state" if bookmark is not None else "has no state"
             source.logger.warning("%s: the table that PyAirbyte has made is adopted; it %s there", name, begins)
+        own = [state for state in mine if state.stream and not state.partition]
+        for name in catch_up(self, source, own):
+            source.logger.warning("%s: PyAirbyte has read it since; it goes on from the state of that read", name)
         goes_on = {(state.namespace, state.stream) for state in mine if state.bookmark is not None}
         if any(state.shared for state in mine):
             goes_on |= known

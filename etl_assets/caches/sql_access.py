@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from etl_assets.arguments import COUNT, TEXT, checked
 from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.protocol.json_lines import exact_decoder
 from etl_assets.protocol.types import is_json
@@ -73,6 +74,7 @@ class SqlAccess:
             for statement in [sql] if isinstance(sql, str) else sql:
                 tx.execute(statement)
 
+    @checked(sql_query=TEXT, max_records=COUNT)
     def run_sql_query(self, sql_query: str, *, max_records: int | None = None) -> list[dict[str, Any]]:
         """Run a query and give its rows.
 

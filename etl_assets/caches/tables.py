@@ -33,13 +33,15 @@ class CacheTables:
         """The names of the streams."""
         return list(self.tables)
 
-    def of(self, stream: str) -> TableName:
+    def of(self, stream: Any) -> TableName:
         """Return the table of a stream.
 
         Raises:
             InputError: Several sources have a stream of this name.
             StreamNotFoundError: There is none.
         """
+        if not isinstance(stream, str):
+            raise self._missing(stream)
         if stream in self.twice:
             sources = (f"{s.source}: {s.namespace}" if s.namespace else s.source for s in self.twice[stream])
             raise InputError(
@@ -48,12 +50,15 @@ class CacheTables:
                 stream=stream,
             )
         if stream not in self.tables:
-            raise StreamNotFoundError(
-                f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
-                available_streams=self.names,
-                stream=stream,
-            )
+            raise self._missing(stream)
         return self.tables[stream]
+
+    def _missing(self, stream: Any) -> StreamNotFoundError:
+        return StreamNotFoundError(
+            f"Nothing was read into {self.cache} as {stream!r}, and it has no table of this name.",
+            available_streams=self.names,
+            stream=stream,
+        )
 
 
 def tables_of(cache: Any) -> CacheTables:

@@ -38,12 +38,14 @@ class Registered:
         table: The table's name before it was normalised: the prefix and the stream.
         source: Whose state there is, such as `source-faker`; None where there is none.
         state: The state message.
+        updated: When PyAirbyte has written that state.
     """
 
     stream: str
     table: str
     source: str | None = None
     state: Any = None
+    updated: datetime | None = None
 
     def is_of(self, prefix: str) -> bool:
         """Tell whether it is of a cache with this prefix."""
@@ -53,6 +55,21 @@ class Registered:
     def bookmark(self) -> Bookmark | None:
         """The stream's own state."""
         return ((self.state or {}).get("stream") or {}).get("stream_state")
+
+    def is_newer(self, known: StreamState) -> bool:
+        """Tell whether PyAirbyte has read into the table after what the ledger knows of it."""
+        if self.at is None or self.bookmark is None:
+            return False
+        return self.at > known.committed_at and self.bookmark != known.bookmark
+
+    @property
+    def at(self) -> datetime | None:
+        """When PyAirbyte has written the state, in UTC."""
+        if self.updated is None:
+            return None
+        return (self.updated if self.updated.utcoffset() is not None else self.updated.replace(tzinfo=UTC)).astimezone(
+            UTC
+        )
 
 
 def registered(tx: Transaction, schema: str) -> list[Registered]:
@@ -65,10 +82,11 @@ def registered(tx: Transaction, schema: str) -> list[Registered]:
         found = {table: Registered(stream, table) for stream, table in rows}
     if tx.exists(states):
         rows = tx.execute(
-            f"SELECT stream_name, table_name, source_name, state_json FROM {tx.quoted(states)} ORDER BY 1, 2"
+            "SELECT stream_name, table_name, source_name, state_json, last_updated "
+            f"FROM {tx.quoted(states)} ORDER BY 1, 2"
         )
-        for stream, table, source, text in rows:
-            found[table] = Registered(stream, table, source, json.loads(text) if text else None)
+        for stream, table, source, text, updated in rows:
+            found[table] = Registered(stream, table, source, json.loads(text) if text else None, _moment(updated))
     return list(found.values())
 
 
@@ -87,10 +105,8 @@ def take_over(cache: Any, source: Any, stored_as: str, streams: Sequence[Stream]
     destination = cache.destination
     if not streams or not destination.exists():
         return {}
-    names = {source.name, getattr(source, "connector_name", None), source.state_name} - {None}
-    words = {None, *map(normalise, names)}
     with destination.transaction() as tx:
-        rows = [row for row in registered(tx, cache.schema_name) if (row.source and normalise(row.source)) in words]
+        rows = _of_source(tx, cache, source)
         mine = {row.stream: row for row in rows if row.is_of(cache.table_prefix or "")}
         if not mine:
             return {}
@@ -106,6 +122,49 @@ def take_over(cache: Any, source: Any, stored_as: str, streams: Sequence[Stream]
         if taken:
             _take_shared(ledger, stored_as, [row for row in rows if row.stream in _OF_ALL])
     return taken
+
+
+def catch_up(cache: Any, source: Any, streams: Sequence[StreamState]) -> dict[str, Bookmark]:
+    """Take the states of streams that PyAirbyte has read since they were read here.
+
+    What it has loaded since would come twice otherwise; and of a table that it has made anew, rows might never come.
+
+    Args:
+        cache: Where they are.
+        source: The source.
+        streams: What is stored here.
+
+    Returns:
+        The new bookmarks, by the streams' names.
+    """
+    destination = cache.destination
+    if not streams:
+        return {}
+    with destination.transaction() as tx:
+        rows = {row.stream: row for row in _of_source(tx, cache, source) if row.is_of(cache.table_prefix or "")}
+        newer = [state for state in streams if state.stream in rows and rows[state.stream].is_newer(state)]
+        if newer:
+            ledger = destination.ledger(tx)
+            for state in newer:
+                ledger.set_bookmark(state, rows[state.stream].bookmark, new_load_id(), read_at=rows[state.stream].at)
+    return {state.stream: bookmark for state in newer if (bookmark := rows[state.stream].bookmark) is not None}
+
+
+def _of_source(tx: Transaction, cache: Any, source: Any) -> list[Registered]:
+    """Return what PyAirbyte says of the tables of a source, and of those of which it does not say whose they are."""
+    names = {source.name, getattr(source, "connector_name", None), source.state_name} - {None}
+    words = {None, *map(normalise, names)}
+    return [row for row in registered(tx, cache.schema_name) if (row.source and normalise(row.source)) in words]
+
+
+def _moment(stored: Any) -> datetime | None:
+    """Return a time as a database gives it, in some of them as a text."""
+    if isinstance(stored, str):
+        try:
+            return datetime.fromisoformat(stored)
+        except ValueError:
+            return None
+    return stored if isinstance(stored, datetime) else None
 
 
 def _fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stream) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from etl_assets.arguments import FLAG, PLACE, TEXT, checked
 from etl_assets.caches.duckdb import DuckDBCache
 from etl_assets.constants import DEFAULT_GOOGLE_DRIVE_MOUNT_PATH
 from etl_assets.exceptions import InputError
@@ -19,6 +20,7 @@ def get_default_cache() -> DuckDBCache:
     return DuckDBCache(db_path=folder / f"{DEFAULT}.duckdb", cache_dir=folder)
 
 
+@checked(cache_name=TEXT, cache_dir=PLACE, cleanup=FLAG)
 def new_local_cache(
     cache_name: str | None = None, cache_dir: str | Path | None = None, *, cleanup: bool = True
 ) -> DuckDBCache:

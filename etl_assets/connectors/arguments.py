@@ -6,33 +6,31 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from etl_assets.arguments import FLAG, PLACE, TEXT
 from etl_assets.connectors.process import Limits
-from etl_assets.exceptions import InputError, did_you_mean
+from etl_assets.exceptions import ArgumentTypeError, InputError, did_you_mean
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
 
-_TEXT = (str, "a text")
-_FLAG = (bool, "True or False")
-_PLACE = ((str, Path), "a path")
 _DOCUMENT = (Mapping, "an object (a dict), such as json.load() gives")
 _TYPES: dict[str, tuple[Any, str]] = {
     "name": (str, "the connector's name, a text such as 'source-faker'"),
     "config": _DOCUMENT,
     "streams": (Collection, "a name, '*', or a list of names"),
-    "version": _TEXT,
+    "version": TEXT,
     "use_python": ((bool, str, Path), 'True, False, a path, or a version as a text, such as "3.11"'),
-    "pip_url": _TEXT,
+    "pip_url": TEXT,
     "local_executable": ((str, Path, bool), "a path or a name on PATH, or True for the connector's own name"),
     "docker_image": ((bool, str), "the name of an image, or True for the connector's own"),
-    "use_host_network": _FLAG,
+    "use_host_network": FLAG,
     "source_manifest": ((bool, Mapping, str, Path), "a document, a path or a URL"),
-    "install_if_missing": _FLAG,
-    "install_root": _PLACE,
-    "no_executor": _FLAG,
-    "source_name": _TEXT,
-    "destination_name": _TEXT,
-    "working_directory": _PLACE,
+    "install_if_missing": FLAG,
+    "install_root": PLACE,
+    "no_executor": FLAG,
+    "source_name": TEXT,
+    "destination_name": TEXT,
+    "working_directory": PLACE,
     "env": _DOCUMENT,
     "config_change_callback": (Callable, "a function of the new config"),
     "limits": (Limits, "a Limits"),
@@ -57,7 +55,7 @@ def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
         try:
             bound = signature.bind(*args, **given)
         except TypeError as error:
-            raise InputError(f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)) from None
+            raise ArgumentTypeError(f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)) from None
         for name, value in {**bound.arguments, **bound.arguments.get("options", {})}.items():
             _check(make.__name__, name, value)
         return make(*args, **given)
@@ -80,7 +78,7 @@ def refuse_unknown(make: Callable[..., Any], kind: type, options: Mapping[str, A
     for name in options:
         if name not in known:
             near = did_you_mean(name, known | set(_words(make)))
-            raise InputError(f"{make.__name__} has no argument {name!r}.", hint=near, input_value=name)
+            raise ArgumentTypeError(f"{make.__name__} has no argument {name!r}.", hint=near, input_value=name)
 
 
 def _words(function: Any) -> list[str]:
@@ -107,7 +105,7 @@ def _check(called: str, name: str, value: Any) -> None:
     missing = value is None and name != "name"
     if missing or isinstance(value, wanted):
         if name == "streams" and not isinstance(value, str) and not all(isinstance(one, str) for one in value or ()):
-            raise InputError(f"{called}: streams is {words}.", hint="Each name is a text.")
+            raise ArgumentTypeError(f"{called}: streams is {words}.", hint="Each name is a text.")
         return
     # Never the value itself: it may be a config with its secrets.
-    raise InputError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")
+    raise ArgumentTypeError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")

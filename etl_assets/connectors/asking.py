@@ -10,7 +10,14 @@ from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.masking import remember_new
 from etl_assets.connectors.process import ConnectorProcess, Limits, output_of
-from etl_assets.exceptions import ConfigError, ConnectorError, EtlAssetsError, ProtocolError, UnavailableError
+from etl_assets.exceptions import (
+    ConfigError,
+    ConnectorError,
+    EtlAssetsError,
+    ProtocolError,
+    UnavailableError,
+    naming_connector,
+)
 from etl_assets.protocol.airbyte import Message, decoder
 from etl_assets.protocol.json_lines import exact_json
 from etl_assets.redaction import redact
@@ -73,15 +80,16 @@ def airbyte_answer(
     answer: dict[str, Any] | None = None
     failure: EtlAssetsError | None = None
     throttle = LogThrottle(host.logger)
-    for message in decoder(noise_of(host)).decode(output):
-        if message.type == kind:
-            answer = message.part(part)
-        elif message.type == "TRACE":
-            failure = failure or trace_error(message, host.connector_name, process.log_text)
-        elif message.type == "CONTROL":
-            take_control(host, message, config or {})
-        elif message.type == "LOG":
-            log_message(throttle, message)
+    with naming_connector(host.connector_name):
+        for message in decoder(noise_of(host)).decode(output):
+            if message.type == kind:
+                answer = message.part(part)
+            elif message.type == "TRACE":
+                failure = failure or trace_error(message, host.connector_name, process.log_text)
+            elif message.type == "CONTROL":
+                take_control(host, message, config or {})
+            elif message.type == "LOG":
+                log_message(throttle, message)
     if answer is not None and (kind == "CONNECTION_STATUS" or process.exit_code == 0):
         return answer
     if failure is not None:

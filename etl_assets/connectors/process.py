@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,7 +225,7 @@ class ConnectorProcess:
         if self._input is not None:
             self._input.begin(given, waiting)
         parts: list[bytes] = []
-        size = 0
+        size, begun = 0, False
         while True:
             ready = {descriptor for descriptor, _ in waiting.poll(IDLE_SECONDS * 1000)}
             if not ready:
@@ -242,7 +243,8 @@ class ConnectorProcess:
             size += len(block) if not end else 0
             parts.append(block[:end] if end else block)
             if end:
-                chunk = b"".join(parts)
+                chunk = b"".join(parts) if begun else b"".join(parts).removeprefix(BOM_UTF8)
+                begun = True
                 self._check_line(chunk)
                 parts, size = [block[end:]], len(block) - end
                 yield from self._handed_over(chunk)
@@ -252,7 +254,8 @@ class ConnectorProcess:
         if self._input is not None:
             self._input.end()  # one that has closed its output may still wait for more
         if any(parts):
-            yield b"".join(parts)
+            rest = b"".join(parts)
+            yield rest if begun else rest.removeprefix(BOM_UTF8)
 
     def wait(self) -> int:
         """Wait until it has ended; gives its exit code, negative if a signal killed it.

@@ -152,10 +152,12 @@ class Ledger(History, NamedStates):
 
     # For people: `etl-assets state`
 
-    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None, load_id: str) -> None:
+    def set_bookmark(
+        self, state: StreamState, bookmark: Bookmark | None, load_id: str, *, read_at: datetime | None = None
+    ) -> None:
         """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit.
 
-        What else was damaged of the row is made good.
+        What else was damaged of the row is made good. Where somebody else has read up to it, that was `read_at`.
 
         Raises:
             StateError: The row does not tell the stream's table any more.
@@ -174,6 +176,8 @@ class Ledger(History, NamedStates):
         changed: dict[str, Any] = {"bookmark": after, "load_id": load_id, "run_id": ""}
         if there:
             changed["rows_in_table"] = rows  # rows may have been deleted for it, all of them too
+        if read_at is not None:
+            changed["committed_at"] = read_at.isoformat()
         if state.damage is not None:
             columns = json.dumps([asdict(column) for column in state.columns])
             changed |= {"committed_at": now.isoformat(), "format": FORMAT, "columns": columns, "rows_in_table": rows}

@@ -226,7 +226,8 @@ def _decimals_error(destination: "Destination", name: str, rows: Sequence[Mappin
 
 def _through_process(destination: "Destination", stream: Stream, rows: Sequence[Mapping[str, Any]]) -> None:
     """Export records by a destination that reads messages itself, from the file that it finds as `input_file_path`."""
-    head = SchemaMessage(stream=stream.name, schema=stream.schema or {}, key_properties=stream.key_properties)
+    schema = _types_listed(stream.schema or {})
+    head = SchemaMessage(stream=stream.name, schema=schema, key_properties=stream.key_properties)
     before = destination.target
     with tempfile.TemporaryDirectory(prefix="etl_assets_") as folder:
         path = Path(folder) / "messages.jsonl"
@@ -239,6 +240,21 @@ def _through_process(destination: "Destination", stream: Stream, rows: Sequence[
                 destination._process(file_)  # noqa: SLF001 - Mage's hook
         finally:
             destination.target = before
+
+
+def _types_listed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a JSON Schema whose types are lists, as Mage's catalogs have them and its destinations look into them."""
+    listed = dict(schema)
+    if isinstance(listed.get("type"), str):
+        listed["type"] = [listed["type"]]
+    if isinstance(listed.get("properties"), Mapping):
+        listed["properties"] = {
+            name: _types_listed(prop) if isinstance(prop, Mapping) else prop
+            for name, prop in listed["properties"].items()
+        }
+    if isinstance(listed.get("items"), Mapping):
+        listed["items"] = _types_listed(listed["items"])
+    return listed
 
 
 def _describe(destination: "Destination", batch: Batch, stream: Stream, columns: Iterable[str]) -> None:

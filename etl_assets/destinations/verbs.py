@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets._connector_base import ConnectorBase
+from etl_assets.arguments import checked
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ class DestinationVerbs(ConnectorBase):
 
     connector_type = "destination"
 
+    @checked()
     def write(
         self,
         source_data: Any,

@@ -17,7 +17,7 @@ from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import array_of, decimals_of
 from etl_assets.protocol.limits import MAX_COLUMNS, MAX_ZEROS
 from etl_assets.protocol.numbers import TooLongError
-from etl_assets.protocol.type_overrides import wrong_types
+from etl_assets.protocol.type_overrides import of_all_columns
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.protocol.values import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
 
@@ -116,8 +116,7 @@ def columns_to_arrow(
         arrays.append(array)
         fields.append(pa.field(name, array.type, metadata=field.metadata if field is not None else None))
     if wrong:
-        takes_all = {name for name, field in types.items() if is_json(field.type) or pa.types.is_string(field.type)}
-        raise wrong_types(wrong, columns, stream, takes_all) from wrong[0].__cause__
+        raise of_all_columns(wrong, columns, types, stream) from wrong[0].__cause__
     if not fields:
         # A table without columns has no length of its own: an empty struct array gives it one.
         empty = pa.array([{}] * (length or 0), pa.struct([]))

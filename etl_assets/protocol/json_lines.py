@@ -7,6 +7,7 @@ between the messages, a line cut in two) is looked at line by line.
 """
 
 import gc
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,13 @@ Message = TypeVar("Message")
 _LONG_NUMBER = re.compile(rb"\d[\d.]{15}|\d[eE]")
 
 _SAYS_TYPE = re.compile(rb'"type"\s*:\s*"(RECORD|STATE|SCHEMA|TRACE|CONTROL|ACTIVATE_VERSION|BATCH)"')
+
+STREAM_WITHIN = 10_000
+_SAYS_STREAM = re.compile(
+    rb'[^{}]*\{[^{}]*?(?:"(?:record|state|trace|stream_status|error)"\s*:\s*\{[^{}]*?)*'
+    rb'(?:"stream"\s*:\s*\{\s*)?"(?:stream"\s*:\s*|stream_descriptor"\s*:\s*\{\s*"name"\s*:\s*)("(?:[^"\\]|\\.)*")'
+)
+"""Where a message says its stream, as long as nothing nested comes before that could say another."""
 
 
 def exact_number(text: str) -> float | Decimal:
@@ -117,11 +125,13 @@ class LineDecoder(Generic[Message]):
                 yield message
                 continue
             if text.startswith(b"{"):
-                document = exact_json(text)
+                document = _document(text)
                 self._refuse_repeats_in_line(text, count_keys(document))
                 yield self._other(text, document)
             elif _SAYS_TYPE.search(text):
-                raise ProtocolError("A message stands behind other text in one line.", line=text)
+                raise ProtocolError(
+                    "A message stands behind other text in one line.", line=text, stream=stream_in(text)
+                )
             else:
                 self._noise(text)
 
@@ -144,6 +154,23 @@ class LineDecoder(Generic[Message]):
     def _refuse_repeats_in_line(self, line: bytes, keys: int) -> None:
         if not proves_each_once(line.decode(), keys):
             refuse_repeats_in_messages(line, self._path)
+
+
+def stream_in(line: bytes) -> str | None:
+    """Return the name of the stream that a broken line is of, where its text tells one."""
+    found = _SAYS_STREAM.match(line[:STREAM_WITHIN])
+    try:
+        return None if found is None else str(json.loads(found[1]))
+    except ValueError:
+        return None
+
+
+def _document(line: bytes) -> Any:
+    try:
+        return exact_json(line)
+    except ProtocolError as error:
+        error.stream = stream_in(line)
+        raise
 
 
 def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, Any]]) -> bool:

@@ -194,7 +194,7 @@ def _number(prop: JsonSchema) -> "pa.DataType":
     whole = _whole_digits(prop)
     if whole is None:
         whole = max(MAX_DECIMAL_DIGITS - scale, 1)
-    if whole + scale > MAX_DECIMAL_DIGITS:
+    if whole + scale > MAX_DECIMAL_DIGITS or multiple.adjusted() >= MAX_DECIMAL_DIGITS:
         return pa.float64()  # no decimal holds all that it allows: what the values need, as of a bare number
     return pa.decimal128(max(whole + scale, 1), scale)
 

@@ -1,10 +1,15 @@
 """Types that somebody has set for fields whose source is wrong about them; they beat whatever the source says."""
 
 import json
-from collections.abc import Container, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
+from etl_assets.protocol.types import is_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TYPES: dict[str, dict[str, Any]] = {
     "string": {"type": ["null", "string"]},
@@ -68,33 +73,73 @@ def overridden(schema: Mapping[str, Any] | None, types: Mapping[str, str | Mappi
 
 
 def wrong_types(
-    errors: Sequence[DataError], columns: Mapping[str, Sequence[Any]], stream: str, takes_all: Container[str]
+    errors: Sequence[DataError],
+    kinds: Mapping[str, Collection[type]],
+    stream: str,
+    counts: Mapping[str | None, str] | None = None,
 ) -> DataError:
-    """Return the first error as that of all wrong fields of a batch, with the types that would take their values.
+    """Return the first error as that of all wrong fields, with the types that would take their values.
 
     Args:
         errors: One for each field, at least one.
-        columns: The values by field.
+        kinds: The types of the values that a field has, None's left out. A field whose type any value has a form in is
+            not among them: what is wrong there is no matter of types.
         stream: The stream's name.
-        takes_all: Fields whose types any value has a form in: what is wrong there is no matter of types.
+        counts: By field, how many values are wrong, in words.
     """
     first, *others = errors
-    names = [error.field for error in errors if error.field is not None and error.field not in takes_all]
-    words = {name: _word_for(columns[name]) for name in names}
+    names = [error.field for error in errors if error.field in kinds]
+    words = {name: _word_for(kinds[name]) for name in names if name is not None}
     if not words:
-        return first.told_with(others, hint=first.hint)
+        return first.told_with(others, hint=first.hint, counts=counts)
     types = json.dumps({stream: {"types": words}}, ensure_ascii=False)
     short = json.dumps({stream: words}, ensure_ascii=False)
     return first.told_with(
         others,
+        counts=counts,
         hint=f"Correct the source or its schema, or have the values stored as they are: options={types} of "
         f"stream_assets(); of a connector in a script, types={short} of get_source().",
     )
 
 
-def _word_for(values: Sequence[Any]) -> str:
-    """Return the type that takes these values, and others of their kind."""
-    kinds = {type(value) for value in values if value is not None}
+@dataclass(frozen=True)
+class WrongColumn:
+    """A declared column of a batch with values that its type does not take.
+
+    Args:
+        error: The first of them.
+        values: The column.
+        declared: Its type.
+    """
+
+    error: DataError
+    values: Sequence[Any]
+    declared: "pa.DataType"
+
+    @property
+    def kinds(self) -> set[type] | None:
+        """The types of its values; None where its type takes all, and what is wrong is no matter of types."""
+        import pyarrow as pa
+
+        if is_json(self.declared) or pa.types.is_string(self.declared):
+            return None
+        return set(map(type, self.values)) - {type(None)}
+
+
+def of_all_columns(
+    errors: Sequence[DataError], columns: Mapping[str, list[Any]], types: "Mapping[str, pa.Field]", stream: str
+) -> DataError:
+    """Return one error for all wrong columns; it holds them."""
+    found = {str(e.field): WrongColumn(e, columns[str(e.field)], types[str(e.field)].type) for e in errors}
+    kinds = {name: kinds for name, column in found.items() if (kinds := column.kinds) is not None}
+    told = wrong_types(errors, kinds, stream)
+    told.columns = found
+    return told
+
+
+def _word_for(kinds: Collection[type]) -> str:
+    """Return the type that takes values of these kinds."""
+    kinds = set(kinds)
     if len(kinds) == 1 and (word := _WORD_OF.get(next(iter(kinds)))):
         return word
     if kinds & {dict, list, tuple}:

@@ -1,10 +1,11 @@
 """`get_secret`, and the managers it asks, in their order."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from etl_assets.exceptions import InputError, SecretNotFoundError
+from etl_assets.arguments import TEXT, checked
+from etl_assets.exceptions import ArgumentTypeError, InputError, SecretNotFoundError
 from etl_assets.secrets.managers import (
     ColabSecrets,
     DotenvSecrets,
@@ -23,6 +24,7 @@ PREFIX = "secret_reference::"
 _managers: list[SecretManager] = [EnvironmentSecrets(), DotenvSecrets(), ColabSecrets(), PromptedSecrets()]
 
 
+@checked(secret_name=(str, "the name of a secret, a text"), default=TEXT)
 def get_secret(
     secret_name: str,
     /,
@@ -122,6 +124,11 @@ def _asked(sources: Any) -> list[SecretManager]:
     available = secret_managers()
     if sources is None:
         return available
+    if not isinstance(sources, Iterable | SecretManager):
+        raise ArgumentTypeError(
+            f"sources must be managers of secrets or their names, not of the type {type(sources).__name__}.",
+            hint=f"There are: {', '.join(map(str, available))}.",
+        )
     asked = []
     for each in [sources] if isinstance(sources, SecretManager | str) else sources:
         known = next((manager for manager in available if manager == each), None)

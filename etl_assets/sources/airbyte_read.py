@@ -12,6 +12,7 @@ from etl_assets.exceptions import (
     ProtocolError,
     StreamReadError,
     did_you_mean,
+    naming_connector,
 )
 from etl_assets.protocol.airbyte import Message, Record, decoder, key_of, state_key
 from etl_assets.protocol.batch import Batch
@@ -60,10 +61,11 @@ class AirbyteRead:
         Raises:
             EtlAssetsError: The read as a whole has failed.
         """
-        yield from self._buffer.follow(self._process.chunks(), self._take)
-        self._process.wait()
-        self._throttle.flush()
-        yield from self._ending()
+        with naming_connector(self._host.connector_name):
+            yield from self._buffer.follow(self._process.chunks(), self._take)
+            self._process.wait()
+            self._throttle.flush()
+            yield from self._ending()
 
     def _take(self, chunk: bytes) -> Iterator[Event]:
         for run in self._lanes.cut(chunk):

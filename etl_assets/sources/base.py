@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.logs import Logger
@@ -93,6 +93,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     discover_streams_mode: bool
     count_records_mode: bool
     show_templates: bool
+    runs_ahead: ClassVar[bool] = False
+    """Its records are made whether or not they are taken: reading on takes nothing from anybody."""
     granularity: Literal["stream", "source"] = "stream"
     """What one read serves: a single stream (`load_data`), or all streams of a run (`load_streams`)."""
 

@@ -46,6 +46,7 @@ class ConnectorSource(ConnectorHost, Source):
 
     granularity: Literal["stream", "source"] = "source"
     is_sorted = False  # nothing is ever derived from the values of its rows
+    runs_ahead = True
     protocol: ClassVar[str]
 
     def __init__(  # noqa: PLR0913 - PyAirbyte's arguments, and ours

@@ -132,6 +132,11 @@ class StreamRead:
         read.source = copy.copy(self.source)
         return read
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether its records are made also where they are not taken."""
+        return self.source.runs_ahead
+
     def __repr__(self) -> str:
         return f"StreamRead({self.source_name!r}, {self.stream.name!r})"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
+from etl_assets.arguments import KEY, check
 from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.key_paths import path_in
@@ -216,11 +217,13 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
     by_name = {stream.name.lower(): stream.name for stream in catalog.values()}
     for given, key in keys.items():
         stream = _one(source, catalog, by_name.get(given.lower(), given))
+        check("set_cursor_key" if word == "replication_key" else "set_primary_key", f"the key of {given!r}", key, KEY)
         fields = [key] if isinstance(key, str) else list(key)
         known = (stream.schema or {}).get("properties") or {}
         for name in fields:
-            inside = word == "primary_key" and getattr(source, "merges_by_paths", False)
-            if known and name not in known and not (inside and path_in(stream.schema or {}, name)):
+            inside = word == "primary_key" and getattr(source, "merges_by_paths", False) and isinstance(name, str)
+            is_there = not known or name in known or (inside and path_in(stream.schema or {}, name))
+            if not isinstance(name, str) or not is_there:
                 raise InputError(
                     f"stream {stream.name!r} has no field {name!r}.",
                     hint=f"It has: {', '.join(map(repr, known))}.",

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from etl_assets.confined import Folder
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
-from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean, naming_connector
 from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.batch_files import BatchFolder, cannot_be_read, damage_named, form_of, lines_of, tables_of
 from etl_assets.protocol.catalog import Catalog
@@ -119,7 +119,8 @@ class SingerRead:
 
     def messages(self) -> Iterator[Event]:
         """Yield the events of its messages, to the end of the process."""
-        yield from self._buffer.follow(self._process.chunks(), self._take)
+        with naming_connector(self._name):
+            yield from self._buffer.follow(self._process.chunks(), self._take)
         self._process.wait()
         self._throttle.flush()
 
@@ -136,7 +137,8 @@ class SingerRead:
         """
         code = self._process.exit_code
         self._tell()
-        yield from self._buffer.flush(rest=not code)
+        with naming_connector(self._name):
+            yield from self._buffer.flush(rest=not code)
         if code:
             raise self._process.failure()
         for key, stream in self._streams.items():

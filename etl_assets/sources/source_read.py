@@ -39,6 +39,11 @@ class SourceRead:
         self.source_name = name
         self.streams: Sequence[Stream] = list(streams)
 
+    @property
+    def runs_ahead(self) -> bool:
+        """Whether its records are made also where they are not taken."""
+        return self.source.runs_ahead
+
     def __repr__(self) -> str:
         return f"SourceRead({self.source_name!r}, {[stream.full_name for stream in self.streams]})"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from typing_extensions import override
 
 from etl_assets._connector_base import ConnectorBase
+from etl_assets.arguments import COUNT, KEY, STREAM, checked
 from etl_assets.datasets import InMemoryDataset, LazyDataset
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.sources import reading, selecting
@@ -33,6 +34,7 @@ class StreamVerbs:
         """The streams that are read, and how."""
         return selecting.configured(self, None)
 
+    @checked()
     def get_configured_catalog(
         self, streams: Sequence[str] | Literal["*"] | None = None, *, force_full_refresh: bool = False
     ) -> Any:
@@ -51,6 +53,7 @@ class StreamVerbs:
         """
         return selecting.schema_of(self, stream_name)
 
+    @checked()
     def select_streams(self, streams: str | Sequence[str]) -> None:
         """Select the streams to read, in place of those selected before; `"*"` for all.
 
@@ -71,18 +74,22 @@ class StreamVerbs:
         """Give the names of the selected streams; [] where none was: the declared ones are read then, else all."""
         return selecting.selected_names(self)
 
+    @checked(stream_name=STREAM, cursor_key=KEY)
     def set_cursor_key(self, stream_name: str, cursor_key: str) -> None:
         """Read a stream incrementally by this field."""
         self.set_cursor_keys(**{stream_name: cursor_key})
 
+    @checked()
     def set_cursor_keys(self, **kwargs: str) -> None:
         """Read streams incrementally by these fields, by the streams' names."""
         selecting.set_keys(self, "replication_key", kwargs)
 
+    @checked(stream_name=STREAM, primary_key=KEY)
     def set_primary_key(self, stream_name: str, primary_key: str | list[str]) -> None:
         """Tell the rows of a stream apart by these fields."""
         self.set_primary_keys(**{stream_name: primary_key})
 
+    @checked()
     def set_primary_keys(self, **kwargs: str | list[str]) -> None:
         """Tell the rows of streams apart by these fields, by the streams' names."""
         selecting.set_keys(self, "primary_key", kwargs)
@@ -91,6 +98,7 @@ class StreamVerbs:
 class ReadVerbs:
     """Reading: one by one, as documents, as samples, into a cache, as assets."""
 
+    @checked()
     def read(
         self,
         cache: Any = None,
@@ -130,6 +138,7 @@ class ReadVerbs:
             prune_undeclared_fields=prune_undeclared_fields,
         )
 
+    @checked(limit=COUNT)
     def get_records(
         self,
         stream: str,
@@ -153,6 +162,7 @@ class ReadVerbs:
             self, stream, limit=limit, normalize=normalize_field_names, prune=prune_undeclared_fields
         )
 
+    @checked(title_property=(str, "the name of a field"))
     def get_documents(
         self,
         stream: str,
@@ -167,6 +177,7 @@ class ReadVerbs:
             title_property, content_properties, metadata_properties, render_metadata=render_metadata
         )
 
+    @checked(limit=COUNT)
     def get_samples(
         self,
         streams: Sequence[str] | Literal["*"] | None = None,
@@ -183,6 +194,7 @@ class ReadVerbs:
         """
         return reading.samples(self, streams, limit=limit, on_error=on_error)
 
+    @checked(limit=COUNT)
     def print_samples(
         self,
         streams: Sequence[str] | Literal["*"] | None = None,

@@ -475,7 +475,10 @@ BEHAVIOURS = {
     "PyAirbyte's own cache": "is taken over by the first `read()`, with its states; any other table by `adopt=True`",
     "`get_sql_engine()` of a DuckDB file": "is ours, which reflects tables; close what else the script has open",
     "types of columns": "widen where the values ask for it",
-    "arguments of `get_source` that there are not, or of another type": "are an `InputError` that says what to give",
+    'arguments of a call that there are not, or of another type, such as `read(stream=...)` or `limit="5"`': "are an "
+    "`ArgumentTypeError` that says what to give: an `InputError` and a `TypeError`",
+    '`cache["nope"]`, `result["nope"]`': "is a `StreamKeyError` that names the streams there are: a `KeyError` and an "
+    "`AirbyteStreamNotFoundError`",
     "options of a cache that there are not": "have no effect, as in PyAirbyte, and are warned of",
     "connectors that PyAirbyte has installed (`.venv-<name>`)": "are run from there, where no version is asked for and "
     "none is installed here: below `install_root`, `AIRBYTE_INSTALL_DIR`, `AIRBYTE_PROJECT_DIR`, or the working "

@@ -135,3 +135,41 @@ def test_decimals_become_doubles_where_that_changes_none(tmp_path: Path, connect
         assert [float(price) for price in prices] == [float(number), 0.5]
         assert isinstance(prices[0], float) is exact
         assert exact or str(prices[0]) == number
+
+
+@pytest.mark.parametrize("theirs", KINDS, indirect=True)
+@pytest.mark.parametrize("anew", [True, False], ids=["replaced", "appended"])
+def test_what_pyairbyte_has_read_since_is_not_read_again(
+    anew: bool, theirs: CacheBase, connector: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noted, ends = tmp_path / "noted.json", [["status", name, "COMPLETE"] for name in ("a", "b")]
+    connector(["record", "a", {"id": 3, "name": "ours"}], ["state", "a", {"at": 8}], *ends).read(theirs)
+    schema = theirs.schema_name
+    message = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"at": 9}}}
+    about = "'06b9', TIMESTAMP '2026-01-02 03:04:05', CAST(NULL AS JSON)"
+    row = f"SELECT 4 AS id, 'theirs' AS name, {about}"
+    names = "_airbyte_raw_id, _airbyte_extracted_at, _airbyte_meta"
+    replaced = [
+        f"DROP TABLE {schema}.old_a",
+        f"CREATE TABLE {schema}.old_a (id BIGINT, name VARCHAR)",
+        f"ALTER TABLE {schema}.old_a ADD COLUMN _airbyte_raw_id VARCHAR",
+        f"ALTER TABLE {schema}.old_a ADD COLUMN _airbyte_extracted_at TIMESTAMP",
+        f"ALTER TABLE {schema}.old_a ADD COLUMN _airbyte_meta JSON",
+    ]
+    state = f"SET state_json = '{json.dumps(message)}', last_updated = now()"
+    theirs.execute_sql(
+        [
+            *(replaced if anew else []),
+            f"INSERT INTO {schema}.old_a (id, name, {names}) {row}",
+            f"UPDATE {schema}._airbyte_state {state} WHERE table_name = 'old_a'",
+        ]
+    )
+    script = [["note", str(noted)], ["record", "a", {"id": 5, "name": "ours"}], ["state", "a", {"at": 10}], *ends]
+    result = connector(*script).read(theirs)
+    assert "a: PyAirbyte has read it since; it goes on from the state of that read" in caplog.text
+    assert json.loads(noted.read_text())["state"][0]["stream"]["stream_state"] == {"at": 9}
+    assert sorted(found["id"] for found in result["a"]) == ([4, 5] if anew else [1, 2, 3, 4, 5])
+    caplog.clear()
+    connector(["note", str(noted)], *ends).read(theirs)
+    assert json.loads(noted.read_text())["state"][0]["stream"]["stream_state"] == {"at": 10}
+    assert "PyAirbyte has read" not in caplog.text

@@ -451,3 +451,27 @@ def test_one_of_many_streams_fails_alone(airbyte: Make, load: Load, many: int) -
     assert "it is locked" in found.failure("s005")
     assert found.rows(f"source_fake.{names[-1]}") == [0, 1]
     assert all(found.bookmark(name) == {"n": 2} for name in names)
+
+
+@pytest.mark.parametrize(
+    ("line", "stream"),
+    [
+        ('{"type":"RECORD","record":{"stream":"a","data":{"id":', "a"),
+        ('{"type":"RECORD","record":{"namespace":"n","stream":"a","data":{"id":"x\x00y"},"emitted_at":1}}', "a"),
+        ('{"type":"RECORD","record":{"data":{"stream":"b"},"stream":"a","emitted_at":', None),  # it might be a value
+        ('{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{', "a"),
+        ('{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"stream_descriptor":{"name":"a"}', "a"),
+    ],
+)
+def test_a_broken_line_names_its_connector_and_the_stream_that_it_tells(
+    airbyte: Make, load: Load, line: str, stream: str | None
+) -> None:
+    failure = load(airbyte(["raw", line + "\n"], streams=["a"])).outcomes["a"].error
+    assert isinstance(failure, ProtocolError)
+    assert failure.stream == stream
+    assert str(failure).startswith(f"stream {stream!r}: source-fake: " if stream else "source-fake: ")
+
+
+def test_a_byte_order_mark_before_the_first_message_is_none_of_it(airbyte: Make, load: Load) -> None:
+    line = '{"type":"RECORD","record":{"stream":"a","data":{"id":1},"emitted_at":1}}\n'
+    assert load(airbyte(["raw", "\ufeff" + line], streams=["a"])).rows("source_fake.a") == [1]

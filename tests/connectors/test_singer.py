@@ -239,6 +239,11 @@ NUMERIC = {"type": ["null", "number"], "multipleOf": 1e-38, "minimum": -(10**62)
         (NUMERIC, ["12345678901234567890.25", "1"], "DECIMAL(22,2)"),
         ({**NUMERIC, "exclusiveMaximum": True, "exclusiveMinimum": True}, ["1.5"], "DOUBLE"),
         ({"type": "number", "multipleOf": 1e-38}, ["7.5", "0.1"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 1e-40}, ["7.5", "1e-40"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 0.0001, "maximum": 1e38}, ["5.25"], "DOUBLE"),
+        ({"type": "number", "multipleOf": 1e300}, ["2e300"], "DOUBLE"),
+        ({"type": "integer", "multipleOf": 5}, ["15"], "BIGINT"),
+        ({"type": "integer", "multipleOf": 1e-38}, ["15"], "BIGINT"),
         ({"type": "number", "multipleOf": 1e-60, "maximum": 1}, ["0.5"], "DOUBLE"),
         ({"type": "number", "multipleOf": 0.01, "maximum": 10**37}, ["5.25"], "DOUBLE"),
         ({"type": "number", "multipleOf": 0.01, "maximum": 10**36}, ["5.25"], "DECIMAL(38,2)"),
@@ -263,3 +268,31 @@ def test_a_control_character_in_a_line_is_told_in_words(singer: Make, load: Load
     line = '{"type":"RECORD","stream":"a","record":{"id":1,"name":"x\x00y"}}'
     said = load(singer(schema("a"), line, state(a=1), streams=["a"])).failure("a")
     assert "The line is not JSON (Invalid control character, at character 56)" in said
+    assert said.startswith("stream 'a': tap-fake: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "stream"),
+    [
+        ('{"type":"RECORD","stream":"a","record":{"id":1,"name":"x', "a"),
+        ('{"type":"RECORD","stream":"a","record":{"id":1}} {"x":', "a"),
+        ('text {"type":"RECORD","stream":"a","record":{"id":1}}', "a"),
+        ('{"stream":"say \\"a\\" ","type":"RECORD","record":{"id":1}', 'say "a" '),
+        ('{"type":"RECORD","record":{"id":1,"o":{"stream":"b"}},"stream":"a"', None),  # it might be a value
+        ('{"type":"STATE","value":{"x":', None),
+    ],
+)
+def test_a_broken_line_names_its_connector_and_the_stream_that_it_tells(
+    singer: Make, load: Load, line: str, stream: str | None
+) -> None:
+    result = load(singer(schema("a"), line, state(a=1), streams=["a"]))
+    failure = result.outcomes["a"].error
+    assert isinstance(failure, ProtocolError)
+    assert failure.stream == stream
+    assert failure.connector_name == "tap-fake"
+    assert str(failure).startswith(f"stream {stream!r}: tap-fake: " if stream else "tap-fake: ")
+
+
+def test_a_byte_order_mark_before_the_first_message_is_none_of_it(singer: Make, load: Load) -> None:
+    first = "\ufeff" + json.dumps(schema("a"))
+    assert load(singer(first, record("a", 1), state(a=1), streams=["a"])).rows("tap_fake.a") == [1]

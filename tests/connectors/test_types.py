@@ -10,6 +10,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from etl_assets import source_loop
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.caches.duckdb import DuckDBCache
@@ -19,6 +20,8 @@ from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.rediscovery import rediscovered
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
+from etl_assets.sources.read import StreamRead
+from etl_assets.sync import sync
 
 from .conftest import Loaded
 from .test_singer import schema, state
@@ -186,3 +189,70 @@ def test_wrong_fields_far_apart_in_one_block_are_told_at_once(singer: Make, load
     for field in ("id", "b", "c"):
         assert f"field '{field}'" in failure
     assert '{"a": {"types": {"id": "string", "b": "string", "c": "string"}}}' in failure
+
+
+def record(stream: str, **values: Any) -> dict[str, Any]:
+    return {"type": "RECORD", "stream": stream, "record": values}
+
+
+FAR = schema("a", id={"type": "integer"}, b={"type": "integer"}, name={"type": "string"})
+
+
+def far(stream: str = "a") -> list[dict[str, Any]]:
+    """Records of more than two blocks of lines, `b` wrong in the first of them and `id` in the last."""
+    rows: list[dict[str, Any]] = [{"id": n, "b": 1, "name": "x" * 400} for n in range(6000)]
+    rows[3]["b"], rows[4]["b"], rows[5901]["id"] = "bad", "worse", "A"
+    return [record(stream, **row) for row in rows]
+
+
+BOTH = '{"a": {"types": {"b": "string", "id": "string"}}}'
+
+
+def test_wrong_fields_of_different_blocks_are_told_at_once(singer: Make, load: Load) -> None:
+    loaded = load(singer(FAR, *far(), state(a=1), streams=["a"]))
+    failure = loaded.failure("a")
+    assert "field 'b': str in a column declared int64. Value: 'bad' (and 1 more)." in failure
+    assert "Also field 'id': str in a column declared int64. Value: 'A'." in failure
+    assert BOTH in failure
+    assert loaded.error is None
+    assert loaded.outcomes["a"].result.records_loaded == 0
+
+
+def test_wrong_fields_of_different_blocks_of_an_airbyte_source_are_told_at_once(airbyte: Make, load: Load) -> None:
+    lines = [
+        json.dumps({"type": "RECORD", "record": {"stream": "a", "data": line["record"], "emitted_at": 1}})
+        for line in far()
+    ]
+    fields = {"b": {"type": "integer"}}
+    script = [["raw", "\n".join(lines) + "\n"], ["state", "a", {"n": 1}]]
+    loaded = load(airbyte(*script, streams=["a"], properties=fields))
+    assert "field 'b': str in a column declared int64. Value: 'bad' (and 1 more)." in loaded.failure("a")
+    assert BOTH in loaded.failure("a")
+    assert loaded.error is None
+
+
+def test_wrong_fields_behind_states_are_told_at_once_and_other_streams_are_as_they_were(
+    singer: Make, load: Load
+) -> None:
+    lines = far()
+    other = schema("b", id={"type": "integer"}, flag={"type": "boolean"})
+    script = [FAR, other, record("b", id=1, flag=True), *lines[:3000], state(a=1), *lines[3000:], state(a=2)]
+    loaded = load(singer(*script, record("b", id="B", flag=3), state(a=3), streams=["a", "b"]))
+    assert BOTH in loaded.failure("a")
+    assert "field 'id'" in loaded.failure("b")
+    assert "field 'flag'" in loaded.failure("b")
+    assert loaded.error is None
+
+
+def test_one_stream_alone_tells_all_wrong_fields(singer: Make, tmp_path: Path) -> None:
+    source = singer(FAR, *far(), state(a=1), streams=["a"])
+    stream = source.discover()["a"].replace(schema=FAR["schema"])
+    destination = DuckDBDestination(path=str(tmp_path / "alone.duckdb"))
+    with pytest.raises(DataError, match=r"field 'b'.* \(and 1 more\).*Also field 'id'"):
+        sync(StreamRead(source, stream), destination)
+
+
+def test_no_more_is_looked_at_than_time_allows(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_loop, "SECONDS", 0.0)
+    failure = load(singer(FAR, *far(), state(a=1), streams=["a"])).failure("a")
+    assert "field 'b'" in failure
