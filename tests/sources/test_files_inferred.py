@@ -492,6 +492,7 @@ def test_a_kill_between_files_changes_nothing(
     write("2.50")
     write("007")
     command = [sys.executable, "-c", textwrap.dedent(RUN)]
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     monkeypatch.setenv(VARIABLE, f"{point}:kill")
     assert subprocess.run(command, cwd=tmp_path, check=False).returncode == -9
     monkeypatch.delenv(VARIABLE)

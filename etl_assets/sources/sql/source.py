@@ -191,6 +191,7 @@ class SqlSource(Source):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
                 batch = Batch(table, expected=expected if number == 1 else None, settled=upto, remark=remark)
+                batch.texts_are_known = True  # the database vouches for them, or they were looked at
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -336,6 +337,12 @@ class SqlSource(Source):
             if can_read(snapshot, columns):
                 yield from Packets(snapshot, asked.select(columns), columns, stream=stream, batch_rows=rows).batches()
                 return
+        if columns and snapshot.dialect == "duckdb":
+            from etl_assets.sources.sql.duckdb_arrow import shown as in_arrow
+            from etl_assets.sources.sql.duckdb_arrow import tables
+
+            yield from tables(snapshot, asked.select(columns, in_arrow), columns, stream=stream, batch_rows=rows)
+            return
         with streamed(self._server(), snapshot, asked.select(columns), rows) as result:
             yield from batches(snapshot, result, columns, stream=stream, batch_rows=rows)
 
