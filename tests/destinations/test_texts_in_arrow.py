@@ -111,7 +111,9 @@ def test_an_asset_that_returns_such_a_text_is_refused_by_name(tmp_path: Path) ->
     assert "a\\xff" in str(refused.value)
 
 
-@pytest.mark.parametrize(("mode", "left"), [("discard_row", [(1, "good")]), ("discard_value", [(1, "good"), (2, None)])])
+@pytest.mark.parametrize(
+    ("mode", "left"), [("discard_row", [(1, "good")]), ("discard_value", [(1, "good"), (2, None)])]
+)
 def test_a_contract_leaves_it_out(mode: str, left: list[tuple[object, ...]], tmp_path: Path) -> None:
     import duckdb
 

@@ -120,9 +120,7 @@ MYSQL = [
 
 
 @pytest.mark.parametrize(("type_", "value", "driver", "kept"), MYSQL)
-def test_mysql_values_are_kept(
-    type_: str, value: str, driver: Any, kept: str, mysql: Database, tmp_path: Path
-) -> None:
+def test_mysql_values_are_kept(type_: str, value: str, driver: Any, kept: str, mysql: Database, tmp_path: Path) -> None:
     with mysql.engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE t (v {type_})")
         connection.exec_driver_sql(f"INSERT INTO t VALUES ({value})")

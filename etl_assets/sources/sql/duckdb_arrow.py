@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import decimals_of_texts
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type
-from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.duckdb_types import WHOLE, readable
+from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.query import field_metadata
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def tables(
 
 
 def _lazily(snapshot: "Snapshot", statement: "sa.Select[Any]") -> Any:
-    """Give a result that no rows are kept of: DuckDB 1 keeps those of a relation with parameters, DuckDB 2 the others."""
+    """Give a result of which no rows are kept: with parameters DuckDB 1 keeps those of a relation, DuckDB 2 the others."""
     import duckdb
 
     compiled = statement.compile(dialect=snapshot.connection.dialect)

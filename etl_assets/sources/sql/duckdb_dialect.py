@@ -41,7 +41,7 @@ _TYPES: Mapping[str, Any] = {
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
-class Connection(ConnectionWrapper):  # type: ignore[misc] - which has no types
+class Connection(ConnectionWrapper):
     """A connection whose cursors can be closed before their last row: DuckDB 2 does nothing else until then."""
 
     def __init__(self, connection: Any) -> None:
@@ -54,7 +54,7 @@ class Connection(ConnectionWrapper):  # type: ignore[misc] - which has no types
         return _Cursor(self._connection, self)
 
 
-class _Cursor(CursorWrapper):  # type: ignore[misc]
+class _Cursor(CursorWrapper):
     def __init__(self, connection: Any, wrapper: Connection) -> None:
         super().__init__(connection, wrapper)
         self._abort = getattr(connection, "abort", None)
@@ -95,9 +95,7 @@ class Dialect(DuckDBEngineDialect):
         return self._named(connection, "SELECT table_name FROM duckdb_tables() WHERE NOT internal", schema)
 
     @override
-    def get_view_names(
-        self, connection: Any, schema: str | None = None, include: Any = None, **kw: Any
-    ) -> list[str]:
+    def get_view_names(self, connection: Any, schema: str | None = None, include: Any = None, **kw: Any) -> list[str]:
         """Return the views of a schema."""
         return self._named(connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal", schema)
 
@@ -193,8 +191,8 @@ class Dialect(DuckDBEngineDialect):
     def get_table_comment(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
         """Return what is said of a table or view."""
         asked = (
-            "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM duckdb_tables() UNION ALL "
-            "SELECT database_name, schema_name, view_name, comment FROM duckdb_views()) WHERE table_name = :name "
+            "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM duckdb_tables() "
+            "UNION ALL SELECT database_name, schema_name, view_name, comment FROM duckdb_views()) WHERE table_name = :name "
             "AND database_name = current_database() AND schema_name = :schema"
         )
         values = {"schema": self._schema(schema), "name": table_name}
