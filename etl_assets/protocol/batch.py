@@ -56,8 +56,7 @@ class Batch:
         settled: Any = None,
         remark: str | None = None,
     ) -> None:
-        self.remark = remark
-        self.bookmark = bookmark
+        self.remark, self.bookmark = remark, bookmark
         self.settled = settled
         self.expected = expected
         self.fingerprint = fingerprint

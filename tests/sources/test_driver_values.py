@@ -163,8 +163,8 @@ def test_sqlite_has_no_nan(tmp_path: Path) -> None:
     from etl_assets import SQLiteDestination
     from etl_assets.testing.fakes import GivenRead
 
+    read = GivenRead(Stream("t"), [[{"v": float("nan")}]], source_name="shop")
     with pytest.raises(DataError, match="stream 't', field 'v'"):
-        read = GivenRead(Stream("t"), [[{"v": float("nan")}]], source_name="shop")
         sync(read, SQLiteDestination(str(tmp_path / "w.db")))
 
 

@@ -59,7 +59,7 @@ def tables(
 
 
 def _lazily(snapshot: "Snapshot", statement: "sa.Select[Any]") -> Any:
-    """Give a result of which no rows are kept: with parameters DuckDB 1 keeps those of a relation, DuckDB 2 the others."""
+    """Give a result of which no rows are kept: with parameters, DuckDB 1 keeps a relation's, DuckDB 2 the others."""
     import duckdb
 
     compiled = statement.compile(dialect=snapshot.connection.dialect)

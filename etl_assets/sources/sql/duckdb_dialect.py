@@ -192,8 +192,8 @@ class Dialect(DuckDBEngineDialect):
         """Return what is said of a table or view."""
         asked = (
             "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM duckdb_tables() "
-            "UNION ALL SELECT database_name, schema_name, view_name, comment FROM duckdb_views()) WHERE table_name = :name "
-            "AND database_name = current_database() AND schema_name = :schema"
+            "UNION ALL SELECT database_name, schema_name, view_name, comment FROM duckdb_views()) "
+            "WHERE table_name = :name AND database_name = current_database() AND schema_name = :schema"
         )
         values = {"schema": self._schema(schema), "name": table_name}
         return {"text": connection.execute(sa.text(asked), values).scalar()}
