@@ -68,7 +68,9 @@ class CachedRead:
         found = self._cache.snapshot(state.table, where, DEFAULT_ARROW_MAX_CHUNK_SIZE)
         columns = [name for name in found.schema.names if name not in self._own]
         for batch in found.to_batches(columns=columns):
-            yield Batch(pa.Table.from_batches([batch]))
+            known = Batch(pa.Table.from_batches([batch]))
+            known.texts_are_known = True  # a database has them
+            yield known
         yield Batch([], bookmark={BOOKMARK: state.load_id})
 
 

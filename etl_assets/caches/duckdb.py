@@ -8,13 +8,10 @@ from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.duckdb import MEMORY, DuckDBDestination
+from etl_assets.sources.sql.duckdb_file import with_reflection
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
-
-
-_DIALECT = "duckdb+etl_assets"
-"""SQLAlchemy's name of our dialect."""
 
 
 class DuckDBCache(CacheBase):
@@ -54,14 +51,11 @@ class DuckDBCache(CacheBase):
         """Give an SQLAlchemy engine whose connections are opened as the destination opens its own."""
         from duckdb_engine import ConnectionWrapper
         from sqlalchemy import create_engine
-        from sqlalchemy.dialects import registry
         from sqlalchemy.pool import NullPool, StaticPool
-
-        registry.register(_DIALECT.replace("+", "."), "etl_assets.caches.duckdb_dialect", "Dialect")
 
         memory = str(self.db_path) == MEMORY
         return create_engine(
-            self.make_url().set(drivername=_DIALECT),
+            with_reflection(self.make_url()),
             creator=lambda: ConnectionWrapper(self.get_vendor_client()),
             poolclass=StaticPool if memory else NullPool,
             hide_parameters=True,

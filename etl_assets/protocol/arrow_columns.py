@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import cast_exactly
+from etl_assets.protocol.arrow_texts import refuse_no_texts
 from etl_assets.protocol.arrow_values import INTERVAL, Place, is_plain, json_array, plain
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.times import bounds, clock_text, first_refused, shown
@@ -20,15 +21,21 @@ _FINER = {
 }
 
 
-def normalised(table: "pa.Table", stream: str) -> "pa.Table":
+def normalised(table: "pa.Table", stream: str, *, texts_are_known: bool = False) -> "pa.Table":
     """Return a table with logical types; texts, bytes and their dictionaries stay as they are encoded.
+
+    Args:
+        table: As it came.
+        stream: The stream's name.
+        texts_are_known: Whoever made the table has seen that its texts are UTF-8, and its JSON is JSON.
 
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
     refuse_equal_names(table, stream)
     for index, field in enumerate(table.schema):
-        column = _normalised(table.column(index), Place(stream, field.name, field.metadata))
+        place = Place(stream, field.name, field.metadata)
+        column = _normalised(table.column(index), place, texts_are_known=texts_are_known)
         if column is not table.column(index):
             table = table.set_column(index, field.with_type(column.type).remove_metadata(), column)
     return table
@@ -52,9 +59,11 @@ def refuse_equal_names(table: "pa.Table", stream: str) -> None:
         )
 
 
-def _normalised(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
+def _normalised(column: "pa.ChunkedArray", place: Place, *, texts_are_known: bool) -> "pa.ChunkedArray":
     import pyarrow as pa
 
+    if not texts_are_known:
+        refuse_no_texts(column, place.error)
     if str(column.type) == INTERVAL:
         return _intervals(column, place)
     if not is_plain(column.type) or place.extension:

@@ -56,8 +56,7 @@ class Batch:
         settled: Any = None,
         remark: str | None = None,
     ) -> None:
-        self.remark = remark
-        self.bookmark = bookmark
+        self.remark, self.bookmark = remark, bookmark
         self.settled = settled
         self.expected = expected
         self.fingerprint = fingerprint
@@ -66,6 +65,8 @@ class Batch:
         self._table: pa.Table | None = None
         self._encoded: Encoded | None = None
         self._normal = False
+        self.texts_are_known = False
+        """Whether the source has seen that all texts of its Arrow are UTF-8, and all JSON is JSON."""
         self.left_out: tuple[str, ...] = ()
         """Columns that the stream's schema does not name and its selection does not take, once converted."""
         self.rejections: Mapping[int, Sequence[Rejection]] = {}
@@ -119,6 +120,7 @@ class Batch:
         """Give the records from `start` up to `stop`, without a bookmark."""
         records = self._rows[start:stop] if self._rows is not None else self._arrow.slice(start, stop - start)
         made = Batch(records, settled=self.settled)
+        made.texts_are_known = self.texts_are_known or self._encoded is not None
         if self.emitted is not None:
             made.emitted = self.emitted[start:stop]
         made.meta = {row - start: said for row, said in self.meta.items() if start <= row < stop}
@@ -128,7 +130,7 @@ class Batch:
         """Give the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
             kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark)
-            kept._normal = self._normal
+            kept._normal, kept.texts_are_known = self._normal, self.texts_are_known
         else:
             kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
             if self._table is not None:
@@ -192,10 +194,11 @@ class Batch:
         return self._table
 
     def _converted(self, declared: "pa.Schema | None", stream: Stream) -> "pa.Table":
+        known = self.texts_are_known or self._encoded is not None
         try:
             if self._rows is not None and self._table is None:
                 return rows_to_arrow(self._rows, declared, stream=stream.name)
-            return as_declared(normalised(self._arrow, stream.name), declared, stream.name)
+            return as_declared(normalised(self._arrow, stream.name, texts_are_known=known), declared, stream.name)
         except DataError as error:
             if not stream.disable_column_type_check or declared is None or error.field not in declared.names:
                 raise

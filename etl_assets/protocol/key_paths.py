@@ -104,7 +104,9 @@ class KeyPaths:
         else:
             table = batch.to_arrow(self.reading)
             there = [field for field in around if field in table.column_names]
-            rows = Batch(table.select(there)).to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
+            around_keys = Batch(table.select(there))
+            around_keys.texts_are_known = True
+            rows = around_keys.to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
         values = {key: [self._value(row, key, path) for row in rows] for key, path in self.paths.items()}
         if batch.rows is not None:
             keyed = [dict(row) for row in batch.rows]
@@ -120,6 +122,7 @@ class KeyPaths:
                 self._refuse_taken(key, key in table.column_names, None)
                 table = table.append_column(key, to_array(column, types.get(key), stream=name, field=key))
             made = Batch(table, bookmark=batch.bookmark)
+            made.texts_are_known = True  # they were looked at above
         made.emitted, made.meta = batch.emitted, batch.meta
         return made
 

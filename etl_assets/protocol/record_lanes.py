@@ -98,7 +98,7 @@ def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch
 
 def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
     batch = Batch(table)
-    batch.emitted = emitted
+    batch.emitted, batch.texts_are_known = emitted, True  # they were decoded
     return batch
 
 

@@ -35,6 +35,8 @@ _TABLES: dict[str, Callable[[Reading], Tables]] = {
     "parquet": parquet_tables,
     **dict.fromkeys(SHEET_FORMATS, sheet_tables),
 }
+IN_ARROW = frozenset({"arrow", "orc", "parquet"})
+"""The formats that pyarrow reads, without a look at the texts in them."""
 _PROPERTIES: dict[str, Callable[[Reading], dict[str, Any]]] = {
     "arrow": arrow_properties,
     "avro": avro_properties,

@@ -48,8 +48,11 @@ def orc_tables(reading: Reading) -> Tables:
                 yield table, range(before + 1, before + 1 + len(table))
                 before += len(table)
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            beyond = _beyond_nanoseconds(file, schema, names, error)
             raise reading.error(
-                f"its rows after {before} cannot be read: {error}.", hint=_moments_hint(schema, error)
+                f"its rows after {before} cannot be read: {error}.",
+                field=beyond,
+                hint=None if beyond is None else _leave_out(beyond),
             ) from error
 
 
@@ -129,13 +132,28 @@ def _check_moments(schema: "pa.Schema", reading: Reading) -> None:
         )
 
 
-def _moments_hint(schema: "pa.Schema", error: Exception) -> str | None:
-    if "nanosecond" not in str(error):
-        return None
+def _leave_out(column: str) -> str:
     return (
-        f"Moments of ORC are read from 1677 to 2262. Leave out the column ({', '.join(_moments(schema))}), or write it "
-        "as a text or a date."
+        f"Moments of ORC are read from 1677 to 2262. Leave out the column {column!r}, or write it as a text or a date."
     )
+
+
+def _beyond_nanoseconds(file: Any, schema: "pa.Schema", names: list[str], error: Exception) -> str | None:
+    """Return the first column with a moment that nanoseconds do not hold, which Arrow's error does not name."""
+    import pyarrow as pa
+    from pyarrow import orc
+
+    for name in _moments(schema) if "nanosecond" in str(error) else ():
+        if name in names:
+            file.seek(0)
+            found = orc.ORCFile(file)
+            try:
+                for stripe in range(found.nstripes):
+                    found.read_stripe(stripe, columns=[name])
+            except (pa.ArrowException, OSError, ValueError, MemoryError) as refused:
+                if "nanosecond" in str(refused):
+                    return name
+    return None
 
 
 @lru_cache

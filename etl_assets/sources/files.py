@@ -17,7 +17,7 @@ from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.file_archive import parts_of
 from etl_assets.sources.file_columns import Columns
-from etl_assets.sources.file_formats import count_of, schema_of, tables
+from etl_assets.sources.file_formats import IN_ARROW, count_of, schema_of, tables
 from etl_assets.sources.file_listing import Found, Place, failures, place_of
 from etl_assets.sources.file_options import OPTIONS, FileOptions, Reading, endings, nearest_option
 from etl_assets.sources.file_progress import Progress
@@ -372,7 +372,11 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
         try:
             for part in parts_of(reading):
                 # Without rows, too: the columns of a file are those of the table.
-                yield from (Batch(table) for table in tables(part) if len(table) or not isinstance(table, list))
+                for table in tables(part):
+                    if len(table) or not isinstance(table, list):
+                        batch = Batch(table)
+                        batch.texts_are_known = reading.format not in IN_ARROW
+                        yield batch
         except DataError:
             place.check(found)  # it may have changed since its columns were looked at
             raise

@@ -142,7 +142,7 @@ CHANGES = [
     ("booleans, then integers", [True], [1], "VARCHAR", ["true", "1"]),
     ("text, then nested", ["a"], [[1]], "JSON", ['"a"', "[1]"]),
     ("integers, then nested", [1], [{"a": 1}], "JSON", ["1", '{"a":1}']),
-    ("NULL, then integers: NULL throughout is text", [None], [1], "VARCHAR", [None, "1"]),
+    ("NULL, then integers: NULL throughout has no type yet", [None], [1], "BIGINT", [None, 1]),
     ("integers, then NULL", [1], [None], "BIGINT", [1, None]),
     ("dates, then text", [date(2024, 2, 29)], ["x"], "VARCHAR", ["2024-02-29", "x"]),
 ]

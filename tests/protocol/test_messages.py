@@ -346,6 +346,7 @@ def test_depth_is_that_of_the_value(value: Any) -> None:
     assert nested_too_deep(text, depth(value) - 1) or not depth(value)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="calls of C are no longer counted among those of Python")
 def test_reading_deep_in_the_stack_is_no_bare_recursion_error() -> None:
     line = encode(record(nested(MAX_DEPTH - 2)))
 

@@ -180,7 +180,7 @@ def test_what_is_none_comes_back_equal(
 
 def test_a_higher_ratio_reads_what_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the error says to do works."""
-    monkeypatch.setattr("etl_assets.sources.file_formats.RATIO_COUNTS_FROM", 1000)
+    monkeypatch.setattr("etl_assets.sources.file_parquet.RATIO_COUNTS_FROM", 1000)
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"note": ["x" * 1000] * 5000}), path)
     with pytest.raises(DataError, match=r"field 'note'.*a\.parquet.*may be a bomb.*Raise max_ratio"):

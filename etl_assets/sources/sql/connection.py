@@ -16,6 +16,7 @@ from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
 from etl_assets.sources.sql.address import parse_url, verified_tls
+from etl_assets.sources.sql.duckdb_file import read_only, with_reflection
 from etl_assets.sources.sql.errors import as_database_errors, translated
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
     import sqlalchemy as sa
 
     url = parse_url(server.url, server.source)
+    if url.get_backend_name() == "duckdb":
+        url = with_reflection(url)
     args = _arguments(server, url, connect_seconds)
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
@@ -185,6 +188,8 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
         raise missing_driver(url.drivername, error, f"source {server.source!r}") from error
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
+    if url.get_backend_name() == "duckdb":
+        read_only(engine, server.source)
     if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
         _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine

@@ -324,7 +324,7 @@ def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against:
     # Of others nobody knows the collation: SQL Server's default one takes `a` for `A`.
     as_text |= kind == "text" and not snapshot.is_mysql and snapshot.dialect not in BY_CODE_POINT
     # MySQL's TIME goes beyond a day, and each database has an order of UUIDs of its own.
-    only = {"any": {"sqlite"}, "uuid": {"postgresql"}, "time": {"postgresql", "sqlite"}}
+    only = {"any": {"sqlite"}, "uuid": {"postgresql", "duckdb"}, "time": {"postgresql", "sqlite", "duckdb"}}
     if kind not in _COMPARABLE or as_text or snapshot.dialect not in only.get(kind, {snapshot.dialect}):
         raise ConfigError(
             f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark could follow.",
@@ -346,6 +346,8 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> Any:
         value = value.astimezone(UTC).replace(tzinfo=None)  # the session's zone is UTC
     if kind == "uuid":
         return sa.cast(sa.literal(value, sa.Text()), sa.Uuid(as_uuid=False))
+    if snapshot.dialect == "duckdb" and isinstance(value, int | Decimal) and value == int(value):
+        return sa.literal(int(value), sa.types.NullType())  # of any size, where its decimals have 38 digits
     wide = kind == "integer" and not -BIGGEST_INT64 <= value <= BIGGEST_INT64
     types: dict[str, Any] = {
         "integer": sa.Numeric() if wide else sa.BigInteger(),
@@ -376,6 +378,9 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
         return Comparable(
             column, expression, lambda value: _bound(snapshot, "text", value.rstrip(" ") if padded else value)
         )
+    if snapshot.dialect == "duckdb":  # a column may have a collation, and an enum has an order of its own
+        expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
+        return Comparable(column, expression, lambda value: _bound(snapshot, "text", value))
     return Comparable(column, column.expression, lambda value: _bound(snapshot, "text", value))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.types import json_type
+from etl_assets.sources.sql.duckdb_types import type_of
 from etl_assets.sources.sql.types import Kind, SqlType, decimal_type
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ _DECIMALS = {0, 246}
 _SINGLE, _BITS = 4, 16
 
 
-def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple[SqlType, str]]:
-    """Give how each column of a result is read, and what its type is called.
+def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple[SqlType, Any]]:
+    """Give how each column of a result is read, and its type as the database has it, or calls it.
 
     Args:
         snapshot: The open connection.
@@ -56,6 +57,8 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
         return [(type_ or SqlType("other", _arrow("text", "string"), "text"), name) for type_, name in found]
     if snapshot.is_mysql:
         return [(_mysql_type(one), f"type {one[1]}") for one in described]
+    if snapshot.dialect == "duckdb":
+        return [(type_of(one[1]), one[1]) for one in described]
     return [(SqlType("any", None), "")] * len(described)
 
 

@@ -46,14 +46,14 @@ _MYSQL_CODES: dict[int, str] = {
 _WORDS: Sequence[tuple[str, str]] = (
     (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
     (r"permission denied", "rights"),
-    (r"database .* does not exist|unable to open database file|not a database", "missing"),
+    (r"database .* does not exist|unable to open database file|not a (valid duckdb )?database", "missing"),
     (r"invalid response to ssl", "stranger"),
     (r"certificate|ssl error|ssl is required|does not support ssl|root\.crt", "tls"),
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
     (r"refused", "port"),
     (
         r"could not connect|time(out|d out)|no route|unreachable|starting up"  # noqa: ISC004
-        r"|shutting down|too many|server closed|locked|busy|reset by peer|disk i/o error",
+        r"|shutting down|too many|server closed|locked|could not set lock|busy|reset by peer|disk i/o error",
         "away",
     ),
     (r"^interrupted", "slow"),

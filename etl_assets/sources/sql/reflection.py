@@ -13,6 +13,7 @@ from etl_assets.protocol import selection
 from etl_assets.protocol.stream import Stream
 from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources.sql.described import postgres_column_types
+from etl_assets.sources.sql.duckdb_types import types_of
 from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
@@ -166,7 +167,7 @@ def discovered(
             try:
                 found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
             except sa.exc.SQLAlchemyError as error:
-                reason = _closed_view(error) if is_view and snapshot.is_mysql else None
+                reason = _closed_view(error, snapshot) if is_view else None
                 if reason is None:
                     raise
                 _logger.warning("The view %r is left out: %s", f"{schema}.{name}" if schema else name, reason)
@@ -199,10 +200,14 @@ def _matches(schema: str | None, name: str, glob: str) -> bool:
     return fnmatchcase(name, glob) or (bool(schema) and fnmatchcase(f"{schema}.{name}", glob))
 
 
-def _closed_view(error: "sa.exc.SQLAlchemyError") -> str | None:
-    """Tell why MySQL does not say what columns a view has, if that is the view's own matter; None if it is not."""
+def _closed_view(error: "sa.exc.SQLAlchemyError", snapshot: "Snapshot") -> str | None:
+    """Tell why a database does not say what columns a view has, if that is the view's own matter; None if it is not."""
     import sqlalchemy as sa
 
+    if snapshot.dialect == "duckdb":
+        return "what it selects from is gone, or cannot be read." if isinstance(error, sa.exc.DBAPIError) else None
+    if not snapshot.is_mysql:
+        return None
     if isinstance(error, sa.exc.UnreflectableTableError):
         return "what it selects from is gone, or its definer may not read it."
     denied = isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "args", ())[:1] == (_DENIED,)
@@ -287,9 +292,12 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
     geometries = _geometries(snapshot, name, schema) if unknown else set()
     described = _described(snapshot, name, schema, columns) if snapshot.dialect == "postgresql" else {}
+    of_duckdb = types_of(snapshot, clause) if snapshot.dialect == "duckdb" else {}
     for one in columns:
         declared = MySqlGeometry() if one["name"] in geometries else one["type"]
         type_, padded = described.get(one["name"], (None, False))
+        if one["name"] in of_duckdb:
+            type_, declared = of_duckdb[one["name"]]
         made[one["name"]] = SqlColumn(
             name=one["name"],
             type=type_ or sql_type(declared, snapshot.dialect),

@@ -191,6 +191,7 @@ class SqlSource(Source):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
                 batch = Batch(table, expected=expected if number == 1 else None, settled=upto, remark=remark)
+                batch.texts_are_known = True  # the database vouches for them, or they were looked at
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -330,12 +331,10 @@ class SqlSource(Source):
                 return
             yield from Copied(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows).batches()
             return
-        if columns and snapshot.is_mysql:
-            from etl_assets.sources.sql.mysql_packets import Packets, can_read
-
-            if can_read(snapshot, columns):
-                yield from Packets(snapshot, asked.select(columns), columns, stream=stream, batch_rows=rows).batches()
-                return
+        found = _in_columns(snapshot, asked, columns, rows)
+        if found is not None:
+            yield from found
+            return
         with streamed(self._server(), snapshot, asked.select(columns), rows) as result:
             yield from batches(snapshot, result, columns, stream=stream, batch_rows=rows)
 
@@ -344,6 +343,23 @@ class SqlSource(Source):
         if sql is not None and not stream.namespace:
             return table_of_query(snapshot, stream.stream, sql)
         return table_of(snapshot, stream, _default_schema(self.schema))
+
+
+def _in_columns(
+    snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], rows: int
+) -> "Iterator[pa.Table] | None":
+    """Give the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
+    stream = asked.stream.name
+    if columns and snapshot.is_mysql:
+        from etl_assets.sources.sql.mysql_packets import Packets, can_read
+
+        if can_read(snapshot, columns):
+            return Packets(snapshot, asked.select(columns), columns, stream=stream, batch_rows=rows).batches()
+    if columns and snapshot.dialect == "duckdb":
+        from etl_assets.sources.sql.duckdb_arrow import shown, tables
+
+        return tables(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows)
+    return None
 
 
 def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:
