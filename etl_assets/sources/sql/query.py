@@ -106,24 +106,25 @@ class Query:
         if not stream.cursor:
             for word in (START, END, EXECUTION):
                 if self.query.get(word) is not None:
-                    raise self.error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
+                    hint = f"Give {stream.name!r} a replication_key."
+                    raise self.error(f"{word} needs a replication key.", hint=hint)
             return
         self._operators()
         if self.offset:
             raise self.error(
-                f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
+                f"{OFFSET} does not go with a replication key.", hint="The bookmark says where to go on; leave it out."
             )
         if rules.lookback is not None and not stream.primary_key:
             raise self.error(
-                "`lookback` reads rows again, so it needs a primary key.", "Declare primary_key on the stream."
+                "`lookback` reads rows again, so it needs a primary key.", hint="Declare primary_key on the stream."
             )
         if rules.on_null_cursor == "include" and not stream.primary_key:
             raise self.error(
                 'on_null_cursor="include" reads rows again each time, so it needs a primary key.',
-                'Declare primary_key on the stream, or use "exclude".',
+                hint='Declare primary_key on the stream, or use "exclude".',
             )
 
-    def error(self, message: str, hint: str | None = None) -> ConfigError:
+    def error(self, message: str, *, hint: str | None = None) -> ConfigError:
         """Return an error about what is asked for, which names the stream."""
         return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
 
@@ -141,7 +142,8 @@ class Query:
         column = self.table.columns.get(name)
         if column is None:
             known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
-            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
+            hint = did_you_mean(name, known)
+            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", hint=hint)
         if value is None:
             return column.expression.is_(None)
         kind = column.type.kind
@@ -191,7 +193,7 @@ class Query:
             raise self.error(
                 f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
                 f"{column.name!r} lies between them.",
-                "Rows at or after `start` and before `end` are read.",
+                hint="Rows at or after `start` and before `end` are read.",
             )
         return [*bounds.items(), *fixed.items()]
 
@@ -268,13 +270,14 @@ class Query:
         for name, one in said.items():
             if one not in {">", ">="}:
                 raise self.error(
-                    f"bookmark_property_operators says {shorten(one)} of {name!r}.", "A bookmark is read with > or >=."
+                    f"bookmark_property_operators says {shorten(one)} of {name!r}.",
+                    hint="A bookmark is read with > or >=.",
                 )
             if name not in self.stream.cursor:
                 key = ", ".join(map(repr, self.stream.cursor))
                 raise self.error(
                     f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
-                    did_you_mean(name, self.stream.cursor),
+                    hint=did_you_mean(name, self.stream.cursor),
                 )
         return said
 
