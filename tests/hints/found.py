@@ -28,11 +28,18 @@ def _told(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.keyword) and node.arg == "hint":
         yield node.value
     elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any("hint" in name for target in targets for name in _names(target)):
-            yield node.value
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield from _assigned(target, node.value)
     elif isinstance(node, ast.FunctionDef) and "hint" in node.name.lower():
         yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None)
+
+
+def _assigned(target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, its in zip(target.elts, value.elts, strict=False):
+            yield from _assigned(one, its)
+    elif any("hint" in name for name in _names(target)):
+        yield value
 
 
 def _names(target: ast.expr) -> Iterator[str]:
@@ -57,7 +64,9 @@ def _texts(node: ast.AST) -> Iterator[str]:
 def _parts(node: ast.AST) -> list[ast.expr]:
     match node:
         case ast.Call():
-            return [*([node.func.value] if isinstance(node.func, ast.Attribute) else []), *node.args]
+            # What a call is given is no text of its own, but for `", ".join(...)`.
+            joins = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Constant)
+            return [node.func.value, *node.args] if joins and isinstance(node.func, ast.Attribute) else []
         case ast.Subscript():
             return [node.value]
         case ast.IfExp():

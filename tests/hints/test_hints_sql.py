@@ -73,6 +73,25 @@ def test_a_full_refresh_after_another_replication_key(shop: Shop) -> None:
     assert [row[0] for row in shop.load(other)] == [1, 2]
 
 
+def test_a_full_refresh_after_another_type_of_the_key(shop: Shop) -> None:
+    shop.load()
+    shop.run("DROP TABLE orders", "CREATE TABLE orders (id integer PRIMARY KEY, at date, other integer)")
+    shop.run("INSERT INTO orders VALUES (1, '2026-01-01', 1)")
+    hint_of(shop.load, "run once with full_refresh")
+    assert [row[0] for row in shop.load(full_refresh=True)] == [1]
+    assert [row[0] for row in shop.load()] == [1]
+
+
+@pytest.mark.parametrize("options", [{"on_null_cursor": "include"}, {"lookback": 1}])
+def test_keys_that_options_need(options: dict[str, Any], shop: Shop) -> None:
+    keyless = ORDERS.replace(primary_key=[])
+    hint_of(lambda: shop.load(keyless, **options), "Declare primary_key on the stream")
+    assert len(shop.load(ORDERS, **options)) == 2
+    if "on_null_cursor" in options:
+        assert '"exclude"' in hint_of(lambda: shop.load(keyless, **options))
+        assert len(shop.load(ORDERS, on_null_cursor="exclude")) == 2
+
+
 def test_a_full_refresh_where_the_source_went_back(shop: Shop) -> None:
     shop.load()
     shop.run("DELETE FROM orders WHERE id = 2")

@@ -250,7 +250,7 @@ def _sqlite(type_: Any) -> SqlType | None:
     return None
 
 
-def text_by_query(dialect: str, field: str) -> str:
+def hint_of_text(dialect: str, field: str) -> str:
     """Say how a column is read whose values are not what its type says: its text is always there."""
     quote = "`" if dialect in {"mysql", "mariadb"} else '"'
     name = f"{quote}{field}{quote}"
@@ -311,7 +311,7 @@ class ColumnReader:
         try:
             array = to_array(values, declared, stream=self._stream, field=self._field)
         except DataError as error:
-            error.hint = error.hint or text_by_query(self._dialect, self._field)
+            error.hint = error.hint or hint_of_text(self._dialect, self._field)
             raise
         if pa.types.is_null(array.type) and declared is not None and not self._zone_is_unknown():
             return pa.nulls(len(values), declared)
@@ -321,7 +321,7 @@ class ColumnReader:
         return self._dialect == "sqlite" and self._type.kind == "timestamp"
 
     def _error(self, message: str, value: object) -> DataError:
-        hint = text_by_query(self._dialect, self._field)
+        hint = hint_of_text(self._dialect, self._field)
         return DataError(message, stream=self._stream, field=self._field, value=value, hint=hint)
 
     def _times(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
