@@ -372,7 +372,11 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
         try:
             for part in parts_of(reading):
                 # Without rows, too: the columns of a file are those of the table.
-                yield from (Batch(table) for table in tables(part) if len(table) or not isinstance(table, list))
+                for table in tables(part):
+                    if refused := part.taken_refusals():
+                        place.check(found)
+                    if len(table) or not isinstance(table, list):
+                        yield Batch(table, refused=refused)
         except DataError:
             place.check(found)  # it may have changed since its columns were looked at
             raise
