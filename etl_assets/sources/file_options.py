@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
-from etl_assets.protocol.refused import Refusal
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.file_cell_range import range_of
@@ -228,7 +228,7 @@ class Reading:
         folders: Those it is in, as far as they are written or matched; ends in `/`.
         archive: The archive that it is a file of.
         inferred: The types that were inferred for its columns.
-        refused: What was refused of the table that is being made, by its rows.
+        refusals: Takes values that are none of their column's type, or cannot be read: NULL stands in their places.
     """
 
     file: str
@@ -240,7 +240,7 @@ class Reading:
     folders: str = ""
     archive: str | None = None
     inferred: Inferred = field(default_factory=Inferred, repr=False, compare=False)
-    refused: dict[int, list[Refusal]] = field(default_factory=dict, repr=False, compare=False)
+    refusals: Refusals = field(default_factory=Refusals, repr=False, compare=False)
 
     @property
     def format(self) -> str:
@@ -275,24 +275,6 @@ class Reading:
         # A catalog in Mage's words picks its columns one by one, and would leave out those that it does not know.
         unknown = column not in ((self.stream.schema or {}).get("properties") or {})
         return (unknown and self.stream.columns is None) or is_column_selected(self.stream, column)
-
-    def refuse(self, row: int, error: DataError, value: object) -> None:
-        """Note a value of the table being made that is none of its column's type, or cannot be read; NULL stands there.
-
-        Args:
-            row: Of the table, from 0.
-            error: Why, made by `error`.
-            value: As the file has it.
-        """
-        assert error.field is not None and error.stream is not None  # noqa: S101, PT018 - it is a value of a field
-        refusal = Refusal(error.stream, error.field, error.reason, value, error.hint)
-        self.refused.setdefault(row, []).append(refusal)
-
-    def taken_refusals(self) -> dict[int, list[Refusal]]:
-        """Give what was refused of the table that was made last."""
-        taken = dict(sorted(self.refused.items()))
-        self.refused.clear()
-        return taken
 
     def error(
         self,

@@ -100,7 +100,8 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
             _compare(table.column(name), texts[name], reading, name)
             continue
         value = texts[name] if type_ == pa.string() else _value(texts[name], type_, reading, name, len(table))
-        table = table.append_column(name, pa.repeat(pa.scalar(value, type_), len(table)))
+        scalar = value.cast(type_) if isinstance(value, pa.Scalar) else pa.scalar(value, type_)
+        table = table.append_column(name, pa.repeat(scalar, len(table)))
     return table
 
 
@@ -110,7 +111,7 @@ def _value(text: str | None, type_: "pa.DataType", reading: Reading, name: str, 
     def refuse(_: int, reason: str) -> None:
         error = reading.error(f"its folder: {reason}.", field=name, value=text)
         for row in range(rows):
-            reading.refuse(row, error, text)
+            reading.refusals.add(row, error, text)
 
     return typed_column([text], type_, reading, name, refuse)[0]
 

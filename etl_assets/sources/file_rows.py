@@ -58,6 +58,6 @@ def _readable(
         bad = refused_by(partial(to_array, declared=types.get(name), stream=stream, field=name), values)
         for row, error in bad.items():
             told = reading.error(error.reason, lines[row], field=name, value=values[row], hint=error.hint)
-            reading.refuse(row, told, values[row])
+            reading.refusals.add(row, told, values[row])
         columns[name] = without(values, bad)
     return columns

@@ -118,11 +118,12 @@ class SheetColumns:
         bad = refused_by(convert, values)
         for row, error in bad.items():
             self._refuse(row, numbers[row], place, f": {error.reason.rstrip('.')}", values[row], error.hint)
-        return without(values, bad)
+        kept: list[Any] = without(values, bad)
+        return kept
 
     def _refuse(self, row: int, number: int, place: int, problem: str, value: Any, hint: str | None = None) -> None:
         told = f"cell {self._rows.cell(number, place)} {problem}".replace(" :", ":", 1)
-        self._reading.refuse(row, self._rows.error(told, number, place, value=value, hint=hint), value)
+        self._reading.refusals.add(row, self._rows.error(told, number, place, value=value, hint=hint), value)
 
     def _with_sheet(self, table: "pa.Table") -> "pa.Table":
         import pyarrow as pa

@@ -109,7 +109,7 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
 
         def refuse(row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts) -> None:
             told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=texts[row] or "")
-            reading.refuse(row, told, texts[row])
+            reading.refusals.add(row, told, texts[row])
 
         columns[name] = typed_column(texts, types[name], reading, name, refuse)
     if not any(isinstance(column, list) for column in columns.values()):

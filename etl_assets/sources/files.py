@@ -373,7 +373,7 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
             for part in parts_of(reading):
                 # Without rows, too: the columns of a file are those of the table.
                 for table in tables(part):
-                    if refused := part.taken_refusals():
+                    if refused := part.refusals.taken():
                         place.check(found)
                     if len(table) or not isinstance(table, list):
                         yield Batch(table, refused=refused)

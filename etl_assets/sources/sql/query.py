@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.protocol.key_ranges import RANGE
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
@@ -364,7 +365,13 @@ def _is_after(one: Any, other: Any) -> bool:
 
 
 def batches(
-    snapshot: "Snapshot", result: Any, columns: Sequence[SqlColumn], *, stream: str, batch_rows: int
+    snapshot: "Snapshot",
+    result: Any,
+    columns: Sequence[SqlColumn],
+    *,
+    stream: str,
+    batch_rows: int,
+    refusals: Refusals,
 ) -> "Iterator[pa.Table]":
     """Give a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
     import pyarrow as pa
@@ -381,7 +388,8 @@ def batches(
         if not fetched:
             break
         empty = False
-        arrays = [reader.read(list(values)) for reader, values in zip(readers, zip(*fetched, strict=True), strict=True)]
+        values = zip(*fetched, strict=True)
+        arrays = [refusals.read(reader.read, list(its)) for reader, its in zip(readers, values, strict=True)]
         got = [field.with_type(array.type) for field, array in zip(fields, arrays, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=pa.schema(got))
         rows = max(1, min(batch_rows, BATCH_BYTES * len(fetched) // max(table.nbytes, 1)))
