@@ -83,10 +83,7 @@ class Batch:
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
-            self.encoding, self._rows = "rows", records
-            wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
-            if wrong is not None:
-                raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
+            self.encoding, self._rows = "rows", _checked_rows(records)
         elif isinstance(records, Encoded):
             self.encoding, self._encoded = "arrow", records
         else:
@@ -286,6 +283,13 @@ class Batch:
         if native_types:
             return [{name: row.get(name) for name in names} for row in rows]
         return [{name: json_value(row.get(name)) for name in names} for row in rows]
+
+
+def _checked_rows(records: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
+    if wrong is not None:
+        raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
+    return records
 
 
 def _mask(mask: Sequence[bool]) -> "pa.Array | pa.ChunkedArray":

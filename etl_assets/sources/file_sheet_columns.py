@@ -71,7 +71,7 @@ class SheetColumns:
         if Unreadable in kinds:
             bad = {row: value for row, value in enumerate(values) if type(value) is Unreadable}
             for row, one in bad.items():
-                self._refuse(row, numbers[row], place, one.problem, one.text, one.hint)
+                self._refuse(row, numbers[row], place, one.problem, one.text, hint=one.hint)
             values = without(values, bad)
             kinds.discard(Unreadable)
         kinds.discard(type(None))
@@ -117,11 +117,11 @@ class SheetColumns:
         convert = partial(to_array, declared=self._types.get(name), stream=self._reading.stream.name, field=name)
         bad = refused_by(convert, values)
         for row, error in bad.items():
-            self._refuse(row, numbers[row], place, f": {error.reason.rstrip('.')}", values[row], error.hint)
+            self._refuse(row, numbers[row], place, f": {error.reason.rstrip('.')}", values[row], hint=error.hint)
         kept: list[Any] = without(values, bad)
         return kept
 
-    def _refuse(self, row: int, number: int, place: int, problem: str, value: Any, hint: str | None = None) -> None:
+    def _refuse(self, row: int, number: int, place: int, problem: str, value: Any, *, hint: str | None = None) -> None:
         told = f"cell {self._rows.cell(number, place)} {problem}".replace(" :", ":", 1)
         self._reading.refusals.add(row, self._rows.error(told, number, place, value=value, hint=hint), value)
 

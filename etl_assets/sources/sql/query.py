@@ -87,6 +87,7 @@ class Query:
     ) -> None:
         self.snapshot = snapshot
         self.table = table
+        self.refusals = Refusals()
         self.stream = stream
         self.rules = rules
         self.query = dict(query or {})

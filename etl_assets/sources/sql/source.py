@@ -10,7 +10,6 @@ from etl_assets.protocol.batch import Batch
 from etl_assets.protocol.catalog import Catalog
 from etl_assets.protocol.encoded import Encoded
 from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.secrets.option import wrap_secrets
@@ -188,12 +187,11 @@ class SqlSource(Source):
             # One look into the server's own statistics; a part of a table has no number there, and none is counted.
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
             at = bookmarks
-            refusals = Refusals()
-            for number, table in enumerate(self._tables(snapshot, asked, columns, refusals)):
+            for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
                 told = expected if number == 1 else None
-                batch = Batch(table, expected=told, settled=upto, remark=remark, refused=refusals.taken())
+                batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
                 if known is not None and len(batch):
                     at = reached(batch, stream)
                 yield batch
@@ -318,11 +316,9 @@ class SqlSource(Source):
         except sa.exc.SQLAlchemyError:
             return None
 
-    def _tables(
-        self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], refusals: Refusals
-    ) -> "Iterator[Encoded | pa.Table]":
+    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
         """Read by the fastest route that the driver has; each gives the same records."""
-        how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": refusals}
+        how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": asked.refusals}
         if columns and snapshot.connection.dialect.driver == "psycopg":
             from etl_assets.sources.sql.postgres_copy import Copied, shown
             from etl_assets.sources.sql.postgres_encoded import can_encode, in_order
@@ -330,8 +326,7 @@ class SqlSource(Source):
             if self.encoded_as == "pgcopy" and can_encode(columns):
                 keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
                 given = in_order(columns, keys)
-                copied = Copied(snapshot, asked.select(given, shown), given, **how)
-                yield from copied.encoded(columns, keys)
+                yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(columns, keys)
                 return
             yield from Copied(snapshot, asked.select(columns, shown), columns, **how).batches()
             return
