@@ -265,7 +265,8 @@ def to_table(value: Any) -> TableName:
     if isinstance(value, str) and value:
         schema, _, name = value.rpartition(".")
         return TableName(name, schema)
-    raise ConfigError(f"{value!r} is no table.", hint='Write "schema.table", or TableName("table", "schema").')
+    hint = 'Write "schema.table", or {"schema": "schema", "name": "table"} where a name holds dots.'
+    raise ConfigError(f"{value!r} is no table.", hint=hint)
 
 
 def shown_table(table: TableName) -> str | None:

@@ -103,7 +103,7 @@ def _check(binding: Binding, destination: Destination | None, *, together: bool)
         problem, hint = _not_publishable(destination)
     else:
         return
-    raise _refused(stream, problem, hint)
+    raise _refused(stream, problem, hint=hint)
 
 
 def _can_publish(destination: Any) -> TypeGuard[DatabaseDestination]:
@@ -118,7 +118,7 @@ def _not_publishable(destination: Any, io_manager_key: str | None = None) -> tup
     return f"a split cannot be published by {named}", hint
 
 
-def _refused(stream: Stream, problem: str, hint: str) -> ConfigError:
+def _refused(stream: Stream, problem: str, *, hint: str) -> ConfigError:
     return ConfigError(f"stream {stream.full_name!r}: {problem}.", hint=hint, stream=stream.name)
 
 
@@ -277,7 +277,8 @@ class _Steps:
     def _database(self, context: dg.AssetExecutionContext) -> DatabaseDestination:
         destination = getattr(getattr(context.resources, self.io_manager_key), "destination", None)
         if not _can_publish(destination):
-            raise _refused(self.binding.stream, *_not_publishable(destination, self.io_manager_key))
+            problem, hint = _not_publishable(destination, self.io_manager_key)
+            raise _refused(self.binding.stream, problem, hint=hint)
         return destination
 
     def _table(self, database: DatabaseDestination) -> TableName:

@@ -6,7 +6,7 @@ only where that fails, or gives another type, are the offending values looked fo
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -32,6 +32,7 @@ HINT = (
 NULL_KEY = "a key is NULL or missing"
 NO_COLUMN = "the table has no such column"
 NO_TYPE = "cannot be stored exactly"
+UNREADABLE = "cannot be read"
 MAX_RECORD_DEPTH = 50
 """What is nested deeper has no JSON text here if a value in it has none."""
 
@@ -103,11 +104,13 @@ class Screen:
             DataError: A value cannot be stored, and the contract does not say to leave it out.
         """
         found = _Findings(batch, self._load)
+        batch = batch.accepted()
         columns = batch.columns(self._stream)
         if self._shape is not None and not self._shape.exists:
             columns |= {name: [None] * len(batch) for name in self._declared if name not in columns}
         self._seen |= dict.fromkeys(columns)
         known = self._shape.of_field(list(self._seen)) if self._shape is not None else {}
+        self._unread(found, columns, known)
         arrays: dict[str, Any] = {}
         for name, values in columns.items():
             if self._shape is not None and name not in known and self._contract.columns is not ContractMode.EVOLVE:
@@ -154,6 +157,20 @@ class Screen:
         found.add(present, name, NO_COLUMN, whole=self._contract.columns is ContractMode.DISCARD_ROW)
 
     # Values
+
+    def _unread(self, found: "_Findings", columns: Container[str], types: "Mapping[str, pa.DataType]") -> None:
+        """Take note of the values that could not be read; without a contract that leaves them out, one is an error."""
+        mode = self._contract.data_type
+        for row, refusals in found.refused.items():
+            for one in refusals:
+                if one.field not in columns:
+                    continue  # not selected
+                if not mode.discards:
+                    raise one.error()
+                type_ = types.get(one.field)
+                reason = UNREADABLE if type_ is None else f"does not fit {self._type_name(type_)}"
+                whole = mode is ContractMode.DISCARD_ROW or one.field in self._keys
+                found.add([row], one.field, reason, whole=whole, told=one.message)
 
     def _fitted(self, name: str, values: Any, type_: "pa.DataType | None", found: "_Findings") -> Any:
         convert = partial(column_to_arrow, declared=self._declared.get(name), stream=self._stream.name, field=name)
@@ -222,22 +239,25 @@ class _Findings:
     """What is wrong with the rows of one batch."""
 
     def __init__(self, batch: Batch, load: Load) -> None:
-        self._batch = batch
+        self._batch = batch.accepted()
         self._load = load
         self._records: dict[int, str] = {}
+        self.refused = batch.refused
         self.by_row: dict[int, list[Rejection]] = {}
 
-    def add(self, rows: Iterable[int], field: str, reason: str, *, whole: bool) -> None:
+    def add(self, rows: Iterable[int], field: str, reason: str, *, whole: bool, told: str | None = None) -> None:
         for row in rows:
             there = self.by_row.setdefault(row, [])
             if not any(one.field == field for one in there):  # a key that did not fit is not also missing
-                there.append(Rejection(field, reason, whole, self._record(row)))
+                there.append(Rejection(field, reason, whole, self._record(row), told))
 
     def _record(self, row: int) -> str | None:
         if not self._load.keep_rejected:
             return None
         if row not in self._records:
-            self._records[row] = record_text(self._batch.record(row, self._load.stream))
+            unread = {one.field: one.value for one in self.refused.get(row, ())}
+            record = self._batch.record(row, self._load.stream)
+            self._records[row] = record_text({name: unread.get(name, value) for name, value in record.items()})
         return self._records[row]
 
 

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from etl_assets.destinations.database import STAGING, DatabaseDestination, DatabaseOptions
-from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
+from etl_assets.destinations.duckdb_transaction import DuckDBTransaction, sql_names_only
 from etl_assets.destinations.ledger import Ledger
 from etl_assets.destinations.transaction import Transaction
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
@@ -225,6 +225,7 @@ class DuckDBDestination(DatabaseDestination):
             raise
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")  # it would be written to standard output
+        sql_names_only(connection)
         return connection
 
     def _refuse_read_only(self, connection: "duckdb.DuckDBPyConnection") -> None:

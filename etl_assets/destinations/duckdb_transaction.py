@@ -1,6 +1,5 @@
 """The write plans' primitives in DuckDB's SQL."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from functools import lru_cache
@@ -26,8 +25,12 @@ _STAGED = "_etl_assets_staged"
 _STAGED_TABLE = TableName(_STAGED)
 _ROWS = "_etl_assets_rows"
 _OWN_CATALOGS = ("system", "temp")
-_ENDING = re.compile(r"(^|\.)(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx|db|duckdb|avro|gz|zst)$", re.IGNORECASE)
 ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+
+def sql_names_only(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Have a table's name mean a table: where there is none, DuckDB would take a variable of that name for it."""
+    connection.execute("SET SESSION python_enable_replacements = false")
 
 
 class DuckDBTransaction(SqlTransaction):
@@ -100,12 +103,13 @@ class DuckDBTransaction(SqlTransaction):
     def _described(self, connection: "duckdb.DuckDBPyConnection", table: TableName) -> dict[str, str]:
         import duckdb
 
-        if _ENDING.search(table.name) and not _is_in_catalog(connection, self._catalog, table):
-            return {}
+        name = self.quoted(table)
         try:
-            rows = connection.execute(f"DESCRIBE {self.quoted(table)}").fetchall()
+            # Of a table that is not there, DESCRIBE would take a file, or a variable, that is called as it is.
+            connection.execute("PRAGMA table_info('" + name.replace("'", "''") + "')")
         except duckdb.CatalogException:
             return {}
+        rows = connection.execute(f"DESCRIBE {name}").fetchall()
         if any(row[3] for row in rows):  # PRI or UNI
             self._constrained.add(table)
         return {row[0]: row[1] for row in rows}
@@ -342,12 +346,6 @@ def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
         if names.get(field.name) == "JSON":
             found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
     return found
-
-
-def _is_in_catalog(connection: "duckdb.DuckDBPyConnection", catalog: str, table: TableName) -> bool:
-    """Tell whether there is a table: DuckDB would take a file `shop.csv` for the table csv of a schema shop."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE database_name = ? AND schema_name = ? AND table_name = ? LIMIT 1"
-    return bool(connection.execute(sql, [catalog, table.schema or "main", table.name]).fetchall())
 
 
 @lru_cache(1024)

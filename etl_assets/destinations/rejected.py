@@ -1,6 +1,7 @@
 """Rejected records of one load between two commits: counted, and on request kept in a table beside their stream's."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class Rejects:
             self.records += 1
             # Of a record that is left out, no single value is.
             out = any(each.whole for each in one)
-            rejections += [Rejection(each.field, each.reason, out, each.record) for each in one]
+            rejections += [replace(each, whole=out) for each in one]
         self.counts = summed(self.counts, counted(rejections))
         if self._load.keep_rejected and rejections and self._staging is not None:
             self._staging.add(self._table(rejections))
@@ -86,7 +87,7 @@ class Rejects:
                 "rejected_at": pa.nulls(count, pa.timestamp("us", "UTC")),
                 "stream": [self._load.stream.full_name] * count,
                 "field": [one.field for one in rejections],
-                "reason": [one.reason for one in rejections],
+                "reason": [one.reason if one.told is None else f"{one.reason}: {one.told}" for one in rejections],
                 "left_out": ["row" if one.whole else "value" for one in rejections],
                 "record": [one.record for one in rejections],
             },

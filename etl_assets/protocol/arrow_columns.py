@@ -14,7 +14,7 @@ from etl_assets.protocol.types import is_json, is_nested, logical
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FINER = {
+_FINER_HINTS = {
     "duration": "A duration has microseconds, and about 292,000 years: send finer or longer ones as text, or a number.",
     "date32": "Send it as a timestamp, or cut the time of day off at the source.",
     "timestamp": "The years that a timestamp can have end at 294247: send NULL where there is none.",
@@ -104,8 +104,8 @@ def _cast(column: "pa.ChunkedArray", wanted: "pa.DataType", place: Place) -> "pa
         return cast_exactly(column, wanted)
     except pa.ArrowInvalid as error:
         refused = first_refused(column, partial(cast_exactly, type_=wanted), (pa.ArrowInvalid,))
-        hint = _FINER.get(str(wanted).partition("[")[0])
-        raise place.error(f"does not fit {wanted}.", shown(refused), hint) from error
+        hint = _FINER_HINTS.get(str(wanted).partition("[")[0])
+        raise place.error(f"does not fit {wanted}.", shown(refused), hint=hint) from error
 
 
 def _with_whole_days(column: "pa.ChunkedArray") -> "pa.ChunkedArray":

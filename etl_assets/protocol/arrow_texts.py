@@ -1,9 +1,8 @@
 """Texts that come in Arrow: nobody has looked whether their bytes are UTF-8, nor whether what is called JSON is any."""
 
 import json
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from etl_assets.protocol.types import is_json
 
@@ -12,8 +11,11 @@ if TYPE_CHECKING:
 
     from etl_assets.exceptions import DataError
 
-Refused = Callable[[str, object, str], "DataError"]
-"""Makes the error that a value cannot be stored: of a message, the value, and a hint."""
+
+class Refused(Protocol):
+    """Makes the error that a value cannot be stored: of a message, the value, and a hint."""
+
+    def __call__(self, message: str, value: object, *, hint: str) -> "DataError": ...
 
 
 def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
@@ -37,7 +39,7 @@ def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
                 message, hint = f"is no valid array of Arrow's: {error}.", "Correct what makes it."
             else:
                 message, hint = "is not UTF-8 text.", "Decode it at the source, or send it as bytes (pa.binary())."
-            raise refused(message, value, hint) from error
+            raise refused(message, value, hint=hint) from error
         if is_json(column.type):
             _refuse_no_json(chunk.storage, refused)
 
@@ -94,7 +96,7 @@ def _refuse_no_json(texts: Any, refused: Refused) -> None:
             if text is not None:
                 json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise refused(f"is no JSON: {error}.", text, "Send it as a text (pa.string()).") from error
+            raise refused(f"is no JSON: {error}.", text, hint="Send it as a text (pa.string()).") from error
 
 
 def _refuse_constant(word: str) -> NoReturn:

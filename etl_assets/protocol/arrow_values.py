@@ -35,7 +35,7 @@ class Place:
         self.extension = (metadata or {}).get(b"ARROW:extension:name", b"").decode(errors="replace")
         self.of_extension = (metadata or {}).get(b"ARROW:extension:metadata", b"")
 
-    def error(self, message: str, value: object = None, hint: str | None = None) -> DataError:
+    def error(self, message: str, value: object = None, *, hint: str | None = None) -> DataError:
         """Return the error that a value cannot be stored."""
         return DataError(message, stream=self.stream, field=self.field, value=value, hint=hint)
 
@@ -112,7 +112,7 @@ def _flat(array: Any, place: Place) -> Any:
     limits = bounds(type_)
     beyond = None if limits is None else number_beyond(array, *limits)
     if beyond is not None:
-        raise place.error(f"is no {type_} that could be stored.", shown(beyond), "Send NULL where there is none.")
+        raise place.error(f"is no {type_} that could be stored.", shown(beyond), hint="Send NULL where there is none.")
     return array
 
 
@@ -267,7 +267,9 @@ def _holds(array: Any, place: Place) -> bool:
         repeated = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if repeated is not None:
             raise place.error(
-                f"two fields inside of it are called {repeated!r}.", str(type_), "Rename one of them at the source."
+                f"two fields inside of it are called {repeated!r}.",
+                str(type_),
+                hint="Rename one of them at the source.",
             )
         return any(_holds(array.field(at), place) for at in range(type_.num_fields))
     if t.is_map(type_):

@@ -23,6 +23,8 @@ from etl_assets.protocol.types import is_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from etl_assets.protocol.refused import Refusal
+
 Encoding = Literal["rows", "arrow"]
 """How a destination wants its batches. What a source has left encoded (`Batch.encoded`) is decoded for both."""
 
@@ -41,6 +43,8 @@ class Batch:
         settled: Of an ordered read: rows whose first replication key is above this value may still
             be joined by others below them, so no bookmark may cover them. A value as Python has it.
         remark: What people should know of this read: a sentence for the run's log, as a warning.
+        refused: By the row's index, values that could not be read, with NULL in their places. Until a schema contract
+            has taken note of them (`accepted`), every way to the records raises the first one's error.
 
     Raises:
         TypeError: `records` is none of these.
@@ -55,8 +59,10 @@ class Batch:
         fingerprint: str | None = None,
         settled: Any = None,
         remark: str | None = None,
+        refused: "Mapping[int, Sequence[Refusal]] | None" = None,
     ) -> None:
         self.remark, self.bookmark = remark, bookmark
+        self.refused = refused or {}
         self.settled = settled
         self.expected = expected
         self.fingerprint = fingerprint
@@ -78,10 +84,7 @@ class Batch:
         if isinstance(records, Mapping):
             records = [records]
         if isinstance(records, list | tuple):
-            self.encoding, self._rows = "rows", records
-            wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
-            if wrong is not None:
-                raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
+            self.encoding, self._rows = "rows", _checked_rows(records)
         elif isinstance(records, Encoded):
             self.encoding, self._encoded = "arrow", records
         else:
@@ -124,28 +127,45 @@ class Batch:
         if self.emitted is not None:
             made.emitted = self.emitted[start:stop]
         made.meta = {row - start: said for row, said in self.meta.items() if start <= row < stop}
+        made.refused = {row - start: said for row, said in self.refused.items() if start <= row < stop}
         return made
+
+    def accepted(self) -> "Batch":
+        """Give this batch as one of which every value could be read: for who has taken note of those that could not."""
+        if not self.refused:
+            return self
+        records = self._rows if self._rows is not None else self._arrow
+        made = Batch(records, bookmark=self.bookmark, settled=self.settled)
+        made.emitted, made.meta = self.emitted, self.meta
+        return made
+
+    def _refuse(self) -> None:
+        if self.refused:
+            raise self.refused[min(self.refused)][0].error()
 
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Give the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
-            kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark)
+            kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark, settled=self.settled)
             kept._normal, kept.texts_are_known = self._normal, self.texts_are_known
         else:
-            kept = Batch([row for row, keep in zip(self._rows, mask, strict=True) if keep], bookmark=self.bookmark)
+            rows = [row for row, keep in zip(self._rows, mask, strict=True) if keep]
+            kept = Batch(rows, bookmark=self.bookmark, settled=self.settled)
             if self._table is not None:
                 kept._table, kept._normal = self._table.filter(_mask(mask)), self._normal
         if isinstance(self.emitted, list):
             kept.emitted = [moment for moment, keep in zip(self.emitted, mask, strict=True) if keep]
-        if self.rejections or self.meta:
+        if self.rejections or self.meta or self.refused:
             places = {old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)}
             kept.rejections = {places[old]: found for old, found in self.rejections.items() if old in places}
             kept.meta = {places[old]: said for old, said in self.meta.items() if old in places}
+            kept.refused = {places[old]: said for old, said in self.refused.items() if old in places}
         return kept
 
     def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
         """Give this batch with the table into which its records were converted, and what was found wrong."""
-        made = Batch(self._rows if self._rows is not None else table, bookmark=self.bookmark)
+        records = self._rows if self._rows is not None else table
+        made = Batch(records, bookmark=self.bookmark, settled=self.settled)
         made._table, made._normal, made.rejections = table, True, rejections
         made.emitted, made.meta = self.emitted, self.meta
         return made
@@ -153,6 +173,7 @@ class Batch:
     @property
     def rows(self) -> Sequence[Mapping[str, Any]] | None:
         """The records as the source gave them, if it gave rows."""
+        self._refuse()
         return self._rows
 
     def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
@@ -161,6 +182,7 @@ class Batch:
         Raises:
             DataError: Two columns have one name, or a name is no text.
         """
+        self._refuse()
         if self._rows is not None:
             found: Mapping[str, Any] = columns_of(self._rows, declared_schema(stream), stream=stream.name)
         else:
@@ -171,6 +193,7 @@ class Batch:
 
     def record(self, index: int, stream: Stream) -> dict[str, Any]:
         """Give the selected fields of one record."""
+        self._refuse()
         row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
         selects = column_selector(stream)
         return {name: value for name, value in row.items() if selects(name)}
@@ -186,6 +209,7 @@ class Batch:
         Raises:
             DataError: A value cannot be stored exactly.
         """
+        self._refuse()
         if self._normal:
             return self._arrow
         table = self._converted(declared_schema(stream), stream)
@@ -207,6 +231,7 @@ class Batch:
 
     def encoded(self, stream: Stream) -> Encoded | None:
         """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
+        self._refuse()
         if self._encoded is None or self._normal:
             return None
         schema = self._encoded.schema
@@ -252,6 +277,7 @@ class Batch:
         Raises:
             DataError: A JSON text of a column has a key twice in one object.
         """
+        self._refuse()
         rows = self._rows if self._rows is not None else _table_rows(self.to_arrow(stream), stream.name)
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
@@ -260,6 +286,13 @@ class Batch:
         if native_types:
             return [{name: row.get(name) for name in names} for row in rows]
         return [{name: json_value(row.get(name)) for name in names} for row in rows]
+
+
+def _checked_rows(records: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
+    wrong = next((kind for kind in set(map(type, records)) if not issubclass(kind, Mapping)), None)
+    if wrong is not None:
+        raise TypeError(f"A row must be a dict, not a {wrong.__name__}.")
+    return records
 
 
 def _mask(mask: Sequence[bool]) -> "pa.Array | pa.ChunkedArray":

@@ -156,7 +156,7 @@ class _Column:
         self.stream = stream
         self.field = field
 
-    def error(self, message: str, value: object, hint: str | None = None) -> DataError:
+    def error(self, message: str, value: object, *, hint: str | None = None) -> DataError:
         return DataError(message, stream=self.stream, field=self.field, value=value, hint=hint)
 
     def make_plain(self) -> None:
@@ -166,7 +166,7 @@ class _Column:
             try:
                 values.append(plain_value(value))
             except TypeError as error:
-                raise self.error(str(error), value, "Convert it in the source.") from error
+                raise self.error(str(error), value, hint="Convert it in the source.") from error
         self.values = values
         self.kinds = set(map(type, values)) - {type(None)}
 
@@ -181,7 +181,7 @@ class _Column:
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 hint = error.hint if isinstance(error, TooLongError) else None
                 raise self.error(
-                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__, value, hint
+                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__, value, hint=hint
                 ) from error
         return converted
 

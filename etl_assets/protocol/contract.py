@@ -102,12 +102,14 @@ class Rejection:
         reason: In short; holds no value.
         whole: The record was left out, not the value alone.
         record: Its JSON text, where it is to be kept.
+        told: What its reader said of it, with the place it stands in.
     """
 
     field: str
     reason: str
     whole: bool
     record: str | None = None
+    told: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class TooLongError(ValueError):
         hint: What the reader can do.
     """
 
-    def __init__(self, reason: str, hint: str) -> None:
+    def __init__(self, reason: str, *, hint: str) -> None:
         super().__init__(reason)
         self.hint = hint
 
@@ -50,7 +50,7 @@ def plain_text(value: Decimal) -> str:
     if is_far(value):
         raise TooLongError(
             f"its exponent stands for more than {MAX_ZEROS:,} zeros, which are not written out",
-            "Correct it in the source; a field that is declared as JSON (`{}`) keeps it as it is written.",
+            hint="Correct it in the source; a field that is declared as JSON (`{}`) keeps it as it is written.",
         )
     return f"{value:f}"
 
@@ -65,7 +65,7 @@ def integer_text(value: int) -> str:
         return str(value)
     except ValueError:
         limit = f"{sys.get_int_max_str_digits():,}"
-        raise TooLongError(f"it has more than {limit} digits", "Send it as a text.") from None
+        raise TooLongError(f"it has more than {limit} digits", hint="Send it as a text.") from None
 
 
 def decimal_of(text: str) -> Decimal:

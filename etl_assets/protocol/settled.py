@@ -36,12 +36,15 @@ class Settled:
             self._upto = batch.settled
         if self._upto is None or not len(batch):
             return batch
-        last = self._key(source_value(batch, self._stream, len(batch) - 1)[0])
+        looked_at = batch.accepted()  # whether what could not be read is an error is not for here to say
+        last = self._key(source_value(looked_at, self._stream, len(batch) - 1)[0])
         if last is not None and last <= self._upto:
             return batch  # the usual case: the read is ordered
         first = self._stream.cursor[0]
         known = [
-            self._key(value) for value in list_of(batch.some(self._stream, [first]).column(first)) if value is not None
+            self._key(value)
+            for value in list_of(looked_at.some(self._stream, [first]).column(first))
+            if value is not None
         ]
         rows = bisect_right(known, self._upto)
         if rows == len(known):

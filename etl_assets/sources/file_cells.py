@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simplejson
@@ -13,6 +14,7 @@ from etl_assets.exceptions import DataError
 from etl_assets.protocol.columns import to_array
 from etl_assets.protocol.messages import nested_too_deep
 from etl_assets.protocol.numbers import decimal_of
+from etl_assets.protocol.refused import refused_by, without
 from etl_assets.protocol.schema import property_type
 from etl_assets.protocol.types import is_json, is_nested
 from etl_assets.sources.file_notation import rewrite_for
@@ -27,6 +29,7 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 Convert = Callable[[str], Any]
+Refuse = Callable[[int, str], None]
 
 
 def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
@@ -44,52 +47,38 @@ def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
     return types
 
 
-def typed_column(texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str) -> Any:
+def typed_column(
+    texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str, refuse: Refuse
+) -> Any:
     """Give a column of texts as values of a type; an empty text is NULL, for it is no number and no date.
 
-    Raises:
-        CellError: A text is no value of this type.
+    Args:
+        texts: The texts.
+        type_: The type.
+        reading: What is read.
+        field: The column's name.
+        refuse: Takes the place of a text that is no value of this type, and why; it is NULL here.
     """
-    convert, rewrite = converter(type_), rewrite_for(reading.options, type_, field)
+    read, rewrite = converter(type_), rewrite_for(reading.options, type_, field)
     values: list[Any] = []
     for row, text in enumerate(texts):
         try:
-            values.append(convert(rewrite(text) if rewrite else text) if text else None)
+            values.append(read(rewrite(text) if rewrite else text) if text else None)
         except (ValueError, ArithmeticError, RecursionError) as error:
-            raise CellError(row, text or "", _said(error)) from error
+            refuse(row, _said(error))
+            values.append(None)
+    convert = partial(to_array, declared=type_, stream=reading.stream.name, field=field)
     try:
-        return to_array(values, type_, stream=reading.stream.name, field=field)
-    except DataError as error:
-        raise _located(values, type_, texts, error) from error
-
-
-class CellError(Exception):
-    """A text is no value of its column's type.
-
-    Args:
-        row: Its place in the column.
-        text: The text.
-        reason: Why.
-    """
-
-    def __init__(self, row: int, text: str, reason: str) -> None:
-        super().__init__(reason)
-        self.row = row
-        self.text = text
-        self.reason = reason
+        return convert(values)
+    except DataError:
+        bad = refused_by(convert, values)
+    for row in bad:
+        refuse(row, f"does not fit {type_}")
+    return convert(without(values, bad))
 
 
 def _said(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
-
-
-def _located(values: list[Any], type_: "pa.DataType", texts: Sequence[str | None], error: DataError) -> CellError:
-    for row, value in enumerate(values):
-        try:
-            to_array([value], type_, stream="", field="")
-        except DataError:
-            return CellError(row, texts[row] or "", f"does not fit {type_}")
-    return CellError(0, texts[0] or "", error.message)
 
 
 def converter(type_: "pa.DataType") -> Convert:

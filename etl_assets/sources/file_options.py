@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from etl_assets.exceptions import ConfigError, DataError, did_you_mean
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.selection import is_column_selected
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.file_cell_range import range_of
@@ -237,6 +238,7 @@ class Reading:
         folders: Those it is in, as far as they are written or matched; ends in `/`.
         archive: The archive that it is a file of.
         inferred: The types that were inferred for its columns.
+        refusals: Takes values that are none of their column's type, or cannot be read: NULL stands in their places.
     """
 
     file: str
@@ -248,6 +250,7 @@ class Reading:
     folders: str = ""
     archive: str | None = None
     inferred: Inferred = field(default_factory=Inferred, repr=False, compare=False)
+    refusals: Refusals = field(default_factory=Refusals, repr=False, compare=False)
 
     @property
     def format(self) -> str:

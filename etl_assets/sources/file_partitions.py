@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.schema import property_type
-from etl_assets.sources.file_cells import CellError, typed_column
+from etl_assets.sources.file_cells import typed_column
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
@@ -99,12 +99,21 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
         if name in table.column_names:
             _compare(table.column(name), texts[name], reading, name)
             continue
-        try:
-            value = typed_column([texts[name]], type_, reading, name)[0] if type_ != pa.string() else texts[name]
-        except CellError as error:
-            raise reading.error(f"its folder: {error.reason}.", field=name, value=error.text) from error
-        table = table.append_column(name, pa.repeat(pa.scalar(value, type_), len(table)))
+        value = texts[name] if type_ == pa.string() else _value(texts[name], type_, reading, name, len(table))
+        scalar = value.cast(type_) if isinstance(value, pa.Scalar) else pa.scalar(value, type_)
+        table = table.append_column(name, pa.repeat(scalar, len(table)))
     return table
+
+
+def _value(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
+    """Return what a folder says of all rows; what is no value of its type is refused in each of them."""
+
+    def refuse(_: int, reason: str) -> None:
+        error = reading.error(f"its folder: {reason}.", field=name, value=text)
+        for row in range(rows):
+            reading.refusals.add(row, error, text)
+
+    return typed_column([text], type_, reading, name, refuse)[0]
 
 
 def _compare(column: Any, text: str | None, reading: Reading, name: str) -> None:

@@ -2,11 +2,13 @@
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.batch import declared_schema
-from etl_assets.protocol.columns import rows_to_arrow
+from etl_assets.protocol.columns import columns_of, columns_to_arrow, rows_to_arrow, to_array
+from etl_assets.protocol.refused import refused_by, without
 from etl_assets.sources.file_options import Reading
 
 if TYPE_CHECKING:
@@ -37,14 +39,25 @@ def row_tables(rows: Rows, reading: Reading) -> Tables:
 
 
 def _table(rows: Sequence[Mapping[str, Any]], lines: Sequence[int], reading: Reading) -> "pa.Table":
-    declared = declared_schema(reading.stream)
+    declared, stream = declared_schema(reading.stream), reading.stream.name
     try:
-        return rows_to_arrow(rows, declared, stream=reading.stream.name)
+        return rows_to_arrow(rows, declared, stream=stream)
     except DataError:
-        for line, row in zip(lines, rows, strict=True):
-            try:
-                rows_to_arrow([row], declared, stream=reading.stream.name)
-            except DataError as error:
-                reason = error.message.partition(": ")[2]
-                raise reading.error(reason, line) from error
-        raise
+        columns = _readable(rows, lines, declared, reading)
+    return columns_to_arrow(columns, declared, stream=stream, length=len(rows))
+
+
+def _readable(
+    rows: Sequence[Mapping[str, Any]], lines: Sequence[int], declared: "pa.Schema | None", reading: Reading
+) -> dict[str, list[Any]]:
+    """Return the columns of rows without the values that are none of their types, which are refused."""
+    stream = reading.stream.name
+    types = {field.name: field.type for field in declared or ()}
+    columns = {}
+    for name, values in columns_of(rows, declared, stream=stream).items():
+        bad = refused_by(partial(to_array, declared=types.get(name), stream=stream, field=name), values)
+        for row, error in bad.items():
+            told = reading.error(error.reason, lines[row], field=name, value=values[row], hint=error.hint)
+            reading.refusals.add(row, told, values[row])
+        columns[name] = without(values, bad)
+    return columns

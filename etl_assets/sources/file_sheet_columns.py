@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.batch import declared_schema
 from etl_assets.protocol.columns import columns_to_arrow, to_array
+from etl_assets.protocol.refused import refused_by, without
 from etl_assets.protocol.values import to_text
 from etl_assets.sources.file_cells import converter
 from etl_assets.sources.file_options import Reading
@@ -42,7 +44,7 @@ class SheetColumns:
         """Give rows as a table.
 
         Raises:
-            DataError: A cell has no value, or one that its column does not take; names the cell.
+            DataError: A cell has a value, but its column no name; names the cell.
         """
         numbers = [number for number, _ in rows]
         named = [name for name in self._rows.names if name is not None and self._reading.reads(name)]
@@ -55,19 +57,23 @@ class SheetColumns:
             elif self._reading.reads(name):
                 columns[name] = self._column(name, list(cells), numbers, place)
                 places[name] = place
+        stream = self._reading.stream.name
         try:
-            table = columns_to_arrow(columns, self._declared, stream=self._reading.stream.name, length=len(rows))
-        except DataError as error:
-            raise self._located(error, columns, numbers, places) from error
+            table = columns_to_arrow(columns, self._declared, stream=stream, length=len(rows))
+        except DataError:
+            for name, place in places.items():
+                columns[name] = self._fitting(name, columns[name], numbers, place)
+            table = columns_to_arrow(columns, self._declared, stream=stream, length=len(rows))
         return self._with_sheet(table) if self._told else table
 
     def _column(self, name: str, values: list[Any], numbers: Sequence[int], place: int) -> list[Any]:
         kinds = set(map(type, values))
         if Unreadable in kinds:
-            row = next(row for row, value in enumerate(values) if type(value) is Unreadable)
-            bad = values[row]
-            message = f"cell {self._rows.cell(numbers[row], place)} {bad.problem}"
-            raise self._rows.error(message, numbers[row], place, value=bad.text, hint=bad.hint)
+            bad = {row: value for row, value in enumerate(values) if type(value) is Unreadable}
+            for row, one in bad.items():
+                self._refuse(row, numbers[row], place, one.problem, one.text, hint=one.hint)
+            values = without(values, bad)
+            kinds.discard(Unreadable)
         kinds.discard(type(None))
         declared = self._types.get(name)
         if declared is not None:
@@ -87,14 +93,14 @@ class SheetColumns:
             return values
         convert = converter(type_)
         read = []
-        for number, value in zip(numbers, values, strict=True):
+        for row, (number, value) in enumerate(zip(numbers, values, strict=True)):
             try:
                 if is_integer and type(value) is float:
                     raise ValueError("not an integer")  # noqa: TRY301 - told as what texts are is told
                 read.append((convert(value) if value else None) if type(value) is str else value)
             except (ValueError, ArithmeticError, RecursionError) as error:
-                told = f"cell {self._rows.cell(number, place)} is {error}"
-                raise self._rows.error(told, number, place, value=value) from error
+                self._refuse(row, number, place, f"is {error}", value)
+                read.append(None)
         return read
 
     def _refuse_nameless(self, cells: Sequence[Any], numbers: Sequence[int], place: int) -> None:
@@ -106,19 +112,18 @@ class SheetColumns:
                 )
                 raise self._rows.error(message, number, place, value=value, hint=hint)
 
-    def _located(
-        self, error: DataError, columns: Mapping[str, list[Any]], numbers: Sequence[int], places: Mapping[str, int]
-    ) -> DataError:
-        """Return the error of a column as that of the first cell which alone has it."""
-        name = error.field
-        if name is not None and name in places:
-            for number, value in zip(numbers, columns[name], strict=True):
-                try:
-                    to_array([value], self._types.get(name), stream="", field="")
-                except DataError as alone:
-                    told = f"cell {self._rows.cell(number, places[name])}: {alone.reason.rstrip('.')}"
-                    return self._rows.error(told, number, places[name], value=value, hint=error.hint)
-        return error
+    def _fitting(self, name: str, values: list[Any], numbers: Sequence[int], place: int) -> list[Any]:
+        """Return the values of a column without those that are none of its type."""
+        convert = partial(to_array, declared=self._types.get(name), stream=self._reading.stream.name, field=name)
+        bad = refused_by(convert, values)
+        for row, error in bad.items():
+            self._refuse(row, numbers[row], place, f": {error.reason.rstrip('.')}", values[row], hint=error.hint)
+        kept: list[Any] = without(values, bad)
+        return kept
+
+    def _refuse(self, row: int, number: int, place: int, problem: str, value: Any, *, hint: str | None = None) -> None:
+        told = f"cell {self._rows.cell(number, place)} {problem}".replace(" :", ":", 1)
+        self._reading.refusals.add(row, self._rows.error(told, number, place, value=value, hint=hint), value)
 
     def _with_sheet(self, table: "pa.Table") -> "pa.Table":
         import pyarrow as pa

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.protocol.arrays import array_of
 from etl_assets.protocol.schema import from_arrow
-from etl_assets.sources.file_cells import CellError, declared_types, typed_column
+from etl_assets.sources.file_cells import declared_types, typed_column
 from etl_assets.sources.file_notation import inferred_texts, types_by_format
 from etl_assets.sources.file_options import Reading
 from etl_assets.sources.file_typing import converted, parts
@@ -103,21 +103,24 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
     for name, texts in chunk.columns(frozenset(reading.options.null_values)):
         if not reading.reads(name):
             continue
-        try:
-            if name in types:
-                columns[name] = typed_column(texts, types[name], reading, name)
-            else:
-                columns[name] = _inferred(texts, reading, name)
-        except CellError as error:
-            line = chunk.lines[error.row]
-            raise reading.error(f"{error.reason}.", line, field=name, value=error.text) from error
+        if name not in types:
+            columns[name] = _inferred(texts, chunk.lines, reading, name)
+            continue
+
+        def refuse(row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts) -> None:
+            told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=texts[row] or "")
+            reading.refusals.add(row, told, texts[row])
+
+        columns[name] = typed_column(texts, types[name], reading, name, refuse)
     if not any(isinstance(column, list) for column in columns.values()):
         return pa.table(columns)
     lists = [column if isinstance(column, list) else column.to_pylist() for column in columns.values()]
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
-def _inferred(texts: Sequence[str | None], reading: Reading, name: str) -> "pa.Array | pa.ChunkedArray | list[Any]":
+def _inferred(
+    texts: Sequence[str | None], lines: Sequence[int], reading: Reading, name: str
+) -> "pa.Array | pa.ChunkedArray | list[Any]":
     """Give a column of the type that was inferred; a list of values, where some do not fit one that may not change."""
     import pyarrow as pa
 
@@ -136,7 +139,8 @@ def _inferred(texts: Sequence[str | None], reading: Reading, name: str) -> "pa.A
     try:
         return converted(plain, type_)
     except pa.ArrowInvalid as error:  # the file was another one when it was looked at
-        raise CellError(0, str(texts[0]), f"does not fit {type_}, which was inferred: {error}") from error
+        message = f"does not fit {type_}, which was inferred: {error}."
+        raise reading.error(message, lines[0], field=name, value=str(texts[0])) from error
 
 
 def _plain(

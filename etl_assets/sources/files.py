@@ -373,8 +373,10 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
             for part in parts_of(reading):
                 # Without rows, too: the columns of a file are those of the table.
                 for table in tables(part):
+                    if refused := part.refusals.taken():
+                        place.check(found)
                     if len(table) or not isinstance(table, list):
-                        batch = Batch(table)
+                        batch = Batch(table, refused=refused)
                         batch.texts_are_known = reading.format not in IN_ARROW
                         yield batch
         except DataError:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError, SourceError
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql import mysql_packets, postgres_copy
 from etl_assets.sources.sql import query as query_module
@@ -204,7 +205,7 @@ def packet(payload: bytes, number: int = 0) -> bytes:
 def test_a_mysql_row_longer_than_a_packet_is_joined(length: int) -> None:
     column = SqlColumn("v", SqlType("binary", pa.binary()), "LONGBLOB", nullable=True, comment=None, expression=None)
     snapshot: Any = SimpleNamespace(dialect="mysql")
-    read = Packets(snapshot, None, [column], stream="t", batch_rows=10)  # type: ignore[arg-type]
+    read = Packets(snapshot, None, [column], stream="t", batch_rows=10, refusals=Refusals())  # type: ignore[arg-type]
     value = bytes(range(256)) * (length // 256) + b"z" * (length % 256)
     sent = packet(b"\x01a") + packet(b"\xfe" + struct.pack("<Q", length) + value) + packet(b"\xfb")
     driver = SimpleNamespace(_rfile=io.BufferedReader(io.BytesIO(sent + packet(b"\xfe\x00\x00\x02\x00"))))

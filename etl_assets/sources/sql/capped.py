@@ -58,7 +58,7 @@ def _most(asked: "Query", cursor: "Cursor") -> Any:
     if column.type.kind not in {"instant", "timestamp", "date"}:
         raise asked.error(
             f"max_bookmark={given!r} does not fit the replication key {column.name!r} ({column.declared}).",
-            "Give a value of that column; a timedelta is for dates and times, and counts from now.",
+            hint="Give a value of that column; a timedelta is for dates and times, and counts from now.",
         )
     now = datetime.now(UTC) + given
     if column.type.kind == "date":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
 from etl_assets.protocol.arrays import decimals_of_texts
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type
 from etl_assets.sources.sql.duckdb_types import WHOLE, readable
 from etl_assets.sources.sql.errors import as_database_errors
@@ -30,12 +31,17 @@ def shown(column: "SqlColumn") -> Any:
 
 
 def tables(
-    snapshot: "Snapshot", statement: "sa.Select[Any]", columns: "Sequence[SqlColumn]", *, stream: str, batch_rows: int
+    snapshot: "Snapshot",
+    statement: "sa.Select[Any]",
+    columns: "Sequence[SqlColumn]",
+    *,
+    stream: str,
+    batch_rows: int,
+    refusals: Refusals,
 ) -> "Iterator[pa.Table]":
     """Give a statement's rows as Arrow tables; at least one, which says the types where there are no rows.
 
-    Raises:
-        DataError: A value has no place in Arrow; names stream, field and value.
+    What has no place in Arrow goes to `refusals`, with stream, field and value.
     """
     import pyarrow as pa
 
@@ -51,9 +57,9 @@ def tables(
                 break
             if batch.num_rows:
                 empty = False
-                yield _table(readers, batch)
+                yield _table(readers, batch, refusals)
         if empty:
-            yield _table(readers, pa.RecordBatch.from_pylist([], schema=reader.schema))
+            yield _table(readers, pa.RecordBatch.from_pylist([], schema=reader.schema), refusals)
     finally:
         reader.close()
 
@@ -86,10 +92,10 @@ def _driver_errors() -> Iterator[None]:
             raise duckdb.Error(str(error)) from error
 
 
-def _table(readers: "Sequence[_Column]", batch: "pa.RecordBatch") -> "pa.Table":
+def _table(readers: "Sequence[_Column]", batch: "pa.RecordBatch", refusals: Refusals) -> "pa.Table":
     import pyarrow as pa
 
-    arrays = [reader.read(batch.column(index)) for index, reader in enumerate(readers)]
+    arrays = [refusals.read(reader.read, batch.column(index)) for index, reader in enumerate(readers)]
     fields = [reader.field.with_type(array.type) for reader, array in zip(readers, arrays, strict=True)]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from etl_assets.protocol.refused import Refusals
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.pieces import Assembly, Piece, checked
@@ -54,12 +55,14 @@ class Packets:
         *,
         stream: str,
         batch_rows: int,
+        refusals: Refusals,
     ) -> None:
         self._snapshot = snapshot
         self._statement = statement
         self._columns = columns
         self._stream = stream
         self._batch_rows = batch_rows
+        self._refusals = refusals
         self._readers = [
             TextReader(column.type, dialect=snapshot.dialect, stream=stream, field=column.name) for column in columns
         ]
@@ -87,6 +90,7 @@ class Packets:
                 decode=self._decode,
                 finish=self._finish,
                 empty_type=lambda index: self._readers[index].empty_type(),
+                refusals=self._refusals,
             )
             yield from assembly.tables(self._batch_rows)
         finally:

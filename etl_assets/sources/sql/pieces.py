@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import DataError
+from etl_assets.protocol.refused import Refusals
 from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import Buffer, Positions
@@ -38,6 +40,7 @@ class Assembly:
         decode: Takes a piece apart.
         finish: Gives a column of a batch its type, by the column's index.
         empty_type: Gives the type of a column without values.
+        refusals: Takes values that are none of their column's type.
     """
 
     columns: Sequence[SqlColumn]
@@ -45,6 +48,7 @@ class Assembly:
     decode: "Callable[[Buffer, Positions], list[pa.Array]]"
     finish: "Callable[[int, pa.Array], pa.Array]"
     empty_type: "Callable[[int], pa.DataType]"
+    refusals: Refusals
 
     def tables(self, batch_rows: int) -> "Iterator[pa.Table]":
         """Give tables of at most so many rows, of large rows fewer; at least one, which says the types."""
@@ -70,7 +74,8 @@ class Assembly:
         arrays = []
         for index in range(len(self.columns)):
             parts = [piece[index] for piece in pieces]
-            arrays.append(self.finish(index, parts[0] if len(parts) == 1 else pa.concat_arrays(parts)))
+            whole = parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+            arrays.append(self.refusals.read(partial(self.finish, index), whole))
         return pa.Table.from_arrays(arrays, schema=self._schema([array.type for array in arrays]))
 
     def _schema(self, types: "Sequence[pa.DataType]") -> "pa.Schema":

@@ -18,6 +18,7 @@ from etl_assets.sources.sql.slices import (
     numbers_of,
     with_nulls,
 )
+from etl_assets.sources.sql.types import hint_of_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -235,7 +236,8 @@ class Field:
                 raise self._error("no decimal type holds this; select it as a double in a view.", name)
 
     def _error(self, message: str, value: object) -> DataError:
-        return DataError(message, stream=self.stream, field=self.column.name, value=value)
+        hint = hint_of_text("postgresql", self.column.name)
+        return DataError(message, stream=self.stream, field=self.column.name, value=value, hint=hint)
 
     # What is done to a whole batch
 

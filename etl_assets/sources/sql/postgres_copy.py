@@ -9,6 +9,7 @@ import numpy as np
 
 from etl_assets.exceptions import SourceError
 from etl_assets.protocol.encoded import Encoded
+from etl_assets.protocol.refused import Refusals
 from etl_assets.sources.sql.connection import Snapshot
 from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.pieces import Assembly, Piece, checked
@@ -60,11 +61,13 @@ class Copied:
         *,
         stream: str,
         batch_rows: int,
+        refusals: Refusals,
     ) -> None:
         self._snapshot = snapshot
         self._statement = statement
         self._stream = stream
         self._batch_rows = batch_rows
+        self._refusals = refusals
         self._fields = [Field(column, stream) for column in columns]
         self._readers = [
             TextReader(column.type, dialect="postgresql", stream=stream, field=column.name) for column in columns
@@ -153,6 +156,7 @@ class Copied:
             decode=lambda buffer, begin: decode(self._fields, buffer, begin),
             finish=self._finish,
             empty_type=lambda index: self._readers[index].empty_type(),
+            refusals=self._refusals,
         )
 
     def _finish(self, index: int, array: "pa.Array") -> "pa.Array":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
 from etl_assets.protocol.key_ranges import RANGE
+from etl_assets.protocol.refused import Refusals
 from etl_assets.protocol.stored import Bookmark
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
@@ -86,6 +87,7 @@ class Query:
     ) -> None:
         self.snapshot = snapshot
         self.table = table
+        self.refusals = Refusals()
         self.stream = stream
         self.rules = rules
         self.query = dict(query or {})
@@ -106,24 +108,25 @@ class Query:
         if not stream.cursor:
             for word in (START, END, EXECUTION):
                 if self.query.get(word) is not None:
-                    raise self.error(f"{word} needs a replication key.", f"Give {stream.name!r} a replication_key.")
+                    hint = f"Give {stream.name!r} a replication_key."
+                    raise self.error(f"{word} needs a replication key.", hint=hint)
             return
         self._operators()
         if self.offset:
             raise self.error(
-                f"{OFFSET} does not go with a replication key.", "The bookmark says where to go on; leave it out."
+                f"{OFFSET} does not go with a replication key.", hint="The bookmark says where to go on; leave it out."
             )
         if rules.lookback is not None and not stream.primary_key:
             raise self.error(
-                "`lookback` reads rows again, so it needs a primary key.", "Declare primary_key on the stream."
+                "`lookback` reads rows again, so it needs a primary key.", hint="Declare primary_key on the stream."
             )
         if rules.on_null_cursor == "include" and not stream.primary_key:
             raise self.error(
                 'on_null_cursor="include" reads rows again each time, so it needs a primary key.',
-                'Declare primary_key on the stream, or use "exclude".',
+                hint='Declare primary_key on the stream, or use "exclude".',
             )
 
-    def error(self, message: str, hint: str | None = None) -> ConfigError:
+    def error(self, message: str, *, hint: str | None = None) -> ConfigError:
         """Return an error about what is asked for, which names the stream."""
         return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
 
@@ -141,7 +144,8 @@ class Query:
         column = self.table.columns.get(name)
         if column is None:
             known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
-            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", did_you_mean(name, known))
+            hint = did_you_mean(name, known)
+            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", hint=hint)
         if value is None:
             return column.expression.is_(None)
         kind = column.type.kind
@@ -191,7 +195,7 @@ class Query:
             raise self.error(
                 f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
                 f"{column.name!r} lies between them.",
-                "Rows at or after `start` and before `end` are read.",
+                hint="Rows at or after `start` and before `end` are read.",
             )
         return [*bounds.items(), *fixed.items()]
 
@@ -268,13 +272,14 @@ class Query:
         for name, one in said.items():
             if one not in {">", ">="}:
                 raise self.error(
-                    f"bookmark_property_operators says {shorten(one)} of {name!r}.", "A bookmark is read with > or >=."
+                    f"bookmark_property_operators says {shorten(one)} of {name!r}.",
+                    hint="A bookmark is read with > or >=.",
                 )
             if name not in self.stream.cursor:
                 key = ", ".join(map(repr, self.stream.cursor))
                 raise self.error(
                     f"bookmark_property_operators names {name!r}, which is not in its replication key ({key}).",
-                    did_you_mean(name, self.stream.cursor),
+                    hint=did_you_mean(name, self.stream.cursor),
                 )
         return said
 
@@ -361,7 +366,13 @@ def _is_after(one: Any, other: Any) -> bool:
 
 
 def batches(
-    snapshot: "Snapshot", result: Any, columns: Sequence[SqlColumn], *, stream: str, batch_rows: int
+    snapshot: "Snapshot",
+    result: Any,
+    columns: Sequence[SqlColumn],
+    *,
+    stream: str,
+    batch_rows: int,
+    refusals: Refusals,
 ) -> "Iterator[pa.Table]":
     """Give a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
     import pyarrow as pa
@@ -378,7 +389,8 @@ def batches(
         if not fetched:
             break
         empty = False
-        arrays = [reader.read(list(values)) for reader, values in zip(readers, zip(*fetched, strict=True), strict=True)]
+        values = zip(*fetched, strict=True)
+        arrays = [refusals.read(reader.read, list(its)) for reader, its in zip(readers, values, strict=True)]
         got = [field.with_type(array.type) for field, array in zip(fields, arrays, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=pa.schema(got))
         rows = max(1, min(batch_rows, BATCH_BYTES * len(fetched) // max(table.nbytes, 1)))

@@ -190,7 +190,8 @@ class SqlSource(Source):
             for number, table in enumerate(self._tables(snapshot, asked, columns)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
-                batch = Batch(table, expected=expected if number == 1 else None, settled=upto, remark=remark)
+                told = expected if number == 1 else None
+                batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
                 batch.texts_are_known = True  # the database vouches for them, or they were looked at
                 if known is not None and len(batch):
                     at = reached(batch, stream)
@@ -318,7 +319,7 @@ class SqlSource(Source):
 
     def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
         """Read by the fastest route that the driver has; each gives the same records."""
-        stream, rows = asked.stream.name, self.batch_rows
+        how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": asked.refusals}
         if columns and snapshot.connection.dialect.driver == "psycopg":
             from etl_assets.sources.sql.postgres_copy import Copied, shown
             from etl_assets.sources.sql.postgres_encoded import can_encode, in_order
@@ -326,17 +327,16 @@ class SqlSource(Source):
             if self.encoded_as == "pgcopy" and can_encode(columns):
                 keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
                 given = in_order(columns, keys)
-                copied = Copied(snapshot, asked.select(given, shown), given, stream=stream, batch_rows=rows)
-                yield from copied.encoded(columns, keys)
+                yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(columns, keys)
                 return
-            yield from Copied(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows).batches()
+            yield from Copied(snapshot, asked.select(columns, shown), columns, **how).batches()
             return
-        found = _in_columns(snapshot, asked, columns, rows)
+        found = _in_columns(snapshot, asked, columns, how)
         if found is not None:
             yield from found
             return
-        with streamed(self._server(), snapshot, asked.select(columns), rows) as result:
-            yield from batches(snapshot, result, columns, stream=stream, batch_rows=rows)
+        with streamed(self._server(), snapshot, asked.select(columns), self.batch_rows) as result:
+            yield from batches(snapshot, result, columns, **how)
 
     def _table(self, snapshot: Snapshot, stream: Stream) -> SqlTable:
         sql = self.queries.get(stream.stream)
@@ -346,19 +346,18 @@ class SqlSource(Source):
 
 
 def _in_columns(
-    snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], rows: int
+    snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], how: Mapping[str, Any]
 ) -> "Iterator[pa.Table] | None":
     """Give the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
-    stream = asked.stream.name
     if columns and snapshot.is_mysql:
         from etl_assets.sources.sql.mysql_packets import Packets, can_read
 
         if can_read(snapshot, columns):
-            return Packets(snapshot, asked.select(columns), columns, stream=stream, batch_rows=rows).batches()
+            return Packets(snapshot, asked.select(columns), columns, **how).batches()
     if columns and snapshot.dialect == "duckdb":
         from etl_assets.sources.sql.duckdb_arrow import shown, tables
 
-        return tables(snapshot, asked.select(columns, shown), columns, stream=stream, batch_rows=rows)
+        return tables(snapshot, asked.select(columns, shown), columns, **how)
     return None
 
 

@@ -250,6 +250,17 @@ def _sqlite(type_: Any) -> SqlType | None:
     return None
 
 
+def hint_of_text(dialect: str, field: str) -> str:
+    """Say how a column is read whose values are not what its type says: its text is always there."""
+    quote = "`" if dialect in {"mysql", "mariadb"} else '"'
+    name = f"{quote}{field}{quote}"
+    type_ = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}.get(dialect, "VARCHAR(4000)")
+    return (
+        "Correct the value, or read the column as text by a query of the source, "
+        f"SELECT CAST({name} AS {type_}) AS {name}, ... in queries={{...}}."
+    )
+
+
 class ColumnReader:
     """Turns the values of one column into Arrow, batch by batch; its type only ever widens within a read.
 
@@ -297,7 +308,11 @@ class ColumnReader:
     def _array(self, values: list[Any], declared: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
 
-        array = to_array(values, declared, stream=self._stream, field=self._field)
+        try:
+            array = to_array(values, declared, stream=self._stream, field=self._field)
+        except DataError as error:
+            error.hint = error.hint or hint_of_text(self._dialect, self._field)
+            raise
         if pa.types.is_null(array.type) and declared is not None and not self._zone_is_unknown():
             return pa.nulls(len(values), declared)
         return array
@@ -306,7 +321,8 @@ class ColumnReader:
         return self._dialect == "sqlite" and self._type.kind == "timestamp"
 
     def _error(self, message: str, value: object) -> DataError:
-        return DataError(message, stream=self._stream, field=self._field, value=value)
+        hint = hint_of_text(self._dialect, self._field)
+        return DataError(message, stream=self._stream, field=self._field, value=value, hint=hint)
 
     def _times(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
