@@ -58,9 +58,12 @@ def typed_column(texts: Sequence[str | None], type_: "pa.DataType", reading: Rea
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise CellError(row, text or "", _said(error)) from error
     try:
-        return to_array(values, type_, stream=reading.stream.name, field=field)
+        column = to_array(values, type_, stream=reading.stream.name, field=field)
     except DataError as error:
-        raise _located(values, type_, texts, error) from error
+        raise _located(values, type_, texts, error.message) from error
+    if _is_number(type_) and _is_text(column):  # a number of more digits than any type of numbers has
+        raise _located(values, type_, texts, "numbers that no decimal of 38 digits holds together; declare a text")
+    return column
 
 
 class CellError(Exception):
@@ -83,13 +86,28 @@ def _said(error: Exception) -> str:
     return str(error).rstrip(".") or type(error).__name__
 
 
-def _located(values: list[Any], type_: "pa.DataType", texts: Sequence[str | None], error: DataError) -> CellError:
+def _located(values: list[Any], type_: "pa.DataType", texts: Sequence[str | None], reason: str) -> CellError:
     for row, value in enumerate(values):
         try:
-            to_array([value], type_, stream="", field="")
+            alone = to_array([value], type_, stream="", field="")
+            fits = value is None or not (_is_number(type_) and _is_text(alone))
         except DataError:
+            fits = False
+        if not fits:
             return CellError(row, texts[row] or "", f"does not fit {type_}")
-    return CellError(0, texts[0] or "", error.message)
+    return CellError(0, texts[0] or "", reason)
+
+
+def _is_number(type_: "pa.DataType") -> bool:
+    from pyarrow import types as t
+
+    return bool(t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_))
+
+
+def _is_text(column: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(column.type))
 
 
 def converter(type_: "pa.DataType") -> Convert:
@@ -113,12 +131,20 @@ def converter(type_: "pa.DataType") -> Convert:
 
 def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError("not an integer")
+        return _whole(text)
     try:
         return int(text)
     except ValueError:
         digits, limit = len(text.lstrip("+-")), sys.get_int_max_str_digits()
         raise ValueError(f"an integer of {digits:,} digits, at most {limit:,}; declare it as a text") from None
+
+
+def _whole(text: str) -> int:
+    """Read a whole number that is written as others are: programs write `3.0` where a column has empty cells, too."""
+    number = decimal_of(text) if _NUMBER.fullmatch(text) else None
+    if number is None or number != number.to_integral_value():
+        raise ValueError("not an integer")
+    return int(number)
 
 
 def _decimal(text: str) -> Decimal:

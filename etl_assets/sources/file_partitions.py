@@ -100,10 +100,11 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
             _compare(table.column(name), texts[name], reading, name)
             continue
         try:
-            value = typed_column([texts[name]], type_, reading, name)[0] if type_ != pa.string() else texts[name]
+            column = typed_column([texts[name]], type_, reading, name)
         except CellError as error:
             raise reading.error(f"its folder: {error.reason}.", field=name, value=error.text) from error
-        table = table.append_column(name, pa.repeat(pa.scalar(value, type_), len(table)))
+        # It has its own type: a moment without a zone is none of the zone that its column was declared with.
+        table = table.append_column(name, column.take(pa.repeat(pa.scalar(0), len(table))))
     return table
 
 
