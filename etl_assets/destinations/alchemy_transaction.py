@@ -51,6 +51,7 @@ class AlchemyTransaction(SqlTransaction):
         self._connection = connection
         self._own_columns = frozenset(own_columns)
         self._dialect = connection.dialect
+        self.signs_zeros = connection.dialect.name not in _WITHOUT_NEGATIVE_ZERO
         self._together = connection.dialect.name in _ROLLS_BACK_TABLES
         self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
         self.ledger_types = LedgerTypes(

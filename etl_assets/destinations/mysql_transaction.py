@@ -68,6 +68,7 @@ class MySQLTransaction(FreeColumns):
         local_infile: Load by LOAD DATA LOCAL INFILE where the server allows it.
     """
 
+    signs_zeros = False
     own_types = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 
     def __init__(

@@ -170,7 +170,10 @@ class SqliteTransaction(SqlTransaction):
                 return written
             return written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
         staged = TableName(STAGED, "temp")
-        self.execute(f"CREATE TEMP TABLE {STAGED} AS SELECT {column_list(names)} FROM {target} WHERE 0")
+        # Not AS SELECT, which gives columns called true or false another name.
+        types = self.type_names(table)
+        declared = ", ".join(f"{quote(name)} {types[name]}" for name in names)
+        self.execute(f"CREATE TEMP TABLE {STAGED} ({declared})")
         self.insert(staged, rows, Stamp("", None, None))
         if not unique:
             self.execute(_without_repeated(f"temp.{STAGED}", keys, names))

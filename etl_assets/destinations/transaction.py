@@ -153,6 +153,8 @@ class Transaction(Reading, Protocol):
     """Whether rows may come as `Parts`."""
     decimals_are_texts: bool = False
     """Whether decimals are kept as texts, which `ORDER BY` does not sort as numbers."""
+    signs_zeros: bool = True
+    """Whether -0.0 is another double than 0.0."""
     alters_at_once: bool = False
     """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
     before the first row is written. A replace then keeps the table, and deletes its rows."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 class Refused(Protocol):
     """Makes the error that a value cannot be stored: of a message, the value, and a hint."""
 
-    def __call__(self, message: str, value: object, *, hint: str) -> "DataError": ...
+    def __call__(self, message: str, value: object, *, hint: str) -> "DataError":
+        """Return the error."""
+        ...
 
 
 def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:

@@ -252,8 +252,17 @@ class TableTypes(Protocol):
         """End the look."""
         ...
 
+    @property
+    def signs_zeros(self) -> bool:
+        """Whether the destination keeps -0.0."""
+        ...
+
     def type_of(self, field: str) -> "pa.DataType | None":
         """Give the type of a field's column; None where there is none."""
+        ...
+
+    def is_open(self, field: str) -> bool:
+        """Tell whether a field's column, of text, gets another type with its first values: it has none so far."""
         ...
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":

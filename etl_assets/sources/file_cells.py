@@ -67,7 +67,7 @@ def typed_column(
         except (ValueError, ArithmeticError, RecursionError) as error:
             refuse(row, _said(error))
             values.append(None)
-    convert = partial(to_array, declared=type_, stream=reading.stream.name, field=field)
+    convert = partial(_exactly, type_=type_, reading=reading, field=field)
     try:
         return convert(values)
     except DataError:
@@ -75,6 +75,18 @@ def typed_column(
     for row in bad:
         refuse(row, f"does not fit {type_}")
     return convert(without(values, bad))
+
+
+def _exactly(values: list[Any], *, type_: "pa.DataType", reading: Reading, field: str) -> Any:
+    """Return a column of a type; text in place of numbers, which those of too many digits would be, is refused."""
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    column = to_array(values, type_, stream=reading.stream.name, field=field)
+    is_number = t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_)
+    if is_number and pa.types.is_string(column.type):
+        raise reading.error("numbers that no decimal of 38 digits holds together; declare a text.", field=field)
+    return column
 
 
 def _said(error: Exception) -> str:
@@ -102,12 +114,20 @@ def converter(type_: "pa.DataType") -> Convert:
 
 def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError("not an integer")
+        return _whole(text)
     try:
         return int(text)
     except ValueError:
         digits, limit = len(text.lstrip("+-")), sys.get_int_max_str_digits()
         raise ValueError(f"an integer of {digits:,} digits, at most {limit:,}; declare it as a text") from None
+
+
+def _whole(text: str) -> int:
+    """Read a whole number that is written as others are: programs write `3.0` where a column has empty cells, too."""
+    number = decimal_of(text) if _NUMBER.fullmatch(text) else None
+    if number is None or number != number.to_integral_value():
+        raise ValueError("not an integer")
+    return int(number)
 
 
 def _decimal(text: str) -> Decimal:

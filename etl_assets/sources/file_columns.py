@@ -83,6 +83,8 @@ class Columns:
 
     def settled(self) -> Inferred:
         """Give the types of the columns."""
+        import pyarrow as pa
+
         types: dict[str, pa.DataType] = {}
         held: set[str] = set()
         remarks: list[str] = []
@@ -94,12 +96,15 @@ class Columns:
                     types[name] = there
                     held.add(name)
                     continue
+                if table is not None and there is not None and seen.kind != "text":
+                    there = None if pa.types.is_string(there) and table.is_open(name) else there
                 types[name] = type_for(seen, name, there, table)
                 stays = there is not None and table is not None and not table.is_replaced
                 remarks += self._told(name, seen, types[name], there if stays else None)
+            signs_zeros = table is None or table.signs_zeros
         more = [f"and so on: {len(remarks) - TOLD:,} more"] if len(remarks) > TOLD else []
         self.remark = "; ".join([*remarks[:TOLD], *more]) or None
-        return Inferred(types, frozenset(held))
+        return Inferred(types, frozenset(held), signs_zeros)
 
     def remembered(self, bookmark: Mapping[str, Any]) -> dict[str, Any]:
         """Give a bookmark with what was seen."""

@@ -218,10 +218,12 @@ class Inferred:
     Args:
         types: By column; text is one of them.
         held: Columns whose type may not change, so that what does not fit is for the schema contract.
+        signs_zeros: The destination keeps -0.0; where it does not, that text is a 0, as it is in a column of integers.
     """
 
     types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
     held: frozenset[str] = frozenset()
+    signs_zeros: bool = True
 
 
 @dataclass(frozen=True)

@@ -99,21 +99,21 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
         if name in table.column_names:
             _compare(table.column(name), texts[name], reading, name)
             continue
-        value = texts[name] if type_ == pa.string() else _value(texts[name], type_, reading, name, len(table))
-        scalar = value.cast(type_) if isinstance(value, pa.Scalar) else pa.scalar(value, type_)
-        table = table.append_column(name, pa.repeat(scalar, len(table)))
+        # It has its own type: a moment without a zone is none of the zone that its column was declared with.
+        column = _column(texts[name], type_, reading, name, len(table))
+        table = table.append_column(name, column.take(pa.repeat(pa.scalar(0), len(table))))
     return table
 
 
-def _value(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
-    """Return what a folder says of all rows; what is no value of its type is refused in each of them."""
+def _column(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
+    """Return what a folder says, once for all rows; what is no value of its type is refused in each of them."""
 
     def refuse(_: int, reason: str) -> None:
         error = reading.error(f"its folder: {reason}.", field=name, value=text)
         for row in range(rows):
             reading.refusals.add(row, error, text)
 
-    return typed_column([text], type_, reading, name, refuse)[0]
+    return typed_column([text], type_, reading, name, refuse)
 
 
 def _compare(column: Any, text: str | None, reading: Reading, name: str) -> None:

@@ -130,14 +130,14 @@ def _inferred(
         return written
     plain = _plain(texts, written, reading, name)
     if name in reading.inferred.held:
-        found = parts(plain, type_)
+        found = parts(plain, type_, signs_zeros=reading.inferred.signs_zeros)
         if not all(fit for fit, _ in found):
             values: list[Any] = []
             for fit, part in found:
                 values += (part if fit else written.slice(len(values), len(part))).to_pylist()
             return values
     try:
-        return converted(plain, type_)
+        return converted(plain, type_, signs_zeros=reading.inferred.signs_zeros)
     except pa.ArrowInvalid as error:  # the file was another one when it was looked at
         message = f"does not fit {type_}, which was inferred: {error}."
         raise reading.error(message, lines[0], field=name, value=str(texts[0])) from error

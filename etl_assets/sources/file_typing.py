@@ -26,8 +26,7 @@ def type_for(seen: Seen, field: str, there: "pa.DataType | None", table: TableTy
     if seen.kind == "text" or (there is not None and pa.types.is_string(there)):
         return pa.string()
     if seen.kind is None:
-        # Of empty texts alone nothing is known: NULL in a column that is there, else what they are.
-        return pa.string() if there is None else pa.null()
+        return pa.null()  # of empty texts alone nothing is known: the first others give the column its type
     type_ = _of_itself(seen)
     stored = type_ if table is None else table.stored(type_)
     if table is not None and there is not None and there != stored:
@@ -68,8 +67,15 @@ def can_hold(type_: "pa.DataType") -> bool:
     return bool(number or t.is_boolean(type_) or t.is_date(type_) or t.is_timestamp(type_))
 
 
-def converted(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+def converted(
+    texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType", *, signs_zeros: bool = True
+) -> "pa.Array | pa.ChunkedArray":
     """Give texts as values of a type that holds them; an empty one is NULL, but in a column of texts.
+
+    Args:
+        texts: The texts.
+        type_: The type.
+        signs_zeros: The double of `-0` is -0.0, and not 0.0.
 
     Raises:
         pyarrow.ArrowInvalid: One is no such value.
@@ -93,7 +99,8 @@ def converted(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.
     if t.is_integer(type_):
         return _integers(texts, type_)
     if not t.is_decimal(type_):
-        return texts.cast(type_)
+        doubles = texts.cast(type_)
+        return doubles if signs_zeros else pc.add(doubles, pa.scalar(0.0, type_))  # -0.0 + 0.0 is 0.0
     try:
         return decimals_of_texts(texts, type_)
     except pa.ArrowInvalid:  # of exponents, and at the limit of 38 digits
@@ -116,14 +123,17 @@ def _integers(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.
     return array_of([None if number is None else int(number) for number in numbers], type_)
 
 
-def parts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
+def parts(
+    texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType", *, signs_zeros: bool = True
+) -> "list[tuple[bool, pa.Array | pa.ChunkedArray]]":
     """Part texts into runs that fit a type (converted) and single ones that do not (as they are), in their order."""
     if fits(look(texts), type_):
-        return [(True, converted(texts, type_))]
+        return [(True, converted(texts, type_, signs_zeros=signs_zeros))]
     if len(texts) == 1:
         return [(False, texts)]
     middle = len(texts) // 2
-    return [*parts(texts.slice(0, middle), type_), *parts(texts.slice(middle), type_)]
+    halves = (texts.slice(0, middle), texts.slice(middle))
+    return [part for half in halves for part in parts(half, type_, signs_zeros=signs_zeros)]
 
 
 def _of_itself(seen: Seen) -> "pa.DataType":

@@ -21,7 +21,7 @@ from tests.pairs.places import DESTINATIONS, destination
 NAMES = [
     "xmin", "xmax", "cmin", "cmax", "ctid", "tableoid", "oid", "rowid", "_rowid_", "ROWNUM", "db_row_id", "DB_TRX_ID",
     "db_roll_ptr", "fts_doc_id", "row_start", "_PARTITIONTIME", "_file_name", "_TABLE_SUFFIX", "metadata$action",
-    "space ", "space", "space  ",
+    "space ", "space", "space  ", "true", "false", "null", "current_date",
 ]  # fmt: skip
 STREAM = Stream("boxes", primary_key="id")
 HASHED = r"_[0-9a-f]{8}\Z"

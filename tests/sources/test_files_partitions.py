@@ -1,6 +1,6 @@
 """Columns that the names of folders tell."""
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,15 @@ def test_what_a_folder_cannot_be_is_an_error(tmp_path: Path) -> None:
     put(tmp_path / "b/a=1/a=2/x.parquet", v=[1])
     with pytest.raises(DataError, match="two of its folders tell 'a'"):
         loaded(FileSource("shop", f"{tmp_path}/b/**/*.parquet"), tmp_path)
+
+
+def test_a_moment_without_a_zone_is_a_folder_s_too(tmp_path: Path) -> None:
+    put(tmp_path / "ts=2020-01-01 10%3A30%3A00/a.parquet", v=[1])
+    put(tmp_path / "ts=__HIVE_DEFAULT_PARTITION__/a.parquet", v=[2])
+    source = FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"ts": "date-time"})
+    columns, rows = loaded(source, tmp_path)
+    assert columns == [("v", "BIGINT"), ("ts", "TIMESTAMP")]
+    assert rows == [(1, datetime.fromisoformat("2020-01-01 10:30")), (2, None)]
 
 
 def test_text_files_have_them_too(tmp_path: Path) -> None:

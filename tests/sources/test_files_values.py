@@ -152,6 +152,19 @@ def test_declared_types_are_read_exactly(tmp_path: Path) -> None:
     assert {name: value for name, value in second.items() if value is not None} == {"s": "", "more": ""}
 
 
+def test_a_whole_number_is_an_integer_however_it_is_written(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "i\n3.0\n4.\n1e3\n-0.0\n12.50e1\n" + "9" * 15 + ".000\n")
+    table = read(FileSource("s", str(path), schema=typed(i={"type": "integer"})))
+    assert table.schema.field("i").type == pa.int64()
+    assert table.column("i").to_pylist() == [3, 4, 1000, 0, 125, 10**15 - 1]
+
+
+def test_numbers_that_no_decimal_holds_together_are_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", f"n\n{'9' * 30}\n0.{'1' * 30}\n")
+    with pytest.raises(DataError, match=r"field 'n': a\.csv: numbers that no decimal of 38 digits holds together"):
+        read(FileSource("s", str(path), schema=typed(n={"type": "number"})))
+
+
 @pytest.mark.parametrize(
     ("declared", "text"),
     [
@@ -159,7 +172,11 @@ def test_declared_types_are_read_exactly(tmp_path: Path) -> None:
         ({"type": "integer"}, "1_000"),
         ({"type": "integer"}, " 1"),
         ({"type": "integer"}, "9" * 5000),
+        ({"type": "integer"}, "1e-1"),
+        ({"type": "integer"}, "9" * 40),
         ({"type": "number"}, "1,5"),
+        ({"type": "number"}, "1e400"),
+        ({"type": "number", "multipleOf": 0.01}, "9.999"),
         ({"type": "boolean"}, "yes"),
         ({"type": "string", "format": "date"}, "2023-02-29"),
         ({"type": "string", "format": "date-time"}, "soon"),
@@ -189,7 +206,7 @@ def test_what_does_not_fit_its_declared_type_names_file_and_line(
         (["2026-02-30"], pa.string()),
         (["2026-01-01T00:00:00Z"], pa.timestamp("us", "UTC")),
         (["2026-01-01 00:00:00", "2026-01-01T00:00:00Z"], pa.string()),
-        (["", ""], pa.string()),
+        (["", ""], pa.null()),
     ],
 )
 def test_types_are_inferred_from_all_rows_and_only_when_asked_for(
