@@ -3,7 +3,7 @@
 import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,10 @@ def rows(
     source: SqlSource, stream: Stream, bookmark: Bookmark | None = None, query: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Read a stream to its end, as dicts of Python values."""
-    return [row for batch in source.load_data(stream, bookmark, query) for row in batch.to_arrow(stream).to_pylist()]
+    # Closed whatever happens, as a sync does: a refused value is an error of its batch, and the read still stands open.
+    reading: Any = source.load_data(stream, bookmark, query)
+    with closing(reading) as read:
+        return [row for batch in read for row in batch.to_arrow(stream).to_pylist()]
 
 
 def one_column(source: SqlSource, table: str, column: str) -> list[Any]:
