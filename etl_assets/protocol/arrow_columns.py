@@ -1,5 +1,6 @@
 """A table as it came in Arrow, with types that say what its values are; what Arrow would change is refused."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,26 @@ def normalised(table: "pa.Table", stream: str, *, texts_are_known: bool = False)
         if column is not table.column(index):
             table = table.set_column(index, field.with_type(column.type).remove_metadata(), column)
     return table
+
+
+def refuse_wide_cursor(table: "pa.Table", cursor: Sequence[str], stream: str) -> None:
+    """Refuse a replication key of decimals with more than 38 digits: they are kept as texts, whose order is another.
+
+    Raises:
+        DataError: Names it.
+    """
+    import pyarrow as pa
+
+    for name in cursor:
+        at = table.schema.get_field_index(name)
+        if at >= 0 and pa.types.is_decimal256(table.schema.field(at).type):
+            raise DataError(
+                "a replication key of more than 38 digits is kept as a text, whose order is another.",
+                stream=stream,
+                field=name,
+                value=str(table.schema.field(at).type),
+                hint="Send it as decimal128 if its values fit, or choose another replication key.",
+            )
 
 
 def refuse_equal_names(table: "pa.Table", stream: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.protocol.arrays import array_of
-from etl_assets.protocol.arrow_columns import as_declared, normalised, refuse_equal_names
+from etl_assets.protocol.arrow_columns import as_declared, normalised, refuse_equal_names, refuse_wide_cursor
 from etl_assets.protocol.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.protocol.contract import Rejection
 from etl_assets.protocol.dataframes import UNNAMED, is_pandas, table_of
@@ -222,6 +222,7 @@ class Batch:
         try:
             if self._rows is not None and self._table is None:
                 return rows_to_arrow(self._rows, declared, stream=stream.name)
+            refuse_wide_cursor(self._arrow, stream.cursor, stream.name)
             return as_declared(normalised(self._arrow, stream.name, texts_are_known=known), declared, stream.name)
         except DataError as error:
             if not stream.disable_column_type_check or declared is None or error.field not in declared.names:

@@ -86,7 +86,10 @@ class Refusals:
 def _as_it_stands(values: Any, row: int, error: DataError) -> Any:
     if isinstance(values, list):
         return values[row]
-    value = values[row].as_py()
+    try:
+        value = values[row].as_py()
+    except UnicodeDecodeError:
+        return bytes(values[row].as_buffer())
     return value if isinstance(value, str) else error.value.strip("'")  # what Arrow has is the wire's form
 
 

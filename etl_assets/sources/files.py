@@ -377,7 +377,7 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
                         place.check(found)
                     if len(table) or not isinstance(table, list):
                         batch = Batch(table, refused=refused)
-                        batch.texts_are_known = reading.format not in IN_ARROW
+                        batch.texts_are_known = part.format not in IN_ARROW
                         yield batch
         except DataError:
             place.check(found)  # it may have changed since its columns were looked at

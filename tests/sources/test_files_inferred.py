@@ -254,22 +254,6 @@ def test_the_text_of_a_batch_that_becomes_text_later_is_kept(
     assert "line 4" in result.remarks[0]
 
 
-@pytest.mark.parametrize("empty", ["", '""'])
-def test_a_column_that_is_empty_throughout_is_one_of_empty_texts(
-    empty: str, tmp_path: Path, warehouse: DuckDBDestination
-) -> None:
-    folder = tmp_path / "drop"
-    folder.mkdir(exist_ok=True)
-    (folder / "0.csv").write_text(f"v,w\n{empty},1\n{empty},2\n")
-    source = FileSource("drop", str(folder / "*.csv"), types="infer", incremental="modified")
-    load(source, warehouse)
-    assert in_duckdb(tmp_path / "w.duckdb") == ("VARCHAR", ["", ""])
-    (folder / "1.csv").write_text(f"v,w\n7,3\n{empty},4\n")
-    load(source, warehouse)
-    with duckdb.connect(warehouse.path) as connection:
-        assert connection.execute("SELECT v FROM drop.drop ORDER BY w").fetchall() == [("",), ("",), ("7",), ("",)]
-
-
 def test_a_bad_file_does_not_hold_up_those_before_it(
     write: Write, drop: FileSource, warehouse: DuckDBDestination
 ) -> None:
