@@ -74,7 +74,7 @@ def check(called: str, name: str, value: Any, kind: Kind) -> None:
 
 
 def hint_for(unknown: Iterable[str], known: Iterable[str]) -> str:
-    """Say what a call takes, to somebody who has called it otherwise."""
+    """Return the hint for a call with unknown arguments: the nearest that it takes, or all of them."""
     known = list(known)
     near = [did_you_mean(name, known) for name in sorted(unknown)]
     return " ".join(dict.fromkeys(near)) or f"It takes: {', '.join(known) or 'nothing'}."

@@ -37,7 +37,7 @@ class Binding:
     hashed: bool = False
 
     def table(self, destination: Destination) -> TableName:
-        """Give where the rows go in a destination."""
+        """Return the table that the rows go into."""
         return self.writing.table or default_table(destination, self.source_name, self.stream, hashed=self.hashed)
 
     def read(self, config: SyncConfig) -> StreamRead:
@@ -62,7 +62,7 @@ class Binding:
 
 
 def default_table(destination: Destination, source: str, stream: Stream, *, hashed: bool) -> TableName:
-    """Give where a stream's rows go by default.
+    """Return the table that a stream's rows go into by default.
 
     Args:
         destination: Where to.

@@ -47,7 +47,7 @@ def look_at(source: DeclaredSource) -> Look:
 
 
 def _of_the_engine(catalog: Catalog) -> Catalog:
-    """Give a catalog whose streams are the engine's: Mage's entries have lists in the place of tuples."""
+    """Return a catalog whose streams are the engine's: Mage's entries have lists in the place of tuples."""
     extra = catalog.to_dict()
     extra.pop("streams")
     return Catalog([frozen(stream) for stream in catalog.values()], extra=extra)

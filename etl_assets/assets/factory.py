@@ -80,7 +80,7 @@ class _Call:
         return binding.table(self.destination or Destination())
 
     def told_apart(self, bindings: Sequence[Binding], known: Sequence[Stream]) -> list[Binding]:
-        """Give the bindings, no two with one table by default.
+        """Return the bindings, no two with one table by default.
 
         Args:
             bindings: Of the streams of this call.
