@@ -53,31 +53,31 @@ if TYPE_CHECKING:
     from etl_assets.datasets import CachedDataset
     from etl_assets.destinations.airbyte import AirbyteDestination
     from etl_assets.destinations.base import Destination
-    from etl_assets.destinations.bigquery import BigQueryDestination
     from etl_assets.destinations.connectors import get_destination
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.destinations.mysql import MySQLDestination
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.destinations.mysql.destination import MySQLDestination
     from etl_assets.destinations.noop import NoopDestination, get_noop_destination
-    from etl_assets.destinations.postgres import PostgresDestination
+    from etl_assets.destinations.postgres.destination import PostgresDestination
     from etl_assets.destinations.singer import SingerDestination
-    from etl_assets.destinations.snowflake import SnowflakeDestination
-    from etl_assets.destinations.sql_destination import SqlDestination
-    from etl_assets.destinations.sqlite import SQLiteDestination
-    from etl_assets.protocol.batch import Batch
-    from etl_assets.protocol.catalog import Catalog
-    from etl_assets.protocol.load import Capabilities, SyncResult
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+    from etl_assets.destinations.sqlite.destination import SQLiteDestination
+    from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
+    from etl_assets.destinations.warehouses.snowflake import SnowflakeDestination
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.catalog import Catalog
+    from etl_assets.model.load import Capabilities, SyncResult
+    from etl_assets.model.stream import Stream
     from etl_assets.records import StreamRecord
     from etl_assets.results import ReadResult, WriteResult
     from etl_assets.secrets.managers import SecretSourceEnum
     from etl_assets.secrets.registry import get_secret
-    from etl_assets.sources.airbyte import AirbyteSource
+    from etl_assets.sources.airbyte.source import AirbyteSource
     from etl_assets.sources.base import Source
     from etl_assets.sources.benchmark import get_benchmark_source
     from etl_assets.sources.connectors import get_source
-    from etl_assets.sources.files import FileSource
+    from etl_assets.sources.files.source import FileSource
     from etl_assets.sources.read import StreamRead
-    from etl_assets.sources.singer import SingerSource
+    from etl_assets.sources.singer.source import SingerSource
     from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
 
@@ -85,49 +85,49 @@ __version__ = "0.1.0"
 
 _HOME = {
     "AirbyteDestination": "destinations.airbyte",
-    "AirbyteSource": "sources.airbyte",
-    "Batch": "protocol.batch",
+    "AirbyteSource": "sources.airbyte.source",
+    "Batch": "model.batch",
     "BigQueryCache": "caches.bigquery",
-    "BigQueryDestination": "destinations.bigquery",
+    "BigQueryDestination": "destinations.warehouses.bigquery",
     "BigQueryIOManager": "assets.iomanagers",
     "CachedDataset": "datasets",
-    "Capabilities": "protocol.load",
-    "Catalog": "protocol.catalog",
+    "Capabilities": "model.load",
+    "Catalog": "model.catalog",
     "Destination": "destinations.base",
     "DestinationIOManager": "assets.io_manager",
     "DuckDBCache": "caches.duckdb",
-    "DuckDBDestination": "destinations.duckdb",
+    "DuckDBDestination": "destinations.duckdb.destination",
     "DuckDBIOManager": "assets.iomanagers",
-    "FileSource": "sources.files",
+    "FileSource": "sources.files.source",
     "Limits": "connectors.process",
-    "MySQLDestination": "destinations.mysql",
+    "MySQLDestination": "destinations.mysql.destination",
     "MySQLIOManager": "assets.iomanagers",
     "MySQLSource": "sources.sql.databases",
     "NoopDestination": "destinations.noop",
-    "PostgresDestination": "destinations.postgres",
+    "PostgresDestination": "destinations.postgres.destination",
     "PostgresIOManager": "assets.iomanagers",
     "PostgresSource": "sources.sql.databases",
     "ReadResult": "results",
-    "SQLiteDestination": "destinations.sqlite",
+    "SQLiteDestination": "destinations.sqlite.destination",
     "SQLiteIOManager": "assets.iomanagers",
     "SQLiteSource": "sources.sql.databases",
     "SecretSourceEnum": "secrets.managers",
     "SingerDestination": "destinations.singer",
-    "SingerSource": "sources.singer",
-    "SnowflakeDestination": "destinations.snowflake",
+    "SingerSource": "sources.singer.source",
+    "SnowflakeDestination": "destinations.warehouses.snowflake",
     "SnowflakeIOManager": "assets.iomanagers",
     "Source": "sources.base",
-    "SqlDestination": "destinations.sql_destination",
+    "SqlDestination": "destinations.sqlalchemy.destination",
     "SqlIOManager": "assets.iomanagers",
     "SqlSource": "sources.sql.source",
-    "Stream": "protocol.stream",
+    "Stream": "model.stream",
     "StreamOptions": "assets.options",
     "StreamProps": "assets.translator",
     "StreamRead": "sources.read",
     "StreamRecord": "records",
     "StreamTranslator": "assets.translator",
     "SyncConfig": "assets.config",
-    "SyncResult": "protocol.load",
+    "SyncResult": "model.load",
     "WriteResult": "results",
     "WriteStrategy": "strategies",
     "build_source_sensor": "assets.sensors",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from typing_extensions import override
 
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
+from etl_assets.engine.staging import conform, merge_schemas
 from etl_assets.exceptions import InputError
 from etl_assets.frames import to_dataset, to_pandas, to_polars, to_rows
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
-from etl_assets.staging import conform, merge_schemas
+from etl_assets.model.batch import Batch
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
     import pandas as pd

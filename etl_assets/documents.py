@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import override
 
 from etl_assets.exceptions import InputError, did_you_mean
-from etl_assets.protocol.batch import json_value
+from etl_assets.model.batch import json_value
 
 
 class Document(BaseModel):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import SyncResult
+from etl_assets.model.load import SyncResult
 from etl_assets.redaction import redact
 
 VARIABLE = "ETL_ASSETS_PROGRESS"

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from etl_assets.constants import AB_EXTRACTED_AT_COLUMN, AB_INTERNAL_COLUMNS, AB_META_COLUMN, AB_RAW_ID_COLUMN
 from etl_assets.exceptions import DataError
+from etl_assets.model.values.scalars import to_json
 from etl_assets.naming import normalise
-from etl_assets.protocol.values import to_json
 
 _MISSING: Any = object()
 

@@ -7,8 +7,8 @@ from typing_extensions import override
 
 from etl_assets.datasets import CachedDataset
 from etl_assets.exceptions import InputError, StreamKeyError
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -4,11 +4,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from etl_assets.protocol.events import Removable, StreamKey
-from etl_assets.protocol.load import Load, SyncResult
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.wrong_fields import WrongFields
+from etl_assets.model.events import Removable, StreamKey
+from etl_assets.model.load import Load, SyncResult
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.model.wrong_fields import WrongFields
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start
 

@@ -17,8 +17,8 @@ from typing import TypeVar
 
 from etl_assets.exceptions import DataError, EtlAssetsError, ProtocolError, SourceError, did_you_mean
 from etl_assets.faults import fault
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import (
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import (
     Checkpoint,
     Estimate,
     Event,
@@ -31,10 +31,10 @@ from etl_assets.protocol.events import (
     StreamKey,
     Truncate,
 )
-from etl_assets.protocol.load import Committed, Load, Session
-from etl_assets.protocol.stored import Bookmark, SharedState
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.wrong_fields import SECONDS, WrongFields
+from etl_assets.model.load import Committed, Load, Session
+from etl_assets.model.stored import Bookmark, SharedState
+from etl_assets.model.stream import Stream
+from etl_assets.model.wrong_fields import SECONDS, WrongFields
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, new_load_id

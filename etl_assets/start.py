@@ -7,10 +7,10 @@ from typing import Literal
 
 from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError, naming_stream
 from etl_assets.faults import fault
-from etl_assets.protocol.bookmarks import without_fingerprint
-from etl_assets.protocol.given import GivenBookmark, given_bookmark
-from etl_assets.protocol.load import StreamOfSource, Target
-from etl_assets.protocol.stored import Bookmark, Stored, StreamState, TableName
+from etl_assets.model.bookmarks.given import GivenBookmark, given_bookmark
+from etl_assets.model.bookmarks.tracker import without_fingerprint
+from etl_assets.model.load import StreamOfSource, Target
+from etl_assets.model.stored import Bookmark, Stored, StreamState, TableName
 
 
 @dataclass(frozen=True)

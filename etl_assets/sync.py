@@ -14,12 +14,12 @@ from typing import Any
 
 from etl_assets.exceptions import ConfigError, DataError, naming_stream
 from etl_assets.faults import fault
-from etl_assets.protocol.airbyte import refuse_nested_key
-from etl_assets.protocol.appending import Appending, LateRows
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
-from etl_assets.protocol.contract import SchemaContract
-from etl_assets.protocol.load import (
+from etl_assets.model.batch import Batch
+from etl_assets.model.bookmarks.appending import Appending, LateRows
+from etl_assets.model.bookmarks.settled import Settled
+from etl_assets.model.bookmarks.tracker import FINGERPRINT, BookmarkTracker, plain, without_fingerprint
+from etl_assets.model.contract import SchemaContract
+from etl_assets.model.load import (
     Committed,
     Encodes,
     Fingerprinted,
@@ -34,10 +34,10 @@ from etl_assets.protocol.load import (
     contract_of,
     image_of,
 )
-from etl_assets.protocol.settled import Settled
-from etl_assets.protocol.stored import Bookmark, TableName
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.wrong_fields import look_on
+from etl_assets.model.stored import Bookmark, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.model.wrong_fields import look_on
+from etl_assets.protocol.airbyte.messages import refuse_nested_key
 from etl_assets.secrets.redaction import redact
 from etl_assets.start import Start, resolve_start
 from etl_assets.strategies import WriteStrategy, resolve_strategy

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.appending import Appending, LateRows
-from etl_assets.protocol.contract import EVOLVES, SchemaContract
-from etl_assets.protocol.events import SourceReadable, SourceState, StreamKey
-from etl_assets.protocol.load import RepeatedKeys, Session, SourceTarget, TableTypes, contract_of, image_of
-from etl_assets.protocol.stored import Bookmark, SharedState, Stored, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.appending import Appending, LateRows
+from etl_assets.model.contract import EVOLVES, SchemaContract
+from etl_assets.model.events import SourceReadable, SourceState, StreamKey
+from etl_assets.model.load import RepeatedKeys, Session, SourceTarget, TableTypes, contract_of, image_of
+from etl_assets.model.stored import Bookmark, SharedState, Stored, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.source_loop import Loop
 from etl_assets.strategies import WriteStrategy

@@ -9,9 +9,9 @@ import simplejson
 
 from etl_assets import Batch, Capabilities, Destination, Stream
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.values import to_json
+from etl_assets.model.load import Load
+from etl_assets.model.stored import TableName
+from etl_assets.model.values.scalars import to_json
 
 LOAD_ID = "_load_id"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import duckdb
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import SourceError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.model.stream import Stream
 from etl_assets.sync_source import StreamOutcome, StreamPlan, sync_source
 
 A = Stream("a", replication_key="n")

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from etl_assets.cli import main
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, UnavailableError
 from tests.cli_shop import CUSTOMERS, GLOB, NAMED, load, project, run_sql
 

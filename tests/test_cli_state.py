@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from etl_assets.cli import main
-from etl_assets.protocol.appending import BOUNDARY
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.appending import BOUNDARY
+from etl_assets.model.stream import Stream
 from tests.cli_shop import CUSTOMERS, NAMED, ORDERS, VISITS, load, project, run_sql, warehouse
 
 Capture = pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.destinations.sql_errors import translate
+from etl_assets.destinations.database.errors import translate
 from etl_assets.exceptions import ConfigError, UnavailableError
 from etl_assets.lost_connections import is_lost
 from etl_assets.sources.sql.errors import translated

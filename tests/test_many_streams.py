@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
+from etl_assets.model.stream import Stream
 from etl_assets.source_loop import COMMITS
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry

@@ -7,11 +7,11 @@ import duckdb
 import pytest
 
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError, ProtocolError, SourceError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Records, SchemaChange, SourceState, StreamEnd, Truncate
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Records, SchemaChange, SourceState, StreamEnd, Truncate
+from etl_assets.model.stream import Stream
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync_source import StreamPlan, sync_source
 from tests.many import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 

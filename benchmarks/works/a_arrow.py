@@ -15,9 +15,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
     from benchmarks.given_source import GivenSource
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.protocol.batch import Batch
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
 

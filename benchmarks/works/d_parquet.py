@@ -21,9 +21,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.protocol.stream import Stream
-    from etl_assets.sources.files import FileSource
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.model.stream import Stream
+    from etl_assets.sources.files.source import FileSource
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
 

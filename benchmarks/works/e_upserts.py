@@ -46,9 +46,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 def _load_ours(file: str, items: list[pa.Table]) -> None:
     from benchmarks.given_source import GivenSource
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.protocol.batch import Batch
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.model.batch import Batch
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sync import sync
 

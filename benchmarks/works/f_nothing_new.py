@@ -39,8 +39,8 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     file = again(folder, "ours")
 
     def look() -> None:
-        from etl_assets.destinations.duckdb import DuckDBDestination
-        from etl_assets.protocol.stream import Stream
+        from etl_assets.destinations.duckdb.destination import DuckDBDestination
+        from etl_assets.model.stream import Stream
         from etl_assets.sources.read import StreamRead
         from etl_assets.sources.sql import SqlSource
         from etl_assets.sync import sync

@@ -19,8 +19,8 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sources.sql import PostgresSource
     from etl_assets.sync import sync

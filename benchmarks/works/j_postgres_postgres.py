@@ -41,8 +41,8 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    from etl_assets.destinations.postgres import PostgresDestination
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.postgres.destination import PostgresDestination
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sources.sql import PostgresSource
     from etl_assets.sync import sync

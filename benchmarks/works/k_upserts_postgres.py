@@ -65,8 +65,8 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def _load_ours(from_schema: str, strategy: str) -> None:
-    from etl_assets.destinations.postgres import PostgresDestination
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.postgres.destination import PostgresDestination
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sources.sql import PostgresSource
     from etl_assets.sync import sync
@@ -82,7 +82,7 @@ def before_ours(folder: Path) -> None:
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    from etl_assets.destinations.postgres import PostgresDestination  # noqa: F401 - imported for neither
+    from etl_assets.destinations.postgres.destination import PostgresDestination  # noqa: F401 - imported for neither
     from etl_assets.sources.sql import PostgresSource  # noqa: F401
 
     imported("psycopg", "sqlalchemy.dialects.postgresql")

@@ -37,8 +37,8 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
 
 def _load_ours(file: str, from_schema: str) -> None:
-    from etl_assets.destinations.duckdb import DuckDBDestination
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
+    from etl_assets.model.stream import Stream
     from etl_assets.sources.read import StreamRead
     from etl_assets.sources.sql import PostgresSource
     from etl_assets.sync import sync
@@ -53,7 +53,7 @@ def before_ours(folder: Path) -> None:
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    from etl_assets.destinations.duckdb import DuckDBDestination  # noqa: F401 - imported for neither
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination  # noqa: F401 - imported for neither
     from etl_assets.sources.sql import PostgresSource  # noqa: F401
 
     imported("psycopg", "sqlalchemy.dialects.postgresql")

@@ -1,12 +1,11 @@
 """What can be written to: every destination and every cache, where scripts written for PyAirbyte look for the type."""
 
 from abc import ABC
-from importlib import import_module
 from typing import Any
 
 from typing_extensions import override
 
-_KINDS = (("etl_assets.destinations.base", "Destination"), ("etl_assets.caches.base", "CacheBase"))
+from etl_assets.registry import reach
 
 
 class AirbyteWriterInterface(ABC):  # noqa: B024 - a kind to check for: what is of it overrides other hooks
@@ -22,5 +21,5 @@ class AirbyteWriterInterface(ABC):  # noqa: B024 - a kind to check for: what is 
     def __subclasshook__(cls, other: type, /) -> Any:
         if cls is not AirbyteWriterInterface:
             return NotImplemented
-        kinds = tuple(getattr(import_module(module), name) for module, name in _KINDS)
+        kinds = (reach("Destination"), reach("CacheBase"))
         return True if issubclass(other, kinds) else NotImplemented

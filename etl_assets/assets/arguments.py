@@ -5,7 +5,7 @@ from typing import Any
 
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError, shorten
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 
 

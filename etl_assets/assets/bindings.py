@@ -12,8 +12,8 @@ from etl_assets.assets.dagster_private import assets_of_repository, compute_func
 from etl_assets.assets.options import StreamOptions, Writing
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 import simplejson
 
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.values import to_json
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.values.scalars import to_json
 
 BOOKMARK = "etl_assets/bookmark"
 BOOKMARK_PREVIOUS = "etl_assets/bookmark_previous"

@@ -11,7 +11,7 @@ import dagster as dg
 
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, ShownBookmark, from_metadata
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.stored import Bookmark
+from etl_assets.model.stored import Bookmark
 
 ROW_COUNT = "dagster/row_count"
 DESTINATION = "etl_assets/destination"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from etl_assets.assets.definitions_file import DeclaredSource, Project
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.rediscovery import Rediscovered, rediscovered
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.catalog_rediscovery import Rediscovered, rediscovered
 from etl_assets.sources.catalog import frozen
 
 Say = Callable[[str], None]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, shorten
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import frozen
 

@@ -8,12 +8,12 @@ from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.catalog_cli import Look, Say, look_at, name_clash, shown
 from etl_assets.assets.definitions_file import DeclaredDestination, DeclaredSource, Project
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.state_rows import sound
+from etl_assets.destinations.database.state_rows import sound
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StateError, did_you_mean
-from etl_assets.protocol.rediscovery import missing_columns
-from etl_assets.protocol.selection import matches
-from etl_assets.protocol.stored import Stored
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog_rediscovery import missing_columns
+from etl_assets.model.selection import matches
+from etl_assets.model.stored import Stored
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import first_of, reads_together

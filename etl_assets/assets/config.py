@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 
 FULL_REFRESH_TAG = "etl_assets/full_refresh"
 """Run tag: `*`, or names of streams, `source/stream` or globs, parted by commas."""

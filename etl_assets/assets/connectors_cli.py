@@ -16,10 +16,10 @@ from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.sources.airbyte import AirbyteSource
+from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
-from etl_assets.sources.singer import SingerSource
+from etl_assets.sources.singer.source import SingerSource
 
 Say = Callable[[str], None]
 Connector = ConnectorSource | ConnectorDestination

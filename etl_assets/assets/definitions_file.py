@@ -17,7 +17,7 @@ from etl_assets.assets.alike import alike
 from etl_assets.assets.collector import Declared, collecting
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 
 DEFAULT_FILE = "definitions.py"

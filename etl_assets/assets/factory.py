@@ -31,13 +31,13 @@ from etl_assets.assets.source_step import source_asset, two_of_one_name
 from etl_assets.assets.split_step import check_splits, split_asset
 from etl_assets.assets.translator import StreamProps, StreamTranslator
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.rejected import rejected_table
+from etl_assets.destinations.database.rejected import rejected_table
 from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.selection import selected_columns
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.selection import selected_columns
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead, refuse_tap
 from etl_assets.sources.source_read import reads_together

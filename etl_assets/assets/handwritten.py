@@ -9,10 +9,10 @@ from etl_assets.assets.options import PRIMARY_KEY, plain
 from etl_assets.caches.base import CacheBase
 from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.batch import Batch, batches_of, frames_of
-from etl_assets.protocol.dataframes import is_pandas
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch, batches_of, frames_of
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.dataframes import is_pandas
 from etl_assets.results import ReadResult
 
 ROOT_SOURCE = "assets"

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, get_origin
 
 from etl_assets.caches.stored import StoredTable
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.frames import to_arrow, to_lazy_polars, to_pandas, to_polars, to_reader, to_relation, to_rows
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
     import pyarrow as pa

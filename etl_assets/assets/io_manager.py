@@ -28,14 +28,14 @@ from etl_assets.assets.options import (
     plain,
     to_table,
 )
-from etl_assets.assets.repair import explain_missing_event
 from etl_assets.assets.split_step import SplitRead, published
+from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stored import Bookmark, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stored import Bookmark, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy

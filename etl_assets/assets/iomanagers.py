@@ -12,13 +12,13 @@ from etl_assets.assets.dagster_private import attempts, retry_policy
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.bigquery import BigQueryDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.snowflake import SnowflakeDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
+from etl_assets.destinations.warehouses.snowflake import SnowflakeDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.secrets.option import masked_value, wrap_secrets
 

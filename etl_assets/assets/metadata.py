@@ -11,14 +11,14 @@ from etl_assets.assets.dagster_private import NamespacedMetadataSet, TableMetada
 from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.options import PREFIX, shown_table
 from etl_assets.destinations.base import Destination
+from etl_assets.model.bookmarks.given import GivenBookmark
+from etl_assets.model.contract import Rejected
+from etl_assets.model.load import SyncResult
+from etl_assets.model.selection import selected_columns
+from etl_assets.model.stored import Column, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.scalars import to_json
 from etl_assets.naming import identifiers
-from etl_assets.protocol.contract import Rejected
-from etl_assets.protocol.given import GivenBookmark
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.selection import selected_columns
-from etl_assets.protocol.stored import Column, TableName
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.values import to_json
 from etl_assets.redaction import redact
 
 MAX_REASONS = 50

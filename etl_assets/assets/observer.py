@@ -14,12 +14,12 @@ from typing_extensions import override
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
 from etl_assets.assets.bookmarks import DESTINATION, SCOPE
 from etl_assets.assets.metadata import decoration
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.events import StreamKey
+from etl_assets.model.load import Committed, Load
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.values.scalars import to_json
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import Committed, Load
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.values import to_json
 from etl_assets.redaction import redact
 from etl_assets.sync import Observer, Start
 

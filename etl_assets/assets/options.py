@@ -8,12 +8,12 @@ from typing import Any, Literal, Self, TypeVar
 import dagster as dg
 
 from etl_assets.exceptions import ConfigError, did_you_mean
-from etl_assets.protocol.appending import LateRows
-from etl_assets.protocol.contract import EVOLVES, SchemaContract
-from etl_assets.protocol.load import Capabilities, RepeatedKeys, contract_of
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.type_overrides import types_of
+from etl_assets.model.bookmarks.appending import LateRows
+from etl_assets.model.contract import EVOLVES, SchemaContract
+from etl_assets.model.load import Capabilities, RepeatedKeys, contract_of
+from etl_assets.model.schema.type_overrides import types_of
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
 PREFIX = "etl_assets/"

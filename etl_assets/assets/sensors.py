@@ -22,9 +22,9 @@ from etl_assets.assets.factory import CatalogLike, OptionsByStream, bindings_by_
 from etl_assets.assets.names import word
 from etl_assets.assets.translator import StreamTranslator
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 

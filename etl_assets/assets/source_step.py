@@ -18,12 +18,12 @@ from etl_assets.assets.errors import Edge, as_failure, failure_of_many
 from etl_assets.assets.metadata import decoration, event_metadata, log_changes
 from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.observer import SourceObserver, shortened
-from etl_assets.assets.repair import explain_missing_event
+from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.events import StreamKey, keeps_streams_apart
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.stored import TableName
+from etl_assets.model.events import StreamKey, keeps_streams_apart
+from etl_assets.model.load import Load
+from etl_assets.model.stored import TableName
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync import Start

@@ -21,12 +21,12 @@ from etl_assets.assets.observer import RunObserver
 from etl_assets.assets.options import Writing
 from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.split import drop_split, plan_split, planned_split, publish_split, table_exists
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.split import drop_split, plan_split, planned_split, publish_split, table_exists
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.load import Load, SyncResult
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import Load, SyncResult
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead

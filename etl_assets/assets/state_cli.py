@@ -11,11 +11,11 @@ import simplejson
 from etl_assets.assets.catalog_cli import Say, shown
 from etl_assets.assets.definitions_file import Project
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.state_rows import dump, sound
+from etl_assets.destinations.database.state_rows import dump, sound
 from etl_assets.exceptions import ConfigError, did_you_mean
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.stored import Bookmark, StreamState
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.stored import Bookmark, StreamState
+from etl_assets.model.stream import Stream
 
 SHOWN_BOOKMARK = 60
 SHOWN_IDS = 5
@@ -73,7 +73,7 @@ def duckdb_store(path: Path) -> Store:
     Raises:
         ConfigError: There is no such file.
     """
-    from etl_assets.destinations.duckdb import DuckDBDestination
+    from etl_assets.destinations.duckdb.destination import DuckDBDestination
 
     if not path.is_file():
         raise ConfigError(f"There is no DuckDB file {str(path)!r}.", hint="Check the path; it is never created here.")

@@ -11,8 +11,8 @@ from etl_assets.assets.markdown import as_markdown
 from etl_assets.assets.metadata import declared_table_schema
 from etl_assets.assets.names import group_name
 from etl_assets.assets.options import StreamOptions, shown_table
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 
 
 @dataclass(frozen=True)

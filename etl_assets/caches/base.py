@@ -7,7 +7,6 @@ before something is read or written.
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,7 +21,7 @@ from etl_assets.caches.tables import CacheTables, tables_of
 from etl_assets.caches.takeover import catch_up, take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import (
     EtlAssetsWarning,
     StateNotFoundError,
@@ -30,10 +29,11 @@ from etl_assets.exceptions import (
     StreamNotFoundError,
     did_you_mean,
 )
-from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.schema import from_arrow
-from etl_assets.protocol.stored import StreamState, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.events import StreamKey
+from etl_assets.model.schema.json_schema import from_arrow
+from etl_assets.model.stored import StreamState, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.registry import reach
 from etl_assets.secrets.references import is_reference, name_of
 
 if TYPE_CHECKING:
@@ -281,8 +281,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
 
     def as_io_manager(self) -> Any:
         """Give a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
-        # By its path: what is above this layer is only known when it is asked for.
-        return import_module("etl_assets.assets.io_manager").to_io_manager(self)
+        return reach("to_io_manager")(self)
 
     def known_streams(self, source: Any, stored_as: str, streams: Sequence[Stream]) -> set[StreamKey]:
         """Return which streams of a source have a bookmark here; what PyAirbyte has left of the others is taken over.

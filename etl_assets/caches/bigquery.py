@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from etl_assets.caches.warehouse import WarehouseCache
-from etl_assets.destinations.bigquery import BigQueryDestination
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -7,8 +7,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
-from etl_assets.destinations.duckdb import MEMORY, DuckDBDestination
-from etl_assets.sources.sql.duckdb_file import with_reflection
+from etl_assets.destinations.duckdb.destination import MEMORY, DuckDBDestination
+from etl_assets.sources.sql.duckdb.file import with_reflection
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.duckdb import DuckDBCache
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.secrets.option import SecretOption
 from etl_assets.secrets.references import resolve
 

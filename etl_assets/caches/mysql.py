@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from etl_assets.caches.server import ServerCache
-from etl_assets.destinations.mysql import MySQLDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

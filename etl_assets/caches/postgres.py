@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from etl_assets.caches.server import ServerCache
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.packages import require
 from etl_assets.secrets.references import resolve
 

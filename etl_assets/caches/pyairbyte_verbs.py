@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from etl_assets.exceptions import ConfigError, InputError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
+from etl_assets.registry import reach
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -63,7 +63,7 @@ class PyAirbyteVerbs:
             source: The source.
             streams: Which; by default the selected ones, and all where none is selected.
         """
-        import_module("etl_assets.sources.reading").create_tables(source, self, streams)
+        reach("create_tables")(source, self, streams)
 
     def close(self) -> None:
         """Let go of what is open: a database in memory. Using the cache opens it again."""
@@ -122,7 +122,7 @@ class PyAirbyteVerbs:
                 f"Nothing was read through {self!r}, so it knows no catalog.",
                 hint="source.configured_catalog has that of a source.",
             )
-        from etl_assets.protocol.airbyte_catalog import ConfiguredAirbyteCatalog
+        from etl_assets.protocol.airbyte.catalog import ConfiguredAirbyteCatalog
         from etl_assets.shared.catalog_providers import CatalogProvider
 
         return CatalogProvider(ConfiguredAirbyteCatalog.of(self.streams_read.values()))

@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.warehouse import WarehouseCache
-from etl_assets.destinations.snowflake import SnowflakeDestination
+from etl_assets.destinations.warehouses.snowflake import SnowflakeDestination
 from etl_assets.secrets.option import ArgumentsOption, SecretOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString

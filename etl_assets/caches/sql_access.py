@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from etl_assets.arguments import COUNT, TEXT, checked
+from etl_assets.model.json.lines import exact_decoder
+from etl_assets.model.schema.types import is_json
 from etl_assets.packages import missing_dialect, missing_driver
-from etl_assets.protocol.json_lines import exact_decoder
-from etl_assets.protocol.types import is_json
 from etl_assets.secrets.string import SecretString
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
 
     from etl_assets.caches.tables import CacheTables
-    from etl_assets.destinations.database import DatabaseDestination
+    from etl_assets.destinations.database.destination import DatabaseDestination
 
 
 class SqlAccess:

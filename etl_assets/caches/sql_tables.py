@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.stored import TableName
+from etl_assets.model.stored import TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ def sql_type(type_: "pa.DataType") -> Any:
     import sqlalchemy as sa
     from pyarrow import types as t
 
-    from etl_assets.protocol.types import is_json
+    from etl_assets.model.schema.types import is_json
 
     if t.is_decimal(type_):
         return sa.Numeric(type_.precision, type_.scale)

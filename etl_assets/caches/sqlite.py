@@ -8,7 +8,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -6,13 +6,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.places import base_name, rows_of
-from etl_assets.destinations.state_rows import sound
-from etl_assets.destinations.writing import StateMemory, in_destination
+from etl_assets.caches.state_memory import StateMemory, in_destination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.places import base_name, rows_of
+from etl_assets.destinations.database.state_rows import sound
 from etl_assets.exceptions import StateNotFoundError
+from etl_assets.model.stored import Bookmark, StreamState
 from etl_assets.naming import normalise
-from etl_assets.protocol.stored import Bookmark, StreamState
 from etl_assets.shared.state_writers import StateWriterBase
 
 

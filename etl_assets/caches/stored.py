@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.caches.sql_tables import to_sql_table
 from etl_assets.datasets import CachedDataset
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.schema import from_arrow
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.schema.json_schema import from_arrow
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from etl_assets.caches.takeover import INTERNAL, registered
-from etl_assets.destinations.places import Place, base_name
+from etl_assets.destinations.database.places import Place, base_name
 from etl_assets.exceptions import InputError, StreamNotFoundError
+from etl_assets.model.stored import StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.naming import OWN_TABLES
-from etl_assets.protocol.stored import StreamState, TableName
-from etl_assets.protocol.stream import Stream
 
 
 @dataclass(frozen=True)

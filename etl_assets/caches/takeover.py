@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.constants import AB_EXTRACTED_AT_COLUMN
-from etl_assets.destinations.ledger import Ledger
-from etl_assets.destinations.transaction import Transaction
+from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.model.batch import declared_schema
+from etl_assets.model.stored import Bookmark, SharedState, StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.naming import normalise, quote
-from etl_assets.protocol.batch import declared_schema
-from etl_assets.protocol.stored import Bookmark, SharedState, StreamState, TableName
-from etl_assets.protocol.stream import Stream
 from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:

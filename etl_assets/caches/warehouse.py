@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.caches.base import CacheBase
-from etl_assets.destinations.warehouse_transaction import WarehouseTransaction
+from etl_assets.destinations.warehouses.transaction import WarehouseTransaction
 
 
 class WarehouseCache(CacheBase):

@@ -18,8 +18,8 @@ from etl_assets.exceptions import (
     UnavailableError,
     naming_connector,
 )
-from etl_assets.protocol.airbyte import Message, decoder
-from etl_assets.protocol.json_lines import exact_json
+from etl_assets.model.json.lines import exact_json
+from etl_assets.protocol.airbyte.messages import Message, decoder
 from etl_assets.redaction import redact
 
 CHECK_SECONDS = 600.0

@@ -23,7 +23,7 @@ from etl_assets.connectors.log_drain import LogDrain
 from etl_assets.connectors.too_new import hint_of
 from etl_assets.connectors.workspace import Workspace
 from etl_assets.exceptions import ConnectorError, ProtocolError
-from etl_assets.protocol.messages import MAX_BYTES
+from etl_assets.protocol.singer.messages import MAX_BYTES
 
 PASSED_ON = (
     *("PATH", "LANG", "LC_ALL"),

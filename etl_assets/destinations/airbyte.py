@@ -20,8 +20,8 @@ from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.destinations.connector import DELIVERS, ConnectorDestination, Delivery, Listener
 from etl_assets.destinations.outgoing import Outgoing
 from etl_assets.exceptions import DataError, EtlAssetsError
-from etl_assets.protocol.airbyte import Message, decoder, descriptor_of, key_of, state_key
-from etl_assets.protocol.messages import RecordMessage, Unknown, encode
+from etl_assets.protocol.airbyte.messages import Message, decoder, descriptor_of, key_of, state_key
+from etl_assets.protocol.singer.messages import RecordMessage, Unknown, encode
 from etl_assets.strategies import WriteStrategy
 
 _MODES = {

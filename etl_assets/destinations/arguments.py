@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.documents import (
+from etl_assets.protocol.singer.documents import (
     as_object,
     catalog_of_settings,
     merged_config,

@@ -11,18 +11,18 @@ from typing_extensions import override
 
 from etl_assets.destinations.arguments import arguments_of, run_destination
 from etl_assets.destinations.contract import Screen, as_rows, declared_shape, settled
+from etl_assets.destinations.database.rejected import Rejects
 from etl_assets.destinations.process import DestinationModes
-from etl_assets.destinations.rejected import Rejects
 from etl_assets.destinations.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.logs import Logger
+from etl_assets.model.batch import Batch, Encoding
+from etl_assets.model.events import StreamKey
+from etl_assets.model.load import Capabilities, Committed, Load, Session
+from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource, StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
-from etl_assets.protocol.batch import Batch, Encoding
-from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.load import Capabilities, Committed, Load, Session
-from etl_assets.protocol.stored import Bookmark, SharedState, Stored, StoredSource, StreamState, TableName
-from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import ResolvedConfig
 

@@ -10,7 +10,10 @@ import simplejson
 
 from etl_assets.confined import Folder
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.batch_files import (
+from etl_assets.model.json.depth import MAX_DEPTH, nested_too_deep
+from etl_assets.model.json.repeated_keys import refuse_repeats
+from etl_assets.model.values.numbers import decimal_of
+from etl_assets.protocol.singer.batch_files import (
     BatchFolder,
     cannot_be_read,
     damage_named,
@@ -18,9 +21,7 @@ from etl_assets.protocol.batch_files import (
     lines_of,
     tables_of,
 )
-from etl_assets.protocol.messages import MAX_BYTES, MAX_DEPTH, BatchMessage, RecordMessage, nested_too_deep
-from etl_assets.protocol.numbers import decimal_of
-from etl_assets.protocol.repeated_keys import refuse_repeats
+from etl_assets.protocol.singer.messages import MAX_BYTES, BatchMessage, RecordMessage
 
 HINT = "Set batch_folder in the config to the folder where the tap writes its batches."
 

@@ -23,6 +23,8 @@ from etl_assets.connectors.workspace import private_root
 from etl_assets.destinations.base import Destination, RowSession
 from etl_assets.destinations.contract import settled
 from etl_assets.destinations.outgoing import Outgoing
+from etl_assets.engine.staging import Staging
+from etl_assets.engine.staging_folder import sweep
 from etl_assets.exceptions import (
     ConfigError,
     ConnectorWriteError,
@@ -30,13 +32,11 @@ from etl_assets.exceptions import (
     SchemaConflictError,
 )
 from etl_assets.faults import fault
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import Capabilities, Committed, Load, Session
+from etl_assets.model.stored import Bookmark, SharedState
 from etl_assets.naming import normalise
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Capabilities, Committed, Load, Session
-from etl_assets.protocol.stored import Bookmark, SharedState
 from etl_assets.redaction.logs import masked_logger
-from etl_assets.staging import Staging
-from etl_assets.staging_folder import sweep
 from etl_assets.strategies import WriteStrategy
 
 STAGING_BYTES = 64 * 1024 * 1024

@@ -12,14 +12,14 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.engine.staging import cast, integers_fit
 from etl_assets.exceptions import DataError, SchemaConflictError, shorten
-from etl_assets.protocol.batch import Batch, column_to_arrow, declared_schema
-from etl_assets.protocol.contract import ContractMode, Rejection
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.types import merge_types
-from etl_assets.protocol.values import to_json
-from etl_assets.staging import cast, integers_fit
+from etl_assets.model.batch import Batch, column_to_arrow, declared_schema
+from etl_assets.model.contract import ContractMode, Rejection
+from etl_assets.model.load import Load
+from etl_assets.model.schema.types import merge_types
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.scalars import to_json
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

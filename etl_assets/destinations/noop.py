@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing_extensions import override
 
 from etl_assets.destinations.base import Destination
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Capabilities, Load
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import Capabilities, Load
 from etl_assets.strategies import WriteStrategy
 
 

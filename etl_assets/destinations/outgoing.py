@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.engine.staging import RefusedValueError, Staging
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.entries import copied
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.schema import type_to_property
-from etl_assets.protocol.types import is_json
-from etl_assets.staging import RefusedValueError, Staging
+from etl_assets.model.batch import Batch
+from etl_assets.model.catalog_entries import copied
+from etl_assets.model.load import Load
+from etl_assets.model.schema.json_schema import type_to_property
+from etl_assets.model.schema.types import is_json
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

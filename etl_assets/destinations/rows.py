@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.constants import INTERNAL_COLUMN_SCHEMA, UNIQUE_CONFLICT_METHOD_UPDATE
 from etl_assets.exceptions import ConfigError, DestinationError, ProtocolError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.columns import to_array
-from etl_assets.protocol.entries import copied
-from etl_assets.protocol.load import Load
-from etl_assets.protocol.messages import RecordMessage, SchemaMessage, encode
-from etl_assets.protocol.schema import from_arrow, type_to_property
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.catalog_entries import copied
+from etl_assets.model.load import Load
+from etl_assets.model.schema.json_schema import from_arrow, type_to_property
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.columns import to_array
+from etl_assets.protocol.singer.messages import RecordMessage, SchemaMessage, encode
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:

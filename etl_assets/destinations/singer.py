@@ -14,7 +14,7 @@ from etl_assets.connectors.hosts import SingerHost
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.destinations.connector import DELIVERS, ConnectorDestination, Delivery, Listener
 from etl_assets.destinations.outgoing import Outgoing
-from etl_assets.protocol.messages import (
+from etl_assets.protocol.singer.messages import (
     ActivateVersionMessage,
     Message,
     RecordMessage,

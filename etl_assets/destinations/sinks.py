@@ -9,11 +9,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from etl_assets.destinations.arguments import MEGABYTE, TargetOptions
 from etl_assets.destinations.rows import joined, static_columns, stream_of
 from etl_assets.exceptions import DestinationError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Load, Session, image_of
-from etl_assets.protocol.messages import RecordMessage, decode, encode
-from etl_assets.protocol.revisions import Revisions
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import Load, Session, image_of
+from etl_assets.model.schema.revisions import Revisions
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.singer.messages import RecordMessage, decode, encode
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start
 

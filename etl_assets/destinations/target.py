@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,13 @@ from etl_assets.destinations.rows import overrides
 from etl_assets.destinations.sinks import RowSink, SessionSink, Sink
 from etl_assets.destinations.states import SafeBookmarks
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, EtlAssetsError, ProtocolError
-from etl_assets.protocol.batch_files import BatchFolder
-from etl_assets.protocol.documents import read_document
-from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.messages import (
+from etl_assets.model.events import StreamKey
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.record_forms import SingerForm
+from etl_assets.protocol.record_runs import Parsing, RecordLanes, Run
+from etl_assets.protocol.singer.batch_files import BatchFolder
+from etl_assets.protocol.singer.documents import read_document
+from etl_assets.protocol.singer.messages import (
     ActivateVersionMessage,
     BatchMessage,
     RecordMessage,
@@ -31,10 +33,8 @@ from etl_assets.protocol.messages import (
     Unknown,
     decode,
 )
-from etl_assets.protocol.record_forms import SingerForm
-from etl_assets.protocol.record_lanes import Parsing, RecordLanes, Run
-from etl_assets.protocol.stream import Stream
 from etl_assets.redaction import redact
+from etl_assets.registry import reach
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
@@ -367,4 +367,4 @@ if not TYPE_CHECKING:  # to a type checker, every name would be there
         """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
         if name not in {"SQLTarget", "Target"}:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("etl_assets.mage.singer_targets"), name)
+        return getattr(reach("singer_targets"), name)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets._connector_base import ConnectorBase
 from etl_assets.arguments import checked
+from etl_assets.registry import reach
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ class DestinationVerbs(ConnectorBase):
             InputError: `source_data` is neither.
             ConnectorWriteError: Streams were not written; names them. The others are.
         """
-        from etl_assets.destinations.writing import write
-
-        return write(
+        written: WriteResult = reach("write")(
             self,
             source_data,
             streams=streams,
@@ -53,3 +52,4 @@ class DestinationVerbs(ConnectorBase):
             write_strategy=write_strategy,
             full_refresh=force_full_refresh,
         )
+        return written

@@ -22,9 +22,9 @@ from etl_assets.destinations.constants import (
 from etl_assets.exceptions import ConfigError
 from etl_assets.mage import sql_commands
 from etl_assets.mage.arrays import batch
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.schema import from_arrow
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.schema.json_schema import from_arrow
+from etl_assets.model.stream import Stream
 
 METHODS = (REPLICATION_METHOD_FULL_TABLE, REPLICATION_METHOD_INCREMENTAL, REPLICATION_METHOD_LOG_BASED)
 

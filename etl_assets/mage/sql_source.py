@@ -13,7 +13,7 @@ from etl_assets.exceptions import ConfigError
 from etl_assets.mage import sql_statements
 from etl_assets.mage.columns import extract_selected_columns, filter_columns
 from etl_assets.mage.connections import SqlConnection
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, Schema
 from etl_assets.sources.constants import (

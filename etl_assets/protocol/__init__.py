@@ -1,1 +1,1 @@
-"""The words that sources and destinations share: streams, batches, bookmarks, messages. They know nothing else."""
+"""What goes over the wire: Singer and Airbyte messages, lines of JSON, Parquet files, and their decoding to columns."""

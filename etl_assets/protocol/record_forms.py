@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from etl_assets.protocol.events import StreamKey
-from etl_assets.protocol.missing import Missing
+from etl_assets.model.events import StreamKey
+from etl_assets.model.json.missing import Missing
 
 _TEXT = rb'"(?:[^"\\\n]|\\.)*+"'
 

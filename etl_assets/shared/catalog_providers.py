@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 from etl_assets.exceptions import InputError
-from etl_assets.protocol.airbyte_catalog import AirbyteStream, ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
+from etl_assets.protocol.airbyte.catalog import AirbyteStream, ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
 from etl_assets.strategies import WriteMethod, WriteStrategy
 
 _MODES = {WriteStrategy.APPEND: "append", WriteStrategy.MERGE: "append_dedup", WriteStrategy.REPLACE: "overwrite"}

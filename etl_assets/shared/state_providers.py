@@ -8,8 +8,8 @@ from typing import Any, Self
 from typing_extensions import override
 
 from etl_assets.exceptions import StateNotFoundError
-from etl_assets.protocol.airbyte_catalog import AirbyteStateMessage, AirbyteStreamState
-from etl_assets.protocol.stored import Bookmark
+from etl_assets.model.stored import Bookmark
+from etl_assets.protocol.airbyte.catalog import AirbyteStateMessage, AirbyteStreamState
 
 
 class StateProviderBase(ABC):

@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.protocol.stored import Bookmark
+from etl_assets.model.stored import Bookmark
 from etl_assets.shared.state_providers import StateProviderBase
 
 

@@ -7,21 +7,21 @@ from typing import Any, ClassVar, Literal, Self
 
 from etl_assets.exceptions import ConfigError
 from etl_assets.logs import Logger
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.encoded import Format
-from etl_assets.protocol.events import Event, SourceState
-from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.load import TableTypes
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.encoded import Format
+from etl_assets.model.events import Event, SourceState
+from etl_assets.model.key_ranges import KeyRanges
+from etl_assets.model.load import TableTypes
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import ResolvedConfig
-from etl_assets.sources.arguments import run_source, said_on_the_command_line
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import DiscoveryHooks, catalog_of_schemas, only
 from etl_assets.sources.messages import write_records, write_schema, write_state
-from etl_assets.sources.modes import MODES, take_arguments
-from etl_assets.sources.process import ProcessModes
+from etl_assets.sources.tap.arguments import run_source, said_on_the_command_line
+from etl_assets.sources.tap.modes import MODES, take_arguments
+from etl_assets.sources.tap.process import ProcessModes
 from etl_assets.sources.verbs import Verbs
 
 __all__ = ["Source", "main", "write_records", "write_schema", "write_state"]
@@ -297,10 +297,10 @@ def _connector_class(executor: Any) -> Any:
     if not isinstance(executor, Executor):
         return None
     if executor.protocol == "singer":
-        from etl_assets.sources.singer import SingerSource
+        from etl_assets.sources.singer.source import SingerSource
 
         return SingerSource
-    from etl_assets.sources.airbyte import AirbyteSource
+    from etl_assets.sources.airbyte.source import AirbyteSource
 
     return AirbyteSource
 

@@ -6,8 +6,8 @@ from typing import Any
 from typing_extensions import override
 
 from etl_assets.exceptions import InputError
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 
 COLUMNS = tuple(f"field{number}" for number in range(1, 6))

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Self, TypeVar
 import simplejson
 from typing_extensions import override
 
-from etl_assets.protocol.catalog import Catalog as OwnCatalog
-from etl_assets.protocol.catalog import Key
-from etl_assets.protocol.entries import copied
-from etl_assets.protocol.selection import column_selector, is_selected
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog as OwnCatalog
+from etl_assets.model.catalog import Key
+from etl_assets.model.catalog_entries import copied
+from etl_assets.model.selection import column_selector, is_selected
+from etl_assets.model.stream import Stream
 
 T = TypeVar("T")
 

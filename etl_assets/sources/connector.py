@@ -10,13 +10,13 @@ from etl_assets.connectors.executors import Executor
 from etl_assets.connectors.hosts import ConnectorHost
 from etl_assets.connectors.process import ConnectorProcess, Limits
 from etl_assets.exceptions import ConfigError, ConnectorError
+from etl_assets.model.batch import Batch
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
+from etl_assets.model.schema.type_overrides import types_of
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.naming import normalise
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd, Truncate
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.type_overrides import types_of
 from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source

@@ -10,9 +10,9 @@ from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
-from etl_assets.sources.airbyte import AirbyteSource
+from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
-from etl_assets.sources.singer import SingerSource
+from etl_assets.sources.singer.source import SingerSource
 
 
 @explained

@@ -9,8 +9,8 @@ from typing import Any
 import simplejson
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.catalog import Catalog as OwnCatalog
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog as OwnCatalog
+from etl_assets.model.stream import Stream
 from etl_assets.sources.catalog import Catalog, CatalogEntry, Schema
 from etl_assets.sources.utils import get_standard_metadata
 

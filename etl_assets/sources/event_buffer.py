@@ -11,10 +11,10 @@ from itertools import chain
 from typing import Any
 
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Event, Records, StreamKey, keeps_streams_apart
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 
 ROWS = 50_000
 SECONDS = 2.0

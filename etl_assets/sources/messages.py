@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from etl_assets.protocol.messages import (
+from etl_assets.protocol.singer.messages import (
     ActivateVersionMessage,
     Message,
     RecordMessage,
@@ -17,7 +17,7 @@ from etl_assets.protocol.messages import (
     StateMessage,
     encode,
 )
-from etl_assets.sources.stdout import printed_messages_to
+from etl_assets.sources.tap.stdout import printed_messages_to
 
 Writer = Callable[[Message], None]
 

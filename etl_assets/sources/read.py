@@ -11,14 +11,14 @@ from typing import Any
 from dateutil.parser import parse as parse_date
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
-from etl_assets.protocol.batch import Batch, batches_of, frames_of
-from etl_assets.protocol.bookmarks import BookmarkTracker
-from etl_assets.protocol.encoded import Format
-from etl_assets.protocol.key_ranges import RANGE
-from etl_assets.protocol.load import TableTypes
-from etl_assets.protocol.messages import Message, StateMessage
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch, batches_of, frames_of
+from etl_assets.model.bookmarks.tracker import BookmarkTracker
+from etl_assets.model.encoded import Format
+from etl_assets.model.key_ranges import RANGE
+from etl_assets.model.load import TableTypes
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.singer.messages import Message, StateMessage
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.secrets.references import resolve
@@ -26,7 +26,7 @@ from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import Writer, current_writer, messages_to
-from etl_assets.sources.process import ProcessModes, comes_in_order, overridden_mode
+from etl_assets.sources.tap.process import ProcessModes, comes_in_order, overridden_mode
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""

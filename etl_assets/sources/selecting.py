@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from etl_assets import configuring
 from etl_assets.arguments import KEY, check
 from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.key_paths import path_in
-from etl_assets.protocol.rediscovery import merged
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.catalog_rediscovery import merged
+from etl_assets.model.key_paths import path_in
+from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
-    from etl_assets.protocol.airbyte_catalog import AirbyteCatalog, ConfiguredAirbyteCatalog
+    from etl_assets.protocol.airbyte.catalog import AirbyteCatalog, ConfiguredAirbyteCatalog
 
 
 def catalog_of(source: Any) -> Catalog:
@@ -81,7 +81,7 @@ def available(source: Any) -> list[str]:
 
 def discovered(source: Any) -> "AirbyteCatalog":
     """Give all streams in Airbyte's shape."""
-    from etl_assets.protocol.airbyte_catalog import AirbyteCatalog
+    from etl_assets.protocol.airbyte.catalog import AirbyteCatalog
 
     return AirbyteCatalog.of(catalog_of(source))
 
@@ -90,7 +90,7 @@ def configured(
     source: Any, streams: Sequence[str] | str | None, *, full_refresh: bool = False
 ) -> "ConfiguredAirbyteCatalog":
     """Give the streams that are read, in Airbyte's shape."""
-    from etl_assets.protocol.airbyte_catalog import ConfiguredAirbyteCatalog
+    from etl_assets.protocol.airbyte.catalog import ConfiguredAirbyteCatalog
 
     if streams is not None and streams != "*" and not isinstance(streams, list | tuple):
         raise InputError(f"streams is a list of names or '*', not {streams!r}.", input_value=streams)

@@ -7,14 +7,14 @@ from contextlib import closing
 from typing import Any
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
-from etl_assets.protocol.catalog import Catalog as OwnCatalog
-from etl_assets.protocol.events import Event, Records, SourceState, StreamEnd
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog as OwnCatalog
+from etl_assets.model.events import Event, Records, SourceState, StreamEnd
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog
-from etl_assets.sources.process import writes_messages_itself
+from etl_assets.sources.tap.process import writes_messages_itself
 
 
 class SourceRead:

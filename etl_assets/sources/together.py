@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Sequence
 
 from etl_assets.exceptions import ConfigError, EtlAssetsError
-from etl_assets.protocol.appending import Appending
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import BookmarkTracker, plain
-from etl_assets.protocol.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
-from etl_assets.protocol.load import TableTypes
-from etl_assets.protocol.settled import Settled
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.bookmarks.appending import Appending
+from etl_assets.model.bookmarks.settled import Settled
+from etl_assets.model.bookmarks.tracker import BookmarkTracker, plain
+from etl_assets.model.events import Checkpoint, Estimate, Event, Records, Remark, SourceState, StreamEnd
+from etl_assets.model.load import TableTypes
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
-from etl_assets.sources.process import writes_messages_itself
 from etl_assets.sources.read import StreamRead
-from etl_assets.sources.tap import tap_events
+from etl_assets.sources.tap.process import writes_messages_itself
+from etl_assets.sources.tap.read import tap_events
 
 
 def load_streams(source: Source, streams: Sequence[Stream], state: SourceState) -> Iterator[Event]:

@@ -8,8 +8,9 @@ from typing_extensions import override
 from etl_assets._connector_base import ConnectorBase
 from etl_assets.arguments import COUNT, KEY, STREAM, checked
 from etl_assets.datasets import InMemoryDataset, LazyDataset
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.sources import reading, selecting
+from etl_assets.model.catalog import Catalog
+from etl_assets.registry import reach
+from etl_assets.sources import selecting
 from etl_assets.strategies import WriteStrategy
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class ReadVerbs:
         Raises:
             EtlAssetsError: Streams failed; the others are in the cache.
         """
-        return reading.read(
+        result: ReadResult = reach("read")(
             self,
             cache,
             streams=streams,
@@ -137,6 +138,7 @@ class ReadVerbs:
             adopt=adopt,
             prune_undeclared_fields=prune_undeclared_fields,
         )
+        return result
 
     @checked(limit=COUNT)
     def get_records(
@@ -158,9 +160,10 @@ class ReadVerbs:
         Raises:
             InputError: There is no such stream.
         """
-        return reading.records(
+        found: LazyDataset = reach("records")(
             self, stream, limit=limit, normalize=normalize_field_names, prune=prune_undeclared_fields
         )
+        return found
 
     @checked(title_property=(str, "the name of a field"))
     def get_documents(
@@ -192,7 +195,8 @@ class ReadVerbs:
             limit: How many of each.
             on_error: What becomes of a stream that fails: raise, or give None in its place, with or without a log line.
         """
-        return reading.samples(self, streams, limit=limit, on_error=on_error)
+        samples: dict[str, InMemoryDataset | None] = reach("samples")(self, streams, limit=limit, on_error=on_error)
+        return samples
 
     @checked(limit=COUNT)
     def print_samples(
@@ -203,14 +207,11 @@ class ReadVerbs:
         on_error: Literal["raise", "ignore", "log"] = "log",
     ) -> None:
         """Print the first records of streams as tables."""
-        reading.print_samples(self.get_samples(streams, limit=limit, on_error=on_error))
+        reach("print_samples")(self.get_samples(streams, limit=limit, on_error=on_error))
 
     def to_assets(self, **options: Any) -> Any:
         """Give the streams as Dagster assets; see `stream_assets`."""
-        from importlib import import_module
-
-        # By its path: what is above this layer is only known when it is asked for.
-        return import_module("etl_assets.assets.factory").stream_assets(self, **options)
+        return reach("stream_assets")(self, **options)
 
 
 class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import simplejson
 
-from etl_assets.protocol.values import to_text
+from etl_assets.model.values.scalars import to_text
 
 EXACT, TEXT, JSON, BASE64 = "exact", "text", "json", "base64"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.testing.cases import FIELD, Case, CaseLoad, load_cases
 from etl_assets.testing.compare import EXACT, paired, row_forms, same
 from etl_assets.testing.failing import FaultChecks

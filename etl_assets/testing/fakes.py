@@ -9,11 +9,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.protocol.batch import Batch, Encoding
-from etl_assets.protocol.load import Capabilities, Committed, Load, Readable, Session
-from etl_assets.protocol.row_cells import row_hash
-from etl_assets.protocol.stored import Bookmark, SharedState, Stored, StreamState, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch, Encoding
+from etl_assets.model.bookmarks.row_cells import row_hash
+from etl_assets.model.load import Capabilities, Committed, Load, Readable, Session
+from etl_assets.model.stored import Bookmark, SharedState, Stored, StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 
 NEVER = math.inf

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets.faults import fault
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

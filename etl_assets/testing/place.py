@@ -11,8 +11,8 @@ import pytest
 
 from etl_assets.destinations.base import Destination
 from etl_assets.exceptions import DestinationError
-from etl_assets.protocol.stored import Bookmark, StreamState, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import Bookmark, StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.testing.lines import SOURCE
 
 PLACE, FOLDER = "ETL_ASSETS_TEST_PLACE", "ETL_ASSETS_TEST_FOLDER"

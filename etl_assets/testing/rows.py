@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl_assets.destinations.base import Destination
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.testing.kit import DestinationKit
 
 JSON_TYPES = (str, int, float, bool, Decimal, type(None), list, dict)

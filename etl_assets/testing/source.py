@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.batch import declared_schema
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.keys import comparable
-from etl_assets.protocol.row_cells import row_hash
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import declared_schema
+from etl_assets.model.bookmarks.keys import comparable
+from etl_assets.model.bookmarks.row_cells import row_hash
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

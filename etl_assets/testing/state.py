@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.fakes import GivenRead, NumbersRead, PlannedCancel, PlannedError
 from etl_assets.testing.kit import DestinationKit

@@ -7,8 +7,8 @@ import pytest
 
 from etl_assets import StreamRead
 from etl_assets.caches import BigQueryCache
-from etl_assets.destinations.bigquery import BigQueryDestination
-from etl_assets.destinations.warehouse_transaction import WarehouseTransaction
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
+from etl_assets.destinations.warehouses.transaction import WarehouseTransaction
 from etl_assets.exceptions import AuthenticationError, BusyError
 from etl_assets.sync import sync
 from tests.api.test_cache_snowflake import KINDS, ROWS, Shop

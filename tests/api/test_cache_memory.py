@@ -13,7 +13,7 @@ from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_s
 READ = """
 import resource, sys
 import etl_assets.caches as caches
-from etl_assets.protocol.load import TableName
+from etl_assets.model.load import TableName
 
 cache = getattr(caches, sys.argv[1]).model_validate_json(sys.argv[2])
 table = TableName("big", cache.schema_name or cache.database)

@@ -8,7 +8,7 @@ import pytest
 
 from etl_assets import StreamRead
 from etl_assets.caches import MotherDuckCache
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import UnavailableError
 from etl_assets.secrets.redaction import redact
 from etl_assets.secrets.string import SecretString

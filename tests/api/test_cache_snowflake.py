@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from etl_assets import Source, Stream, StreamRead
 from etl_assets.caches import SnowflakeCache
-from etl_assets.destinations.snowflake import SnowflakeTransaction
-from etl_assets.destinations.warehouse_transaction import WarehouseTransaction
+from etl_assets.destinations.warehouses.snowflake import SnowflakeTransaction
+from etl_assets.destinations.warehouses.transaction import WarehouseTransaction
 from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError
 from etl_assets.sync import sync
 from tests.snowflakes import fake_snowflake

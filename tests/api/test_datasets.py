@@ -14,7 +14,7 @@ import pytest
 from etl_assets.datasets import InMemoryDataset, LazyDataset
 from etl_assets.exceptions import InputError
 from etl_assets.frames import to_dataset
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 
 STREAM = Stream(
     "people",

@@ -9,7 +9,7 @@ import pytest
 from typing_extensions import override
 
 from etl_assets import DuckDBCache, DuckDBDestination, SQLiteSource, Stream
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.model.catalog import Catalog
 from etl_assets.sources.base import Source
 
 

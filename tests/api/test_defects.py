@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from etl_assets import DuckDBCache, Source, Stream
 from etl_assets.exceptions import AirbyteConnectorError, AirbyteError
-from etl_assets.sources.reading import StreamsFailedError
+from etl_assets.scripts.reading import StreamsFailedError
 from tests.api.conftest import Make
 
 ROOT = Path(__file__).resolve().parents[2]

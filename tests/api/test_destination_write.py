@@ -15,7 +15,7 @@ from etl_assets.exceptions import (
     InputError,
     UnavailableError,
 )
-from etl_assets.protocol.stored import TableName
+from etl_assets.model.stored import TableName
 
 
 class Shop(Source):

@@ -19,8 +19,8 @@ from etl_assets._executors.base import Executor
 from etl_assets._message_iterators import AirbyteMessageIterator
 from etl_assets._writers.base import AirbyteWriterInterface
 from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
-from etl_assets.sources.airbyte import AirbyteSource
-from etl_assets.sources.singer import SingerSource
+from etl_assets.sources.airbyte.source import AirbyteSource
+from etl_assets.sources.singer.source import SingerSource
 from tests.api import names
 
 HEAVY = ("pandas", "pyarrow", "duckdb", "sqlalchemy", "rich", "IPython", "dagster", "pydantic")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import etl_assets as ab
 from etl_assets import DuckDBCache, exceptions, secrets
 from etl_assets.caches.generic import GenericSQLCacheConfig
-from etl_assets.destinations.record_columns import new_ids
+from etl_assets.destinations.database.record_columns import new_ids
 from etl_assets.exceptions import AirbyteConnectorFailedError, AirbyteStreamNotFoundError, PyAirbyteInputError
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.secrets.hydration import deep_update, detect_hardcoded_secrets, hydrate_secrets

@@ -21,8 +21,8 @@ from etl_assets.exceptions import (
     PyAirbyteNoStreamsSelectedError,
     UnavailableError,
 )
-from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
-from etl_assets.sources.reading import StreamsFailedError
+from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.scripts.reading import StreamsFailedError
 
 SCHEMA = {
     "type": "object",

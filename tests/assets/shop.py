@@ -8,8 +8,8 @@ import duckdb
 from typing_extensions import override
 
 from etl_assets.exceptions import SourceError
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 
 Rows = list[dict[str, Any]]

@@ -9,7 +9,7 @@ import pytest
 from etl_assets.assets.bookmark_metadata import BOOKMARK, DIGEST, MAX_BYTES, from_metadata, to_metadata
 from etl_assets.assets.bookmarks import newest_bookmark, newest_event, newest_events
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.appending import BOUNDARY
+from etl_assets.model.bookmarks.appending import BOUNDARY
 
 KEY = dg.AssetKey(["shop", "orders"])
 

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from etl_assets.assets.factory import stream_assets
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from tests.assets.shop import Shop, event, person, run
 
 

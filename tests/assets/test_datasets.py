@@ -17,7 +17,7 @@ from typing_extensions import override
 from etl_assets import CachedDataset, FileSource, Source, SqlSource, Stream, stream_assets
 from etl_assets.caches import DuckDBCache, SqliteCache
 from etl_assets.datasets import DatasetBase, InMemoryDataset, LazyDataset
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 
 
 class Shop(Source):

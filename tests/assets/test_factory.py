@@ -15,11 +15,11 @@ from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.options import StreamOptions
 from etl_assets.assets.sensors import build_source_sensor, build_sync_schedule
 from etl_assets.assets.translator import StreamProps, StreamTranslator
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import CUSTOMERS, ORDERS, Shop, event, failure_text, people, query, run
 

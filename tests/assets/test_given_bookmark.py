@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from etl_assets.assets.factory import stream_assets
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.given import side_of
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.bookmarks.given import side_of
+from etl_assets.model.stream import Stream
 from tests.assets.shop import Shop, event, failure_text, logged, people, query, run
 
 ORDERS = "SELECT count(*), count(DISTINCT id) FROM shop.orders"

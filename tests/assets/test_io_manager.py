@@ -19,7 +19,7 @@ from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.assets.iomanagers import DuckDBIOManager, io_manager_class
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
 from tests.assets.shop import Shop, event, failure_text, query, run
 

@@ -11,10 +11,10 @@ import pytest
 from typing_extensions import override
 
 from etl_assets import DuckDBCache, DuckDBDestination, DuckDBIOManager, Source, Stream, stream_assets
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import Load
 from etl_assets.naming import with_hash
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Load
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import new_load_id, resolve_start, sync
 from etl_assets.testing.fakes import GivenRead

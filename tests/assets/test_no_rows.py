@@ -14,7 +14,7 @@ import pytest
 
 from etl_assets import DuckDBCache, DuckDBDestination, FileSource, Source, SqlSource, Stream, stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held
 

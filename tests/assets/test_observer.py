@@ -13,13 +13,13 @@ from typing_extensions import override
 from etl_assets.assets import observer as observer_module
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.observer import RunObserver, shortened
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
+from etl_assets.model.batch import Batch
+from etl_assets.model.bookmarks.appending import BOUNDARY
+from etl_assets.model.load import Committed
+from etl_assets.model.stream import Stream
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
-from etl_assets.protocol.appending import BOUNDARY
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Committed
-from etl_assets.protocol.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import event, run
 

@@ -9,9 +9,9 @@ import pytest
 from etl_assets.assets.factory import build_stream_asset_specs, stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.model.catalog import Catalog
 from tests.assets.shop import ORDERS, Shop, event, failure_text, logged, person, query, run
 
 

@@ -24,10 +24,10 @@ from etl_assets.assets.sensors import (
     streams_with_news,
 )
 from etl_assets.assets.translator import StreamProps, StreamTranslator
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, UnavailableError
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import Shop, broken, people, person, run
 

@@ -16,13 +16,13 @@ from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.options import StreamOptions
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.split import drop_split
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.split import drop_split
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.exceptions import ConfigError, SourceError, StreamReadError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.assets.shop import Shop, event, failure_text, run
 from tests.pairs.places import destination

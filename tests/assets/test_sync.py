@@ -13,11 +13,11 @@ from etl_assets.assets.config import FULL_REFRESH_TAG
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import RateLimitedError, UnavailableError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import plain
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.bookmarks.tracker import plain
+from etl_assets.model.stream import Stream
 from etl_assets.secrets.redaction import remember
 from etl_assets.sources.base import Source
 from tests.assets.shop import (

@@ -14,11 +14,11 @@ from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.sensors import streams_with_news
 from etl_assets.assets.source_step import two_of_one_name
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, EtlAssetsError, RateLimitedError, SourceError, UnavailableError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from tests.assets.shop import Shop, event, failure, failure_text, logged, people, query, run
 

@@ -13,8 +13,8 @@ import duckdb
 import pytest
 
 from etl_assets.connectors.process import Limits
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.events import StreamKey
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.events import StreamKey
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from etl_assets.sources.source_read import SourceRead

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from etl_assets.exceptions import AuthenticationError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source, main
 
 NUMBERS = [2**53 + 1, 2**70, -1, 0]

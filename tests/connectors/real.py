@@ -21,12 +21,12 @@ from etl_assets.connectors.executors import PythonExecutor
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.json.lines import exact_json
 from etl_assets.naming import normalise
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.json_lines import exact_json
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from tests.servers import POSTGRES, postgres_schema

@@ -13,10 +13,10 @@ import pytest
 
 from etl_assets.assets.factory import stream_assets
 from etl_assets.connectors.process import Limits
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, ProtocolError, UnavailableError
-from etl_assets.protocol.events import SourceState
-from etl_assets.sources.airbyte import AirbyteSource
+from etl_assets.model.events import SourceState
+from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sync_source import StreamPlan
 

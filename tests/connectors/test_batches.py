@@ -19,7 +19,7 @@ from pyarrow import parquet
 from etl_assets.connectors.names import Protocol
 from etl_assets.connectors.workspace import private_root
 from etl_assets.exceptions import ProtocolError
-from etl_assets.protocol import batch_files
+from etl_assets.protocol.singer import batch_files
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 

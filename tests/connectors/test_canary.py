@@ -18,8 +18,8 @@ HERE = Path(__file__).parent
 DEFINITIONS = """
 import dagster as dg
 from etl_assets import DuckDBDestination, get_source, stream_assets
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stream import Stream
 
 SCRIPT = [["rows", "a", 0, 3], ["state", "a", {{"n": 3}}], ["note", {note!r}], {step}]
 fake = get_source(

@@ -22,9 +22,9 @@ from etl_assets.exceptions import (
     DataError,
     UnavailableError,
 )
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead

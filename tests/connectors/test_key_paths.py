@@ -13,10 +13,10 @@ import pytest
 
 from etl_assets.assets.factory import stream_assets
 from etl_assets.caches.duckdb import DuckDBCache
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.exceptions import ConfigError, InputError
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.model.catalog import Catalog
 from etl_assets.sources.connector import ConnectorSource
 from tests.servers import POSTGRES
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.protocol.airbyte import decoder
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Records, StreamKey
-from etl_assets.protocol.json_columns import ColumnParser
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Records, StreamKey
+from etl_assets.model.json.columns import ColumnParser
+from etl_assets.model.schema.types import is_json
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.airbyte.messages import decoder
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
-from etl_assets.protocol.record_lanes import Form, Parsing, RecordLanes
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.types import is_json
+from etl_assets.protocol.record_runs import Form, Parsing, RecordLanes
 from etl_assets.sources.event_buffer import EventBuffer
 
 PROPERTIES = {
@@ -226,7 +226,7 @@ def test_without_columns_that_it_can_tell_a_stream_is_read_as_rows(properties: d
 
 
 def test_only_the_block_that_needs_it_is_read_as_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etl_assets.protocol.json_columns.BLOCK_BYTES", 200)
+    monkeypatch.setattr("etl_assets.model.json.columns.BLOCK_BYTES", 200)
     lines = [line(f'{{"id":{"1.5" if number == 7 else number}}}') for number in range(20)]
     batches = list(Parsing(STREAM, PARSER, rows)(b"".join(lines)))
     assert [batch.encoding for batch in batches] == ["arrow", "rows", "arrow"]
@@ -235,7 +235,7 @@ def test_only_the_block_that_needs_it_is_read_as_rows(monkeypatch: pytest.Monkey
 
 
 def test_blocks_of_nothing_but_null_join_those_with_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etl_assets.protocol.json_columns.BLOCK_BYTES", 100)
+    monkeypatch.setattr("etl_assets.model.json.columns.BLOCK_BYTES", 100)
     records = ['{"id":null}', '{"id":1,"x":0.5}', '{"tree":{"a":1},"price":1.25}', '{"at":"2026-01-01T00:00:00Z"}']
     (batch,) = Parsing(STREAM, PARSER, rows)(b"".join(map(line, records)))
     assert said(batch.to_arrow(STREAM)) == said(exactly(b"".join(map(line, records))).to_arrow(STREAM))

@@ -13,10 +13,10 @@ from etl_assets.cli import main
 from etl_assets.connectors.causes import cause_in
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.exceptions import ConnectorConfigInvalidError, ConnectorError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
-from etl_assets.sources.singer import SingerSource
+from etl_assets.sources.singer.source import SingerSource
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync_source import sync_source
 

@@ -77,7 +77,7 @@ def test_a_stream_that_fails_fails_alone_and_keeps_its_state(shop: Make, load: L
 
 
 TAP = """
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source, main
 from etl_assets.sources.messages import write_records, write_schema, write_state
 

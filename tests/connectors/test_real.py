@@ -18,11 +18,11 @@ import pytest
 from etl_assets import stream_assets
 from etl_assets.connectors.executors import ManifestExecutor
 from etl_assets.destinations.connectors import get_destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import AuthenticationError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead

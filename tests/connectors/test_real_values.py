@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.model.catalog import Catalog
 from etl_assets.sources.connector import ConnectorSource
 from tests.servers import POSTGRES, mysql_connect, mysql_schema, postgres_schema
 

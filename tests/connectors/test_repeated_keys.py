@@ -9,9 +9,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import DataError, DestinationError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.messages import write_schema, write_state

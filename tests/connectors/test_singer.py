@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import ConfigError, ConnectorError, ProtocolError
-from etl_assets.protocol.events import SourceState
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.events import SourceState
+from etl_assets.model.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
-from etl_assets.sources.singer_read import state_given
+from etl_assets.sources.singer.read import state_given
 
 from .conftest import Loaded
 

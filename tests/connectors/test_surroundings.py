@@ -11,9 +11,9 @@ import pytest
 from etl_assets.assets.factory import stream_assets
 from etl_assets.connectors.process import Limits
 from etl_assets.destinations.connectors import get_destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, ConnectorError, InputError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource

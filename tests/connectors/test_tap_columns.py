@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from etl_assets.assets.factory import stream_assets
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.catalog import Catalog
 from etl_assets.sources.connector import ConnectorSource
 
 from .conftest import Loaded

@@ -14,11 +14,11 @@ from etl_assets import source_loop
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.caches.duckdb import DuckDBCache
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, DataError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.rediscovery import rediscovered
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.catalog_rediscovery import rediscovered
+from etl_assets.model.stream import Stream
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 
 
 @pytest.fixture

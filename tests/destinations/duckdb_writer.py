@@ -4,8 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from tests.toys import read
 

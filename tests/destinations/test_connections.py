@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.exceptions import (
     AuthenticationError,
     ConfigError,
@@ -26,7 +26,7 @@ from etl_assets.exceptions import (
     DestinationError,
     UnavailableError,
 )
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
 from tests.toys import read
@@ -74,7 +74,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the pauses between attempts, which are not made."""
     found: list[float] = []
-    monkeypatch.setattr("etl_assets.destinations.sql_errors.time.sleep", found.append)
+    monkeypatch.setattr("etl_assets.destinations.database.errors.time.sleep", found.append)
     return found
 
 
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_a_server_is_told_apart(make: Make, pauses: list[floa
 
 
 def test_a_server_that_does_not_answer_is_given_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etl_assets.destinations.sql_errors.PAUSES", ())
+    monkeypatch.setattr("etl_assets.destinations.database.errors.PAUSES", ())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
         with pytest.raises(UnavailableError, match="firewall"):

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from etl_assets.assets.state_cli import Store, get, import_state, list_states, reset, set_bookmark
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.exceptions import BookmarkError, EtlAssetsError, StateError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination

@@ -11,11 +11,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations import duckdb_transaction
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.duckdb_memory import MANY_BATCHES, MOST_BYTES, InsertMemory, insert_memory
-from etl_assets.destinations.transaction import Stamp
-from etl_assets.protocol.stored import TableName
+from etl_assets.destinations.database.transaction import Stamp
+from etl_assets.destinations.duckdb import transaction as duckdb_transaction
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.duckdb.memory import MANY_BATCHES, MOST_BYTES, InsertMemory, insert_memory
+from etl_assets.model.stored import TableName
 
 NARROW = pa.record_batch({"n": [1, 2, 3]})
 WIDE = pa.record_batch({"text": ["x" * 100_000]})
@@ -24,8 +24,8 @@ LOAD = """
 import re, sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.compute
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

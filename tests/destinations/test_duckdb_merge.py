@@ -8,9 +8,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.toys import read

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from tests.toys import read
 
@@ -22,8 +22,8 @@ HEAVY = ("numpy", "pandas", "polars", "pyarrow", "sqlalchemy")
 SYNC = """
 import json, sys
 import duckdb
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations import duckdb_transaction
-from etl_assets.destinations.duckdb_transaction import in_row_groups
-from etl_assets.protocol.types import json_type
+from etl_assets.destinations.duckdb import transaction as duckdb_transaction
+from etl_assets.destinations.duckdb.transaction import in_row_groups
+from etl_assets.model.schema.types import json_type
 
 SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string()), ("json", json_type())])
 

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import (
     BookmarkError,
     BusyError,
@@ -21,8 +21,8 @@ from etl_assets.exceptions import (
     SourceError,
     StateError,
 )
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Start, resolve_start, sync

@@ -14,10 +14,10 @@ import simplejson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import DataError, SchemaConflictError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from tests.toys import read
 
@@ -263,7 +263,7 @@ def test_frames_are_loaded_as_they_are(frame: Any, warehouse: DuckDBDestination,
         stream = Stream("things")
 
         def open(self, bookmark: Any) -> Any:
-            from etl_assets.protocol.batch import Batch
+            from etl_assets.model.batch import Batch
 
             yield Batch(frame())
 
@@ -313,7 +313,7 @@ class ReadOf:
         self.tables = tables
 
     def open(self, bookmark: Any) -> Any:
-        from etl_assets.protocol.batch import Batch
+        from etl_assets.model.batch import Batch
 
         del bookmark
         for table in self.tables:

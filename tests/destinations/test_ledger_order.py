@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-import etl_assets.destinations.ledger
-import etl_assets.destinations.session
+import etl_assets.destinations.database.ledger
+import etl_assets.destinations.database.session
 from etl_assets.caches import DuckDBCache
-from etl_assets.destinations.bigquery import BigQueryDestination
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.destinations.state_rows import STATE_TABLE
-from etl_assets.destinations.stored_states import LEDGER_TABLE
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.state_rows import STATE_TABLE
+from etl_assets.destinations.database.stored_states import LEDGER_TABLE
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
 from etl_assets.exceptions import StateError
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from tests.bigqueries import FakeBigQuery
 from tests.pairs.places import DESTINATIONS
@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
             return told.time.astimezone(tz)
 
     monkeypatch.setattr(time, "time_ns", lambda: int(told.time.timestamp()) * 10**9)
-    for module in (etl_assets.destinations.session, etl_assets.destinations.ledger):
+    for module in (etl_assets.destinations.database.session, etl_assets.destinations.database.ledger):
         monkeypatch.setattr(module, "datetime", Told)
     return told
 

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import SchemaConflictError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination

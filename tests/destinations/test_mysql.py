@@ -15,10 +15,10 @@ import pyarrow as pa
 import pymysql
 import pytest
 
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.mysql_swaps import Swaps
-from etl_assets.destinations.mysql_transaction import MySQLTransaction
-from etl_assets.destinations.transaction import Stamp
+from etl_assets.destinations.database.transaction import Stamp
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.mysql.swaps import Swaps
+from etl_assets.destinations.mysql.transaction import MySQLTransaction
 from etl_assets.exceptions import (
     AuthenticationError,
     BusyError,
@@ -29,8 +29,8 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from etl_assets.testing.proxy import LosingProxy
@@ -307,7 +307,7 @@ def test_a_swap_that_goes_on_keeps_no_other_stream_waiting(shop: Shop) -> None:
 
 def test_a_widening_that_was_interrupted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """P10: killed between the new column and its place; no value has changed, and the next run goes on."""
-    from etl_assets.destinations.mysql_merge import run
+    from etl_assets.destinations.mysql.merge import run
 
     shop.give("things", [{"id": 1, "x": True, "at": datetime(2026, 1, 1, tzinfo=UTC)}])
 
@@ -316,7 +316,7 @@ def test_a_widening_that_was_interrupted(shop: Shop, monkeypatch: pytest.MonkeyP
             raise Killed
         return run(connection, sql, parameters)
 
-    monkeypatch.setattr("etl_assets.destinations.mysql_transaction.run", killed)
+    monkeypatch.setattr("etl_assets.destinations.mysql.transaction.run", killed)
     with pytest.raises(Killed):
         shop.give("things", [{"id": 2, "x": "text", "at": "later"}])
     monkeypatch.undo()
@@ -331,7 +331,7 @@ def test_readers_see_the_old_rows_until_the_commit(shop: Shop, monkeypatch: pyte
     shop.give("things", [{"id": 1}], strategy="replace")
     seen: dict[str, Any] = {}
     monkeypatch.setattr(
-        "etl_assets.destinations.session.fault",
+        "etl_assets.destinations.database.session.fault",
         lambda point: seen.update({point: shop.ask("SELECT id FROM SHOP.things")}),
     )
     shop.give("things", [{"id": 2}], strategy="replace")
@@ -376,7 +376,7 @@ def test_the_connection_is_killed_on_the_server(shop: Shop, monkeypatch: pytest.
         return connection
 
     monkeypatch.setattr(MySQLDestination, "_connect", note)
-    monkeypatch.setattr("etl_assets.destinations.session.fault", end)
+    monkeypatch.setattr("etl_assets.destinations.database.session.fault", end)
     with pytest.raises(UnavailableError):
         load(shop.destination(), THEN, "append")
     monkeypatch.undo()

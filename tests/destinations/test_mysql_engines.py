@@ -7,12 +7,12 @@ from typing import Any
 import pymysql
 import pytest
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.exceptions import UnsupportedWriteError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source
 from etl_assets.testing.fakes import GivenRead

@@ -9,8 +9,8 @@ import pytest
 from typing_extensions import override
 
 from etl_assets import Destination, DuckDBDestination, Source, SQLiteDestination, Stream, get_destination, stream_assets
+from etl_assets.engine.staging_folder import StagingFolder
 from etl_assets.exceptions import ConfigError
-from etl_assets.staging_folder import StagingFolder
 
 NASTY = ["../1", "../../x2", "/srv/x3", "a/b4", "~/5", "file:///x6", "x7.duckdb", "a\\b8", "*9", "..10", "%2e%2e/11"]
 

@@ -14,12 +14,12 @@ import pytest
 from typing_extensions import override
 
 from etl_assets import BigQueryCache, DuckDBDestination, Source, stream_assets
-from etl_assets.destinations.bigquery import BigQueryDestination
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Records, StreamEnd
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Records, StreamEnd
+from etl_assets.model.stream import Stream
 from etl_assets.sync import resolve_start, sync
 from etl_assets.sync_source import StreamPlan, sync_source
 from etl_assets.testing.fakes import GivenRead

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SchemaConflictError
-from etl_assets.protocol.row_cells import row_hash
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.row_cells import row_hash
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination

@@ -15,7 +15,7 @@ import etl_assets.registry
 import etl_assets.sources.util
 from etl_assets.destinations.noop import NoopDestination, get_noop_destination
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

@@ -10,11 +10,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination

@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.exceptions import (
     AuthenticationError,
     BusyError,
@@ -26,8 +26,8 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     UnavailableError,
 )
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from etl_assets.testing.proxy import LosingProxy
@@ -287,7 +287,7 @@ def test_readers_do_not_wait_while_a_replace_loads(shop: Shop, monkeypatch: pyte
                 seen.extend(reader.execute(f"SELECT id FROM {shop.schema}.seen").fetchall())
 
     shop.run("CREATE VIEW SHOP.seen AS SELECT id FROM SHOP.things")
-    monkeypatch.setattr("etl_assets.destinations.session.fault", look)
+    monkeypatch.setattr("etl_assets.destinations.database.session.fault", look)
     replaced(shop, [{"id": 2}])
     assert seen == [(1,)]
     assert shop.ask("SELECT id FROM SHOP.seen") == [(2,)]
@@ -327,7 +327,7 @@ def test_the_backend_is_terminated(point: str, shop: Shop, monkeypatch: pytest.M
                 "AND pid <> pg_backend_pid()) AS writing"
             )
 
-    monkeypatch.setattr("etl_assets.destinations.session.fault", end)
+    monkeypatch.setattr("etl_assets.destinations.database.session.fault", end)
     with pytest.raises(UnavailableError):
         load(shop.destination(), THEN, "append")
     monkeypatch.undo()
@@ -359,7 +359,7 @@ def test_two_loads_of_one_stream_at_once_are_one_after_the_other(shop: Shop, mon
             except BusyError as error:
                 tried.append(str(error))
 
-    monkeypatch.setattr("etl_assets.destinations.session.fault", try_another)
+    monkeypatch.setattr("etl_assets.destinations.database.session.fault", try_another)
     load(shop.destination(), THEN, "append")
     assert len(tried) == 2
     assert found(shop.destination(), "append")[0] == expected("append", THEN)
@@ -445,7 +445,7 @@ def test_a_cancelled_run_leaves_nothing(shop: Shop, monkeypatch: pytest.MonkeyPa
         if point == "state":
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("etl_assets.destinations.session.fault", cancel)
+    monkeypatch.setattr("etl_assets.destinations.database.session.fault", cancel)
     with pytest.raises(KeyboardInterrupt):
         load(shop.destination(), THEN, "append")
     monkeypatch.undo()

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, SchemaConflictError, UnsupportedWriteError
 from etl_assets.faults import FaultError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.contract import ContractMode, Rejected, SchemaContract
-from etl_assets.protocol.load import Capabilities, SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.contract import ContractMode, Rejected, SchemaContract
+from etl_assets.model.load import Capabilities, SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.fakes import MemoryDestination

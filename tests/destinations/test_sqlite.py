@@ -13,11 +13,11 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations import sqlite_transaction
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.sqlite import transaction as sqlite_transaction
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.exceptions import BusyError, ConfigError, ConnectError, DataError, EtlAssetsError
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 
@@ -150,7 +150,8 @@ def test_readers_see_the_old_rows_until_the_commit(give: Give, ask: Ask, monkeyp
     give("things", [{"id": 1}], strategy="replace")
     seen: dict[str, Any] = {}
     monkeypatch.setattr(
-        "etl_assets.destinations.session.fault", lambda point: seen.update({point: ask("SELECT id FROM things")})
+        "etl_assets.destinations.database.session.fault",
+        lambda point: seen.update({point: ask("SELECT id FROM things")}),
     )
     give("things", [{"id": 2}], strategy="replace")
     assert (seen["rows"], seen["state"], seen["committed"]) == ([(1,)], [(1,)], [(2,)])

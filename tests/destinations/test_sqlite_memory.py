@@ -10,8 +10,8 @@ LOAD = """
 import sys
 import pyarrow as pa
 import pyarrow.compute as pc
-from etl_assets.destinations.sqlite import SQLiteDestination
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync

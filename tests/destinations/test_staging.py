@@ -13,12 +13,13 @@ from typing import IO
 import pyarrow as pa
 import pytest
 
-from etl_assets import DuckDBDestination, Stream, faults, staging_folder
+from etl_assets import DuckDBDestination, Stream, faults
+from etl_assets.engine import staging_folder
+from etl_assets.engine.staging import Staging
+from etl_assets.engine.staging_folder import LOCK_FILE, PREFIX, ROOT_FILE, StagingFolder, default_roots, sweep
 from etl_assets.exceptions import DestinationError
 from etl_assets.faults import FaultError
 from etl_assets.ownership import mark
-from etl_assets.staging import Staging
-from etl_assets.staging_folder import LOCK_FILE, PREFIX, ROOT_FILE, StagingFolder, default_roots, sweep
 from etl_assets.sync import sync
 from tests.toys import read
 
@@ -29,7 +30,7 @@ import os, signal, sys
 from pathlib import Path
 from typing import IO
 import pyarrow as pa
-from etl_assets.staging import Staging
+from etl_assets.engine.staging import Staging
 staging = Staging(Path(sys.argv[1]), memory_bytes=0)
 staging.add(pa.table({"n": [1, 2, 3]}))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -249,8 +250,8 @@ import sys
 from pathlib import Path
 from typing import IO
 import pyarrow as pa
-from etl_assets.staging import Staging
-from etl_assets.staging_folder import sweep
+from etl_assets.engine.staging import Staging
+from etl_assets.engine.staging_folder import sweep
 root = Path(sys.argv[1])
 for number in range(150):
     sweep(root)

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl_assets import DuckDBIOManager, FileSource
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.destinations.noop import NoopDestination
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.sql import PostgresSource
 from tests.servers import POSTGRES, postgres_server

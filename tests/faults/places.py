@@ -11,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from typing_extensions import override
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
 from etl_assets.testing.points import ENGINE_POINTS
 from tests.servers import MYSQL, POSTGRES, mysql_connect, mysql_left_over, mysql_query, postgres_server, query

@@ -10,10 +10,10 @@ import dagster as dg
 from typing_extensions import override
 
 from etl_assets.assets.io_manager import DestinationIOManager
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.duckdb_transaction import DuckDBTransaction
-from etl_assets.protocol.load import Committed, Load, Session
-from etl_assets.protocol.stored import Bookmark, SharedState
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.duckdb.transaction import DuckDBTransaction
+from etl_assets.model.load import Committed, Load, Session
+from etl_assets.model.stored import Bookmark, SharedState
 from etl_assets.strategies import WriteStrategy
 from etl_assets.testing.place import SMALL_STAGING_BYTES
 from tests.faults.places import DuckDBPlace

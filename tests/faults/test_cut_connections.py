@@ -16,13 +16,13 @@ from sqlalchemy import make_url
 
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sync import sync
@@ -45,7 +45,7 @@ full = pytest.mark.full
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("etl_assets.sources.sql.connection.FIRST_PAUSE", 0.0)
-    monkeypatch.setattr("etl_assets.destinations.sql_errors.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("etl_assets.destinations.database.errors.PAUSES", (0.0, 0.0))
 
 
 def through(url: str, proxy: LosingProxy) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.testing.lines import FIRST, THEN, Lines, expected, load
 from etl_assets.testing.points import STRATEGIES
 from etl_assets.testing.site import TIMEOUT_SECONDS, Site, ended

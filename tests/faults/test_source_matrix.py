@@ -9,9 +9,9 @@ import pytest
 
 from etl_assets import faults
 from etl_assets.faults import FaultError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.events import Checkpoint, Records, SourceState, StreamEnd
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import Checkpoint, Records, SourceState, StreamEnd
+from etl_assets.model.stream import Stream
 from etl_assets.testing import points
 from tests.many import Scripted, load, query, state
 

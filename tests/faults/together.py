@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from etl_assets import Batch, DuckDBDestination, Source, Stream, stream_assets
-from etl_assets.protocol.events import Checkpoint, Event, Records, SourceState, StreamEnd
+from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd
 
 BATCH = 10
 

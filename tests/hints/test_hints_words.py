@@ -18,7 +18,7 @@ from etl_assets import (
     get_source,
     stream_assets,
 )
-from etl_assets.protocol.type_overrides import types_of
+from etl_assets.model.schema.type_overrides import types_of
 from etl_assets.start import resolve_start
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import sync

@@ -18,9 +18,9 @@ import pytest
 from etl_assets import Destination, Stream, StreamRead, stream_assets
 from etl_assets.destinations.constants import INTERNAL_COLUMN_CREATED_AT, UNIQUE_CONFLICT_METHOD_IGNORE
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.documents import read_document
-from etl_assets.sources.arguments import parse_arguments
+from etl_assets.protocol.singer.documents import read_document
 from etl_assets.sources.base import Source, main
+from etl_assets.sources.tap.arguments import parse_arguments
 from tests.mage.test_target import into, lines, record, schema, state
 
 USERS = Stream("users", primary_key="id", replication_key="id", schema={"properties": {"id": {"type": "integer"}}})

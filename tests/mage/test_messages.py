@@ -15,11 +15,11 @@ import pytest
 
 from etl_assets import DuckDBDestination, Stream, StreamRead, stream_assets
 from etl_assets.exceptions import ConfigError, ProtocolError
-from etl_assets.protocol.messages import Message, RecordMessage
-from etl_assets.protocol.stored import TableName
+from etl_assets.model.stored import TableName
+from etl_assets.protocol.singer.messages import Message, RecordMessage
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import messages_to, to_stdout, write_records
-from etl_assets.sources.process import writes_messages_itself
+from etl_assets.sources.tap.process import writes_messages_itself
 
 DECLARED = Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})
 

@@ -57,7 +57,7 @@ def test_our_source_into_target_jsonl(tmp_path: Path, target_jsonl: list[str]) -
 
 
 FULL_TABLE = """
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source, main
 
 class Countries(Source):

@@ -9,7 +9,7 @@ import dagster as dg
 
 from etl_assets import Source, Stream, stream_assets
 from etl_assets.destinations.base import Destination
-from etl_assets.protocol.catalog import Catalog
+from etl_assets.model.catalog import Catalog
 
 SCHEMA = {
     "type": "object",

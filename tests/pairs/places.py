@@ -3,11 +3,11 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema
 
 DESTINATIONS = ("duckdb", "postgresql", "mysql", "sqlite")

@@ -14,11 +14,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from tests.servers import mysql_connect, postgres_server
 
 DUCKDB = {

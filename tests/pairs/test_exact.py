@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets.assets.factory import stream_assets
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.sources.sql import SqlSource
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import Held, as_type, expected_name, held

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pytest
 
 from etl_assets import Source, Stream, stream_assets
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets.assets.factory import stream_assets
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held, quoted
 from tests.sources.sql_databases import KINDS, Database, database

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.bigquery import BigQueryDestination
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.destinations.snowflake import SnowflakeDestination
-from etl_assets.destinations.sql_destination import SqlDestination
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
+from etl_assets.destinations.warehouses.snowflake import SnowflakeDestination
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from tests.pairs.places import DESTINATIONS, destination

@@ -91,15 +91,15 @@ def made(chance: random.Random) -> str:
 
 def take(text: str) -> None:
     """Take lines by every way in which they are taken; an error is one of the library's."""
-    from etl_assets.destinations.state_rows import dump
+    from etl_assets.destinations.database.state_rows import dump
     from etl_assets.exceptions import EtlAssetsError
-    from etl_assets.protocol.batch import Batch, declared_schema
-    from etl_assets.protocol.messages import RecordMessage, SchemaMessage, StateMessage, decode
+    from etl_assets.model.batch import Batch, declared_schema
+    from etl_assets.model.bookmarks.row_cells import row_hash
+    from etl_assets.model.stream import Stream
     from etl_assets.protocol.record_forms import SingerForm
-    from etl_assets.protocol.record_lanes import RecordLanes
-    from etl_assets.protocol.row_cells import row_hash
-    from etl_assets.protocol.singer_lines import decoder
-    from etl_assets.protocol.stream import Stream
+    from etl_assets.protocol.record_runs import RecordLanes
+    from etl_assets.protocol.singer.lines import decoder
+    from etl_assets.protocol.singer.messages import RecordMessage, SchemaMessage, StateMessage, decode
 
     stream = Stream("s")
     for line in text.splitlines():

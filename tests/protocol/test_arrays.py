@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl_assets.protocol.arrays import (
+from etl_assets.model.values.arrays import (
     array_of,
     cast_exactly,
     decimals_of,
@@ -22,7 +22,7 @@ from etl_assets.protocol.arrays import (
     from_buffers,
     scalar_of,
 )
-from etl_assets.protocol.columns import to_array
+from etl_assets.model.values.columns import to_array
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 5000)  # noqa: DTZ001 - a clock without a zone
 KINDS = {

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.stream import Stream
 
 STREAM = Stream("t")
 LEAVES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {

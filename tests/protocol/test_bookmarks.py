@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.exceptions import BookmarkError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.bookmarks import BookmarkTracker
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.bookmarks.tracker import BookmarkTracker
+from etl_assets.model.stream import Stream
 
 STREAM = Stream("numbers", primary_key=["id"], replication_key="x")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.protocol.boundary import MAX_CELLS, Boundary, UndecidableError
-from etl_assets.protocol.row_cells import row_hash
+from etl_assets.model.bookmarks.boundary import MAX_CELLS, Boundary, UndecidableError
+from etl_assets.model.bookmarks.row_cells import row_hash
 
 WEST = timezone(timedelta(hours=-5))
 ROWS: list[dict[str, Any]] = [{"at": 5, "id": 1, "name": "a", "n": 7}, {"at": 5, "id": 2, "name": "b", "n": 8}]

@@ -14,15 +14,16 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, ProtocolError
-from etl_assets.protocol import limits
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.columns import rows_to_arrow, to_array
-from etl_assets.protocol.json_lines import exact_json
-from etl_assets.protocol.messages import MAX_BYTES, MAX_DEPTH, decode
-from etl_assets.protocol.revisions import Revisions
-from etl_assets.protocol.schema import to_arrow
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.files import FileSource
+from etl_assets.model import limits
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.json.depth import MAX_DEPTH
+from etl_assets.model.json.lines import exact_json
+from etl_assets.model.schema.json_schema import to_arrow
+from etl_assets.model.schema.revisions import Revisions
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.columns import rows_to_arrow, to_array
+from etl_assets.protocol.singer.messages import MAX_BYTES, decode
+from etl_assets.sources.files.source import FileSource
 from etl_assets.sources.sql.cursor import typed
 from tests.protocol.bounded import CORPUS, PROGRAM
 from tests.sources.test_files_values import rows_of, written

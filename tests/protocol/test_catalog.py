@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.entries import copied
-from etl_assets.protocol.selection import is_column_selected
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.catalog_entries import copied
+from etl_assets.model.selection import is_column_selected
+from etl_assets.model.stream import Stream
 
 TEXT = st.text(max_size=6)
 NAME = st.text("abAB_-.é ", min_size=1, max_size=5)

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.columns import rows_to_arrow, to_array
-from etl_assets.protocol.types import is_json, json_type
+from etl_assets.model.schema.types import is_json, json_type
+from etl_assets.model.values.columns import rows_to_arrow, to_array
 
 D = Decimal
 INT, FLOAT, TEXT, BOOL = pa.int64(), pa.float64(), pa.string(), pa.bool_()

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError, ProtocolError
-from etl_assets.protocol.messages import (
-    MAX_DEPTH,
+from etl_assets.model.json.depth import MAX_DEPTH, nested_too_deep
+from etl_assets.protocol.singer.messages import (
     ActivateVersionMessage,
     BatchMessage,
     Message,
@@ -25,7 +25,6 @@ from etl_assets.protocol.messages import (
     Unknown,
     decode,
     encode,
-    nested_too_deep,
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

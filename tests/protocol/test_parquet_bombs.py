@@ -12,9 +12,9 @@ import pytest
 from pyarrow import parquet
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol import parquet_files
-from etl_assets.protocol.batch_files import tables_of
-from etl_assets.sources.files import FileSource
+from etl_assets.protocol.parquet import files as parquet_files
+from etl_assets.protocol.singer.batch_files import tables_of
+from etl_assets.sources.files.source import FileSource
 from tests.sources.test_files_values import rows_of
 
 MEMORY_BYTES = 3 * 1024**3
@@ -26,8 +26,8 @@ import json, resource, sys
 way, path = sys.argv[1:]
 from etl_assets import StreamRead
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.sources.files import FileSource
-from etl_assets.sources.singer_read import batches_in
+from etl_assets.sources.files.source import FileSource
+from etl_assets.sources.singer.read import batches_in
 import pyarrow.parquet, pandas
 try:
     if way == "files":
@@ -180,7 +180,7 @@ def test_what_is_none_comes_back_equal(
 
 def test_a_higher_ratio_reads_what_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the error says to do works."""
-    monkeypatch.setattr("etl_assets.sources.file_parquet.RATIO_COUNTS_FROM", 1000)
+    monkeypatch.setattr("etl_assets.sources.files.typed.parquet.RATIO_COUNTS_FROM", 1000)
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"note": ["x" * 1000] * 5000}), path)
     with pytest.raises(DataError, match=r"field 'note'.*a\.parquet.*may be a bomb.*Raise max_ratio"):

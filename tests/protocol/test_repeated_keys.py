@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 
 from etl_assets.destinations.batch_files import folder_of_batches, records_of
 from etl_assets.exceptions import DataError, ProtocolError
-from etl_assets.protocol import airbyte, repeated_keys, singer_lines
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.json_columns import ColumnParser
-from etl_assets.protocol.messages import BatchMessage, decode
+from etl_assets.model.batch import Batch
+from etl_assets.model.json import repeated_keys
+from etl_assets.model.json.columns import ColumnParser
+from etl_assets.model.json.repeated_keys import at_most_keys, count_keys, key_ends, proves_each_once, repeats
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.airbyte import messages as airbyte
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
-from etl_assets.protocol.record_lanes import Form
-from etl_assets.protocol.repeated_keys import at_most_keys, count_keys, key_ends, proves_each_once, repeats
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.singer_read import batches_in
+from etl_assets.protocol.record_runs import Form
+from etl_assets.protocol.singer import lines as singer_lines
+from etl_assets.protocol.singer.messages import BatchMessage, decode
+from etl_assets.sources.singer.read import batches_in
 
 COLUMNS = ("id", "ok", "a", "b\\", "c:", "tree", "any", "list")
 TYPES = {"id": "integer", "ok": "boolean", "tree": "object"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 
 SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}}
 

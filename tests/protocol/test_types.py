@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import SchemaConflictError
-from etl_assets.protocol.types import diff, json_type, logical, merge, merge_types
+from etl_assets.model.schema.types import diff, json_type, logical, merge, merge_types
 
 TYPES = [
     pa.null(),

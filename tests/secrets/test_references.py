@@ -12,10 +12,10 @@ from typing_extensions import override
 
 from etl_assets import DuckDBDestination, Source, Stream, stream_assets
 from etl_assets.caches import MySQLCache, PostgresCache
+from etl_assets.scripts.stored_names import secret_places, without_secrets
 from etl_assets.secrets import SecretHandle, SecretString
 from etl_assets.secrets.managers import EnvironmentSecrets
 from etl_assets.secrets.redaction import MASK
-from etl_assets.sources.stored_name import secret_places, without_secrets
 
 NAME = "ETL_ASSETS_TEST_REFERENCE"
 VALUE = "what-it-stands-for"

@@ -14,10 +14,10 @@ from etl_assets import DuckDBDestination, SQLiteDestination, SqlSource
 from etl_assets.assets.iomanagers import MySQLIOManager, PostgresIOManager
 from etl_assets.assets.literals import warn_of_literals
 from etl_assets.caches import PostgresCache, SnowflakeCache
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.snowflake import SnowflakeDestination
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
+from etl_assets.destinations.warehouses.snowflake import SnowflakeDestination
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.redaction import MASK
 from etl_assets.secrets.url import SecretUrl, resolve_url, secret_url

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from etl_assets import DuckDBDestination, FileSource, StreamRead
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 
 SECOND = 10**9

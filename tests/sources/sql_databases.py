@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests import servers
 

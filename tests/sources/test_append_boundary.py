@@ -16,8 +16,8 @@ import pytest
 from etl_assets import Destination, DuckDBDestination, Source, SqlSource, Stream, stream_assets
 from etl_assets.cli import main
 from etl_assets.exceptions import BookmarkError
-from etl_assets.protocol.appending import BOUNDARY, MAX_BOUNDARY_ROWS
-from etl_assets.protocol.row_cells import row_hash
+from etl_assets.model.bookmarks.appending import BOUNDARY, MAX_BOUNDARY_ROWS
+from etl_assets.model.bookmarks.row_cells import row_hash
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import resolve_start, sync

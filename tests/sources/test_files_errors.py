@@ -15,8 +15,8 @@ from etl_assets.exceptions import (
     EtlAssetsError,
     SourceError,
 )
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.file_options import OPTIONS
+from etl_assets.model.stream import Stream
+from etl_assets.sources.files.options import OPTIONS
 from tests.sources.drops import ids, load, loaded, put, stream_of
 
 ROOT = Path(__file__).resolve().parents[2]

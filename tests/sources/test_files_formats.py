@@ -24,8 +24,8 @@ from pyarrow import feather, orc, parquet
 
 from etl_assets import DuckDBDestination, FileSource, StreamRead
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.file_orc import refuses_moments
+from etl_assets.model.stream import Stream
+from etl_assets.sources.files.typed.orc import refuses_moments
 from etl_assets.sync import sync
 from tests.sources.test_files_values import read, rows_of, stream_of, typed, written
 

@@ -20,11 +20,13 @@ from etl_assets.exceptions import (
     SourceError,
     StreamReadError,
 )
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources import file_formats, file_progress, files
-from etl_assets.sources.file_listing import Found
-from etl_assets.sources.file_options import FileOptions
-from etl_assets.sources.file_progress import Progress
+from etl_assets.model.stream import Stream
+from etl_assets.sources.files import formats as file_formats
+from etl_assets.sources.files import progress as file_progress
+from etl_assets.sources.files import source as files
+from etl_assets.sources.files.listing import Found
+from etl_assets.sources.files.options import FileOptions
+from etl_assets.sources.files.progress import Progress
 from etl_assets.sync import sync
 from tests.sources.drops import START, batches, ids, load, loaded, put, stream_of
 

@@ -22,13 +22,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etl_assets import DuckDBDestination, FileSource, stream_assets
-from etl_assets.destinations.database import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import DataError, SchemaConflictError, SourceError
 from etl_assets.faults import VARIABLE
-from etl_assets.protocol.load import SyncResult
-from etl_assets.sources import files
-from etl_assets.sources.file_inference import Seen, as_texts, first_to_differ, look
-from etl_assets.sources.file_typing import converted, fits, type_for
+from etl_assets.model.load import SyncResult
+from etl_assets.sources.files import source as files
+from etl_assets.sources.files.text.inference import Seen, as_texts, first_to_differ, look
+from etl_assets.sources.files.text.typing import converted, fits, type_for
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.fakes import MemoryDestination

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError
-from etl_assets.sources.files import FileSource
+from etl_assets.sources.files.source import FileSource
 from tests.sources.test_files_values import rows_of, written
 
 NO_ENDS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"

@@ -20,7 +20,7 @@ from etl_assets.exceptions import (
     SourceError,
     StreamReadError,
 )
-from etl_assets.sources.file_listing import LocalFiles, RemoteFiles, _identity
+from etl_assets.sources.files.listing import LocalFiles, RemoteFiles, _identity
 from tests.sources.drops import SECOND, START, batches, ids, load, loaded, put, stream_of
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl_assets import DuckDBDestination, FileSource
-from etl_assets.sources import file_listing
+from etl_assets.sources.files import listing as file_listing
 from tests.sources.drops import load, loaded, put, stream_of
 
 

@@ -24,9 +24,9 @@ from pyarrow import parquet
 
 from etl_assets import DuckDBDestination, FileSource, StreamRead
 from etl_assets.exceptions import ConfigError, DataError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.file_inference import as_texts, look
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stream import Stream
+from etl_assets.sources.files.text.inference import as_texts, look
 from etl_assets.sync import sync
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)

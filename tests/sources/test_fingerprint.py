@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import EtlAssetsError
-from etl_assets.protocol.bookmarks import FINGERPRINT
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.tracker import FINGERPRINT
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
-from etl_assets.sources.sql import fingerprint as module
+from etl_assets.sources.sql.postgres import fingerprint as module
 from etl_assets.sync import Start, resolve_start, sync
 from etl_assets.testing.fakes import MemoryDestination
 from tests.sources.sql_databases import Database, database

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.protocol.bookmarks import FINGERPRINT
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.model.bookmarks.tracker import FINGERPRINT
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
-from etl_assets.sources.sql import late
+from etl_assets.sources.sql.postgres import late
 from etl_assets.sync import sync
 from etl_assets.sync_source import sync_source
 from etl_assets.testing.fakes import MemoryDestination

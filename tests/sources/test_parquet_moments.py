@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl_assets import FileSource, Stream, stream_assets
-from etl_assets.destinations.database import DatabaseDestination
-from etl_assets.protocol import parquet_files
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.protocol.parquet import files as parquet_files
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held
 

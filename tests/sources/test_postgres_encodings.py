@@ -10,7 +10,7 @@ import pytest
 
 from etl_assets import PostgresDestination, PostgresSource
 from etl_assets.exceptions import DataError, SourceError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead

@@ -8,12 +8,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.destinations.postgres import PostgresDestination
-from etl_assets.destinations.postgres_copy_in import CopyIn
+from etl_assets.destinations.postgres.copy import CopyIn
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.faults import FaultError
-from etl_assets.protocol.load import SyncResult
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.load import SyncResult
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import PostgresSource
 from etl_assets.sync import sync

@@ -14,8 +14,8 @@ import pytest
 
 from etl_assets import Catalog, DuckDBDestination, FileSource, SQLiteSource, Stream, stream_assets
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.refused import Refusal
+from etl_assets.model.batch import Batch
+from etl_assets.model.refused import Refusal
 from tests.assets.shop import failure_text
 from tests.sources.sql_databases import database
 

@@ -15,18 +15,18 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import BookmarkError, ConfigError, DataError, SourceError
-from etl_assets.protocol.appending import BOUNDARY
-from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.bookmarks import BookmarkTracker
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.values import to_instant
+from etl_assets.model.batch import json_value
+from etl_assets.model.bookmarks.appending import BOUNDARY
+from etl_assets.model.bookmarks.tracker import BookmarkTracker
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.scalars import to_instant
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.connection import connected
-from etl_assets.sources.sql.sqlite_times import Writing
+from etl_assets.sources.sql.sqlite.times import Writing
 from etl_assets.sync import sync
 from tests.sources.sql_databases import KINDS, Database, database, rows
 

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
-from etl_assets.destinations.sql_url import is_local
+from etl_assets.destinations.database.url import is_local
 from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError, StreamNotFoundError, UnavailableError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.address import Parts, parse_url, verified_tls
 from etl_assets.sources.sql.base import Source as BaseOfMage

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 
 from etl_assets.exceptions import AuthenticationError, ConfigError
-from etl_assets.protocol.schema import to_arrow
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.types import json_type
+from etl_assets.model.schema.json_schema import to_arrow
+from etl_assets.model.schema.types import json_type
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.sources.sql_databases import Database, database, rows
 

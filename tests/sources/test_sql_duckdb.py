@@ -14,7 +14,7 @@ import pytest
 
 from etl_assets import DuckDBDestination, SQLiteDestination, SqlSource
 from etl_assets.exceptions import ConnectError, DataError, EtlAssetsError, UnavailableError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 

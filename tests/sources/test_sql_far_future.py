@@ -10,8 +10,8 @@ import pytest
 
 from etl_assets import DuckDBDestination
 from etl_assets.exceptions import BookmarkError, ConfigError
-from etl_assets.protocol.bookmarks import is_far_ahead
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.bookmarks.tracker import is_far_ahead
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import resolve_start, sync
 from tests.sources.sql_databases import KINDS, Database, database

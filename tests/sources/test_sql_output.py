@@ -10,7 +10,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.sources.sql_databases import Database, database, rows
 

@@ -9,8 +9,8 @@ import pytest
 
 from etl_assets import SQLiteDestination, SQLiteSource, Stream
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.mysql import MySQLDestination
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.sources.sql import SqlSource
 from tests.sources.sql_databases import database
 

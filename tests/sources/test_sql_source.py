@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError, SourceError, UnavailableError
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.rediscovery import rediscovered
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.catalog_rediscovery import rediscovered
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.connection import Server, connected
 from tests.sources.sql_databases import KINDS, MYSQL, POSTGRES, Database, database, rows
@@ -59,7 +59,7 @@ class Reference:
 
 def test_making_a_source_connects_to_nothing_and_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from etl_assets.sources.sql import SqlSource; from etl_assets.protocol.stream import Stream\n"
+        "import sys; from etl_assets.sources.sql import SqlSource; from etl_assets.model.stream import Stream\n"
         "s = SqlSource('shop', 'postgresql://u:pw@nowhere.invalid/db', streams=[Stream('a')])\n"
         "s.declared_catalog(), repr(s), s.orders(Stream('a'))\n"
         "print([m for m in ('sqlalchemy', 'pandas', 'pyarrow', 'duckdb') if m in sys.modules])"

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from etl_assets import DuckDBDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.sql.cursor import comparable
 from etl_assets.sources.sql.reflection import SqlColumn

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.stored import TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 from tests.sources.sql_databases import KINDS, Database, database

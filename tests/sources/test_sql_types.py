@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.schema import to_arrow
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.schema.json_schema import to_arrow
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from tests.sources.sql_databases import Database, database, one_column, rows
 

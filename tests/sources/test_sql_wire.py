@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl_assets.exceptions import DataError, SourceError
-from etl_assets.protocol.refused import Refusals
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources.sql import mysql_packets, postgres_copy
+from etl_assets.model.refused import Refusals
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import query as query_module
 from etl_assets.sources.sql.connection import Server, connected
-from etl_assets.sources.sql.mysql_packets import Packets
+from etl_assets.sources.sql.mysql import packets as mysql_packets
+from etl_assets.sources.sql.mysql.packets import Packets
+from etl_assets.sources.sql.postgres import copy as postgres_copy
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.types import SqlType
 from tests.sources.sql_databases import Database, database, one_column, rows

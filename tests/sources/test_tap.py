@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError
-from etl_assets.protocol.events import Checkpoint, Event, Records, SchemaChange, SourceState, StreamEnd, Truncate
-from etl_assets.protocol.messages import ActivateVersionMessage, BatchMessage, RecordMessage, Unknown
-from etl_assets.protocol.stream import Stream
-from etl_assets.sources import tap
+from etl_assets.model.events import Checkpoint, Event, Records, SchemaChange, SourceState, StreamEnd, Truncate
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.singer.messages import ActivateVersionMessage, BatchMessage, RecordMessage, Unknown
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import write_message, write_records, write_schema, write_state
 from etl_assets.sources.source_read import SourceRead, first_of, reads_together
+from etl_assets.sources.tap import read as tap
 from etl_assets.sync_source import StreamOutcome, sync_source
 from tests.toys import Rows
 

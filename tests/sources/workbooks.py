@@ -10,7 +10,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pyarrow as pa
 
 from etl_assets import FileSource, StreamRead
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 STRICT = "http://purl.oclc.org/ooxml/spreadsheetml/main"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.load import Committed, Load, Session
-from etl_assets.protocol.stored import Bookmark, SharedState, StreamState, TableName
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.batch import Batch
+from etl_assets.model.load import Committed, Load, Session
+from etl_assets.model.stored import Bookmark, SharedState, StreamState, TableName
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy
 

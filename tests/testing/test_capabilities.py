@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import pytest
 
 from etl_assets.destinations.base import Destination
-from etl_assets.destinations.duckdb import DuckDBDestination
-from etl_assets.protocol.load import Capabilities
-from etl_assets.protocol.stream import Stream
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.model.load import Capabilities
+from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
 from etl_assets.testing import DestinationConformance, load_cases
 from etl_assets.testing.plugin import table

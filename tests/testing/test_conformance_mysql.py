@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_assets.destinations.mysql import MySQLDestination
+from etl_assets.destinations.mysql.destination import MySQLDestination
 from etl_assets.testing import DestinationConformance
 from tests.servers import MYSQL, mysql_left_over, mysql_schema
 

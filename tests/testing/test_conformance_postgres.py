@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_assets.destinations.postgres import PostgresDestination
+from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.testing import DestinationConformance
 from tests.servers import POSTGRES, postgres_schema, postgres_server, query
 

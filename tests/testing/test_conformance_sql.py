@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.sql_destination import SqlDestination
+from etl_assets.destinations.sqlalchemy.destination import SqlDestination
 from etl_assets.exceptions import SchemaConflictError
 from etl_assets.faults import FaultError
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
 from etl_assets.testing import DestinationConformance
 from etl_assets.testing.fakes import GivenRead

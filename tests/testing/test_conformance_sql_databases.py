@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.testing import SourceConformance
 from tests.sources.sql_databases import Database, database

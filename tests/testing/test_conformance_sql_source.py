@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.sql import SqlSource
 from etl_assets.testing import SourceConformance

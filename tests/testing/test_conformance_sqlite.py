@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_assets.destinations.sqlite import SQLiteDestination
+from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.testing import DestinationConformance
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.sources.base import Source
 from etl_assets.testing import DestinationConformance, SourceConformance, load_cases

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from etl_assets.destinations.duckdb import DuckDBDestination
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.testing import load_cases
 from etl_assets.testing.plugin import table
 from tests.testing import test_conformance_duckdb as duckdb_kit

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import BookmarkError, shorten
-from etl_assets.protocol.batch import json_value
-from etl_assets.sources.sql.sqlite_times import values_have_zone
+from etl_assets.model.batch import json_value
+from etl_assets.sources.sql.sqlite.times import values_have_zone
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.cursor import Cursor

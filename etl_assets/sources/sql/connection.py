@@ -16,7 +16,7 @@ from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
 from etl_assets.sources.sql.address import parse_url, verified_tls
-from etl_assets.sources.sql.duckdb_file import read_only, with_reflection
+from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
 from etl_assets.sources.sql.errors import as_database_errors, translated
 
 if TYPE_CHECKING:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from etl_assets.exceptions import BookmarkError, ConfigError, SourceError, shorten
-from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.bookmarks import is_finite, plain
-from etl_assets.protocol.limits import MAX_ZEROS
-from etl_assets.protocol.numbers import is_far
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
-from etl_assets.protocol.values import FinerError, to_date, to_instant, to_time
+from etl_assets.model.batch import json_value
+from etl_assets.model.bookmarks.tracker import is_finite, plain
+from etl_assets.model.limits import MAX_ZEROS
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.numbers import is_far
+from etl_assets.model.values.scalars import FinerError, to_date, to_instant, to_time
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql.sqlite_times import text_times
+from etl_assets.sources.sql.sqlite.times import text_times
 
 if TYPE_CHECKING:
     from etl_assets.sources.sql.connection import Snapshot

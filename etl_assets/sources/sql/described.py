@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.types import json_type
-from etl_assets.sources.sql.duckdb_types import type_of
+from etl_assets.model.schema.types import json_type
+from etl_assets.sources.sql.duckdb.types import type_of
 from etl_assets.sources.sql.types import Kind, SqlType, decimal_type
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from etl_assets.exceptions import DataError
-from etl_assets.protocol.refused import Refusals
+from etl_assets.model.refused import Refusals
 from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
 from etl_assets.sources.sql.reflection import SqlColumn
 from etl_assets.sources.sql.slices import Buffer, Positions

@@ -6,14 +6,14 @@ from decimal import InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean, shorten
-from etl_assets.protocol.key_ranges import RANGE
-from etl_assets.protocol.refused import Refusals
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.key_ranges import RANGE
+from etl_assets.model.refused import Refusals
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.cursor import Cursor, Span, comparable, has_zone, shifted, typed
 from etl_assets.sources.sql.ranges import within
 from etl_assets.sources.sql.reflection import SqlColumn, SqlTable
-from etl_assets.sources.sql.sqlite_times import values_have_zone
+from etl_assets.sources.sql.sqlite.times import values_have_zone
 from etl_assets.sources.sql.types import ColumnReader
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, shorten
-from etl_assets.protocol.batch import json_value
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import json_value
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql.cursor import Comparable, comparable, typed
 from etl_assets.sources.sql.reflection import SqlTable
 

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, did_you_mean
+from etl_assets.model import selection
+from etl_assets.model.stream import Stream
 from etl_assets.naming import OWN_TABLES
-from etl_assets.protocol import selection
-from etl_assets.protocol.stream import Stream
 from etl_assets.redaction.logs import masked_logger
 from etl_assets.sources.sql.described import postgres_column_types
-from etl_assets.sources.sql.duckdb_types import types_of
-from etl_assets.sources.sql.sqlite_times import type_of_values, values_have_zone
+from etl_assets.sources.sql.duckdb.types import types_of
+from etl_assets.sources.sql.sqlite.times import type_of_values, values_have_zone
 from etl_assets.sources.sql.types import MySqlGeometry, SqlType, sql_type
 
 if TYPE_CHECKING:

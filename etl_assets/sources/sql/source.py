@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
-from etl_assets.protocol.batch import Batch
-from etl_assets.protocol.catalog import Catalog
-from etl_assets.protocol.encoded import Encoded
-from etl_assets.protocol.key_ranges import KeyRanges
-from etl_assets.protocol.stored import Bookmark
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.batch import Batch
+from etl_assets.model.catalog import Catalog
+from etl_assets.model.encoded import Encoded
+from etl_assets.model.key_ranges import KeyRanges
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
 from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.url import SecretUrl, secret_url
 from etl_assets.sources import selecting
@@ -21,8 +21,8 @@ from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
 from etl_assets.sources.sql.cursor import Cursor, Span, as_bookmark
 from etl_assets.sources.sql.errors import is_timeout, translated
-from etl_assets.sources.sql.fingerprint import fingerprint, reached
-from etl_assets.sources.sql.late import bound_of, remark_of
+from etl_assets.sources.sql.postgres.fingerprint import fingerprint, reached
+from etl_assets.sources.sql.postgres.late import bound_of, remark_of
 from etl_assets.sources.sql.queries import table_of_query
 from etl_assets.sources.sql.query import NOT_A_FILTER, ON_NULL, Query, Rules, batches
 from etl_assets.sources.sql.ranges import split
@@ -321,8 +321,8 @@ class SqlSource(Source):
         """Read by the fastest route that the driver has; each gives the same records."""
         how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": asked.refusals}
         if columns and snapshot.connection.dialect.driver == "psycopg":
-            from etl_assets.sources.sql.postgres_copy import Copied, shown
-            from etl_assets.sources.sql.postgres_encoded import can_encode, in_order
+            from etl_assets.sources.sql.postgres.copy import Copied, shown
+            from etl_assets.sources.sql.postgres.encoded import can_encode, in_order
 
             if self.encoded_as == "pgcopy" and can_encode(columns):
                 keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
@@ -350,12 +350,12 @@ def _in_columns(
 ) -> "Iterator[pa.Table] | None":
     """Give the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
     if columns and snapshot.is_mysql:
-        from etl_assets.sources.sql.mysql_packets import Packets, can_read
+        from etl_assets.sources.sql.mysql.packets import Packets, can_read
 
         if can_read(snapshot, columns):
             return Packets(snapshot, asked.select(columns), columns, **how).batches()
     if columns and snapshot.dialect == "duckdb":
-        from etl_assets.sources.sql.duckdb_arrow import shown, tables
+        from etl_assets.sources.sql.duckdb.arrow import shown, tables
 
         return tables(snapshot, asked.select(columns, shown), columns, **how)
     return None

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.protocol.arrays import array_of
-from etl_assets.protocol.columns import is_before_year_one
-from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, merge_types
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, merge_types
+from etl_assets.model.values.arrays import array_of
+from etl_assets.model.values.columns import is_before_year_one
 from etl_assets.sources.sql.types import TIMES, ColumnReader
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import simplejson
 
 from etl_assets.exceptions import DataError, SchemaConflictError
-from etl_assets.protocol.arrays import array_of, decimals_of, decimals_of_texts
-from etl_assets.protocol.columns import is_before_year_one, to_array
-from etl_assets.protocol.schema import type_to_property
-from etl_assets.protocol.types import MAX_DECIMAL_DIGITS, json_type, merge_types
-from etl_assets.protocol.values import to_json
+from etl_assets.model.schema.json_schema import type_to_property
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, json_type, merge_types
+from etl_assets.model.values.arrays import array_of, decimals_of, decimals_of_texts
+from etl_assets.model.values.columns import is_before_year_one, to_array
+from etl_assets.model.values.scalars import to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

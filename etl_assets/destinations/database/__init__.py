@@ -1,0 +1,1 @@
+"""What every database shares as a destination: session, write plans, ledger, state. It names no engine."""

@@ -1,0 +1,79 @@
+"""Which type a column gets by the values that are staged for it, where the type they came in says more than they do."""
+
+from typing import TYPE_CHECKING
+
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.engine.staging import Side, merge_schemas
+from etl_assets.model.contract import ContractMode
+from etl_assets.model.schema.types import is_json, logical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from etl_assets.destinations.database.write import Plan
+
+
+def narrowed(
+    tx: Transaction, plan: "Plan", field: str, type_: "pa.DataType", there: "pa.DataType | None"
+) -> "pa.DataType":
+    """Return a type that an engine has in place of text, where it holds all that is staged.
+
+    Nanoseconds are microseconds where all of them are. Whole numbers that come as decimals are integers where the
+    engine keeps decimals as texts, which are not in the order of numbers.
+
+    Args:
+        tx: Where the table is.
+        plan: What is to be written.
+        field: The field.
+        type_: As it is staged.
+        there: The type of its column, if there is one.
+    """
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(type_) or pa.types.is_time64(type_):
+        if type_.unit != "ns" or tx.stored_type(type_) == type_:
+            return type_
+        coarser = pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else pa.time64("us")
+        return coarser if plan.staging.fits(field, coarser) else type_
+    stored = tx.stored_type(type_)
+    is_whole = pa.types.is_decimal(stored) and not stored.scale
+    if not is_whole or not tx.decimals_are_texts or (there is not None and not pa.types.is_integer(there)):
+        return type_
+    values = plan.staging.rows and plan.staging.has_values(field)
+    return pa.int64() if values and plan.staging.fits(field, pa.int64()) else type_
+
+
+def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> "pa.DataType":
+    """Return the type of a column that holds what is in the table and what is staged, by its physical name.
+
+    A column that was NULL in every row so far got its type from no value: the first ones give it theirs. A key and a
+    column that a constraint, an index or a view rests on keep the type that they have.
+
+    Raises:
+        SchemaConflictError: There is no such type; names the column.
+    """
+    import pyarrow as pa
+
+    if _is_open(tx, plan, came, there):
+        return came.type
+
+    def fit(name: str, side: Side, type_: "pa.DataType") -> bool:
+        if side == "new":
+            return plan.staging.fits(plan.field_of(name), type_)
+        return tx.integers_fit(plan.table, name) if pa.types.is_floating(type_) else tx.fits(plan.table, name, type_)
+
+    found = merge_schemas(pa.schema([(came.name, there)]), pa.schema([(came.name, came.type)]), fit)
+    return tx.stored_type(found.field(0).type)
+
+
+def _is_open(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    if not (pa.types.is_string(there) or is_json(there)) or pa.types.is_string(logical(came.type)):
+        return False  # another type is widened to one that holds it, and tells then whether it has values
+    if not plan.staging.rows or plan.load.contract.data_type is not ContractMode.EVOLVE:
+        return False
+    field = plan.field_of(came.name)
+    if field not in plan.schema.names or pa.types.is_null(plan.schema.field(field).type):
+        return False
+    return tx.is_free(plan.table, came.name) and not tx.has_values(plan.table, came.name)

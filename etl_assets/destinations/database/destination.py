@@ -1,0 +1,348 @@
+"""What every database has in common as a destination: its options, names, sessions, and the stored state."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import override
+
+from etl_assets.destinations.base import Destination, parse_options
+from etl_assets.destinations.database.known_tables import look_up, look_up_source, table_in
+from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.places import stored_under
+from etl_assets.destinations.database.record_columns import NAMES
+from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
+from etl_assets.destinations.database.session import DatabaseSession
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.engine.staging_folder import default_roots, sweep
+from etl_assets.exceptions import DestinationError, StateError
+from etl_assets.frames import to_dataset
+from etl_assets.model.encoded import Format
+from etl_assets.model.events import StreamKey
+from etl_assets.model.load import Capabilities, Load, Session
+from etl_assets.model.stored import Bookmark, Stored, StoredSource, StreamState, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.naming import identifiers, refuse_surrogates, style
+from etl_assets.strategies import WriteStrategy
+from etl_assets.sync import new_load_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.dataset as ds
+
+STAGING = ".etl_assets/staging"
+"""Where batches wait that do not fit in memory, under the working directory, for a database that is no file."""
+
+
+def database_capabilities(*, max_identifier_bytes: int = 255, max_columns: int | None = None) -> Capabilities:
+    """Give the capabilities of a database: every strategy, with state, in columns."""
+    return Capabilities(
+        strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
+        keeps_state=True,
+        encoding="arrow",
+        max_identifier_bytes=max_identifier_bytes,
+        max_columns=max_columns,
+    )
+
+
+class DatabaseOptions(BaseModel):
+    """How tables are named and loaded, in whatever database."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    schema_name: str | None = Field(
+        default=None, description="Put every table into this schema instead of one named after the source."
+    )
+    table_prefix: str = Field(default="", description="Comes before the name of each table.")
+    naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
+    staging_dir: str | None = Field(default=None, description="Where batches wait that do not fit in memory.")
+    staging_memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
+    load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
+    loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
+    airbyte_columns: bool = Field(
+        default=False, description="Add PyAirbyte's columns about each record; see `record_columns`."
+    )
+
+
+class DatabaseDestination(Destination):
+    """A database that keeps the state row beside the rows, so that each is loaded exactly once.
+
+    A subclass gives `Options`, `transaction`, `ledger` and `read_table`; what differs between databases is said by its
+    `Transaction`.
+
+    Args:
+        options: Those of the class's `Options`.
+    """
+
+    Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
+    capabilities = database_capabilities()
+    rolls_back: ClassVar[bool] = False
+    """A transaction that failed leaves nothing, also of what it did to tables: each of its loads may be tried alone."""
+    can_split: ClassVar[bool] = False
+    encoded_as: ClassVar[Format | None] = None
+    """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(config=None)
+        self.options: Any = parse_options(self.Options, type(self).__name__, options)
+        self.load_id_column: str | None = self.options.load_id_column
+        self.loaded_at_column: str | None = self.options.loaded_at_column
+        self.load_columns: Sequence[str] = [name for name in (self.load_id_column, self.loaded_at_column) if name]
+        """The columns that say by which load a row came, and when."""
+        self._naming = style(self.options.naming)
+
+    @property
+    @override
+    def own_columns(self) -> Sequence[str]:
+        return [*self.load_columns, *self.record_columns]
+
+    @property
+    def record_columns(self) -> Sequence[str]:
+        """The columns about each record that its tables have: PyAirbyte's, where they are asked for."""
+        return NAMES if self.options.airbyte_columns else ()
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Give the options as they were given, each `SecretString` masked."""
+        found: dict[str, Any] = self.options.model_dump(mode="json")
+        return found
+
+    # What a database says for itself
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
+        raise NotImplementedError
+
+    def ledger(self, transaction: Transaction) -> Ledger:
+        """Give the ledger in a transaction."""
+        raise NotImplementedError
+
+    def exists(self) -> bool:
+        """Tell whether there is anything to connect to; a file may not be made yet."""
+        return True
+
+    def staging_roots(self) -> Sequence[Path]:
+        """Return where batches wait that do not fit in memory: in the first of these that can be written."""
+        given = self.options.staging_dir
+        return (Path(given),) if given else default_roots(self.default_staging())
+
+    def default_staging(self) -> str:
+        """Return where that is by default."""
+        return STAGING
+
+    @override
+    def test_connection(self) -> None:
+        """Connect, and say what is wrong if that fails: host, port, login or database."""
+        with self.transaction() as tx:
+            tx.execute("SELECT 1")
+
+    # Names
+
+    @override
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
+        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        name = f"{self.options.table_prefix}{name}"
+        return TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+
+    def identifier(self, name: str) -> str:
+        """Give the physical name of one thing."""
+        return identifiers([name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes)[name]
+
+    def spell(self, name: str) -> str:
+        """Return a name as `naming` has it, and as the database can."""
+        return self._naming(name)
+
+    def reserved_names(self) -> ReservedNames:
+        """Return the names that none of its columns can have."""
+        return reserved_names(self.storage_kind)
+
+    def column_identifiers(
+        self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
+    ) -> dict[str, str]:
+        """Give each field a column name of its own, which is none of the database's; names given before stay."""
+        return identifiers(
+            names,
+            known=known,
+            reserved=reserved,
+            naming=self.spell,
+            max_bytes=self.capabilities.max_identifier_bytes,
+            usable=self.reserved_names().usable,
+        )
+
+    # Sessions
+
+    @override
+    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
+        """Open a session; the database itself is opened only to look something up and to publish."""
+        return self._session(loads)
+
+    @contextmanager
+    def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
+        roots = self.staging_roots()
+        sweep(roots)
+        session = DatabaseSession(self, loads, roots, self.options.staging_memory_bytes)
+        try:
+            yield session
+        finally:
+            try:
+                session.close()
+            finally:
+                sweep(roots)
+
+    @override
+    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+        """Tell what is known of a stream.
+
+        Raises:
+            ConfigError: The source's name, or the table's, is no Unicode text.
+        """
+        for name in (source, *((table.schema, table.name) if table else ())):
+            refuse_surrogates(name)
+        if not self.exists():
+            return Stored()
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            return look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+
+    @override
+    def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
+        """Give the table that a stream has by the ledger, where nobody has named it."""
+        if not self.exists():
+            return table
+        with self.transaction() as tx, suppress(StateError):  # which says no word on the table
+            return self._table(self.ledger(tx), source, stream, table)
+        return table
+
+    def _table(self, ledger: Ledger, source: str, stream: Stream, table: TableName | None) -> TableName:
+        if ledger.exists():
+            return table_in(ledger, self, source, stream, table)
+        return table or self.table_for(source, stream)
+
+    @override
+    def stored_many(
+        self, source: str, streams: Sequence[tuple[Stream, TableName | None]], *, partition: str = ""
+    ) -> list[Stored]:
+        """Look many streams up in one transaction: to open a database of many tables may take long."""
+        if not self.exists():
+            return [Stored() for _ in streams]
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            return [
+                look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+                for stream, table in streams
+            ]
+
+    @override
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source."""
+        if not self.exists():
+            return StoredSource()
+        with self.transaction() as tx:
+            return look_up_source(self.ledger(tx), source, partition)
+
+    @override
+    def read_table(self, table: TableName, *, columns: Sequence[str] | None = None) -> "pa.Table":
+        """Read a table back as Arrow; no connection outlives the call.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            self._require(tx, table)
+            return tx.read(table, columns)
+
+    def snapshot(
+        self,
+        table: TableName,
+        *,
+        where: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
+        without: Collection[str] = (),
+        chunk_rows: int = 100_000,
+        directory: Path | None = None,
+    ) -> "ds.Dataset":
+        """Read a table into an Arrow file and give that as a dataset: no connection outlives the call.
+
+        Args:
+            table: The table.
+            where: Conditions, as SQL; a row meets all of them.
+            columns: Some of the columns; by default all.
+            without: Columns that are left out.
+            chunk_rows: Rows of a batch.
+            directory: Where the file is made.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            self._require(tx, table)
+            if without:
+                columns = [name for name in columns or tx.type_names(table) if name not in without]
+            found = tx.scan(table, _all_of(where), chunk_rows, columns)
+            return to_dataset(found, chunk_rows=chunk_rows, directory=directory)
+
+    def count(self, table: TableName, *, where: Sequence[str] = ()) -> int:
+        """Count the rows of a table that meet all conditions.
+
+        Raises:
+            DestinationError: There is no such table.
+        """
+        with self.transaction() as tx:
+            self._require(tx, table)
+            return tx.count(table, _all_of(where))
+
+    def _require(self, tx: Transaction, table: TableName) -> None:
+        if tx.schema(table) is None:
+            raise DestinationError(f"There is no table {table} in {self!r}.", hint="Materialize it first.")
+
+    # The stored state
+
+    @override
+    def states(self) -> list[StreamState]:
+        if not self.exists():
+            return []
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            return ledger.states() if ledger.exists() else []
+
+    @override
+    def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
+        return stored_under(self, source, streams, hashed=hashed)
+
+    @override
+    def noted_config(self, source: str, document: Mapping[str, Any] | None = None) -> Any:
+        if not self.exists():
+            return None
+        with self.transaction() as tx:
+            ledger = self.ledger(tx)
+            known = ledger.known_config(source) if ledger.exists() else None
+            if document is not None:
+                ledger.note_config(source, document)
+        return known
+
+    @override
+    def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
+        with self.transaction() as tx:
+            self.ledger(tx).set_bookmark(state, bookmark, new_load_id())
+
+    @override
+    def delete_state(self, state: StreamState) -> None:
+        with self.transaction() as tx:
+            self.ledger(tx).delete(state)
+
+    @override
+    def rename_source(self, old: str, new: str) -> int:
+        with self.transaction() as tx:
+            return self.ledger(tx).rename_source(old, new)
+
+    @override
+    def rewind(self, state: StreamState, load_id: str) -> int:
+        with self.transaction() as tx:
+            return self.ledger(tx).rewind(state, load_id, self.load_id_column)
+
+
+def _all_of(conditions: Sequence[str]) -> str:
+    return " AND ".join(f"({condition})" for condition in conditions)

@@ -1,0 +1,284 @@
+"""The state row and the ledger, beside the data and in its transaction.
+
+`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record. The state of a whole
+source is a row with an empty stream. `_etl_assets_loads` gets one row per COMMIT of a stream or of a shared state, and
+is never changed: rewind, repair and ownership read it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from etl_assets.destinations.database.ledger_history import NUMBER, REJECTED, REWIND, History, Past
+from etl_assets.destinations.database.ledger_names import NamedStates
+from etl_assets.destinations.database.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, sound
+from etl_assets.destinations.database.stored_states import equals, key_of, listed
+from etl_assets.destinations.database.transaction import STATE_KEY
+from etl_assets.exceptions import ConcurrentSyncError, StateError
+from etl_assets.model.load import Load
+from etl_assets.model.stored import Bookmark, Column, SharedState, StreamState, TableName
+from etl_assets.naming import quote
+from etl_assets.strategies import WriteStrategy
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the ledger: one COMMIT of one stream."""
+
+    load: Load
+    table: TableName
+    bookmark_after: Bookmark | None
+    rows_in: int
+    rows_in_table: int
+    committed_at: datetime
+
+
+class Ledger(History, NamedStates):
+    """The two tables of one database.
+
+    Args:
+        transaction: An open one.
+        schema: The database schema they are in; "" for the connection's own.
+    """
+
+    def create(self) -> None:
+        """Make the two tables where they are missing; migrate those that an earlier version has made."""
+        if self.exists():
+            self._migrate()
+            return  # whoever may not make tables may still write into those that are there
+        if not self._tx.alters_at_once:
+            self._tx.lock("etl_assets ledger")
+        if self._state_table.schema:
+            self._tx.create_schema(self._state_table.schema)
+        types = self._tx.ledger_types
+        create, varchar, key, text, big = types.create, types.varchar, types.key, types.text, types.big
+        options = f" {types.options}" if types.options else ""
+        self._tx.execute(
+            f"{create} {self._loads} (load_id {varchar}(64) NOT NULL, run_id {varchar}(255), "
+            f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
+            f"table_schema {key}, table_name {key}, strategy {varchar}(16), bookmark_before {text}, "
+            f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
+            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, {NUMBER} {big}){options}"
+        )
+        self._tx.execute(
+            f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
+            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id {varchar}(64) NOT NULL, '
+            f"run_id {varchar}(255), bookmark {text}, committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, "
+            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
+            f"changed_by {varchar}(64), {types.unique}){options}"
+        )
+
+    def exists(self) -> bool:
+        """Tell whether anything was ever synced into this database."""
+        return self._tx.exists(self._state_table)
+
+    def unsafe(self) -> str | None:
+        """Return why a change of the two tables could not be rolled back, with what to do about it; or None."""
+        return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
+
+    def insert(self, state: StreamState) -> None:
+        """Write a state row that is not there yet, without one of the ledger: nothing was loaded."""
+        values = (
+            state.load_id, state.run_id, dump(state.bookmark), state.committed_at.isoformat(), FORMAT,
+            state.table.schema, state.table.name, "[]", state.rows_in_table, state.changed_by,
+        )  # fmt: skip
+        self._put(key_of(state), values, None)
+
+    def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
+        """Refuse a commit when another sync of the stream, or of the source, was faster.
+
+        Raises:
+            ConcurrentSyncError: Names the run that was.
+        """
+        found = current.load_id if current else None
+        if found != load.begins_from:
+            by = f"run {current.run_id}" if current and current.run_id else f"load {found}"
+            stream = load.stream.name if isinstance(load, Load) else None
+            raise ConcurrentSyncError(
+                f"{f'stream {stream!r}' if stream else f'the source {load.source!r}'} was synced by "
+                f"{by if current else 'nobody, but its state was reset'} meanwhile; this sync was rolled back.",
+                hint="Nothing is lost: the next run goes on from there.",
+                stream=stream,
+            )
+
+    def save(self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str) -> None:
+        """Write the state row and append to the ledger."""
+        load = entry.load
+        key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
+        committed_at = entry.committed_at.isoformat()
+        before = dump(current.bookmark if current else None)
+        after = dump(entry.bookmark_after, stream=load.stream.name)
+        values = (
+            load.load_id, load.run_id, after, committed_at, FORMAT, entry.table.schema,
+            entry.table.name, json.dumps([asdict(column) for column in columns]), entry.rows_in_table, changed_by,
+        )  # fmt: skip
+        self._put(key, values, current)
+        self._append(
+            load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
+            entry.rows_in_table, entry.committed_at,
+        )  # fmt: skip
+
+    def save_shared(self, shared: SharedState, at: datetime) -> None:
+        """Write the state row of a whole source and append to the ledger, if nobody was faster."""
+        current = next((sound(one) for one in self.source_states(shared.source, shared.partition) if one.shared), None)
+        self.check_begins_from(shared, current)
+        key, after = (shared.source, "", "", shared.partition), dump(shared.bookmark)
+        self._put(
+            key,
+            (shared.load_id, shared.run_id, after, at.isoformat(), FORMAT, "", "", "[]", 0, shared.load_id),
+            current,
+        )
+        before = dump(current.bookmark if current else None)
+        self._append(shared.load_id, shared.run_id, key, TableName(""), "state", before, after, 0, 0, at)
+
+    def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
+        if current is None:
+            marks = ", ".join("?" * len(STATE_COLUMNS))
+            self._tx.execute(f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
+        else:
+            settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
+            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key))
+
+    def note_rejected(self, entry: Entry) -> None:
+        """Append what was kept of rejected records, which also makes their table known as the stream's."""
+        load = entry.load
+        key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
+        self._append(
+            load.load_id, load.run_id, key, entry.table, REJECTED, None, None, entry.rows_in, entry.rows_in_table,
+            entry.committed_at,
+        )  # fmt: skip
+
+    # For people: `etl-assets state`
+
+    def set_bookmark(
+        self, state: StreamState, bookmark: Bookmark | None, load_id: str, *, read_at: datetime | None = None
+    ) -> None:
+        """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit.
+
+        What else was damaged of the row is made good. Where somebody else has read up to it, that was `read_at`.
+
+        Raises:
+            StateError: The row does not tell the stream's table any more.
+        """
+        if not state.shared and not state.table.name:
+            raise StateError(
+                f"stream {state.stream!r}: its row in the table {STATE_TABLE} does not tell where its rows are.",
+                hint=f"Load everything anew after `etl-assets state reset {label_of(state)}`.",
+                stream=state.stream,
+            )
+        self._migrate()
+        now = datetime.now(UTC)
+        before, after = dump(state.bookmark), dump(bookmark, stream=state.stream or None)
+        there = not state.shared and self._tx.exists(state.table)
+        rows = self._tx.count(state.table) if there else 0
+        changed: dict[str, Any] = {"bookmark": after, "load_id": load_id, "run_id": ""}
+        if there:
+            changed["rows_in_table"] = rows  # rows may have been deleted for it, all of them too
+        if read_at is not None:
+            changed["committed_at"] = read_at.isoformat()
+        if state.damage is not None:
+            columns = json.dumps([asdict(column) for column in state.columns])
+            changed |= {"committed_at": now.isoformat(), "format": FORMAT, "columns": columns, "rows_in_table": rows}
+            changed |= {"changed_by": state.changed_by, "table_schema": state.table.schema}
+        settings = ", ".join(f"{quote(name)} = ?" for name in changed)
+        self._tx.execute(
+            f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*changed.values(), *key_of(state))
+        )
+        self._append(load_id, "", key_of(state), state.table, "set", before, after, 0, rows, now)
+
+    def delete(self, state: StreamState) -> None:
+        """Delete a state row; the ledger still knows the table, so the next sync replaces it.
+
+        A shared state goes with the rows of all its source's streams: without it they would be appended once more.
+        """
+        if state.shared:
+            key = (state.source, state.partition)
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(('source', 'partition'))}", key)
+        else:
+            self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
+
+    def rename_source(self, old: str, new: str) -> int:
+        """Give a source's states and loads to another name; returns how many states.
+
+        Raises:
+            StateError: The new name has states already.
+        """
+        count = f"SELECT COUNT(*) FROM {self._state} WHERE source = ?"
+        if self._tx.execute(count, (new,))[0][0]:
+            raise StateError(f"The source {new!r} has stored states already; {old!r} cannot be renamed to it.")
+        renamed = int(self._tx.execute(count, (old,))[0][0])
+        for table in (self._state, self._loads):
+            self._tx.execute(f"UPDATE {table} SET source = ? WHERE source = ?", (new, old))
+        return renamed
+
+    def rewind(self, state: StreamState, load_id: str, load_id_column: str | None) -> int:
+        """Go back to what a stream was after a load: delete the later loads' rows by load id, restore the bookmark.
+
+        Raises:
+            StateError: There is no such load, or a later one merged or replaced rows, which cannot be undone; or the
+                stream's bookmark is that of its whole source, which does not go back for one stream.
+        """
+        if any(one.shared for one in self.source_states(state.source, state.partition)):
+            raise StateError(
+                f"the streams of {state.source!r} share one state, which cannot be rewound for one of them.",
+                hint="Do a full refresh of the stream, or `etl-assets state reset` it.",
+                stream=state.stream or None,
+            )
+        self._migrate()
+        found = self._since(state, load_id)
+        if found is None:
+            undone = any(one.load_id == load_id for one in self._past(state))
+            raise StateError(
+                f"stream {state.stream!r}: the load {load_id} was undone by an earlier rewind; its rows are gone."
+                if undone
+                else f"stream {state.stream!r} has no load {load_id!r}.",
+                hint="Its rows come again with the next sync." if undone else None,
+                stream=state.stream,
+            )
+        target, later = found[0], found[1:]
+        deleted = self._undo(state, later, load_id_column)
+        rows = self._tx.count(state.table)
+        self._tx.execute(
+            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
+            f"WHERE {equals(STATE_KEY)}",
+            (target.bookmark_after, load_id, rows, load_id, *key_of(state)),
+        )
+        before, after = dump(state.bookmark), target.bookmark_after
+        self._append(load_id, "", key_of(state), state.table, REWIND, before, after, 0, rows, datetime.now(UTC))
+        return deleted
+
+    def _undo(self, state: StreamState, later: Sequence[Past], load_id_column: str | None) -> int:
+        """Delete the rows of loads, also the rejected ones that were kept; returns how many were in the table."""
+        changing = [one for one in later if one.changed_rows]
+        other = next((one for one in changing if one.strategy != WriteStrategy.APPEND), None)
+        if other or (changing and load_id_column is None):
+            raise StateError(
+                f"stream {state.stream!r}: the load {(other or changing[0]).load_id} cannot be undone: "
+                + (f"it was a {other.strategy}." if other else "its rows carry no load id."),
+                hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
+                stream=state.stream,
+            )
+        ids = [one.load_id for one in changing]
+        deleted = self._delete_loads(state, ids, load_id_column or "") if ids else 0
+        self._delete_rejected(state, [one.load_id for one in later])
+        return deleted
+
+    def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str) -> int:
+        before = self._tx.count(state.table)
+        marks = ", ".join("?" * len(load_ids))
+        self._tx.execute(f"DELETE FROM {self._tx.quoted(state.table)} WHERE {quote(column)} IN ({marks})", load_ids)
+        return before - self._tx.count(state.table)
+
+    def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
+        """Delete the kept records of later loads: they will come, and be rejected, again."""
+        found = self._tx.execute(
+            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {equals(STATE_KEY)} AND strategy = ?",
+            (*key_of(state), REJECTED),
+        )
+        for schema, name in found if load_ids else ():
+            table = TableName(name, schema or "")
+            if self._tx.schema(table) is not None:
+                marks = ", ".join("?" * len(load_ids))
+                self._tx.execute(f"DELETE FROM {self._tx.quoted(table)} WHERE load_id IN ({marks})", load_ids)

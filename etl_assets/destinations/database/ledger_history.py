@@ -1,0 +1,185 @@
+"""The ledger's rows in their order: one per COMMIT, counted by the transaction that appends it, and never changed.
+
+They are ordered by `commit_number`. No clock has a say in it: load ids and `committed_at` are by that of the machine
+that ran the sync, which may be behind that of the run before. Rows of earlier versions have no number and come before
+all others, in the order of their insertion where the engine can tell it (DuckDB, SQLite), else by `committed_at`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from etl_assets.destinations.database.state_rows import FORMAT, parse
+from etl_assets.destinations.database.stored_states import LEDGER_TABLE, StateRows, equals, key_of, listed
+from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
+from etl_assets.exceptions import StateError
+from etl_assets.model.stored import Bookmark, StreamState, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+REJECTED = "rejected"
+"""In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
+REWIND = "rewind"
+"""In the ledger's `strategy`: the stream went back to the load that this row names; what came between is undone."""
+NUMBER = "commit_number"
+_LEDGER_COLUMNS = (
+    "load_id", "run_id", *STATE_KEY, "table_schema", "table_name", "strategy", "bookmark_before", "bookmark_after",
+    "rows_in", "rows_in_table", "committed_at", "format", NUMBER,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Past:
+    """One row of the ledger, as it is read back."""
+
+    load_id: str
+    strategy: str
+    rows_in: int
+    bookmark_after: str | None
+
+    @property
+    def changed_rows(self) -> bool:
+        """Whether the table was another one after it."""
+        return bool(self.rows_in) or self.strategy == WriteStrategy.REPLACE
+
+
+class History(StateRows):
+    """The rows of the ledger, in one database.
+
+    Args:
+        transaction: An open one.
+        schema: The database schema in which the two tables are; "" for the connection's own.
+    """
+
+    def __init__(self, transaction: Transaction, schema: str = "") -> None:
+        super().__init__(transaction, schema)
+        self._is_numbered: bool | None = None
+        self._last_number: int | None = None
+
+    def _migrate(self) -> None:
+        """Add the column that tables of the first format lack; their rows stay as they are."""
+        if self._numbered():
+            return
+        if not self._tx.alters_at_once:
+            self._tx.lock("etl_assets ledger")
+            self._is_numbered = None  # somebody else may have been at it
+            if self._numbered():
+                return
+        import pyarrow as pa
+
+        self._tx.add_column(self._ledger_table, NUMBER, pa.int64())
+        self._is_numbered = True
+        if not self._tx.alters_at_once:  # a change of rows would begin the transaction, before its tables are made
+            # So that the first format's code refuses them, and does not write rows without a number.
+            self._tx.execute(f"UPDATE {self._state} SET format = ? WHERE format < ?", (FORMAT, FORMAT))
+
+    def _numbered(self) -> bool:
+        """Return whether the ledger has commit numbers: not one of an earlier version that was only read so far."""
+        if self._is_numbered is None:
+            self._is_numbered = NUMBER in {name.lower() for name in self._tx.type_names(self._ledger_table)}
+        return self._is_numbered
+
+    def _order(self) -> str:
+        """Return what the ledger's rows are ordered by, oldest first."""
+        before = f"{self._tx.insertion_order or 'committed_at'}, load_id"
+        return f"COALESCE({NUMBER}, 0), {before}" if self._numbered() else before
+
+    def _next_number(self) -> int:
+        """Return the number of the next row.
+
+        It is asked for once a transaction: a commit of the same stream in between changes its state row, so that this
+        one is refused. Those of other streams may get the same number, which no order needs.
+        """
+        if self._last_number is None:
+            found = self._tx.execute(f"SELECT MAX({NUMBER}) FROM {self._loads}")
+            self._last_number = int(found[0][0] or 0)
+        self._last_number += 1
+        return self._last_number
+
+    def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
+        """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
+        rows = self._tx.execute(
+            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY[:3])} "
+            f"ORDER BY {self._order()}",
+            (source, stream.namespace or "", stream.name),
+        )
+        try:
+            return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
+        except StateError as error:
+            raise StateError(
+                f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} is damaged: "
+                f"bookmark_after: {error}.",
+                hint=f"Set it to NULL: UPDATE {self._loads} SET bookmark_after = NULL WHERE ...",
+                stream=stream.name,
+            ) from error
+
+    def owner(self, table: TableName) -> tuple[str, str, str] | None:
+        """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
+        newest = self._newest_of(table, NUMBER) if self._numbered() else []
+        newest = newest or self._newest_of(table, self._tx.insertion_order or "committed_at")
+        return max(newest)[1:] if newest else None
+
+    def _newest_of(self, table: TableName, order: str) -> list[tuple[Any, ...]]:
+        """Return the load id, source, namespace and stream of a table's last rows by one column."""
+        of_table = "table_schema = ? AND table_name = ?"
+        # Without LIMIT, which not every database has.
+        return self._tx.execute(
+            f"SELECT load_id, source, namespace, stream FROM {self._loads} WHERE {of_table} "
+            f"AND {order} = (SELECT MAX({order}) FROM {self._loads} WHERE {of_table})",
+            (table.schema, table.name, table.schema, table.name),
+        )
+
+    def later_loads(self, state: StreamState, load_id: str) -> list[Past] | None:
+        """Return what came after a load, oldest first; None if there is no such load, or it was undone."""
+        found = self._since(state, load_id)
+        return None if found is None else found[1:]
+
+    def replaced_since(self, state: StreamState, load_id: str) -> bool:
+        """Return whether the table is no longer what it was after a load with rows added: replaced, or gone back."""
+        later = self.later_loads(state, load_id)
+        return later is None or any(one.strategy == WriteStrategy.REPLACE for one in later)
+
+    def _since(self, state: StreamState, load_id: str) -> list[Past] | None:
+        """Return the last row of a load and all that follow it, but for what a rewind has undone."""
+        standing: list[Past] = []
+        for one in self._past(state):
+            if one.strategy == REWIND:
+                at = _last_of(standing, one.load_id)
+                standing = standing if at is None else standing[: at + 1]
+            else:
+                standing.append(one)
+        at = _last_of(standing, load_id)
+        return None if at is None else standing[at:]
+
+    def _past(self, state: StreamState) -> list[Past]:
+        found = self._tx.execute(
+            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY)} "
+            f"AND strategy <> ? ORDER BY {self._order()}",
+            (*key_of(state), REJECTED),
+        )
+        return [Past(*row) for row in found]
+
+    def _append(  # noqa: PLR0913, PLR0917 - the columns of a row, in their order
+        self,
+        load_id: str,
+        run_id: str,
+        key: tuple[str, str, str, str],
+        table: TableName,
+        what: str,
+        before: str | None,
+        after: str | None,
+        rows_in: int,
+        rows_in_table: int,
+        at: datetime,
+    ) -> None:
+        values = (
+            load_id, run_id, *key, table.schema, table.name, what, before, after, rows_in, rows_in_table,
+            at.isoformat(), FORMAT, self._next_number(),
+        )  # fmt: skip
+        marks = ", ".join("?" * len(values))
+        self._tx.execute(f"INSERT INTO {self._loads} ({listed(_LEDGER_COLUMNS)}) VALUES ({marks})", values)
+
+
+def _last_of(rows: Sequence[Past], load_id: str) -> int | None:
+    return next((index for index in reversed(range(len(rows))) if rows[index].load_id == load_id), None)

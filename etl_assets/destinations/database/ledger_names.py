@@ -1,0 +1,67 @@
+"""Which names the ledger has states under: they are moved, adopted, and noted with the config they were read with."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from etl_assets.destinations.database.state_rows import FORMAT, dump, parse
+from etl_assets.destinations.database.stored_states import CONFIG, StateRows, equals, key_of
+from etl_assets.destinations.database.transaction import STATE_KEY
+from etl_assets.model.stored import StreamState
+
+ADOPTED = "adopted"
+"""In the ledger's `strategy`: no load, but a table that was there before."""
+
+
+class NamedStates(StateRows):
+    """What a ledger does with the names of sources."""
+
+    def insert(self, state: StreamState) -> None:
+        """Write a state row that is not there yet."""
+        raise NotImplementedError
+
+    def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
+        raise NotImplementedError
+
+    def _append(self, *row: Any) -> None:
+        raise NotImplementedError
+
+    def adopt(self, state: StreamState) -> None:
+        """Take note of a table that somebody else has made, and of how far it was read: from now on it is ours."""
+        self.insert(state)
+        rows, after = state.rows_in_table, dump(state.bookmark)
+        key, at = key_of(state), state.committed_at
+        self._append(state.load_id, "", key, state.table, ADOPTED, None, after, 0, rows, at)
+
+    def move(self, states: Sequence[StreamState], new: str) -> None:
+        """Give the state rows of some of a source's streams, and their loads, to another name.
+
+        The source's shared state goes along where no stream of it is left, and is copied where one is.
+        """
+        for state in states:
+            for table in (self._state, self._loads):
+                sql = f"UPDATE {table} SET source = ? WHERE {equals(STATE_KEY)}"
+                self._tx.execute(sql, (new, *key_of(state)))
+        for old in {state.source for state in states}:
+            left = self.source_states(old)
+            shared = next((one for one in left if one.shared), None)
+            if shared is None or any(one.shared for one in self.source_states(new)):
+                continue
+            self.insert(replace(shared, source=new))
+            if len(left) == 1:
+                self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(shared))
+
+    def known_config(self, source: str) -> Any:
+        """Return what was noted of a source's config, or None."""
+        rows = self._tx.execute(
+            f"SELECT bookmark FROM {self._state} WHERE {equals(STATE_KEY)}", (source, "", "", CONFIG)
+        )
+        return parse(rows[0][0]) if rows else None
+
+    def note_config(self, source: str, document: Any) -> None:
+        """Note what a source's config is."""
+        key = (source, "", "", CONFIG)
+        self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key)
+        values = ("", "", dump(document), datetime.now(UTC).isoformat(), FORMAT, "", "", "[]", 0, "")
+        self._put(key, values, None)

@@ -1,0 +1,266 @@
+"""A stream that several steps load at once: each range into a staging table of its own, all of them published at once.
+
+The plan is a row of the state table beside the stream's own, and so is what each range has loaded: their `partition`
+begins with `split/`. By a range's row a later plan finds the staging table that a killed run has left. Nothing else is
+kept anywhere, so the steps may run in different processes and places.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.destination import DatabaseDestination
+from etl_assets.destinations.database.known_tables import foreign, lock_name, table_in
+from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.record_columns import NAMES, staged_as
+from etl_assets.destinations.database.session import DatabaseSession
+from etl_assets.destinations.database.stored_states import SPLIT
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.destinations.database.write import Plan
+from etl_assets.engine.staging_folder import sweep
+from etl_assets.exceptions import ConcurrentSyncError, DestinationError
+from etl_assets.model.key_ranges import KeyRanges
+from etl_assets.model.load import Committed, Load
+from etl_assets.model.stored import Bookmark, StreamState, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.naming import with_hash
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCAN_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """What was planned before the first read.
+
+    Args:
+        load_id: Of the load that all ranges become.
+        ranges: Those of the source.
+        bookmark: The replication key before the first read: the state to be.
+        begins_from: The load id of the state row at that time.
+        planned_at: When.
+        tables: The staging table of each range.
+    """
+
+    load_id: str
+    ranges: Sequence[Any]
+    bookmark: Bookmark | None
+    begins_from: str | None
+    planned_at: datetime
+    tables: Sequence[TableName]
+
+    def partition(self, number: int) -> str:
+        """Give the partition under which a range's state row is kept."""
+        return f"{SPLIT}{self.load_id}/{number}"
+
+
+def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> None:
+    """Write down a plan, and drop what earlier ones have left.
+
+    Args:
+        database: Where to.
+        load: The load that all ranges become, with its table.
+        ranges: Those of the source.
+    """
+    with database.transaction() as tx:
+        tx.lock(lock_name(load.source, load.stream, ""))
+        ledger = database.ledger(tx)
+        ledger.create()
+        _drop(tx, ledger, load.source, load.stream)
+        table = table_in(ledger, database, load.source, load.stream, load.table)
+        planned = {"bookmark": ranges.bookmark, "begins_from": load.begins_from, "ranges": list(ranges.ranges)}
+        ledger.insert(_row(load, f"{SPLIT}{load.load_id}", table, planned))
+        limit = database.capabilities.max_identifier_bytes
+        for number in range(len(ranges.ranges)):
+            name = with_hash(f"{table.name}__split_{number}", f"{load.load_id}/{number}", limit)
+            ledger.insert(_row(load, f"{SPLIT}{load.load_id}/{number}", TableName(name, table.schema), None))
+
+
+def drop_split(database: DatabaseDestination, source: str, stream: Stream) -> None:
+    """Drop the staging tables that a killed or failed run has left."""
+    if not database.exists():
+        return
+    with database.transaction() as tx:
+        ledger = database.ledger(tx)
+        if ledger.exists():
+            _drop(tx, ledger, source, stream)
+
+
+def table_exists(database: DatabaseDestination, table: TableName) -> bool:
+    """Tell whether there is such a table."""
+    if not database.exists():
+        return False
+    with database.transaction() as tx:
+        return tx.exists(table)
+
+
+def planned_split(database: DatabaseDestination, source: str, stream: Stream, load_id: str) -> SplitPlan:
+    """Read a plan.
+
+    Raises:
+        ConcurrentSyncError: It is gone: a later run has planned anew.
+    """
+    with database.transaction() as tx:
+        return _planned(database.ledger(tx), source, stream, load_id)[0]
+
+
+def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan, Committed]:
+    """Put the rows of all ranges in the place of the table's, with the planned state, in one transaction.
+
+    Args:
+        database: Where to.
+        load: With the load id of the plan.
+
+    Returns:
+        The plan, and what was committed.
+
+    Raises:
+        ConcurrentSyncError: Another run was faster.
+        DestinationError: A range is not loaded, or a staging table does not hold what was loaded into it.
+    """
+    plan = planned_split(database, load.source, load.stream, load.load_id)
+    load = replace(load, strategy=WriteStrategy.REPLACE, begins_from=plan.begins_from)
+    roots = database.staging_roots()
+    sweep(roots)
+    session = SplitSession(database, [load], roots, database.options.staging_memory_bytes)
+    try:
+        (committed,) = session.commit({load.load_id: plan.bookmark}, complete=True)
+    finally:
+        session.close()
+        sweep(roots)
+    return plan, committed
+
+
+class SplitSession(DatabaseSession):
+    """Publishes the rows of staging tables, as those of batches are published."""
+
+    _copied: tuple[Sequence[TableName], dict[str, str]] = ((), {})
+    """Tables whose rows the database itself copies, and their columns by the field's name."""
+
+    @override
+    def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+        parts = _planned(ledger, load.source, load.stream, load.load_id)[1]
+        expected = sum(_counted(tx, load, part) for part in parts)
+        filled = [part for part in parts if part.rows_in_table]  # where no row came, none has told of columns
+        columns = filled[0].columns if filled else ()
+        staging = self._staging[load.load_id]
+        if alike := bool(filled) and all(part.columns == columns for part in filled):
+            about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
+            self._copied = (
+                [part.table for part in filled],
+                {column.name: column.physical for column in columns} | {staged_as(name): name for name in about},
+            )
+            staging.add(_empty(tx, filled[0]))
+        else:  # one range has met other types than another: their rows come together as those of batches do
+            for part in filled:
+                for table in tx.scan(part.table, "", SCAN_ROWS):
+                    staging.add(_by_field(table, part))
+        committed = super()._publish(tx, ledger, load, bookmark)
+        if committed.rows_loaded != expected or committed.rows_in_table != expected:
+            raise DestinationError(
+                f"stream {load.stream.name!r}: its ranges have {expected} rows, of which {committed.rows_loaded} came "
+                "into the table; nothing was published."
+            )
+        if alike and not {(c.name, c.type) for c in columns} <= {(c.name, c.type) for c in committed.columns}:
+            raise DestinationError(f"stream {load.stream.name!r}: its table has other types than those of its ranges.")
+        _drop(tx, ledger, load.source, load.stream)
+        return committed
+
+    @override
+    def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
+        plan = super()._plan(load, table, current)
+        tables, columns = self._copied
+        places = {**plan.physical, **{staged_as(name): name for name in plan.stamp.about}}
+        return replace(plan, tables=tables, copied={places[name]: columns[name] for name in columns if name in places})
+
+
+def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
+    schema = tx.schema(part.table)
+    assert schema is not None  # noqa: S101 - it was counted
+    return _by_field(schema.empty_table(), part, keep_types=True)
+
+
+def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False) -> "pa.Table":
+    """Give a staging table's rows by the names of the fields, without our own columns.
+
+    A column that is NULL throughout has the type null, unless types are kept: its type was of no value.
+    """
+    import pyarrow as pa
+
+    columns = {column.name: table.column(column.physical) for column in part.columns}
+    columns |= {staged_as(name): table.column(name) for name in NAMES if name in table.column_names}
+    if keep_types:
+        return pa.table(columns)
+    rows = table.num_rows
+    return pa.table({name: pa.nulls(rows) if one.null_count == rows else one for name, one in columns.items()})
+
+
+def _row(load: Load, partition: str, table: TableName, bookmark: Bookmark | None) -> StreamState:
+    return StreamState(
+        source=load.source,
+        namespace=load.stream.namespace or "",
+        stream=load.stream.name,
+        partition=partition,
+        load_id=load.load_id,
+        run_id=load.run_id,
+        bookmark=bookmark,
+        committed_at=datetime.now(UTC),
+        table=table,
+        changed_by=load.load_id,
+    )
+
+
+def _planned(ledger: Ledger, source: str, stream: Stream, load_id: str) -> tuple[SplitPlan, list[StreamState]]:
+    """Give a plan, and the state rows of its ranges in their order."""
+    rows = {row.partition: row for row in (ledger.splits(source, stream) if ledger.exists() else [])}
+    found = rows.get(f"{SPLIT}{load_id}")
+    if found is None or found.bookmark is None:
+        raise ConcurrentSyncError(
+            f"stream {stream.name!r}: the ranges of this run were dropped, because a later run has planned anew.",
+            hint="Materialize it once more if that run is not at it.",
+            stream=stream.name,
+        )
+    ranges = found.bookmark["ranges"]
+    parts = [rows[f"{SPLIT}{load_id}/{number}"] for number in range(len(ranges))]
+    plan = SplitPlan(
+        load_id=load_id,
+        ranges=ranges,
+        bookmark=found.bookmark["bookmark"],
+        begins_from=found.bookmark["begins_from"],
+        planned_at=found.committed_at,
+        tables=[part.table for part in parts],
+    )
+    return plan, parts
+
+
+def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
+    number = part.partition.rpartition("/")[2]
+    if part.load_id == load.load_id or not tx.exists(part.table):
+        problem = "is not loaded"
+    else:
+        rows = tx.count(part.table)
+        if rows == part.rows_in_table:
+            return rows
+        problem = f"has {rows} rows in {tx.quoted(part.table)}, though {part.rows_in_table} were loaded"
+    raise DestinationError(
+        f"stream {load.stream.name!r}: range {number} {problem}; nothing was published.",
+        hint="Materialize it once more.",
+        stream=load.stream.name,
+    )
+
+
+def _drop(tx: Transaction, ledger: Ledger, source: str, stream: Stream) -> None:
+    """Drop the staging tables that the ledger knows as this stream's, and the rows that tell of them."""
+    key = (source, stream.namespace or "", stream.name)
+    for row in sorted(ledger.splits(source, stream), key=lambda row: row.partition):
+        tx.lock(lock_name(source, stream, row.partition))  # a step that is just publishing its range ends first
+        is_plan = row.partition.count("/") == 1
+        if not is_plan and tx.exists(row.table) and foreign(tx, ledger, key, row.table) is None:
+            tx.drop_table(row.table)
+        ledger.delete(row)

@@ -1,0 +1,224 @@
+"""The write plans' primitives that are the same in every SQL database."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.record_columns import types_of
+from etl_assets.destinations.database.transaction import LedgerTypes, Stamp, Transaction
+from etl_assets.engine.staging import EXACT_DOUBLE
+from etl_assets.exceptions import DestinationError
+from etl_assets.model.stored import TableName
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STAGED = "_etl_assets_staged"
+NEW = "_etl_assets_new"
+FETCHED_ROWS = 10_000
+"""Rows of a driver's, as Python's values, that are in memory at once."""
+_WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|%")
+
+
+def with_marks(sql: str, mark: str) -> str:
+    """Give a statement with the driver's mark in place of each `?`; none inside of quotes is one.
+
+    Args:
+        sql: The statement.
+        mark: Such as `%s`; then each `%` is doubled.
+    """
+    double = mark.startswith("%")
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        if text == "?":
+            return mark
+        return text.replace("%", "%%") if double else text
+
+    return _WRITTEN.sub(replaced, sql)
+
+
+def respelled(sql: str, spelled: Callable[[str], str]) -> str:
+    """Give a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
+
+    Args:
+        sql: The statement.
+        spelled: Gives the SQL of a name.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        return spelled(text[1:-1].replace('""', '"')) if text.startswith('"') else text
+
+    return _WRITTEN.sub(replaced, sql)
+
+
+def only(where: str) -> str:
+    """Give the clause for a condition that is given as SQL text; "" for none."""
+    return f" WHERE {where}" if where else ""
+
+
+def hashed(*parts: str) -> str:
+    """Give a short hash of names, for a name of our own that depends on them."""
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class SqlTransaction(Transaction):
+    """What is said in the SQL that all databases have; a subclass says the rest."""
+
+    ledger_types = LedgerTypes()
+    own_types: tuple[str, str]
+    """The types of the columns of our own: of a load id, and of the time of a load."""
+
+    @override
+    def lock(self, name: str) -> None:
+        del name
+
+    @override
+    def settle(self, table: TableName) -> None:
+        del table
+
+    @override
+    def quoted(self, table: TableName) -> str:
+        return f"{quote(table.schema)}.{quote(table.name)}" if table.schema else quote(table.name)
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        names = self.type_names(table)
+        return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        rows = self.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' "
+            "ORDER BY table_name",
+            (schema,),
+        )
+        return [name for (name,) in rows]
+
+    def arrow_type(self, name: str) -> "pa.DataType":
+        """Give the Arrow type of a name that `type_names` gives."""
+        raise NotImplementedError(name)
+
+    @override
+    def exists(self, table: TableName) -> bool:
+        return bool(self.type_names(table))  # Arrow, which takes longer to import than this, is not needed
+
+    @override
+    def create_schema(self, name: str) -> None:
+        del name
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        if table.schema:
+            self.create_schema(table.schema)
+        self.execute(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
+
+    def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
+        """Give the columns of a table that is to be made, our own behind those of its rows."""
+        columns = [(f.name, self._definition(f.type)) for f in schema] + stamp.named(*self.own_types)
+        if stamp.about:
+            about = types_of(stamp.about)
+            columns += [(name, self._definition(self.stored_type(type_))) for name, type_ in about.items()]
+        if not columns:
+            raise DestinationError(f"The table {table} would have no columns at all.")
+        return ", ".join(f"{quote(name)} {definition}" for name, definition in columns)
+
+    def _definition(self, type_: "pa.DataType") -> str:
+        """Give a column's type, and what else a table's definition says of it."""
+        return self.type_name(type_)
+
+    def schema_of(self, table: TableName, columns: Sequence[str] | None) -> "pa.Schema":
+        """Give the types of some of a table's columns, or of all."""
+        import pyarrow as pa
+
+        schema = self.schema(table) or pa.schema([])
+        return pa.schema([schema.field(name) for name in columns or schema.names])
+
+    def _selected(self, table: TableName, columns: Sequence[str], where: str) -> str:
+        """Give the query for columns of the rows that meet a condition."""
+        return f"SELECT {column_list(columns)} FROM {self.quoted(table)}{only(where)}"
+
+    @override
+    def drop_table(self, table: TableName) -> None:
+        self.execute(f"DROP TABLE {self.quoted(table)}")
+
+    @override
+    def end_replace(self, table: TableName, loaded: TableName) -> None:
+        pass  # `begin_replace` has given the table itself, or a COMMIT does it
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        column = quote(name)
+        beyond = f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}"
+        return not self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {beyond} LIMIT 1")
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} LIMIT 1"))
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
+
+    @override
+    def count(self, table: TableName, where: str = "") -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
+
+
+def tables_of(
+    fetch: Callable[[int], Sequence[Sequence[Any]]],
+    schema: "pa.Schema",
+    array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
+    rows_at_once: int,
+) -> "Iterator[pa.Table]":
+    """Give what a driver's cursor finds as tables: first an empty one, for its types.
+
+    Args:
+        fetch: Gives the next rows, as a cursor's `fetchmany`.
+        schema: Of the tables.
+        array: Makes a column's values an array.
+        rows_at_once: How many rows are fetched at once, at the most.
+    """
+    import pyarrow as pa
+
+    yield schema.empty_table()
+    while rows := fetch(min(rows_at_once, FETCHED_ROWS)):
+        columns = zip(*rows, strict=True)
+        yield pa.Table.from_arrays([array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+
+
+def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
+    """Give our own columns and their values, in order."""
+    return stamp.named(stamp.load_id, now)
+
+
+def column_list(names: Sequence[str], prefix: str = "") -> str:
+    """Give names quoted and in a row, each with a prefix such as `s.`."""
+    return ", ".join(f"{prefix}{quote(name)}" for name in names)
+
+
+def copying(
+    source: str, table: str, columns: Mapping[str, str], own: Sequence[tuple[str, Any]]
+) -> tuple[str, list[Any]]:
+    """Give the statement that inserts a table's rows into another, and its parameters.
+
+    Args:
+        source: Where the rows are, quoted.
+        table: Where they go, quoted.
+        columns: Their columns in `source` by those in `table`.
+        own: Our own columns and their values.
+    """
+    names = column_list([*columns, *(name for name, _ in own)])
+    values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [value for _, value in own]

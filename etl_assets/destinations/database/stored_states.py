@@ -1,0 +1,110 @@
+"""The state rows of one database, as they are read: to list them, to sync from one, to find what a split has left."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from etl_assets.destinations.database.state_rows import STATE_COLUMNS, STATE_TABLE, lost_bookmark, sound, state_of
+from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
+from etl_assets.exceptions import StateError
+from etl_assets.model.stored import StreamState, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.naming import quote
+
+LEDGER_TABLE = "_etl_assets_loads"
+SPLIT = "split/"
+"""A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
+CONFIG = "config/"
+"""The `partition` of a row that holds no state: what the config of a source was when it was last read."""
+
+
+class StateRows:
+    """The table of the states of one database.
+
+    Args:
+        transaction: An open one.
+        schema: The database schema it is in; "" for the connection's own.
+    """
+
+    def __init__(self, transaction: Transaction, schema: str = "") -> None:
+        self._tx = transaction
+        self._state_table = TableName(STATE_TABLE, schema)
+        self._ledger_table = TableName(LEDGER_TABLE, schema)
+        self._state = transaction.quoted(self._state_table)
+        self._loads = transaction.quoted(self._ledger_table)
+
+    def states(self) -> list[StreamState]:
+        """Return every state row, by key; those that are damaged say so."""
+        found = self._found(f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        lost = self._lost() if any(state.bookmark is None for state in found) else set()
+        told = [lost_bookmark(state) if key_of(state) in lost else state for state in found]
+        return [state for state in told if not state.partition.startswith((SPLIT, CONFIG))]
+
+    def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
+        try:
+            return [state_of(row) for row in self._tx.execute(sql, parameters)]
+        except UnicodeDecodeError as error:  # of a driver that gives nothing of a row with such a text
+            raise StateError(
+                f"A row of the table {STATE_TABLE} is not UTF-8 text ({error.reason}; asked for: {list(parameters)}).",
+                hint=f"Correct it in the database, or delete it: DELETE FROM {self._state} WHERE ...",
+            ) from error
+
+    def _lost(self) -> set[tuple[Any, ...]]:
+        """Return the keys of the state rows without the bookmark that their own load has left."""
+        same = " AND ".join(f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id"))
+        left = f"SELECT 1 FROM {self._loads} l WHERE {same} AND l.bookmark_after IS NOT NULL"
+        keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
+        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE s.bookmark IS NULL AND EXISTS ({left})"))
+
+    def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
+        """Return the state row of a stream, or None.
+
+        Raises:
+            StateError: It is damaged.
+        """
+        found = self._found(
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY)}",
+            (source, stream.namespace or "", stream.name, partition),
+        )
+        state = sound(found[0]) if found else None
+        may_be_lost = state is not None and state.bookmark is None and stream.method != "FULL_TABLE"
+        return sound(lost_bookmark(state)) if state and may_be_lost and key_of(state) in self._lost() else state
+
+    def source_states(self, source: str, partition: str = "") -> list[StreamState]:
+        """Return the state rows of a source, that of its shared state (with an empty stream) first.
+
+        Those that are damaged say so.
+        """
+        return self._found(
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(('source', 'partition'))} "
+            "ORDER BY stream, namespace",
+            (source, partition),
+        )
+
+    def knows(self, source: str, stream: Stream) -> bool:
+        """Tell whether a stream has a state row, of whatever partition."""
+        key = (source, stream.namespace or "", stream.name)
+        sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {equals(STATE_KEY[:3])}"
+        return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
+
+    def splits(self, source: str, stream: Stream) -> list[StreamState]:
+        """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
+        found = self._found(
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY[:3])}",
+            (source, stream.namespace or "", stream.name),
+        )
+        return [sound(state) for state in found if state.partition.startswith(SPLIT)]
+
+
+def equals(names: Sequence[str]) -> str:
+    """Return the condition that columns equal as many parameters."""
+    return " AND ".join(f"{quote(name)} = ?" for name in names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return columns for a statement; in MySQL, `partition` is a word of its own."""
+    return ", ".join(map(quote, names))
+
+
+def key_of(state: StreamState) -> tuple[str, str, str, str]:
+    """Return what tells a state row from the others."""
+    return (state.source, state.namespace, state.stream, state.partition)

@@ -1,0 +1,5 @@
+"""DuckDB as a destination."""
+
+from etl_assets.destinations.duckdb.destination import DuckDBDestination
+
+__all__ = ["DuckDBDestination"]

@@ -1,0 +1,5 @@
+"""MySQL and MariaDB as destinations."""
+
+from etl_assets.destinations.mysql.destination import MySQLDestination
+
+__all__ = ["MySQLDestination"]

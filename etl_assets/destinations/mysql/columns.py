@@ -1,0 +1,39 @@
+"""What rests on a column in MySQL and MariaDB."""
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.sql_transaction import SqlTransaction
+from etl_assets.model.stored import TableName
+
+
+class FreeColumns(SqlTransaction):
+    """Tells which columns can become of another type; the transaction says where a table is."""
+
+    def _place(self, table: TableName) -> TableName:
+        """Give where a table's rows are now."""
+        raise NotImplementedError(table)
+
+    @override
+    def is_free(self, table: TableName, name: str) -> bool:
+        place = self._place(table)
+        own = (place.schema, place.name, name)
+        where = "table_schema = ? AND table_name = ? AND column_name = ?"
+        rests = self.execute(f"SELECT 1 FROM information_schema.statistics WHERE {where} LIMIT 1", own)
+        rests += self.execute(f"SELECT 1 FROM information_schema.key_column_usage WHERE {where} LIMIT 1", own)
+        rests += self.execute(
+            f"SELECT 1 FROM information_schema.columns WHERE {where} AND (is_nullable = 'NO' OR extra <> '' "
+            "OR coalesce(column_default, 'NULL') <> 'NULL') LIMIT 1",
+            own,
+        )
+        # A check, and a generated column, name it in a text.
+        rests += self.execute(
+            "SELECT 1 FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? "
+            "AND constraint_type = 'CHECK' LIMIT 1",
+            own[:2],
+        )
+        rests += self.execute(
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = ? AND table_name = ? "
+            "AND coalesce(generation_expression, '') <> '' LIMIT 1",
+            own[:2],
+        )
+        return not rests

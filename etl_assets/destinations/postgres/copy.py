@@ -1,0 +1,157 @@
+"""Rows into a table by COPY: as CSV, or in the binary form in which another PostgreSQL gave them."""
+
+import re
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.destinations.database.csv_rows import encoded
+from etl_assets.destinations.database.encoded_rows import Native
+from etl_assets.destinations.database.errors import without_values
+from etl_assets.destinations.database.sql_transaction import column_list
+from etl_assets.engine.staging import RefusedValueError
+from etl_assets.model.encoded import Chunk
+
+if TYPE_CHECKING:
+    import psycopg
+    import pyarrow as pa
+
+HEADER = b"PGCOPY\n\xff\r\n\x00" + struct.pack(">ii", 0, 0)
+END = struct.pack(">h", -1)
+_BYTES = re.compile(r"0x[0-9a-f]{2}( 0x[0-9a-f]{2})*")
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class CopyIn:
+    """How rows get into one table.
+
+    Args:
+        connection: Of the transaction.
+        table: As SQL.
+        names: The columns of the rows.
+        binary: The table's columns are of the types that the binary form is of.
+        own: Columns of our own and their value, which all rows get.
+    """
+
+    connection: "psycopg.Connection"
+    table: str
+    names: Sequence[str]
+    binary: bool
+    own: Sequence[tuple[str, Any]] = ()
+
+    def write(self, parts: "Iterable[pa.RecordBatch | Native]") -> int:
+        """Copy rows, in the order they come; gives how many.
+
+        Raises:
+            RefusedValueError: PostgreSQL has no such value.
+        """
+
+        def form(part: "pa.RecordBatch | Native") -> tuple[str, ...]:
+            return tuple(part.names) if self.binary and isinstance(part, Native) else ()
+
+        count = 0
+        for names, run in groupby(parts, form):
+            if names:
+                count += self._copy([*names, *self._own_names], "binary", self._tuples(run))
+            else:
+                count += self._copy([*self.names, *self._own_names], "csv", encoded(self._batches(run)))
+        return count
+
+    @property
+    def _own_names(self) -> list[str]:
+        return [name for name, _ in self.own]
+
+    def _copy(self, names: Sequence[str], format_: str, texts: "Iterable[tuple[Any, int]]") -> int:
+        sql = f"COPY {self.table} ({column_list(names)}) FROM STDIN (FORMAT {format_})"
+        count = 0
+        with refused(), self.connection.cursor() as cursor:
+            with cursor.copy(sql.encode()) as copy:
+                for text, rows in texts:
+                    copy.write(text)
+                    count += rows
+            if cursor.rowcount != count:
+                raise AssertionError(f"COPY took {cursor.rowcount} rows of {count}")
+        return count
+
+    def _tuples(self, run: "Iterable[Any]") -> Iterator[tuple[Any, int]]:
+        fields = b"".join(map(_field, (value for _, value in self.own)))
+        yield HEADER, 0
+        for part in run:
+            for chunk in part.chunks():
+                if self.own:
+                    yield with_fields(chunk, len(part.names) + len(self.own), fields), len(chunk.begin)
+                else:
+                    yield memoryview(chunk.data)[: chunk.end], len(chunk.begin)
+        yield END, 0
+
+    def _batches(self, run: "Iterable[Any]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        names = [*self.names, *self._own_names]
+        for part in run:
+            for batch in part.batches() if isinstance(part, Native) else (part,):
+                constants = [pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in self.own]
+                yield pa.RecordBatch.from_arrays([*batch.columns, *constants], names=names)
+
+
+def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
+    """Give the tuples of a chunk with fields behind each.
+
+    Args:
+        chunk: The tuples.
+        count: How many fields each is to have.
+        fields: Those behind, with their lengths.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    bounds = pa.py_buffer(np.append(chunk.begin, np.int32(chunk.end)))
+    rows = pa.Array.from_buffers(pa.binary(), len(chunk.begin), [None, bounds, pa.py_buffer(chunk.data)])
+    joined = pc.binary_join_element_wise(rows, pa.scalar(fields, pa.binary()), pa.scalar(b"", pa.binary()))
+    _, bounds, data = joined.buffers()
+    begin = np.frombuffer(bounds, np.int32)[: len(rows) + 1]
+    made = np.array(np.frombuffer(data, np.uint8)[: begin[-1]])
+    for place, byte in enumerate(struct.pack(">h", count)):
+        made[begin[:-1] + place] = byte
+    return made.data
+
+
+def _field(value: Any) -> bytes:
+    """Give a value of our own as a field: a text, or a moment in microseconds since 2000."""
+    if isinstance(value, datetime):
+        since = value - EPOCH
+        return struct.pack(">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+    text = str(value).encode()
+    return struct.pack(">i", len(text)) + text
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn what the database says of a value into an error that names its column, where it tells that."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.DataError as error:
+        context = error.diag.context or ""
+        column = context.partition(", column ")[2].partition(": ")[0] if context.startswith("COPY ") else ""
+        character = _without_equivalent(error.diag.message_primary or "")
+        message = f"PostgreSQL refused a value: {without_values(error)}."
+        raise RefusedValueError(column or None, message, character=character) from error
+
+
+def _without_equivalent(message: str) -> str | None:
+    """Give the character that the database's encoding has not: all that PostgreSQL says of the value are its bytes."""
+    found = _BYTES.search(message)
+    if found is None:
+        return None
+    try:
+        return bytes.fromhex(found[0].replace("0x", "")).decode()
+    except UnicodeDecodeError:
+        return None

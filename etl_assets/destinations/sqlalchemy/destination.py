@@ -1,0 +1,207 @@
+"""Any database that SQLAlchemy reaches, where there is no destination of its own: INSERTs of many rows.
+
+It asks little of a database: tables are made and changed on a connection of their own before the rows' transaction
+begins, so that it does not matter whether that can be rolled back; a replace deletes and inserts in one transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.errors import patiently, translate
+from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
+from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.destinations.sqlalchemy.transaction import AlchemyTransaction
+from etl_assets.exceptions import ConfigError
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
+from etl_assets.packages import missing_dialect, missing_driver
+from etl_assets.redaction import remember
+from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
+from etl_assets.secrets.references import resolve
+from etl_assets.secrets.url import SecretUrl, resolve_url
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+
+CONNECT_SECONDS = 30
+"""How long to wait for a server to answer, where neither URL nor `connect_args` say."""
+_WITH_TIMEOUT = frozenset({"postgresql", "mysql", "mariadb"})
+"""Dialects whose drivers have an argument for it."""
+
+
+class SqlOptions(DatabaseOptions):
+    """Where the database is."""
+
+    url: UrlOption = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
+    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
+    state_schema: str | None = Field(
+        default=None, description="The schema of our two tables; by default none is named."
+    )
+    connect_args: ArgumentsOption = Field(default_factory=dict, description="The driver's own arguments.")
+
+
+class SqlDestination(DatabaseDestination):
+    """Loads streams into any database with a SQLAlchemy dialect, exactly once.
+
+    It is the slow, general way; `PostgresDestination`, `MySQLDestination`, `SQLiteDestination` and `DuckDBDestination`
+    know their databases. Numbers that a database has no exact type for, dates and times are text.
+
+    ```python
+    SqlDestination("mssql+pyodbc://loader@db.example.com/warehouse?driver=ODBC+Driver+18+for+SQL+Server")
+    ```
+
+    Args:
+        url: A SQLAlchemy URL.
+        options: Those of `SqlOptions`.
+    """
+
+    Options: ClassVar[type[DatabaseOptions]] = SqlOptions
+    storage_kind: ClassVar[str] = "sql"
+    capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1000)
+
+    def __init__(self, url: Any = None, **options: Any) -> None:
+        super().__init__(**({"url": url, **options} if url is not None else options))
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # the url may hold a password
+
+    @override
+    def table_for(self, source: str, stream: Stream) -> TableName:
+        """Give the default place of a stream: `<schema_name>.<source>__<stream>`; without one, in the own schema."""
+        table = super().table_for(source, stream)
+        name = self.identifier(f"{self.identifier(source)}__{table.name}")
+        return TableName(name, self.options.schema_name or "")
+
+    @override
+    def reserved_names(self) -> ReservedNames:
+        url = self.options.url
+        # What shows itself masked shows its scheme; a reference is not resolved for it.
+        dialect = url.partition(":")[0].partition("+")[0] if isinstance(url, SecretUrl) else None
+        return reserved_names(self.storage_kind, dialect)
+
+    @override
+    def ledger(self, transaction: Transaction) -> Ledger:
+        return Ledger(transaction, self.options.state_schema or "")
+
+    @override
+    @contextmanager
+    def transaction(self) -> Iterator[AlchemyTransaction]:
+        """Connect for one transaction."""
+        import sqlalchemy as sa
+
+        phase = "connecting"
+        engine = self._engine()
+        try:
+            with patiently(lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)) as connection:
+                phase = "loading"
+                yield AlchemyTransaction(connection, self.load_columns)
+                phase = "COMMIT"
+                connection.commit()
+        except sa.exc.DBAPIError as error:
+            driver = error.orig if isinstance(error.orig, Exception) else error
+            lost = error.connection_invalidated
+            raise translate(driver, self._told(engine), phase, lost=lost) from driver
+        except sa.exc.PendingRollbackError as error:  # an error before it, which was caught, has shown it to be lost
+            raise translate(error, self._told(engine), phase, lost=True) from error
+        finally:
+            with suppress(sa.exc.DBAPIError):
+                engine.dispose()
+
+    def _engine(self) -> "sa.Engine":
+        import sqlalchemy as sa
+
+        address = resolve_url(self.options.url)
+        options: dict[str, Any] = {"poolclass": sa.NullPool, "hide_parameters": True}
+        try:
+            url = _parsed(address)
+            if self.options.password is not None:
+                password = resolve(self.options.password, name="password")
+                remember(password)
+                url = url.set(password=password)
+            args = resolve(dict(self.options.connect_args), name="connect_args")
+            if url.get_backend_name() in _WITH_TIMEOUT and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+                args["connect_timeout"] = CONNECT_SECONDS
+            if url.get_backend_name() in {"mysql", "mariadb"}:
+                # As the names are quoted here, and so that no value is changed to one that fits.
+                args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
+                # Another engine would not roll rows back, whatever the server makes by default.
+                args.setdefault("init_command", "SET SESSION default_storage_engine = InnoDB")
+                # A table that was made meanwhile, on another connection, could not be read otherwise.
+                options["isolation_level"] = "READ COMMITTED"
+            engine = sa.create_engine(url, **options, connect_args=args)
+        except sa.exc.NoSuchModuleError as error:
+            raise missing_dialect(url.drivername, "SqlDestination") from error
+        except ImportError as error:
+            raise missing_driver(url.drivername, error, "SqlDestination") from error
+        if url.get_backend_name() == "sqlite":
+            _roll_tables_back(engine)
+        if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
+            _bound_handshake(engine)
+        return engine
+
+    def _told(self, engine: "sa.Engine") -> str:
+        return f"The database {SecretUrl(engine.url)}"
+
+
+def _parsed(address: SecretUrl) -> "sa.URL":
+    import sqlalchemy as sa
+
+    try:
+        if not address.is_cut:
+            return sa.make_url(address.reveal())
+    except (sa.exc.ArgumentError, ValueError):  # the second of a port that is no number
+        pass
+    # Raised out here, so that the parser's error, which shows the text, is not what it comes from.
+    raise ConfigError(
+        "The url is none of SQLAlchemy's.",
+        hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+    )
+
+
+def _open(engine: "sa.Engine") -> "sa.Connection":
+    """Connect; raises the driver's own errors."""
+    import sqlalchemy as sa
+
+    try:
+        return engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise (error.orig or error) from None
+
+
+def _roll_tables_back(engine: "sa.Engine") -> None:
+    """Have SQLite begin the transaction with its first statement: the driver would only do so at one that writes rows.
+
+    A table that is made or dropped before that would be so at once, and stay when the load fails.
+    """
+    from sqlalchemy import event
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver.isolation_level = None
+
+    def begin(connection: "sa.Connection") -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # two that have read could not both begin to write
+
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)
+
+
+def _bound_handshake(engine: "sa.Engine") -> None:
+    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    from sqlalchemy import event
+
+    def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:
+        cparams["read_timeout"] = float(cparams.get("connect_timeout", CONNECT_SECONDS))
+
+    def connect(driver: Any, _record: Any) -> None:
+        driver._read_timeout = None  # noqa: SLF001 - a statement may take its time
+
+    event.listen(engine, "do_connect", do_connect)
+    event.listen(engine, "connect", connect)

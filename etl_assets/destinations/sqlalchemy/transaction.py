@@ -1,0 +1,448 @@
+"""The write plans' primitives through SQLAlchemy, for databases that have no transaction of their own here."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.sql_transaction import SqlTransaction, stamps, tables_of
+from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
+from etl_assets.destinations.mysql.engines import rolls_nothing_back
+from etl_assets.destinations.sqlite.types import bytes_where_not_text
+from etl_assets.engine.staging import EXACT_DOUBLE, RefusedValueError, cast
+from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, logical
+from etl_assets.model.stored import TableName
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+KEYS_AT_ONCE = 200
+LOWEST = -1.7976931348623157e308
+_WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
+ROWS_AT_ONCE = 1000
+_MYSQL = frozenset({"mysql", "mariadb"})
+_ROLLS_BACK_TABLES = frozenset({"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"})
+"""Dialects whose databases roll back a change of tables."""
+_WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
+
+
+class AlchemyTransaction(SqlTransaction):
+    """One open transaction. See `Transaction` for what each primitive promises.
+
+    Where a change of tables cannot be rolled back, it is made on a connection of its own before the rows.
+
+    Args:
+        connection: SQLAlchemy's.
+        own_columns: Those of this library, by which a table that a killed load has left is known.
+    """
+
+    def __init__(self, connection: "sa.Connection", own_columns: Sequence[str] = ()) -> None:
+        import sqlalchemy as sa
+
+        self._connection = connection
+        self._own_columns = frozenset(own_columns)
+        self._dialect = connection.dialect
+        self.signs_zeros = connection.dialect.name not in _WITHOUT_NEGATIVE_ZERO
+        self._together = connection.dialect.name in _ROLLS_BACK_TABLES
+        self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
+        self.ledger_types = LedgerTypes(
+            create="CREATE TABLE",
+            key=self._ddl(sa.String(180)),
+            text=self._ddl(_text()),
+            big=self._ddl(sa.BigInteger()),
+            options=self._table_options,
+        )
+        self.own_types = (self.ledger_types.text, self.ledger_types.text)
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if sql.startswith("CREATE"):
+            self._changing(sql)
+            return []
+        bound = {f"p{at}": value for at, value in enumerate(parameters)}
+        driver: Any = self._connection.connection.driver_connection
+        with bytes_where_not_text(driver) if self._dialect.driver == "pysqlite" else nullcontext():
+            result = self._connection.execute(_statement(sql), bound)
+            return [tuple(row) for row in result] if result.returns_rows else []
+
+    @property
+    def _table_options(self) -> str:
+        # Whatever the server makes by default: another engine might not roll rows back.
+        return "ENGINE = InnoDB" if self._dialect.name in _MYSQL else ""
+
+    def _changing(self, sql: str) -> None:
+        """Change tables: in the transaction where the database can roll it back, else at once."""
+        statement = _statement(sql)
+        if self._together:
+            self._connection.execute(statement)
+            return
+        with self._connection.engine.connect() as other:
+            other.execute(statement)
+            other.commit()
+
+    # Columns
+
+    @override
+    def schema(self, table: TableName) -> "pa.Schema | None":
+        import pyarrow as pa
+
+        columns = self._columns(table)
+        return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()]) if columns else None
+
+    @override
+    def left_empty(self, table: TableName) -> bool:
+        ours = bool(self._own_columns) and self._own_columns <= set(self._columns(table))
+        return not self._together and ours and not self.has_rows(table)
+
+    @override
+    def unsafe(self, table: TableName) -> str | None:
+        return rolls_nothing_back(self.execute, table) if self._dialect.name in _MYSQL else None
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        return {name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()}
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        import sqlalchemy as sa
+
+        return sorted(sa.inspect(self._connection).get_table_names(schema=schema or None))
+
+    def _columns(self, table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
+        return _reflected(self._connection, table)
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give int64, double, decimal or bytes; all else is text: what a date is, databases do not agree on."""
+        import pyarrow as pa
+
+        type_ = logical(type_)
+        if pa.types.is_floating(type_):
+            return pa.float64()
+        if pa.types.is_uint64(type_):
+            return pa.decimal128(20, 0) if self._dialect.supports_native_decimal else pa.string()
+        if pa.types.is_integer(type_):
+            return pa.int64()
+        if pa.types.is_decimal(type_) and self._dialect.supports_native_decimal and type_.scale <= 30:  # noqa: PLR2004
+            return type_
+        return type_ if pa.types.is_binary(type_) else pa.string()
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return self._ddl(self._type(type_))
+
+    def _type(self, type_: "pa.DataType") -> "sa.types.TypeEngine[Any]":
+        import pyarrow as pa
+        import sqlalchemy as sa
+        from sqlalchemy.dialects import mysql
+
+        type_ = self.stored_type(type_)
+        if pa.types.is_integer(type_):
+            return sa.BigInteger()
+        if pa.types.is_floating(type_):
+            return sa.Double()
+        if pa.types.is_decimal(type_):
+            return sa.Numeric(type_.precision, type_.scale)
+        if pa.types.is_binary(type_):
+            return sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+        return _text()
+
+    def _ddl(self, type_: "sa.types.TypeEngine[Any]") -> str:
+        return str(type_.compile(dialect=self._dialect))
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        definitions = self._definitions(table, schema, stamp)
+        self._changing(f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}".rstrip())
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        import pyarrow as pa
+
+        own = pa.schema([(name, pa.string()) for name, _ in stamps(stamp, self.now)])
+        wanted = {f.name: self.type_name(f.type) for f in (*schema, *own)}
+        there = self.type_names(table)
+        if there != wanted and self._together:
+            self._changing(f"DROP TABLE {self.quoted(table)}")
+            self.create_table(table, schema, stamp)
+            return table
+        for name, type_ in wanted.items():
+            if there.get(name, type_) != type_:
+                raise _cannot_change(table, name, self._dialect.name)
+        for f in (*schema, *own):
+            if f.name not in there:
+                self.add_column(table, f.name, f.type)
+        self.execute(f"DELETE FROM {self.quoted(table)}")
+        return table
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        word = "ADD" if self._dialect.name in {"mssql", "oracle"} else "ADD COLUMN"
+        self._changing(f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}")
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        import pyarrow as pa
+
+        if not self._together:
+            raise _cannot_change(table, name, self._dialect.name)
+        # Each database has its own words for this: the table is made anew.
+        rows = self.read(table, None)
+        index = rows.schema.get_field_index(name)
+        rows = rows.set_column(index, pa.field(name, new), cast(rows.column(index), new))
+        self._changing(f"DROP TABLE {self.quoted(table)}")
+        self.create_table(table, rows.schema, Stamp("", None, None))
+        self.insert(table, rows.to_reader(), Stamp("", None, None))
+
+    # Rows
+
+    @override
+    def integers_fit(self, table: TableName, name: str) -> bool:
+        import sqlalchemy as sa
+
+        column: sa.ColumnClause[Any] = sa.column(name)
+        beyond = sa.or_(column > EXACT_DOUBLE, column < -EXACT_DOUBLE)
+        return not self._connection.execute(
+            sa.select(sa.func.count()).select_from(_named(table)).where(beyond)
+        ).scalar()
+
+    @override
+    def has_values(self, table: TableName, name: str) -> bool:
+        return bool(self.execute(f"SELECT COUNT({quote(name)}) FROM {self.quoted(table)}")[0][0])
+
+    @override
+    def has_rows(self, table: TableName) -> bool:
+        return self.count(table) > 0
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        total = 0
+        for records in self._records(rows):
+            self._insert(table, records, stamp)
+            total += len(records)
+        return total
+
+    @override
+    def merge(
+        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], **how: bool
+    ) -> int:
+        latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
+        own = dict(stamps(stamp, self.now))
+        written = 0
+        for start in range(0, len(latest), KEYS_AT_ONCE):
+            some = list(islice(latest, start, start + KEYS_AT_ONCE))
+            there = self._those_with(table, keys, some, rows.schema)
+            self._insert(table, [latest[key] for key in some if key not in there], stamp)
+            changed = [
+                latest[key] | own for key in some if how["update"] and _differs(there.get(key), latest[key], stamp)
+            ]
+            self._update(table, keys, changed)
+            written += len(some) - len(there) + len(changed)
+        return written
+
+    @override
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        from sqlalchemy import text
+
+        schema = self.schema_of(table, columns)
+        query = _select(self._table(table, schema))
+        query = query.where(text(where)) if where else query
+        # For this statement alone: an option of the connection would make a cursor of each that follows.
+        found = self._connection.execute(query, execution_options={"stream_results": True})
+        return tables_of(found.fetchmany, schema, _array, chunk_rows)
+
+    def _insert(self, table: TableName, records: list[dict[str, Any]], stamp: Stamp) -> None:
+        import pyarrow as pa
+
+        own = dict(stamps(stamp, self.now))
+        if not records:
+            return
+        schema = self.schema(table) or pa.schema([])
+        target = self._table(table, pa.schema([schema.field(name) for name in (*records[0], *own)]))
+        with refused():
+            self._connection.execute(target.insert(), [record | own for record in records])
+
+    def _update(self, table: TableName, keys: Sequence[str], records: list[dict[str, Any]]) -> None:
+        import sqlalchemy as sa
+
+        if not records:
+            return
+        target = self._table(table, self.schema(table))
+        where = sa.and_(*(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys)))
+        values: dict[str, Any] = {name: sa.bindparam(f"value {at}") for at, name in enumerate(records[0])}
+        bound = [
+            {f"key {at}": record[key] for at, key in enumerate(keys)}
+            | {f"value {at}": value for at, value in enumerate(record.values())}
+            for record in records
+        ]
+        with refused():
+            self._connection.execute(target.update().where(where).values(values), bound)
+
+    def _those_with(
+        self, table: TableName, keys: Sequence[str], wanted: Sequence[tuple[Any, ...]], schema: "pa.Schema"
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        import pyarrow as pa
+        import sqlalchemy as sa
+
+        types = self.schema(table) or pa.schema([])
+        target = self._table(table, pa.schema([types.field(name) for name in schema.names]))
+        where = sa.or_(*(sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True))) for one in wanted))
+        rows = self._connection.execute(_select(target).where(where)).fetchall()
+        found = pa.Table.from_arrays(
+            [_array([row[at] for row in rows], types.field(name).type) for at, name in enumerate(schema.names)],
+            names=schema.names,
+        )
+        return {tuple(row[key] for key in keys): row for row in found.to_pylist()}
+
+    def _records(self, rows: "pa.RecordBatchReader") -> Iterator[list[dict[str, Any]]]:
+        for batch in rows:
+            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+                part = batch.slice(start, ROWS_AT_ONCE)
+                self._refuse(part)
+                yield part.to_pylist() if part.num_columns else [{} for _ in range(part.num_rows)]
+
+    def _refuse(self, batch: "pa.RecordBatch") -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if pa.types.is_floating(column.type):
+                odd = pc.invert(pc.is_finite(column))
+                if self._dialect.name in _WITHOUT_NEGATIVE_ZERO:
+                    odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
+                if pc.any(odd).as_py():
+                    raise RefusedValueError(
+                        name, "not every database has NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
+                    )
+            elif self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in column.to_pylist():
+                raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
+
+    def _table(self, table: TableName, schema: "pa.Schema") -> "sa.Table":
+        import sqlalchemy as sa
+
+        columns = [sa.Column(f.name, self._type(f.type), quote=True, key=f.name) for f in schema]
+        return sa.Table(table.name, sa.MetaData(), *columns, schema=table.schema or None, quote=True)
+
+
+def _reflected(connection: "sa.Connection", table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
+    """Return the columns of a table; none where there is no such table.
+
+    Raises:
+        DestinationError: SQLAlchemy has left a column out, and would only have warned.
+    """
+    import sqlalchemy as sa
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+            found = sa.inspect(connection).get_columns(table.name, schema=table.schema or None)
+    except sa.exc.NoSuchTableError:
+        return {}
+    except sa.exc.SAWarning as warning:
+        raise DestinationError(
+            f"The table {table} has a column that cannot be read: {warning}.",
+            hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
+        ) from warning
+    # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there, twice.
+    twice = connection.dialect.name in _MYSQL
+    return {column["name"].replace('""', '"') if twice else column["name"]: column["type"] for column in found}
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn what a driver says of a value into an error of the stream's."""
+    import sqlalchemy as sa
+
+    try:
+        yield
+    except (sa.exc.StatementError, OverflowError) as error:
+        if isinstance(error, sa.exc.DBAPIError) and not isinstance(error, sa.exc.DataError):
+            raise
+        raise RefusedValueError(None, "the database refused a value.") from None
+
+
+def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictError:
+    better = " MySQLDestination can change it: load into another schema by that." if dialect in _MYSQL else ""
+    return SchemaConflictError(
+        f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
+        f"in {dialect}.",
+        hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
+    )
+
+
+def _named(table: TableName) -> "sa.TableClause":
+    import sqlalchemy as sa
+
+    return sa.table(table.name, schema=table.schema or None)
+
+
+def _select(table: "sa.Table") -> "sa.Select[Any]":
+    import sqlalchemy as sa
+
+    return sa.select(*table.columns)
+
+
+def _text() -> "sa.types.TypeEngine[Any]":
+    import sqlalchemy as sa
+    from sqlalchemy.dialects import mysql
+
+    return sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def _arrow_type(type_: "sa.types.TypeEngine[Any]") -> "pa.DataType":
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    if isinstance(type_, sa.Boolean):
+        return pa.string()
+    if isinstance(type_, sa.Integer):
+        return pa.int64()
+    if isinstance(type_, sa.Float):
+        return pa.float64()
+    if isinstance(type_, sa.Numeric) and type_.precision and type_.precision <= MAX_DECIMAL_DIGITS:
+        return pa.decimal128(type_.precision, type_.scale or 0)
+    return pa.binary() if isinstance(type_, sa.LargeBinary | sa.types._Binary) else pa.string()  # noqa: SLF001 - its only common class
+
+
+def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
+    import pyarrow as pa
+
+    if pa.types.is_decimal(type_):
+        return pa.array([None if one is None else Decimal(str(one)) for one in values], type_)
+    if pa.types.is_string(type_):
+        return pa.array([one if one is None or isinstance(one, str) else str(one) for one in values], type_)
+    if pa.types.is_binary(type_):
+        return pa.array([None if one is None else bytes(one) for one in values], type_)
+    return pa.array(values, type_)
+
+
+def _statement(sql: str) -> "sa.TextClause":
+    """Return a statement of SQLAlchemy's, with its named marks in place of each `?`.
+
+    Nothing else in it is a mark, whatever a name looks like: SQLAlchemy doubles each `%` where its driver needs it.
+    """
+    import sqlalchemy as sa
+
+    numbers = count()
+
+    def replaced(match: re.Match[str]) -> str:
+        text = match[0]
+        return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
+
+    return sa.text(_WRITTEN.sub(replaced, sql))
+
+
+def _differs(there: Mapping[str, Any] | None, staged: Mapping[str, Any], stamp: Stamp) -> bool:
+    """Tell whether a row is there with other values, in what is part of the row."""
+    return there is not None and any(there[name] != staged[name] for name in staged if name not in stamp.about)

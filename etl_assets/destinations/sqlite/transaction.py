@@ -1,0 +1,291 @@
+"""The write plans' primitives in SQLite's SQL."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from math import copysign
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.sql_transaction import (
+    NEW,
+    STAGED,
+    SqlTransaction,
+    column_list,
+    copying,
+    hashed,
+    stamps,
+    tables_of,
+)
+from etl_assets.destinations.database.transaction import Stamp
+from etl_assets.destinations.database.values import array
+from etl_assets.destinations.sqlite.types import arrow_type, bound, bytes_where_not_text, stored_type, type_name
+from etl_assets.engine.staging import RefusedValueError, cast
+from etl_assets.exceptions import DestinationError
+from etl_assets.model.stored import TableName
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY_INDEX = "_etl_assets_key"
+CHUNK_ROWS = 8_192
+CHUNK_BYTES = 2 * 1024 * 1024
+"""So many rows are Python's values at a time, which take many times the memory that they do in Arrow."""
+MAIN = "main"
+_BY_LETTERS = "COLLATE BINARY"
+"""Columns of a table that others made may have a collation by which `a` is `A`."""
+
+
+class SqliteTransaction(SqlTransaction):
+    """One open transaction. See `Transaction` for what each primitive promises."""
+
+    own_types = ("TEXT", "TIMESTAMPTZ")
+    insertion_order = "rowid"
+    decimals_are_texts = True
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._made: set[TableName] = set()
+        self.now = datetime.now(UTC).isoformat(sep=" ", timespec="microseconds")
+
+    @override
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with bytes_where_not_text(self._connection):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    @override
+    def arrow_type(self, name: str) -> "pa.DataType":
+        return arrow_type(name)
+
+    @override
+    def type_names(self, table: TableName) -> dict[str, str]:
+        sql = "SELECT name, type FROM pragma_table_info(?, ?) ORDER BY cid"
+        return dict(self.execute(sql, (table.name, table.schema or MAIN)))
+
+    @override
+    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
+        return stored_type(type_)
+
+    @override
+    def type_name(self, type_: "pa.DataType") -> str:
+        return type_name(type_)
+
+    @override
+    def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
+        super().create_table(table, schema, stamp)
+        self._made.add(table)
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        """Empty the table, which nobody sees before the COMMIT; one of another shape is made anew.
+
+        Views name a table, and stay. Its indexes and triggers stay, or are made again.
+        """
+        new = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
+        self.create_table(new, schema, stamp)
+        if self.type_names(new) == self.type_names(table):
+            self.drop_table(new)
+            self.execute(f"DELETE FROM {self.quoted(table)}")
+        else:
+            self._put_in_place(table, new)
+        return table
+
+    @override
+    def is_free(self, table: TableName, name: str) -> bool:
+        # A table that is made anew has nothing of what somebody else has written behind its columns.
+        made = self.execute(
+            f"SELECT sql FROM {quote(table.schema or MAIN)}.sqlite_master WHERE type = 'table' AND name = ?",
+            (table.name,),
+        )
+        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in self.type_names(table).items())
+        indexed = self.execute(
+            "SELECT 1 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i WHERE i.name = ?",
+            (table.name, table.schema or MAIN, table.schema or MAIN, name),
+        )
+        return bool(made) and str(made[0][0]).endswith(f"({declared})") and not indexed
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        import pyarrow as pa
+
+        # SQLite cannot change a column's type: the table is made anew, and the column's values are written into it.
+        source, column = self.quoted(table), quote(name)
+        types = self.type_names(table) | {name: self.type_name(new)}
+        made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
+        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in types.items())
+        self.execute(f"CREATE TABLE {self.quoted(made)} ({declared})")
+        rowid = _row_number(types)
+        copied = ", ".join([rowid, *(quote(one) for one in types if one != name)])
+        self.execute(f"INSERT INTO {self.quoted(made)} ({copied}) SELECT {copied} FROM {source}")
+        found = self._connection.execute(f"SELECT {rowid}, {column} FROM {source} WHERE {column} IS NOT NULL")
+        while rows := found.fetchmany(CHUNK_ROWS):
+            values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
+            chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            pairs = zip(bound(chunk, name), (number for number, _ in rows), strict=True)
+            self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE {rowid} = ?", pairs)
+        self._put_in_place(table, made)
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        own = stamps(stamp, self.now)
+        names = [*rows.schema.names, *(name for name, _ in own)]
+        marks = ", ".join("?" * len(names))
+        constants = tuple(value for _, value in own)
+        sql = f"INSERT INTO {self.quoted(table)} ({column_list(names)}) VALUES ({marks})"
+        count = 0
+        for batch in _some_at_once(rows):
+            count += batch.num_rows
+            columns = [bound(batch.column(at), name) for at, name in enumerate(rows.schema.names)]
+            values = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
+            with refused():
+                self._connection.executemany(sql, ((*row, *constants) for row in values))
+        return count
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        sql, constants = copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+        return self._written(sql, constants)
+
+    @override
+    def merge(
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
+    ) -> int:
+        names, target = rows.schema.names, self.quoted(table)
+        if table in self._made:
+            self._made.discard(table)
+            written = self.insert(table, rows, stamp)
+            self._index(table, keys)
+            if unique:
+                return written
+            return written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
+        staged = TableName(STAGED, "temp")
+        # Not AS SELECT, which gives columns called true or false another name.
+        types = self.type_names(table)
+        declared = ", ".join(f"{quote(name)} {types[name]}" for name in names)
+        self.execute(f"CREATE TEMP TABLE {STAGED} ({declared})")
+        self.insert(staged, rows, Stamp("", None, None))
+        if not unique:
+            self.execute(_without_repeated(f"temp.{STAGED}", keys, names))
+        written = self._merge_staged(table, rows.schema, stamp, keys, update=update)
+        self.execute(f"DROP TABLE temp.{STAGED}")
+        return written
+
+    def _merge_staged(
+        self, table: TableName, schema: "pa.Schema", stamp: Stamp, keys: Sequence[str], *, update: bool
+    ) -> int:
+        names, target, own = schema.names, self.quoted(table), stamps(stamp, self.now)
+        constants = [value for _, value in own]
+        others = [name for name in names if name not in keys]
+        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
+        self._index(table, keys)
+        written = 0
+        if update and (compared := [name for name in others if name not in stamp.about]):
+            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+            differs = " OR ".join(self._differs(quote(name), schema.field(name).type) for name in compared)
+            settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
+            settings += [f"{quote(name)} = ?" for name, _ in own]
+            written = self._written(
+                f"UPDATE {target} AS t SET {', '.join(settings)} FROM temp.{STAGED} AS s WHERE {same} AND ({differs})",
+                constants,
+            )
+        marks = "".join(", ?" for _ in own)
+        return written + self._written(
+            f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
+            f"SELECT {column_list(names, 's.')}{marks} FROM temp.{STAGED} AS s "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
+            constants,
+        )
+
+    @override
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        schema = self.schema_of(table, columns)
+        found = self._connection.execute(self._selected(table, schema.names, where))
+        return tables_of(found.fetchmany, schema, array, chunk_rows)
+
+    def _differs(self, column: str, type_: "pa.DataType") -> str:
+        import pyarrow as pa
+
+        differs = f"t.{column} IS NOT s.{column} {_BY_LETTERS}"
+        if not pa.types.is_floating(type_):
+            return differs
+        # No function of SQLite's tells -0.0 from 0.0.
+        self._connection.create_function("etl_assets_sign", 1, partial(copysign, 1.0), deterministic=True)
+        signs = f"etl_assets_sign(t.{column}) <> etl_assets_sign(s.{column})"
+        return f"{differs} OR (t.{column} = 0 AND s.{column} = 0 AND {signs})"
+
+    def _written(self, sql: str, parameters: Sequence[Any]) -> int:
+        with refused():
+            self._connection.execute(sql, parameters)
+        return int(self.execute("SELECT changes()")[0][0])
+
+    @override
+    def tables(self, schema: str) -> list[str]:
+        catalog = f"{quote(schema or MAIN)}.sqlite_master"
+        found = self.execute(f"SELECT name FROM {catalog} WHERE type = 'table' ORDER BY name")
+        return [name for (name,) in found if not name.startswith("sqlite_")]
+
+    def _index(self, table: TableName, keys: Sequence[str]) -> None:
+        """Make the index by which a merge finds a key. It need not be unique: rows may have been appended before."""
+        name = quote(f"{KEY_INDEX}_{hashed(table.name, *keys)}")
+        schema = f"{quote(table.schema)}." if table.schema else ""
+        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {quote(table.name)} ({column_list(keys)})")
+
+    def _put_in_place(self, table: TableName, new: TableName) -> None:
+        catalog = f"{quote(table.schema or MAIN)}.sqlite_master"
+        kept = self.execute(
+            f"SELECT sql FROM {catalog} WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL "
+            f"AND name NOT LIKE '{KEY_INDEX}%'",
+            (table.name,),
+        )
+        self.drop_table(table)
+        self.execute(f"ALTER TABLE {self.quoted(new)} RENAME TO {quote(table.name)}")
+        for (sql,) in kept:
+            self.execute(sql)
+
+
+def _without_repeated(target: str, keys: Sequence[str], columns: Iterable[str]) -> str:
+    """Return the statement that leaves only the last arrival of each key in a new table, whose row numbers grow."""
+    rowid = _row_number(columns)
+    return f"DELETE FROM {target} WHERE {rowid} NOT IN (SELECT max({rowid}) FROM {target} GROUP BY {column_list(keys)})"
+
+
+def _row_number(columns: Iterable[str]) -> str:
+    """Give the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
+    taken = {name.lower() for name in columns}
+    free = [name for name in ("_rowid_", "rowid", "oid") if name not in taken]
+    if not free:
+        raise DestinationError(
+            "A table with columns _rowid_, rowid and oid has no number of its rows left to tell them apart by.",
+            hint="Rename one of them, in the table or at the source.",
+        )
+    return free[0]
+
+
+def _some_at_once(rows: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
+    for batch in rows:
+        per_row = max(1, batch.nbytes // max(1, batch.num_rows))
+        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
+        for start in range(0, batch.num_rows, step):
+            yield batch.slice(start, step)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Turn what SQLite says of a value into an error of the stream's."""
+    try:
+        yield
+    except (sqlite3.DataError, OverflowError) as error:
+        raise RefusedValueError(None, f"SQLite refused a value: {error}.") from error

@@ -1,0 +1,1 @@
+"""Cloud warehouses as destinations: BigQuery and Snowflake."""

@@ -1,0 +1,1 @@
+"""How far a stream was read: replication keys, the bookmark they make, and the rows at it."""

@@ -1,0 +1,1 @@
+"""JSON read exactly: lines decoded into columns, no digit lost, no key that comes twice."""

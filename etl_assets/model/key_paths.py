@@ -1,0 +1,195 @@
+"""Keys inside of other fields: `[["m", "k"]]` of an Airbyte stream, as a column `m.k` beside the field `m`.
+
+No database has a key inside of a JSON column, so the value is a column of its own too, by which rows are merged. A key
+is such a one where its name is no field, and is that of a path to one, joined by dots.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from etl_assets.exceptions import ConfigError, DataError
+from etl_assets.model.batch import Batch
+from etl_assets.model.schema.json_schema import to_arrow
+from etl_assets.model.schema.references import References
+from etl_assets.model.selection import is_column_selected, selected_columns
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.columns import to_array
+from etl_assets.naming import normalise
+
+Path = tuple[str, ...]
+
+
+def name_of(path: Sequence[str]) -> str:
+    """Return the name of the column for a path."""
+    return ".".join(path)
+
+
+def cannot_be_key(schema: Mapping[str, Any] | None, path: Sequence[str]) -> str | None:
+    """Return why a path can be no column by which rows are merged, as the end of a sentence; None if it can.
+
+    Args:
+        schema: The stream's.
+        path: At least two names.
+    """
+    properties = (schema or {}).get("properties") or {}
+    name = name_of(path)
+    taken = next((one for one in properties if normalise(one) == normalise(name)), None)
+    if taken is not None:
+        return f"the column for it would be called as the field {taken!r} is"
+    found = _property_at(schema or {}, path)
+    if found is not None and {"object", "array"} & _types(found):
+        return "it is an object or an array, of which one value has several texts"
+    return None
+
+
+class KeyPaths:
+    """The keys of one stream that are inside of other fields.
+
+    Args:
+        stream: As it was asked for.
+        known: Paths that its source says, to be found by their names; any other is looked for in its schema.
+    """
+
+    def __init__(self, stream: Stream, known: Sequence[Sequence[str]] = ()) -> None:
+        self.asked = stream
+        properties = (stream.schema or {}).get("properties") or {}
+        keys = dict.fromkeys((*stream.primary_key, *stream.unique_constraints))
+        said = {name_of(path): tuple(path) for path in known if len(path) > 1}
+        found = {
+            key: said.get(key) or path_in(stream.schema or {}, key)
+            for key in keys
+            if properties and key not in properties and "." in key
+        }
+        self.paths: dict[str, Path] = {key: path for key, path in found.items() if path is not None}
+        """By the names of their columns; none where all keys are fields."""
+        for key, path in self.paths.items():
+            why = cannot_be_key(stream.schema, path)
+            if why is not None:
+                raise ConfigError(
+                    f"stream {stream.name!r}: rows cannot be merged by {key!r}: {why}.",
+                    hint="Give it another primary_key, a field of its own, or append.",
+                    stream=stream.name,
+                )
+        self.stream = self._described()
+        self.reading = self._whole()
+
+    def _described(self) -> Stream:
+        """Return the stream with the columns for its keys among its properties, as far as their types are declared."""
+        found = {key: _property_at(self.asked.schema or {}, path) for key, path in self.paths.items()}
+        declared = {key: prop for key, prop in found.items() if prop is not None and _types(prop)}
+        if not declared:
+            return self.asked
+        schema = self.asked.schema or {}
+        properties = {**schema["properties"], **{key: _nullable(prop) for key, prop in declared.items()}}
+        return self.asked.replace(schema={**schema, "properties": properties})
+
+    def _whole(self) -> Stream:
+        """Return the stream as it is read: with the fields that the keys are in, also where they are not selected."""
+        around = {path[0] for path in self.paths.values()}
+        if all(is_column_selected(self.asked, field) for field in around):
+            return self.asked
+        selected = selected_columns(self.asked) or ()
+        return self.asked.replace(columns=[*dict.fromkeys((*selected, *around))])
+
+    def with_columns(self, batch: Batch) -> Batch:
+        """Return a batch with the columns for the keys.
+
+        Raises:
+            DataError: A value cannot be a key, or the records have a field of the name of such a column.
+        """
+        name = self.asked.name
+        around = list(dict.fromkeys(path[0] for path in self.paths.values()))
+        if batch.rows is not None:
+            rows = batch.rows
+        else:
+            table = batch.to_arrow(self.reading)
+            there = [field for field in around if field in table.column_names]
+            around_keys = Batch(table.select(there))
+            around_keys.texts_are_known = True
+            rows = around_keys.to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
+        values = {key: [self._value(row, key, path) for row in rows] for key, path in self.paths.items()}
+        if batch.rows is not None:
+            keyed = [dict(row) for row in batch.rows]
+            for key, column in values.items():
+                for row, value in zip(keyed, column, strict=True):
+                    self._refuse_taken(key, key in row, row)
+                    row[key] = value
+            made = Batch(keyed, bookmark=batch.bookmark)
+        else:
+            declared = to_arrow(self.stream.schema or {})
+            types = {field.name: field.type for field in declared if field.name in self.paths}
+            for key, column in values.items():
+                self._refuse_taken(key, key in table.column_names, None)
+                table = table.append_column(key, to_array(column, types.get(key), stream=name, field=key))
+            made = Batch(table, bookmark=batch.bookmark)
+            made.texts_are_known = True  # they were looked at above
+        made.emitted, made.meta = batch.emitted, batch.meta
+        return made
+
+    def _value(self, row: Mapping[str, Any], key: str, path: Path) -> Any:
+        value: Any = row
+        for part in path:
+            if value is None:
+                return None
+            if not isinstance(value, Mapping):
+                raise self._no_key(key, value, "is inside of a value that is no object")
+            value = value.get(part)
+        if isinstance(value, Mapping | list | tuple):
+            raise self._no_key(key, value, "is an object or an array, of which one value has several texts")
+        return value
+
+    def _no_key(self, key: str, value: Any, what: str) -> DataError:
+        return DataError(
+            f"a primary key {what}, so its row could be told from no other.",
+            stream=self.asked.name,
+            field=key,
+            value=value,
+            hint="Correct the source, choose another primary_key, or append.",
+        )
+
+    def _refuse_taken(self, key: str, is_taken: bool, row: Any) -> None:  # noqa: FBT001
+        if is_taken:
+            raise DataError(
+                f"the column for the primary key at {' > '.join(self.paths[key])} has the name of a field.",
+                stream=self.asked.name,
+                field=key,
+                value=None if row is None else row[key],
+                hint="Choose another primary_key, or append.",
+            )
+
+
+def _property_at(schema: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return the schema at a path, its reference followed; None where none is declared there."""
+    references = References(schema)
+    found: Mapping[str, Any] = schema
+    for part in path:
+        for one in references.alternatives(found, part):
+            inside = (one.get("properties") or {}).get(part)
+            if isinstance(inside, Mapping):
+                found = references.resolve(inside, part)
+                break
+        else:
+            return None
+    return found
+
+
+def path_in(schema: Mapping[str, Any], name: str) -> Path | None:
+    """Return the path to a declared field inside of another one, by its name; None if there is none."""
+    found = (path for path in _cuts(name.split(".")) if len(path) > 1 and _property_at(schema, path) is not None)
+    return next(found, None)
+
+
+def _cuts(parts: Sequence[str]) -> Iterator[Path]:
+    yield (".".join(parts),)
+    for cut in range(1, len(parts)):
+        for rest in _cuts(parts[cut:]):
+            yield (".".join(parts[:cut]), *rest)
+
+
+def _types(prop: Mapping[str, Any]) -> set[str]:
+    said = prop.get("type")
+    return ({said} if isinstance(said, str) else set(said or ())) - {"null"}
+
+
+def _nullable(prop: Mapping[str, Any]) -> dict[str, Any]:
+    return {**prop, "type": ["null", *sorted(_types(prop))]}

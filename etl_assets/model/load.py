@@ -1,0 +1,418 @@
+"""What a sync hands to a destination, and what comes back: the structural types the one loop needs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+
+from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.model.batch import Batch, Encoding
+from etl_assets.model.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
+from etl_assets.model.encoded import Format
+from etl_assets.model.stored import Bookmark, Column, SharedState, Stored, StoredSource, TableName
+from etl_assets.model.stream import Stream
+from etl_assets.strategies import WriteStrategy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RepeatedKeys = Literal["newest", "last"]
+"""Which of several images of a key that one read gives is merged: the one with the greatest replication key, or the one
+that comes last."""
+CDC_FIELDS = "_ab_cdc_"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one sync is about to do with one stream.
+
+    Args:
+        source: The source's name, unique in a project.
+        stream: The stream.
+        strategy: Never `AUTO`.
+        load_id: Of this sync, unique. Which load came first is for the ledger to say.
+        run_id: Of the orchestrator's run; "" outside of one.
+        table: Where to; None leaves it to the destination.
+        partition: Which partition of the asset; "" for none.
+        begins_from: The load id of the state row that this read began from (None: there was none). A commit that finds
+            another one there is refused: somebody was faster.
+        bookmark: Where the read began.
+        on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
+        adopt: Take over a table that this library did not make.
+        contract: What becomes of what does not fit the table.
+        keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
+        declared_only: Leave out fields that the stream does not declare, where it declares any.
+        image: Which of several images of a key in this read the table is to have: the `newest` by the replication key,
+            or the `last` to come; None leaves it to the merge, which takes the last.
+    """
+
+    source: str
+    stream: Stream
+    strategy: WriteStrategy
+    load_id: str
+    run_id: str = ""
+    table: TableName | None = None
+    partition: str = ""
+    begins_from: str | None = None
+    bookmark: Bookmark | None = None
+    on_conflict: str = "update"
+    adopt: bool = False
+    contract: SchemaContract = EVOLVES
+    keep_rejected: bool = False
+    declared_only: bool = False
+    image: RepeatedKeys | None = None
+
+
+@dataclass(frozen=True)
+class Committed:
+    """One COMMIT of one stream, as the ledger has it.
+
+    Args:
+        rows_loaded: Rows this commit brought; of a merge those that were inserted or changed.
+        rows_in_table: Rows the table held at the COMMIT; None where the destination cannot tell.
+        bytes_loaded: Bytes of the rows as they were staged.
+        table: As the destination would quote it.
+        columns: The table's columns.
+        schema_changes: Sentences, such as `added column "x" VARCHAR`.
+        last_changed_by: The load id of the last load that changed rows.
+        delivery: `exactly_once`, or `at_least_once` where the destination keeps no state.
+        rejected: Records that were left out by the schema contract, or lost a value.
+        rejections: How many of them, by field and reason.
+        shared: The bookmark is the state of the whole source.
+    """
+
+    load_id: str
+    rows_loaded: int
+    rows_in_table: int | None
+    bookmark: Bookmark | None
+    committed_at: datetime
+    table: str
+    bytes_loaded: int = 0
+    columns: Sequence[Column] = ()
+    schema_changes: Sequence[str] = ()
+    last_changed_by: str = ""
+    delivery: str = "exactly_once"
+    rejected: int = 0
+    rejections: Sequence[Rejected] = ()
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a destination can do; a test kit skips what it cannot.
+
+    Args:
+        strategies: The write strategies it takes.
+        keeps_state: It stores the state row and the ledger in the same transaction as the rows, which makes a load
+            exactly-once. Without it a load is at-least-once, and its metadata says so.
+        encoding: How it wants its batches: `arrow` or `rows`.
+        max_identifier_bytes: Its limit for names.
+        max_columns: Its limit for the columns of a table.
+    """
+
+    strategies: frozenset[WriteStrategy] = frozenset({WriteStrategy.APPEND})
+    keeps_state: bool = False
+    encoding: Encoding = "rows"
+    max_identifier_bytes: int = 255
+    max_columns: int | None = None
+
+
+def contract_of(
+    given: SchemaContract | str | Mapping[str, Any] | None,
+    stream: Stream,
+    capabilities: Capabilities | None = None,
+    *,
+    keep_rejected: bool = False,
+) -> SchemaContract:
+    """Give the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
+
+    Args:
+        given: What is said; None leaves it to the stream.
+        stream: The stream.
+        capabilities: Of the destination, where it is known.
+        keep_rejected: Rejected records are to be kept.
+
+    Raises:
+        ConfigError: There is no such contract, or it rejects nothing that could be kept, or nothing could keep it.
+    """
+    contract = SchemaContract.of(given)
+    if given is None and stream.disable_column_type_check is False:
+        contract = SchemaContract(data_type=ContractMode.FREEZE)
+    if keep_rejected and not contract.discards:
+        raise ConfigError(
+            f"stream {stream.name!r}: keep_rejected has nothing to keep: its schema contract rejects no record.",
+            hint='Set schema_contract to "discard_row" or "discard_value" too.',
+            stream=stream.name,
+        )
+    if keep_rejected and capabilities is not None and not capabilities.keeps_state:
+        raise ConfigError(
+            f"stream {stream.name!r}: keep_rejected needs a destination with transactions, and this one has none.",
+            hint="Leave keep_rejected out: rejected records are counted all the same.",
+            stream=stream.name,
+        )
+    return contract
+
+
+def image_of(
+    read: "StreamOfSource", strategy: WriteStrategy, wanted: WriteStrategy, repeated_keys: RepeatedKeys | None = None
+) -> RepeatedKeys | None:
+    """Settle which of several images of a key in one read its table is to have; None where no key can come twice.
+
+    Args:
+        read: What is read.
+        strategy: How it meets the table.
+        wanted: How it was to meet it: a full refresh replaces the table of a stream that merges.
+        repeated_keys: `newest`, or `last`; by default the newest by the replication key, and of a log the last.
+
+    Returns:
+        `last` also where there is no replication key.
+    """
+    stream = read.stream
+    merges = strategy is WriteStrategy.MERGE or (
+        strategy is WriteStrategy.REPLACE
+        and wanted in {WriteStrategy.AUTO, WriteStrategy.MERGE}
+        and stream.method != "FULL_TABLE"
+        and bool(stream.unique_constraints or stream.primary_key)
+    )
+    if not merges or read.ordered:  # a database's own order by the replication key: the last image is the newest
+        return None
+    return "last" if repeated_keys == "last" or is_log(stream) or not stream.cursor else "newest"
+
+
+def is_log(stream: Stream) -> bool:
+    """Tell whether a stream gives the changes of a log, in their order: so it was declared, or Airbyte's CDC fields."""
+    fields = (stream.schema or {}).get("properties") or {}
+    return stream.method == "LOG_BASED" or any(name.startswith(CDC_FIELDS) for name in fields)
+
+
+class StreamOfSource(Protocol):
+    """What is said of one stream before it is read.
+
+    Attributes:
+        source_name: The source's name, unique in a project.
+        stream: What is read.
+        partial: Cut by a limit or a query, so not the whole stream.
+        ordered: The engine itself orders the rows by the replication key, so that the largest key so far is a safe
+            checkpoint, also of a read cut by a limit.
+        checked_order: The source promises that order without an engine behind it: the first row out of order is an
+            error.
+    """
+
+    source_name: str
+    stream: Stream
+    partial: bool
+    ordered: bool
+    checked_order: bool
+
+
+@runtime_checkable
+class Readable(StreamOfSource, Protocol):
+    """Something that can be read once per call of `open`, from a bookmark on."""
+
+    def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
+        """Read the rows at and after the bookmark, oldest first where `ordered`."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A `Readable` whose source may have rows in a format that the destination takes as they are."""
+
+    def encoded_as(self, format_: Format) -> Readable:
+        """Give the same read, with batches that may stay encoded."""
+        ...
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A `Readable` whose source may tell without reading whether anything has changed at and after a bookmark."""
+
+    def fingerprinted(self, known: str | None) -> Readable:
+        """Give the same read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
+        ...
+
+
+class TableTypes(Protocol):
+    """What types a stream's table has, for a source that may choose among several: entered, it looks at the table.
+
+    Attributes:
+        is_fixed: The stream's schema contract lets no type change, so that what does not fit is left out, or an error.
+        is_replaced: The rows that are there do not stay.
+    """
+
+    is_fixed: bool
+    is_replaced: bool
+
+    def __enter__(self) -> Self:
+        """Look at the table as it is now."""
+        ...
+
+    def __exit__(self, *raised: object) -> None:
+        """End the look."""
+        ...
+
+    @property
+    def signs_zeros(self) -> bool:
+        """Whether the destination keeps -0.0."""
+        ...
+
+    def type_of(self, field: str) -> "pa.DataType | None":
+        """Give the type of a field's column; None where there is none."""
+        ...
+
+    def is_open(self, field: str) -> bool:
+        """Tell whether a field's column, of text, gets another type with its first values: it has none so far."""
+        ...
+
+    def stored(self, type_: "pa.DataType") -> "pa.DataType":
+        """Give the type in which the destination keeps the values of one."""
+        ...
+
+    def integers_fit(self, field: str) -> bool:
+        """Tell whether all integers of a field's column are exact as doubles."""
+        ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A `Readable` whose source may choose types, and does so better if it knows those of the table."""
+
+    def fitted_to(self, table: TableTypes) -> Readable:
+        """Give the same read, for this table."""
+        ...
+
+
+class Session(Protocol):
+    """One transaction after another on one destination, for one or more loads.
+
+    Nothing that was exported is visible before `commit`; leaving the session without one, by any exception (a cancelled
+    run is a `BaseException`), leaves everything as it was.
+    """
+
+    encoding: Encoding
+    encoded_as: Format | None = None
+    """The format in which it takes batches as they are, if there is one."""
+    commits_many: bool = False
+    """A commit of many loads that failed leaves nothing behind: each of them may be committed again by itself."""
+
+    def table_types(self, load: Load, *, anew: bool = False) -> TableTypes | None:
+        """Give what types a load's table has; None where nobody can tell.
+
+        Args:
+            load: The load.
+            anew: Its columns need not be as they are.
+        """
+        del load, anew
+        return None
+
+    def screen(self, batch: Batch, load: Load) -> Batch:
+        """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.
+
+        Raises:
+            SchemaConflictError: The contract freezes the table, and something does not fit.
+        """
+        del batch
+        raise UnsupportedWriteError(
+            f"stream {load.stream.name!r}: {type(self).__name__} knows no schema contract.",
+            hint='Leave schema_contract out, or set it to "evolve".',
+            stream=load.stream.name,
+        )
+
+    def export(self, batch: Batch, load: Load) -> int:
+        """Take a batch, which becomes visible with the next commit; gives its size in bytes."""
+        ...
+
+    def commit(
+        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+    ) -> Sequence[Committed]:
+        """Make what was exported so far for these loads visible, with their bookmarks and ledger rows, or nothing.
+
+        Args:
+            bookmarks: The bookmark that covers what was exported, by load id.
+            complete: The loads have positively ended. A replace publishes only then; before, its commit is refused.
+            shared: The state of the whole source that covers all of it, stored by the same transaction.
+        """
+        ...
+
+    def revise(self, load: Load) -> None:
+        """Go on with a load as it is given: its stream has another schema by now. An id that is new begins a load."""
+        del load
+
+    def discard(self, load_id: str) -> None:
+        """Drop what was exported for a load and not committed, where that is possible."""
+        del load_id
+
+
+class Target(Protocol):
+    """The destination as `sync` sees it."""
+
+    capabilities: Capabilities
+
+    def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
+        """Open a session for these loads."""
+        ...
+
+    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+        """Tell what is known of a stream; an empty `Stored` if the destination keeps no state."""
+        ...
+
+
+class SourceTarget(Target, Protocol):
+    """The destination as `sync_source` sees it."""
+
+    def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
+        """Tell what is known of a whole source; an empty `StoredSource` if the destination keeps no state."""
+        ...
+
+
+@dataclass
+class SyncResult:
+    """What one sync of one stream did.
+
+    Args:
+        rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
+        late_rows: Records from before the bookmark, which were left out or loaded as the option of that name says.
+        remarks: What people should know of what was read.
+    """
+
+    stream: str
+    source: str
+    load_id: str
+    strategy: WriteStrategy
+    records_read: int = 0
+    records_loaded: int = 0
+    rejected: int = 0
+    bytes_loaded: int = 0
+    rows_in_table: int | None = None
+    bookmark_previous: Bookmark | None = None
+    bookmark: Bookmark | None = None
+    table: str = ""
+    columns: Sequence[Column] = ()
+    schema_changes: list[str] = field(default_factory=list)
+    duration_seconds: float = 0.0
+    commits: int = 0
+    last_changed_by: str = ""
+    delivery: str = "exactly_once"
+    rejections: list[Rejected] = field(default_factory=list)
+    late_rows: int = 0
+    remarks: list[str] = field(default_factory=list)
+    shared: bool = False
+    """The bookmarks are the state of the whole source."""
+    skipped: Mapping[str, Bookmark] | None = None
+    """`after` and `before`: the stored bookmark and the given one, ahead of it: what lies between was not read."""
+
+    def account(self, committed: Committed) -> None:
+        """Add what a COMMIT did."""
+        self.commits += 1
+        self.records_loaded += committed.rows_loaded
+        self.bytes_loaded += committed.bytes_loaded
+        self.rows_in_table = committed.rows_in_table
+        self.table = committed.table
+        self.columns = committed.columns
+        self.schema_changes.extend(committed.schema_changes)
+        self.last_changed_by = committed.last_changed_by
+        self.delivery = committed.delivery
+        if committed.rejected:
+            self.rejected += committed.rejected
+            self.rejections = summed(self.rejections, committed.rejections)

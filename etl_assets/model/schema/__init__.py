@@ -1,0 +1,1 @@
+"""What a stream's columns are: JSON Schema, the types it stands for, and how types meet."""

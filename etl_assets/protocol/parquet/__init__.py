@@ -1,0 +1,1 @@
+"""Parquet files read within limits, with every moment they can hold."""

@@ -1,0 +1,232 @@
+"""Runs of record lines that begin alike: told from the rest without decoding them, and decoded together later."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol
+
+from etl_assets.exceptions import DataError, ProtocolError
+from etl_assets.model.batch import Batch
+from etl_assets.model.events import StreamKey
+from etl_assets.model.json.columns import ColumnParser, blocks_of
+from etl_assets.model.json.lines import count_lines
+from etl_assets.model.json.missing import Missing
+from etl_assets.model.stream import Stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FEW_LINES = 20
+
+Rows = Callable[[bytes, StreamKey], Batch | list[Mapping[str, Any]]]
+"""Decodes lines of records of a stream one by one."""
+
+
+class Form(Protocol):
+    """How a protocol's record lines look."""
+
+    head: re.Pattern[bytes]
+    """What such a line begins with, up to the fields of the record; names the `stream`, perhaps its `namespace`."""
+    path: str
+    """Where in a line the record is."""
+    emitted: str | None
+    """Where it stands when the record was emitted, if that is said."""
+
+    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+        """Give the type of a line of one stream: what it must say, and must not say, stands in it.
+
+        The keys around the record are told to `missing`.
+        """
+
+    def version(self, line: bytes) -> int | None:
+        """Give the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
+
+
+@dataclass
+class Parsing:
+    """How the lines of one stream, in its present form, become batches."""
+
+    stream: Stream
+    parser: ColumnParser
+    rows: Rows
+
+    def __call__(self, lines: bytes) -> Iterator[Batch]:
+        """Give the records in their order: as columns, but for blocks of lines that need to be read as rows.
+
+        Raises:
+            DataError: A record has a key twice; those before it are given first, as a state may cover them.
+        """
+        tables: list[tuple[pa.Table, list[Any] | None]] = []
+        for block in blocks_of(lines):
+            try:
+                table = self.parser.parse(block)
+                rows = self.rows(block, self.stream.key) if table is None else None
+            except DataError:
+                yield from _joined(tables)
+                tables = []
+                if count_lines(block) < 2:  # noqa: PLR2004 - it is this line
+                    raise
+                middle = block.rfind(b"\n", 0, len(block) // 2) + 1 or block.find(b"\n") + 1
+                for half in (block[:middle], block[middle:]):
+                    yield from self(half)
+                continue
+            if table is not None:
+                tables.append((table, self.parser.emitted))
+            if rows is not None:
+                yield from _joined(tables)
+                tables = []
+                yield rows if isinstance(rows, Batch) else Batch(rows)
+        yield from _joined(tables)
+
+
+def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch]:
+    import pyarrow as pa
+
+    if tables:
+        try:
+            table = pa.concat_tables([table for table, _ in tables], promote_options="default")
+        except (pa.ArrowInvalid, pa.ArrowTypeError):  # instants with a zone here and without one there
+            for one, emitted in tables:
+                yield _batch(one, emitted)
+            return
+        moments = None if tables[0][1] is None else list(chain.from_iterable(emitted or () for _, emitted in tables))
+        yield _batch(table, moments)
+
+
+def _batch(table: "pa.Table", emitted: list[Any] | None) -> Batch:
+    batch = Batch(table)
+    batch.emitted, batch.texts_are_known = emitted, True  # they were decoded
+    return batch
+
+
+@dataclass
+class _Lane:
+    """The lines with one beginning."""
+
+    other: re.Pattern[bytes]
+    """The end of a line behind which another kind of line begins, or none."""
+    name: str
+    key: StreamKey
+
+    def end_in(self, chunk: bytes, position: int) -> int:
+        """Give where the lines that begin so end, of which there is one at this position; a line has an end."""
+        found = self.other.search(chunk, position)
+        return found.end() if found is not None else max(position, chunk.rfind(b"\n") + 1)
+
+
+@dataclass
+class Run:
+    """A part of a chunk: lines of records of one stream, or any other lines (`parse` is None)."""
+
+    lines: bytes
+    count: int = 0
+    key: StreamKey = ("", "")
+    version: int | None = None
+    parse: Parsing | None = None
+
+
+@dataclass
+class RecordLanes:
+    """Cuts chunks into runs.
+
+    Args:
+        form: The protocol's.
+        key_of: Gives the stream that a namespace and a name stand for, if they stand for one alone; the namespace is
+            None where a line does not begin with it.
+        streams: The streams as they are now.
+        rows: Decodes lines of records one by one.
+    """
+
+    form: Form
+    key_of: Callable[[str | None, str], StreamKey | None]
+    streams: Mapping[StreamKey, Stream]
+    rows: Rows
+    _lanes: dict[bytes, _Lane] = field(default_factory=dict)
+    _parsings: dict[tuple[str, int | None], Parsing] = field(default_factory=dict)
+
+    def cut(self, chunk: bytes) -> Iterator[Run]:
+        """Give a chunk's lines, run by run, in their order.
+
+        What stands before a run is given before the run is looked at: a schema there may change how it is decoded.
+        """
+        start = position = 0
+        end = len(chunk)
+        unknown: set[bytes] = set()
+        while position < end:
+            head = self.form.head.match(chunk, position)
+            if head is None or head.group() in unknown:
+                position = chunk.find(b"\n", position) + 1 or end
+                continue
+            if start < position:
+                yield Run(chunk[start:position])
+                start = position
+            lane = self._lane(head)
+            stop = lane.end_in(chunk, position) if lane is not None else position
+            if lane is None or stop == position:
+                unknown.add(head.group())
+                continue
+            run = self._run(lane, chunk[position:stop])
+            position = stop
+            if run is not None:
+                yield run
+                start = stop
+        if start < end:
+            yield Run(chunk[start:])
+
+    def _run(self, lane: _Lane, lines: bytes) -> Run | None:
+        """Give lines as a run, if they can be decoded together."""
+        last = lines.rfind(b"\n", 0, -1) + 1
+        try:
+            version = self.form.version(lines[: lines.find(b"\n")])
+            if last and self.form.version(lines[last:]) != version:
+                return None
+        except (ValueError, RecursionError):
+            return None
+        parsing = self._parsing(lane, version)
+        return Run(lines, count_lines(lines), lane.key, version, parsing) if parsing is not None else None
+
+    def _lane(self, head: re.Match[bytes]) -> _Lane | None:
+        prefix = head.group()
+        lane = self._lanes.get(prefix)
+        if lane is None:
+            found = head.groupdict()
+            name = _text(found["stream"])
+            key = self.key_of(_text(found.get("namespace")), name) if name is not None else None
+            if name is None or key is None:
+                return None
+            other = re.compile(rb"\n(?!" + re.escape(prefix) + rb")")
+            lane = self._lanes[prefix] = _Lane(other, name, key)
+        return lane
+
+    def _parsing(self, lane: _Lane, version: int | None) -> Parsing | None:
+        stream = self.streams[lane.key]
+        known = (lane.name, version)
+        parsing = self._parsings.get(known)
+        if parsing is None or parsing.stream is not stream:
+            line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
+            # A decoder for a schema that has changed may soon be of no use again: some taps send one after each record.
+            few = 0 if parsing is None else FEW_LINES
+            parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
+            parsing = Parsing(stream, parser, self.rows)
+            self._parsings[known] = parsing
+        return parsing if parsing.parser.few or parsing.parser.usable else None
+
+
+def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:
+    """Hold the messages of a run against its lines, which were counted.
+
+    Raises:
+        ProtocolError: There are more messages than lines.
+    """
+    if messages != count_lines(lines):
+        raise ProtocolError(f"stream {key[1]!r}: a line holds more than one message.", stream=key[1])
+
+
+def _text(quoted: bytes | None) -> str | None:
+    try:
+        return None if quoted is None else str(json.loads(quoted))
+    except ValueError:
+        return None

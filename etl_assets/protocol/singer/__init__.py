@@ -1,0 +1,1 @@
+"""Singer's messages and documents."""

@@ -1,0 +1,1 @@
+"""What a script's verbs do, under PyAirbyte's words: read, write, select, configure, and stored names."""

@@ -1,0 +1,114 @@
+"""The name under which a script's source has its state, and what is noted of its config.
+
+State goes by the source's name and the place of its tables, whatever the config says: one that changed goes on, and the
+keys that did are logged. Two accounts of one connector need two places, or names of their own.
+"""
+
+import hmac
+import json
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from etl_assets.connectors.masking import says_secret
+from etl_assets.exceptions import ConfigError
+from etl_assets.model.events import StreamKey
+from etl_assets.secrets.references import is_reference, name_of
+from etl_assets.secrets.string import SecretString
+
+_SECRET_MARKS = ("airbyte_secret", "secret", "writeOnly")
+
+Path = tuple[str, ...]
+
+
+def stored_name(source: Any, destination: Any, streams: Collection[StreamKey]) -> str:
+    """Return the name under which the state of a source is stored in a destination, for a script.
+
+    It is the source's own name, or `source_name` of `get_source`; of a connector without one, the connector's name as a
+    word. Where the name has state in another place of the destination too, this one's is added.
+
+    Raises:
+        ConfigError: The source has no name.
+        InputError: The state is stored under several names with hashes of configs, as it once was.
+    """
+    name: str | None = source.state_name
+    if name is None:
+        kind = type(source).__name__
+        raise ConfigError(
+            f"{kind} has no name.", hint=f'Give it one, under which its state is stored: {kind}(name="...").'
+        )
+    stored: str = destination.stored_under(name, streams, hashed=not getattr(source, "is_named", True))
+    return stored
+
+
+def note_of(source: Any, known: Any) -> dict[str, Any]:
+    """Return what is noted of a source's config: a salt, and a digest of the value of each key.
+
+    Of a secret it has eight bits, which tell that it was rotated and are of no use to whoever guesses it.
+
+    Args:
+        source: A connector.
+        known: What was noted before, or None: its salt is kept.
+    """
+    salt = known["salt"] if known else secrets.token_hex(16)
+    marked = set(secret_places(source.config_spec))
+    values = dict(_leaves(source.get_config(), marked))
+    return {"salt": salt, "keys": {key: _digest(salt, key, *values[key]) for key in sorted(values)}}
+
+
+def changed_keys(known: Any, now: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose value has changed between two notes."""
+    before, after = known["keys"], now["keys"]
+    return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+
+
+def _leaves(value: Any, marked: set[Path], path: Path = (), *, secret: bool = False) -> Iterator[tuple[str, Any]]:
+    """Give each value of a config by its place, with whether it is a secret."""
+    secret = secret or path in marked
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from _leaves(item, marked, (*path, str(key)), secret=secret or _is_secret(str(key), item))
+    elif path:
+        # A reference goes by what it refers to: it is not resolved here.
+        shown = name_of(value) if is_reference(value) else value
+        yield ".".join(path), (shown, secret and not is_reference(value))
+
+
+def _digest(salt: str, key: str, value: Any, secret: bool) -> str:  # noqa: FBT001 - as `_leaves` gives them
+    text = json.dumps([key, value], sort_keys=True, default=str)
+    return hmac.new(salt.encode(), text.encode(), sha256).hexdigest()[: 2 if secret else 16]
+
+
+def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
+    """Give the places of a config that its JSON Schema says are secret; positions in lists are left out."""
+    if isinstance(spec, list):
+        for one in spec:
+            yield from secret_places(one, path)
+    if not isinstance(spec, Mapping):
+        return
+    if any(spec.get(mark) is True for mark in _SECRET_MARKS):
+        yield path
+    for name, one in (spec.get("properties") or {}).items():
+        yield from secret_places(one, (*path, name))
+    for word in ("items", "oneOf", "anyOf", "allOf"):
+        yield from secret_places(spec.get(word), path)
+
+
+def without_secrets(value: Any, secret: set[Path], path: Path = ()) -> Any:
+    """Give a config without what is secret: by its place, its name, or what it is (a reference, a `SecretString`)."""
+    if isinstance(value, Mapping):
+        return {
+            key: without_secrets(item, secret, (*path, key))
+            for key, item in value.items()
+            if (*path, key) not in secret and not _is_secret(key, item)
+        }
+    if isinstance(value, list | tuple):
+        return [without_secrets(item, secret, path) for item in value if not _is_secret("", item)]
+    return value
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    if isinstance(value, Mapping | list | tuple):
+        return False
+    return is_reference(value) or isinstance(value, SecretString) or says_secret(name)

@@ -1,0 +1,1 @@
+"""Files of text: CSV and fixed width, their options, and the types their texts get."""

@@ -1,0 +1,128 @@
+"""The columns of a stream's CSV files, where their types are inferred: looked at in all files before one is loaded.
+
+So a column has one type throughout a load, and what makes it text is known before a text has become a number. What was
+seen is remembered with the bookmark of an incremental stream: a later file is held against the files before it.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import shorten
+from etl_assets.model.load import TableTypes
+from etl_assets.model.stored import Bookmark
+from etl_assets.sources.files.options import Inferred, Reading
+from etl_assets.sources.files.text.csv import chunks
+from etl_assets.sources.files.text.fixed_width import fixed_width_chunks
+from etl_assets.sources.files.text.inference import Seen, first_to_differ, look
+from etl_assets.sources.files.text.tables import text_columns
+from etl_assets.sources.files.text.typing import can_hold, type_for
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REMEMBERED = "columns"
+"""The word in a bookmark for what was seen."""
+_CHUNKS = {"csv": chunks, "fixed_width": fixed_width_chunks}
+TOLD = 20
+"""Of so many columns that become text a run's log tells one by one."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The text with which a column became text.
+
+    Args:
+        kind: What the texts before it are.
+        text: The text.
+        place: Its file and line.
+    """
+
+    kind: str
+    text: str
+    place: str
+
+
+class Columns:
+    """What was seen of the columns of a stream's files.
+
+    Args:
+        bookmark: Where an earlier read ended, with what was seen until then.
+        table: Where the rows go, if that is known.
+    """
+
+    def __init__(self, bookmark: Bookmark | None, table: TableTypes | None) -> None:
+        known = (bookmark or {}).get(REMEMBERED)
+        self._before = {str(k): Seen.of_json(v) for k, v in known.items()} if isinstance(known, Mapping) else {}
+        self._seen = dict(self._before)
+        self._table = table
+        self._turns: dict[str, Turn] = {}
+        self.remark: str | None = None
+        """What people should know of columns that became text; known once they are settled."""
+
+    def look_at(self, reading: Reading) -> None:
+        """Look at all texts of a file; other formats have types of their own.
+
+        Raises:
+            DataError: The file is not what it should be; names file and line.
+        """
+        read = _CHUNKS.get(reading.format)
+        if read is None:
+            return
+        wanted = lambda name: self._seen.get(name, Seen()).kind != "text"  # noqa: E731 - of what is known by then
+        for columns, written, lines in text_columns(read, reading, wanted):
+            for name, texts in columns.items():
+                before = self._seen.get(name, Seen())
+                seen = before.joined(look(texts))
+                if seen.kind == "text" and before.kind is not None:
+                    row = first_to_differ(before, texts)
+                    place = f"{reading.file}, line {lines[row]}"
+                    self._turns[name] = Turn(before.kind, written[name][row].as_py(), place)
+                self._seen[name] = seen
+
+    def settled(self) -> Inferred:
+        """Give the types of the columns."""
+        import pyarrow as pa
+
+        types: dict[str, pa.DataType] = {}
+        held: set[str] = set()
+        remarks: list[str] = []
+        with ExitStack() as stack:
+            table = None if self._table is None else stack.enter_context(self._table)
+            for name, seen in self._seen.items():
+                there = None if table is None else table.type_of(name)
+                if table is not None and table.is_fixed and there is not None and can_hold(there):
+                    types[name] = there
+                    held.add(name)
+                    continue
+                if table is not None and there is not None and seen.kind != "text":
+                    there = None if pa.types.is_string(there) and table.is_open(name) else there
+                types[name] = type_for(seen, name, there, table)
+                stays = there is not None and table is not None and not table.is_replaced
+                remarks += self._told(name, seen, types[name], there if stays else None)
+            signs_zeros = table is None or table.signs_zeros
+        more = [f"and so on: {len(remarks) - TOLD:,} more"] if len(remarks) > TOLD else []
+        self.remark = "; ".join([*remarks[:TOLD], *more]) or None
+        return Inferred(types, frozenset(held), signs_zeros)
+
+    def remembered(self, bookmark: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a bookmark with what was seen."""
+        seen = {name: one.to_json() for name, one in self._seen.items() if one.kind is not None}
+        return {**bookmark, REMEMBERED: seen} if seen else dict(bookmark)
+
+    def _told(self, name: str, seen: Seen, type_: "pa.DataType", there: "pa.DataType | None") -> Iterable[str]:
+        """Say of a column that it is text, where it was something else before."""
+        import pyarrow as pa
+
+        before = self._before.get(name, Seen()).kind
+        loaded = (there is not None and can_hold(there)) or before not in {None, "text"}
+        turn = self._turns.get(name)
+        if not pa.types.is_string(type_) or (turn is None and not loaded):
+            return
+        if turn is not None:
+            why = f"{shorten(turn.text)} ({turn.place}) is not written as the {turn.kind}s before it"
+        else:
+            why = f"what is in it ({seen.kind}) does not fit {before if there is None else there} without loss"
+        rows = "; the rows that were loaded before have the text of their values" if loaded else ""
+        yield f"the column {name!r} is text: {why}. All rows of this load have the text of their files{rows}"

@@ -1,0 +1,159 @@
+"""Rows of texts, of CSV and fixed-width files, as tables: text stays text, what is declared is read exactly."""
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.model.schema.json_schema import from_arrow
+from etl_assets.model.values.arrays import array_of
+from etl_assets.sources.files.options import Reading
+from etl_assets.sources.files.text.cells import declared_types, typed_column
+from etl_assets.sources.files.text.notation import inferred_texts, types_by_format
+from etl_assets.sources.files.text.typing import converted, parts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass
+class Chunk:
+    """Some rows of a file.
+
+    Args:
+        names: Of the columns.
+        rows: As many cells each as there are names: texts, or None for one that is missing.
+        lines: On which line each row begins.
+    """
+
+    names: Sequence[str]
+    rows: list[list[Any]] = field(default_factory=list)
+    lines: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Sequence[str | None]]]:
+        """Give names and texts, column by column."""
+        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.names)
+        for name, texts in zip(self.names, columns, strict=True):
+            yield name, [None if text in nulls else text for text in texts] if nulls else texts
+
+
+Chunks = Callable[[Reading], Iterator[Chunk]]
+"""Reads a file from its start."""
+Rows = list[dict[str, Any]]
+Columns = Mapping[str, "pa.Array | pa.ChunkedArray"]
+
+
+def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
+    """Give a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
+
+    Raises:
+        DataError: A text is no value of its column's type; names file and line.
+    """
+    types = {**declared_types(reading), **_by_format(reading)}
+    for chunk in chunks(reading):
+        table, lines = _table(chunk, types, reading), chunk.lines
+        chunk.rows.clear()  # before the next ones are read: the texts take several times what the table does
+        yield table, lines
+
+
+def properties_of(names: Sequence[str], reading: Reading) -> dict[str, Any]:
+    """Give what is known of columns by their names alone, as properties of a JSON Schema."""
+    import pyarrow as pa
+
+    infer = reading.options.types == "infer"
+    dated = types_by_format(reading.options)
+    known = from_arrow(pa.schema(list(dated.items())))["properties"]
+    other = {"x-arrow": "values"} if infer else {"type": ["null", "string"]}
+    return {name: known.get(name, other) for name in names}
+
+
+def text_columns(
+    chunks: Chunks, reading: Reading, wanted: Callable[[str], bool]
+) -> Iterator[tuple[Columns, Columns, Sequence[int]]]:
+    """Give the columns of a file whose types are to be inferred, in the forms these are inferred of, and as written.
+
+    With them come the lines that their rows begin on.
+
+    Args:
+        chunks: Reads the file.
+        reading: The file.
+        wanted: Tells whether a column is still to be looked at; the file ends where none is.
+
+    Raises:
+        DataError: The file is not what it should be; names file and line.
+    """
+    import pyarrow as pa
+
+    declared = (reading.stream.schema or {}).get("properties") or {}
+    # What the catalog says to be text, stays text.
+    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"} | {*_by_format(reading)}
+    for chunk in chunks(reading):
+        names = {name for name in chunk.names if name not in said and reading.reads(name) and wanted(name)}
+        if not names:
+            return
+        columns = dict(chunk.columns(frozenset(reading.options.null_values)))
+        written = {name: array_of(texts, pa.string()) for name, texts in columns.items() if name in names}
+        yield {name: _plain(columns[name], one, reading, name) for name, one in written.items()}, written, chunk.lines
+
+
+def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table | Rows":
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {}
+    for name, texts in chunk.columns(frozenset(reading.options.null_values)):
+        if not reading.reads(name):
+            continue
+        if name not in types:
+            columns[name] = _inferred(texts, chunk.lines, reading, name)
+            continue
+
+        def refuse(row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts) -> None:
+            told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=texts[row] or "")
+            reading.refusals.add(row, told, texts[row])
+
+        columns[name] = typed_column(texts, types[name], reading, name, refuse)
+    if not any(isinstance(column, list) for column in columns.values()):
+        return pa.table(columns)
+    lists = [column if isinstance(column, list) else column.to_pylist() for column in columns.values()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _inferred(
+    texts: Sequence[str | None], lines: Sequence[int], reading: Reading, name: str
+) -> "pa.Array | pa.ChunkedArray | list[Any]":
+    """Give a column of the type that was inferred; a list of values, where some do not fit one that may not change."""
+    import pyarrow as pa
+
+    written = array_of(texts, pa.string())
+    type_ = reading.inferred.types.get(name)
+    if type_ is None or pa.types.is_string(type_):
+        return written
+    plain = _plain(texts, written, reading, name)
+    if name in reading.inferred.held:
+        found = parts(plain, type_, signs_zeros=reading.inferred.signs_zeros)
+        if not all(fit for fit, _ in found):
+            values: list[Any] = []
+            for fit, part in found:
+                values += (part if fit else written.slice(len(values), len(part))).to_pylist()
+            return values
+    try:
+        return converted(plain, type_, signs_zeros=reading.inferred.signs_zeros)
+    except pa.ArrowInvalid as error:  # the file was another one when it was looked at
+        message = f"does not fit {type_}, which was inferred: {error}."
+        raise reading.error(message, lines[0], field=name, value=str(texts[0])) from error
+
+
+def _plain(
+    texts: Sequence[str | None], written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
+) -> "pa.Array | pa.ChunkedArray":
+    """Give texts in the forms that types are inferred of: as they are written, where the options say nothing."""
+    import pyarrow as pa
+
+    plain = inferred_texts(reading.options, texts, name)
+    return written if plain is texts else array_of(plain, pa.string())
+
+
+def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
+    """Give the types of the fields that have a date format, unless they are declared to be something else than text."""
+    declared = declared_types(reading)
+    return {name: type_ for name, type_ in types_by_format(reading.options).items() if name not in declared}

@@ -1,0 +1,1 @@
+"""Files that carry their types: Parquet, ORC, Arrow, Avro."""

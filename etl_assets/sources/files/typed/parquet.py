@@ -1,0 +1,124 @@
+"""Parquet files, row group by row group, within limits."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from etl_assets.exceptions import DataError
+from etl_assets.model.schema.json_schema import from_arrow
+from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet.int96 import OPTIONS as INT96
+from etl_assets.protocol.parquet.int96 import FarMomentError
+from etl_assets.sources.files.content import unpacked
+from etl_assets.sources.files.options import Reading
+from etl_assets.sources.files.rows import Tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PARQUET: dict[str, Any] = {"buffer_size": 1024 * 1024, "pre_buffer": False, **INT96}
+"""Read buffered, not ahead: a row group may be larger than the memory."""
+
+
+def _parquet(file: Any, reading: Reading) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    unpacked(reading, "Parquet files")
+    try:
+        return parquet.ParquetFile(file, **_PARQUET)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise reading.error(f"is no whole Parquet file: {error}.") from error
+
+
+def parquet_properties(reading: Reading) -> dict[str, Any]:
+    """Give the columns of a file, as properties of a JSON Schema."""
+    with reading.open() as file:
+        properties: dict[str, Any] = from_arrow(_parquet(file, reading).schema_arrow)["properties"]
+        return properties
+
+
+def parquet_count(reading: Reading) -> int:
+    """Give the number of rows that a file says to have."""
+    with reading.open() as file:
+        return int(_parquet(file, reading).metadata.num_rows)
+
+
+def parquet_tables(reading: Reading) -> Tables:
+    """Give a file as tables, with the numbers of their rows.
+
+    Raises:
+        DataError: The file is damaged, or a row is too large; names file and row.
+    """
+    import pyarrow as pa
+
+    with reading.open() as file:
+        parquet = _parquet(file, reading)
+        names = list(dict.fromkeys(parquet.schema_arrow.names))
+        columns = [name for name in names if reading.reads(name)]
+        before = 0
+        try:
+            for batch in batches_of(parquet, file, _parquet_bounds(reading), columns=columns, **_PARQUET):
+                for part in _parts(pa.Table.from_batches([batch]), before, reading):
+                    yield part, range(before + 1, before + 1 + len(part))
+                    before += len(part)
+        except FarMomentError as error:
+            raise reading.error(
+                "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both.",
+                field=error.field,
+                value=error.value,
+                hint="Cut the nanoseconds off, or send NULL for the moment, when the file is written.",
+            ) from error
+        except (ValueError, pa.ArrowNotImplementedError, OSError, MemoryError) as error:
+            raise reading.error(f"its rows after {before} cannot be read: {error}.") from error
+
+
+def _parquet_bounds(reading: Reading) -> Bounds:
+    options = reading.options
+    by_ratio = None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+
+    def too_large(row: int, field: str, size: int) -> NoReturn:
+        raise _row_too_large(reading, row, field=field, size=size)
+
+    def too_many(field: str | None) -> NoReturn:
+        if by_ratio is None or options.max_file_bytes <= by_ratio:
+            raise reading.error(
+                f"holds more than {options.max_file_bytes} bytes.",
+                field=field,
+                hint="Raise max_file_bytes if that is right.",
+            )
+        raise reading.error(
+            f"stands for more than {by_ratio} bytes, with a size of {reading.size}: it may be a bomb.",
+            field=field,
+            hint=f"Raise max_ratio (it is {options.max_ratio}) if the file is what it should be.",
+        )
+
+    return Bounds(
+        options.batch_rows,
+        options.batch_bytes,
+        options.max_row_bytes,
+        options.max_file_bytes if by_ratio is None else min(options.max_file_bytes, by_ratio),
+        too_large,
+        too_many,
+    )
+
+
+def _parts(table: "pa.Table", before: int, reading: Reading) -> Iterator["pa.Table"]:
+    """Cut a table that is larger than its metadata said; one row that is too large is an error."""
+    if len(table) > 1 and table.nbytes > reading.options.batch_bytes:
+        half = len(table) // 2
+        yield from _parts(table.slice(0, half), before, reading)
+        yield from _parts(table.slice(half), before + half, reading)
+        return
+    if len(table) == 1 and table.nbytes > reading.options.max_row_bytes:
+        raise _row_too_large(reading, before + 1)
+    yield table
+
+
+def _row_too_large(reading: Reading, row: int, *, field: str | None = None, size: int | None = None) -> DataError:
+    told = "" if size is None else f", {size} of them in this field"
+    return reading.error(
+        f"a row of more than {reading.options.max_row_bytes} bytes{told}.",
+        row,
+        field=field,
+        hint="Raise max_row_bytes.",
+    )

@@ -1,0 +1,1 @@
+"""What is PostgreSQL's own in reading from it: binary COPY, fingerprints, late commits."""

@@ -1,0 +1,122 @@
+"""Rows of PostgreSQL's binary COPY that are kept as they came, for another PostgreSQL.
+
+Nothing of them is decoded but what tells whether the decoder would take them: numbers that are none, dates beyond the
+years 1 to 9999. A batch with one such value is decoded, which names it or finds another type for it.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.model.encoded import Chunk, Encoded
+from etl_assets.sources.sql.pieces import Piece
+from etl_assets.sources.sql.postgres.binary import COUNT_BYTES, Field, decode
+from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
+from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.slices import Buffer
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def can_encode(columns: Sequence[SqlColumn]) -> bool:
+    """Tell whether all columns come in the form of the type that PostgreSQL has for their Arrow type."""
+    import pyarrow as pa
+
+    def own(column: SqlColumn) -> bool:
+        type_ = column.type.arrow
+        if type_ is None or pa.types.is_uint32(type_):
+            return False  # known by the values alone; PostgreSQL has no column for an OID's Arrow type
+        return not pa.types.is_decimal(type_) or not Field(column, "").is_text
+
+    return all(own(column) for column in columns)
+
+
+def in_order(columns: Sequence[SqlColumn], keys: Collection[str]) -> list[SqlColumn]:
+    """Give the order in which columns are asked for: those that are looked at first, so that no other has to be."""
+    return sorted(columns, key=lambda column: not _is_looked_at(column, keys))
+
+
+def _is_looked_at(column: SqlColumn, keys: Collection[str]) -> bool:
+    return column.name in keys or Field(column, "").has_limits
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pieces become batches of bytes.
+
+    Args:
+        columns: What is read, in the order of the table.
+        fields: The same, in the order of the bytes.
+        keys: Names of key columns, whose NULLs are counted.
+        receive: Gives the next piece, of at most so many rows.
+        finish: Gives a column that was decoded its type, by the field's index.
+    """
+
+    columns: Sequence[SqlColumn]
+    fields: Sequence[Field]
+    keys: Collection[str]
+    receive: Callable[[int], Piece]
+    finish: "Callable[[int, pa.Array], pa.Array]"
+
+    def batches(self, batch_rows: int, *, decoded: bool = False) -> "Iterator[Encoded | pa.Table]":
+        """Give batches of at most so many rows, of large rows fewer; at least one, which says the types.
+
+        Args:
+            batch_rows: The most rows.
+            decoded: Decode all of them.
+        """
+        schema, names = self._schema(self.columns), [field.column.name for field in self.fields]
+        chunks: list[Chunk] = []
+        nulls: dict[str, bool] = {}
+        rows = size = 0
+        empty, plain, last = True, not decoded, False
+        while not last:
+            piece = self.receive(batch_rows - rows)
+            last = piece.last
+            if len(piece.begin):
+                plain &= self._looked_at(piece, nulls)
+                chunks.append(Chunk(piece.buffer.data, piece.begin.astype("int32"), piece.buffer.end))
+                rows += len(piece.begin)
+                size += piece.buffer.end
+            if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
+                encoded = Encoded("pgcopy", schema, names, nulls, chunks, self._decode)
+                yield encoded if plain else encoded.table()
+                chunks, nulls, rows, size = [], {}, 0, 0
+                empty, plain = False, not decoded
+        if empty:
+            yield schema.empty_table()
+
+    def _looked_at(self, piece: Piece, nulls: dict[str, bool]) -> bool:
+        """Tell whether a piece can stay as it is; takes note which of its fields have a NULL."""
+        at = piece.begin + COUNT_BYTES
+        for field in self.fields:
+            if not _is_looked_at(field.column, self.keys):
+                break  # and none behind it
+            plain, has_nulls, at = field.look(piece.buffer, at)
+            if not plain:
+                return False
+            nulls[field.column.name] = nulls.get(field.column.name, False) or has_nulls
+        return True
+
+    def _decode(self, chunk: Chunk, begin: Any, names: Collection[str] | None) -> "pa.Table":
+        import pyarrow as pa
+
+        wanted = {c.name for c in self.columns} if names is None else set(names)
+        found = decode(self.fields, Buffer(chunk.data, chunk.end), begin.astype("int64"), wanted)
+        arrays = {
+            field.column.name: self.finish(index, array)
+            for index, (field, array) in enumerate(zip(self.fields, found, strict=False))
+            if array is not None
+        }
+        columns = [column for column in self.columns if column.name in arrays]
+        given = [arrays[column.name] for column in columns]
+        return pa.Table.from_arrays(given, schema=self._schema(columns, [array.type for array in given]))
+
+    @staticmethod
+    def _schema(columns: Sequence[SqlColumn], types: "Sequence[pa.DataType] | None" = None) -> "pa.Schema":
+        import pyarrow as pa
+
+        types = types or [column.type.arrow for column in columns]
+        pairs = zip(columns, types, strict=True)
+        return pa.schema([pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs])

@@ -1,0 +1,113 @@
+"""What PostgreSQL holds at and after a bookmark, as a few bytes: equal to the last read's, there is nothing to read.
+
+Most runs of a schedule find nothing new. Without a fingerprint they read the rows at the bookmark again (a tie must not
+be lost) and find out that they have them, for which the table is reflected, and numpy and pyarrow are imported.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.model.batch import Batch, json_value
+from etl_assets.model.bookmarks.keys import source_value
+from etl_assets.model.bookmarks.tracker import is_finite, plain
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.model.values.scalars import to_json
+
+if TYPE_CHECKING:
+    from etl_assets.sources.sql.connection import Snapshot
+
+MAX_ROWS = 100
+"""Of more rows there is no fingerprint."""
+
+SCANNED_BYTES = 128 * 2**20
+"""A larger table has one only if an index begins with the replication key."""
+
+DIGEST_BYTES = 16
+
+_ORDERED = (20, 21, 23, 700, 701, 1082, 1114, 1184, 1700, 2950)
+"""OIDs of types that compare as bookmarks do, whatever the collation: numbers, dates, timestamps, uuid."""
+
+_COLUMNS = """
+SELECT a.attname, CAST(a.atttypid AS bigint), a.atttypmod, a.attnotnull
+FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+WHERE c.oid = pg_catalog.to_regclass(%(table)s) AND a.attnum > 0 AND NOT a.attisdropped
+AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+AND (c.relkind IN ('r', 'm') AND pg_catalog.pg_relation_size(c.oid) <= %(bytes)s OR EXISTS (
+    SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute k ON k.attrelid = i.indrelid
+    WHERE i.indrelid = c.oid AND i.indisvalid AND i.indpred IS NULL AND k.attnum = i.indkey[0] AND k.attname = %(key)s))
+ORDER BY a.attnum"""
+
+
+def fingerprint(
+    snapshot: "Snapshot", stream: Stream, schema: str | None, bookmark: Bookmark | None, rules: Sequence[str] = ()
+) -> str | None:
+    """Give a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
+
+    None where there is none that is cheap and sure: of a table that is large and has no index for it, of a view, of a
+    replication key that is a text, of more than 100 rows, of a table whose columns may not all be read. And where no
+    row is at the bookmark any more: whether the table is empty, or ends before it, which is an error, says the read.
+
+    Args:
+        snapshot: The open connection; its transaction stays usable.
+        stream: Of a table, not of a query.
+        schema: Where the stream names none.
+        bookmark: By the names of the replication key.
+        rules: What else says how the stream is read; under other rules the same rows may be an error.
+    """
+    import sqlalchemy as sa
+
+    values = plain(bookmark) or {}
+    if snapshot.dialect != "postgresql" or not stream.cursor or not all(name in values for name in stream.cursor):
+        return None
+    named = (stream.namespace or schema, stream.table or stream.stream)
+    table = ".".join(_quoted(part) for part in named if part)
+    try:
+        with snapshot.connection.begin_nested():
+            columns = _columns(snapshot, table, stream.cursor)
+            rows = _rows(snapshot, table, stream.cursor, values) if columns else []
+    except sa.exc.DBAPIError:
+        if snapshot.connection.invalidated:
+            raise  # nothing more can be asked over it
+        return None  # the read itself will say what is wrong
+    if len(rows) > MAX_ROWS or not any(reaches for _, reaches in rows):
+        return None
+    told = [values, stream.to_dict(), columns, sorted(text for text, _ in rows), list(rules)]
+    return blake2b(to_json(told).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
+    """Give the bookmark that the last row of an ordered read's batch makes; None if it makes none: NULL, NaN."""
+    values = source_value(batch, stream, len(batch) - 1)
+    if None in values or not all(map(is_finite, values)):
+        return None
+    return {name: json_value(value) for name, value in zip(stream.cursor, values, strict=True)}
+
+
+def _columns(snapshot: "Snapshot", table: str, keys: Sequence[str]) -> list[list[Any]]:
+    """Give what the rows' texts do not tell of the columns; nothing where there is to be no fingerprint."""
+    given = {"table": table, "bytes": SCANNED_BYTES, "key": keys[0]}
+    found = [list(row) for row in snapshot.connection.exec_driver_sql(_COLUMNS, given)]
+    ordered = {name for name, type_, *_ in found if type_ in _ORDERED}
+    return found if ordered.issuperset(keys) else []
+
+
+def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Give a hash of each row's text, and whether it reaches the bookmark; one row more than there may be at most."""
+    # A cast of ROW(r.*), since `r` alone would be a column of that name.
+    text = "pg_catalog.convert_to(CAST(ROW(r.*) AS text), pg_catalog.getdatabaseencoding())"
+    # To psycopg, which sets the values in, a percent sign in a name would be a place for one.
+    table, *own = (part.replace("%", "%%") for part in (table, *(f"r.{_quoted(key)}" for key in keys)))
+    reaches = f"({', '.join(own)}) >= ({', '.join(['%s'] * len(keys))})"
+    unknown = " OR ".join(f"{key} IS NULL" for key in own)
+    sql = (
+        f"SELECT pg_catalog.encode(pg_catalog.sha256({text}), 'hex'), {reaches} FROM {table} AS r "
+        f"WHERE {reaches} OR {unknown} LIMIT {MAX_ROWS + 1}"
+    )
+    bound = tuple(str(values[key]) for key in keys) * 2
+    return [(str(one), bool(there)) for one, there in snapshot.connection.exec_driver_sql(sql, bound)]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

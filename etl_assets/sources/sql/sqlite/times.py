@@ -1,0 +1,217 @@
+"""Dates and times that SQLite keeps as text, compared as what they mean.
+
+SQLite compares texts. That is the order of the instants only where all rows are written in one way, and only against a
+value written in that way. So the way is looked up in the snapshot itself; where there is more than one, a function of
+ours brings each value into one form, which is slower (no index serves it) and just as right.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import DataError
+from etl_assets.model.values.scalars import MICROSECOND_DIGITS, FinerError, to_date, to_instant, to_time
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from etl_assets.sources.sql.connection import Snapshot
+
+MANY_WAYS = 20
+"""More ways of writing than this are not looked at one by one."""
+
+_DIGITS = ".0123456789"
+_DATE_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_TIME_GLOB = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+_GLOBS = {"date": _DATE_GLOB, "time": f"{_TIME_GLOB}*", "timestamp": f"{_DATE_GLOB}?{_TIME_GLOB}*"}
+_LENGTHS = {"date": 10, "time": 8, "timestamp": 19}
+"""Characters of a value without fraction and zone."""
+
+_ZONE = re.compile(r"[Zz]|[+-]\d\d:?\d\d")
+
+
+@dataclass(frozen=True)
+class Writing:
+    """The one way in which a column's values are written.
+
+    Args:
+        separator: Between date and time.
+        zone: What each value ends with: "", `Z`, or an offset.
+        digits: Of the fraction.
+        optional: A fraction of zero is left out. Never with `Z`, which sorts behind a point.
+    """
+
+    separator: str = " "
+    zone: str = ""
+    digits: int = 0
+    optional: bool = False
+
+    def fits(self, value: date | time | datetime) -> bool:
+        """Tell whether a value can be written in this way: it has no more digits, and a zone if the others have one."""
+        if isinstance(value, datetime) and (value.tzinfo is not None) != bool(self.zone):
+            return False
+        fraction = f"{value.microsecond:06d}" if isinstance(value, datetime | time) else ""
+        return not fraction[self.digits :].strip("0")
+
+    def write(self, value: date | time | datetime) -> str:
+        """Write a value that fits in this way; digits it has too many are cut."""
+        if isinstance(value, datetime):
+            if self.zone:
+                value = value.astimezone(_offset(self.zone))
+            return f"{value.date().isoformat()}{self.separator}{self._clock(value.time())}{self.zone}"
+        return self._clock(value) if isinstance(value, time) else value.isoformat()
+
+    def _clock(self, value: time) -> str:
+        fraction = f"{value.microsecond:06d}"[: self.digits]
+        text = value.replace(microsecond=0, tzinfo=None).isoformat()
+        left_out = not fraction or (self.optional and not fraction.strip("0"))
+        return text if left_out else f"{text}.{fraction}"
+
+
+@dataclass(frozen=True)
+class TextTimes:
+    """How the values of one column of dates or times are compared.
+
+    Args:
+        expression: What to compare and to order by.
+        write: Gives the text to compare with.
+    """
+
+    expression: Any
+    write: Callable[[Any], str]
+
+
+def text_times(snapshot: "Snapshot", column: Any, kind: str, *, stream: str, against: list[Any]) -> TextTimes:
+    """Look up how a column is written.
+
+    Args:
+        snapshot: The open connection.
+        column: The column of the table.
+        kind: `date`, `time` or `timestamp`.
+        stream: For errors.
+        against: The values it is going to be compared with.
+    """
+    import sqlalchemy as sa
+
+    writing = _one_writing(snapshot, column, kind)
+    if writing is not None and all(writing.fits(value) for value in against):
+        return TextTimes(column, writing.write)
+    canonical = _Canonical(kind, stream, str(column.name))
+    name = f"etl_assets_{kind}_{len(snapshot.functions)}"
+    snapshot.add_function(name, canonical.read)
+    return TextTimes(getattr(sa.func, name)(column), canonical.write)
+
+
+def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None:
+    """Give the one way a column is written; None if there are several, or its order as text is not that of time."""
+    import sqlalchemy as sa
+
+    length = _LENGTHS[kind]
+    plain = sa.and_(sa.func.typeof(column) == "text", column.op("GLOB")(_GLOBS[kind]))
+    zone_part = sa.func.ltrim(sa.func.substr(column, length + 1), _DIGITS)
+    zeros = sa.and_(
+        sa.func.substr(column, length + 1, 1) == ".",
+        sa.func.ltrim(sa.func.substr(column, length + 2), "0") == zone_part,
+    )
+    shape = (
+        sa.func.substr(column, 11, 1) if kind == "timestamp" else sa.literal(""),
+        zone_part,
+        sa.func.coalesce(plain, sa.literal_column("0")),
+        sa.func.length(column),
+        zeros,
+    )
+    statement = sa.select(*shape).where(column.is_not(None)).distinct().limit(MANY_WAYS + 1)
+    found = [tuple(row) for row in snapshot.connection.execute(statement)]
+    if not found or len(found) > MANY_WAYS or len({row[:2] for row in found}) > 1:
+        return None
+    separator, zone = found[0][:2]
+    digits = {max(row[3] - length - len(zone) - 1, 0) for row in found}
+    if not all(row[2] for row in found) or max(digits) > MICROSECOND_DIGITS:
+        return None
+    if kind == "timestamp" and (separator not in {" ", "T", "t"} or not (zone == "" or _ZONE.fullmatch(zone))):
+        return None
+    if kind != "timestamp" and zone:
+        return None
+    if len(digits) == 1:
+        return Writing(separator, zone, digits.pop())
+    optional = len(digits) == 2 and 0 in digits and not any(row[4] for row in found)  # noqa: PLR2004 - with, and without
+    return Writing(separator, zone, max(digits), optional=True) if optional and zone not in {"Z", "z"} else None
+
+
+def _offset(zone: str) -> timezone:
+    if zone in {"Z", "z"}:
+        return UTC
+    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    return timezone(timedelta(minutes=-minutes if zone[0] == "-" else minutes))
+
+
+class _Canonical:
+    """Brings each value into one form whose order as text is that of time."""
+
+    def __init__(self, kind: str, stream: str, field: str) -> None:
+        self._kind = kind
+        self._stream = stream
+        self._field = field
+        self._zones: set[bool] = set()
+
+    def read(self, value: Any) -> str | None:
+        """Give a stored value in the one form; called by SQLite."""
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self._error(f"a {type(value).__name__} in a column of dates or times.", value)
+        try:
+            if self._kind == "date":
+                return to_date(value).isoformat()
+            return self.write(to_time(value) if self._kind == "time" else to_instant(value))
+        except FinerError:
+            raise self._error("has more digits than microseconds, so it cannot be a replication key.", value) from None
+        except ValueError as error:
+            raise self._error(f"{error}.", value) from error
+
+    def write(self, value: Any) -> str:
+        """Give a value in the one form."""
+        if isinstance(value, datetime):
+            zoned = value.utcoffset() is not None
+            self._zones.add(zoned)
+            if len(self._zones) > 1:
+                raise self._error("values with and without a zone have no order.", value.isoformat())
+            plain = value.astimezone(UTC).replace(tzinfo=None) if zoned else value
+            return plain.isoformat(sep=" ", timespec="microseconds")
+        return value.isoformat(timespec="microseconds") if isinstance(value, time) else str(value.isoformat())
+
+    def _error(self, message: str, value: object) -> DataError:
+        return DataError(message, stream=self._stream, field=self._field, value=value)
+
+
+def values_have_zone(snapshot: "Snapshot", column: Any, rows: int = 100) -> bool:
+    """Tell whether the first values of a column of timestamps all end with a zone."""
+    import sqlalchemy as sa
+
+    statement = sa.select(column).where(column.is_not(None)).limit(rows)
+    values = snapshot.connection.execute(statement).scalars().all()
+    return bool(values) and all(isinstance(v, str) and _ends_with_zone(v) for v in values)
+
+
+def type_of_values(snapshot: "Snapshot", column: Any, rows: int = 10_000) -> "pa.DataType | None":
+    """Give the type of the first values of a column whose declared type says nothing; None if they are of several."""
+    import pyarrow as pa
+    import sqlalchemy as sa
+
+    first = sa.select(column.label("value")).where(column.is_not(None)).limit(rows).subquery()
+    found = set(snapshot.connection.execute(sa.select(sa.func.typeof(first.c.value)).distinct()).scalars())
+    if found == {"integer", "real"}:
+        return pa.float64()
+    types = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
+    return types.get(found.pop()) if len(found) == 1 else None
+
+
+def _ends_with_zone(text: str) -> bool:
+    try:
+        return to_instant(text).utcoffset() is not None
+    except FinerError:
+        return bool(re.search(r"([Zz]|[+-]\d\d(:?\d\d)?)$", text))
+    except ValueError:
+        return False

@@ -1,0 +1,319 @@
+"""A source that writes Singer messages itself, read as events: it runs in a thread, its messages wait in a short queue.
+
+Messages are pushed by the source and pulled by the sync, so that one of the two needs a thread of its own. The queue is
+bounded: a source that is faster than the destination waits. When the sync wants no more, the next message that the
+source writes ends it.
+"""
+
+import contextvars
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.model.batch import Batch
+from etl_assets.model.catalog_entries import copied
+from etl_assets.model.events import (
+    Checkpoint,
+    Event,
+    Records,
+    SchemaChange,
+    SourceState,
+    StreamEnd,
+    Truncate,
+    keeps_streams_apart,
+)
+from etl_assets.model.schema.revisions import Revisions
+from etl_assets.model.stored import Bookmark
+from etl_assets.model.stream import Stream
+from etl_assets.protocol.singer.messages import (
+    ActivateVersionMessage,
+    Message,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    Unknown,
+)
+from etl_assets.redaction import redact
+from etl_assets.redaction.errors import shown_cause
+from etl_assets.sources.base import Source
+from etl_assets.sources.catalog import Catalog, CatalogEntry, frozen
+from etl_assets.sources.messages import messages_to
+from etl_assets.sources.tap.process import ProcessModes
+
+BATCH_ROWS = 5000
+"""Records of one stream that wait before they go on as a batch."""
+PARCEL = 200
+"""Messages that are handed over at once."""
+PARCELS = 20
+"""That wait in the queue at most."""
+POLL_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+"""For a source to end after nobody wants more of it."""
+
+Said = Message | StreamEnd
+
+
+class _NotWantedError(BaseException):
+    """Ends a source whose messages nobody reads any more; no `Exception`, which it might catch."""
+
+
+def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) -> Iterator[Event]:
+    """Run a source as a tap, and give what it says as events.
+
+    Args:
+        source: The source, of this read alone.
+        streams: What to read.
+        state: Where to begin.
+
+    Raises:
+        ConfigError: A stream is to be read anew, and the state of the source cannot be told apart by stream.
+        ProtocolError: A message that has no place here.
+    """
+    source.state = copied(dict(begin_state(state, streams)))
+    # Whoever asks for a stream has selected it, whatever its own metadata says: a tap leaves out what is not selected.
+    catalog = Catalog(CatalogEntry.of(frozen(stream), selected=True) for stream in streams)
+    source.catalog = catalog
+    source.selected_streams = [stream.name for stream in streams]
+    reader = _Reader(streams, source.state)
+    thread = _TapThread(lambda say: _run(source, catalog, say))
+    thread.start()
+    try:
+        for said in thread.messages():
+            yield from reader.events(said)
+        yield from reader.end()
+    finally:
+        if not thread.end():
+            source.logger.warning("the source did not end within %g s after it was told to", GRACE_SECONDS)
+
+
+def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, Any]:
+    """Give the state document that a tap begins from: the stored one, without the streams to be read anew.
+
+    Raises:
+        ConfigError: The document is none of those that keep streams apart under `bookmarks`.
+    """
+    shared = state.shared or {}
+    anew = {stream.name: stream for stream in streams if stream.key in state.refreshed}
+    if not shared or not anew:
+        return shared
+    bookmarks = shared.get("bookmarks")
+    if isinstance(bookmarks, Mapping):
+        kept = {name: bookmark for name, bookmark in bookmarks.items() if name not in anew}
+        return {
+            key: value if key != "bookmarks" else kept
+            for key, value in shared.items()
+            if key != "currently_syncing" or value not in anew
+        }
+    incremental = next((name for name, stream in anew.items() if stream.method != "FULL_TABLE"), None)
+    if incremental is not None:
+        raise ConfigError(
+            f"stream {incremental!r} is to be read anew, but the state of its source does not keep streams apart.",
+            hint="Do a full refresh of all its streams.",
+            stream=incremental,
+        )
+    return shared
+
+
+def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
+    """Run in the thread: the whole of a source that overrides `sync`, or one stream after the other."""
+    whole = any(getattr(type(source), name) is not getattr(ProcessModes, name) for name in ("process", "sync"))
+    if whole:
+        source.sync(catalog)
+        for stream in catalog.streams:
+            say(StreamEnd(stream))
+        return
+    for stream in catalog.get_selected_streams(source.state):
+        try:
+            source.process_stream(stream)
+            source.sync_stream(stream)
+        except EtlAssetsError as error:
+            say(StreamEnd(stream, complete=False, error=error))
+        except Exception as error:  # noqa: BLE001 - a hook may raise anything: it is the connector's edge
+            told = StreamReadError(
+                f"stream {stream.name!r}: reading failed: {type(error).__name__}: {redact(str(error))}",
+                stream=stream.name,
+            )
+            told.__cause__ = shown_cause(error)
+            say(StreamEnd(stream, complete=False, error=told))
+        else:
+            say(StreamEnd(stream))
+
+
+class _TapThread:
+    """Runs a function that says messages, and gives them."""
+
+    def __init__(self, work: Callable[[Callable[[Said], None]], None]) -> None:
+        self._work = work
+        self._queue: queue.Queue[list[Said] | BaseException | None] = queue.Queue(PARCELS)
+        self._parcel: list[Said] = []
+        self._wanted = threading.Event()
+        self._wanted.set()
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=lambda: context.run(self._body), name="tap", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def messages(self) -> Iterator[Said]:
+        """Give what is said, up to the end of the work; raise what it raised."""
+        while True:
+            parcel = self._queue.get()
+            if parcel is None:
+                return
+            if isinstance(parcel, BaseException):
+                raise parcel
+            yield from parcel
+
+    def end(self) -> bool:
+        """Have the work end, and wait for it; tells whether it did."""
+        self._wanted.clear()
+        self._thread.join(GRACE_SECONDS)
+        return not self._thread.is_alive()
+
+    def _body(self) -> None:
+        ended: BaseException | None = None
+        try:
+            with messages_to(self._say):
+                self._work(self._say)
+        except _NotWantedError:
+            return
+        except SystemExit as error:
+            ended = StreamReadError(f"the source ended its process, with exit status {error.code}.")
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that waits for it
+            ended = error
+        try:
+            self._hand_over()
+            self._put(ended)
+        except _NotWantedError:
+            return
+
+    def _say(self, said: Said) -> None:
+        # A source may use the same dict for every row, and does so for its state.
+        if isinstance(said, RecordMessage):
+            said = RecordMessage(said.stream, copied(said.record), said.version, said.time_extracted)
+        elif isinstance(said, StateMessage):
+            said = StateMessage(copied(said.value))
+        self._parcel.append(said)
+        if len(self._parcel) >= PARCEL or not isinstance(said, RecordMessage):
+            self._hand_over()
+        elif not self._wanted.is_set():
+            raise _NotWantedError
+
+    def _hand_over(self) -> None:
+        parcel, self._parcel = self._parcel, []
+        self._put(parcel)
+
+    def _put(self, parcel: "list[Said] | BaseException | None") -> None:
+        while self._wanted.is_set():
+            try:
+                self._queue.put(parcel, timeout=POLL_SECONDS)
+            except queue.Full:
+                continue
+            return
+        raise _NotWantedError
+
+
+class _Reader:
+    """Turns messages into events: records wait until they are a batch, or something else is said.
+
+    Args:
+        streams: What is read.
+        state: Where the tap began; may name the version of a stream's rows.
+    """
+
+    def __init__(self, streams: Sequence[Stream], state: Mapping[str, Any]) -> None:
+        self._given = {stream.name: stream for stream in streams}
+        self._streams = dict(self._given)
+        self._rows: dict[str, list[Mapping[str, Any]]] = {}
+        self._messages: dict[str, SchemaMessage] = {}
+        self._revisions = Revisions("the source")
+        bookmarks = state.get("bookmarks")
+        known = bookmarks if isinstance(bookmarks, Mapping) else {}
+        self._versions = {
+            name: bookmark["version"]
+            for name, bookmark in known.items()
+            if isinstance(bookmark, Mapping) and isinstance(bookmark.get("version"), int)
+        }
+
+    def events(self, said: Said) -> Iterator[Event]:
+        """Give the events of one message.
+
+        Raises:
+            ProtocolError: It is of a stream that nobody asked for: a state may cover it, so it cannot be left out.
+        """
+        name = getattr(said, "stream", None)
+        if isinstance(name, str) and name not in self._given:
+            raise ProtocolError(
+                f"the source writes messages of a stream {name!r}, which was not asked for.",
+                hint=f"Have it write those of its catalog. {did_you_mean(name, self._given)}",
+                stream=name,
+            )
+        if isinstance(said, RecordMessage):
+            yield from self._record(said)
+        elif isinstance(said, SchemaMessage):
+            yield from self._flush(said.stream)
+            yield SchemaChange(self._declared(said))
+        elif isinstance(said, StateMessage):
+            yield from self.end()
+            document = _document(said.value)
+            yield Checkpoint(document, None, separate=keeps_streams_apart(document))
+        elif isinstance(said, StreamEnd):
+            yield from self._flush(said.stream.name)
+            yield StreamEnd(self._stream(said.stream.name), said.complete, said.error)
+        elif isinstance(said, ActivateVersionMessage):
+            yield from self._flush(said.stream)
+            yield from self._version(said.stream, said.version)
+        elif not isinstance(said, Unknown):
+            raise ProtocolError(
+                f"stream {said.stream!r}: a BATCH message comes from a program, not from a source in this process.",
+                hint="Write its records.",
+                stream=said.stream,
+            )
+
+    def end(self) -> Iterator[Event]:
+        """Give the records that wait."""
+        for name in list(self._rows):
+            yield from self._flush(name)
+
+    def _record(self, message: RecordMessage) -> Iterator[Event]:
+        if message.version is not None and message.version != self._versions.get(message.stream):
+            yield from self._flush(message.stream)
+            yield from self._version(message.stream, message.version)
+        rows = self._rows.setdefault(message.stream, [])
+        rows.append(message.record)
+        if len(rows) >= BATCH_ROWS:
+            yield from self._flush(message.stream)
+
+    def _version(self, name: str, version: int) -> Iterator[Event]:
+        if self._versions.get(name) != version:
+            self._versions[name] = version
+            yield Truncate(self._stream(name), version)
+
+    def _flush(self, name: str) -> Iterator[Event]:
+        rows = self._rows.pop(name, None)
+        if rows:
+            yield Records(self._stream(name), Batch(rows))
+
+    def _stream(self, name: str) -> Stream:
+        return self._streams[name]
+
+    def _declared(self, message: SchemaMessage) -> Stream:
+        if self._messages.get(message.stream) == message:
+            return self._stream(message.stream)
+        self._messages[message.stream] = replace(message, schema=copied(message.schema))
+        self._revisions.note(message.stream)
+        stream = self._given[message.stream]
+        changes: dict[str, Any] = {"schema": message.schema} if message.schema.get("properties") else {}
+        if message.key_properties and not stream.primary_key:
+            changes["primary_key"] = list(message.key_properties)
+        self._streams[message.stream] = stream.replace(**changes) if changes else stream
+        return self._streams[message.stream]
+
+
+def _document(value: Any) -> Bookmark:
+    if not isinstance(value, Mapping):
+        raise ProtocolError("a STATE is no object.", line=str(value))
+    return value
