@@ -204,8 +204,8 @@ FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str,
 
 @pytest.mark.parametrize("case", FOLLOWED)
 def test_the_option_that_a_hint_names_helps(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("content", "package", "parquet"):  # so that small files show it
-        monkeypatch.setattr(f"etl_assets.sources.file_{module}.RATIO_COUNTS_FROM", 1000)
+    for module in ("content", "sheets.package", "typed.parquet"):  # so that small files show it
+        monkeypatch.setattr(f"etl_assets.sources.files.{module}.RATIO_COUNTS_FROM", 1000)
     write, options, words, then, rows = FOLLOWED[case]
     path = write(tmp_path)
     hint_of(lambda: rows_of(path, **options), words)
