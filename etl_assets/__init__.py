@@ -11,6 +11,8 @@ SQLAlchemy.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from etl_assets import caches as caches
     from etl_assets import callbacks as callbacks
@@ -80,8 +82,6 @@ if TYPE_CHECKING:
     from etl_assets.sources.singer.source import SingerSource
     from etl_assets.sources.sql import MySQLSource, PostgresSource, SQLiteSource, SqlSource
     from etl_assets.strategies import WriteStrategy
-
-__version__ = "0.1.0"
 
 _HOME = {
     "AirbyteDestination": "destinations.airbyte",

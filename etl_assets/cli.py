@@ -14,10 +14,10 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets import __version__
 from etl_assets.exceptions import ConfigError, EtlAssetsError
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import DEBUG, is_debugging
+from etl_assets.version import __version__
 
 INTERRUPTED = 130
 

@@ -6,7 +6,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, TextIO
 
-from etl_assets.progress import StreamProgress, count_text, size_text
+from etl_assets.progress_text import StreamProgress, count_text, size_text
 
 REFRESHES_PER_SECOND = 5
 NOTEBOOK_SECONDS = 0.5

@@ -1,6 +1,6 @@
 """The version of this library."""
 
-from etl_assets import __version__
+__version__ = "0.1.0"
 
 
 def get_version() -> str:

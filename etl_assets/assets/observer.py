@@ -19,7 +19,8 @@ from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Committed, Load
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.values.scalars import to_json
-from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
+from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style
+from etl_assets.progress_text import describe
 from etl_assets.redaction import redact
 from etl_assets.sync import Observer, Start
 

@@ -10,13 +10,14 @@ config = {"token": "secret_reference::GITHUB_TOKEN"}  # found when a connection 
 The second keeps only the name: under Dagster, that is the form to use (or `dagster.EnvVar`).
 """
 
+from etl_assets.secrets.custom import CustomSecretManager
 from etl_assets.secrets.google import GoogleGSMSecretManager, GSMSecretHandle
 from etl_assets.secrets.handle import SecretHandle
 from etl_assets.secrets.managers import ColabSecrets as ColabSecretManager
-from etl_assets.secrets.managers import CustomSecretManager, SecretManager, SecretSourceEnum
 from etl_assets.secrets.managers import DotenvSecrets as DotenvSecretManager
 from etl_assets.secrets.managers import EnvironmentSecrets as EnvVarSecretManager
 from etl_assets.secrets.managers import PromptedSecrets as SecretsPrompt
+from etl_assets.secrets.managers import SecretManager, SecretSourceEnum
 from etl_assets.secrets.registry import (
     disable_secret_source,
     get_secret,

@@ -12,8 +12,9 @@ from typing_extensions import override
 
 from etl_assets.exceptions import AuthenticationError, ConfigError, InputError, SecretNotFoundError, UnavailableError
 from etl_assets.packages import require
+from etl_assets.secrets.custom import CustomSecretManager
 from etl_assets.secrets.handle import SecretHandle
-from etl_assets.secrets.managers import CustomSecretManager, SecretSourceEnum
+from etl_assets.secrets.managers import SecretSourceEnum
 from etl_assets.secrets.string import SecretString
 
 CREDENTIALS = "GCP_GSM_CREDENTIALS"

@@ -10,7 +10,7 @@ from etl_assets.model.schema.types import is_json, logical
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl_assets.destinations.database.write import Plan
+    from etl_assets.destinations.database.plan import Plan
 
 
 def narrowed(

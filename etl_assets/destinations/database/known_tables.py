@@ -13,7 +13,7 @@ from etl_assets.model.stored import Stored, StoredSource, StreamState, TableName
 from etl_assets.model.stream import Stream
 
 if TYPE_CHECKING:
-    from etl_assets.destinations.database.session import Database
+    from etl_assets.destinations.database.interface import Database
 
 
 def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, wanted: TableName | None) -> TableName:

@@ -2,31 +2,31 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from etl_assets.destinations.contract import Screen, Shape, declared_shape, settled
 from etl_assets.destinations.database.images import Images, tells_images_apart
+from etl_assets.destinations.database.interface import Database
 from etl_assets.destinations.database.known_tables import check_owner, lock_name, table_in
 from etl_assets.destinations.database.ledger import Entry, Ledger
+from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import is_staged, with_columns
 from etl_assets.destinations.database.rejected import Rejects, rejected_table
 from etl_assets.destinations.database.standing import StandingTypes
 from etl_assets.destinations.database.transaction import Stamp, Transaction
-from etl_assets.destinations.database.write import Plan, prepare, write
+from etl_assets.destinations.database.write import prepare, write
 from etl_assets.engine.staging import Staging
 from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.model.batch import Batch, Encoding, declared_schema
 from etl_assets.model.contract import Rejected
-from etl_assets.model.encoded import Format
-from etl_assets.model.load import Capabilities, Committed, Load, Session, TableTypes
+from etl_assets.model.load import Committed, Load, Session, TableTypes
 from etl_assets.model.selection import is_column_selected, key_columns
 from etl_assets.model.stored import Bookmark, Column, SharedState, StreamState, TableName
 from etl_assets.model.stream import Stream
@@ -38,39 +38,6 @@ if TYPE_CHECKING:
 LOGGER = "etl_assets.destinations"
 LEAST_MEMORY_BYTES = 1024 * 1024
 """For a load among many others; less would make many small files."""
-
-
-class Database(Protocol):
-    """What the session needs of a destination that is a database."""
-
-    encoded_as: ClassVar[Format | None]
-    capabilities: Capabilities
-    load_id_column: str | None
-    loaded_at_column: str | None
-    rolls_back: ClassVar[bool]
-
-    @property
-    def record_columns(self) -> Sequence[str]:
-        """The columns about each record that its tables have; see `record_columns`."""
-        ...
-
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction: COMMIT at the end, ROLLBACK on any exception, also on a cancel."""
-        ...
-
-    def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger in a transaction."""
-        ...
-
-    def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream."""
-        ...
-
-    def column_identifiers(
-        self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
-    ) -> dict[str, str]:
-        """Give each field a column name of its own."""
-        ...
 
 
 class DatabaseSession(Session):

@@ -15,11 +15,11 @@ from typing_extensions import override
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.database.known_tables import foreign, lock_name, table_in
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import NAMES, staged_as
 from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.database.stored_states import SPLIT
 from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.destinations.database.write import Plan
 from etl_assets.engine.staging_folder import sweep
 from etl_assets.exceptions import ConcurrentSyncError, DestinationError
 from etl_assets.model.key_ranges import KeyRanges

@@ -5,14 +5,10 @@ wait for the moment of the COMMIT alone. Views, indexes, foreign keys, triggers,
 are exchanged in the table that is there, which costs more, and readers do not wait at all.
 """
 
-from typing import TYPE_CHECKING
-
 from etl_assets.destinations.database.sql_transaction import column_list
+from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
-
-if TYPE_CHECKING:
-    from etl_assets.destinations.postgres.transaction import PostgresTransaction
 
 # Gives a row if something depends on the table ?::regclass.
 _DEPENDENTS = """
@@ -59,14 +55,14 @@ _COMMENTS = (
 )
 
 
-def keep_storage(tx: "PostgresTransaction", table: TableName, new: TableName) -> None:
+def keep_storage(tx: Transaction, table: TableName, new: TableName) -> None:
     """Have the pages of a new table filled, and cleaned up, as those of the one whose place it will take."""
     options = [f"{quote(name)} = {quote(value, chr(39))}" for name, value in tx.execute(_STORAGE, (tx.quoted(table),))]
     if options:
         tx.execute(f"ALTER TABLE {tx.quoted(new)} SET ({', '.join(options)})")
 
 
-def put_in_place(tx: "PostgresTransaction", table: TableName, loaded: TableName) -> None:
+def put_in_place(tx: Transaction, table: TableName, loaded: TableName) -> None:
     """Have the rows of a loaded table take the place of another table's."""
     name = tx.quoted(table)
     if tx.execute(_DEPENDENTS, (name,) * _DEPENDENTS.count("?::")):
@@ -75,7 +71,7 @@ def put_in_place(tx: "PostgresTransaction", table: TableName, loaded: TableName)
         _swap(tx, table, loaded)
 
 
-def _swap(tx: "PostgresTransaction", table: TableName, loaded: TableName) -> None:
+def _swap(tx: Transaction, table: TableName, loaded: TableName) -> None:
     old, new = tx.quoted(table), tx.quoted(loaded)
     columns = tx.type_names(loaded)
     for privilege, column, grantee, may_grant in tx.execute(_GRANTS, (old, old)):
@@ -94,7 +90,7 @@ def _swap(tx: "PostgresTransaction", table: TableName, loaded: TableName) -> Non
     tx.execute(f"ALTER TABLE {new} RENAME TO {quote(table.name)}")
 
 
-def _exchange_rows(tx: "PostgresTransaction", table: TableName, loaded: TableName) -> None:
+def _exchange_rows(tx: Transaction, table: TableName, loaded: TableName) -> None:
     old, new = tx.quoted(table), tx.quoted(loaded)
     tx.execute(f"DELETE FROM {old}")
     before, after = tx.type_names(table), tx.type_names(loaded)

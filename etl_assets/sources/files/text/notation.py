@@ -8,14 +8,32 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.exceptions import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl_assets.sources.files.options import FileOptions
+
+class Notation(Protocol):
+    """How numbers and dates are written, as the options of a file source say it."""
+
+    @property
+    def decimal(self) -> str:
+        """The character before a fraction."""
+        ...
+
+    @property
+    def thousands(self) -> str | None:
+        """The character between groups of digits, if there is one."""
+        ...
+
+    @property
+    def date_format(self) -> Any:
+        """One format, several, or formats by field; None for ISO 8601."""
+        ...
+
 
 Rewrite = Callable[[str], str]
 """Gives a text in the form that is read; it raises ValueError where the text is none of those that it knows."""
@@ -36,7 +54,7 @@ _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER_LIKE = re.compile(r"[+-]?[0-9.,]+([eE][+-]?[0-9]+)?")
 
 
-def check_notation(options: "FileOptions") -> None:
+def check_notation(options: "Notation") -> None:
     """Look at the options for numbers and dates.
 
     Raises:
@@ -85,13 +103,13 @@ def kinds_of(format_: str) -> tuple[bool, bool]:
     return has_date, has_time
 
 
-def formats_of(options: "FileOptions", field: str) -> tuple[str, ...]:
+def formats_of(options: "Notation", field: str) -> tuple[str, ...]:
     """Give the date formats of a field."""
     given = options.date_format
     return tuple(_all_formats(given.get(field) if isinstance(given, Mapping) else given))
 
 
-def types_by_format(options: "FileOptions") -> dict[str, "pa.DataType"]:
+def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
     """Give the types of the fields that have a date format of their own: who names the field means a date."""
     import pyarrow as pa
 
@@ -107,7 +125,7 @@ def types_by_format(options: "FileOptions") -> dict[str, "pa.DataType"]:
     return types
 
 
-def rewrite_for(options: "FileOptions", type_: "pa.DataType", field: str) -> Rewrite | None:
+def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrite | None:
     """Give what rewrites the texts of a column of a type; None where they are read as they are."""
     from pyarrow import types as t
 
@@ -118,7 +136,7 @@ def rewrite_for(options: "FileOptions", type_: "pa.DataType", field: str) -> Rew
     return None
 
 
-def inferred_texts(options: "FileOptions", texts: Sequence[str | None], field: str) -> Sequence[str | None]:
+def inferred_texts(options: "Notation", texts: Sequence[str | None], field: str) -> Sequence[str | None]:
     """Give texts in the forms that types are inferred of; what is not written as the options say is a text."""
     number = number_rewrite(options)
     formats = formats_of(options, field)
@@ -147,7 +165,7 @@ def _inferred(text: str, number: Rewrite | None, formats: Sequence[str]) -> str:
     return text
 
 
-def number_rewrite(options: "FileOptions") -> Rewrite | None:
+def number_rewrite(options: "Notation") -> Rewrite | None:
     """Give what turns numbers with a decimal comma, or with groups of thousands, into plain ones."""
     if options.decimal == "." and options.thousands is None:
         return None
@@ -169,7 +187,7 @@ def number_rewrite(options: "FileOptions") -> Rewrite | None:
     return rewrite
 
 
-def _told(options: "FileOptions") -> str:
+def _told(options: "Notation") -> str:
     groups = "" if options.thousands is None else f" and {options.thousands!r} between thousands"
     return f"not a number with {options.decimal!r} before its fraction{groups}"
 

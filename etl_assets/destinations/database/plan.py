@@ -1,0 +1,111 @@
+"""What is to be written of one load, and its staged rows with the table's names and types."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from etl_assets.destinations.database.encoded_rows import Native, Parts
+from etl_assets.destinations.database.record_columns import staged_as
+from etl_assets.destinations.database.transaction import Stamp
+from etl_assets.engine.staging import RefusedValueError, Staging, conform
+from etl_assets.model.encoded import Encoded
+from etl_assets.model.load import Load
+from etl_assets.model.stored import TableName
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pyarrow as pa
+
+
+@dataclass
+class Plan:
+    """What is to be written, by physical names.
+
+    Args:
+        load: What for.
+        table: Where to.
+        staging: The rows, by original names.
+        physical: The column's name by the field's name.
+        schema: The schema of the staged rows by original names; a column that is NULL throughout has the type null.
+        declared: What the stream declares, if it does.
+        stamp: For the columns of our own.
+        changes: Sentences about what was done to the table's schema.
+        tables: Tables in the same database whose rows are loaded in place of staged ones.
+        copied: Their columns by the table's.
+        stale: Which of the staged rows are left out, in their order; None for none.
+        unique: It is known that no key comes twice in the others.
+    """
+
+    load: Load
+    table: TableName
+    staging: Staging
+    physical: Mapping[str, str]
+    schema: "pa.Schema"
+    declared: "pa.Schema | None"
+    stamp: Stamp
+    changes: list[str] = field(default_factory=list)
+    tables: Sequence[TableName] = ()
+    copied: Mapping[str, str] = field(default_factory=dict)
+    stale: "npt.NDArray[np.bool_] | None" = None
+    unique: bool = False
+    refused: RefusedValueError | None = None
+    """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
+
+    def field_of(self, column: str) -> str:
+        """Give the field that is stored in a column; of a column that has none, its name."""
+        return next((name for name, physical in self.physical.items() if physical == column), column)
+
+    def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
+        """Give the staged rows with the table's names and types."""
+        import pyarrow as pa
+
+        source, target = self._schemas(types)
+        return pa.RecordBatchReader.from_batches(target, self._batches(self._staged(), source, target.names))
+
+    def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
+        """Give the same for an engine that may take rows in the bytes they came in."""
+        source, target = self._schemas(types)
+        return Parts(target, self._parts(source, target.names))
+
+    def _schemas(self, types: "Mapping[str, pa.DataType]") -> "tuple[pa.Schema, pa.Schema]":
+        import pyarrow as pa
+
+        columns = {**self.physical, **{staged_as(name): name for name in self.stamp.about}}
+        fields = [*self.schema.names, *map(staged_as, self.stamp.about)]
+        source = pa.schema([(name, types[columns[name]]) for name in fields])
+        return source, pa.schema([(columns[name], types[columns[name]]) for name in fields])
+
+    def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
+        wanted = {f.name: f.type for f in source}
+        for part in self._staged():
+            batches = partial(self._batches, [part], source, names)
+            if isinstance(part, Encoded) and {f.name: f.type for f in part.schema} == wanted:
+                yield Native([self.physical[name] for name in part.names], part, batches)
+            else:
+                yield from batches()
+
+    def _staged(self) -> "Iterator[pa.Table | Encoded]":
+        """Give what is staged without the rows that are left out."""
+        import pyarrow as pa
+
+        if self.stale is None:
+            yield from self.staging.parts()
+            return
+        kept, begin = ~self.stale, 0
+        for table in self.staging.tables():
+            yield table.filter(pa.array(kept[begin : begin + table.num_rows]))
+            begin += table.num_rows
+
+    def _batches(
+        self, parts: "Iterable[pa.Table | Encoded]", source: "pa.Schema", names: list[str]
+    ) -> "Iterator[pa.RecordBatch]":
+        try:
+            for part in parts:
+                for table in part.tables() if isinstance(part, Encoded) else (part,):
+                    for batch in conform(table, source).to_batches():
+                        yield batch.rename_columns(names) if names else batch
+        except RefusedValueError as error:
+            self.refused = error
+            raise

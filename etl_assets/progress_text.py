@@ -1,0 +1,66 @@
+"""How far a stream is, and the words in which that is shown."""
+
+from dataclasses import dataclass
+
+_THOUSAND = 1000
+_MINUTE = 60
+
+
+@dataclass
+class StreamProgress:
+    """How far one stream is.
+
+    Args:
+        name: The stream.
+        rows: Read so far.
+        bytes: Read so far.
+        seconds: Since its beginning.
+        state: `waiting`, `reading`, `done` or `failed`.
+        confirmed: Records that are committed; known at its end.
+        expected: About how many it will have, where somebody knows.
+    """
+
+    name: str
+    rows: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    state: str = "waiting"
+    confirmed: int = 0
+    expected: int | None = None
+
+    @property
+    def about(self) -> int | None:
+        """About how many it will have, while that is of use: once it has ended, it has as many as it has."""
+        return self.expected if self.state == "reading" else None
+
+
+def describe(
+    name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
+) -> str:
+    """Give one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
+    size = f", {size_text(bytes_)}" if bytes_ else ""
+    rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
+    more = f", {detail}" if detail else ""
+    return f"{name}: {count_text(rows, expected)} rows{size} in {_duration(seconds)}{rate}{more}"
+
+
+def count_text(rows: int, expected: int | None) -> str:
+    """Give a count such as `336,776 of about 400,000`; an estimate that is exceeded was wrong, and is left out."""
+    return f"{rows:,} of about {expected:,}" if expected and rows <= expected else f"{rows:,}"
+
+
+def size_text(bytes_: int) -> str:
+    """Give a size such as `41.2 MB`."""
+    size = float(bytes_)
+    for unit in ("B", "kB", "MB"):
+        if size < _THOUSAND:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= _THOUSAND
+    return f"{size:.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest} s"
