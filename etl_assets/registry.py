@@ -1,11 +1,21 @@
-"""What is reached by its name: connectors, and the few things that lie above those that call them.
+"""What is reached by its name: sources and destinations, and the few things that lie above those that call them.
+
+A package adds sources and destinations of its own by entry points of the groups `etl_assets.sources` and
+`etl_assets.destinations`, each as `name = "package.module:Class"`; `get_source(name)` and `get_destination(name)` then
+make one. Nothing is imported before it is asked for.
 
 A layer may import what is below it only. Where a verb has to reach up (`Source.read` reads into a cache, `to_assets`
 makes Dagster assets), it asks here when it is called, and nowhere else.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal
+
+from etl_assets.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from etl_assets.connectors.names import (
@@ -17,6 +27,91 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["ConnectorMetadata", "InstallType", "Language", "get_available_connectors", "get_connector_metadata"]
+
+Kind = Literal["source", "destination"]
+
+_OWN: Mapping[Kind, Mapping[str, str]] = {
+    "source": {
+        "duckdb": "etl_assets.sources.sql.source:SqlSource",
+        "files": "etl_assets.sources.files.source:FileSource",
+        "mysql": "etl_assets.sources.sql.databases:MySQLSource",
+        "postgres": "etl_assets.sources.sql.databases:PostgresSource",
+        "sql": "etl_assets.sources.sql.source:SqlSource",
+        "sqlite": "etl_assets.sources.sql.databases:SQLiteSource",
+    },
+    "destination": {
+        "bigquery": "etl_assets.destinations.warehouses.bigquery:BigQueryDestination",
+        "duckdb": "etl_assets.destinations.duckdb.destination:DuckDBDestination",
+        "mysql": "etl_assets.destinations.mysql.destination:MySQLDestination",
+        "postgres": "etl_assets.destinations.postgres.destination:PostgresDestination",
+        "snowflake": "etl_assets.destinations.warehouses.snowflake:SnowflakeDestination",
+        "sql": "etl_assets.destinations.sqlalchemy.destination:SqlDestination",
+        "sqlite": "etl_assets.destinations.sqlite.destination:SQLiteDestination",
+    },
+}
+"""The library's own, which need no entry point: a class each, as `module:Class`."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A source or destination that is known by name.
+
+    Args:
+        name: Its name.
+        path: Where its class is, as `module:Class`.
+        distribution: The package that has registered it.
+    """
+
+    name: str
+    path: str
+    distribution: str
+
+    def load(self) -> type:
+        """Import its class.
+
+        Raises:
+            ConfigError: It cannot be imported, or is no class; names the package, and what is missing.
+        """
+        module, _, attribute = self.path.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            lacks = error.name if isinstance(error, ImportError) and error.name else None
+            raise ConfigError(
+                f"{self.name!r} is {self.path} of the package {self.distribution}, which cannot be imported: {error}.",
+                hint=f"Install {lacks!r}, or {self.distribution} anew." if lacks else "Correct the entry point.",
+            ) from error
+        if not isinstance(found, type):
+            raise ConfigError(
+                f"{self.name!r} is {self.path} of the package {self.distribution}, which is no class.",
+                hint="Its entry point names a subclass of Source or of Destination.",
+            )
+        return found
+
+
+@cache
+def registered(kind: Kind) -> Mapping[str, Registered]:
+    """Return the sources, or the destinations, that are known by name; nothing is imported.
+
+    Raises:
+        ConfigError: Two packages have registered the same name.
+    """
+    found = {name: Registered(name, path, "etl-assets") for name, path in _OWN[kind].items()}
+    for point in entry_points(group=f"etl_assets.{kind}s"):
+        one = Registered(point.name, point.value.partition("[")[0].strip(), _distribution(point))
+        known = found.setdefault(point.name, one)
+        if known.path != one.path:
+            raise ConfigError(
+                f"The {kind} {point.name!r} is registered twice: by {known.distribution} ({known.path}) and by "
+                f"{one.distribution} ({one.path}).",
+                hint="Uninstall one of the two packages, or use the class itself.",
+            )
+    return found
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
+
 
 _ABOVE = {
     "CacheBase": "caches.base",

@@ -12,11 +12,13 @@ from etl_assets.connectors.install import MARKER, Installed, install_root
 from etl_assets.connectors.names import get_available_connectors, known_connectors, protocol_of
 from etl_assets.connectors.requirements import Pins, hashes_of, parsed_lock
 from etl_assets.connectors.workspace import read_json
+from etl_assets.destinations.base import Destination
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte.source import AirbyteSource
+from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from etl_assets.sources.singer.source import SingerSource
@@ -134,12 +136,18 @@ def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connect
     if "use_properties" in given and protocol_of(name) != "singer" and given.get("protocol") != "singer":
         raise ConfigError(f"{name} is no Singer tap: --use-properties is of no use with it.")
     if not name.startswith(("destination-", "target-")):
-        return get_source(name, document, **given)
+        return _program(get_source(name, document, **given), name)
     if "source_manifest" in given:
         raise ConfigError(f"{name} is a destination, and a source_manifest makes a source.")
     if "use_properties" in given:
         raise ConfigError(f"{name} is a target: --use-properties is for taps, which read a catalog.")
-    return get_destination(name, document, **given)
+    return _program(get_destination(name, document, **given), name)
+
+
+def _program(found: Source | Destination, name: str) -> Connector:
+    if not isinstance(found, ConnectorSource | ConnectorDestination):
+        raise ConfigError(f"{name!r} is a class of Python's ({type(found).__name__}), and no program to be asked.")
+    return found
 
 
 def _pins(entry: Any) -> Pins | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etl_assets.connectors.classes import near
 from etl_assets.connectors.executors import (
     DECLARATIVE,
     DockerExecutor,
@@ -84,8 +85,8 @@ class Choice:
         if spoken is None:
             raise ConfigError(
                 f"The name {self.name!r} does not tell what the connector speaks.",
-                hint='Give protocol="airbyte" or protocol="singer", or a name that begins with source-, destination-, '
-                "tap- or target-.",
+                hint=f'{near(self.name)}Give protocol="airbyte" or protocol="singer", or a name that begins with '
+                "source-, destination-, tap- or target-.",
             )
         if self.no_executor:
             return NoExecutor(self.name, spoken)

@@ -1,4 +1,4 @@
-"""`get_destination`: somebody else's connector by its name."""
+"""`get_destination`: a destination by its name, somebody else's program or a class that is registered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,8 +8,10 @@ from typing import Any
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
+from etl_assets.connectors.classes import made, registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.destinations.airbyte import AirbyteDestination
+from etl_assets.destinations.base import Destination
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
@@ -36,11 +38,12 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     env: Mapping[str, Any] | None = None,
     arguments: Sequence[str] = (),
     **options: Any,
-) -> ConnectorDestination:
-    """Give a destination that runs an Airbyte connector or a Singer target. Neither installs nor connects.
+) -> Destination:
+    """Return a destination by its name: an Airbyte connector, a Singer target, a class. Neither installs nor connects.
 
     Args:
-        name: Such as `destination-duckdb` or `target-jsonl`.
+        name: Such as `destination-duckdb` or `target-jsonl`; or a name that a package has registered (see `registry`),
+            for which only `config` and what its class takes are given.
         config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
         config_change_callback: Called with the whole new config when the connector changes it; what it raises fails
             the write.
@@ -70,6 +73,11 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     given = dict(locals())  # the arguments, and a choice has most of its fields among them
     if name.startswith(("source-", "tap-")):
         raise ConfigError(f"{name!r} is a source.", hint="Use get_source().")
+    class_ = registered_class("destination", name, given)
+    if class_ is not None:
+        named = {"name": destination_name, "config_change_callback": config_change_callback}
+        destination: Destination = made(class_, get_destination, config, named, options)
+        return destination
     chosen = {field.name: given[field.name] for field in fields(Choice) if field.name in given}
     executor = Choice(**chosen).executor()
     kind: type[ConnectorDestination] = SingerDestination if executor.protocol == "singer" else AirbyteDestination

@@ -1,4 +1,4 @@
-"""`get_source`: somebody else's connector by its name."""
+"""`get_source`: a source by its name, somebody else's program or a class that is registered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,9 +8,11 @@ from typing import Any
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
+from etl_assets.connectors.classes import made, registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte.source import AirbyteSource
+from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer.source import SingerSource
 
@@ -39,11 +41,12 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     arguments: Sequence[str] = (),
     allow_custom_code: bool = False,
     **options: Any,
-) -> ConnectorSource:
-    """Give a source that runs an Airbyte connector or a Singer tap. Neither installs nor connects.
+) -> Source:
+    """Return a source by its name: an Airbyte connector, a Singer tap, or a class. Neither installs nor connects.
 
     Args:
-        name: Such as `source-faker` or `tap-jsonl`.
+        name: Such as `source-faker` or `tap-jsonl`; or a name that a package has registered (see `registry`), for which
+            only `config`, `streams`, `source_name` and what its class takes are given.
         config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
         config_change_callback: Called with the whole new config when the connector changes it, before anything else
             goes on; what it raises fails the read.
@@ -77,6 +80,11 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     given = dict(locals())  # the arguments, and each choice has one of its name
     if name.startswith(("destination-", "target-")):
         raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
+    class_ = registered_class("source", name, given)
+    if class_ is not None:
+        named = {"name": source_name or name, "streams": streams, "config_change_callback": config_change_callback}
+        source: Source = made(class_, get_source, config, named, options)
+        return source
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
     refuse_unknown(get_source, kind, options)
