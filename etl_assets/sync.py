@@ -458,7 +458,7 @@ class _Loop:
         if self.read.partial and not self.read.ordered:
             return self.load.bookmark  # what the cut left out would be lost behind any other
         if self._given is not None:
-            return self._given
+            return self._given if shown or self._tracker is None else self._tracker.with_boundary(self._given)
         if self._tracker is None:
             return self.load.bookmark
         return self._tracker.position() if shown else self._tracker.bookmark()

@@ -19,6 +19,8 @@ from etl_assets.model.values.arrays import array_of
 from etl_assets.model.values.arrow_columns import as_declared, normalised, refuse_equal_names, refuse_wide_cursor
 from etl_assets.model.values.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.model.values.dataframes import UNNAMED, is_pandas, table_of
+from etl_assets.model.values.duckdb_values import is_relation, table_of_relation
+from etl_assets.model.values.polars_frames import is_polars, table_of_polars
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -393,6 +395,10 @@ def _as_table(records: Any) -> "pa.Table":
         return pa.Table.from_batches([records])
     if is_pandas(records):
         return table_of(records)
+    if is_polars(records):
+        return table_of_polars(records)
+    if is_relation(records):
+        return table_of_relation(records)
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
         return pa.table(records)
     raise TypeError(

@@ -53,15 +53,21 @@ def _one(source: Source, stream: Stream, state: SourceState) -> Iterator[Event]:
             yield Records(stream, kept)
         if tracker is not None and not tracker.settled:
             continue  # what is still to come decides which of these rows are loaded already
-        reached = tracker.bookmark() if tracker is not None and read.ordered else None
-        if batch.bookmark is not None or (given is None and reached is not None):
-            yield Checkpoint(batch.bookmark or reached, (stream.key,))
-    last = given if given is not None or tracker is None else tracker.bookmark()
+        reached = _reached(given, tracker) if batch.bookmark is not None or (given is None and read.ordered) else None
+        if reached is not None:
+            yield Checkpoint(reached, (stream.key,))
+    last = _reached(given, tracker)
     if last is not None:
         yield Checkpoint(last, (stream.key,))
     for text, late_rows in tracker.remarks() if tracker is not None else ():
         yield Remark(stream, text, late_rows)
     yield StreamEnd(stream)
+
+
+def _reached(given: Bookmark | None, tracker: BookmarkTracker | None) -> Bookmark | None:
+    if tracker is None:
+        return given
+    return tracker.bookmark() if given is None else tracker.with_boundary(given)
 
 
 def _fitted(read: StreamRead, table: TableTypes | None) -> StreamRead:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets import Destination, DuckDBDestination, Source, SqlSource, Stream, stream_assets
+from etl_assets import Batch, Destination, DuckDBDestination, Source, SqlSource, Stream, stream_assets
 from etl_assets.cli import main
 from etl_assets.exceptions import BookmarkError
 from etl_assets.model.bookmarks.appending import BOUNDARY, MAX_BOUNDARY_ROWS
@@ -366,3 +366,55 @@ def test_a_table_of_nothing_but_the_rows_at_the_bookmark_follows_the_hint(tmp_pa
         connection.execute("DELETE FROM shop.events")
     assert main(["state", "set", "--duckdb", str(file), "shop/events", '{"seq":1,"~boundary":[]}']) == 0
     assert loaded(file, [{"seq": 1, "uid": 1}]) == 1
+
+
+class Checkpoints(Source):
+    """Gives each row with a bookmark of its own, which is the replication key."""
+
+    def __init__(self, rows: list[dict[str, int]], key: tuple[str, ...] = ()) -> None:
+        super().__init__(name="shop", streams=[Stream("events", primary_key=key, replication_key="seq")])
+        self.rows = rows
+
+    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        since = (bookmarks or {}).get("seq", 0)
+        for row in self.rows:
+            if row["seq"] >= since:
+                yield Batch([row], bookmark={"seq": row["seq"]})
+
+
+class Sent(Destination):
+    """Only appends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[int] = []
+
+    def test_connection(self) -> None:
+        """It is always there."""
+
+    def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
+        self.ids += [item["record"]["id"] for item in record_data]
+
+
+@pytest.mark.parametrize("granularity", ["stream", "source"])
+@pytest.mark.parametrize("key", [(), ("id",)], ids=["no key", "a key"])
+def test_a_bookmark_of_the_sources_own_doubles_nothing(key: tuple[str, ...], granularity: Any) -> None:
+    destination, instance = Sent(), dg.DagsterInstance.ephemeral()
+    rows = [{"id": 1, "seq": 1}, {"id": 2, "seq": 2}]
+    for new in ([], [], [{"id": 3, "seq": 2}], [{"id": 4, "seq": 3}, {"id": 5, "seq": 3}], []):
+        rows += new
+        source = Checkpoints(rows, key)
+        assets = stream_assets(source, destination=destination, granularity=granularity)
+        assert dg.materialize(assets, instance=instance).success
+        assert destination.ids == [row["id"] for row in rows]
+
+
+def test_a_bookmark_of_the_sources_own_that_is_another_word_stays_alone(tmp_path: Path) -> None:
+    class Tokens(Checkpoints):
+        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+            yield Batch([dict(row) for row in self.rows], bookmark={"token": 7})
+
+    source = Tokens([{"id": 1, "seq": 1}])
+    (stream,) = source.streams
+    result = sync(StreamRead(source, stream), DuckDBDestination(str(tmp_path / "w.duckdb")), strategy="append")
+    assert result.bookmark == {"token": 7}

@@ -183,17 +183,32 @@ def test_dates_by_a_format_for_all_or_for_each_field(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("format_", "text", "day"),
+    [
+        ("%Y-%j", "2024-366", date(2024, 12, 31)),
+        ("%a %d.%m.%Y", "WED 31.12.2025", date(2025, 12, 31)),
+        ("%A, %d %B %Y", "Wednesday, 31 December 2025", date(2025, 12, 31)),
+    ],
+)
+def test_days_of_the_week_and_of_the_year(format_: str, text: str, day: date, tmp_path: Path) -> None:
+    assert loaded(tmp_path / "a.csv", f'a\n"{text}"\n', date_format=format_, schema=typed(a=DATE)) == [(day,)]
+
+
+@pytest.mark.parametrize(
     ("format_", "text"),
     [
         ("%d.%m.%Y", "2026-02-01"),
         ("%d.%m.%Y", "30.02.2026"),
         ("%Y%m%d", "2026111"),
         (["%d/%m/%Y", "%m/%d/%Y"], "01/02/2026"),
+        ("%Y-%j", "2026-366"),
+        ("%a %d.%m.%Y", "Mon 31.12.2025"),
+        ("%d.%m.%Y, %A", "31.12.2025, Monday"),
     ],
 )
 def test_a_date_of_another_form_is_refused(format_: Any, text: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(f"Value: {text!r}")):
-        loaded(tmp_path / "a.csv", f"a\n{text}\n", date_format=format_, schema=typed(a=DATE))
+        loaded(tmp_path / "a.csv", f'a\n"{text}"\n', date_format=format_, schema=typed(a=DATE))
 
 
 @pytest.mark.parametrize(
@@ -206,6 +221,9 @@ def test_a_date_of_another_form_is_refused(format_: Any, text: str, tmp_path: Pa
         {"date_format": "%H %Z"},
         {"date_format": "x"},
         {"date_format": 7},
+        {"date_format": "%m/%d/%Y %H:%M %p"},
+        {"date_format": "%m/%d/%Y %I:%M"},
+        {"date_format": "%Y-%m-%d %j"},
         {"skip_rows": -1},
         {"skip_footer": "1"},
         {"header_rows": 0},

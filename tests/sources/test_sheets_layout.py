@@ -217,3 +217,13 @@ def test_a_large_sheet_is_read_in_bounded_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert count == 40_000
     assert peak < 4 * 2**20
+
+
+def test_a_sheet_that_is_only_a_header_has_its_columns(tmp_path: Path) -> None:
+    path = book(tmp_path / "a.xlsx", {"one": [["id", "note"]], "empty": []})
+    source = FileSource("shop", str(path), sheet="*")
+    (stream,) = source.declared_catalog().streams
+    warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
+    sync(StreamRead(source, stream), warehouse)
+    table = warehouse.read_table(warehouse.table_for("shop", stream))
+    assert (table.num_rows, table.column_names[:2]) == (0, ["id", "note"])

@@ -121,6 +121,25 @@ class BookmarkTracker:
         values = self.position()
         return {**(values or {}), **stored} if stored and self._best_values is not None else values
 
+    def with_boundary(self, given: Bookmark) -> Bookmark:
+        """Return the source's own bookmark; one that is the largest replication key has the rows at it, too.
+
+        The source gives these once more, as it does behind a bookmark of ours. Any other word of its own (a token, a
+        page) says which rows come next, and nothing is put beside it.
+
+        Raises:
+            BookmarkError: Too many rows share the largest key, or nothing tells which of them are loaded already.
+        """
+        if self._appended is None or self._best is None or set(given) != set(self.stream.cursor):
+            return given
+        try:
+            reached = tuple(
+                comparable(given[name], one) for name, one in zip(self.stream.cursor, self._best, strict=True)
+            )
+        except (TypeError, ValueError, ArithmeticError):
+            return given
+        return {**given, **self._appended.stored(self._best)} if reached == self._best else given
+
     def position(self) -> Bookmark | None:
         """Give the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
         if self._best_values is None:

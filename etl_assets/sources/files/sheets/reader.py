@@ -40,14 +40,15 @@ def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]
                 rows, reading, told=book.sheets[place] != options.sheet and not isinstance(options.sheet, int)
             )
             kept: list[Row] = []
-            size = 0
+            size, is_empty = 0, True
             for number, values in rows:
                 kept.append((number, values))
+                is_empty = False
                 size += _size(values, reading, number)
                 if len(kept) >= options.batch_rows or size >= options.batch_bytes:
                     yield columns.table(kept), array("q", [one for one, _ in kept])
                     kept, size = [], 0
-            if kept:
+            if kept or (is_empty and rows.names):  # a sheet that is only a header has its columns all the same
                 yield columns.table(kept), array("q", [one for one, _ in kept])
 
 

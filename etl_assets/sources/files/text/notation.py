@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
+from time import strptime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.exceptions import ConfigError
@@ -48,6 +49,9 @@ _ALIKE = {  # what one key types and another program writes
 _DATE_WORDS = frozenset("aAbBdjmyY")
 _TIME_WORDS = frozenset("HIpMSfz")
 _YEARS = frozenset("yY")
+_DAYS_OF_MONTHS = frozenset("bBdm")
+_CHECKED = re.compile(r"%[aAj]")
+"""What Python reads and does not hold against the date: a day of the week, and day 366 of a year that has none."""
 _DIRECTIVE = re.compile(r"%([A-Za-z%])")
 _ADJACENT = re.compile(r"%[A-Za-z]%[A-Za-z]")
 _ISO_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -100,7 +104,23 @@ def kinds_of(format_: str) -> tuple[bool, bool]:
         raise ConfigError(f"date_format {format_!r} has no date.", hint='For example "%d.%m.%Y".')
     if has_date and not words & _YEARS:
         raise ConfigError(f"date_format {format_!r} has no year.", hint="Add %Y, or %y for two digits.")
+    _refuse_ignored(format_, words)
     return has_date, has_time
+
+
+def _refuse_ignored(format_: str, words: set[str]) -> None:
+    """Refuse a directive beside which Python would ignore another: 01:00 PM by `%H:%M %p` would be one in the night."""
+    if "p" in words and "I" not in words:
+        raise ConfigError(f"date_format {format_!r}: %p goes with hours to 12.", hint="Write %I in place of %H.")
+    if "I" in words and "p" not in words:
+        raise ConfigError(
+            f"date_format {format_!r}: hours to 12 do not tell morning from evening.",
+            hint="Add %p where the texts say AM or PM, or write %H in place of %I.",
+        )
+    if "j" in words and words & _DAYS_OF_MONTHS:
+        raise ConfigError(
+            f"date_format {format_!r} has the day of the year and that of a month.", hint="Leave %j out, or %d and %m."
+        )
 
 
 def formats_of(options: "Notation", field: str) -> tuple[str, ...]:
@@ -227,6 +247,14 @@ def _read(text: str, format_: str) -> str | None:
     # Without anything between day and month, 2026111 would be either of two days.
     if _ADJACENT.search(format_) and moment.strftime(format_) != text:
         return None
+    if _CHECKED.search(format_) and not _says_its_day(text, format_, moment):
+        return None
     has_date, has_time = kinds_of(format_)
     value: date | time = moment if has_date and has_time else moment.date() if has_date else moment.timetz()
     return value.isoformat()
+
+
+def _says_its_day(text: str, format_: str, moment: datetime) -> bool:
+    """Tell whether the days of the week and of the year that a text names are those of its date."""
+    told = strptime(text, format_)
+    return (told.tm_wday, told.tm_yday) == (moment.weekday(), moment.timetuple().tm_yday)

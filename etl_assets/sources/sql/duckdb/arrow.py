@@ -8,7 +8,7 @@ from etl_assets.exceptions import DataError
 from etl_assets.model.refused import Refusals
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, json_type
 from etl_assets.model.values.arrays import decimals_of_texts
-from etl_assets.sources.sql.duckdb.types import WHOLE, readable
+from etl_assets.model.values.duckdb_values import WHOLE, readable
 from etl_assets.sources.sql.errors import as_database_errors
 from etl_assets.sources.sql.query import field_metadata
 

@@ -1,0 +1,105 @@
+"""DuckDB's values on their way to Arrow: the types that its own Arrow would change are cast to texts before."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS
+from etl_assets.model.values.arrays import decimals_of_texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ARROW_TYPES = {
+    "boolean": "bool",
+    "tinyint": "int8",
+    "smallint": "int16",
+    "integer": "int32",
+    "bigint": "int64",
+    "utinyint": "uint8",
+    "usmallint": "uint16",
+    "uinteger": "uint32",
+    "ubigint": "uint64",
+    "float": "float",
+    "double": "double",
+    "date": "date32",
+    "time": "time64[us]",
+    "time_ns": "time64[ns]",
+    "timestamp": "timestamp[us]",
+    "timestamp_s": "timestamp[s]",
+    "timestamp_ms": "timestamp[ms]",
+    "timestamp_ns": "timestamp[ns]",
+    "varchar": "string",
+    "enum": "string",
+    "uuid": "string",
+    "blob": "binary",
+}
+"""The types whose values Arrow has, by DuckDB's names."""
+
+WHOLE = {"hugeint", "uhugeint", "bignum"}
+"""Whole numbers of more digits than Arrow's decimals have, which come out as other numbers."""
+
+NESTED = {"list", "array", "struct", "map", "union"}
+
+
+def is_relation(records: Any) -> bool:
+    """Tell whether it is a relation of DuckDB's; it is not imported to find out."""
+    return type(records).__name__ == "DuckDBPyRelation"
+
+
+def table_of_relation(relation: Any) -> "pa.Table":
+    """Return the rows of a relation, with values that Arrow would change as texts, whole numbers as decimals.
+
+    An interval stays one: what becomes of it is the same as of any other in Arrow.
+    """
+    import pyarrow as pa
+
+    names, types = relation.columns, relation.types
+    casts = [None if str(one.id) == "interval" else readable(one) for one in types]
+    if not any(casts):
+        return pa.table(relation)
+    shown = ", ".join(_shown(name, cast) for name, cast in zip(names, casts, strict=True))
+    table = pa.table(relation.project(shown))
+    for at, (name, type_) in enumerate(zip(names, types, strict=True)):
+        if str(type_.id) in WHOLE:
+            table = table.set_column(at, name, _whole(table.column(at)))
+    return table
+
+
+def _shown(name: str, cast: str | None) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    return quoted if cast is None else f"CAST({quoted} AS {cast}) AS {quoted}"
+
+
+def _whole(texts: "pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
+    import pyarrow as pa
+
+    try:
+        return decimals_of_texts(texts, pa.decimal128(MAX_DECIMAL_DIGITS, 0))
+    except pa.ArrowInvalid:
+        return texts  # one has more digits
+
+
+def readable(declared: Any) -> str | None:
+    """Give the type to cast to before Arrow has the values; None where they are those of Arrow as they are."""
+    name = str(declared.id)
+    if name == "struct" and not all(of for of, _ in declared.children):
+        return "VARCHAR"  # what Arrow could not tell apart
+    if name in NESTED:
+        inner = [(of, child, readable(child)) for of, child in declared.children if hasattr(child, "id")]
+        return None if all(cast is None for _, _, cast in inner) else _renewed(declared, name, inner)
+    known = name in ARROW_TYPES or name in {"decimal", "timestamp with time zone", '"null"', "null", "sqlnull"}
+    return None if known else "VARCHAR"
+
+
+def _renewed(declared: Any, name: str, inner: Sequence[tuple[str, Any, str | None]]) -> str:
+    types = [cast or str(child) for _, child, cast in inner]
+    if name == "list":
+        return f"{types[0]}[]"
+    if name == "array":
+        return f"{types[0]}[{dict(declared.children)['size']}]"
+    if name == "map":
+        return f"MAP({types[0]}, {types[1]})"
+    # A union's first child is the number of the one that it holds.
+    named = [(of, type_) for (of, _, _), type_ in zip(inner, types, strict=True) if not (name == "union" and not of)]
+    quoted = ", ".join(f'"{of.replace(chr(34), 2 * chr(34))}" {type_}' for of, type_ in named)
+    return f"{'UNION' if name == 'union' else 'STRUCT'}({quoted})"
