@@ -32,24 +32,24 @@ Kind = Literal["source", "destination"]
 
 _OWN: Mapping[Kind, Mapping[str, str]] = {
     "source": {
-        "duckdb": "etl_assets.sources.sql.source:SqlSource",
-        "files": "etl_assets.sources.files.source:FileSource",
-        "mysql": "etl_assets.sources.sql.databases:MySQLSource",
-        "postgres": "etl_assets.sources.sql.databases:PostgresSource",
-        "sql": "etl_assets.sources.sql.source:SqlSource",
-        "sqlite": "etl_assets.sources.sql.databases:SQLiteSource",
+        "duckdb": "sources.sql.source:SqlSource",
+        "files": "sources.files.source:FileSource",
+        "mysql": "sources.sql.databases:MySQLSource",
+        "postgres": "sources.sql.databases:PostgresSource",
+        "sql": "sources.sql.source:SqlSource",
+        "sqlite": "sources.sql.databases:SQLiteSource",
     },
     "destination": {
-        "bigquery": "etl_assets.destinations.warehouses.bigquery:BigQueryDestination",
-        "duckdb": "etl_assets.destinations.duckdb.destination:DuckDBDestination",
-        "mysql": "etl_assets.destinations.mysql.destination:MySQLDestination",
-        "postgres": "etl_assets.destinations.postgres.destination:PostgresDestination",
-        "snowflake": "etl_assets.destinations.warehouses.snowflake:SnowflakeDestination",
-        "sql": "etl_assets.destinations.sqlalchemy.destination:SqlDestination",
-        "sqlite": "etl_assets.destinations.sqlite.destination:SQLiteDestination",
+        "bigquery": "destinations.warehouses.bigquery:BigQueryDestination",
+        "duckdb": "destinations.duckdb.destination:DuckDBDestination",
+        "mysql": "destinations.mysql.destination:MySQLDestination",
+        "postgres": "destinations.postgres.destination:PostgresDestination",
+        "snowflake": "destinations.warehouses.snowflake:SnowflakeDestination",
+        "sql": "destinations.sqlalchemy.destination:SqlDestination",
+        "sqlite": "destinations.sqlite.destination:SQLiteDestination",
     },
 }
-"""The library's own, which need no entry point: a class each, as `module:Class`."""
+"""The library's own, which need no entry point: a class each, as `module:Class` below `etl_assets`."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
     Raises:
         ConfigError: Two packages have registered the same name.
     """
-    found = {name: Registered(name, path, "etl-assets") for name, path in _OWN[kind].items()}
+    found = {name: Registered(name, f"etl_assets.{path}", "etl-assets") for name, path in _OWN[kind].items()}
     for point in entry_points(group=f"etl_assets.{kind}s"):
         one = Registered(point.name, point.value.partition("[")[0].strip(), _distribution(point))
         known = found.setdefault(point.name, one)
