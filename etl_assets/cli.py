@@ -153,7 +153,9 @@ def _state(arguments: argparse.Namespace) -> int:
 def _sample(arguments: argparse.Namespace) -> int:
     from etl_assets.sample import make_shop
 
-    what = "customers, 2 rows; orders, 3 rows" if make_shop(arguments.file) else "it is there already, and stays as it is"
+    what = (
+        "customers, 2 rows; orders, 3 rows" if make_shop(arguments.file) else "it is there already, and stays as it is"
+    )
     _say(f"{arguments.file}: {what}. Its url: sqlite:///{arguments.file}")
     return 0
 
