@@ -1,5 +1,6 @@
 """What `make test` takes of the kit for our own destinations; `make test-full` runs each combination."""
 
+from collections.abc import Callable, Mapping
 from itertools import cycle
 
 import pytest
@@ -23,12 +24,11 @@ QUICK = (TestTinyDestination, TestRowHook)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave combinations that prove one thing again to `make test-full`."""
     for item in items:
-        kind, of_test = getattr(item, "cls", None), getattr(item, "originalname", None)
+        kind = getattr(item, "cls", None)
         if kind is None or issubclass(kind, QUICK) or not isinstance(item, pytest.Function):
             continue
-        if (of_test == "test_fails_at_a_point" and not _is_sample_of_points(**item.callspec.params)) or (
-            of_test == "test_source_fails" and not _is_sample_of_sources(**item.callspec.params)
-        ):
+        sampled = SAMPLES.get(item.originalname)
+        if sampled is not None and not sampled(**item.callspec.params):
             item.add_marker(pytest.mark.full)
 
 
@@ -40,3 +40,9 @@ def _is_sample_of_sources(strategy: str, after: int, error: type[BaseException])
     """Pairwise: each strategy after each number of batches, and with each error; each number with each error."""
     is_cancel = not issubclass(error, Exception)
     return is_cancel == bool((STRATEGIES.index(strategy) + (0, 2, 100).index(after)) % 2)
+
+
+SAMPLES: Mapping[str, Callable[..., bool]] = {
+    "test_fails_at_a_point": _is_sample_of_points,
+    "test_source_fails": _is_sample_of_sources,
+}
