@@ -16,6 +16,8 @@ PIPES := $(patsubst tests/mage/pipes/%.txt,.venv-pipes/%/.synced,$(wildcard test
 # Dagster starts a process per step: without bytecode each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
+# Two processes; the tests of a group (`xdist_group`) go to one of them, which makes what they share once.
+PARALLEL := -n 2 --dist loadgroup
 # As pip does, uv trusts what the machine trusts, and takes no other Python than ours.
 export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
@@ -74,19 +76,19 @@ ui: $(STAMP)  ## Open Dagster's web interface on definitions.py
 	$(BIN)/dagster dev -w workspace.yaml
 
 test: $(STAMP) $(PIPES)  ## Run the tests, without the long ones
-	$(BIN)/pytest -n 2 -m "not full"
+	$(BIN)/pytest $(PARALLEL) -m "not full"
 
 test-fast: $(STAMP) $(PIPES)  ## Run the tests, without the long ones and those that install connectors
-	$(BIN)/pytest -n 2 -m "not full and not connectors"
+	$(BIN)/pytest $(PARALLEL) -m "not full and not connectors"
 
 test-full: $(STAMP) $(PIPES)  ## Run all tests
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest $(PARALLEL)
 
 test-lowest: .venv-lowest/.synced $(PIPES)  ## Run the central tests on Python 3.11 with the lowest versions of all dependencies (TESTS=tests for all)
-	.venv-lowest/bin/python -m pytest -n 2 -m "not full and not connectors" $(TESTS)
+	.venv-lowest/bin/python -m pytest $(PARALLEL) -m "not full and not connectors" $(TESTS)
 
 test-newest: .venv-newest/.synced $(PIPES)  ## Run the central tests on Python 3.13 with the newest versions of all dependencies
-	.venv-newest/bin/python -m pytest -n 2 -m "not full and not connectors" $(TESTS)
+	.venv-newest/bin/python -m pytest $(PARALLEL) -m "not full and not connectors" $(TESTS)
 
 test-wheel: $(STAMP)  ## Build the package, and try it alone and with each extra, in environments of their own
 	$(BIN)/pytest tests/test_wheel.py

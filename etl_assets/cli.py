@@ -153,8 +153,10 @@ def _state(arguments: argparse.Namespace) -> int:
 def _sample(arguments: argparse.Namespace) -> int:
     from etl_assets.sample import make_shop
 
-    make_shop(arguments.file)
-    _say(f"{arguments.file}: customers, 2 rows; orders, 3 rows. Its url: sqlite:///{arguments.file}")
+    what = (
+        "customers, 2 rows; orders, 3 rows" if make_shop(arguments.file) else "it is there already, and stays as it is"
+    )
+    _say(f"{arguments.file}: {what}. Its url: sqlite:///{arguments.file}")
     return 0
 
 
@@ -228,7 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verbs(verbs)
 
     sample = _command(commands, "sample", "make a small shop in SQLite, to try things out with")
-    sample.add_argument("file", type=Path, metavar="FILE", help="a file that there is not yet, such as shop.db")
+    sample.add_argument("file", type=Path, metavar="FILE", help="the file, such as shop.db; none is written over")
     sample.set_defaults(run=_sample)
 
     connectors = _command(commands, "connectors", "install connectors of others, list them, ask one")

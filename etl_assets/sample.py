@@ -18,20 +18,39 @@ INSERT INTO orders VALUES
     (2, 2, 20, 'gift', '2026-01-02 10:30:00'),
     (3, 1, 3.2, NULL, '2026-01-03 08:15:00');
 """
+_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
 
-def make_shop(path: Path) -> None:
-    """Make a SQLite file with the tables `customers` (2 rows) and `orders` (3 rows).
+def make_shop(path: Path) -> bool:
+    """Make a SQLite file with the tables `customers` (2 rows) and `orders` (3 rows), unless it is there already.
 
     Args:
         path: The file.
 
+    Returns:
+        Whether it was made; one that is there is left as it is, whatever its rows are by now.
+
     Raises:
-        ConfigError: There is something of that name already, or no folder for it.
+        ConfigError: Something else of that name is there, or there is no folder for it.
     """
     if path.exists():
+        if _is_shop(path):
+            return False
         raise ConfigError(f"There is a file {str(path)!r} already.", hint="Name another; nothing is written over.")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"There is no folder {str(path.parent)!r}.", hint="Make it first.")
     with closing(sqlite3.connect(path)) as shop:
         shop.executescript(f"BEGIN; {SHOP} COMMIT;")
+    return True
+
+
+def _is_shop(path: Path) -> bool:
+    """Tell whether a file holds the tables of the shop, as they were made."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(SHOP)
+        tables = set(made.execute(_TABLES))
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as found:
+            return tables <= set(found.execute(_TABLES))
+    except sqlite3.Error:  # a folder, or a file of another kind
+        return False

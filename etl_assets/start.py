@@ -107,7 +107,8 @@ def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | No
     """Begin where the last sync ended, as the state row says; a destination that keeps none has the fallback asked."""
     if stored.state:
         reached = without_fingerprint(stored.state.bookmark)
-        return Start(reached, stored.state.load_id, reason="the destination's state row", state=stored.state)
+        reason = "the destination's state row" if reached else "the last sync left no bookmark"
+        return Start(reached, stored.state.load_id, reason=reason, state=stored.state)
     if stored.reset:
         return Start(full_refresh=True, anew=True, reason="the stored state was reset")
     # A destination that keeps state and has none for this stream is new to it, whatever events say.

@@ -138,3 +138,23 @@ def test_an_option_of_a_call_is_named_as_the_command_has_it(capsys: Capture) -> 
 def test_a_stream_in_two_words_is_told_apart_from_a_definitions_file(verb: list[str], capsys: Capture) -> None:
     assert main(["state", *verb, "shop", "orders"]) == 1
     assert "'shop orders' names no stream. Write SOURCE/STREAM: shop/orders." in capsys.readouterr().err
+
+
+def test_the_sample_of_an_earlier_page_is_taken_as_it_is_and_no_other_file_is(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["sample", "shop.db"]) == 0
+    assert capsys.readouterr().out == "shop.db: customers, 2 rows; orders, 3 rows. Its url: sqlite:///shop.db\n"
+    run_sql(tmp_path, "DELETE FROM orders WHERE id = 3; CREATE TABLE more (id INTEGER)")
+    before = (tmp_path / "shop.db").read_bytes()
+    assert main(["sample", "shop.db"]) == 0
+    out = capsys.readouterr().out
+    assert out == "shop.db: it is there already, and stays as it is. Its url: sqlite:///shop.db\n"
+    run_sql(tmp_path, "DROP TABLE more; ALTER TABLE orders DROP COLUMN note")
+    changed = (tmp_path / "shop.db").read_bytes()
+    (tmp_path / "text.db").write_text("mine", encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+    for other in ("shop.db", "text.db", "folder"):
+        assert main(["sample", other]) == 1
+        assert f"There is a file '{other}' already." in capsys.readouterr().err
+    assert changed != before
+    assert (tmp_path / "shop.db").read_bytes() == changed
+    assert (tmp_path / "text.db").read_text(encoding="utf-8") == "mine"

@@ -91,6 +91,16 @@ def test_set_takes_anything_by_force_and_null(tmp_path: Path) -> None:
     assert load(tmp_path, CUSTOMERS).records_read == 2
 
 
+def test_set_says_that_a_stream_without_a_replication_key_is_read_whole(tmp_path: Path, capsys: Capture) -> None:
+    load(tmp_path, Stream("customers"))
+    assert main(["state", "set", "--duckdb", "warehouse.duckdb", "shop/customers", '{"seq": 1}']) == 0
+    assert "left no bookmark: if the stream has no replication key, it is read whole" in capsys.readouterr().out
+    assert load(tmp_path, Stream("customers")).records_read == 2
+    load(tmp_path, VISITS)
+    assert main(["state", "set", "shop/visits", '{"seq": 1}']) == 0
+    assert "read whole" not in capsys.readouterr().out
+
+
 def test_reset_makes_the_next_sync_replace_the_table(tmp_path: Path, capsys: Capture) -> None:
     load(tmp_path, CUSTOMERS)
     run_sql(tmp_path, "DELETE FROM customers WHERE id = 1;")

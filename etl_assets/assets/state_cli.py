@@ -146,6 +146,8 @@ def set_bookmark(store: Store, text: str, value: str, partition: str | None, say
     store.destination.set_bookmark(state, bookmark)
     say(f"{_label(state)}: the bookmark was {_shown_of(state)}, is {_shown(bookmark)}.")
     say("  The rows in the table stay; the next sync reads from the new bookmark on.")
+    if bookmark and state.bookmark is None and not store.cursor(state):
+        say("  Its last sync left no bookmark: if the stream has no replication key, it is read whole all the same.")
     return 0
 
 

@@ -27,8 +27,9 @@ def explain_missing_event(
     name = key.to_user_string()
     goes_on = "It goes on from the state in the destination, which is what was really loaded."
     if not state.run_id or not instance.has_run(state.run_id):
-        who = f"run {state.run_id}" if state.run_id else "something outside of Dagster"
-        log.info(redact(f"The last load of {name} was by {who}, which this Dagster instance does not know. {goes_on}"))
+        elsewhere = f"run {state.run_id}, which this Dagster instance does not know"
+        who = elsewhere if state.run_id else "no run of Dagster (a script, or `etl-assets state`)"
+        log.info(redact(f"{name} was last changed by {who}. {goes_on}"))
         return
     if event is None and _is_in_log_of_run(instance, state.run_id, key):
         wiped = f"The events of {name} were wiped, but its table and state were not. {goes_on}"

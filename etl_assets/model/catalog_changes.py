@@ -95,6 +95,8 @@ def _schema(schema: Any) -> str:
     """Give a column's type in a few words where they say it all, else its schema."""
     if not isinstance(schema, Mapping) or not schema:
         return "any value"
+    if schema == {"x-arrow": "values"}:
+        return "the type of its values"
     if schema.keys() <= {"type", "format"} and "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         words = " or ".join(str(each) for each in types)

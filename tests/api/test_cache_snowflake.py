@@ -21,7 +21,10 @@ from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError
 from etl_assets.sync import sync
 from tests.snowflakes import fake_snowflake
 
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result", "ignore::DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result", "ignore::DeprecationWarning"),
+    pytest.mark.xdist_group("snowflake"),  # they share the stand-in of a server
+]
 ROWS: list[dict[str, Any]] = [{"id": n, "Full Name": f"n'{n}", "price": Decimal("1.10") * n} for n in range(1, 6)]
 KINDS = {
     "big": 2**63 - 1, "wide": 2**64 - 1, "money": Decimal("12345678901234567890.123456789"), "half": 0.1,

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -31,7 +32,11 @@ STEP = "shop__orders.shop__orders__"
 SPLIT = [f"{STEP}plan", f"{STEP}publish", f"{STEP}range_0]", f"{STEP}range_1]"]
 DAGSTER = [sys.executable, "-m", "dagster", "asset", "materialize", "--select"]
 DG = [str(Path(sys.executable).parent / "dg"), "launch", "--assets"]
+ONE_PROCESS = '{"execution": {"config": {"in_process": {}}}}'
 REFRESH = {"ops": {"shop__orders": {"config": {"full_refresh": True}}}}
+
+
+pytestmark = pytest.mark.xdist_group("launching")  # they share the server
 
 
 @pytest.fixture
@@ -58,17 +63,18 @@ def test_each_asset_alone_can_be_planned(key: str, project: Project, monkeypatch
 
 
 def test_a_split_stream_is_selected_on_the_command_line(project: Project) -> None:
-    project.command("asset", "materialize", "--select", "shop/orders")
+    """In one process, as the steps need not import Dagster anew; each in its own is a long test below."""
+    project.command("asset", "materialize", "--select", "shop/orders", "--config-json", ONE_PROCESS)
     assert project.ids("shop/orders") == ALL
 
 
-def test_the_button_of_one_asset(server: Server) -> None:
+@pytest.mark.parametrize("config", [REFRESH, pytest.param({}, marks=pytest.mark.full)])
+def test_the_button_of_one_asset(config: dict[str, Any], server: Server) -> None:
     """A run of one asset has no step of another; run config of a split is where any other stream has it."""
-    for config in ({}, REFRESH):
-        launched = server.launch("shop/orders", config=config)
-        assert server.ended(launched) == "SUCCESS"
-        assert server.project.succeeded(launched) == SPLIT
-        assert server.project.ids("shop/orders") == ALL
+    launched = server.launch("shop/orders", config=config)
+    assert server.ended(launched) == "SUCCESS"
+    assert server.project.succeeded(launched) == SPLIT
+    assert server.project.ids("shop/orders") == ALL
 
 
 def test_a_job_of_some_assets(server: Server) -> None:

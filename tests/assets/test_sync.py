@@ -241,6 +241,18 @@ class TestWhoRules:
             assert "this Dagster instance does not know" in logged(result, new)
         assert query(path, ORDERS) == [(6, 6)]
 
+    def test_the_log_says_in_words_why_a_full_table_begins_anew(
+        self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination
+    ) -> None:
+        countries = stream_assets(shop, ["countries"], destination=warehouse)
+        run(countries, instance)
+        assert "countries: begins (the last sync left no bookmark)" in logged(run(countries, instance), instance)
+        warehouse.set_bookmark(warehouse.states()[0], None)
+        result = run(countries, instance)
+        assert "shop/countries was last changed by no run of Dagster (a script, or `etl-assets state`)." in logged(
+            result, instance
+        )
+
     def test_an_event_without_a_run_changes_nothing(
         self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance
     ) -> None:

@@ -25,6 +25,8 @@ from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held
 
+pytestmark = pytest.mark.xdist_group("library_values")  # they share one run for each destination
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "values.md"
 NAMES = {"pa": pa, "np": np, "pd": pd, "Decimal": Decimal}
 CALLED = {"duckdb": "DuckDB", "postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}

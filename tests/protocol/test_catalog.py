@@ -381,6 +381,7 @@ def test_a_difference_reads_like_a_sentence() -> None:
                         "id": {"type": "string"},
                         "at": {"type": ["null", "string"], "format": "date-time"},
                         "price": {"type": "number", "multipleOf": 0.01},
+                        "size": {"x-arrow": "values"},
                     }
                 },
             ),
@@ -398,6 +399,7 @@ def test_a_difference_reads_like_a_sentence() -> None:
         "stream 'shop.users': column 'id' was integer, is string.",
         "stream 'shop.users': column 'at' was string, is null or string, date-time.",
         "stream 'shop.users': column 'price' is new ({'type': 'number', 'multipleOf': 0.01}).",
+        "stream 'shop.users': column 'size' is new (the type of its values).",
         "stream 'added' is new.",
     ]
     assert [change.kind for change in changes[:2]] == ["stream_removed", "key_changed"]
