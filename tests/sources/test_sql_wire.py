@@ -24,6 +24,7 @@ from etl_assets.sources.sql.mysql import packets as mysql_packets
 from etl_assets.sources.sql.mysql.packets import Packets
 from etl_assets.sources.sql.postgres import copy as postgres_copy
 from etl_assets.sources.sql.reflection import SqlColumn
+from etl_assets.sources.sql.slices import PIECE_BYTES
 from etl_assets.sources.sql.types import SqlType
 from tests.sources.sql_databases import Database, database, one_column, rows
 
@@ -209,11 +210,12 @@ def test_a_mysql_row_longer_than_a_packet_is_joined(length: int) -> None:
     read = Packets(snapshot, None, [column], stream="t", batch_rows=10, refusals=Refusals())  # type: ignore[arg-type]
     value = bytes(range(256)) * (length // 256) + b"z" * (length % 256)
     sent = packet(b"\x01a") + packet(b"\xfe" + struct.pack("<Q", length) + value) + packet(b"\xfb")
-    driver = SimpleNamespace(_rfile=io.BufferedReader(io.BytesIO(sent + packet(b"\xfe\x00\x00\x02\x00"))))
+    rows = io.BufferedReader(io.BytesIO(sent + packet(b"\xfe\x00\x00\x02\x00")))
+    line: Any = SimpleNamespace(read=lambda: rows.read1(PIECE_BYTES))
     found: list[Any] = []
     last = False
     while not last:
-        piece = read._piece(driver, 10)
+        piece = read._piece(line, 10)
         found += read._decode(piece.buffer, piece.begin)[0].to_pylist() if len(piece.begin) else []
         last = piece.last
     assert found == [b"a", value, None]

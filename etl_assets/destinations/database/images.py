@@ -197,8 +197,8 @@ class Images:
     ) -> "npt.NDArray[np.int64]":
         """Give the places of all images but the newest of each key.
 
-        Of two, the one with the greater replication key is newer; of equal ones, or where one has a NULL in it, the one
-        that came later. So whatever came before the last image with a NULL is older than that.
+        No image is the newest where another one has a greater replication key, whatever comes between the two. Those
+        that are left have the greatest key, or one with a NULL in it; of them the last to come is the newest.
         """
         import pyarrow as pa
 
@@ -208,12 +208,12 @@ class Images:
         columns += [_ordered(rows.column(name)) for name in self._by]
         connection.register("images", pa.table([*columns, pa.array(places)], names=[*keys, *by, "place"]))
         whole = " AND ".join(f"{name} IS NOT NULL" for name in by) or "true"
-        order = "".join(f"{name} DESC NULLS LAST, " for name in by)
+        order = ", ".join(f"{name} DESC" for name in by) or "NULL"
         of_key = f"PARTITION BY {', '.join(keys)}"
         found: Any = connection.execute(
-            f"WITH known AS (SELECT *, max(place) FILTER (NOT ({whole})) OVER ({of_key}) AS last_null FROM images) "
-            f"SELECT place FROM known QUALIFY row_number() OVER ({of_key} "
-            f"ORDER BY coalesce(place >= last_null, true) DESC, ({whole}) DESC, {order}place DESC) > 1"
+            f"WITH known AS (SELECT *, {whole} AS is_whole FROM images), ranked AS (SELECT *, NOT is_whole "
+            f"OR rank() OVER ({of_key}, is_whole ORDER BY {order}) = 1 AS is_greatest FROM known) "
+            f"SELECT place FROM ranked QUALIFY row_number() OVER ({of_key} ORDER BY is_greatest DESC, place DESC) > 1"
         ).fetchnumpy()["place"]
         connection.unregister("images")
         older: npt.NDArray[np.int64] = found

@@ -2,7 +2,8 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,7 +68,6 @@ class Packets:
             TextReader(column.type, dialect=snapshot.dialect, stream=stream, field=column.name) for column in columns
         ]
         self._data = bytearray()
-        self._complete = False
 
     def batches(self) -> "Iterator[pa.Table]":
         """Give the rows as Arrow tables; at least one, which says the types where there are no rows.
@@ -76,30 +76,33 @@ class Packets:
             DataError: A value cannot be read exactly.
             sqlalchemy.exc.DBAPIError: The database failed.
         """
-        from pymysql.cursors import SSCursor
-
         driver: Any = self._snapshot.connection.connection.driver_connection
-        cursor = SSCursor(driver)
-        try:
-            with _errors_of(driver):
-                compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
-                cursor.execute(str(compiled), compiled.construct_params())
+        with closing(self._asked(driver)) as line:
             assembly = Assembly(
                 columns=self._columns,
-                receive=lambda rows: self._piece(driver, rows),
+                receive=lambda rows: self._piece(line, rows),
                 decode=self._decode,
                 finish=self._finish,
                 empty_type=lambda index: self._readers[index].empty_type(),
                 refusals=self._refusals,
             )
             yield from assembly.tables(self._batch_rows)
+            line.give_back()
+
+    def _asked(self, driver: Any) -> "_Line":
+        """Send the query and read the columns; gives the line on which the rows come."""
+        from pymysql.cursors import SSCursor
+
+        cursor = SSCursor(driver)
+        try:
+            with _errors_of(driver):
+                compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
+                cursor.execute(str(compiled), compiled.construct_params())
         finally:
             _forget(driver, cursor)
-            if not self._complete:
-                # The protocol has no word for "stop": the server notices that nobody listens any more.
-                self._snapshot.connection.invalidate()
+        return _Line(driver)
 
-    def _piece(self, driver: Any, rows: int) -> Piece:
+    def _piece(self, line: "_Line", rows: int) -> Piece:
         """Give the payloads of some rows."""
         begin: list[int] = []
         add, header = begin.append, struct.Struct("<I").unpack_from
@@ -107,7 +110,7 @@ class Packets:
         last = False
         while len(begin) < rows and at < PIECE_BYTES:
             if at + HEADER_BYTES > known or (end := at + HEADER_BYTES + (header(data, at)[0] & LONGEST_PACKET)) > known:
-                known = self._receive(driver)
+                known = self._receive(line)
                 continue
             first, size = data[at + HEADER_BYTES], end - at - HEADER_BYTES
             if first == ERROR or (first == EIGHT_BYTES and size < END_BYTES):
@@ -115,7 +118,7 @@ class Packets:
                 last = True
                 break
             if size == LONGEST_PACKET:
-                end = self._joined(driver, at)
+                end = self._joined(line, at)
                 known = len(data)
             add(at + HEADER_BYTES)
             at = end
@@ -123,14 +126,14 @@ class Packets:
         del data[at:]
         return Piece(Buffer(data), np.array(begin, np.int64), last)
 
-    def _receive(self, driver: Any) -> int:
+    def _receive(self, line: "_Line") -> int:
         """Read what is there, at least a byte; gives how many bytes wait now."""
         from pymysql.constants import CR
         from pymysql.err import OperationalError
 
-        with _errors_of(driver):
+        with _errors_of(None):
             try:
-                found = driver._rfile.read1(PIECE_BYTES // 8)  # noqa: SLF001 - it has no other way to its bytes
+                found = line.read()
             except OSError as error:
                 raise OperationalError(CR.CR_SERVER_LOST, f"Lost connection to MySQL server: {error}") from error
             if not found:
@@ -138,17 +141,17 @@ class Packets:
         self._data += found
         return len(self._data)
 
-    def _joined(self, driver: Any, at: int) -> int:
+    def _joined(self, line: "_Line", at: int) -> int:
         """Join the packets of a row that is longer than one; gives where it ends."""
         data = self._data
         end = at + HEADER_BYTES + LONGEST_PACKET
         size = LONGEST_PACKET
         while size == LONGEST_PACKET:
             while len(data) < end + HEADER_BYTES:
-                self._receive(driver)
+                self._receive(line)
             size = int.from_bytes(data[end : end + 3], "little")
             while len(data) < end + HEADER_BYTES + size:
-                self._receive(driver)
+                self._receive(line)
             del data[end : end + HEADER_BYTES]
             end += size
         return end
@@ -156,7 +159,6 @@ class Packets:
     def _end(self, payload: bytearray, *, failed: bool) -> None:
         from pymysql.err import raise_mysql_exception
 
-        self._complete = True
         if failed:
             with _errors_of(None):
                 raise_mysql_exception(bytes(payload))
@@ -179,6 +181,52 @@ class Packets:
         if pa.types.is_string(array.type):
             checked(array, stream=self._stream, field=self._columns[index].name)
         return array
+
+
+class _Line:
+    """The line to the server while rows come on it: nobody else can talk or listen there.
+
+    A read that is dropped may be collected in any order, and SQLAlchemy would roll back on the line first: PyMySQL would
+    take what is left of a row for the length of an answer, and wait for that. So it has no line as long as rows come, and
+    nothing to roll back: the server does that when the line is cut.
+
+    Args:
+        driver: The open connection of PyMySQL; it is given its line back, or none.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._socket, self._file = driver._sock, driver._rfile  # noqa: SLF001 - it has no other way to its bytes
+        driver._sock = driver._rfile = None  # noqa: SLF001
+        driver.rollback = _nothing
+
+    def read(self) -> bytes:
+        """Read what is there, at least a byte; none where the server has hung up."""
+        found: bytes = self._file.read1(PIECE_BYTES // 8)
+        return found
+
+    def give_back(self) -> None:
+        """Give the line back behind the last row."""
+        self._driver._sock, self._driver._rfile = self._socket, self._file  # noqa: SLF001
+        del self._driver.rollback
+        self._socket = self._file = None
+
+    def close(self) -> None:
+        """Hang up, unless the line was given back.
+
+        The protocol has no word for "stop": the server notices that nobody listens any more.
+        """
+        if self._socket is None:
+            return
+        with suppress(OSError):
+            self._socket.shutdown(SHUT_RDWR)
+        for one in (self._file, self._socket):
+            with suppress(OSError):
+                one.close()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _lengths(buffer: Buffer, at: Positions) -> "tuple[Nulls, Positions, Positions]":
