@@ -63,7 +63,11 @@ def records_of(
             raise cannot_be_read(message.stream, f"its file {url!r} is below no folder that may be read", hint=HINT)
         file, _ = folder.open(url, message.stream)
         with file, damage_named(url, message.stream):
-            rows = _parquet(file) if kind == "parquet" else _json_lines(file, message.stream, packed, longest)
+            rows = (
+                _parquet(file, message.stream)
+                if kind == "parquet"
+                else _json_lines(file, message.stream, packed, longest)
+            )
             for row in rows:
                 yield RecordMessage(message.stream, row, message.version)
 
@@ -80,6 +84,8 @@ def _json_lines(file: BinaryIO, stream: str, packed: bool, longest: int) -> Iter
         yield row
 
 
-def _parquet(file: BinaryIO) -> Iterator[dict[str, Any]]:
-    for batch in tables_of(file):
+def _parquet(file: BinaryIO, stream: str) -> Iterator[dict[str, Any]]:
+    for batch, refused in tables_of(file, stream):
+        if refused:
+            raise refused[min(refused)][0].error()
         yield from batch.to_pylist()

@@ -61,8 +61,18 @@ class Refusals:
             raise error  # of more than a value
         self._found.setdefault(row, []).append(Refusal(error.stream, error.field, error.reason, value, error.hint))
 
-    def read(self, convert: Callable[[Any], Any], values: Any) -> Any:
+    def read(
+        self,
+        convert: Callable[[Any], Any],
+        values: Any,
+        located: Callable[[int, DataError], DataError] = lambda _, error: error,
+    ) -> Any:
         """Convert a column of the batch, a list or an Arrow array; values that cannot be converted are NULL, and noted.
+
+        Args:
+            convert: The conversion of a column, or of a part of it.
+            values: The column.
+            located: Gives the error of a row's value with what is known of its place.
 
         Raises:
             DataError: Each value could be converted by itself, but not all of them together.
@@ -74,7 +84,7 @@ class Refusals:
             if not bad:
                 raise
         for row, error in bad.items():
-            self.add(row, error, _as_it_stands(values, row, error))
+            self.add(row, located(row, error), _as_it_stands(values, row, error))
         return convert(without(values, bad))
 
     def taken(self) -> dict[int, list[Refusal]]:
@@ -89,8 +99,18 @@ def _as_it_stands(values: Any, row: int, error: DataError) -> Any:
     try:
         value = values[row].as_py()
     except UnicodeDecodeError:
-        return bytes(values[row].as_buffer())
-    return value if isinstance(value, str) else error.value.strip("'")  # what Arrow has is the wire's form
+        return _bytes_of(values[row], error)
+    except (ValueError, ArithmeticError):  # a moment that Python has not
+        value = None
+    told = error.value or ""  # else what Arrow has is the wire's form
+    return value if isinstance(value, str | bytes | list | dict) else told.strip("'")
+
+
+def _bytes_of(scalar: Any, error: DataError) -> Any:
+    try:
+        return bytes(scalar.as_buffer())
+    except AttributeError:  # a text inside of it
+        return error.value
 
 
 def refused_by(convert: Callable[[Any], Any], values: Any) -> dict[int, DataError]:
@@ -123,4 +143,7 @@ def without(values: Any, places: Collection[int]) -> Any:
     import pyarrow.compute as pc
 
     mask = pa.array([place in places for place in range(len(values))], pa.bool_())
-    return pc.if_else(mask, pa.scalar(None, values.type), values)
+    try:
+        return pc.if_else(mask, pa.scalar(None, values.type), values)
+    except pa.ArrowException:  # it knows not all types
+        return values.take(pa.array([None if place in places else place for place in range(len(values))], pa.int64()))

@@ -8,9 +8,10 @@ measured by these, and only a few at a time become values.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from etl_assets.protocol.parquet.int96 import FINER, exact, int96_columns
+from etl_assets.protocol.parquet.int96 import FINER, FarMoments, exact, int96_columns
 from etl_assets.protocol.parquet.pages import Pages, pages_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Bounds:
         file_bytes: Of all rows.
         too_large: Raises the error of a row that is too large, with its number, largest field, and its bytes.
         too_many: Raises the error of a file that holds more than `file_bytes`, with the field.
+        far: Takes the moments that stand beside others which no type holds together with them.
     """
 
     rows: int
@@ -48,6 +50,7 @@ class Bounds:
     file_bytes: int
     too_large: Callable[[int, str, int], NoReturn]
     too_many: Callable[[str | None], NoReturn]
+    far: FarMoments
 
 
 def batches_of(
@@ -69,7 +72,7 @@ def batches_of(
     for at in range(parquet.num_row_groups):
         if not parquet.metadata.row_group(at).num_rows:
             continue  # which has no page either
-        group = _Group(parquet, file, at, columns, options)
+        group = _Group(parquet, file, at, columns, options, partial(_far_from, bounds.far, before))
         unpacked += group.size
         if unpacked > bounds.file_bytes:
             bounds.too_many(group.largest)
@@ -81,14 +84,25 @@ def batches_of(
             before += len(batch)
 
 
+def _far_from(far: FarMoments, before: int, row: int, field: str, value: str) -> None:
+    """Note a far moment of a row group that begins behind so many rows."""
+    far.add(before + row, field, value)
+
+
 class _Group:
     """A row group: what its pages say, and how it is read."""
 
     def __init__(
-        self, parquet: Any, file: BinaryIO, at: int, columns: Sequence[str] | None, options: dict[str, Any]
+        self,
+        parquet: Any,
+        file: BinaryIO,
+        at: int,
+        columns: Sequence[str] | None,
+        options: dict[str, Any],
+        far: Callable[[int, str, str], None],
     ) -> None:
         self._parquet, self._file, self._at = parquet, file, at
-        self._columns, self._options = columns, options
+        self._columns, self._options, self._far = columns, options, far
         group = parquet.metadata.row_group(at)
         self._rows = group.num_rows
         chunks = [group.column(number) for number in range(group.num_columns)]
@@ -162,7 +176,8 @@ class _Group:
         from pyarrow import parquet as pq
 
         again = pq.ParquetFile(self._file, metadata=self._parquet.metadata, **{**self._options, **FINER})
-        return exact(found, again.iter_batches(rows, row_groups=[self._at], columns=names, use_threads=False), names)
+        finer = again.iter_batches(rows, row_groups=[self._at], columns=names, use_threads=False)
+        return exact(found, finer, names, self._far)
 
     def _again(self, names: Sequence[str]) -> Any:
         """Open the file once more, with columns as references to their dictionaries."""

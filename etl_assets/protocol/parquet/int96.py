@@ -5,7 +5,8 @@ what is finer, or nanoseconds, whose number overflows without a word. Read both 
 were cut off, also where a number has overflowed: so it is known which of them is right.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.model.values.times import number_beyond, shown
@@ -22,18 +23,42 @@ _NANOSECONDS = (-(2**63) // _PER_MICROSECOND + 1, (2**63 - 1) // _PER_MICROSECON
 """Between which numbers of microseconds a moment has one of nanoseconds."""
 
 
-class FarMomentError(ValueError):
-    """A column has moments that only microseconds hold, and others that only nanoseconds do.
+FAR = "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both."
+FAR_HINT = "Cut the nanoseconds off, or send NULL for the moment, when the file is written."
+
+
+@dataclass(frozen=True)
+class FarMoment:
+    """A moment that only microseconds hold, in a column with others that only nanoseconds do.
 
     Args:
+        row: From 0.
         field: The column.
-        value: The first that nanoseconds do not hold, as text.
+        value: Its text.
     """
 
-    def __init__(self, field: str, value: str) -> None:
-        self.field = field
-        self.value = value
-        super().__init__(f"the column {field!r} has nanoseconds, and a moment before 1677 or after 2262: {value}")
+    row: int
+    field: str
+    value: str
+
+
+class FarMoments:
+    """The far moments of a file, in whose places NULL stands, until somebody has taken note of them."""
+
+    def __init__(self) -> None:
+        self._found: list[FarMoment] = []
+
+    def add(self, row: int, field: str, value: str) -> None:
+        """Note one, of a row of the file."""
+        self._found.append(FarMoment(row, field, value))
+
+    def taken(self, start: int, stop: int) -> list[FarMoment]:
+        """Give those of some rows of the file, which are counted from `start`; they are noted no longer."""
+        if not self._found:
+            return []
+        here = [replace(one, row=one.row - start) for one in self._found if start <= one.row < stop]
+        self._found = [one for one in self._found if not start <= one.row < stop]
+        return here
 
 
 def int96_columns(parquet: Any, columns: Sequence[str] | None) -> list[str]:
@@ -45,7 +70,10 @@ def int96_columns(parquet: Any, columns: Sequence[str] | None) -> list[str]:
 
 
 def exact(
-    batches: Iterator["pa.RecordBatch"], finer: Iterator["pa.RecordBatch"], names: Sequence[str]
+    batches: Iterator["pa.RecordBatch"],
+    finer: Iterator["pa.RecordBatch"],
+    names: Sequence[str],
+    refuse: Callable[[int, str, str], None],
 ) -> Iterator["pa.RecordBatch"]:
     """Yield the rows of a row group with nanoseconds where they are needed.
 
@@ -53,18 +81,18 @@ def exact(
         batches: The rows, with microseconds.
         finer: The same rows with nanoseconds, of at least these columns.
         names: The columns that `int96_columns` gave.
-
-    Raises:
-        FarMomentError: Neither unit holds all moments of a column.
+        refuse: Takes row, column and text of a moment that nanoseconds do not hold where others need them; it is NULL.
     """
     waiting = _Rows(finer)
+    before = 0
     for batch in batches:
         other = waiting.take(len(batch))
         for name in names:
             at = batch.schema.get_field_index(name)
-            column = _exact(batch.column(at), other.column(name), name)
+            column = _exact(batch.column(at), other.column(name), lambda row, value: refuse(before + row, name, value))  # noqa: B023 - it is called here
             batch = batch.set_column(at, batch.schema.field(at).with_type(column.type), column)  # noqa: PLW2901
         yield batch
+        before += len(batch)
 
 
 class _Rows:
@@ -85,18 +113,39 @@ class _Rows:
         return table.slice(0, rows)
 
 
-def _exact(micros: Any, nanos: Any, name: str) -> Any:
+def _exact(micros: Any, nanos: Any, refuse: Callable[[int, str], None]) -> Any:
     import pyarrow as pa
 
     nanos = nanos.combine_chunks() if isinstance(nanos, pa.ChunkedArray) else nanos
-    pairs = list(zip(_moments(micros), _moments(nanos), strict=True))
+    pairs = zip(_moments(micros), _moments(nanos), strict=True)
     if not any(_has_more(coarse, fine) for coarse, fine in pairs):
         return micros
-    for coarse, _ in pairs:
-        far = _far(coarse)
-        if far is not None:
-            raise FarMomentError(name, far)
-    return nanos
+    far = _far_rows(micros)
+    if not far:
+        return nanos
+    for row, value in sorted(far.items()):
+        refuse(row, value)
+    return nanos.take(pa.array([None if row in far else row for row in range(len(nanos))], pa.int64()))
+
+
+def _far_rows(micros: Any) -> dict[int, str]:
+    """Return the first far moment of each row that has one, as text; they are looked for by halves."""
+    import pyarrow as pa
+
+    found: dict[int, str] = {}
+    spans = [(0, len(micros))]
+    while spans:
+        start, stop = spans.pop()
+        part = micros.take(pa.array(range(start, stop), pa.int64()))  # of a slice, what is inside would be that of all
+        value = next((text for text in map(_far, _moments(part)) if text is not None), None)
+        if value is None:
+            continue
+        if stop - start == 1:
+            found[start] = value
+        else:
+            middle = (start + stop) // 2
+            spans += [(start, middle), (middle, stop)]
+    return found
 
 
 def _moments(array: Any) -> Iterator[Any]:

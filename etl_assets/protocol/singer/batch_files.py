@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from urllib.parse import unquote
 
 from etl_assets.confined import FileBelow, Folder, NotConfinedError
-from etl_assets.exceptions import ProtocolError
+from etl_assets.exceptions import DataError, ProtocolError
+from etl_assets.model.refused import Refusal, Refusals
 from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet.int96 import FAR, FAR_HINT, FarMoments
 from etl_assets.protocol.parquet.int96 import OPTIONS as INT96
 from etl_assets.protocol.singer.messages import MAX_BYTES
 
@@ -165,8 +167,8 @@ def lines_of(file: BinaryIO, *, packed: bool, longest: int = MAX_BYTES) -> Itera
             yield line
 
 
-def tables_of(file: BinaryIO) -> "Iterator[pa.RecordBatch]":
-    """Yield the rows of an open Parquet file.
+def tables_of(file: BinaryIO, stream: str) -> "Iterator[tuple[pa.RecordBatch, dict[int, list[Refusal]]]]":
+    """Yield the rows of an open Parquet file, and the values that cannot be given.
 
     Raises:
         ValueError: It is none, or holds more than the limits allow; Arrow's errors, as OSError.
@@ -185,9 +187,15 @@ def tables_of(file: BinaryIO) -> "Iterator[pa.RecordBatch]":
             f"its size is {size:,} bytes. If it is what it should be, let the tap write smaller files"
         )
 
-    bounds = Bounds(PARQUET_ROWS, PARQUET_BYTES, PARQUET_ROW_BYTES, most, too_large, too_many)
+    far, refusals, before = FarMoments(), Refusals(), 0
+    bounds = Bounds(PARQUET_ROWS, PARQUET_BYTES, PARQUET_ROW_BYTES, most, too_large, too_many, far)
     with parquet.ParquetFile(file, **INT96) as found:
-        yield from batches_of(found, file, bounds, **INT96)
+        for batch in batches_of(found, file, bounds, **INT96):
+            for one in far.taken(before, before + len(batch)):
+                told = DataError(FAR, stream=stream, field=one.field, value=one.value, hint=FAR_HINT)
+                refusals.add(one.row, told, one.value)
+            yield batch, refusals.taken()
+            before += len(batch)
 
 
 class _Measured(io.RawIOBase):

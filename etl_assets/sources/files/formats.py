@@ -14,6 +14,7 @@ from etl_assets.sources.files.text.csv import csv_properties, csv_tables
 from etl_assets.sources.files.text.fixed_width import fixed_width_properties, fixed_width_tables
 from etl_assets.sources.files.text.tables import Rows
 from etl_assets.sources.files.typed.arrow import arrow_properties, arrow_tables
+from etl_assets.sources.files.typed.arrow_columns import storable
 from etl_assets.sources.files.typed.avro import avro_properties, avro_tables
 from etl_assets.sources.files.typed.orc import orc_count, orc_properties, orc_tables
 from etl_assets.sources.files.typed.parquet import parquet_count, parquet_properties, parquet_tables
@@ -36,7 +37,7 @@ _TABLES: dict[str, Callable[[Reading], Tables]] = {
     **dict.fromkeys(SHEET_FORMATS, sheet_tables),
 }
 IN_ARROW = frozenset({"arrow", "orc", "parquet"})
-"""The formats that pyarrow reads, without a look at the texts in them."""
+"""The formats that pyarrow reads, without a look at the values in them."""
 _PROPERTIES: dict[str, Callable[[Reading], dict[str, Any]]] = {
     "arrow": arrow_properties,
     "avro": avro_properties,
@@ -59,6 +60,8 @@ def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
     is_empty = True
     for table, lines in _TABLES[reading.format](reading):
         is_empty = False
+        if reading.format in IN_ARROW and not isinstance(table, list):
+            table = storable(table, lines, reading)  # noqa: PLW2901 - the same rows
         whole = _partitioned(table, reading) if "=" in reading.folders else table
         yield _with_origin(whole, lines, reading) if reading.options.with_origin else whole
     schema = schema_of(reading) if is_empty else None

@@ -16,7 +16,7 @@ from etl_assets.secrets.references import resolve
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
 from etl_assets.sources.files.archive import parts_of
-from etl_assets.sources.files.formats import IN_ARROW, count_of, schema_of, tables
+from etl_assets.sources.files.formats import count_of, schema_of, tables
 from etl_assets.sources.files.listing import Found, Place, failures, place_of
 from etl_assets.sources.files.options import OPTIONS, FileOptions, Reading, endings, nearest_option
 from etl_assets.sources.files.progress import Progress
@@ -377,7 +377,7 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
                         place.check(found)
                     if len(table) or not isinstance(table, list):
                         batch = Batch(table, refused=refused)
-                        batch.texts_are_known = part.format not in IN_ARROW
+                        batch.texts_are_known = True
                         yield batch
         except DataError:
             place.check(found)  # it may have changed since its columns were looked at

@@ -381,7 +381,7 @@ def batches_in(
     kind, packed = form_of(encoding, stream)
     with damage_named(url, stream):
         if kind == "parquet":
-            yield from map(Batch, tables_of(file))
+            yield from (Batch(table, refused=refused) for table, refused in tables_of(file, stream))
             return
         rows: list[Mapping[str, Any]] = []
         size = 0

@@ -14,6 +14,7 @@ from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM, row_sizes
 from etl_assets.sources.files.content import content
 from etl_assets.sources.files.options import MEBIBYTE, Reading
 from etl_assets.sources.files.rows import Tables
+from etl_assets.sources.files.typed.arrow_columns import validate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ def arrow_tables(reading: Reading) -> Tables:
         messages = _Messages(binary, reading)
         try:
             for batch in _opened(messages, reading):
-                batch.validate(full=True)
+                validate(batch)
                 for part in _parts(batch, before, reading):
                     yield pa.Table.from_batches([part]), range(before + 1, before + 1 + len(part))
                     before += len(part)

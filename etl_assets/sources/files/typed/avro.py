@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -139,13 +140,26 @@ def _table(rows: Sequence[dict[str, Any]], before: int, schema: _Schema, reading
     for column in schema.columns:
         if not reading.reads(column.name):
             continue
-        values = [row[column.name] for row in rows]
+
+        def located(row: int, error: DataError, name: str = column.name) -> DataError:
+            return reading.error(error.reason, before + row + 1, field=name, hint=error.hint)
+
         names.append(column.name)
-        try:
-            arrays.append(_array(values, column, reading))
-        except (pa.ArrowException, DataError, ValueError, OverflowError) as error:
-            raise _located(values, column, before, reading, error) from error
+        values = [row[column.name] for row in rows]
+        arrays.append(reading.refusals.read(partial(_exactly, column=column, reading=reading), values, located))
     return pa.table(arrays, names=names)
+
+
+def _exactly(values: list[Any], *, column: Column, reading: Reading) -> Any:
+    """Return a column, or raise an error that names it."""
+    import pyarrow as pa
+
+    try:
+        return _array(values, column, reading)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        first = next((value for value in values if value is not None), None)
+        told = f"{str(error).rstrip('.')}."
+        raise DataError(told, stream=reading.stream.name, field=column.name, value=first) from error
 
 
 def _array(values: list[Any], column: Column, reading: Reading) -> Any:
@@ -172,15 +186,3 @@ def _array(values: list[Any], column: Column, reading: Reading) -> Any:
 
 def _duration(value: bytes) -> dict[str, int]:
     return dict(zip(("months", "days", "milliseconds"), struct.unpack("<III", value), strict=True))
-
-
-def _located(values: list[Any], column: Column, before: int, reading: Reading, error: Exception) -> DataError:
-    import pyarrow as pa
-
-    for place, value in enumerate(values):
-        try:
-            _array([value], column, reading)
-        except (pa.ArrowException, DataError, ValueError, OverflowError) as reason:
-            told = reason.message.partition(": ")[2] if isinstance(reason, DataError) else str(reason)
-            return reading.error(f"{told.rstrip('.')}.", before + place + 1, field=column.name, value=value)
-    return reading.error(f"{str(error).rstrip('.')}.", before + 1, field=column.name)

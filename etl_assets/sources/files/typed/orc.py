@@ -11,6 +11,7 @@ from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM
 from etl_assets.sources.files.content import unpacked
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.rows import Tables
+from etl_assets.sources.files.typed.arrow_columns import validate
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +43,7 @@ def orc_tables(reading: Reading) -> Tables:
                 columns=names, batch_size=AT_ONCE, use_threads=False, batch_readahead=0, fragment_readahead=0
             )
             for table in _joined(scanner.to_batches(), reading):
-                table.validate(full=True)
+                validate(table)
                 given += table.nbytes
                 _check_size(table, given, before, reading)
                 yield table, range(before + 1, before + 1 + len(table))

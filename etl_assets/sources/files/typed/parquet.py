@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from etl_assets.exceptions import DataError
 from etl_assets.model.schema.json_schema import from_arrow
 from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM, Bounds, batches_of
+from etl_assets.protocol.parquet.int96 import FAR, FAR_HINT, FarMoments
 from etl_assets.protocol.parquet.int96 import OPTIONS as INT96
-from etl_assets.protocol.parquet.int96 import FarMomentError
 from etl_assets.sources.files.content import unpacked
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.rows import Tables
@@ -55,24 +55,21 @@ def parquet_tables(reading: Reading) -> Tables:
         parquet = _parquet(file, reading)
         names = list(dict.fromkeys(parquet.schema_arrow.names))
         columns = [name for name in names if reading.reads(name)]
-        before = 0
+        before, far = 0, FarMoments()
         try:
-            for batch in batches_of(parquet, file, _parquet_bounds(reading), columns=columns, **_PARQUET):
+            for batch in batches_of(parquet, file, _parquet_bounds(reading, far), columns=columns, **_PARQUET):
                 for part in _parts(pa.Table.from_batches([batch]), before, reading):
+                    for one in far.taken(before, before + len(part)):
+                        place = before + one.row + 1
+                        told = reading.error(FAR, place, field=one.field, value=one.value, hint=FAR_HINT)
+                        reading.refusals.add(one.row, told, one.value)
                     yield part, range(before + 1, before + 1 + len(part))
                     before += len(part)
-        except FarMomentError as error:
-            raise reading.error(
-                "nanoseconds stand beside a moment before 1677 or after 2262, and no type holds both.",
-                field=error.field,
-                value=error.value,
-                hint="Cut the nanoseconds off, or send NULL for the moment, when the file is written.",
-            ) from error
         except (ValueError, pa.ArrowNotImplementedError, OSError, MemoryError) as error:
             raise reading.error(f"its rows after {before} cannot be read: {error}.") from error
 
 
-def _parquet_bounds(reading: Reading) -> Bounds:
+def _parquet_bounds(reading: Reading, far: FarMoments) -> Bounds:
     options = reading.options
     by_ratio = None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
 
@@ -99,6 +96,7 @@ def _parquet_bounds(reading: Reading) -> Bounds:
         options.max_file_bytes if by_ratio is None else min(options.max_file_bytes, by_ratio),
         too_large,
         too_many,
+        far,
     )
 
 

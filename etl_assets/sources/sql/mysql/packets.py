@@ -186,9 +186,9 @@ class Packets:
 class _Line:
     """The line to the server while rows come on it: nobody else can talk or listen there.
 
-    A read that is dropped may be collected in any order, and SQLAlchemy would roll back on the line first: PyMySQL would
-    take what is left of a row for the length of an answer, and wait for that. So it has no line as long as rows come, and
-    nothing to roll back: the server does that when the line is cut.
+    A read that is dropped may be collected in any order, and SQLAlchemy would roll back on the line first: PyMySQL
+    would take what is left of a row for the length of an answer, and wait for that. So it has no line as long as rows
+    come, and nothing to roll back: the server does that when the line is cut.
 
     Args:
         driver: The open connection of PyMySQL; it is given its line back, or none.

@@ -38,6 +38,8 @@ WHOLE_GROUPS = 5
 COUNT_BYTES, LENGTH_BYTES = 2, 4
 NEGATIVE = 0x4000
 NO_NUMBERS = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
+BEYOND = 1 << 40
+"""The upper half of a decimal that stands for none until its batch is finished; no narrow decimal has such a one."""
 
 _WIRE = {"boolean": "u1", "date": ">i4", "timestamp": ">i8", "instant": ">i8", "time": ">i8"}
 _WIRE_NUMBERS = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "uint32": ">u4", "float": ">f4", "double": ">f8"}
@@ -75,6 +77,7 @@ class Field:
         self.is_text = as_text(column) or column.type.kind == "text"
         self._plain = self.is_text or column.type.kind == "binary"
         self._decimal = is_narrow(column) and not self._plain
+        self._met_no_number = False
         self._wire: np.dtype[Any] | None = None if self._plain else self._record()
 
     def decode(self, buffer: Buffer, at: Positions) -> "tuple[pa.Array, Positions]":
@@ -208,8 +211,10 @@ class Field:
         sign, count = found["sign"], found["count"].astype(np.int64)
         if null is not None:
             sign, count = np.where(null, 0, sign), np.where(null, 0, count)
-        if (sign > NEGATIVE).any():
-            self._refuse_no_numbers(sign)
+        no_number = sign > NEGATIVE
+        if no_number.any():
+            self._met_no_number = True
+            count = np.where(no_number, 0, count)
         # Digits of the base count from the point: the first before it is 0, the first behind it -1.
         last, rest = -_groups(arrow.scale), -arrow.scale % DIGITS_OF_BASE
         powers = 10 ** np.maximum(DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0).clip(max=18)
@@ -228,12 +233,19 @@ class Field:
         halves = np.empty((rows, 2), np.int64)
         halves[:, 0] = np.where(sign == NEGATIVE, -total, total)
         halves[:, 1] = halves[:, 0] >> 63
+        if self._met_no_number:
+            halves[no_number, 0], halves[no_number, 1] = sign[no_number], BEYOND
         return pa.Array.from_buffers(arrow, rows, [bits_where_not(null), pa.py_buffer(halves)])
 
-    def _refuse_no_numbers(self, sign: Numbers) -> None:
-        for code, name in NO_NUMBERS.items():
-            if (sign == code).any():
-                raise self._error("no decimal type holds this; select it as a double in a view.", name)
+    def _refuse_no_numbers(self, array: "pa.Array") -> None:
+        bytes_of_each = array.type.byte_width
+        halves = np.frombuffer(array.buffers()[1], np.int64, 2 * len(array), bytes_of_each * array.offset)
+        wrong, null = halves[1::2] == BEYOND, nulls_of(array)
+        if null is not None:
+            wrong &= ~null
+        if wrong.any():
+            name = NO_NUMBERS.get(int(halves[0::2][wrong][0]), "NaN")
+            raise self._error("no decimal type holds this; select it as a double in a view.", name)
 
     def _error(self, message: str, value: object) -> DataError:
         hint = hint_of_text("postgresql", self.column.name)
@@ -242,12 +254,15 @@ class Field:
     # What is done to a whole batch
 
     def finish(self, array: "pa.Array") -> "pa.Array":
-        """Give plain numbers as the dates and times they are.
+        """Give plain numbers as the dates and times they are, and decimals if all of them are numbers.
 
         Raises:
-            DataError: One is infinite, or of a year that is not between 1 and 9999.
+            DataError: One is no number, infinite, or of a year that is not between 1 and 9999.
         """
         import pyarrow as pa
+
+        if self._met_no_number:
+            self._refuse_no_numbers(array)
 
         arrow = self.column.type.arrow
         match self.column.type.kind:

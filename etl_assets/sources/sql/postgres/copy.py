@@ -96,7 +96,8 @@ class Copied:
         """
 
         def made(received: "_Received") -> "Iterator[Encoded | pa.Table]":
-            encoding = Encoding(columns, self._fields, keys, self._receive(received), self._finish)
+            receive = self._receive(received)
+            encoding = Encoding(columns, self._fields, keys, receive, self._finish, self._refusals)
             # Texts of a server that does not know how they are encoded are checked, so all are decoded.
             return encoding.batches(self._batch_rows, decoded=not self._encodes)
 

@@ -1,14 +1,16 @@
 """Rows of PostgreSQL's binary COPY that are kept as they came, for another PostgreSQL.
 
 Nothing of them is decoded but what tells whether the decoder would take them: numbers that are none, dates beyond the
-years 1 to 9999. A batch with one such value is decoded, which names it or finds another type for it.
+years 1 to 9999. A batch with one such value is decoded, which refuses it or finds another type for it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.model.encoded import Chunk, Encoded
+from etl_assets.model.refused import Refusals
 from etl_assets.sources.sql.pieces import Piece
 from etl_assets.sources.sql.postgres.binary import COUNT_BYTES, Field, decode
 from etl_assets.sources.sql.query import BATCH_BYTES, field_metadata
@@ -51,6 +53,7 @@ class Encoding:
         keys: Names of key columns, whose NULLs are counted.
         receive: Gives the next piece, of at most so many rows.
         finish: Gives a column that was decoded its type, by the field's index.
+        refusals: Takes values that are none of their column's type.
     """
 
     columns: Sequence[SqlColumn]
@@ -58,6 +61,7 @@ class Encoding:
     keys: Collection[str]
     receive: Callable[[int], Piece]
     finish: "Callable[[int, pa.Array], pa.Array]"
+    refusals: Refusals
 
     def batches(self, batch_rows: int, *, decoded: bool = False) -> "Iterator[Encoded | pa.Table]":
         """Give batches of at most so many rows, of large rows fewer; at least one, which says the types.
@@ -80,8 +84,7 @@ class Encoding:
                 rows += len(piece.begin)
                 size += piece.buffer.end
             if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
-                encoded = Encoded("pgcopy", schema, names, nulls, chunks, self._decode)
-                yield encoded if plain else encoded.table()
+                yield Encoded("pgcopy", schema, names, nulls, chunks, self._decode) if plain else self._table(chunks)
                 chunks, nulls, rows, size = [], {}, 0, 0
                 empty, plain = False, not decoded
         if empty:
@@ -98,6 +101,18 @@ class Encoding:
                 return False
             nulls[field.column.name] = nulls.get(field.column.name, False) or has_nulls
         return True
+
+    def _table(self, chunks: Sequence[Chunk]) -> "pa.Table":
+        """Decode a batch whose values are not all such as their columns have."""
+        import pyarrow as pa
+
+        pieces = [decode(self.fields, Buffer(one.data, one.end), one.begin.astype("int64")) for one in chunks]
+        arrays = {}
+        for index, field in enumerate(self.fields):
+            whole = pa.concat_arrays([piece[index] for piece in pieces])
+            arrays[field.column.name] = self.refusals.read(partial(self.finish, index), whole)
+        given = [arrays[column.name] for column in self.columns]
+        return pa.Table.from_arrays(given, schema=self._schema(self.columns, [array.type for array in given]))
 
     def _decode(self, chunk: Chunk, begin: Any, names: Collection[str] | None) -> "pa.Table":
         import pyarrow as pa

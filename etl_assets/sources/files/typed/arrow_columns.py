@@ -1,0 +1,78 @@
+"""Columns that Arrow has read, as values that can be stored; what is none is refused with its place in the file.
+
+Arrow does not look at what it reads: bytes that are no text, moments that no database has, days with a time of day.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from etl_assets.exceptions import DataError
+from etl_assets.model.values.arrow_columns import as_declared, normalised
+from etl_assets.model.batch import declared_schema
+from etl_assets.sources.files.options import Reading
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Table":
+    """Return a table whose values can be stored, and are what the stream declares; the others are NULL, and refused.
+
+    Args:
+        table: As Arrow has read it.
+        rows: The numbers of its rows in the file.
+        reading: What is read.
+    """
+    import pyarrow as pa
+
+    if len(set(table.column_names)) < len(table.column_names):
+        return table  # which is an error of its own
+    stream = reading.stream
+    known = {} if stream.disable_column_type_check else {field.name: field for field in declared_schema(stream) or ()}
+    arrays, fields = [], []
+    for field in table.schema:
+
+        def located(row: int, error: DataError, name: str = field.name) -> DataError:
+            return reading.error(error.reason, rows[row], field=name, hint=error.hint)
+
+        convert = partial(_converted, field=field, declared=known.get(field.name), stream=stream.name)
+        array = reading.refusals.read(convert, table.column(field.name), located)
+        arrays.append(array)
+        fields.append(field if array.type == field.type else field.with_type(array.type).remove_metadata())
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, table.schema.metadata)) if fields else table
+
+
+def _converted(values: Any, *, field: "pa.Field", declared: "pa.Field | None", stream: str) -> "pa.ChunkedArray":
+    import pyarrow as pa
+
+    table = normalised(pa.Table.from_arrays([values], schema=pa.schema([field])), stream)
+    return as_declared(table, None if declared is None else pa.schema([declared]), stream).column(0)
+
+
+def validate(batch: "pa.RecordBatch | pa.Table") -> None:
+    """Look whether Arrow could be made to read beside its buffers; what the values are is looked at later.
+
+    Raises:
+        pyarrow.ArrowInvalid: It could.
+    """
+    import pyarrow as pa
+
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        for column in batch.columns:
+            for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+                _validate(chunk)
+
+
+def _validate(array: "pa.Array") -> None:
+    import pyarrow as pa
+    from pyarrow import types as t
+
+    if t.is_primitive(array.type) or t.is_decimal(array.type):
+        array.validate()  # any number is one
+    elif t.is_string(array.type) or t.is_large_string(array.type):
+        array.view(pa.large_binary() if t.is_large_string(array.type) else pa.binary()).validate(full=True)
+    else:
+        array.validate(full=True)
