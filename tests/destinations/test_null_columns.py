@@ -117,6 +117,23 @@ def test_a_contract_that_holds_types_holds_this_one(kind: str, tmp_path: Path) -
         assert held(warehouse, "t").types["n"] == TEXT[kind]
 
 
+@pytest.mark.parametrize("type_", [pa.uint64(), pa.decimal128(20, 0)])
+def test_whole_numbers_of_a_table_that_began_empty_are_in_their_order_in_sqlite(type_: Any, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        warehouse = destination("sqlite", tmp_path, stack)
+        for numbers in ([], [10, 2], [2**64 - 1]):
+            ids = pa.array(range(len(numbers)), pa.int64())
+            table = pa.table(
+                {"id": ids, "n": pa.array([Decimal(n) for n in numbers], pa.decimal128(20, 0)).cast(type_)}
+            )
+            sync(GivenRead(STREAM, [table], source_name="shop"), warehouse, strategy="append")
+            found = held(warehouse, "t")
+            if numbers != [2**64 - 1]:
+                assert found.types["n"] == "INTEGER"
+                assert sorted(row["n"] for row in found.rows) == sorted(numbers)
+    assert sorted(int(row["n"]) for row in found.rows) == [2, 10, 2**64 - 1]
+
+
 def test_whole_numbers_are_in_their_order_in_sqlite(tmp_path: Path) -> None:
     with ExitStack() as stack:
         warehouse = destination("sqlite", tmp_path, stack)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from tests.sources.sql_databases import database, rows
 
 ROWS = 60_000
@@ -18,7 +18,7 @@ CYCLE = "held = [held]; held.append(held)"
 DROPS = {"the name is gone": "del held", "a cycle is collected": f"{CYCLE}; del held; gc.collect()"}
 PROGRAM = """
 import gc, sys
-from etl_assets.protocol.stream import Stream
+from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 
 held = SqlSource("shop", sys.argv[1]).load_data(Stream("t"))

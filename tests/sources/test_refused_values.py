@@ -12,7 +12,7 @@ import duckdb
 import openpyxl
 import pytest
 
-from etl_assets import Catalog, DuckDBDestination, FileSource, SQLiteSource, Stream, stream_assets
+from etl_assets import Catalog, DuckDBDestination, FileSource, PostgresDestination, SQLiteSource, Stream, stream_assets
 from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch
 from etl_assets.model.refused import Refusal
@@ -235,6 +235,17 @@ ODD: dict[str, tuple[list[str], str]] = {
         ["CREATE TABLE t (id integer, d date)", "INSERT INTO t VALUES (1, '2026-01-01'), (2, 'infinity')"],
         "infinity",
     ),
+    "postgresql, numeric": (
+        ["CREATE TABLE t (id integer, d numeric(12, 2))", "INSERT INTO t VALUES (1, 20260101), (2, 'NaN')"],
+        "NaN",
+    ),
+    "postgresql, infinite numeric": (
+        [
+            "CREATE TABLE t (id integer, d numeric)",
+            "INSERT INTO t VALUES (1, 20260101), (2, '-Infinity')",
+        ],
+        "-Infinity",
+    ),
     "mysql": (
         [
             "SET sql_mode=''",
@@ -250,7 +261,7 @@ ODD: dict[str, tuple[list[str], str]] = {
 @pytest.mark.parametrize("mode", ["freeze", "discard_value", "discard_row"])
 def test_values_of_a_database_that_no_type_holds(kind: str, mode: str, tmp_path: Path) -> None:
     statements, text = ODD[kind]
-    with database(kind, tmp_path) as shop:
+    with database(kind.partition(",")[0], tmp_path) as shop:
         shop.run(*statements)
         options: Any = {"t": {"schema_contract": mode, "keep_rejected": mode != "freeze"}}
         source = shop.source(streams=[Stream("t")])
@@ -260,11 +271,32 @@ def test_values_of_a_database_that_no_type_holds(kind: str, mode: str, tmp_path:
         assert re.search(rf"field 'd'.*Value: '{text}'", failure_text(result))
         return
     assert result.success
-    whole: list[tuple[Any, ...]] = [(1, "2026-01-01")]
+    whole: list[tuple[Any, ...]] = [(1, "20260101.00" if "(12, 2)" in statements[0] else "20260101")]
+    if "date" in statements[-2]:
+        whole = [(1, "2026-01-01")]
     assert rows(tmp_path, "id, CAST(d AS VARCHAR)", "shop.t") == (
         whole if mode == "discard_row" else [*whole, (2, None)]
     )
     assert rows(tmp_path, "field, record->>'d', record->>'id'", "shop.t__rejected") == [("d", text, "2")]
+
+
+@pytest.mark.parametrize("type_", ["numeric(12, 2)", "numeric(30, 2)", "numeric", "date", "timestamptz"])
+def test_between_two_databases_of_one_kind(type_: str, tmp_path: Path) -> None:
+    """Rows of PostgreSQL go to PostgreSQL as they come, unless one of their values has to be left out."""
+    good, bad = ("'2026-01-01'", "'infinity'") if type_.startswith(("date", "time")) else ("1.5", "'NaN'")
+    with database("postgresql", tmp_path) as shop, database("postgresql", tmp_path) as other:
+        shop.run(f"CREATE TABLE t (id integer, d {type_})")
+        shop.run(f"INSERT INTO t SELECT n, {good} FROM generate_series(1, 50) AS n")
+        shop.run(f"INSERT INTO t VALUES (51, {bad}), (52, NULL), (53, {good}), (54, {bad})")
+        source = shop.source(streams=[Stream("t")])
+        warehouse = PostgresDestination(other.url.replace("+psycopg", ""))
+        for mode in ("freeze", "discard_value"):
+            options: Any = {"t": {"schema_contract": mode}}
+            result = dg.materialize(stream_assets(source, destination=warehouse, options=options), raise_on_error=False)
+            assert result.success is (mode != "freeze")
+        loaded = warehouse.read_table(warehouse.table_for("shop", Stream("t")))
+    assert [row["id"] for row in loaded.to_pylist() if row["d"] is None] == [51, 52, 54]
+    assert len(loaded) == 54
 
 
 def test_sqlite_values_of_other_types(tmp_path: Path, run: Any) -> None:

@@ -212,6 +212,60 @@ def test_texts_of_any_character_come_back_of_files_by_others(tmp_path: Path) -> 
     assert [row["v"] for row in rows_of(tmp_path / "a.xlsx")] == texts
 
 
+GIVEN: list[tuple[Any, Any]] = [
+    ("", ""),
+    (" ", " "),
+    ("5", "5"),
+    ("TRUE", "TRUE"),
+    ("2026-01-01", "2026-01-01"),
+    (True, True),
+    (False, False),
+    (7, 7),
+    (1.5, 1.5),
+]
+
+
+@pytest.mark.parametrize(("given", "value"), GIVEN)
+@pytest.mark.parametrize("options", [{}, {"date_1904": True}, {"constant_memory": True}])
+@pytest.mark.parametrize("shown", ["General", "yyyy-mm-dd"])
+def test_a_formula_of_xlsxwriter_has_the_value_it_was_given(
+    given: Any, value: Any, options: Any, shown: str, tmp_path: Path
+) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "a.xlsx", options)
+    sheet, form = book.add_worksheet(), book.add_format({"num_format": shown})
+    sheet.write(0, 0, "v")
+    sheet.write_formula(1, 0, "=B1", form, given)
+    book.close()
+    (row,) = rows_of(tmp_path / "a.xlsx")
+    if shown == "General" or isinstance(value, str | bool):  # a number shown as a date is one
+        assert row["v"] == value
+        assert type(row["v"]) is type(value)
+
+
+@pytest.mark.parametrize(("given", "told"), [("#N/A", "the error #N/A"), (None, "'None': not a number")])
+def test_a_formula_of_xlsxwriter_without_a_value_is_refused(given: Any, told: str, tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "a.xlsx")
+    book.add_worksheet().write_column(0, 0, ["v"])
+    book.worksheets()[0].write_formula(1, 0, "=B1", None, given)
+    book.close()
+    with pytest.raises(DataError, match=told):
+        rows_of(tmp_path / "a.xlsx")
+
+
+def test_a_formula_that_nobody_computed_is_no_empty_text(tmp_path: Path) -> None:
+    """The cell is written as XlsxWriter writes an empty text, by another program, also over a file of XlsxWriter's."""
+    book = xlsxwriter.Workbook(tmp_path / "x.xlsx")
+    book.add_worksheet().write(0, 0, "v")
+    book.close()
+    for path in (None, tmp_path / "x.xlsx"):
+        made = openpyxl.Workbook() if path is None else openpyxl.load_workbook(path)
+        assert made.active is not None
+        made.active["A1"], made.active["A2"] = "v", "=1+1"
+        made.save(tmp_path / "a.xlsx")
+        with pytest.raises(DataError, match="is not stored in the file"):
+            rows_of(tmp_path / "a.xlsx")
+
+
 def test_cells_and_rows_need_no_names_and_may_leave_others_out(tmp_path: Path) -> None:
     rows = (
         f"<row>{text('a')}{text('b')}{text('c')}</row>"

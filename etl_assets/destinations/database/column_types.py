@@ -19,7 +19,7 @@ def narrowed(
     """Return a type that an engine has in place of text, where it holds all that is staged.
 
     Nanoseconds are microseconds where all of them are. Whole numbers that come as decimals are integers where the
-    engine keeps decimals as texts, which are not in the order of numbers.
+    engine keeps decimals as texts, which are not in the order of numbers; so is a column without a value so far.
 
     Args:
         tx: Where the table is.
@@ -39,8 +39,7 @@ def narrowed(
     is_whole = pa.types.is_decimal(stored) and not stored.scale
     if not is_whole or not tx.decimals_are_texts or (there is not None and not pa.types.is_integer(there)):
         return type_
-    values = plan.staging.rows and plan.staging.has_values(field)
-    return pa.int64() if values and plan.staging.fits(field, pa.int64()) else type_
+    return pa.int64() if plan.staging.fits(field, pa.int64()) else type_
 
 
 def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> "pa.DataType":

@@ -244,9 +244,12 @@ def _string(prop: JsonSchema) -> "pa.DataType":
 
 def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
     """Give the JSON Schema of an Arrow schema; `to_arrow` of it gives the same logical types back."""
+    import pyarrow as pa
+
     properties = {}
     for field in schema:
-        prop = type_to_property(field.type)
+        is_map = pa.types.is_map(field.type)  # JSON Schema has no such type: the values tell, or the column itself
+        prop = {"x-arrow": "values"} if is_map else type_to_property(field.type)
         description = (field.metadata or {}).get(b"description")
         if description:
             prop["description"] = description.decode()

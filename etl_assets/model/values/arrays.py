@@ -72,10 +72,10 @@ def decimals_of_texts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType")
 
     longest = pc.max(pc.binary_length(texts)).as_py() or 0
     if longest > type_.precision - type_.scale:
-        point = pc.find_substring(texts, ".")
-        whole = pc.max(pc.if_else(pc.less(point, 0), pc.binary_length(texts), point)).as_py()
-        signed = pc.any(pc.starts_with(texts, "-")).as_py()
-        if whole - signed > type_.precision - type_.scale or longest > MAX_DECIMAL_DIGITS:
+        digits = pc.utf8_ltrim(texts, "-")
+        length, point = pc.binary_length(digits), pc.find_substring(digits, ".")
+        whole = pc.max(pc.if_else(pc.less(point, 0), length, point)).as_py()
+        if whole > type_.precision - type_.scale or pc.max(length).as_py() > MAX_DECIMAL_DIGITS:
             raise pa.ArrowInvalid(f"a number has more digits than {type_}")
     if pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():
         raise pa.ArrowInvalid("a number has an exponent")

@@ -19,7 +19,16 @@ from etl_assets.model.schema.type_overrides import of_all_columns
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.model.values.arrays import array_of, decimals_of
 from etl_assets.model.values.numbers import TooLongError
-from etl_assets.model.values.scalars import FinerError, plain_value, to_date, to_instant, to_json, to_text, to_time
+from etl_assets.model.values.scalars import (
+    FinerError,
+    NotFiniteError,
+    plain_value,
+    to_date,
+    to_instant,
+    to_json,
+    to_text,
+    to_time,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -179,7 +188,7 @@ class _Column:
             except FinerError:
                 raise
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
-                hint = error.hint if isinstance(error, TooLongError) else None
+                hint = error.hint if isinstance(error, TooLongError | NotFiniteError) else None
                 raise self.error(
                     f"{str(error).rstrip('.')}." if str(error) else type(error).__name__, value, hint=hint
                 ) from error
@@ -270,6 +279,9 @@ class _Column:
         import pyarrow as pa
         from pyarrow import types as t
 
+        if t.is_integer(type_) and self.kinds != {int} and _all_whole(self.values):
+            self.values = [None if value is None else int(value) for value in self.values]
+            self.kinds = {int}
         takes = {int} if t.is_integer(type_) else ({float, int} if t.is_floating(type_) else {Decimal, int})
         if self.kinds <= takes:
             try:
@@ -460,6 +472,19 @@ def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | Non
     import pyarrow as pa
 
     return pa.decimal128(whole + scale, scale)
+
+
+def _all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
+    """Tell whether each number is a whole one, a double one that stands for no other whole number either."""
+    for number in numbers:
+        if isinstance(number, float):
+            if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
+                return False
+        elif isinstance(number, Decimal) and not (
+            number.is_finite() and number.adjusted() < MAX_DECIMAL_DIGITS and number == number.to_integral_value()
+        ):
+            return False
+    return True
 
 
 def _all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:

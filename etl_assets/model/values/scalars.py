@@ -23,6 +23,19 @@ _INSTANT = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)[Tt ](?P<time>\S+(?: ?[+-]\d\d:
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
+class NotFiniteError(ValueError):
+    """NaN or an infinity is inside of a value that is stored as JSON, which has none.
+
+    Args:
+        reason: Which.
+        hint: What the reader can do.
+    """
+
+    def __init__(self, reason: str, *, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
 class FinerError(Exception):
     """A date or time has digits, or an offset, that the column's type does not keep; its text does."""
 
@@ -134,6 +147,16 @@ def to_json(value: Any) -> str:
         )
     except RecursionError as error:
         raise ValueError("nested too deep to be written as JSON") from error
+    except ValueError as error:
+        number = re.search(r"not JSON compliant: (\S+)", str(error))
+        if number is None:
+            raise
+        reason = f"{number[1]} is inside of it, and JSON has no such number"
+        hint = (
+            "Send None in its place; or the whole column as Arrow to DuckDB, which keeps it: "
+            "pa.array(values, pa.list_(pa.float64())) of lists of numbers."
+        )
+        raise NotFiniteError(reason, hint=hint) from error
     if isinstance(value, Decimal) and not value.is_finite():
         raise ValueError(f"JSON has no {value}")
     return text

@@ -34,6 +34,7 @@ class Workbook:
         contents = _Contents()
         package.parse(path, contents)
         self._from_1904 = contents.from_1904
+        self._tells_empty_texts = contents.is_of_xlsxwriter
         sheets = related(package, path, "worksheet")
         listed = [(name, sheets[id_]) for name, id_ in contents.sheets if id_ in sheets]
         self.sheets: Sequence[str] = [name for name, _ in listed]
@@ -53,7 +54,13 @@ class Workbook:
         if self._texts_part is not None:  # once, and only if a sheet is read
             self._package.parse(self._texts_part, self._texts)
             self._texts_part = None
-        cells = CellHandler(self._reading, self._texts.texts, self._styles.shown(), from_1904=self._from_1904)
+        cells = CellHandler(
+            self._reading,
+            self._texts.texts,
+            self._styles.shown(),
+            from_1904=self._from_1904,
+            tells_empty_texts=self._tells_empty_texts,
+        )
         limit = self._reading.options.max_row_bytes
         done = 0
         for read in self._package.parts(self._parts[sheet], cells):
@@ -65,17 +72,33 @@ class Workbook:
                 raise too_large_row(self._reading, cells.number)
 
 
+_XLSXWRITER = {
+    "fileVersion": {"appName": "xl", "lastEdited": "4", "lowestEdited": "4", "rupBuild": "4505"},
+    "calcPr": {"calcId": "124519", "fullCalcOnLoad": "1"},
+}
+"""What XlsxWriter, and its sisters in C and Rust, say of every workbook, and no other program says together."""
+
+
 class _Contents(Quiet):
-    """The workbook's sheets in their order, and where its days begin."""
+    """The workbook's sheets in their order, where its days begin, and who wrote it."""
 
     def __init__(self) -> None:
         self.sheets: list[tuple[str, str]] = []
         self.from_1904 = False
+        self._said: set[str] = set()
+
+    @property
+    def is_of_xlsxwriter(self) -> bool:
+        """Whether each formula has the value that somebody gave it: `value=""` is written as no value is elsewhere."""
+        return self._said == set(_XLSXWRITER)
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         element = local(name)
         if element == "workbookPr":
             self.from_1904 = attributes.get("date1904") in _TRUE
+        elif element in _XLSXWRITER:
+            if dict(attributes) == _XLSXWRITER[element]:
+                self._said.add(element)
         elif element == "sheet":
             id_ = next((value for key, value in attributes.items() if local(key) == "id"), "")
             self.sheets.append((unescaped(attributes.get("name", "")), id_))

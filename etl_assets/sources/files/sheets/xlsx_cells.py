@@ -33,10 +33,17 @@ class CellHandler:
         texts: The shared texts.
         shown: What numbers are shown as, by style, where it is not as plain numbers.
         from_1904: Days count from 1904-01-01.
+        tells_empty_texts: A formula with an empty value has an empty text; else it was never computed.
     """
 
     def __init__(
-        self, reading: Reading, texts: Sequence[str], shown: Mapping[str | None, Shown], *, from_1904: bool
+        self,
+        reading: Reading,
+        texts: Sequence[str],
+        shown: Mapping[str | None, Shown],
+        *,
+        from_1904: bool,
+        tells_empty_texts: bool = False,
     ) -> None:
         self.rows: list[Row] = []
         self.number = 0
@@ -45,6 +52,7 @@ class CellHandler:
         self._texts = texts
         self._shown = shown
         self._from_1904 = from_1904
+        self._tells_empty_texts = tells_empty_texts
         self._places: dict[str, int] = {}
         self._values: list[Any] = []
         self._row: Mapping[str, str] = {}
@@ -154,8 +162,10 @@ class CellHandler:
     def _error(self, message: str) -> Exception:
         return self._reading.error(message, self.number + 1, hint="Save the file with a spreadsheet program.")
 
-    def _nothing(self) -> Unreadable | None:
-        return Unreadable.uncomputed() if self._has_formula else None
+    def _nothing(self) -> Unreadable | str | None:
+        if not self._has_formula:
+            return None
+        return "" if self._tells_empty_texts and self._value is not None else Unreadable.uncomputed()
 
     def _shared(self, text: str) -> Any:
         try:

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
-from etl_assets.model.values.arrow_columns import as_declared, normalised
 from etl_assets.model.batch import declared_schema
+from etl_assets.model.values.arrow_columns import as_declared, normalised
 from etl_assets.sources.files.options import Reading
 
 if TYPE_CHECKING:
