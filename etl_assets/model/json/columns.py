@@ -32,7 +32,8 @@ from etl_assets.model.schema.json_schema import to_arrow
 from etl_assets.model.schema.types import is_json
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.arrays import array_of, decimals_of_texts
-from etl_assets.model.values.columns import EXACT_DOUBLE, to_array
+from etl_assets.model.values.columns import to_array
+from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 from etl_assets.model.values.scalars import to_json
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from etl_assets.model.limits import MAX_COLUMNS, MAX_ZEROS
 from etl_assets.model.schema.type_overrides import of_all_columns
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
 from etl_assets.model.values.arrays import array_of, decimals_of
+from etl_assets.model.values.exact_numbers import all_exact_doubles, all_whole
 from etl_assets.model.values.numbers import TooLongError
 from etl_assets.model.values.scalars import (
     FinerError,
@@ -33,8 +34,6 @@ from etl_assets.model.values.scalars import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EXACT_DOUBLE = 2**53
-"""Integers up to this size are exact as an IEEE double."""
 FIRST_DAY = date(1, 1, 1).toordinal() - date(1970, 1, 1).toordinal()
 DAY_MICROSECONDS = 86_400_000_000
 
@@ -247,7 +246,7 @@ class _Column:
             largest = max(-low, high)
             return pa.decimal128(len(str(largest)), 0) if largest < 10**MAX_DECIMAL_DIGITS else pa.string()
         if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
-            return pa.float64() if _all_exact_doubles(present) else pa.string()
+            return pa.float64() if all_exact_doubles(present) else pa.string()
         return _decimal_for(present) or pa.string()
 
     # A declared type
@@ -279,7 +278,7 @@ class _Column:
         import pyarrow as pa
         from pyarrow import types as t
 
-        if t.is_integer(type_) and self.kinds != {int} and _all_whole(self.values):
+        if t.is_integer(type_) and self.kinds != {int} and all_whole(self.values):
             self.values = [None if value is None else int(value) for value in self.values]
             self.kinds = {int}
         takes = {int} if t.is_integer(type_) else ({float, int} if t.is_floating(type_) else {Decimal, int})
@@ -292,7 +291,7 @@ class _Column:
         if t.is_floating(type_) and self.kinds <= {float, int, Decimal}:
             # Doubles are the narrowest type here: decimals that are exact doubles stay with it.
             present = [v for v in self.values if v is not None]
-            exact = _all_exact_doubles(present, whole=True)
+            exact = all_exact_doubles(present, whole=True)
             return self.build(pa.float64() if exact else _decimal_for(present) or pa.string())
         if t.is_decimal(type_) and float in self.kinds:
             needed = _decimal_for([v for v in self.values if v is not None]) or pa.string()
@@ -472,36 +471,3 @@ def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | Non
     import pyarrow as pa
 
     return pa.decimal128(whole + scale, scale)
-
-
-def _all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
-    """Tell whether each number is a whole one, a double one that stands for no other whole number either."""
-    for number in numbers:
-        if isinstance(number, float):
-            if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
-                return False
-        elif isinstance(number, Decimal) and not (
-            number.is_finite() and number.adjusted() < MAX_DECIMAL_DIGITS and number == number.to_integral_value()
-        ):
-            return False
-    return True
-
-
-def _all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
-    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
-
-    Args:
-        numbers: The numbers.
-        whole: A decimal may also be all the digits of a double, as some sources write theirs.
-    """
-    for number in numbers:
-        if isinstance(number, int):
-            if not -EXACT_DOUBLE <= number <= EXACT_DOUBLE:
-                return False
-        elif isinstance(number, Decimal) and number.is_finite():
-            double = float(number)
-            if double in {float("inf"), float("-inf")}:
-                return False
-            if Decimal(repr(double)) != number and not (whole and Decimal(double) == number):
-                return False
-    return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from etl_assets.exceptions import shorten
-from etl_assets.model.values.columns import EXACT_DOUBLE
+from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 
 BYTES_OF_A_VALUE = 16
 """What a number or a date counts in a batch."""

@@ -1,0 +1,42 @@
+"""Which numbers are whole, and which a double holds exactly."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS
+
+EXACT_DOUBLE = 2**53
+"""Integers up to this size are exact as an IEEE double."""
+
+
+def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
+    """Tell whether each number is a whole one, a double one that stands for no other whole number either."""
+    for number in numbers:
+        if isinstance(number, float):
+            if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
+                return False
+        elif isinstance(number, Decimal) and not (
+            number.is_finite() and number.adjusted() < MAX_DECIMAL_DIGITS and number == number.to_integral_value()
+        ):
+            return False
+    return True
+
+
+def all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
+    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
+
+    Args:
+        numbers: The numbers.
+        whole: A decimal may also be all the digits of a double, as some sources write theirs.
+    """
+    for number in numbers:
+        if isinstance(number, int):
+            if not -EXACT_DOUBLE <= number <= EXACT_DOUBLE:
+                return False
+        elif isinstance(number, Decimal) and number.is_finite():
+            double = float(number)
+            if double in {float("inf"), float("-inf")}:
+                return False
+            if Decimal(repr(double)) != number and not (whole and Decimal(double) == number):
+                return False
+    return True
