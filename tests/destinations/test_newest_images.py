@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
-from etl_assets.destinations.database.destination.destination import DatabaseDestination
+from etl_assets.destinations.database.destination import DatabaseDestination
 from typing_extensions import override
 
 from etl_assets import BigQueryCache, DuckDBDestination, Source, stream_assets
