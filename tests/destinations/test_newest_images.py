@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
-from etl_assets.destinations.database.destination import DatabaseDestination
 from typing_extensions import override
 
 from etl_assets import BigQueryCache, DuckDBDestination, Source, stream_assets
+from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.warehouses.bigquery import BigQueryDestination
 from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch

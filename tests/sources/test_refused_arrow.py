@@ -134,7 +134,7 @@ def test_the_row_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     data = pa.array([2**63 - 1 if row in bad else row for row in range(1000)]).cast(pa.timestamp("us"))
     pq.write_table(pa.table({"t": data, "a": column}), tmp_path / "t.parquet", row_group_size=300)
     source = FileSource("t", str(tmp_path), streams={"t": "t.parquet"}, batch_rows=70)
-    stream = source.declared_catalog()["t"]
+    stream = source.discover()["t"]
     told = [one.message for batch in source.load_data(stream) for found in batch.refused.values() for one in found]
     assert [text.partition(":")[0] for text in told] == [f"t.parquet, line {row + 1}" for row in bad]
 
@@ -143,7 +143,7 @@ def test_a_text_that_is_not_what_is_declared(tmp_path: Path) -> None:
     pq.write_table(pa.table({"v": ["2026-01-01", "soon", None]}), tmp_path / "t.parquet")
     schema = {"properties": {"v": {"type": ["null", "string"], "format": "date"}}}
     source = FileSource("t", str(tmp_path), streams={"t": "t.parquet"}, schema=schema)
-    stream = source.declared_catalog()["t"]
+    stream = source.discover()["t"]
     (batch,) = [one for one in source.load_data(stream) if len(one)]
     ((row, (told,)),) = batch.refused.items()
     assert (row, told.field, told.value) == (1, "v", "soon")
