@@ -12,13 +12,11 @@ from etl_assets.connectors.install import MARKER, Installed, install_root
 from etl_assets.connectors.names import get_available_connectors, known_connectors, protocol_of
 from etl_assets.connectors.requirements import Pins, hashes_of, parsed_lock
 from etl_assets.connectors.workspace import read_json
-from etl_assets.destinations.base import Destination
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.connectors import get_destination
 from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte.source import AirbyteSource
-from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.connectors import get_source
 from etl_assets.sources.singer.source import SingerSource
@@ -144,7 +142,7 @@ def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connect
     return _program(get_destination(name, document, **given), name)
 
 
-def _program(found: Source | Destination, name: str) -> Connector:
+def _program(found: object, name: str) -> Connector:
     if not isinstance(found, ConnectorSource | ConnectorDestination):
         raise ConfigError(f"{name!r} is a class of Python's ({type(found).__name__}), and no program to be asked.")
     return found

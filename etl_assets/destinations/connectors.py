@@ -11,7 +11,6 @@ from etl_assets.connectors.chosen import Choice
 from etl_assets.connectors.classes import made, registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.destinations.airbyte import AirbyteDestination
-from etl_assets.destinations.base import Destination
 from etl_assets.destinations.connector import ConnectorDestination
 from etl_assets.destinations.singer import SingerDestination
 from etl_assets.exceptions import ConfigError
@@ -38,7 +37,7 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     env: Mapping[str, Any] | None = None,
     arguments: Sequence[str] = (),
     **options: Any,
-) -> Destination:
+) -> ConnectorDestination:
     """Return a destination by its name: an Airbyte connector, a Singer target, a class. Neither installs nor connects.
 
     Args:
@@ -76,7 +75,8 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     class_ = registered_class("destination", name, given)
     if class_ is not None:
         named = {"name": destination_name, "config_change_callback": config_change_callback}
-        destination: Destination = made(class_, get_destination, config, named, options)
+        # Of the class that is registered; to type checkers what nearly every call gives.
+        destination: ConnectorDestination = made(class_, get_destination, config, named, options)
         return destination
     chosen = {field.name: given[field.name] for field in fields(Choice) if field.name in given}
     executor = Choice(**chosen).executor()

@@ -12,7 +12,6 @@ from etl_assets.connectors.classes import made, registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte.source import AirbyteSource
-from etl_assets.sources.base import Source
 from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer.source import SingerSource
 
@@ -41,7 +40,7 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     arguments: Sequence[str] = (),
     allow_custom_code: bool = False,
     **options: Any,
-) -> Source:
+) -> ConnectorSource:
     """Return a source by its name: an Airbyte connector, a Singer tap, or a class. Neither installs nor connects.
 
     Args:
@@ -83,7 +82,8 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     class_ = registered_class("source", name, given)
     if class_ is not None:
         named = {"name": source_name or name, "streams": streams, "config_change_callback": config_change_callback}
-        source: Source = made(class_, get_source, config, named, options)
+        # Of the class that is registered; to type checkers what nearly every call gives.
+        source: ConnectorSource = made(class_, get_source, config, named, options)
         return source
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource

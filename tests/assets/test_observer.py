@@ -19,7 +19,8 @@ from etl_assets.model.batch import Batch
 from etl_assets.model.bookmarks.appending import BOUNDARY
 from etl_assets.model.load import Committed
 from etl_assets.model.stream import Stream
-from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style, describe
+from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style
+from etl_assets.progress_text import describe
 from etl_assets.sources.base import Source
 from tests.assets.shop import event, run
 

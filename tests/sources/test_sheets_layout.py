@@ -222,7 +222,9 @@ def test_a_large_sheet_is_read_in_bounded_memory(tmp_path: Path) -> None:
 def test_a_sheet_that_is_only_a_header_has_its_columns(tmp_path: Path) -> None:
     path = book(tmp_path / "a.xlsx", {"one": [["id", "note"]], "empty": []})
     source = FileSource("shop", str(path), sheet="*")
-    (stream,) = source.declared_catalog().streams
+    catalog = source.declared_catalog()
+    assert catalog is not None
+    (stream,) = catalog.streams
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
     sync(StreamRead(source, stream), warehouse)
     table = warehouse.read_table(warehouse.table_for("shop", stream))

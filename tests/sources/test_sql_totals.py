@@ -13,8 +13,9 @@ from typing_extensions import override
 from etl_assets.model.events import Estimate, SourceState
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
-from etl_assets.progress import ProgressTracker, StreamProgress, describe
+from etl_assets.progress import ProgressTracker
 from etl_assets.progress_live import cells
+from etl_assets.progress_text import StreamProgress, describe
 from etl_assets.scripts.reading import Watch
 from etl_assets.sources.read import StreamRead
 from etl_assets.sources.source_read import SourceRead
