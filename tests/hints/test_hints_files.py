@@ -5,8 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fastavro
+import fsspec
 import openpyxl
 import pyarrow as pa
+import pyarrow.orc as pa_orc
 import pyarrow.parquet as pq
 import pytest
 
@@ -53,6 +56,34 @@ def parquet(**columns: list[Any]) -> Callable[[Path], Path]:
     return write
 
 
+def avro(**columns: list[Any]) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        kinds = {"name": "r", "type": "record", "fields": [{"name": name, "type": "string"} for name in columns]}
+        with (folder / "a.avro").open("wb") as file:
+            fastavro.writer(file, kinds, pa.table(columns).to_pylist(), codec="deflate")
+        return folder / "a.avro"
+
+    return write
+
+
+def orc(**columns: list[Any]) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        pa_orc.write_table(pa.table(columns), folder / "a.orc", compression="zlib")
+        return folder / "a.orc"
+
+    return write
+
+
+def arrow(**columns: list[Any]) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        table = pa.table(columns)
+        with pa.ipc.new_file(folder / "a.arrow", table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as to:
+            to.write_table(table)
+        return folder / "a.arrow"
+
+    return write
+
+
 def sheet(*rows: tuple[Any, ...]) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         book = openpyxl.Workbook()
@@ -66,6 +97,7 @@ def sheet(*rows: tuple[Any, ...]) -> Callable[[Path], Path]:
 
 
 LONG = "x" * 3000
+ALIKE: Rows = [("x" * 1000,)] * 100
 FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str, Any], Rows]] = {
     # what it is: the file, the options so far, words of the hint, what they say to do, what is read then
     "a format": (text("a.dat", "id\n1\n"), {}, "format=", {"format": "csv"}, [("1",)]),
@@ -119,6 +151,11 @@ FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str,
         {"max_ratio": 10_000},
         [("x" * 1000,)] * 100,
     ),
+    **{
+        f"{option} of {make.__name__}": (make(id=["x" * 1000] * 100), {option: low}, option, {option: high}, ALIKE)
+        for make in (avro, orc, arrow)
+        for option, low, high in (("max_ratio", 1, 10_000), ("max_file_bytes", 2000, 10**6))
+    },
     "a sheet's ratio": (
         sheet(("id",), *[("x" * 1000,)] * 100),
         {"max_ratio": 1},
@@ -204,7 +241,8 @@ FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str,
 
 @pytest.mark.parametrize("case", FOLLOWED)
 def test_the_option_that_a_hint_names_helps(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("content", "sheets.package", "typed.parquet"):  # so that small files show it
+    places = ("content", "sheets.package", "typed.arrow", "typed.avro", "typed.orc", "typed.parquet")
+    for module in places:  # so that small files show it
         monkeypatch.setattr(f"etl_assets.sources.files.{module}.RATIO_COUNTS_FROM", 1000)
     write, options, words, then, rows = FOLLOWED[case]
     path = write(tmp_path)
@@ -240,6 +278,14 @@ def test_files_of_one_name_are_told_apart_by_streams(tmp_path: Path) -> None:
     hint_of(lambda: FileSource("drop", f"{tmp_path}/*", streams="file").discover(), "streams={...}")
     source = FileSource("drop", str(tmp_path), streams={"one": "a.csv", "two": "a.jsonl"})
     assert [one.name for one in source.discover().streams] == ["one", "two"]
+
+
+def test_files_that_tell_no_time_are_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/hints/a.csv", b"id\n1\n")
+    monkeypatch.setattr(type(memory), "find", lambda *_, **__: {"/hints/a.csv": {"size": 5}})
+    hint_of(lambda: rows_of("memory://hints/*.csv", incremental="modified"), 'Use incremental="name"')
+    assert rows_of("memory://hints/*.csv", incremental="name") == [("1",)]
 
 
 def test_parts_of_a_path_that_lead_up(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def _records(container: Container, schema: _Schema, reading: Reading) -> Iterato
         raise reading.error(
             "unpacks to more than max_file_bytes, or max_ratio times its size: it may be a bomb.",
             number + 1,
-            hint="Raise them if the file is what it should be.",
+            hint="Raise max_ratio or max_file_bytes if the file is what it should be.",
         ) from error
     except _WRONG as error:
         raise reading.error(f"cannot be read on: {str(error) or 'it ends too early'}.", number + 1) from error
