@@ -1,7 +1,7 @@
 """Hints of syncs and tables, each followed by the option that it names, in a run of Dagster."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import duckdb
@@ -10,7 +10,10 @@ import pytest
 from etl_assets import Catalog, Destination, DuckDBDestination, Stream, StreamTranslator, stream_assets
 from etl_assets.cli import main
 from etl_assets.exceptions import ConfigError
+from etl_assets.sync import sync
+from etl_assets.testing.fakes import GivenRead, MemoryDestination
 from tests.assets.shop import Shop, failure_text, people, person, run
+from tests.hints.following import hint_of
 
 
 class World:
@@ -96,6 +99,7 @@ class TestAMergeWithoutAKey:
         assert world.sql('SELECT "at" FROM shop.visits') == [("2026-01-01",)]
 
 
+FULL = {"full_refresh": True}
 MERGED = {"primary_key": ["id"], "write_strategy": "merge"}
 
 
@@ -315,3 +319,63 @@ class TestTheStateOnTheCommandLine:
         assert world.run(options={"customers": {"write_strategy": "append"}}).success
         assert world.run(options={"customers": {"write_strategy": "append"}}).success
         assert world.ids() == [1, 2, 3]
+
+
+class TestAContractWhoseTableLacksAColumn:
+    """Of a key column, which cannot be left out as other columns are."""
+
+    OPTIONS: ClassVar[dict[str, Any]] = {"customers": {"primary_key": ["id", "shop"]}}
+
+    @pytest.fixture(autouse=True)
+    def first(self, world: World) -> None:
+        assert world.run(options={"customers": {"primary_key": ["id"]}}).success
+        world.shop.rows["customers"] = [{**row, "shop": 7} for row in people(4)]
+        hint = "Add the column to the table, or let columns evolve for one sync."
+        world.hint(hint, schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL)
+
+    def test_it_is_added(self, world: World) -> None:
+        world.sql("ALTER TABLE shop.customers ADD COLUMN shop BIGINT")
+        assert world.run(schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL).success
+        assert world.sql("SELECT DISTINCT shop FROM shop.customers") == [(7,)]
+
+    def test_columns_evolve_for_one_sync(self, world: World) -> None:
+        assert world.run(schema_contract={"columns": "evolve"}, options=self.OPTIONS, config=FULL).success
+        assert world.run(schema_contract={"columns": "discard_value"}, options=self.OPTIONS).success
+        assert world.sql("SELECT DISTINCT shop FROM shop.customers") == [(7,)]
+
+
+def test_a_declared_column_without_rows_is_accepted_for_one_sync(world: World) -> None:
+    def with_columns(*names: str) -> Catalog:
+        fields = {name: {"type": ["null", "integer"]} for name in names}
+        return Catalog([Stream("orders", primary_key="id", schema={"properties": fields})])
+
+    world.shop.rows["orders"] = [{"id": 1}]
+    assert world.run("orders", catalog=with_columns("id"), schema_contract="freeze").success
+    world.shop.rows["orders"] = []
+    hint = 'Accept the change with schema_contract="evolve" for one sync.'
+    world.hint(hint, "orders", catalog=with_columns("id", "more"), schema_contract="freeze")
+    assert world.run("orders", catalog=with_columns("id", "more"), schema_contract="evolve").success
+    assert world.run("orders", catalog=with_columns("id", "more"), schema_contract="freeze").success
+    world.shop.rows["orders"] = [{"id": 1, "more": 2}]
+    assert world.run("orders", catalog=with_columns("id", "more"), schema_contract="freeze").success
+    assert world.sql("SELECT id, more FROM shop.orders") == [(1, 2)]
+
+
+@pytest.mark.parametrize("then", [{}, {"schema_contract": "evolve"}])
+def test_a_session_of_somebody_that_knows_no_contract(then: dict[str, Any]) -> None:
+    place = MemoryDestination()
+    read = GivenRead(Stream("orders"), [[{"id": 1}]])
+    hint = hint_of(lambda: sync(read, place, schema_contract="freeze"))
+    assert hint == 'Leave schema_contract out, or set it to "evolve".'
+    assert sync(read, place, **then).records_loaded == 1
+
+
+@pytest.mark.parametrize(("granularity", "query"), [("source", None), ("stream", {"_limit": 1})])
+def test_a_cut_read_of_many_streams(granularity: str, query: dict[str, Any] | None, world: World) -> None:
+    def shop(query: dict[str, Any] | None) -> Shop:
+        return Shop({"customers": people(3)}, query=query)
+
+    hint = 'Leave the cut out, or read it with granularity="stream".'
+    world.hint(hint, source=shop({"_limit": 1}), granularity="source")
+    assert world.run(source=shop(query), granularity=granularity).success
+    assert world.ids() == ([1, 2, 3] if query is None else [1])

@@ -148,3 +148,14 @@ def test_what_is_no_value_of_its_column_is_read_as_text_by_a_query(kind: str, tm
         hint = hint_of(lambda: rows(shop.source(), Stream("days")), "queries={...}")
         query = re.findall(r"SELECT .*(?=, \.\.\.)", hint)[0] + ", id FROM days"
         assert rows(shop.source(queries={"days": query}), Stream("days")) == [{"d": text, "id": 1}]
+
+
+def test_a_split_has_a_key_that_begins_with_an_integer(shop: Shop) -> None:
+    shop.run("CREATE TABLE named (name blob, id integer)", "INSERT INTO named VALUES (x'01', 1), (x'02', 2)")
+    source = SQLiteSource(str(shop.path), name="shop")
+    hint_of(lambda: source.key_ranges(Stream("named"), 2), "Declare primary_key")
+    assert len(source.key_ranges(Stream("named", primary_key="id"), 2).ranges) == 2
+    named = Stream("named", primary_key=["name", "id"])
+    hint_of(lambda: source.key_ranges(named, 2), "A key that begins with an integer can", "leave `split` out")
+    assert len(source.key_ranges(Stream("named", primary_key=["id", "name"]), 2).ranges) == 2
+    assert len(shop.load(named)) == 2

@@ -3,18 +3,22 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 import pytest
 
 from etl_assets import (
     Catalog,
+    DuckDBCache,
     DuckDBDestination,
     FileSource,
+    Source,
+    Stream,
     StreamRead,
     build_source_sensor,
     build_sync_schedule,
+    get_destination,
     get_source,
     stream_assets,
 )
@@ -108,3 +112,33 @@ def test_a_sensor_and_a_schedule_have_assets(tmp_path: Path) -> None:
     hint_of(lambda: build_sync_schedule([], "@daily"), "the list that stream_assets gave, or keys")
     assert build_sync_schedule(assets, "@daily").cron_schedule == "@daily"
     assert build_sync_schedule([dg.AssetKey(["shop", "customers"])], "@daily").cron_schedule == "@daily"
+
+
+@pytest.mark.parametrize(("get", "word"), [(get_source, "source_name"), (get_destination, "destination_name")])
+def test_a_connector_has_a_name_beside_that_of_its_kind(get: Any, word: str) -> None:
+    kind = "source-faker" if get is get_source else "destination-motherduck"
+    hint_of(lambda: get(kind, name="mine"), f"{word}= is the name that tells it from others")
+    assert get(kind, **{word: "mine"}).name == "mine"
+
+
+class Alike(Source):
+    """Two fields of one name, but for their case."""
+
+    streams: ClassVar[Any] = [
+        Stream("people", schema={"properties": {name: {"type": ["null", "integer"]} for name in ("id", "ID")}})
+    ]
+
+    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Any:
+        yield [{"id": 1, "ID": 2}]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_fields_of_one_name_but_for_its_case_are_read_into_a_table(declared: bool, tmp_path: Path) -> None:
+    source = Alike(name="shop")
+    if not declared:
+        source.streams = [Stream("people")]  # type: ignore[misc]
+    hint_of(lambda: list(source.get_records("people")), "Read it with rows or Arrow: `source.read()`.")
+    result = source.read(DuckDBCache(db_path=str(tmp_path / "c.duckdb")))
+    [row] = result["people"].to_pandas().to_dict("records")
+    assert sorted(value for name, value in row.items() if name.lower().startswith("id")) == [1, 2]
+    assert result["people"].to_arrow().count_rows() == 1

@@ -17,7 +17,6 @@ REASONS = {
     "source": "asks for a change at the source or of its data, outside of this library",
     "by itself": "says what happens next without anything being done",
     "rights": "asks for rights, a server or an installation that the tests do not have",
-    "not yet": "names an option or a command, and no test provokes the error yet",
     "code": "asks for other code in a connector or a destination that somebody has written",
 }
 

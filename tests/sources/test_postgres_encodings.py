@@ -122,6 +122,8 @@ def test_a_query_says_how_a_text_is_encoded(ascii_url: str) -> None:
     run(ascii_url, "CREATE TABLE menu (id int PRIMARY KEY, a text)")
     run(ascii_url, b"INSERT INTO menu VALUES (1, " + LATIN1_OF_CAFE + b")", encoding="SQL_ASCII")
     told = "convert_from(convert(convert_to(a, 'SQL_ASCII'), 'LATIN1', 'UTF8'), 'SQL_ASCII')"
+    with pytest.raises(DataError, match="read the table by a query that says how the text is encoded"):
+        rows(PostgresSource(ascii_url, name="shop"), Stream("menu"))
     source = PostgresSource(ascii_url, name="shop", queries={"menu": f"SELECT id, {told} AS a FROM menu"})
     assert rows(source, Stream("menu")) == [{"id": 1, "a": "café"}]
 
