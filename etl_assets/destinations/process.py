@@ -17,6 +17,7 @@ import simplejson
 from etl_assets.destinations.arguments import TargetArguments, run_destination
 from etl_assets.destinations.rows import begin_streams, export_records, prepared, process_schema, tags_taken
 from etl_assets.exceptions import ConfigError, ProtocolError
+from etl_assets.redaction.errors import masked_errors
 
 if TYPE_CHECKING:
     from etl_assets.destinations.base import Destination
@@ -109,12 +110,13 @@ class DestinationModes:
             ProtocolError: A line is no message, or is cut off; no state after it is passed on.
             DestinationError: Streams failed; names them, and its cause is the first one's error.
         """
-        begin_streams(self)
-        try:
-            self.before_process()
-            _run(self, input_buffer)
-        finally:
-            self.after_process()
+        with masked_errors():
+            begin_streams(self)
+            try:
+                self.before_process()
+                _run(self, input_buffer)
+            finally:
+                self.after_process()
 
     @classmethod
     def main(cls: Any, argv: Sequence[str] | None = None) -> None:

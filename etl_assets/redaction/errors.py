@@ -4,7 +4,8 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import Any
 
 from etl_assets.redaction import redact
@@ -26,7 +27,7 @@ def mask(error: BaseException | None) -> None:
             masked = tuple(map(_masked, one.args))
             if masked != one.args:
                 one.args = masked
-        for name, value in [*vars(one).items(), *_of_file(one)]:
+        for name, value in [*vars(one).items(), *_beside_its_vars(one)]:
             with suppress(AttributeError, TypeError):
                 masked_value = _masked(value)
                 if masked_value is not value and masked_value != value:
@@ -52,6 +53,26 @@ def tell_failure(error: Exception) -> int:
     return 1
 
 
+@contextmanager
+def masked_errors() -> Iterator[None]:
+    """Mask what is raised inside, and let it pass: nobody may catch it, and Python then shows it.
+
+    Whoever does catch it gets the same error. If nobody has said how Python shows errors, it shows this one masked as
+    a whole: with the lines of the script, and the messages of errors that refuse to be masked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        mask(error)
+        if sys.excepthook is sys.__excepthook__:
+            sys.excepthook = _show_masked
+        raise
+
+
+def _show_masked(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+
+
 def is_debugging() -> bool:
     """Tell whether the environment asks for tracebacks."""
     return os.environ.get(DEBUG, "0") not in {"", "0"}
@@ -71,9 +92,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             waiting += one.exceptions
 
 
-def _of_file(error: BaseException) -> Iterator[tuple[str, Any]]:
+def _beside_its_vars(error: BaseException) -> Iterator[tuple[str, Any]]:
     if isinstance(error, OSError):
         yield from ((name, getattr(error, name)) for name in _OF_FILES)
+    if isinstance(error, SystemExit):
+        yield "code", error.code  # a text is what Python prints at the end
 
 
 def _masked(value: Any) -> Any:

@@ -18,7 +18,7 @@ from etl_assets.model.selection import selected_columns
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
-from etl_assets.redaction.errors import shown_cause
+from etl_assets.redaction.errors import masked_errors, shown_cause
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import with_columns
 from etl_assets.sources.messages import write_activate_version, write_records, write_schema, write_state
@@ -110,10 +110,12 @@ class ProcessModes:
 
 def process(source: "Source") -> None:
     """Run the mode that is set, or sync; a script that calls this itself has its command line read first."""
-    if is_called_by_the_program():
-        take_arguments(source, parse_arguments(sys.argv[1:]))
-    if not run_mode(source):
-        source.sync(catalog_to_sync(source))
+    is_program = is_called_by_the_program()
+    with masked_errors():
+        if is_program:
+            take_arguments(source, parse_arguments(sys.argv[1:]))
+        if not run_mode(source):
+            source.sync(catalog_to_sync(source))
 
 
 def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
