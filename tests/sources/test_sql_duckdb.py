@@ -4,6 +4,7 @@ import datetime as dt
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +14,8 @@ import duckdb
 import pytest
 
 from etl_assets import DuckDBDestination, SQLiteDestination, SqlSource
-from etl_assets.exceptions import ConnectError, DataError, EtlAssetsError, UnavailableError
-from etl_assets.model.stream import Stream
+from etl_assets.exceptions import ConfigError, ConnectError, DataError, EtlAssetsError, SourceError, UnavailableError
+from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
 
@@ -243,3 +244,47 @@ def test_filters_limits_and_splits(shop: Path) -> None:
     assert found.count_records(stream, query={"u": row["u"]}) == 1
     assert found.count_records(stream, query={"_limit": 5}) == 5
     assert len(found.key_ranges(stream, 4).ranges) == 4
+
+
+SLOW = "SELECT a.range AS id FROM range(10000000) a, range(10000000) b WHERE (a.range * 7 + b.range) % 11 = {}"
+
+
+@pytest.mark.parametrize("found", [12, 3], ids=["no row", "rows enough"])
+def test_a_statement_may_take_its_time_and_no_more(found: int, shop: Path) -> None:
+    run(shop, "CREATE TABLE t AS SELECT range AS id FROM range(10)")
+    timed = source(shop, queries={"q": SLOW.format(found)}, statement_timeout=0.5)
+    questions: list[Any] = [lambda: timed.count_records(Stream("q"))]
+    questions += [lambda: list(timed.load_data(Stream("q")))] if found == 12 else []
+    for ask in questions:
+        began = time.monotonic()
+        with pytest.raises(SourceError, match="took longer than its time-out allows: raise `statement_timeout`"):
+            ask()
+        assert time.monotonic() - began < 20
+    assert timed.count_records(Stream("t")) == 10, "the next statement has its own time"
+
+
+def test_a_read_is_no_statement_that_takes_too_long_while_its_rows_are_written(shop: Path) -> None:
+    run(shop, "CREATE TABLE t AS SELECT range AS id FROM range(20000)")
+    read = []
+    for batch in source(shop, statement_timeout=0.3, batch_rows=5000).load_data(Stream("t")):
+        read.append(len(batch))
+        time.sleep(0.2)
+    assert (sum(read), len(read) > 2) == (20000, True)
+
+
+def test_the_hint_helps(shop: Path) -> None:
+    run(shop)
+    statement = "SELECT count(*) AS n FROM range(30000) a, range(10000) b WHERE (a.range * 7 + b.range) % 11 = 3"
+    with pytest.raises(SourceError, match="raise `statement_timeout`"):
+        list(source(shop, queries={"q": statement}, statement_timeout=0.001).load_data(Stream("q")))
+    [batch] = source(shop, queries={"q": statement}, statement_timeout=300).load_data(Stream("q"))
+    assert len(batch) == 1
+
+
+def test_a_database_whose_statements_cannot_be_timed_is_told() -> None:
+    other = SqlSource("shop", "mssql+pyodbc://host/database", statement_timeout=5)
+    with pytest.raises(ConfigError, match="statement_timeout has no effect on mssql. Leave statement_timeout out"):
+        other.discover()
+    with pytest.raises(EtlAssetsError) as caught:
+        SqlSource("shop", "mssql+pyodbc://host/database").discover()
+    assert "statement_timeout" not in str(caught.value)

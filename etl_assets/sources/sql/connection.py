@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from etl_assets.exceptions import ConnectError, DataError, UnavailableError
+from etl_assets.exceptions import ConfigError, ConnectError, DataError, UnavailableError
 from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember_config
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl
 from etl_assets.sources.sql.address import parse_url, verified_tls
+from etl_assets.sources.sql.clock import Clock
 from etl_assets.sources.sql.duckdb.file import read_only, with_reflection
 from etl_assets.sources.sql.errors import as_database_errors, translated
 
@@ -27,6 +28,9 @@ CONNECT_SECONDS = 30
 
 SQLITE_STEPS = 10_000
 """SQLite looks at the clock every so many steps of its machine."""
+
+_TIMED = {"postgresql", "mysql", "mariadb", "sqlite", "duckdb"}
+"""Where a statement's time can be limited."""
 
 DAY = 86_400
 
@@ -58,7 +62,7 @@ class Server:
 class Snapshot:
     """One open connection in one read-only transaction that sees the database as it was when it began."""
 
-    def __init__(self, connection: "sa.Connection", clock: "_Clock") -> None:
+    def __init__(self, connection: "sa.Connection", clock: "Clock") -> None:
         self.connection = connection
         self.dialect = connection.dialect.name
         self.failures: list[DataError] = []
@@ -89,6 +93,13 @@ class Snapshot:
         """Count the time-out from now: what the caller did between two fetches is not the statement's time."""
         self._clock.restart()
 
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Interrupt what the driver of a DuckDB file does here, once the time-out has passed."""
+        driver: Any = self.connection.connection.driver_connection
+        with self._clock.running(driver.interrupt):
+            yield
+
     def add_function(self, name: str, function: Callable[[Any], Any]) -> None:
         """Have SQLite call a Python function of one argument; a DataError it raises is kept for the translation."""
 
@@ -104,21 +115,6 @@ class Snapshot:
         self.functions.add(name)
 
 
-class _Clock:
-    """The end of the running statement's time, for SQLite, which has no such setting."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self.seconds = seconds
-        self.end = float("inf")
-
-    def restart(self) -> None:
-        if self.seconds is not None:
-            self.end = time.monotonic() + self.seconds
-
-    def is_over(self) -> bool:
-        return time.monotonic() > self.end
-
-
 @contextmanager
 def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snapshot]:
     """Open one connection in one read-only snapshot, and close it whatever happens.
@@ -132,7 +128,7 @@ def connected(server: Server, *, timeout: float | None = None) -> Iterator[Snaps
         ConnectError: The database cannot be reached, does not exist, or does not let us in.
     """
     seconds = server.statement_timeout if timeout is None else timeout
-    clock = _Clock(seconds)
+    clock = Clock(seconds)
     engine = _engine(server, server.connect_timeout if timeout is None else timeout, clock)
     where = f"source {server.source!r} ({SecretUrl(engine.url)})"
     try:
@@ -173,10 +169,15 @@ def _close(connection: "sa.Connection") -> None:
         connection.close()
 
 
-def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa.Engine":
+def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.Engine":
     import sqlalchemy as sa
 
     url = parse_url(server.url, server.source)
+    if server.statement_timeout is not None and url.get_backend_name() not in _TIMED:
+        raise ConfigError(
+            f"source {server.source!r}: statement_timeout has no effect on {url.get_backend_name()}.",
+            hint="Leave statement_timeout out, and limit what a statement may take in the database.",
+        )
     if url.get_backend_name() == "duckdb":
         url = with_reflection(url)
     args = _arguments(server, url, connect_seconds)
@@ -189,7 +190,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: _Clock) -> "sa
     if url.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, server.source, clock)
     if url.get_backend_name() == "duckdb":
-        read_only(engine, server.source)
+        read_only(engine, server.source, clock)
     if url.drivername.endswith("+pymysql") and "read_timeout" not in {*args, *url.query}:
         _bound_handshake(engine, float(args.get("connect_timeout", CONNECT_SECONDS)))
     return engine
@@ -224,7 +225,7 @@ def _bound_handshake(engine: "sa.Engine", seconds: float) -> None:
     event.listen(engine, "connect", connect)
 
 
-def _prepare_sqlite(engine: "sa.Engine", source: str, clock: _Clock) -> None:
+def _prepare_sqlite(engine: "sa.Engine", source: str, clock: Clock) -> None:
     from sqlalchemy import event
 
     def do_connect(_dialect: Any, _record: Any, cargs: list[Any], cparams: dict[str, Any]) -> None:
@@ -370,7 +371,7 @@ def _driver_errors(snapshot: Snapshot) -> tuple[type[Exception], ...]:
 def _kill(server: Server, thread: int) -> None:
     import sqlalchemy as sa
 
-    engine = _engine(server, 5, _Clock(None))
+    engine = _engine(server, 5, Clock(None))
     try:
         with suppress(sa.exc.DBAPIError), engine.connect() as connection:
             connection.exec_driver_sql(f"KILL QUERY {thread}")

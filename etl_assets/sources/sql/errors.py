@@ -56,7 +56,7 @@ _WORDS: Sequence[tuple[str, str]] = (
         r"|shutting down|too many|server closed|locked|could not set lock|busy|reset by peer|disk i/o error",
         "away",
     ),
-    (r"^interrupted", "slow"),
+    (r"^interrupted|\binterrupt error: interrupted", "slow"),
 )
 _HINTS = {
     "login": "Check user and password.",

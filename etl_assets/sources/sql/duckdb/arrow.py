@@ -47,11 +47,11 @@ def tables(
 
     readers = [_Column(column, stream) for column in columns]
     empty = True
-    with _driver_errors():
+    with _driver_errors(), snapshot.timed():
         reader = _lazily(snapshot, statement).to_arrow_reader(batch_rows)
     try:
         while True:
-            with _driver_errors():
+            with _driver_errors(), snapshot.timed():
                 batch = next(reader, None)
             if batch is None:
                 break

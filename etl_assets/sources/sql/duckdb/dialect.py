@@ -5,6 +5,7 @@ Only SQLAlchemy imports this module, when an engine is made.
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa  # noqa: TID253 - see above
@@ -13,6 +14,8 @@ from duckdb_engine import Dialect as DuckDBEngineDialect
 from sqlalchemy.engine.default import DefaultDialect  # noqa: TID253
 from sqlalchemy.exc import NoSuchTableError  # noqa: TID253
 from typing_extensions import override
+
+from etl_assets.sources.sql.clock import Clock
 
 _TYPES: Mapping[str, Any] = {
     "BIGINT": sa.BigInteger(),
@@ -42,11 +45,17 @@ _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
 class Connection(ConnectionWrapper):
-    """A connection whose cursors can be closed before their last row: DuckDB 2 does nothing else until then."""
+    """A connection whose cursors can be closed before their last row: DuckDB 2 does nothing else until then.
 
-    def __init__(self, connection: Any) -> None:
+    Args:
+        connection: DuckDB's own.
+        clock: What interrupts a statement, and the wait for its next rows.
+    """
+
+    def __init__(self, connection: Any, clock: Clock) -> None:
         super().__init__(connection)
         self._connection = connection
+        self.clock = clock
 
     @override
     def cursor(self) -> "_Cursor":
@@ -57,7 +66,32 @@ class Connection(ConnectionWrapper):
 class _Cursor(CursorWrapper):
     def __init__(self, connection: Any, wrapper: Connection) -> None:
         super().__init__(connection, wrapper)
+        self._connection = connection
+        self._clock = wrapper.clock
         self._abort = getattr(connection, "abort", None)
+
+    def _timed(self) -> AbstractContextManager[None]:
+        return self._clock.running(self._connection.interrupt)
+
+    @override
+    def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
+        with self._timed():
+            super().execute(statement, parameters, context)
+
+    def fetchone(self) -> Any:
+        """Give the next row; DuckDB 2 looks for it only now."""
+        with self._timed():
+            return self._connection.fetchone()
+
+    @override
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        with self._timed():
+            return super().fetchmany(size)
+
+    def fetchall(self) -> list[Any]:
+        """Give the rows that are left."""
+        with self._timed():
+            return list(self._connection.fetchall())
 
     @override
     def close(self) -> None:
@@ -71,11 +105,12 @@ class Dialect(DuckDBEngineDialect):
     supports_statement_cache = True
     reads_only = False
     """Whether its transactions are refused what would write."""
+    clock = Clock(None)
 
     @override
     def connect(self, *args: Any, **options: Any) -> Any:
         """Connect."""
-        return Connection(super().connect(*args, **options))
+        return Connection(super().connect(*args, **options), self.clock)
 
     @override
     def do_begin(self, connection: Any) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConnectError
+from etl_assets.sources.sql.clock import Clock
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -23,8 +24,8 @@ def with_reflection(url: "sa.URL") -> "sa.URL":
     return url.set(drivername=_DIALECT)
 
 
-def read_only(engine: "sa.Engine", source: str) -> None:
-    """Have an engine open a file to read it, in transactions that cannot write."""
+def read_only(engine: "sa.Engine", source: str, clock: Clock) -> None:
+    """Have an engine open a file to read it, in transactions that cannot write, each statement within its time."""
     from sqlalchemy import event
 
     def do_connect(dialect: Any, _record: Any, cargs: list[Any], cparams: dict[str, Any]) -> Any:
@@ -45,6 +46,7 @@ def read_only(engine: "sa.Engine", source: str) -> None:
     event.listen(engine, "connect", connect)
     dialect: Any = engine.dialect
     dialect.reads_only = True
+    dialect.clock = clock
 
 
 def _opened(dialect: Any, cargs: list[Any], cparams: dict[str, Any]) -> Any:
@@ -58,4 +60,4 @@ def _opened(dialect: Any, cargs: list[Any], cparams: dict[str, Any]) -> Any:
     except duckdb.ConnectionException as error:
         if "different configuration" not in str(error):
             raise
-        return Connection(duckdb.connect(cparams["database"]))
+        return Connection(duckdb.connect(cparams["database"]), dialect.clock)
