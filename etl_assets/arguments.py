@@ -1,9 +1,9 @@
 """What the calls of a script are given: a wrong argument is an error of ours that says what to give."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,9 +18,16 @@ Kind = tuple[Any, str]
 TEXT: Kind = (str, "a text")
 STREAM: Kind = (str, 'the name of a stream, a text such as "orders"')
 COUNT: Kind = ((Integral, type(None)), "a whole number")
+NUMBER: Kind = ((Real, type(None)), "a number")
 FLAG: Kind = (bool, "True or False")
 PLACE: Kind = ((str, Path), "a path")
 KEY: Kind = ((str, list, tuple), "the name of a field, or a list of names")
+NAMES: Kind = ((str, list, tuple, set, frozenset), "a name, or a list of names")
+OBJECT: Kind = (Mapping, "an object (a dict)")
+
+
+_NUMBERS = {COUNT[0], NUMBER[0]}
+"""True is a number to Python, and to nobody who gives arguments."""
 
 
 def checked(**kinds: Kind) -> Callable[[Callable[_Given, _Made]], Callable[_Given, _Made]]:
@@ -68,9 +75,54 @@ def check(called: str, name: str, value: Any, kind: Kind) -> None:
         ArgumentTypeError: It is one.
     """
     types, words = kind
-    if not isinstance(value, types):
+    if not isinstance(value, types) or (isinstance(value, bool) and types in _NUMBERS):
         # Never the value itself: it may be a config with its secrets.
         raise ArgumentTypeError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")
+
+
+def check_number(called: str, name: str, value: Any, kind: Kind) -> None:
+    """Refuse what is no number above 0.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    if isinstance(value, bool):
+        raise ArgumentTypeError(f"{called}: {name} must be {kind[1]}, not {value}.")
+    check(called, name, value, kind)
+    if not value > 0:
+        raise ArgumentTypeError(f"{called}: {name} is {value}; it is greater than 0.")
+
+
+def refuse_unknown_options(
+    called: str, kind: type, options: Iterable[str], more: Iterable[str] = (), inside: Iterable[str] = ()
+) -> None:
+    """Refuse options that neither a class nor those it is made from have: they would have no effect.
+
+    Args:
+        called: What was called, for the message.
+        kind: The class.
+        options: Those that were given.
+        more: Those that it takes beside the ones that its constructors name.
+        inside: Those that constructors name and nobody else may give.
+
+    Raises:
+        ArgumentTypeError: One is unknown; names the nearest that there is.
+    """
+    known = {name for each in kind.__mro__ for name in words_of(vars(each).get("__init__"))} - set(inside) | set(more)
+    for name in options:
+        if name not in known:
+            raise ArgumentTypeError(
+                f"{called} has no argument {name!r}.", hint=did_you_mean(name, known), input_value=name
+            )
+
+
+def words_of(function: Any) -> list[str]:
+    """Return the arguments that a function takes by name."""
+    if not callable(function):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    found = inspect.signature(function).parameters.values()
+    return [one.name for one in found if one.kind in kinds and one.name not in {"self", "args"}]
 
 
 def hint_for(unknown: Iterable[str], known: Iterable[str]) -> str:

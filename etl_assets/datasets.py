@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from typing_extensions import override
 
+from etl_assets.arguments import FLAG, KEY, checked
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.engine.staging import conform, merge_schemas
 from etl_assets.exceptions import InputError
@@ -66,6 +67,7 @@ class DatasetBase(ABC):
             # Whatever was to be selected is: the stream's schema is asked for types alone.
             yield Batch([dict(row) for row in rows]).to_arrow(Stream(self._stream.name, schema=self._stream.schema))
 
+    @checked(max_chunk_size=(int, "a whole number"))
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
         """Give the records as a dataset that can be read again and again, without holding them in memory.
 
@@ -98,6 +100,12 @@ class DatasetBase(ABC):
         """
         return to_polars(self.to_arrow_table())
 
+    @checked(
+        title_property=(str, "the name of a field"),
+        content_properties=KEY,
+        metadata_properties=KEY,
+        render_metadata=FLAG,
+    )
     def to_documents(
         self,
         title_property: str | None = None,
@@ -294,6 +302,7 @@ class SQLDataset(DatasetBase):
             yield pa.Table.from_batches([batch], schema=dataset.schema)
 
     @override
+    @checked(max_chunk_size=(int, "a whole number"))
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
         hidden = self._cache.hidden_columns
         return self._cache.snapshot(self._table, self._conditions, max_chunk_size, hidden)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import dagster as dg
 
+from etl_assets.arguments import TEXT, checked
 from etl_assets.assets.arguments import check_arguments, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
 from etl_assets.assets.catalogs import CatalogMissingError, catalog_path, known_at_load, streams_at_load
@@ -120,6 +121,12 @@ class _Call:
         return self.translator.get_asset_spec(props).merge_attributes(metadata={**ours, **binding.writing.metadata()})
 
 
+@checked(
+    io_manager_key=TEXT,
+    granularity=TEXT,
+    retry_policy=(dg.RetryPolicy, "a dagster.RetryPolicy"),
+    pool=TEXT,
+)
 def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each source
     source: Source,
     streams: Sequence[str] | str | None = None,
@@ -187,6 +194,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
 
 
+@checked(destination=(Destination, "an etl_assets Destination"))
 def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but for the steps
     source: Source,
     streams: Sequence[str] | str | None = None,

@@ -13,6 +13,8 @@ from typing import Any
 
 import dagster as dg
 
+from etl_assets.arguments import COUNT, FLAG, NUMBER, TEXT, Kind, checked
+from etl_assets.assets.arguments import check_arguments
 from etl_assets.assets.bindings import Binding, bindings_of
 from etl_assets.assets.bookmarks import BookmarkEvent, newest_events
 from etl_assets.assets.collector import is_collecting
@@ -51,6 +53,9 @@ LONGEST_BACK_OFF = 60 * 60.0
 MAX_FAILURES = 10
 """No more are counted: the pause is at its longest by then."""
 MAX_RUNS = 500
+
+
+ASSETS: Kind = (Iterable, "the list that stream_assets gave")
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,15 @@ def streams_with_news(
     return [key for key, new in answers.items() if new]
 
 
+@checked(
+    name=TEXT,
+    source_name=TEXT,
+    assets=ASSETS,
+    minimum_interval_seconds=COUNT,
+    stale_after=NUMBER,
+    timeout=NUMBER,
+    default_status=(dg.DefaultSensorStatus, "a DefaultSensorStatus"),
+)
 def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     source: Source,
     streams: Sequence[str] | str | None = None,
@@ -168,6 +182,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     Raises:
         ConfigError: There is no stream to look after, or a source without a name.
     """
+    check_arguments(source, streams, source_name, translator, options)
     chosen_name = named(source, source_name)
     if assets is None:
         found = bindings_by_key(source, streams, chosen_name, catalog, translator, options)
@@ -190,6 +205,14 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     )
 
 
+@checked(
+    assets=ASSETS,
+    cron_schedule=((str, list, tuple), 'a text such as "0 5 * * *", or a list of them'),
+    name=TEXT,
+    full_refresh=FLAG,
+    execution_timezone=TEXT,
+    default_status=(dg.DefaultScheduleStatus, "a DefaultScheduleStatus"),
+)
 def build_sync_schedule(
     assets: Iterable[Any],
     cron_schedule: str,

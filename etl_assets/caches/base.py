@@ -10,7 +10,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import override
 
 from etl_assets.caches.pyairbyte_verbs import PyAirbyteVerbs
@@ -21,13 +30,17 @@ from etl_assets.caches.tables import CacheTables, tables_of
 from etl_assets.caches.takeover import catch_up, take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
+from etl_assets.destinations.base import problems_of
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import (
+    ArgumentTypeError,
     EtlAssetsWarning,
+    InputError,
     StateNotFoundError,
     StreamKeyError,
     StreamNotFoundError,
     did_you_mean,
+    shorten,
 )
 from etl_assets.model.events import StreamKey
 from etl_assets.model.schema.json_schema import from_arrow
@@ -76,6 +89,21 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
     _destination: DatabaseDestination | None = PrivateAttr(default=None)
     _streams_read: dict[str, Stream] = PrivateAttr(default_factory=dict)
 
+    # Type checkers know the options by their fields.
+    def __init__(self, *args: Any, **given: Any) -> None:
+        if args:
+            raise ArgumentTypeError(
+                f"{type(self).__name__} takes its options by their names, not a {type(args[0]).__name__} alone.",
+                hint=f"Its options: {', '.join(type(self).model_fields)}.",
+            )
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise InputError(
+                f"{type(self).__name__}: {problems_of(error)}.",
+                hint=f"Its options: {', '.join(type(self).model_fields)}.",
+            ) from None
+
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_reference(cls, value: Any, info: ValidationInfo) -> Any:
@@ -97,7 +125,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         for name in given.keys() - known:
             near = did_you_mean(str(name), known)
             message = f"{cls.__name__} has no option {name!r}, so it has no effect. {near}"
-            warnings.warn(EtlAssetsWarning(message), stacklevel=3)
+            warnings.warn(EtlAssetsWarning(message), stacklevel=4)
         return {name: value for name, value in given.items() if name in known}
 
     @override
@@ -267,8 +295,13 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
 
     def condition(self, expression: Any) -> str:
         """Give a condition as SQL text."""
-        if isinstance(expression, str):
+        if isinstance(expression, str) and expression.strip():
             return expression
+        if isinstance(expression, str) or not callable(getattr(expression, "compile", None)):
+            raise InputError(
+                f"A condition is {shorten(expression)}.",
+                hint='Give SQL text, such as "id > 5", or an expression of SQLAlchemy\'s.',
+            )
         engine = self.get_sql_engine()
         return str(expression.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 

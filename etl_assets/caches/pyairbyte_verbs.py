@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from etl_assets.arguments import NAMES, checked
 from etl_assets.exceptions import ConfigError, InputError
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
@@ -167,9 +168,14 @@ class PyAirbyteVerbs:
         """Return a stream's table as SQLAlchemy's."""
         return self.sql_table(stream_name)
 
+    @checked(stream_names=NAMES)
     def fetch_table_statistics(self, stream_names: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
         """Return `{"row_count": ...}` of streams; by default of all."""
         return {
             name: {"row_count": self.count(self.table_of(name), ())}
-            for name in (list(self.streams) if stream_names is None else stream_names)
+            for name in _listed(self.streams if stream_names is None else stream_names)
         }
+
+
+def _listed(names: Iterable[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)

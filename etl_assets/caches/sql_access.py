@@ -1,11 +1,15 @@
 """What a cache has of SQL: its url and engine, statements and queries."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from etl_assets.arguments import COUNT, TEXT, checked
+from etl_assets.arguments import COUNT, TEXT, check, checked
+from etl_assets.exceptions import DestinationError, InputError
 from etl_assets.model.json.lines import exact_decoder
 from etl_assets.model.schema.types import is_json
 from etl_assets.packages import missing_dialect, missing_driver
+from etl_assets.redaction import redact
 from etl_assets.secrets.string import SecretString
 
 if TYPE_CHECKING:
@@ -68,8 +72,15 @@ class SqlAccess:
         """Give what PyAirbyte adds to CREATE TABLE: nothing here."""
         return []
 
+    @checked(sql=((str, list, tuple), "SQL, or a list of statements"))
     def execute_sql(self, sql: str | list[str]) -> None:
-        """Run statements in one transaction: all of them, or none."""
+        """Run statements in one transaction: all of them, or none.
+
+        Raises:
+            InputError: One of them is no text.
+        """
+        for statement in [sql] if isinstance(sql, str) else sql:
+            _check_statement("execute_sql", statement)
         with self.destination.transaction() as tx:
             for statement in [sql] if isinstance(sql, str) else sql:
                 tx.execute(statement)
@@ -81,11 +92,20 @@ class SqlAccess:
         Args:
             sql_query: The query.
             max_records: Give at most so many; None for all.
+
+        Raises:
+            InputError: It is empty, or a statement that gives no rows.
+            DestinationError: The database says that the query is wrong.
         """
         from sqlalchemy import text
 
-        with self.get_sql_engine().connect() as connection:
+        _check_statement("run_sql_query", sql_query)
+        with self._translating(), self.get_sql_engine().connect() as connection:
             found = connection.execute(text(sql_query))
+            if not found.returns_rows:
+                raise InputError(
+                    "run_sql_query: this statement gives no rows, and was undone.", hint="Run it with execute_sql()."
+                )
             rows = found.mappings()
             records = [dict(row) for row in (rows.all() if max_records is None else rows.fetchmany(max_records))]
             found.close()  # what was not fetched would hold a lock
@@ -95,6 +115,15 @@ class SqlAccess:
                     record[name] = exact_decoder.decode(record[name])
         return records
 
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            yield
+        except DBAPIError as error:
+            raise DestinationError(f"{type(self).__name__}: the query failed: {redact(str(error.orig))}") from error
+
     def _json_names(self, sql_query: str) -> set[str]:
         """Return the JSON columns of those tables of the cache that a query names."""
         found: set[str] = set()
@@ -103,3 +132,9 @@ class SqlAccess:
             for table in named:
                 found |= {field.name for field in tx.schema(table) or () if is_json(field.type)}
         return found
+
+
+def _check_statement(called: str, statement: Any) -> None:
+    check(called, "each statement", statement, TEXT)
+    if not statement.strip():
+        raise InputError(f"{called}: the statement is empty.", hint="Give SQL text.")

@@ -11,6 +11,7 @@ from etl_assets.records import new_record_id
 DEFAULT = "default_cache"
 
 
+@checked()
 def get_default_cache() -> DuckDBCache:
     """Give the cache that is used where none is given: `.cache/default_cache/default_cache.duckdb`.
 
@@ -42,6 +43,14 @@ def new_local_cache(
     return DuckDBCache(db_path=folder / f"db_{name}.duckdb", cache_dir=folder, cleanup=cleanup)
 
 
+@checked(
+    cache_name=TEXT,
+    sub_dir=TEXT,
+    schema_name=TEXT,
+    table_prefix=((str, type(None)), "a text"),
+    drive_name=TEXT,
+    mount_path=TEXT,
+)
 def get_colab_cache(
     cache_name: str = DEFAULT,
     sub_dir: str = "Airbyte/cache",

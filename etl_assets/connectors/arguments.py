@@ -6,9 +6,9 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from etl_assets.arguments import FLAG, PLACE, TEXT
+from etl_assets.arguments import FLAG, PLACE, TEXT, refuse_unknown_options, words_of
 from etl_assets.connectors.process import Limits
-from etl_assets.exceptions import ArgumentTypeError, InputError, did_you_mean
+from etl_assets.exceptions import ArgumentTypeError, InputError
 
 _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
@@ -74,19 +74,7 @@ def refuse_unknown(make: Callable[..., Any], kind: type, options: Mapping[str, A
     Raises:
         InputError: One is unknown.
     """
-    known = {name for each in kind.__mro__ for name in _words(vars(each).get("__init__"))} - {"args", "executor"}
-    for name in options:
-        if name not in known:
-            near = did_you_mean(name, known | set(_words(make)))
-            raise ArgumentTypeError(f"{make.__name__} has no argument {name!r}.", hint=near, input_value=name)
-
-
-def _words(function: Any) -> list[str]:
-    if not callable(function):
-        return []
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    found = inspect.signature(function).parameters.values()
-    return [one.name for one in found if one.kind in kinds and one.name != "self"]
+    refuse_unknown_options(make.__name__, kind, options, words_of(make), {"executor"})
 
 
 def _hint(called: str, args: tuple[Any, ...], given: Mapping[str, Any]) -> str:

@@ -16,7 +16,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from etl_assets.exceptions import ConnectorNotRegisteredError, did_you_mean
+from etl_assets.arguments import TEXT, checked
+from etl_assets.exceptions import ConnectorNotRegisteredError, InputError, did_you_mean, shorten
 
 Protocol = Literal["airbyte", "singer"]
 ENTRY_POINTS = "etl_assets.connectors"
@@ -122,6 +123,7 @@ def known_connectors() -> dict[str, Known]:
     return found
 
 
+@checked(install_type=TEXT)
 def get_available_connectors(install_type: InstallType | str | None = None) -> list[str]:
     """Give the names of known connectors, sorted. Asks no network.
 
@@ -130,9 +132,9 @@ def get_available_connectors(install_type: InstallType | str | None = None) -> l
             where there is a `docker`.
 
     Raises:
-        ValueError: There is no such kind.
+        InputError: There is no such kind.
     """
-    wanted = InstallType(install_type) if install_type is not None else InstallType.INSTALLABLE
+    wanted = _kind_of(install_type)
     known = known_connectors().values()
     if wanted is InstallType.ANY or (wanted is InstallType.INSTALLABLE and shutil.which("docker")):
         return sorted(one.name for one in known)
@@ -145,6 +147,18 @@ def get_available_connectors(install_type: InstallType | str | None = None) -> l
     if wanted is InstallType.YAML:
         return sorted(one.name for one in known if one.is_low_code)
     return sorted(one.name for one in known if one.install is wanted and not one.is_low_code)
+
+
+def _kind_of(install_type: InstallType | str | None) -> InstallType:
+    if install_type is None:
+        return InstallType.INSTALLABLE
+    try:
+        return InstallType(install_type)
+    except ValueError:
+        raise InputError(
+            f"get_available_connectors: there is no install_type {shorten(install_type)}.",
+            hint=did_you_mean(str(install_type), [str(one.value) for one in InstallType]),
+        ) from None
 
 
 def get_connector_metadata(name: str) -> ConnectorMetadata:

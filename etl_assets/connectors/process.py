@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from etl_assets.arguments import check_number
 from etl_assets.confined import Folder
 from etl_assets.connectors.causes import cause_in
 from etl_assets.connectors.input_pipe import InputPipe
@@ -55,6 +56,13 @@ class Limits:
     silence_seconds: float | None = 3600.0
     total_seconds: float | None = None
     grace_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name, kind in (("line_bytes", (int, "a whole number")), ("grace_seconds", ((int, float), "a number"))):
+            check_number("Limits", name, getattr(self, name), kind)
+        for name in ("silence_seconds", "total_seconds"):
+            if getattr(self, name) is not None:
+                check_number("Limits", name, getattr(self, name), ((int, float), "a number, or None"))
 
 
 def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from etl_assets.destinations.database.rejected import Rejects
 from etl_assets.destinations.process import DestinationModes
 from etl_assets.destinations.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
-from etl_assets.exceptions import ConfigError, UnsupportedWriteError
+from etl_assets.exceptions import ArgumentTypeError, ConfigError, UnsupportedWriteError
 from etl_assets.logs import Logger
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.events import StreamKey
@@ -87,6 +87,11 @@ class Destination(DestinationModes, DestinationVerbs):
         logger: logging.Logger | Logger | None = None,
         **options: Any,
     ) -> None:
+        if argument_parser is not None and not callable(getattr(argument_parser, "add_argument", None)):
+            raise ArgumentTypeError(
+                f"{type(self).__name__}: argument_parser must be an argparse.ArgumentParser, not of the type "
+                f"{type(argument_parser).__name__}."
+            )
         self.argument_parser = argument_parser
         self._config, self.target = arguments_of(argument_parser, options, config)
         self.config_is_missing = not self._config
@@ -271,8 +276,14 @@ def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any])
     try:
         return model(**values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise ConfigError(f"{owner}: {problems}.", hint=f"Its options: {', '.join(model.model_fields)}.") from None
+        raise ConfigError(
+            f"{owner}: {problems_of(error)}.", hint=f"Its options: {', '.join(model.model_fields)}."
+        ) from None
+
+
+def problems_of(error: ValidationError) -> str:
+    """Give what is wrong with options, by their names; never a value, which may be a secret."""
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
 
 
 def _one(name: str, limit: int) -> str:

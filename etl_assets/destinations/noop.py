@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from typing_extensions import override
 
+from etl_assets.arguments import FLAG, checked
 from etl_assets.destinations.base import Destination
 from etl_assets.model.batch import Batch
 from etl_assets.model.load import Capabilities, Load
@@ -39,6 +40,7 @@ class NoopDestination(Destination):
         self._counts = {**self._counts, name: self._counts.get(name, 0) + rows}
 
 
+@checked(install_if_missing=FLAG)
 def get_noop_destination(*, install_if_missing: bool = True) -> NoopDestination:
     """Give a destination that keeps nothing.
 

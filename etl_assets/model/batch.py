@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from etl_assets.exceptions import ConfigError, DataError
+from etl_assets.exceptions import ArgumentTypeError, ConfigError, DataError
 from etl_assets.model.contract import Rejection
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.json.lines import exact_decoder, exact_json
@@ -401,7 +401,7 @@ def _as_table(records: Any) -> "pa.Table":
         return table_of_relation(records)
     if hasattr(records, "__arrow_c_stream__") or hasattr(records, "__arrow_c_array__"):
         return pa.table(records)
-    raise TypeError(
+    raise ArgumentTypeError(
         f"A batch cannot be a {type(records).__name__}: give a list of dicts, a DataFrame, or anything with the "
         "Arrow C stream or array interface."
     )

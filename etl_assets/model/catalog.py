@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from etl_assets.exceptions import ConfigError, did_you_mean
+from etl_assets.exceptions import ArgumentTypeError, ConfigError, did_you_mean
 from etl_assets.model.catalog_changes import CatalogChange, changes_between
 from etl_assets.model.catalog_entries import copied
 from etl_assets.model.limits import MAX_STREAMS
@@ -33,7 +33,11 @@ class Catalog:
 
     def __init__(self, streams: Iterable[Stream] = (), *, extra: Mapping[str, Any] | None = None) -> None:
         known: dict[Key, Stream] = {}
+        if isinstance(streams, str | bytes) or not isinstance(streams, Iterable):
+            raise ArgumentTypeError(f"A Catalog is made of streams, not of the type {type(streams).__name__}.")
         for stream in streams:
+            if not isinstance(stream, Stream):
+                raise ArgumentTypeError(f"A Catalog is made of streams; one is of the type {type(stream).__name__}.")
             if stream.key in known:
                 raise ConfigError(
                     f"The catalog has two streams {stream.full_name!r}.",

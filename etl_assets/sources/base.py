@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self
 
+from etl_assets.arguments import TEXT, check
 from etl_assets.exceptions import ConfigError
 from etl_assets.logs import Logger
 from etl_assets.model.catalog import Catalog
@@ -123,6 +124,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         **options: Any,
     ) -> None:
         del args
+        if name is not None:
+            check(type(self).__name__, "name", name, TEXT)
         self.logger = Logger(
             self, logger=logger or f"etl_assets.sources.{type(self).__name__}", verbose=options.get("verbose", 1)
         )

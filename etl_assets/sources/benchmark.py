@@ -5,6 +5,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from etl_assets.arguments import FLAG, checked
 from etl_assets.exceptions import InputError
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
@@ -60,6 +61,7 @@ class BenchmarkSource(Source):
             yield pa.table(columns)
 
 
+@checked(num_records=((int, float, str), "a number, or its text"), install_if_missing=FLAG)
 def get_benchmark_source(num_records: int | str = "5e5", *, install_if_missing: bool = True) -> BenchmarkSource:
     """Give a source of so many made-up rows.
 

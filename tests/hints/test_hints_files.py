@@ -77,7 +77,9 @@ def orc(**columns: list[Any]) -> Callable[[Path], Path]:
 def arrow(**columns: list[Any]) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         table = pa.table(columns)
-        with pa.ipc.new_file(folder / "a.arrow", table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as to:
+        with pa.ipc.new_file(
+            folder / "a.arrow", table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+        ) as to:
             to.write_table(table)
         return folder / "a.arrow"
 

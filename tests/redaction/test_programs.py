@@ -56,9 +56,10 @@ class Place(Destination):
 Place({arguments}).process(sys.stdin.buffer)
 """
 GIVEN = f'config={{"token": "{SECRET}"}}'
-MESSAGES = """{"type": "SCHEMA", "stream": "a", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": []}
+MESSAGES = """
+{"type": "SCHEMA", "stream": "a", "key_properties": [], "schema": {"properties": {"id": {"type": "integer"}}}}
 {"type": "RECORD", "stream": "a", "record": {"id": 1}}
-"""
+""".lstrip()
 CASES = {
     "test": (SOURCE, "test_connection", "test_connection=True"),
     "discover": (SOURCE, "discover", "discover_mode=True"),

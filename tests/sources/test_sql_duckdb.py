@@ -283,7 +283,7 @@ def test_the_hint_helps(shop: Path) -> None:
 
 def test_a_database_whose_statements_cannot_be_timed_is_told() -> None:
     other = SqlSource("shop", "mssql+pyodbc://host/database", statement_timeout=5)
-    with pytest.raises(ConfigError, match="statement_timeout has no effect on mssql. Leave statement_timeout out"):
+    with pytest.raises(ConfigError, match=r"statement_timeout has no effect on mssql\. Leave statement_timeout out"):
         other.discover()
     with pytest.raises(EtlAssetsError) as caught:
         SqlSource("shop", "mssql+pyodbc://host/database").discover()

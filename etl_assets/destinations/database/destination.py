@@ -17,7 +17,7 @@ from etl_assets.destinations.database.reserved import ReservedNames, reserved_na
 from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import default_roots, sweep
-from etl_assets.exceptions import DestinationError, StateError
+from etl_assets.exceptions import ArgumentTypeError, DestinationError, StateError
 from etl_assets.frames import to_dataset
 from etl_assets.model.encoded import Format
 from etl_assets.model.events import StreamKey
@@ -84,7 +84,12 @@ class DatabaseDestination(Destination):
     encoded_as: ClassVar[Format | None] = None
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if args:
+            raise ArgumentTypeError(
+                f"{type(self).__name__} takes its options by their names, not a {type(args[0]).__name__} alone.",
+                hint=f"Its options: {', '.join(self.Options.model_fields)}.",
+            )
         super().__init__(config=None)
         self.options: Any = parse_options(self.Options, type(self).__name__, options)
         self.load_id_column: str | None = self.options.load_id_column

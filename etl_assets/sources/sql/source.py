@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+from etl_assets.arguments import NAMES, NUMBER, OBJECT, check, check_number, refuse_unknown_options
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
@@ -16,6 +18,7 @@ from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.url import SecretUrl, secret_url
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
+from etl_assets.sources.modes import MODES
 from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 122_880
 """As many as DuckDB has in a row group: it stores such a batch with a third less work than smaller ones."""
+
+
+_OTHERS = (*MODES, "properties", "state_message_every", "verbose")
+"""What every source takes beside what its constructor names."""
 
 
 class SqlSource(Source):
@@ -107,13 +114,18 @@ class SqlSource(Source):
     ) -> None:
         if url is None and looks_like_url(name):
             url, name = name, None
+        own = type(self).__name__
+        refuse_unknown_options(own, type(self), options, _OTHERS)
+        given = {"include": include, "exclude": exclude, "queries": queries, "connect_args": connect_args}
+        numbers = {"connect_timeout": connect_timeout, "statement_timeout": statement_timeout}
+        _check_types(own, {**given, "schema": schema}, {"batch_rows": batch_rows, **numbers})
         super().__init__(name=name, **options)
         self._url = secret_url(self._config.get("url") if url is None else url)
         if self._url is None:
             raise ConfigError(
                 f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
             )
-        _check_options(on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
+        _check_options(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
         self.include, self.exclude = _names(include), _names(exclude)
         self.batch_rows = batch_rows
@@ -384,13 +396,25 @@ def _has_more(asked: Query) -> bool:
     return asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
 
 
-def _check_options(on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
+def _check_types(called: str, given: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+    for name, value in given.items():
+        if value is not None:
+            check(called, name, value, OBJECT if name in {"queries", "connect_args"} else NAMES)
+    for name, value in numbers.items():
+        if value is not None:
+            kind = (int, "a whole number") if name == "batch_rows" else NUMBER
+            check_number(called, name, value, kind)
+
+
+def _check_options(called: str, on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
     if on_null_cursor not in ON_NULL:
         raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
     if batch_rows < 1:
         raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
     for name, span in spans.items():
         # One that reaches the other way would leave rows out that no later read brings.
+        if span is not None:
+            check(called, name, span, (timedelta | Real, "a timedelta, or a number"))
         if span is not None and (span < timedelta(0) if isinstance(span, timedelta) else span < 0):
             raise ConfigError(f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is.")
 

@@ -16,6 +16,7 @@ from etl_assets.sources.files.options import Inferred, Reading
 from etl_assets.sources.files.text.csv import chunks
 from etl_assets.sources.files.text.fixed_width import fixed_width_chunks
 from etl_assets.sources.files.text.inference import Seen, first_to_differ, look
+from etl_assets.sources.files.text.other_notation import Notations
 from etl_assets.sources.files.text.tables import text_columns
 from etl_assets.sources.files.text.typing import can_hold, type_for
 
@@ -58,6 +59,7 @@ class Columns:
         self._seen = dict(self._before)
         self._table = table
         self._turns: dict[str, Turn] = {}
+        self._notations = Notations()
         self.remark: str | None = None
         """What people should know of columns that became text; known once they are settled."""
 
@@ -70,16 +72,21 @@ class Columns:
         read = _CHUNKS.get(reading.format)
         if read is None:
             return
-        wanted = lambda name: self._seen.get(name, Seen()).kind != "text"  # noqa: E731 - of what is known by then
-        for columns, written, lines in text_columns(read, reading, wanted):
+        for columns, written, lines in text_columns(read, reading, self._is_open):
             for name, texts in columns.items():
                 before = self._seen.get(name, Seen())
                 seen = before.joined(look(texts))
-                if seen.kind == "text" and before.kind is not None:
+                if seen.kind == "text":
+                    self._notations.look_at(name, before, written[name], reading.options)
+                if seen.kind == "text" and before.kind not in {None, "text"}:
                     row = first_to_differ(before, texts)
                     place = f"{reading.file}, line {lines[row]}"
                     self._turns[name] = Turn(before.kind, written[name][row].as_py(), place)
                 self._seen[name] = seen
+
+    def _is_open(self, name: str) -> bool:
+        """Tell whether the texts of a column are still to be looked at."""
+        return self._seen.get(name, Seen()).kind != "text" or self._notations.is_open(name)
 
     def settled(self) -> Inferred:
         """Give the types of the columns."""
@@ -101,6 +108,8 @@ class Columns:
                 types[name] = type_for(seen, name, there, table)
                 stays = there is not None and table is not None and not table.is_replaced
                 remarks += self._told(name, seen, types[name], there if stays else None)
+                notation = self._notations.remark(name, self._seen)
+                remarks += [notation] if notation and not stays and pa.types.is_string(types[name]) else []
             signs_zeros = table is None or table.signs_zeros
         more = [f"and so on: {len(remarks) - TOLD:,} more"] if len(remarks) > TOLD else []
         self.remark = "; ".join([*remarks[:TOLD], *more]) or None
