@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import etl_assets as ea
-from etl_assets.caches.sqlite import SQLiteCache
+from etl_assets.caches.sqlite import SqliteCache
 from etl_assets.exceptions import ConfigError, DestinationError, InputError
 from tests.api.test_caches import Shop
 
@@ -119,7 +119,7 @@ def test_so_does_a_verb_of_a_cache_or_a_dataset(call: Callable[[Any], Any], said
 
 
 def test_a_statement_without_rows_is_run_by_execute_sql_as_the_hint_says(tmp_path: Path) -> None:
-    cache = SQLiteCache(db_path=str(tmp_path / "c.sqlite"))
+    cache = SqliteCache(db_path=str(tmp_path / "c.sqlite"))
     with pytest.raises(InputError, match=r"gives no rows, and was undone. Run it with execute_sql\(\)"):
         cache.run_sql_query("CREATE TABLE mine (id INTEGER)")
     cache.execute_sql("CREATE TABLE mine (id INTEGER)")
