@@ -18,7 +18,6 @@ from etl_assets.secrets.option import wrap_secrets
 from etl_assets.secrets.url import SecretUrl, secret_url
 from etl_assets.sources import selecting
 from etl_assets.sources.base import Source
-from etl_assets.sources.modes import MODES
 from etl_assets.sources.sql.address import looks_like_url
 from etl_assets.sources.sql.capped import capped, refuse_beyond
 from etl_assets.sources.sql.connection import Server, Snapshot, connected, streamed
@@ -39,6 +38,7 @@ from etl_assets.sources.sql.reflection import (
     table_of,
     usable_schemas,
 )
+from etl_assets.sources.tap.modes import MODES
 
 if TYPE_CHECKING:
     import pyarrow as pa
