@@ -116,6 +116,19 @@ def refuse_unknown_options(
             )
 
 
+def refuse_positional(called: str, args: tuple[Any, ...], names: Iterable[str]) -> None:
+    """Refuse arguments without a name, where each has one.
+
+    Raises:
+        ArgumentTypeError: There are some.
+    """
+    if args:
+        raise ArgumentTypeError(
+            f"{called} takes its options by their names, not a {type(args[0]).__name__} alone.",
+            hint=f"Its options: {', '.join(names)}.",
+        )
+
+
 def words_of(function: Any) -> list[str]:
     """Return the arguments that a function takes by name."""
     if not callable(function):

@@ -15,13 +15,13 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 from typing_extensions import override
 
+from etl_assets.arguments import refuse_positional
 from etl_assets.caches.pyairbyte_verbs import PyAirbyteVerbs
 from etl_assets.caches.sql_access import SqlAccess
 from etl_assets.caches.sql_tables import to_sql_table
@@ -30,10 +30,9 @@ from etl_assets.caches.tables import CacheTables, tables_of
 from etl_assets.caches.takeover import catch_up, take_over
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.datasets import CachedDataset
-from etl_assets.destinations.base import problems_of
+from etl_assets.destinations.base import wrong_options
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import (
-    ArgumentTypeError,
     EtlAssetsWarning,
     InputError,
     StateNotFoundError,
@@ -91,18 +90,10 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
 
     # Type checkers know the options by their fields.
     def __init__(self, *args: Any, **given: Any) -> None:
-        if args:
-            raise ArgumentTypeError(
-                f"{type(self).__name__} takes its options by their names, not a {type(args[0]).__name__} alone.",
-                hint=f"Its options: {', '.join(type(self).model_fields)}.",
-            )
-        try:
+        name, fields = type(self).__name__, type(self).model_fields
+        refuse_positional(name, args, fields)
+        with wrong_options(name, fields):
             super().__init__(**given)
-        except ValidationError as error:
-            raise InputError(
-                f"{type(self).__name__}: {problems_of(error)}.",
-                hint=f"Its options: {', '.join(type(self).model_fields)}.",
-            ) from None
 
     @field_validator("*", mode="before")
     @classmethod

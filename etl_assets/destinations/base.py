@@ -1,7 +1,7 @@
 """A destination: hooks that a subclass overrides. `export_batch_data`, Mage's contract, is enough."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,7 +15,7 @@ from etl_assets.destinations.database.rejected import Rejects
 from etl_assets.destinations.process import DestinationModes
 from etl_assets.destinations.rows import export_rows
 from etl_assets.destinations.verbs import DestinationVerbs
-from etl_assets.exceptions import ArgumentTypeError, ConfigError, UnsupportedWriteError
+from etl_assets.exceptions import ArgumentTypeError, ConfigError, InputError, UnsupportedWriteError
 from etl_assets.logs import Logger
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.events import StreamKey
@@ -273,17 +273,22 @@ def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any])
     Raises:
         ConfigError: Names each option that is wrong; never shows its value, which may be a secret.
     """
-    try:
+    with wrong_options(owner, model.model_fields):
         return model(**values)
+
+
+@contextmanager
+def wrong_options(owner: str, names: Iterable[str]) -> Iterator[None]:
+    """Give what pydantic finds wrong with options as an error of ours; never a value, which may be a secret.
+
+    Raises:
+        InputError: Names each option that is wrong.
+    """
+    try:
+        yield
     except ValidationError as error:
-        raise ConfigError(
-            f"{owner}: {problems_of(error)}.", hint=f"Its options: {', '.join(model.model_fields)}."
-        ) from None
-
-
-def problems_of(error: ValidationError) -> str:
-    """Give what is wrong with options, by their names; never a value, which may be a secret."""
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
+        raise InputError(f"{owner}: {problems}.", hint=f"Its options: {', '.join(names)}.") from None
 
 
 def _one(name: str, limit: int) -> str:

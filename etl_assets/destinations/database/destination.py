@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
+from etl_assets.arguments import refuse_positional
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.database.known_tables import look_up, look_up_source, table_in
 from etl_assets.destinations.database.ledger import Ledger
@@ -17,7 +18,7 @@ from etl_assets.destinations.database.reserved import ReservedNames, reserved_na
 from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import default_roots, sweep
-from etl_assets.exceptions import ArgumentTypeError, DestinationError, StateError
+from etl_assets.exceptions import DestinationError, StateError
 from etl_assets.frames import to_dataset
 from etl_assets.model.encoded import Format
 from etl_assets.model.events import StreamKey
@@ -85,11 +86,7 @@ class DatabaseDestination(Destination):
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        if args:
-            raise ArgumentTypeError(
-                f"{type(self).__name__} takes its options by their names, not a {type(args[0]).__name__} alone.",
-                hint=f"Its options: {', '.join(self.Options.model_fields)}.",
-            )
+        refuse_positional(type(self).__name__, args, self.Options.model_fields)
         super().__init__(config=None)
         self.options: Any = parse_options(self.Options, type(self).__name__, options)
         self.load_id_column: str | None = self.options.load_id_column

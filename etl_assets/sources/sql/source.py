@@ -6,7 +6,7 @@ from datetime import timedelta
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.arguments import NAMES, NUMBER, OBJECT, check, check_number, refuse_unknown_options
+from etl_assets.arguments import NAMES, NUMBER, OBJECT, Kind, check, check_number, refuse_unknown_options
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
@@ -114,17 +114,13 @@ class SqlSource(Source):
     ) -> None:
         if url is None and looks_like_url(name):
             url, name = name, None
-        own = type(self).__name__
+        own, given = type(self).__name__, locals()
         refuse_unknown_options(own, type(self), options, _OTHERS)
-        given = {"include": include, "exclude": exclude, "queries": queries, "connect_args": connect_args}
-        numbers = {"connect_timeout": connect_timeout, "statement_timeout": statement_timeout}
-        _check_types(own, {**given, "schema": schema}, {"batch_rows": batch_rows, **numbers})
+        _check_types(own, {one: given[one] for one in _TYPES})
         super().__init__(name=name, **options)
         self._url = secret_url(self._config.get("url") if url is None else url)
         if self._url is None:
-            raise ConfigError(
-                f"{type(self).__name__} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
-            )
+            raise ConfigError(f"{own} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").')
         _check_options(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
         self.include, self.exclude = _names(include), _names(exclude)
@@ -396,14 +392,19 @@ def _has_more(asked: Query) -> bool:
     return asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
 
 
-def _check_types(called: str, given: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+_TYPES: Mapping[str, Kind] = {
+    **dict.fromkeys(("schema", "include", "exclude"), NAMES),
+    **dict.fromkeys(("queries", "connect_args"), OBJECT),
+    **dict.fromkeys(("connect_timeout", "statement_timeout"), NUMBER),
+    "batch_rows": (int, "a whole number"),
+}
+
+
+def _check_types(called: str, given: Mapping[str, Any]) -> None:
     for name, value in given.items():
         if value is not None:
-            check(called, name, value, OBJECT if name in {"queries", "connect_args"} else NAMES)
-    for name, value in numbers.items():
-        if value is not None:
-            kind = (int, "a whole number") if name == "batch_rows" else NUMBER
-            check_number(called, name, value, kind)
+            is_number = name == "batch_rows" or _TYPES[name] is NUMBER
+            (check_number if is_number else check)(called, name, value, _TYPES[name])
 
 
 def _check_options(called: str, on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
