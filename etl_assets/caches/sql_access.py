@@ -104,7 +104,7 @@ class SqlAccess:
             found = connection.execute(text(sql_query))
             if not found.returns_rows:
                 raise InputError(
-                    "run_sql_query: this statement gives no rows, and was undone.", hint="Run it with execute_sql()."
+                    "run_sql_query: this statement gives no rows.", hint="Run such statements with execute_sql()."
                 )
             rows = found.mappings()
             records = [dict(row) for row in (rows.all() if max_records is None else rows.fetchmany(max_records))]

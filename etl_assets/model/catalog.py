@@ -33,7 +33,8 @@ class Catalog:
 
     def __init__(self, streams: Iterable[Stream] = (), *, extra: Mapping[str, Any] | None = None) -> None:
         known: dict[Key, Stream] = {}
-        if isinstance(streams, str | bytes) or not isinstance(streams, Iterable):
+        given: Any = streams
+        if isinstance(given, str | bytes) or not isinstance(given, Iterable):
             raise ArgumentTypeError(f"A Catalog is made of streams, not of the type {type(streams).__name__}.")
         for stream in streams:
             if not isinstance(stream, Stream):

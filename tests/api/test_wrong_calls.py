@@ -120,8 +120,8 @@ def test_so_does_a_verb_of_a_cache_or_a_dataset(call: Callable[[Any], Any], said
 
 def test_a_statement_without_rows_is_run_by_execute_sql_as_the_hint_says(tmp_path: Path) -> None:
     cache = SqliteCache(db_path=str(tmp_path / "c.sqlite"))
-    with pytest.raises(InputError, match=r"gives no rows, and was undone. Run it with execute_sql\(\)"):
-        cache.run_sql_query("CREATE TABLE mine (id INTEGER)")
+    with pytest.raises(InputError, match=r"gives no rows. Run such statements with execute_sql\(\)"):
+        cache.run_sql_query("CREATE TABLE yours (id INTEGER)")
     cache.execute_sql("CREATE TABLE mine (id INTEGER)")
     assert cache.run_sql_query("SELECT * FROM mine") == []
 
