@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from etl_assets.protocol.events import StreamKey
 from etl_assets.sources.connector import ConnectorSource
@@ -23,7 +24,7 @@ def refreshed(*names: str) -> dict[StreamKey, StreamPlan]:
 def test_streams_of_an_airbyte_source_are_refreshed_together(airbyte: Make, load: Load, tmp_path: Path) -> None:
     legacy = {"type": "STATE", "state": {"type": "LEGACY", "data": {"at": 1}}}
 
-    def lines(*ids: int) -> list[list[object]]:
+    def lines(*ids: int) -> list[Any]:
         return [["rows", name, *ids] for name in ("a", "b")] + [["raw", json.dumps(legacy) + "\n"]]
 
     assert load(airbyte(*lines(0, 3))).error is None

@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from etl_assets.protocol.appending import BOUNDARY
 
 from etl_assets import Destination, SqlSource, StreamRead, stream_assets
 from etl_assets.cli import main
 from etl_assets.exceptions import BookmarkError
+from etl_assets.model.bookmarks.appending import BOUNDARY
 from etl_assets.sync import resolve_start, sync
 from etl_assets.sync_source import StreamPlan
 from tests.assets.shop import Shop, event, failure_text, people, run

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -124,9 +124,7 @@ def test_a_connector_has_a_name_beside_that_of_its_kind(get: Any, word: str) -> 
 class Alike(Source):
     """Two fields of one name, but for their case."""
 
-    streams: ClassVar[Any] = [
-        Stream("people", schema={"properties": {name: {"type": ["null", "integer"]} for name in ("id", "ID")}})
-    ]
+    streams = [Stream("people", schema={"properties": {name: {"type": ["null", "integer"]} for name in ("id", "ID")}})]
 
     def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Any:
         yield [{"id": 1, "ID": 2}]
@@ -136,9 +134,9 @@ class Alike(Source):
 def test_fields_of_one_name_but_for_its_case_are_read_into_a_table(declared: bool, tmp_path: Path) -> None:
     source = Alike(name="shop")
     if not declared:
-        source.streams = [Stream("people")]  # type: ignore[misc]
+        source.streams = [Stream("people")]
     hint_of(lambda: list(source.get_records("people")), "Read it with rows or Arrow: `source.read()`.")
     result = source.read(DuckDBCache(db_path=str(tmp_path / "c.duckdb")))
     [row] = result["people"].to_pandas().to_dict("records")
-    assert sorted(value for name, value in row.items() if name.lower().startswith("id")) == [1, 2]
+    assert sorted(value for name, value in row.items() if str(name).lower().startswith("id")) == [1, 2]
     assert result["people"].to_arrow().count_rows() == 1
