@@ -50,7 +50,7 @@ class ConnectorBase:
         configuring.set_config(self, config, validate=validate)
 
     def get_config(self) -> dict[str, Any]:
-        """Give the config, with references as they were given.
+        """Return the config, with references as they were given.
 
         Raises:
             ConnectorConfigMissingError: There is none yet.

@@ -23,7 +23,7 @@ class AirbyteMessageIterator(Iterator[Mapping[str, Any]]):
 
     @classmethod
     def from_read_result(cls, read_result: Any) -> Self:
-        """Give the records of what was read into a cache; the columns that the cache has added are left out."""
+        """Return the records of what was read into a cache; the columns that the cache has added are left out."""
         return cls(_records(read_result))
 
 

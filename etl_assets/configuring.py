@@ -19,12 +19,12 @@ from etl_assets.secrets.references import resolve
 
 
 def name_of(owner: Any) -> str:
-    """Give the name an owner has for people."""
+    """Return the name an owner has for people."""
     return str(getattr(owner, "connector_name", None) or getattr(owner, "name", None) or type(owner).__name__)
 
 
 def is_configured(owner: Any) -> bool:
-    """Tell whether an owner has the config it cannot do without."""
+    """Return whether an owner has the config it cannot do without."""
     return not (owner.needs_config and owner.config_is_missing)
 
 
@@ -36,7 +36,7 @@ def spec_of(owner: Any) -> dict[str, Any]:
 
 
 def hash_of(owner: Any) -> str | None:
-    """Give a one-way hash of the resolved config."""
+    """Return a one-way hash of the resolved config."""
     if not is_configured(owner):
         return None
     try:

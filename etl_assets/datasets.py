@@ -43,7 +43,7 @@ class DatasetBase(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        """Give the records, one by one."""
+        """Return the records, one by one."""
 
     @property
     def records(self) -> "DatasetBase":
@@ -61,7 +61,7 @@ class DatasetBase(ABC):
         return ()
 
     def tables(self, chunk_rows: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "Iterator[pa.Table]":
-        """Give the records as Arrow tables of at most so many rows; their types may differ."""
+        """Yield the records as Arrow tables of at most so many rows; their types may differ."""
         records = iter(self)
         while rows := list(islice(records, chunk_rows)):
             # Whatever was to be selected is: the stream's schema is asked for types alone.
@@ -69,7 +69,7 @@ class DatasetBase(ABC):
 
     @checked(max_chunk_size=(int, "a whole number"))
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
-        """Give the records as a dataset that can be read again and again, without holding them in memory.
+        """Return the records as a dataset that can be read again and again, without holding them in memory.
 
         Args:
             max_chunk_size: Rows of a batch.
@@ -77,7 +77,7 @@ class DatasetBase(ABC):
         return to_dataset(self.tables(max_chunk_size), chunk_rows=max_chunk_size)
 
     def to_arrow_table(self) -> "pa.Table":
-        """Give the records as one Arrow table, in memory."""
+        """Return the records as one Arrow table, in memory."""
         import pyarrow as pa
 
         tables = list(self.tables())
@@ -93,7 +93,7 @@ class DatasetBase(ABC):
         return to_pandas(self.to_arrow_table(), with_objects=True)
 
     def to_polars(self) -> Any:
-        """Give the records as a polars DataFrame.
+        """Return the records as a polars DataFrame.
 
         Raises:
             ConfigError: polars is not installed.
@@ -114,7 +114,7 @@ class DatasetBase(ABC):
         *,
         render_metadata: bool = False,
     ) -> "Iterable[Document]":
-        """Give the records as documents, one by one.
+        """The records as documents, one by one.
 
         Args:
             title_property: The field that is the heading.
@@ -166,7 +166,7 @@ class LazyDataset(DatasetBase):
         return iter(self._iterable)
 
     def __next__(self) -> Mapping[str, Any]:
-        """Give the next record of the one reading that `next()` goes on with."""
+        """Return the next record of the one reading that `next()` goes on with."""
         if not isinstance(self._iterable, Iterator):
             self._iterable, self._once = iter(self._iterable), True
         self._begun = True
@@ -214,11 +214,11 @@ class TableReader(Protocol):
         ...
 
     def table_of(self, stream_name: str) -> TableName:
-        """Give the table of a stream."""
+        """Return the table of a stream."""
         ...
 
     def stream_of(self, stream_name: str) -> Stream:
-        """Give a stream with the schema of its table."""
+        """Return a stream with the schema of its table."""
         ...
 
     @property
@@ -237,11 +237,11 @@ class TableReader(Protocol):
         ...
 
     def condition(self, expression: Any) -> str:
-        """Give a condition as SQL text: a text as it is, an expression of SQLAlchemy's by the database's dialect."""
+        """Return a condition as SQL text: a text as it is, an expression of SQLAlchemy's by the database's dialect."""
         ...
 
     def sql_table(self, stream_name: str) -> "Table":
-        """Give the table as SQLAlchemy's, with the columns we stored."""
+        """Return the table as SQLAlchemy's, with the columns we stored."""
         ...
 
 
@@ -312,7 +312,7 @@ class SQLDataset(DatasetBase):
         return self.to_arrow().to_table()
 
     def with_filter(self, *filter_expressions: Any) -> "SQLDataset":
-        """Give the rows that meet these conditions, too: SQL texts, or expressions of SQLAlchemy's.
+        """Return the rows that meet these conditions, too: SQL texts, or expressions of SQLAlchemy's.
 
         Every way to read the result honours them. A text is SQL as it stands: never make one of what users typed.
         """
@@ -335,7 +335,7 @@ class CachedDataset(SQLDataset):
         super().__init__(cache, stream_name, (), stream_configuration)
 
     def to_sql_table(self) -> "Table":
-        """Give the table as SQLAlchemy's `Table`, to build queries with."""
+        """Return the table as SQLAlchemy's `Table`, to build queries with."""
         return self._cache.sql_table(self._stream_name)
 
     @override

@@ -57,7 +57,7 @@ class DocumentRenderer(BaseModel):
     replication_key: str | None = None
 
     def render_document(self, record: Mapping[str, Any]) -> Document:
-        """Give the document of one record; a field that the record has not is left out."""
+        """Return the document of one record; a field that the record has not is left out."""
         contents = list(self.content_properties or ())
         metadata = self._metadata(record)
         parts = []
@@ -75,7 +75,7 @@ class DocumentRenderer(BaseModel):
         )
 
     def render_documents(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Document]:
-        """Give the documents of records, one by one."""
+        """Return the documents of records, one by one."""
         return map(self.render_document, records)
 
     def _metadata(self, record: Mapping[str, Any]) -> dict[str, Any]:

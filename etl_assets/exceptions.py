@@ -74,7 +74,7 @@ def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = SHOWN_NAMES) -> str:
-    """Give a sentence with the nearest known names, or all of them when they are no more than `most`."""
+    """Return a sentence with the nearest known names, or all of them when they are no more than `most`."""
     known = sorted(map(str, set(known)))
     near = get_close_matches(str(name), known, n=3, cutoff=0.6)
     if near:
@@ -316,7 +316,7 @@ class SchemaConflictError(DestinationError):
         self.column = column
 
     def named(self, *, stream: str | None = None, field: str | None = None, column: str | None = None) -> Self:
-        """Give the error with the names that are known further out."""
+        """Return the error with the names that are known further out."""
         return type(self)(
             self.reason,
             hint=self.hint,

@@ -57,17 +57,17 @@ def to_pandas(table: "pa.Table", *, with_objects: bool = False) -> "pd.DataFrame
 
 
 def to_arrow(table: "pa.Table") -> "pa.Table":
-    """Give the table as it is."""
+    """Return the table as it is."""
     return table
 
 
 def to_reader(table: "pa.Table") -> "pa.RecordBatchReader":
-    """Give a reader of its batches."""
+    """Return a reader of its batches."""
     return table.to_reader()
 
 
 def to_polars(table: "pa.Table") -> Any:
-    """Give a polars DataFrame.
+    """Return a polars DataFrame.
 
     Raises:
         ConfigError: polars is not installed.
@@ -76,12 +76,12 @@ def to_polars(table: "pa.Table") -> Any:
 
 
 def to_lazy_polars(table: "pa.Table") -> Any:
-    """Give a polars LazyFrame."""
+    """Return a polars LazyFrame."""
     return to_polars(table).lazy()
 
 
 def to_relation(table: "pa.Table") -> "duckdb.DuckDBPyRelation":
-    """Give a relation of a private DuckDB in memory, over the Arrow table.
+    """Return a relation of a private DuckDB in memory, over the Arrow table.
 
     Nothing holds the destination's own file: the next step of the same process could not open it otherwise.
     """
@@ -116,7 +116,7 @@ def _objects(texts: "pa.ChunkedArray") -> list[Any]:
 
 
 def json_as_text(table: "pa.Table") -> "pa.Table":
-    """Give JSON columns as their text: not every reader knows the extension type."""
+    """Return JSON columns as their text: not every reader knows the extension type."""
     for index, field in enumerate(table.schema):
         if is_json(field.type):
             column = table.column(index)
@@ -128,7 +128,7 @@ def json_as_text(table: "pa.Table") -> "pa.Table":
 
 
 def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path | None = None) -> "ds.Dataset":
-    """Give tables as a dataset that can be read again and again: they wait in an Arrow file, not in memory.
+    """Return tables as a dataset that can be read again and again: they wait in an Arrow file, not in memory.
 
     The file goes with the dataset.
 
@@ -163,7 +163,7 @@ def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path
 
 
 def _files() -> Any:
-    """Give a handler of local files for reading, which lives as long as anything that reads through it."""
+    """Return a handler of local files for reading, which lives as long as anything that reads through it."""
     from pyarrow import fs
 
     local = fs.LocalFileSystem()

@@ -23,7 +23,7 @@ _warned: set[str] = set()
 
 
 def get_global_file_logger() -> logging.Logger:
-    """Give the logger of the library, by PyAirbyte's name; whether it goes to a file, the script's handlers say."""
+    """Return the logger of the library, by PyAirbyte's name; whether it goes to a file, the script's handlers say."""
     return masked_logger(NAME)
 
 

@@ -48,7 +48,7 @@ def sqlstate(error: BaseException) -> str:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Tell whether a driver's error says that its connection is lost, or that there is none to be had just now."""
+    """Return whether a driver's error says that its connection is lost, or that there is none to be had just now."""
     state = sqlstate(error)
     if state:
         return state.startswith(_STATES)

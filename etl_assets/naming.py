@@ -20,7 +20,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def normalise(name: str) -> str:
-    """Give PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
+    """Return PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
     text = "".join(character if character.isalnum() or character == "_" else "_" for character in name.lower())
     if not text:
         return "_"
@@ -28,12 +28,12 @@ def normalise(name: str) -> str:
 
 
 def snake_case(name: str) -> str:
-    """Give a name with its words parted by `_`: `userId` is `user_id`."""
+    """Return a name with its words parted by `_`: `userId` is `user_id`."""
     return normalise(_WORD_START.sub("_", name))
 
 
 def preserve(name: str) -> str:
-    """Give a name as it is."""
+    """Return a name as it is."""
     return name
 
 
@@ -45,7 +45,7 @@ STYLES: Mapping[str, Callable[[str], str]] = {
 
 
 def style(name: str) -> Callable[[str], str]:
-    """Give the naming function of an option's value.
+    """Return the naming function of an option's value.
 
     Raises:
         ConfigError: There is none of this name.
@@ -56,13 +56,13 @@ def style(name: str) -> Callable[[str], str]:
 
 
 def with_hash(name: str, original: str, max_bytes: int) -> str:
-    """Give a name that ends in a hash of the original and is at most `max_bytes` long in UTF-8."""
+    """Return a name that ends in a hash of the original and is at most `max_bytes` long in UTF-8."""
     tail = "_" + sha256(original.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARACTERS]
     return cut(name, max_bytes - len(tail)) + tail
 
 
 def cut(name: str, max_bytes: int) -> str:
-    """Give the longest beginning of a name that is at most `max_bytes` long in UTF-8, whole characters only."""
+    """Return the longest beginning of a name that is at most `max_bytes` long in UTF-8, whole characters only."""
     return name.encode()[:max_bytes].decode(errors="ignore")
 
 
@@ -115,7 +115,7 @@ def identifiers(
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether a text holds no unpaired surrogate: nothing outside of Python could hold one."""
+    """Return whether a text holds no unpaired surrogate: nothing outside of Python could hold one."""
     return text.isascii() or SURROGATE.search(text) is None
 
 

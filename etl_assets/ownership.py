@@ -16,7 +16,7 @@ def mark(name: str) -> bytes:
 
 
 def is_ours(folder: Path, name: str, descriptor: int) -> bool:
-    """Tell whether a folder is ours.
+    """Return whether a folder is ours.
 
     Args:
         folder: The folder.

@@ -51,7 +51,7 @@ _LINES = {ProgressStyle.RICH: ProgressStyle.BAR, ProgressStyle.IPYTHON: Progress
 
 
 def chosen_style(default: ProgressStyle = ProgressStyle.AUTO) -> ProgressStyle:
-    """Give the style that the environment variable `ETL_ASSETS_PROGRESS` names, or the default.
+    """Return the style that the environment variable `ETL_ASSETS_PROGRESS` names, or the default.
 
     Raises:
         ConfigError: It names none.
@@ -142,7 +142,7 @@ class ProgressBar:
 
 
 def _terminal() -> TextIO:
-    """Give where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal."""
+    """Return where a bar that was asked for is seen: Dagster captures a step's standard error, not the terminal."""
     if not sys.stderr.isatty():
         with contextlib.suppress(OSError):
             return Path("/dev/tty").open("w", encoding="utf-8")
@@ -276,7 +276,7 @@ class PlainLines:
 
 
 def shown_style(style: ProgressStyle, stream: TextIO) -> ProgressStyle:
-    """Give what `AUTO` stands for here; any other style stays as it is."""
+    """Return what `AUTO` stands for here; any other style stays as it is."""
     if style is not ProgressStyle.AUTO:
         return style
     if in_notebook():
@@ -285,7 +285,7 @@ def shown_style(style: ProgressStyle, stream: TextIO) -> ProgressStyle:
 
 
 def in_notebook() -> bool:
-    """Tell whether a notebook's kernel runs this; that IPython is installed says nothing."""
+    """Return whether a notebook's kernel runs this; that IPython is installed says nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and not any("terminal" in base.__module__ for base in type(shell).__mro__)

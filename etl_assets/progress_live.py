@@ -15,7 +15,7 @@ HEADINGS = ("stream", "records", "size", "records/s", "")
 
 
 def cells(one: StreamProgress) -> tuple[str, ...]:
-    """Give what a line of the table says."""
+    """Return what a line of the table says."""
     rate = f"{one.rows / one.seconds:,.0f}" if one.seconds > 0 and one.rows else ""
     return one.name, count_text(one.rows, one.about), size_text(one.bytes) if one.bytes else "", rate, one.state
 
@@ -96,7 +96,7 @@ class NotebookTable:
 
 
 def html_table(streams: Sequence[StreamProgress]) -> str:
-    """Give the table as HTML; names are escaped."""
+    """Return the table as HTML; names are escaped."""
     head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
     rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(one))}</tr>" for one in streams)
     return f"<table><tr>{head}</tr>{rows}</table>"

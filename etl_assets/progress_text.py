@@ -37,7 +37,7 @@ class StreamProgress:
 def describe(
     name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
 ) -> str:
-    """Give one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
+    """Return one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
     size = f", {size_text(bytes_)}" if bytes_ else ""
     rate = f" ({rows / seconds:,.0f} rows/s)" if seconds > 0 and rows else ""
     more = f", {detail}" if detail else ""
@@ -45,12 +45,12 @@ def describe(
 
 
 def count_text(rows: int, expected: int | None) -> str:
-    """Give a count such as `336,776 of about 400,000`; an estimate that is exceeded was wrong, and is left out."""
+    """Return a count such as `336,776 of about 400,000`; an estimate that is exceeded was wrong, and is left out."""
     return f"{rows:,} of about {expected:,}" if expected and rows <= expected else f"{rows:,}"
 
 
 def size_text(bytes_: int) -> str:
-    """Give a size such as `41.2 MB`."""
+    """Return a size such as `41.2 MB`."""
     size = float(bytes_)
     for unit in ("B", "kB", "MB"):
         if size < _THOUSAND:

@@ -18,7 +18,7 @@ _MISSING: Any = object()
 
 
 def new_record_id() -> str:
-    """Give a version 7 UUID (RFC 9562): ids made later sort later."""
+    """Return a version 7 UUID (RFC 9562): ids made later sort later."""
     milliseconds = time.time_ns() // 1_000_000
     chance = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds & (1 << 48) - 1) << 80 | 0x7 << 76 | (chance >> 68) << 64 | 0b10 << 62
@@ -69,7 +69,7 @@ class StreamRecordHandler:
         return self.to_index_case(key)
 
     def to_index_case(self, key: str) -> str:
-        """Give a key as the records have it."""
+        """Return a key as the records have it."""
         if key in AB_INTERNAL_COLUMNS:
             return key
         if self.normalize_keys:
@@ -146,7 +146,7 @@ class StreamRecord(dict[str, Any]):
             super().__setitem__(key, value)
 
     def _found(self, key: str, otherwise: Any = _MISSING) -> Any:
-        """Give the key that is there for a key of any case."""
+        """Return the key that is there for a key of any case."""
         if super().__contains__(key):
             return key
         wanted = self._handler.to_index_case(key)
@@ -187,7 +187,7 @@ class StreamRecord(dict[str, Any]):
 
     @override
     def get(self, key: str, default: Any = None) -> Any:
-        """Give the value of a key, or the default."""
+        """Return the value of a key, or the default."""
         found = self._found(key)
         return default if found is _MISSING else super().__getitem__(found)
 
@@ -202,7 +202,7 @@ class StreamRecord(dict[str, Any]):
 
     @override
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """Give the value of a key, having set it where it was missing."""
+        """Return the value of a key, having set it where it was missing."""
         if key not in self:
             self[key] = default
         return self.get(key)
@@ -215,7 +215,7 @@ class StreamRecord(dict[str, Any]):
 
     @override
     def copy(self) -> "StreamRecord":
-        """Give another record with the same fields."""
+        """Return another record with the same fields."""
         other = StreamRecord({}, stream_record_handler=self._handler, with_internal_columns=False)
         dict.update(other, self)
         return other

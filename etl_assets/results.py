@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def checked_cache(given: Any) -> Any:
-    """Give what was given as a cache, if it can be one; None and False stand for none.
+    """Return what was given as a cache, if it can be one; None and False stand for none.
 
     Raises:
         InputError: It is something else, such as the path of a file.
@@ -105,12 +105,12 @@ class ReadResult(Mapping[str, CachedDataset]):
         return sum(result.records_read for result in self.results.values())
 
     def get_sql_engine(self) -> "Engine":
-        """Give the cache's SQLAlchemy engine."""
+        """Return the cache's SQLAlchemy engine."""
         engine: Engine = self._cache.get_sql_engine()
         return engine
 
     def _stored_stream(self, name: str) -> Stream | None:
-        """Give a stream whose keys have the names of the table's columns."""
+        """Return a stream whose keys have the names of the table's columns."""
         stream, result = self._streams_read.get(name), self.results.get(name)
         if stream is None or result is None:
             return None
@@ -165,7 +165,7 @@ class WriteResult:
         return sum(result.records_loaded for result in self.results.values())
 
     def get_state_provider(self) -> Any:
-        """Give the states after the writing.
+        """Return the states after the writing.
 
         Returns:
             What gives the bookmark of each stream by name: see `etl_assets.shared.state_providers`.

@@ -45,7 +45,7 @@ def make_shop(path: Path) -> bool:
 
 
 def _is_shop(path: Path) -> bool:
-    """Tell whether a file holds the tables of the shop, as they were made."""
+    """Return whether a file holds the tables of the shop, as they were made."""
     with closing(sqlite3.connect(":memory:")) as made:
         made.executescript(SHOP)
         tables = set(made.execute(_TABLES))

@@ -32,7 +32,7 @@ class WriteMethod(StrEnum):
 
 
 def resolve_strategy(wanted: WriteStrategy, *, incremental: bool, keyed: bool) -> WriteStrategy:
-    """Give the strategy that `AUTO` stands for; any other stays as it is."""
+    """Return the strategy that `AUTO` stands for; any other stays as it is."""
     if wanted is not WriteStrategy.AUTO:
         return wanted
     if not incremental:
@@ -41,7 +41,7 @@ def resolve_strategy(wanted: WriteStrategy, *, incremental: bool, keyed: bool) -
 
 
 def strategy_named(name: str | WriteStrategy) -> WriteStrategy:
-    """Give the strategy of a name.
+    """Return the strategy of a name.
 
     Raises:
         InputError: There is none.

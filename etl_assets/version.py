@@ -4,7 +4,7 @@ __version__ = "0.1.0"
 
 
 def get_version() -> str:
-    """Give the version, such as `0.1.0`."""
+    """Return the version, such as `0.1.0`."""
     return __version__
 
 

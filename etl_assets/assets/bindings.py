@@ -41,7 +41,7 @@ class Binding:
         return self.writing.table or default_table(destination, self.source_name, self.stream, hashed=self.hashed)
 
     def read(self, config: SyncConfig) -> StreamRead:
-        """Give the lazy read of one run."""
+        """Return the lazy read of one run."""
         if config.keep_bookmark and config.bookmark is None:
             raise ConfigError(
                 f"stream {self.stream.name!r}: keep_bookmark says nothing without a bookmark.",
@@ -82,7 +82,7 @@ def bound(function: Function, bindings: Mapping[str, Binding]) -> Function:
 
 
 def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
-    """Give the bindings of those assets that `stream_assets` made, by their present keys."""
+    """Return the bindings of those assets that `stream_assets` made, by their present keys."""
     found: dict[dg.AssetKey, Binding] = {}
     for one in assets:
         if isinstance(one, dg.AssetsDefinition):
@@ -92,7 +92,7 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
 
 
 def same_name(context: dg.AssetExecutionContext, binding: Binding) -> Iterator[Binding]:
-    """Give the bindings of the same source name and stream, in the same definitions, of a source that is another."""
+    """Yield the bindings of the same source name and stream, in the same definitions, of a source that is another."""
     for other in bindings_of(assets_of_repository(context)).values():
         if (
             other.source_name == binding.source_name

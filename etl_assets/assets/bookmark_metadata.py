@@ -37,7 +37,7 @@ class ShownBookmark:
 
 
 def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> BookmarkMetadata:
-    """Give a bookmark as JSON for people to read, or as exact text where JSON of the UI would round a number.
+    """Return a bookmark as JSON for people to read, or as exact text where JSON of the UI would round a number.
 
     Args:
         bookmark: The bookmark.
@@ -55,7 +55,7 @@ def to_metadata(bookmark: Bookmark | None, *, show_with: str, may_cut: bool) -> 
 
 
 def from_metadata(value: Any) -> ShownBookmark:
-    """Give the bookmark that an event's metadata holds."""
+    """Return the bookmark that an event's metadata holds."""
     found = value.value if isinstance(value, dg.MetadataValue) else value
     if isinstance(found, str):
         found = simplejson.loads(found, use_decimal=True)

@@ -48,12 +48,12 @@ class BookmarkEvent:
 
 
 def newest_event(instance: dg.DagsterInstance, key: dg.AssetKey) -> BookmarkEvent | None:
-    """Give the newest materialization of a run that carries a bookmark."""
+    """Return the newest materialization of a run that carries a bookmark."""
     return next(_materializations(instance, key), None)
 
 
 def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, BookmarkEvent | None]:
-    """Give the newest event of each asset, with one read for all of them where nothing hides it."""
+    """Return the newest event of each asset, with one read for all of them where nothing hides it."""
     keys = list(keys)
     latest = instance.get_latest_materialization_events(keys)
     found: dict[dg.AssetKey, BookmarkEvent | None] = {}
@@ -66,7 +66,7 @@ def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> 
 def newest_bookmark(
     instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool = False
 ) -> Bookmark | None:
-    """Give the bookmark to go on from where the destination keeps none: of a materialization, or a later checkpoint.
+    """Return the bookmark to go on from where the destination keeps none: of a materialization, or a later checkpoint.
 
     Args:
         instance: Where events are.
@@ -84,7 +84,7 @@ def newest_bookmark(
 def newest_shared_bookmark(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], destination: str
 ) -> Bookmark | None:
-    """Give the state of a whole source to go on from where the destination keeps none: the newest of its streams'."""
+    """Return the state of a whole source to go on from where the destination keeps none: the newest of its streams'."""
     found = ((_newest(instance, key, destination, shared=True), key) for key in keys)
     newest = max(((event, key) for event, key in found if event), key=lambda one: one[0].number, default=None)
     return None if newest is None else _whole(*newest)

@@ -83,7 +83,7 @@ def discover(project: Project, name: str | None, say: Say, *, check: bool) -> in
 
 
 def chosen(project: Project, name: str | None) -> Sequence[DeclaredSource]:
-    """Give the sources asked for.
+    """Return the sources asked for.
 
     Raises:
         ConfigError: There is none, or none of this name.
@@ -99,7 +99,7 @@ def chosen(project: Project, name: str | None) -> Sequence[DeclaredSource]:
 
 
 def name_clash(source: DeclaredSource) -> str:
-    """Give the sentence for two different sources of one name."""
+    """Return the sentence for two different sources of one name."""
     return (
         f"Two sources are named {source.name!r}: {source.source!r} and {source.others[0]!r}. They would share their "
         "state and tables; give one of them another name."
@@ -107,7 +107,7 @@ def name_clash(source: DeclaredSource) -> str:
 
 
 def shown(path: Path) -> str:
-    """Give a path as people write it: from the working directory where it is below."""
+    """Return a path as people write it: from the working directory where it is below."""
     path = path.absolute()
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 

@@ -30,7 +30,7 @@ def streams_at_load(
     catalog: Catalog | Mapping[str, Any] | str | Path | None,
     path: Path,
 ) -> list[Stream]:
-    """Give the streams that become assets.
+    """Return the streams that become assets.
 
     Args:
         source: The source.

@@ -227,7 +227,7 @@ def _flat(assets: Any) -> Iterator[Any]:
 
 
 def _can_tell(source: Source, look: Look) -> bool:
-    """Tell whether a source lists its streams: a source of a few lines need not."""
+    """Return whether a source lists its streams: a source of a few lines need not."""
     return len(look.found) > 0 or type(source).discover is not Source.discover
 
 

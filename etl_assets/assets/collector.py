@@ -60,7 +60,7 @@ def collecting() -> Iterator[list[Declared]]:
 
 
 def is_collecting() -> bool:
-    """Tell whether somebody collects."""
+    """Return whether somebody collects."""
     return _collected.get() is not None
 
 

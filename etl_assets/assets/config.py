@@ -36,7 +36,7 @@ class SourceSyncConfig(dg.Config):
 
 
 def refreshed_by_tag(tags: Mapping[str, str], names: Iterable[str]) -> bool:
-    """Tell whether the run's tag asks for a full refresh of what has these names.
+    """Return whether the run's tag asks for a full refresh of what has these names.
 
     Args:
         tags: The run's tags.
@@ -46,12 +46,12 @@ def refreshed_by_tag(tags: Mapping[str, str], names: Iterable[str]) -> bool:
 
 
 def matches(patterns: Iterable[str], names: Iterable[str]) -> bool:
-    """Tell whether one of the patterns is meant for what has these names."""
+    """Return whether one of the patterns is meant for what has these names."""
     known = list(names)
     return any(fnmatchcase(name, pattern) for pattern in patterns if pattern for name in known)
 
 
 def names_of(source: str, stream: Stream, key: dg.AssetKey) -> set[str]:
-    """Give the names by which a run may speak of a stream."""
+    """Return the names by which a run may speak of a stream."""
     names = {name for one in (stream.name, stream.full_name) for name in (one, f"{source}/{one}")}
     return {*names, key.to_user_string()}

@@ -117,7 +117,7 @@ def discover(source: Connector, write: Say) -> int:
 
 
 def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connector:
-    """Give the source or destination of a command line.
+    """Return the source or destination of a command line.
 
     Raises:
         ConfigError: The config file cannot be read.

@@ -27,22 +27,22 @@ __all__ = [
 
 
 def instance_of(context: dg.OutputContext) -> dg.DagsterInstance:
-    """Give the instance; an `OutputContext` has no public way to it."""
+    """Return the instance; an `OutputContext` has no public way to it."""
     return context.step_context.instance
 
 
 def run_tags(context: dg.OutputContext) -> dict[str, str]:
-    """Give the tags of the run; an `OutputContext` has no public way to them."""
+    """Return the tags of the run; an `OutputContext` has no public way to them."""
     return dict(context.step_context.run_tags)
 
 
 def retry_policy(context: dg.OutputContext) -> dg.RetryPolicy | None:
-    """Give the retry policy of the op, or else that of its job."""
+    """Return the retry policy of the op, or else that of its job."""
     return context.step_context.op_retry_policy
 
 
 def attempts(context: dg.OutputContext) -> int:
-    """Give how many times this step was tried before."""
+    """Return how many times this step was tried before."""
     return context.step_context.previous_attempt_count
 
 
@@ -52,7 +52,7 @@ def set_data_version(context: dg.OutputContext, version: str) -> None:
 
 
 def assets_of_repository(context: dg.AssetExecutionContext) -> list[dg.AssetsDefinition]:
-    """Give the assets defined beside the one that runs; none where it runs without a repository, as in a test."""
+    """Return the assets defined beside the one that runs; none where it runs without a repository, as in a test."""
     try:
         return list(context.repository_def.assets_defs_by_key.values())
     except CheckError:
@@ -70,7 +70,7 @@ def work_out_outputs_once(context: dg.AssetExecutionContext) -> None:
 
 
 def compute_function(assets_def: dg.AssetsDefinition) -> Any:
-    """Give the function an asset was made of; it stays the same object through `with_resources` and new keys."""
+    """Return the function an asset was made of; it stays the same object through `with_resources` and new keys."""
     if not assets_def.is_executable:
         return None
     node = assets_def.node_def

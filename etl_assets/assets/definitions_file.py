@@ -105,14 +105,14 @@ class Project:
     targets: Sequence[Any]
 
     def sources(self) -> list[DeclaredSource]:
-        """Give the sources, by name."""
+        """Return the sources, by name."""
         calls: dict[str, list[Declared]] = {}
         for one in self.declared:
             calls.setdefault(one.source_name, []).append(one)
         return [_source(name, own) for name, own in calls.items()]
 
     def destinations(self) -> list[DeclaredDestination]:
-        """Give the destinations; two that were made alike are one."""
+        """Return the destinations; two that were made alike are one."""
         found: list[DeclaredDestination] = []
         for call in self.declared:
             for one in found:
@@ -125,7 +125,7 @@ class Project:
         return found
 
     def resolve(self, declared: DeclaredDestination) -> Any:
-        """Give a destination, also one that a resource of the project stands for.
+        """Return a destination, also one that a resource of the project stands for.
 
         Raises:
             ConfigError: There is no such resource, or it cannot be made.
@@ -190,7 +190,7 @@ def _execute(path: Path) -> ModuleType:
 
 
 def _targets(module: ModuleType) -> list[Any]:
-    """Give what Dagster would load: definitions, else repositories, else the assets of the module."""
+    """Return what Dagster would load: definitions, else repositories, else the assets of the module."""
     import dagster as dg
 
     lazy: Any = type(dg.definitions(lambda: dg.Definitions()))  # noqa: PLW0108 - a class is refused

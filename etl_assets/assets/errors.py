@@ -56,7 +56,7 @@ class Edge:
 
 
 def as_failure(error: Exception) -> dg.Failure:
-    """Give the failure that says what an error says, with its hint, and whether trying again may help.
+    """Return the failure that says what an error says, with its hint, and whether trying again may help.
 
     An error that is not ours comes from a custom source or destination; whether it may pass, nobody knows, so it is
     retried where a retry policy asks for that.
@@ -79,7 +79,7 @@ def as_failure(error: Exception) -> dg.Failure:
 def failure_of_many(
     errors: Mapping[str, Exception], streams: int, policy: dg.RetryPolicy | None, attempts: int
 ) -> dg.Failure | dg.RetryRequested:
-    """Give the one failure of a step that many streams share; tried again where that may help one of them.
+    """Return the one failure of a step that many streams share; tried again where that may help one of them.
 
     Args:
         errors: By the key of the asset, for people.
@@ -105,7 +105,7 @@ def failure_of_many(
 
 
 def trace_of(error: BaseException) -> str:
-    """Give where an error and its causes were raised: classes and frames, without messages of the causes.
+    """Return where an error and its causes were raised: classes and frames, without messages of the causes.
 
     Messages are left out because a driver puts values of rows into them; what matters is in our own error's message.
     """

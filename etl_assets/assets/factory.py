@@ -143,7 +143,7 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     retry_policy: dg.RetryPolicy | None = None,
     pool: str | None = None,
 ) -> list[dg.AssetsDefinition]:
-    """Give an asset for each stream of a source.
+    """Return an asset for each stream of a source.
 
     ```python
     defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"], destination=DuckDBDestination("w.duckdb")))
@@ -207,7 +207,7 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
     options: OptionsByStream | None = None,
     schema_contract: Contract | None = None,
 ) -> list[dg.AssetSpec]:
-    """Give the specs alone, for assets that something else materializes.
+    """Return the specs alone, for assets that something else materializes.
 
     Args:
         source: Where the rows come from.
@@ -231,7 +231,7 @@ def build_stream_asset_specs(  # noqa: PLR0913 - what `stream_assets` takes, but
 def _bound(
     call: _Call, streams: Sequence[str] | str | None, catalog: CatalogLike | None
 ) -> tuple[list[Binding], list[dg.AssetSpec]]:
-    """Give what is known of each stream, and its asset's spec, checked against each other."""
+    """Return what is known of each stream, and its asset's spec, checked against each other."""
     bindings = _bindings(call, streams, catalog)
     bindings = call.told_apart(bindings, known_at_load(call.source, catalog, catalog_path(call.source_name)))
     specs = [call.spec(binding) for binding in bindings]
@@ -247,13 +247,13 @@ def bindings_by_key(
     translator: StreamTranslator | None,
     options: OptionsByStream | None,
 ) -> dict[dg.AssetKey, Binding]:
-    """Give the streams of a source by the keys that `stream_assets` gives them."""
+    """Return the streams of a source by the keys that `stream_assets` gives them."""
     call = _call(source, name, None, None, translator, WriteStrategy.AUTO, options)
     return {call.spec(binding).key: binding for binding in _bindings(call, streams, catalog, report=False)}
 
 
 def named(source: Source, name: str | None) -> str:
-    """Give the name under which a source's state is stored.
+    """Return the name under which a source's state is stored.
 
     Raises:
         ConfigError: It has none.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def converter(annotation: Any) -> "Callable[[pa.Table], Any]":
-    """Give what makes of an Arrow table what an annotation asks for; pandas where there is none.
+    """Return what makes of an Arrow table what an annotation asks for; pandas where there is none.
 
     Raises:
         ConfigError: Nothing here can make it.
@@ -34,14 +34,14 @@ def converter(annotation: Any) -> "Callable[[pa.Table], Any]":
 
 
 def named(annotation: Any) -> tuple[str, str]:
-    """Give the package and the name of what an annotation asks for."""
+    """Return the package and the name of what an annotation asks for."""
     annotation = get_origin(annotation) or annotation
     package = str(getattr(annotation, "__module__", "")).partition(".")[0].lstrip("_")
     return package, str(getattr(annotation, "__qualname__", annotation))
 
 
 def opened(destination: Destination, table: TableName, stream: Stream, kind: str, columns: Sequence[str] | None) -> Any:
-    """Give a stored table as a dataset, which is read bit by bit.
+    """Return a stored table as a dataset, which is read bit by bit.
 
     Args:
         destination: Holds the table.

@@ -113,7 +113,7 @@ def io_manager_class(name: str, destination: type[Destination]) -> type[DerivedI
 
 
 def _dagster_type(options: type[BaseModel], field: str) -> Any:
-    """Give the type of a field as Dagster's config knows it; what it cannot know (`Any` for a path) is text."""
+    """Return the type of a field as Dagster's config knows it; what it cannot know (`Any` for a path) is text."""
     annotation = options.model_fields[field].annotation
     if annotation is Any:
         return str

@@ -58,12 +58,12 @@ class SyncMetadata(NamespacedMetadataSet):
 
     @classmethod
     def namespace(cls) -> str:
-        """Give the prefix of the keys."""
+        """Return the prefix of the keys."""
         return PREFIX.rstrip("/")
 
 
 def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
-    """Give our part of the metadata of a sync's event, the bookmark first.
+    """Return our part of the metadata of a sync's event, the bookmark first.
 
     Args:
         result: What was done.
@@ -100,7 +100,7 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
 
 
 def _sentence(rejected: Rejected) -> str:
-    """Say in a line why records were rejected; it holds no value of theirs."""
+    """Return in a line why records were rejected; it holds no value of theirs."""
     parts = []
     if rejected.rows:
         parts.append(f"{rejected.rows:,} {'record' if rejected.rows == 1 else 'records'} left out")
@@ -112,7 +112,7 @@ def _sentence(rejected: Rejected) -> str:
 def event_metadata(
     log: dg.DagsterLogManager, destination: Destination, result: SyncResult, stream: Stream, table: TableName
 ) -> dict[str, Any]:
-    """Give all metadata of a sync's event; what of it cannot be computed is left out with a warning."""
+    """Return all metadata of a sync's event; what of it cannot be computed is left out with a warning."""
     metadata: dict[str, Any] = {}
     with decoration(log, "Describing what was loaded"):
         metadata |= sync_metadata(result, destination.identity)
@@ -125,7 +125,7 @@ def event_metadata(
 def table_metadata(
     result: SyncResult, stream: Stream, table: TableName, *, storage_kind: str, uri: str | None
 ) -> dict[str, Any]:
-    """Give Dagster's part of the metadata of a sync's event."""
+    """Return Dagster's part of the metadata of a sync's event."""
     shown = TableMetadataSet(
         row_count=result.rows_in_table,
         column_schema=table_schema(result.columns, stream) if result.columns else None,
@@ -139,12 +139,12 @@ def table_metadata(
 
 
 def table_schema(columns: Sequence[Column], stream: Stream) -> dg.TableSchema:
-    """Give a table's columns as the UI shows them."""
+    """Return a table's columns as the UI shows them."""
     return dg.TableSchema([_table_column(column, stream) for column in columns])
 
 
 def declared_table_schema(stream: Stream, physical: Mapping[str, str] | None = None) -> dg.TableSchema | None:
-    """Give the columns that a stream declares, under the names they are to get; None where it declares none.
+    """Return the columns that a stream declares, under the names they are to get; None where it declares none.
 
     Args:
         stream: The stream.
@@ -193,7 +193,7 @@ def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
 
 
 def _declared_type(schema: Mapping[str, Any]) -> tuple[str, bool]:
-    """Give the name of a JSON Schema's type, and whether it allows NULL."""
+    """Return the name of a JSON Schema's type, and whether it allows NULL."""
     given = schema.get("type")
     types = [given] if isinstance(given, str) else list(given or ())
     nullable = not types or "null" in types

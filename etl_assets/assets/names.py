@@ -14,7 +14,7 @@ _RESERVED = {"context", "conf", "config", "meta", "arg_dict", "dict", "input_arg
 
 
 def op_name(key: dg.AssetKey) -> str:
-    """Give a name of its own for the op of an asset: `shop__orders`, with a hash where the key is no plain words."""
+    """Return a name of its own for the op of an asset: `shop__orders`, with a hash where the key is no plain words."""
     name = "__".join(key.path)
     plain = all(_WORD.fullmatch(part) and "__" not in part and not part.endswith("_") for part in key.path)
     if plain and len(name) <= _LONGEST and name not in _RESERVED and not keyword.iskeyword(name):
@@ -23,20 +23,20 @@ def op_name(key: dg.AssetKey) -> str:
 
 
 def group_name(name: str) -> str:
-    """Give a group's name for a source: the same word, with a hash where it has other than ASCII letters."""
+    """Return a group's name for a source: the same word, with a hash where it has other than ASCII letters."""
     return name if _WORD.fullmatch(name) or (name.startswith("_") and word(name) == name) else with_hash(name)
 
 
 def with_hash(name: str) -> str:
-    """Give an ASCII word that no other name shares."""
+    """Return an ASCII word that no other name shares."""
     return f"{word(name)}_{short_hash(name)}"
 
 
 def word(name: str) -> str:
-    """Give a name with everything but ASCII letters, digits and `_` turned into `_`."""
+    """Return a name with everything but ASCII letters, digits and `_` turned into `_`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", name)
 
 
 def short_hash(text: str) -> str:
-    """Give eight characters that stand for a text."""
+    """Return eight characters that stand for a text."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARACTERS]

@@ -153,7 +153,7 @@ class Writing:
     repeated_keys: RepeatedKeys | None = None
 
     def metadata(self) -> dict[str, Any]:
-        """Give this as definition metadata: people see it, and the IO manager reads it back."""
+        """Return this as definition metadata: people see it, and the IO manager reads it back."""
         shown: dict[str, Any] = {WRITE_STRATEGY: str(self.strategy)}
         if self.on_conflict != "update":
             shown[ON_CONFLICT] = self.on_conflict
@@ -270,12 +270,12 @@ def to_table(value: Any) -> TableName:
 
 
 def shown_table(table: TableName) -> str | None:
-    """Give a table's name as people write it, or None if that needs the destination's own quoting."""
+    """Return a table's name as people write it, or None if that needs the destination's own quoting."""
     return str(table) if all(_PLAIN.fullmatch(part) for part in (table.name, table.schema or "main")) else None
 
 
 def plain(value: Any) -> Any:
-    """Give what a metadata value holds; definition metadata comes back raw or wrapped."""
+    """Return what a metadata value holds; definition metadata comes back raw or wrapped."""
     return value.value if isinstance(value, dg.MetadataValue) else value
 
 

@@ -75,7 +75,7 @@ class Polled:
     timeout: float
 
     def evaluate(self, instance: dg.DagsterInstance, now: float) -> tuple[list[dg.RunRequest], dict[str, str]]:
-        """Give the runs to launch, and for every other stream why it is left alone."""
+        """Return the runs to launch, and for every other stream why it is left alone."""
         events = newest_events(instance, self.streams)
         reasons: dict[dg.AssetKey, str] = {}
         live = _live_runs(instance, self.streams, now, self.stale_after)
@@ -96,7 +96,7 @@ class Polled:
         return requests, {key.to_user_string(): reason for key, reason in reasons.items()}
 
     def news(self, events: Mapping[dg.AssetKey, BookmarkEvent | None]) -> dict[dg.AssetKey, bool | None]:
-        """Tell which streams have new data; None where the source cannot tell.
+        """Return which streams have new data; None where the source cannot tell.
 
         Args:
             events: The newest event of each stream asked about.
@@ -121,7 +121,7 @@ class Polled:
 def streams_with_news(
     source: Source, assets: Iterable[Any], instance: dg.DagsterInstance, *, timeout: float = TIMEOUT
 ) -> list[dg.AssetKey]:
-    """Give the assets whose streams were never loaded or have new data, for a script that syncs what is to be synced.
+    """Return the assets whose streams were never loaded or have new data, for a script that syncs what is to be synced.
 
     Args:
         source: The source.
@@ -158,7 +158,7 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     timeout: float = TIMEOUT,
     default_status: dg.DefaultSensorStatus = dg.DefaultSensorStatus.STOPPED,
 ) -> dg.SensorDefinition:
-    """Give a sensor that asks the source, over one connection, and launches the streams that have new data.
+    """Return a sensor that asks the source, over one connection, and launches the streams that have new data.
 
     ```python
     assets = stream_assets(shop, destination=warehouse)
@@ -222,7 +222,7 @@ def build_sync_schedule(
     execution_timezone: str | None = None,
     default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED,
 ) -> dg.ScheduleDefinition:
-    """Give a schedule that syncs assets in one run.
+    """Return a schedule that syncs assets in one run.
 
     Args:
         assets: What `stream_assets` gave, or asset keys.
@@ -292,14 +292,14 @@ def _request(key: dg.AssetKey) -> dg.RunRequest:
 
 
 def tag_of(key: dg.AssetKey) -> str:
-    """Give the value of the run tag for an asset."""
+    """Return the value of the run tag for an asset."""
     return key.to_escaped_user_string()
 
 
 def _live_runs(
     instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey], now: float, stale_after: float
 ) -> dict[dg.AssetKey, str]:
-    """Give the run in progress of each asset that has one, unless it has been silent so long that it must be dead."""
+    """Return the run in progress of each asset that has one, unless it has been silent so long that it must be dead."""
     by_tag = {tag_of(key): key for key in keys}
     wanted = set(by_tag.values())
     live: dict[dg.AssetKey, str] = {}
@@ -323,7 +323,7 @@ def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun, now: float, stale
 
 
 def _pause(instance: dg.DagsterInstance, key: dg.AssetKey, event: BookmarkEvent | None, now: float) -> float:
-    """Give the seconds to wait before an asset is tried again: doubled by each failure since its last success."""
+    """Return the seconds to wait before an asset is tried again: doubled by each failure since its last success."""
     since = datetime.fromtimestamp(event.timestamp, tz=UTC) if event else None
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={STREAM_TAG: tag_of(key)}, updated_after=since)
     records = instance.get_run_records(failed, limit=MAX_FAILURES)

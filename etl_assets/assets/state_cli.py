@@ -35,7 +35,7 @@ class Store:
     streams: Mapping[tuple[str, str, str], Stream] = field(default_factory=dict)
 
     def find(self, text: str, partition: str | None = None) -> StreamState:
-        """Give the state of `source/stream`.
+        """Return the state of `source/stream`.
 
         Raises:
             ConfigError: There is none, or more than one; the error names the nearest.
@@ -60,7 +60,7 @@ class Store:
         return found[0]
 
     def cursor(self, state: StreamState) -> tuple[str, ...]:
-        """Give the keys that a bookmark of this stream has, as far as is known."""
+        """Return the keys that a bookmark of this stream has, as far as is known."""
         if state.shared:
             return ()  # it is opaque
         declared = self.streams.get((state.source, state.namespace, state.stream))
@@ -68,7 +68,7 @@ class Store:
 
 
 def duckdb_store(path: Path) -> Store:
-    """Give the store of a DuckDB file.
+    """Return the store of a DuckDB file.
 
     Raises:
         ConfigError: There is no such file.
@@ -81,7 +81,7 @@ def duckdb_store(path: Path) -> Store:
 
 
 def store_of(project: Project, number: int | None) -> Store:
-    """Give the one destination of a project that keeps state, or the one of this number.
+    """Return the one destination of a project that keeps state, or the one of this number.
 
     Raises:
         ConfigError: There is none, or a choice of several; the error lists them.
@@ -172,7 +172,7 @@ def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Sa
 
 
 def rename(store: Store, old: str, new: str, say: Say) -> int:
-    """Give the states of a source to another name.
+    """Return the states of a source to another name.
 
     Raises:
         ConfigError: Nothing is stored of the source, or the new name is no word.
@@ -255,14 +255,14 @@ def _why_not(store: Store, found: Sequence[StreamState], bookmark: Bookmark, *, 
 
 
 def _from_singer(bookmark: dict[str, Any]) -> dict[str, Any]:
-    """Give the values by replication key, as database taps spell them with the key's name in a value."""
+    """Return the values by replication key, as database taps spell them with the key's name in a value."""
     if bookmark.keys() >= _SINGER_KEYS and isinstance(bookmark["replication_key"], str):
         return {bookmark["replication_key"]: bookmark["replication_key_value"]}
     return bookmark
 
 
 def _mismatch(store: Store, state: StreamState, bookmark: Bookmark | None) -> str | None:
-    """Tell why a bookmark cannot be one of this stream, or None."""
+    """Return why a bookmark cannot be one of this stream, or None."""
     keys = set(plain(bookmark) or ())
     known = store.cursor(state)
     if bookmark is None or not known or keys == set(known):

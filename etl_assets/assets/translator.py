@@ -63,12 +63,12 @@ class StreamTranslator:
         )
 
     def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
-        """Give the key: source, namespace if there is one, stream; names as they are."""
+        """Return the key: source, namespace if there is one, stream; names as they are."""
         namespace = [props.stream.namespace] if props.stream.namespace else []
         return dg.AssetKey([props.source_name, *namespace, props.stream.name])
 
     def get_group_name(self, props: StreamProps) -> str:
-        """Give the group: the source's name."""
+        """Return the group: the source's name."""
         return props.options.group or group_name(props.source_name)
 
     def get_description(self, props: StreamProps) -> str:
@@ -79,27 +79,27 @@ class StreamTranslator:
         return as_markdown(text)
 
     def get_tags(self, props: StreamProps) -> Mapping[str, str]:
-        """Give the tags; none by default."""
+        """Return the tags; none by default."""
         return props.options.tags or {}
 
     def get_kinds(self, props: StreamProps) -> set[str]:
-        """Give the kinds, which the UI shows with their logos: the source's and the destination's."""
+        """Return the kinds, which the UI shows with their logos: the source's and the destination's."""
         return {kind for kind in (props.source_kind, props.destination_kind) if kind}
 
     def get_owners(self, props: StreamProps) -> Sequence[str]:
-        """Give the owners; none by default."""
+        """Return the owners; none by default."""
         return props.options.owners or ()
 
     def get_deps(self, props: StreamProps) -> Sequence[Any]:
-        """Give the assets it comes after; none by default."""
+        """Return the assets it comes after; none by default."""
         return props.options.deps
 
     def get_automation_condition(self, props: StreamProps) -> dg.AutomationCondition[Any] | None:
-        """Give the condition under which Dagster materializes it by itself; none by default."""
+        """Return the condition under which Dagster materializes it by itself; none by default."""
         return props.options.automation_condition
 
     def get_metadata(self, props: StreamProps) -> Mapping[str, Any]:
-        """Give the definition metadata: the table and its declared columns."""
+        """Return the definition metadata: the table and its declared columns."""
         shown = TableMetadataSet(
             column_schema=declared_table_schema(props.stream, props.columns or None),
             table_name=shown_table(props.table) or str(props.table),

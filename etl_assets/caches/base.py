@@ -127,7 +127,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return copied
 
     def make_destination(self) -> DatabaseDestination:
-        """Give the destination that this configuration is of; a hook. MUST NOT connect."""
+        """Return the destination that this configuration is of; a hook. MUST NOT connect."""
         raise NotImplementedError(f"{type(self).__name__} must override make_destination.")
 
     @property
@@ -197,13 +197,13 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return True  # also one that nothing was read into
 
     def get_pandas_dataframe(self, stream_name: str) -> "pd.DataFrame":
-        """Give the records of a stream as a DataFrame."""
+        """Return the records of a stream as a DataFrame."""
         return self.get_records(stream_name).to_pandas()
 
     def get_arrow_dataset(
         self, stream_name: str, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE
     ) -> "ds.Dataset":
-        """Give the records of a stream as an Arrow dataset."""
+        """Return the records of a stream as an Arrow dataset."""
         return self.get_records(stream_name).to_arrow(max_chunk_size=max_chunk_size)
 
     # States and sources
@@ -211,7 +211,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
     def get_state_provider(
         self, source_name: str, *, refresh: bool = True, destination_name: str | None = None
     ) -> CacheStates:
-        """Give the bookmarks of a source's streams, as they are when they are asked for.
+        """Return the bookmarks of a source's streams, as they are when they are asked for.
 
         Args:
             source_name: The source's name, or its connector's.
@@ -222,15 +222,15 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return CacheStates(self.destination, source_name, destination_name)
 
     def get_state_writer(self, source_name: str, destination_name: str | None = None) -> CacheStates:
-        """Give what also changes these bookmarks."""
+        """Return what also changes these bookmarks."""
         return CacheStates(self.destination, source_name, destination_name)
 
     def place_of(self, source_name: str, stream: Stream) -> TableName:
-        """Give where a stream of a source is put."""
+        """Return where a stream of a source is put."""
         return self.destination.table_for(source_name, stream)
 
     def state_of(self, stream_name: str) -> StreamState:
-        """Give what is stored about a stream: its table, the load id and the bookmark of its last load."""
+        """Return what is stored about a stream: its table, the load id and the bookmark of its last load."""
         return self._state(stream_name)
 
     def replaced_since(self, stream_name: str, load_id: str) -> bool:
@@ -254,7 +254,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return self.tables().of(stream_name)
 
     def stream_of(self, stream_name: str) -> Stream:
-        """Give a stream with the schema of its table, by the columns' names."""
+        """Return a stream with the schema of its table, by the columns' names."""
         found = self.tables()
         table, state = found.of(stream_name), found.states.get(stream_name)
         with self.destination.transaction() as tx:
@@ -285,7 +285,7 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         return self.destination.count(table, where=where)
 
     def condition(self, expression: Any) -> str:
-        """Give a condition as SQL text."""
+        """Return a condition as SQL text."""
         if isinstance(expression, str) and expression.strip():
             return expression
         if isinstance(expression, str) or not callable(getattr(expression, "compile", None)):
@@ -298,13 +298,13 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
 
     @override
     def sql_table(self, stream_name: str) -> "Table":
-        """Give the table of a stream as SQLAlchemy's, with the columns that are stored."""
+        """Return the table of a stream as SQLAlchemy's, with the columns that are stored."""
         table = self.table_of(stream_name)
         with self.destination.transaction() as tx:
             return to_sql_table(table, tx.schema(table))
 
     def as_io_manager(self) -> Any:
-        """Give a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
+        """Return a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
         return reach("to_io_manager")(self)
 
     def known_streams(self, source: Any, stored_as: str, streams: Sequence[Stream]) -> set[StreamKey]:

@@ -48,7 +48,7 @@ class DuckDBCache(CacheBase):
 
     @override
     def get_sql_engine(self) -> Any:
-        """Give an SQLAlchemy engine whose connections are opened as the destination opens its own."""
+        """Return an SQLAlchemy engine whose connections are opened as the destination opens its own."""
         from duckdb_engine import ConnectionWrapper
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool, StaticPool

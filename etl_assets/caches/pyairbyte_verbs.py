@@ -101,7 +101,7 @@ class PyAirbyteVerbs:
 
     @contextmanager
     def get_sql_connection(self) -> Iterator["Connection"]:
-        """Give a connection of SQLAlchemy's, in a transaction that is committed at the end of the block.
+        """Yield a connection of SQLAlchemy's, in a transaction that is committed at the end of the block.
 
         ```python
         with cache.processor.get_sql_connection() as connection:

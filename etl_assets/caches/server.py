@@ -54,7 +54,7 @@ class ServerCache(CacheBase):
         )
 
     def destination_options(self) -> dict[str, Any]:
-        """Give the destination's options; its url holds no password."""
+        """Return the destination's options; its url holds no password."""
         user = quote(self.username, safe="")
         return {
             "url": f"{self.scheme}://{user}@{self.host}:{self.port}/{quote(self.database, safe='')}",

@@ -35,7 +35,7 @@ class SqlAccess:
         raise NotImplementedError
 
     def get_database_name(self) -> str:
-        """Give the database's name."""
+        """Return the database's name."""
         raise NotImplementedError
 
     def make_url(self) -> "URL":
@@ -65,11 +65,11 @@ class SqlAccess:
             raise missing_driver(url.drivername, error, type(self).__name__) from error
 
     def get_vendor_client(self) -> Any:
-        """Give a connection by the database's own library; whoever asks closes it."""
+        """Return a connection by the database's own library; whoever asks closes it."""
         raise NotImplementedError(f"{type(self).__name__} has no client of its own.")
 
     def get_create_table_extra_clauses(self) -> list[str]:
-        """Give what PyAirbyte adds to CREATE TABLE: nothing here."""
+        """Return what PyAirbyte adds to CREATE TABLE: nothing here."""
         return []
 
     @checked(sql=((str, list, tuple), "SQL, or a list of statements"))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def to_sql_table(table: TableName, schema: "pa.Schema | None") -> "Table":
-    """Give a table as SQLAlchemy's.
+    """Return a table as SQLAlchemy's.
 
     Args:
         table: Its name.
@@ -23,7 +23,7 @@ def to_sql_table(table: TableName, schema: "pa.Schema | None") -> "Table":
 
 
 def sql_type(type_: "pa.DataType") -> Any:
-    """Give SQLAlchemy's type of values of an Arrow type."""
+    """Return SQLAlchemy's type of values of an Arrow type."""
     import sqlalchemy as sa
     from pyarrow import types as t
 

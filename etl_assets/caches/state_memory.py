@@ -10,7 +10,7 @@ from etl_assets.sync import new_load_id
 
 
 def in_destination(name: str) -> str:
-    """Give the end of the name under which the bookmarks of a source in this destination are kept."""
+    """Return the end of the name under which the bookmarks of a source in this destination are kept."""
     return f" in {name}"
 
 
@@ -35,7 +35,7 @@ class StateMemory:
         return self._known
 
     def of(self, stream: str) -> Bookmark | None:
-        """Give the bookmark of a stream, or None."""
+        """Return the bookmark of a stream, or None."""
         return self._known.get(stream)
 
     def keep(self, stream: str, bookmark: Bookmark | None) -> None:

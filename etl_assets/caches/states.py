@@ -43,7 +43,7 @@ class CacheStates(StateWriterBase):
 
     @override
     def to_state_input_file_text(self) -> str:
-        """Give the states as the file that a connector reads: one GLOBAL state, where the source has one."""
+        """Return the states as the file that a connector reads: one GLOBAL state, where the source has one."""
         shared = [row.bookmark for row in self._rows() if row.shared and row.bookmark and "global" in row.bookmark]
         if self._for is None and shared:
             return json.dumps(shared, default=str)

@@ -31,16 +31,16 @@ class StoredTable:
         self._stream = stream
 
     def dataset(self) -> CachedDataset:
-        """Give the dataset of the table."""
+        """Return the dataset of the table."""
         return CachedDataset(self, self._stream.name)
 
     def table_of(self, stream_name: str) -> TableName:
-        """Give the table."""
+        """Return the table."""
         del stream_name
         return self._table
 
     def stream_of(self, stream_name: str) -> Stream:
-        """Give the stream with the schema of the table."""
+        """Return the stream with the schema of the table."""
         del stream_name
         with self.destination.transaction() as tx:
             schema = tx.schema(self._table)
@@ -59,7 +59,7 @@ class StoredTable:
         return self.destination.count(table, where=where)
 
     def condition(self, expression: Any) -> str:
-        """Give a condition as SQL text.
+        """Return a condition as SQL text.
 
         Raises:
             ConfigError: It is an expression of SQLAlchemy's, and the database's dialect is not installed.
@@ -77,7 +77,7 @@ class StoredTable:
         return str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
     def sql_table(self, stream_name: str) -> "Table":
-        """Give the table as SQLAlchemy's."""
+        """Return the table as SQLAlchemy's."""
         del stream_name
         with self.destination.transaction() as tx:
             return to_sql_table(self._table, tx.schema(self._table))

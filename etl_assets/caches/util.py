@@ -13,7 +13,7 @@ DEFAULT = "default_cache"
 
 @checked()
 def get_default_cache() -> DuckDBCache:
-    """Give the cache that is used where none is given: `.cache/default_cache/default_cache.duckdb`.
+    """Return the cache that is used where none is given: `.cache/default_cache/default_cache.duckdb`.
 
     The folder is one of the working directory.
     """
@@ -25,7 +25,7 @@ def get_default_cache() -> DuckDBCache:
 def new_local_cache(
     cache_name: str | None = None, cache_dir: str | Path | None = None, *, cleanup: bool = True
 ) -> DuckDBCache:
-    """Give a DuckDB cache by a name: `.cache/<name>/db_<name>.duckdb`.
+    """Return a DuckDB cache by a name: `.cache/<name>/db_<name>.duckdb`.
 
     Args:
         cache_name: Letters, digits and `_`; by default one that no other has, so that the next run finds nothing.
@@ -59,7 +59,7 @@ def get_colab_cache(
     drive_name: str = "MyDrive",
     mount_path: str = DEFAULT_GOOGLE_DRIVE_MOUNT_PATH,
 ) -> DuckDBCache:
-    """Give a DuckDB cache in Google Drive, from within a Google Colab notebook.
+    """Return a DuckDB cache in Google Drive, from within a Google Colab notebook.
 
     Args:
         cache_name: The file's name.

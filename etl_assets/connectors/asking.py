@@ -100,13 +100,13 @@ def airbyte_answer(
 
 
 def trace_error(message: Message, name: str, log_text: str) -> EtlAssetsError | None:
-    """Give our error for a TRACE message, if it tells one."""
+    """Return our error for a TRACE message, if it tells one."""
     error = message.part("trace").get("error")
     return error_of(error, name, log_text) if isinstance(error, Mapping) else None
 
 
 def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | None = None) -> EtlAssetsError:
-    """Give our error for a TRACE ERROR: its own message, and whether trying again may help."""
+    """Return our error for a TRACE ERROR: its own message, and whether trying again may help."""
     message = redact(str(error.get("message") or "it does not say what")).strip()[:SHOWN_ERROR]
     internal = redact(str(error.get("internal_message") or "")).strip()[:SHOWN_ERROR]
     more = f" ({internal})" if internal and internal not in message else ""
@@ -145,7 +145,7 @@ def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Map
 
 
 def noise_of(host: Host) -> Callable[[bytes], None]:
-    """Give what logs a line that is no message."""
+    """Return what logs a line that is no message."""
     return lambda line: host.logger.info("%s", redact(line.decode("utf-8", "replace"), end=SHOWN_ERROR))
 
 
@@ -153,7 +153,7 @@ def noise_of(host: Host) -> Callable[[bytes], None]:
 
 
 def singer_about(host: Host) -> dict[str, Any]:
-    """Give what `--about` says; its `settings` is the JSON Schema of the config.
+    """Return what `--about` says; its `settings` is the JSON Schema of the config.
 
     Raises:
         ConfigError: There is none: taps and targets made without the SDK have none.
@@ -166,7 +166,7 @@ def singer_about(host: Host) -> dict[str, Any]:
 
 
 def object_in(output: bytes) -> dict[str, Any] | None:
-    """Give the JSON object that an output is, or begins with after some lines of text."""
+    """Return the JSON object that an output is, or begins with after some lines of text."""
     for match in _START.finditer(output):
         try:
             found = exact_json(output[match.start() :])

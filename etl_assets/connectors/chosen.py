@@ -70,7 +70,7 @@ class Choice:
             raise InputError(f"{name}: use_python is of no use with {ways[0]}.")
 
     def executor(self) -> Executor:
-        """Give what starts it. Neither installs nor connects.
+        """Return what starts it. Neither installs nor connects.
 
         Raises:
             ConfigError: Nothing says how to run it.

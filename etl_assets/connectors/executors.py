@@ -103,11 +103,11 @@ class Executor:
         """Remove what `install` has made."""
 
     def command(self, *arguments: str) -> list[str]:
-        """Give the command line."""
+        """Return the command line."""
         raise NotImplementedError
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Give the config as the connector is to see it."""
+        """Return the config as the connector is to see it."""
         return dict(config)
 
     def start(
@@ -167,21 +167,21 @@ class Executor:
         return self.surroundings.directory()
 
     def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
-        """Give the whole command line of one process."""
+        """Return the whole command line of one process."""
         del workspace
         return self.command(*arguments)
 
     def path_inside(self, workspace: Workspace, path: Path) -> str:
-        """Give the path of a file as the connector sees it."""
+        """Return the path of a file as the connector sees it."""
         del workspace
         return str(path)
 
     def more_environment(self) -> dict[str, str]:
-        """Give variables beside the allow-list."""
+        """Return variables beside the allow-list."""
         return {}
 
     def proof(self) -> tuple[str, ...]:
-        """Give the arguments that only ask whether it starts."""
+        """Return the arguments that only ask whether it starts."""
         return ("spec",) if self.protocol == "airbyte" else ("--help",)
 
 
@@ -348,7 +348,7 @@ class ManifestExecutor(PythonExecutor):
         self._allow_custom_code = allow_custom_code
 
     def manifest(self) -> dict[str, Any]:
-        """Give the manifest, read once.
+        """Return the manifest, read once.
 
         Raises:
             ConfigError: It cannot be read, or it has custom code that is not allowed.

@@ -71,7 +71,7 @@ class AirbyteHost(ConnectorHost):
     _spec: dict[str, Any] | None = None
 
     def spec(self) -> dict[str, Any]:
-        """Give the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
+        """Return the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
 
         Raises:
             ConnectorError: It gives none.
@@ -112,7 +112,7 @@ class SingerHost(ConnectorHost):
     _settings: dict[str, Any] | None = None
 
     def spec(self) -> dict[str, Any]:
-        """Give what `--about` says; its `settings` is the JSON Schema of the config.
+        """Return what `--about` says; its `settings` is the JSON Schema of the config.
 
         Raises:
             ConfigError: It has no `--about`: taps and targets made without the SDK have none.

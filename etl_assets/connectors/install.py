@@ -54,7 +54,7 @@ def in_run() -> Iterator[None]:
 
 
 def may_install() -> bool:
-    """Tell whether a missing connector may be installed now."""
+    """Return whether a missing connector may be installed now."""
     return not _in_run.get() or os.environ.get(INSTALL_IN_RUN, "0") not in {"", "0"}
 
 
@@ -121,7 +121,7 @@ class Environment:
         return self.folder / "bin"
 
     def installed(self) -> Installed | None:
-        """Give what is installed, or None: a half install counts as none."""
+        """Return what is installed, or None: a half install counts as none."""
         document = read_json(self.folder / MARKER)
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             return None
@@ -130,7 +130,7 @@ class Environment:
 
 
 def install_root(given: str | Path | None = None) -> Path:
-    """Give the directory of all environments: the given one, else `$ETL_ASSETS_HOME/connectors`, else
+    """Return the directory of all environments: the given one, else `$ETL_ASSETS_HOME/connectors`, else
     `./.etl_assets/connectors`."""  # noqa: D205, D209 - one sentence
     if given:
         return Path(given).expanduser().absolute()
@@ -211,7 +211,7 @@ def _make_way(environment: Environment) -> None:
 
 
 def _is_ours(environment: Environment) -> bool:
-    """Tell whether what is in the place of an environment was made here: all of it, or a part."""
+    """Return whether what is in the place of an environment was made here: all of it, or a part."""
     if environment.folder.is_symlink():
         return False
     document = read_json(environment.folder / MARKER)
@@ -439,7 +439,7 @@ class _Installation:
             raise ConfigError(f"{self.environment.name} does not take this Python.", hint=hint)
 
     def _python_hint(self) -> str:
-        """Say which Python the connector wants, where it is not this one: uv ignores an upper bound."""
+        """Return which Python the connector wants, where it is not this one: uv ignores an upper bound."""
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         asked = self._ask()

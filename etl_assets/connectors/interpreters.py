@@ -33,11 +33,11 @@ class Interpreter:
     version: str
 
     def is_taken_by(self, requires: str) -> bool:
-        """Tell whether a `Requires-Python` takes it; one that cannot be read takes any."""
+        """Return whether a `Requires-Python` takes it; one that cannot be read takes any."""
         return takes(requires, self.version)
 
     def is_older_than(self, version: str) -> bool:
-        """Tell whether it is of an earlier minor version than another one."""
+        """Return whether it is of an earlier minor version than another one."""
         return _minor(self.version) < _minor(version)
 
     @property
@@ -47,7 +47,7 @@ class Interpreter:
 
 
 def takes(requires: str, version: str) -> bool:
-    """Tell whether a `Requires-Python` takes a version; one that cannot be read takes any."""
+    """Return whether a `Requires-Python` takes a version; one that cannot be read takes any."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:

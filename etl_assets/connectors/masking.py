@@ -9,7 +9,7 @@ _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "
 
 
 def says_secret(name: str) -> bool:
-    """Tell whether a name says that what it stands for is secret.
+    """Return whether a name says that what it stands for is secret.
 
     States are stored under names that are made without such values (`sources/stored_name.py`), so this list stays as
     it is; what is masked, a longer one says (`redaction/names.py`).

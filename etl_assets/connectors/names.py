@@ -98,7 +98,7 @@ class Known:
 
 @cache
 def known_connectors() -> dict[str, Known]:
-    """Give every connector that is known by name; an entry point goes before the index."""
+    """Return every connector that is known by name; an entry point goes before the index."""
     index: dict[str, Any] = json.loads(Path(__file__).with_name("known.json").read_text("utf-8"))
     found: dict[str, Known] = {name: Known(name, "airbyte", InstallType.DOCKER) for name in index["images"]}
     low_code = set(index["low_code"])
@@ -125,7 +125,7 @@ def known_connectors() -> dict[str, Known]:
 
 @checked(install_type=TEXT)
 def get_available_connectors(install_type: InstallType | str | None = None) -> list[str]:
-    """Give the names of known connectors, sorted. Asks no network.
+    """Return the names of known connectors, sorted. Asks no network.
 
     Args:
         install_type: Only those of this kind; None for all that can be installed here: those that need Docker only
@@ -162,7 +162,7 @@ def _kind_of(install_type: InstallType | str | None) -> InstallType:
 
 
 def get_connector_metadata(name: str) -> ConnectorMetadata:
-    """Give what is known of a connector. Asks no network.
+    """Return what is known of a connector. Asks no network.
 
     Raises:
         ConnectorNotRegisteredError: The index has no such name.
@@ -188,7 +188,7 @@ _LANGUAGES = {
 
 
 def protocol_of(name: str) -> Protocol | None:
-    """Give what a connector of this name speaks, by the index or by its prefix; None if neither tells."""
+    """Return what a connector of this name speaks, by the index or by its prefix; None if neither tells."""
     known = known_connectors().get(name)
     if known is not None:
         return known.protocol
@@ -198,7 +198,7 @@ def protocol_of(name: str) -> Protocol | None:
 
 
 def unknown(name: str) -> ConnectorNotRegisteredError:
-    """Give the error for a name that is not in the index."""
+    """Return the error for a name that is not in the index."""
     return ConnectorNotRegisteredError(
         f"There is no connector {name!r} in the index of names.",
         hint=f"{did_you_mean(name, known_connectors())} Any other is given by pip_url=, local_executable=, "

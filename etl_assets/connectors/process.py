@@ -66,7 +66,7 @@ class Limits:
 
 
 def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of a connector: an allow-list, never this process's own.
+    """Return the environment of a connector: an allow-list, never this process's own.
 
     Args:
         home: Its home.
@@ -213,7 +213,7 @@ class ConnectorProcess:
         return self._input is not None and self._input.was_read
 
     def chunks(self, given: Iterable[bytes] = ()) -> Iterator[bytes]:
-        """Give its standard output as chunks of whole lines; an empty chunk says that a second has passed.
+        """Yield its standard output as chunks of whole lines; an empty chunk says that a second has passed.
 
         The last line may have no end.
 

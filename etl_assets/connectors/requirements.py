@@ -78,7 +78,7 @@ class Asked:
         return match[1] if match else ""
 
     def pinned(self, pins: Pins) -> list[str]:
-        """Give the lines that install exactly what a lock file says; what no index has comes from where it was."""
+        """Return the lines that install exactly what a lock file says; what no index has comes from where it was."""
         direct = [line for line in self.lines if line.startswith("-e ") or "/" in line]
         hashes = {} if direct else pins.hashes
         found = [
@@ -133,7 +133,7 @@ def hashes_of(packages: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def find_uv() -> str | None:
-    """Give the path of `uv`: on PATH or beside this interpreter; None where there is none."""
+    """Return the path of `uv`: on PATH or beside this interpreter; None where there is none."""
     named = os.environ.get("UV", "")  # as uv itself tells the programs that it starts
     beside = Path(sys.executable).with_name("uv")
     there = [path for path in (named, str(beside)) if Path(path).is_absolute() and os.access(path, os.X_OK)]

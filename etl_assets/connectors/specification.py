@@ -21,7 +21,7 @@ FILE = "specification.json"
 
 
 def specification(host: Host) -> dict[str, Any]:
-    """Give an Airbyte connector's specification. Starts the connector, unless it or its manifest has said it before.
+    """Return an Airbyte connector's specification. Starts the connector, unless it or its manifest has said it before.
 
     Raises:
         EtlAssetsError: It gives none.
@@ -47,7 +47,7 @@ def specification(host: Host) -> dict[str, Any]:
 
 
 def _code(environment: Environment, surroundings: Surroundings) -> Mapping[str, Any] | None:
-    """Tell what is installed from anything else that might be; None where that cannot be told.
+    """Return what is installed from anything else that might be; None where that cannot be told.
 
     Whatever installs, upgrades or removes a package in the environment changes the directory of packages.
     """

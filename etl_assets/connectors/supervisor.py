@@ -62,7 +62,7 @@ def _limit() -> None:
 
 
 def _descendants() -> list[int]:
-    """Give the processes below this one, by their parents in `/proc`."""
+    """Return the processes below this one, by their parents in `/proc`."""
     children: dict[int, list[int]] = {}
     try:
         names = os.listdir("/proc")  # noqa: PTH208 - pathlib takes as long to import as all of this
@@ -147,7 +147,7 @@ def _opened(directory: str) -> int:
 
 
 def _names_in(folder: int) -> list[str]:
-    """Give what is in the directory, but for the lock, by which it is known to be in use."""
+    """Return what is in the directory, but for the lock, by which it is known to be in use."""
     return [name for name in os.listdir(folder) if name != LOCK] if folder >= 0 else []
 
 

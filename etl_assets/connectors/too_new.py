@@ -32,7 +32,7 @@ def older_hint(log: str, python: str, older: str | None) -> str:
 
 
 def is_too_new(log: str) -> bool:
-    """Tell whether a program ended because Python has no longer what it wants of it.
+    """Return whether a program ended because Python has no longer what it wants of it.
 
     Args:
         log: The end of what it has written to standard error.

@@ -106,7 +106,7 @@ def _formless(node: Any, place: str = "") -> tuple[str, str] | None:
 
 
 def private_root() -> Path:
-    """Give the directory of this user's workspaces, made if need be.
+    """Return the directory of this user's workspaces, made if need be.
 
     Raises:
         ConfigError: It is somebody else's, a link, or open to others.

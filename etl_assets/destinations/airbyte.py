@@ -127,7 +127,7 @@ class _Echoes:
             self._lost.append(f"has counted {counted:g} records of {name!r}, and was sent {part.count}")
 
     def _error(self, error: Mapping[str, Any], process: ConnectorProcess) -> EtlAssetsError:
-        """Give the error of the stream it names; of the only one, where there is no other."""
+        """Return the error of the stream it names; of the only one, where there is no other."""
         descriptor = error.get("stream_descriptor")
         part = self._parts.get(key_of(descriptor)) if descriptor else None
         if part is None and len(self._parts) == 1:
@@ -141,7 +141,7 @@ def _key(part: Outgoing) -> tuple[str, str]:
 
 
 def _configured(part: Outgoing) -> dict[str, Any]:
-    """Give a stream of the catalog: later generations are larger, and only a replace has older ones removed."""
+    """Return a stream of the catalog: later generations are larger, and only a replace has older ones removed."""
     stream = part.load.stream
     incremental = stream.method != "FULL_TABLE"
     keys = [[key] for key in part.keys]

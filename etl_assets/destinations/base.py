@@ -157,7 +157,7 @@ class Destination(DestinationModes, DestinationVerbs):
         return _open_row_session(self, loads)
 
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream; nothing where no state is kept."""
+        """Return what is known of a stream; nothing where no state is kept."""
         del source, stream, table, partition
         return Stored()
 
@@ -168,18 +168,18 @@ class Destination(DestinationModes, DestinationVerbs):
         return [self.stored(source, stream, table=table, partition=partition) for stream, table in streams]
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Tell what is known of a whole source; nothing where no state is kept."""
+        """Return what is known of a whole source; nothing where no state is kept."""
         del source, partition
         return StoredSource()
 
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream: schema = source name, table = its alias or name, normalised."""
+        """Return the default place of a stream: schema = source name, table = its alias or name, normalised."""
         limit = self.capabilities.max_identifier_bytes
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
         return TableName(_one(name, limit), _one(source, limit))
 
     def tables_for(self, source: str, streams: Sequence[Stream]) -> dict[StreamKey, TableName]:
-        """Give the default place of each stream of a source, by its key (namespace, name); no two have the same.
+        """Return the default place of each stream of a source, by its key (namespace, name); no two have the same.
 
         Of streams whose tables would have one name, that one keeps it whose own name it is, else the first by name;
         the others get a hash of their name. So the order of the streams makes no difference.
@@ -199,12 +199,12 @@ class Destination(DestinationModes, DestinationVerbs):
         }
 
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
-        """Give the table that a stream has, where the destination knows it better than its name says."""
+        """Return the table that a stream has, where the destination knows it better than its name says."""
         del source, stream
         return table
 
     def uri(self, table: TableName) -> str | None:
-        """Give where a table can be found, if there is such an address."""
+        """Return where a table can be found, if there is such an address."""
         del table
         return None
 
@@ -216,7 +216,7 @@ class Destination(DestinationModes, DestinationVerbs):
     # The stored state, for `etl-assets state`
 
     def states(self) -> list[StreamState]:
-        """Give every state row."""
+        """Return every state row."""
         raise self._stateless()
 
     def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
@@ -237,7 +237,7 @@ class Destination(DestinationModes, DestinationVerbs):
         raise self._stateless(state)
 
     def rename_source(self, old: str, new: str) -> int:
-        """Give the states of a source to another name; returns how many."""
+        """Return the states of a source to another name; returns how many."""
         raise self._stateless(old, new)
 
     def rewind(self, state: StreamState, load_id: str) -> int:
@@ -253,7 +253,7 @@ class Destination(DestinationModes, DestinationVerbs):
 
 
 def _connector_class(executor: Any) -> Any:
-    """Give the class of destinations that an executor starts; None for anything else, such as Mage's parser."""
+    """Return the class of destinations that an executor starts; None for anything else, such as Mage's parser."""
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):
@@ -279,7 +279,7 @@ def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any])
 
 @contextmanager
 def wrong_options(owner: str, names: Iterable[str]) -> Iterator[None]:
-    """Give what pydantic finds wrong with options as an error of ours; never a value, which may be a secret.
+    """Yield what pydantic finds wrong with options as an error of ours; never a value, which may be a secret.
 
     Raises:
         InputError: Names each option that is wrong.

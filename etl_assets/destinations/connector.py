@@ -50,7 +50,7 @@ class Listener(Protocol):
         """Take whole lines of its standard output."""
 
     def refusal(self, process: ConnectorProcess) -> str:
-        """Say why the program, which has ended, has not confirmed what it was given; "" if it has.
+        """Return why the program, which has ended, has not confirmed what it was given; "" if it has.
 
         Raises:
             EtlAssetsError: The program itself said what went wrong.
@@ -141,15 +141,15 @@ class ConnectorDestination(ConnectorHost, Destination):
     # What each protocol says for itself
 
     def delivery(self, parts: Sequence[Outgoing]) -> Delivery:
-        """Give how the program is run for these parts."""
+        """Return how the program is run for these parts."""
         raise NotImplementedError
 
     def lines(self, parts: Sequence[Outgoing]) -> Iterator[bytes]:
-        """Give the blocks of lines that it reads."""
+        """Return the blocks of lines that it reads."""
         raise NotImplementedError
 
     def listener(self, delivery: Delivery) -> Listener:
-        """Give what follows its output."""
+        """Return what follows its output."""
         raise NotImplementedError
 
     def deliver(self, parts: Sequence[Outgoing]) -> None:
@@ -241,7 +241,7 @@ class ConnectorSession(RowSession):
     def commit(
         self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
     ) -> list[Committed]:
-        """Give the program everything that is staged for these loads; an append of nothing needs no run of it."""
+        """Return the program everything that is staged for these loads; an append of nothing needs no run of it."""
         parts = []
         for load_id in bookmarks:
             load, staging = self._loads[load_id], self._staging[load_id]

@@ -42,7 +42,7 @@ class NoopDestination(Destination):
 
 @checked(install_if_missing=FLAG)
 def get_noop_destination(*, install_if_missing: bool = True) -> NoopDestination:
-    """Give a destination that keeps nothing.
+    """Return a destination that keeps nothing.
 
     Args:
         install_if_missing: There is nothing to install; taken for the sake of scripts written for PyAirbyte.

@@ -71,7 +71,7 @@ class Outgoing:
         return {"type": "object", "properties": fields}
 
     def rows(self) -> Iterator[list[dict[str, Any]]]:
-        """Give the rows, some at a time, in the order they came; of a merge each key once, as it came last.
+        """Yield the rows, some at a time, in the order they came; of a merge each key once, as it came last.
 
         Raises:
             DataError: A value does not fit the type of its column.
@@ -129,7 +129,7 @@ def _property(type_: "pa.DataType", declared: Any) -> dict[str, Any]:
 
 
 def _nullable(declared: Any) -> dict[str, Any]:
-    """Give a property that takes null too; any value where its words point elsewhere."""
+    """Return a property that takes null too; any value where its words point elsewhere."""
     if not isinstance(declared, Mapping) or "$ref" in str(declared):
         return {}
     prop: dict[str, Any] = copied(declared)

@@ -193,7 +193,7 @@ class DestinationModes:
         )
 
     def remove_duplicate_rows(self, row_data: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
-        """Give those of a batch's records to export: each a dict with `record`, the message as `row`, and `stream`.
+        """Return those of a batch's records to export: each a dict with `record`, the message as `row`, and `stream`.
 
         A hook: by default all, also where two have one key.
         """
@@ -202,7 +202,7 @@ class DestinationModes:
 
     @classmethod
     def templates(cls) -> dict[str, Any]:
-        """Give the files of the folder `templates` beside the class, by name.
+        """Return the files of the folder `templates` beside the class, by name.
 
         Raises:
             ConfigError: There is no such folder.

@@ -137,7 +137,7 @@ class _Echoes:
 
 
 def _name(part: Outgoing) -> str:
-    """Give the stream's name as targets take it apart: a schema before the first hyphen."""
+    """Return the stream's name as targets take it apart: a schema before the first hyphen."""
     return f"{part.namespace}-{part.name}" if part.namespace else part.name
 
 

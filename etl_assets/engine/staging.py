@@ -96,13 +96,13 @@ class Staging:
         return size
 
     def tables(self, schema: "pa.Schema | None" = None) -> "Iterator[pa.Table]":
-        """Give what is staged in the order it came, as it is or cast to a schema; a missing field is NULL."""
+        """Yield what is staged in the order it came, as it is or cast to a schema; a missing field is NULL."""
         for part in self.parts():
             for table in part.tables() if isinstance(part, Encoded) else (part,):
                 yield table if schema is None else conform(table, schema)
 
     def parts(self) -> "Iterator[pa.Table | Encoded]":
-        """Give what is staged in the order and the form it came."""
+        """Yield what is staged in the order and the form it came."""
         import pyarrow as pa
 
         yield from self._memory
@@ -119,11 +119,11 @@ class Staging:
         yield from self._behind
 
     def has_nulls(self, field: str) -> bool:
-        """Tell whether a record has no value in a field."""
+        """Return whether a record has no value in a field."""
         return any(_lacks(part, field) for part in self.parts())
 
     def reader(self, schema: "pa.Schema") -> "pa.RecordBatchReader":
-        """Give what is staged as a stream of one schema."""
+        """Return what is staged as a stream of one schema."""
         import pyarrow as pa
 
         batches = (batch for table in self.tables(schema) for batch in table.to_batches())
@@ -144,17 +144,17 @@ class Staging:
         self.clear()
 
     def fits(self, field: str, type_: "pa.DataType") -> bool:
-        """Tell whether all staged values of a field are exact in another type: integers, decimals, moments."""
+        """Return whether all staged values of a field are exact in another type: integers, decimals, moments."""
         return all(_fits(table.column(field), type_) for table in self.tables() if field in table.column_names)
 
     def has_values(self, field: str) -> bool:
-        """Tell whether a record has a value in a field."""
+        """Return whether a record has a value in a field."""
         return any(
             table.column(field).null_count < table.num_rows for table in self.tables() if field in table.column_names
         )
 
     def holding(self, text: str, field: str | None = None) -> tuple[str, str] | None:
-        """Give a field, and its first value that has a text in it; None where there is none.
+        """Return a field, and its first value that has a text in it; None where there is none.
 
         Args:
             text: What is looked for.
@@ -291,7 +291,7 @@ def _common_unit(
 
 
 def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
-    """Tell whether all integers of a column are exact as doubles; true for one that holds none."""
+    """Return whether all integers of a column are exact as doubles; true for one that holds none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -303,7 +303,7 @@ def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
 
 
 def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
-    """Give a table with exactly the fields and types of a schema that holds it."""
+    """Return a table with exactly the fields and types of a schema that holds it."""
     import pyarrow as pa
 
     if table.schema.equals(schema):
@@ -349,7 +349,7 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
 
 
 def _texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
-    """Give the texts that are in a column, nested ones as JSON; None where there can be none."""
+    """Return the texts that are in a column, nested ones as JSON; None where there can be none."""
     import pyarrow as pa
 
     if is_json(column.type):

@@ -130,7 +130,7 @@ def _sweep_one(path: Path) -> None:
 
 
 def _was_never_begun(path: Path, lock: int) -> bool:
-    """Tell whether the maker of a folder was killed before it could mark it: there is nothing in it at all."""
+    """Return whether the maker of a folder was killed before it could mark it: there is nothing in it at all."""
     return os.fstat(lock).st_size == 0 and os.listdir(path) == [LOCK_FILE]  # noqa: PTH208 - names are all it needs
 
 
@@ -204,7 +204,7 @@ def _new_name() -> str:
 
 
 def _is_our_name(name: str) -> bool:
-    """Tell whether a name is one that `_new_name` makes: its end follows from the rest."""
+    """Return whether a name is one that `_new_name` makes: its end follows from the rest."""
     token = name.removeprefix(PREFIX)
     return len(token) == 24 and token[16:] == _check_of(token[:16])  # noqa: PLR2004 - as made above
 

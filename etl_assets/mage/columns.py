@@ -7,7 +7,7 @@ COLUMN_DEPTH = 2
 
 
 def extract_selected_columns(metadata_array: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Give the columns that metadata selects, in its order: keys always; all but deselected where none is picked."""
+    """Return the columns that metadata selects, in its order: keys always; all but deselected where none is picked."""
     columns = {
         entry["breadcrumb"][1]: entry.get("metadata") or {}
         for entry in metadata_array
@@ -25,7 +25,7 @@ def extract_selected_columns(metadata_array: Iterable[Mapping[str, Any]]) -> lis
 def filter_columns(
     columns: Sequence[str], properties: Mapping[str, Mapping[str, Any]], column_types: Sequence[str]
 ) -> list[str]:
-    """Give the columns whose type, or one of whose types, is among some."""
+    """Return the columns whose type, or one of whose types, is among some."""
     kept = []
     for column in columns:
         types = (properties.get(column) or {}).get("type") or ()

@@ -6,33 +6,33 @@ from typing import Any
 
 
 def merge_dict(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Give both in one; the second wins."""
+    """Return both in one; the second wins."""
     return {**a, **b}
 
 
 def extract(d: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Any]:
-    """Give the items of some keys, but for those that are missing or None."""
+    """Return the items of some keys, but for those that are missing or None."""
     return {key: d[key] for key in keys if d.get(key) is not None}
 
 
 def ignore_keys(d: Mapping[Any, Any], keys: Iterable[Any]) -> dict[Any, Any]:
-    """Give all items but those of some keys."""
+    """Return all items but those of some keys."""
     left_out = set(keys)
     return {key: value for key, value in d.items() if key not in left_out}
 
 
 def ignore_keys_with_blank_values(d: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Give the items whose value is neither empty, zero nor None."""
+    """Return the items whose value is neither empty, zero nor None."""
     return {key: value for key, value in d.items() if value}
 
 
 def index_by(func: Callable[[Any], Any], arr: Iterable[Any]) -> dict[Any, Any]:
-    """Give items by what a function says of them; the last of equals."""
+    """Return items by what a function says of them; the last of equals."""
     return {func(item): item for item in arr}
 
 
 def group_by(func: Callable[[Any], Any], arr: Iterable[Any]) -> dict[Any, list[Any]]:
-    """Give lists of items by what a function says of them."""
+    """Return lists of items by what a function says of them."""
     groups: dict[Any, list[Any]] = {}
     for item in arr:
         groups.setdefault(func(item), []).append(item)
@@ -40,7 +40,7 @@ def group_by(func: Callable[[Any], Any], arr: Iterable[Any]) -> dict[Any, list[A
 
 
 def dig(obj_arg: Any, arr_or_string: Sequence[str] | str) -> Any:
-    """Give what lies at a path such as `a.b[0]`; None where a part of it is missing."""
+    """Return what lies at a path such as `a.b[0]`; None where a part of it is missing."""
     parts = arr_or_string.split(".") if isinstance(arr_or_string, str) else arr_or_string
     found = obj_arg
     for part in parts:

@@ -97,7 +97,7 @@ class MageSqlDestination(Destination):
     # Hooks that write statements
 
     def does_table_exist(self, schema_name: str, table_name: str, database_name: str | None = None) -> bool:
-        """Tell whether there is a table."""
+        """Return whether there is a table."""
         raise NotImplementedError(f"{type(self).__name__} must override does_table_exist ({table_name!r}).")
 
     def build_create_schema_commands(self, database_name: str, schema_name: str) -> list[str]:

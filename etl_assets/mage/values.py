@@ -14,7 +14,7 @@ def encode_complex(obj: Any) -> Any:
 
 
 def is_number(s: Any) -> bool:
-    """Tell whether a text is a number."""
+    """Return whether a text is a number."""
     try:
         float(s)
     except ValueError:

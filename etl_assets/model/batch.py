@@ -114,7 +114,7 @@ class Batch:
         return f"Batch({len(self)} records, {self.encoding}, bookmark={'yes' if self.bookmark else 'no'})"
 
     def head(self, rows: int) -> "Batch":
-        """Give the first `rows` records; a cut batch is no checkpoint."""
+        """Return the first `rows` records; a cut batch is no checkpoint."""
         if rows >= len(self):
             return self
         cut = self.slice(0, rows)
@@ -122,7 +122,7 @@ class Batch:
         return cut
 
     def slice(self, start: int, stop: int) -> "Batch":
-        """Give the records from `start` up to `stop`, without a bookmark."""
+        """Return the records from `start` up to `stop`, without a bookmark."""
         records = self._rows[start:stop] if self._rows is not None else self._arrow.slice(start, stop - start)
         made = Batch(records, settled=self.settled)
         made.texts_are_known = self.texts_are_known or self._encoded is not None
@@ -146,7 +146,7 @@ class Batch:
             raise self.refused[min(self.refused)][0].error()
 
     def keep(self, mask: Sequence[bool]) -> "Batch":
-        """Give the records where the mask is true, with this batch's bookmark."""
+        """Return the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
             kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark, settled=self.settled)
             kept._normal, kept.texts_are_known = self._normal, self.texts_are_known
@@ -165,7 +165,7 @@ class Batch:
         return kept
 
     def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
-        """Give this batch with the table into which its records were converted, and what was found wrong."""
+        """Return this batch with the table into which its records were converted, and what was found wrong."""
         records = self._rows if self._rows is not None else table
         made = Batch(records, bookmark=self.bookmark, settled=self.settled)
         made._table, made._normal, made.rejections = table, True, rejections
@@ -179,7 +179,7 @@ class Batch:
         return self._rows
 
     def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
-        """Give the selected columns as they came, before any conversion; of rows, those that are declared come first.
+        """Return the selected columns as they came, before any conversion; of rows, those that are declared come first.
 
         Raises:
             DataError: Two columns have one name, or a name is no text.
@@ -194,7 +194,7 @@ class Batch:
         return {name: values for name, values in found.items() if selects(name)}
 
     def record(self, index: int, stream: Stream) -> dict[str, Any]:
-        """Give the selected fields of one record."""
+        """Return the selected fields of one record."""
         self._refuse()
         row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
         selects = column_selector(stream)
@@ -206,7 +206,7 @@ class Batch:
         return self._table is not None
 
     def to_arrow(self, stream: Stream) -> "pa.Table":
-        """Give the records as an Arrow table with logical types, by the stream's schema where it has one.
+        """Return the records as an Arrow table with logical types, by the stream's schema where it has one.
 
         Raises:
             DataError: A value cannot be stored exactly.
@@ -233,7 +233,7 @@ class Batch:
             return self._converted(declared.remove(declared.get_field_index(error.field)), stream)
 
     def encoded(self, stream: Stream) -> Encoded | None:
-        """Give the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
+        """Return the records in the bytes they came in, where `to_arrow` would give the same columns and types."""
         self._refuse()
         if self._encoded is None or self._normal:
             return None
@@ -241,7 +241,7 @@ class Batch:
         return self._encoded if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema) else None
 
     def some(self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> "pa.Table":
-        """Give a part of what `to_arrow` gives, and decode no more than that.
+        """Return a part of what `to_arrow` gives, and decode no more than that.
 
         Args:
             stream: The stream.
@@ -270,7 +270,7 @@ class Batch:
         return [name for name, selected in chosen.items() if selected]
 
     def to_rows(self, stream: Stream, *, native_types: bool = False) -> list[dict[str, Any]]:
-        """Give the records as dicts that all have the same keys, in the schema's order, a missing one as None.
+        """Return the records as dicts that all have the same keys, in the schema's order, a missing one as None.
 
         Args:
             stream: Whose schema orders the keys.
@@ -328,7 +328,7 @@ def _declared(stream: Stream) -> "pa.Schema":
 def column_to_arrow(
     values: "list[Any] | pa.ChunkedArray", declared: "pa.DataType | None", *, stream: str, field: str
 ) -> "pa.Array | pa.ChunkedArray":
-    """Give one column of a batch, of values or of Arrow's, as `Batch.to_arrow` would.
+    """Return one column of a batch, of values or of Arrow's, as `Batch.to_arrow` would.
 
     Raises:
         DataError: A value cannot be stored exactly.
@@ -342,7 +342,7 @@ def column_to_arrow(
 
 
 def batches_of(item: Any) -> Iterator[Batch]:
-    """Give what a source yielded as batches; a reader of many record batches stays lazy."""
+    """Yield what a source yielded as batches; a reader of many record batches stays lazy."""
     if isinstance(item, Batch):
         yield item
     elif not isinstance(item, list) and _is_reader(item):
@@ -370,7 +370,7 @@ def _is_reader(item: Any) -> bool:
 
 
 def json_value(value: Any) -> Any:
-    """Give a value as Mage sends it: JSON types, dates and times as ISO 8601 text, bytes as base64, Decimal kept."""
+    """Return a value as Mage sends it: JSON types, dates and times as ISO 8601 text, bytes as base64, Decimal kept."""
     if value is None or type(value) in {str, int, float, bool}:
         return value
     if isinstance(value, datetime | date | time):

@@ -76,7 +76,7 @@ class Catalog:
         return cls([Stream.from_dict(entry) for entry in entries], extra=extra)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the catalog as Singer has it; one that was read comes out as it was, but for what has changed."""
+        """Return the catalog as Singer has it; one that was read comes out as it was, but for what has changed."""
         extra: dict[str, Any] = copied(self._extra)
         return {"streams": [stream.to_dict() for stream in self.values()], **extra}
 
@@ -121,7 +121,7 @@ class Catalog:
         return tuple(stream for stream in self.values() if is_selected(stream))
 
     def selected_columns(self, stream: Stream | str) -> tuple[str, ...] | None:
-        """Give a stream's selected columns in order, or None if its columns are yet to be found.
+        """Return a stream's selected columns in order, or None if its columns are yet to be found.
 
         Raises:
             ConfigError: There is no such stream, or its `columns` name one that is not there.
@@ -129,7 +129,7 @@ class Catalog:
         return selected_columns(self[stream] if isinstance(stream, str) else stream)
 
     def get(self, name: str, namespace: str | None = None) -> Stream:
-        """Give a stream by its name, or by `namespace.name`.
+        """Return a stream by its name, or by `namespace.name`.
 
         Args:
             name: The name.
@@ -156,7 +156,7 @@ class Catalog:
         raise ConfigError(f"There is no stream {wanted!r}.", hint=did_you_mean(wanted, self._called), stream=name)
 
     def select(self, patterns: Sequence[str] | str) -> list[Stream]:
-        """Give the streams that names, `namespace.name`s or globs stand for, in the catalog's order, each once.
+        """Return the streams that names, `namespace.name`s or globs stand for, in the catalog's order, each once.
 
         Raises:
             ConfigError: A pattern stands for none.
@@ -171,7 +171,7 @@ class Catalog:
         return [stream for key, stream in self.items() if key in chosen]
 
     def replace(self, *streams: Stream) -> Self:
-        """Give a copy in which these streams stand for those of the same key.
+        """Return a copy in which these streams stand for those of the same key.
 
         Raises:
             ConfigError: There is none of that key.
@@ -181,19 +181,19 @@ class Catalog:
         return type(self)({**self._streams, **{stream.key: stream for stream in streams}}.values(), extra=self._extra)
 
     def diff(self, new: "Catalog") -> list[CatalogChange]:
-        """Give what has changed from this catalog to a new one; `str()` of each is a sentence."""
+        """Return what has changed from this catalog to a new one; `str()` of each is a sentence."""
         return changes_between(self._streams, dict(new.items()))
 
     def keys(self) -> Iterable[Key]:
-        """Give the streams' keys, in order."""
+        """Return the streams' keys, in order."""
         return self._streams.keys()
 
     def values(self) -> Iterable[Stream]:
-        """Give the streams, in order."""
+        """Return the streams, in order."""
         return self._streams.values()
 
     def items(self) -> Iterable[tuple[Key, Stream]]:
-        """Give keys and streams, in order."""
+        """Return keys and streams, in order."""
         return self._streams.items()
 
     def _matching(self, pattern: str) -> set[Key]:

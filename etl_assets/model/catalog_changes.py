@@ -85,14 +85,14 @@ def _stream_changes(old: Stream, new: Stream) -> Iterator[CatalogChange]:
 
 
 def _meaning(schema: Any) -> Any:
-    """Give a column's schema with its list of types in one order: `["null", "string"]` is `["string", "null"]`."""
+    """Return a column's schema with its list of types in one order: `["null", "string"]` is `["string", "null"]`."""
     if isinstance(schema, Mapping) and isinstance(schema.get("type"), list):
         return {**schema, "type": sorted(map(str, schema["type"]))}
     return schema
 
 
 def _schema(schema: Any) -> str:
-    """Give a column's type in a few words where they say it all, else its schema."""
+    """Return a column's type in a few words where they say it all, else its schema."""
     if not isinstance(schema, Mapping) or not schema:
         return "any value"
     if schema == {"x-arrow": "values"}:

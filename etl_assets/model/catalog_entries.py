@@ -69,7 +69,7 @@ def copied(value: Any) -> Any:
 
 
 def arguments_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments that a catalog entry stands for.
+    """Return the arguments that a catalog entry stands for.
 
     Raises:
         ConfigError: It has no name.
@@ -91,7 +91,7 @@ def arguments_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values that arguments stand for; None, "" and nothing are the same.
+    """Return the values that arguments stand for; None, "" and nothing are the same.
 
     Raises:
         ConfigError: An argument is not of its kind.
@@ -135,7 +135,7 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_of(values: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the catalog entry of a stream's values: the original one, but for what has changed since.
+    """Return the catalog entry of a stream's values: the original one, but for what has changed since.
 
     Args:
         values: Of the stream as it is now.
@@ -158,7 +158,7 @@ def entry_of(values: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str
 
 
 def metadata_at(metadata: Iterable[Mapping[str, Any]], breadcrumb: Sequence[str]) -> dict[str, Any]:
-    """Give the metadata at a breadcrumb; {} if there is none."""
+    """Return the metadata at a breadcrumb; {} if there is none."""
     found: dict[str, Any] = {}
     for entry in metadata:
         place = entry["breadcrumb"]
@@ -168,7 +168,7 @@ def metadata_at(metadata: Iterable[Mapping[str, Any]], breadcrumb: Sequence[str]
 
 
 def changed_metadata(metadata: Metadata, changes: Mapping[str, Any]) -> Metadata:
-    """Give the metadata after some arguments have changed: what it says of the same things follows them."""
+    """Return the metadata after some arguments have changed: what it says of the same things follows them."""
     own = metadata_at(metadata, ())
     for attribute, keys in _IN_METADATA.items():
         for key in keys:
@@ -183,12 +183,12 @@ def changed_metadata(metadata: Metadata, changes: Mapping[str, Any]) -> Metadata
 
 
 def by_breadcrumb(metadata: Metadata) -> list[tuple[list[str], Mapping[str, Any]]]:
-    """Give the metadata in the order of its breadcrumbs: taps write them in any."""
+    """Return the metadata in the order of its breadcrumbs: taps write them in any."""
     return sorted(((list(entry["breadcrumb"]), entry["metadata"]) for entry in metadata), key=lambda pair: pair[0])
 
 
 def forced_method(own: Mapping[str, Any]) -> Any:
-    """Give the replication method that the source allows alone, by the stream's own metadata."""
+    """Return the replication method that the source allows alone, by the stream's own metadata."""
     forced = own.get("forced-replication-method")
     # Some taps write an object: {"replication-method": ..., "reason": ...}.
     return forced.get("replication-method") if isinstance(forced, Mapping) else forced
@@ -221,7 +221,7 @@ def _set(own: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 
 def _as_metadata(attribute: str, value: Any) -> Any:
-    """Give an argument's value as metadata has it: a list of keys, one replication key; None for nothing."""
+    """Return an argument's value as metadata has it: a list of keys, one replication key; None for nothing."""
     if not value:
         return None
     if attribute == "primary_key":

@@ -67,7 +67,7 @@ def rediscovered(before: Catalog | None, found: Catalog, *, declared: bool = Fal
 
 
 def merged(before: Stream, found: Stream) -> Stream:
-    """Give a stream as its source has it, with what people had set of it."""
+    """Return a stream as its source has it, with what people had set of it."""
     old, entry = before.to_dict(), found.to_dict()
     for key in _REPLICATION:
         entry.pop(key, None)
@@ -90,7 +90,7 @@ def merged(before: Stream, found: Stream) -> Stream:
 
 
 def _has_own_key(before: Stream) -> bool:
-    """Tell whether somebody has set the primary key: it is another than the metadata says, or they say nothing."""
+    """Return whether somebody has set the primary key: it is another than the metadata says, or they say nothing."""
     own = before.metadata_of()
     told = [own[key] for key in _PRIMARY_KEYS if key in own]
     return before.primary_key != tuple(told[0] or ()) if told else bool(before.primary_key)
@@ -130,7 +130,7 @@ def _notes(kept: Stream, found: Stream) -> Iterator[str]:
 
 
 def missing_columns(stream: Stream, found: Stream) -> Iterator[str]:
-    """Give a sentence for each column that a stream names and its source does not have."""
+    """Yield a sentence for each column that a stream names and its source does not have."""
     columns = (found.schema or {}).get("properties")
     if not columns:
         return

@@ -75,7 +75,7 @@ class SchemaContract:
         return self.columns.discards or self.data_type.discards
 
     def spelled(self) -> str | dict[str, str]:
-        """Give the shortest spelling that `of` reads back."""
+        """Return the shortest spelling that `of` reads back."""
         if self.columns is self.data_type:
             return str(self.columns)
         return {"columns": str(self.columns), "data_type": str(self.data_type)}

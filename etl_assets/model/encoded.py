@@ -68,16 +68,16 @@ class Encoded:
         return self.num_rows
 
     def chunks(self) -> Iterator[Chunk]:
-        """Give the rows."""
+        """Yield the rows."""
         yield from self._chunks
 
     def has_nulls(self, name: str) -> bool:
-        """Tell whether a field has a NULL."""
+        """Return whether a field has a NULL."""
         known = self._nulls.get(name)
         return bool(self.column(name).null_count) if known is None else known
 
     def table(self, names: Collection[str] | None = None) -> "pa.Table":
-        """Give the records as Arrow: all columns, or those of some names.
+        """Return the records as Arrow: all columns, or those of some names.
 
         Raises:
             DataError: A value cannot be read exactly.
@@ -87,16 +87,16 @@ class Encoded:
         return pa.concat_tables([self._decode(chunk, chunk.begin, names) for chunk in self._chunks])
 
     def tables(self) -> "Iterator[pa.Table]":
-        """Give the records as Arrow, some at a time."""
+        """Yield the records as Arrow, some at a time."""
         for chunk in self._chunks:
             yield self._decode(chunk, chunk.begin, None)
 
     def column(self, name: str) -> "pa.ChunkedArray":
-        """Give one column as Arrow."""
+        """Return one column as Arrow."""
         return self.table([name]).column(0)
 
     def take(self, rows: Sequence[int], names: Collection[str] | None = None) -> "pa.Table":
-        """Give some records as Arrow, by their numbers in rising order."""
+        """Return some records as Arrow, by their numbers in rising order."""
         import numpy as np
         import pyarrow as pa
 

@@ -88,7 +88,7 @@ class Refusals:
         return convert(without(values, bad))
 
     def taken(self) -> dict[int, list[Refusal]]:
-        """Give what was refused, in the order of the rows, for the batch that is done; the next one begins anew."""
+        """Return what was refused, in the order of the rows, for the batch that is done; the next one begins anew."""
         taken, self._found = dict(sorted(self._found.items())), {}
         return taken
 

@@ -20,23 +20,23 @@ _COLUMN_DEPTH = 2
 
 
 def is_selected(stream: Stream) -> bool:
-    """Tell whether a stream is selected."""
+    """Return whether a stream is selected."""
     own = [entry for entry in stream.metadata if not list(entry["breadcrumb"])]
     return bool(_said(metadata_at(own, ()))) if own else True
 
 
 def is_column_selected(stream: Stream, column: str) -> bool:
-    """Tell whether a column is selected; keys always are."""
+    """Return whether a column is selected; keys always are."""
     return _Columns(stream).selects(column)
 
 
 def column_selector(stream: Stream) -> Callable[[str], bool]:
-    """Give a function that tells of each column whether it is selected: for many columns of one stream."""
+    """Return a function that tells of each column whether it is selected: for many columns of one stream."""
     return _Columns(stream).selects
 
 
 def selected_columns(stream: Stream) -> tuple[str, ...] | None:
-    """Give the selected columns in the schema's order, or None for a stream whose columns are yet to be found.
+    """Return the selected columns in the schema's order, or None for a stream whose columns are yet to be found.
 
     Raises:
         ConfigError: A name or glob in the stream's `columns` matches no column of its schema.
@@ -56,12 +56,12 @@ def selected_columns(stream: Stream) -> tuple[str, ...] | None:
 
 
 def key_columns(stream: Stream) -> frozenset[str]:
-    """Give the columns that are read whatever is selected: rows could not be told apart or followed without them."""
+    """Return the columns that are read whatever is selected: rows could not be told apart or followed without them."""
     return frozenset((*stream.primary_key, *stream.cursor, *stream.unique_constraints, *stream.partition_keys))
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Tell whether a name is a pattern's: the same text, or what the glob stands for. Case counts."""
+    """Return whether a name is a pattern's: the same text, or what the glob stands for. Case counts."""
     return name == pattern or fnmatchcase(name, pattern)
 
 
@@ -101,7 +101,7 @@ class _Columns:
 
 
 def _said(metadata: Mapping[str, Any]) -> bool | None:
-    """Give what metadata says by Singer's precedence, or None if nothing."""
+    """Return what metadata says by Singer's precedence, or None if nothing."""
     inclusion = metadata.get("inclusion")
     if inclusion in {"unsupported", "automatic"}:
         return bool(inclusion == "automatic")

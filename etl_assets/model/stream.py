@@ -144,11 +144,11 @@ class Stream:
         return cls._made(arguments_of(kept), kept)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the stream as an entry of a Singer catalog: as it was read, but for what has changed since."""
+        """Return the stream as an entry of a Singer catalog: as it was read, but for what has changed since."""
         return entry_of(self._values(), self._kept("_entry"))
 
     def replace(self, **changes: Any) -> Self:
-        """Give a copy in which the named arguments are others.
+        """Return a copy in which the named arguments are others.
 
         A new replication key takes the place of the old one's bookmark properties too.
 
@@ -240,7 +240,7 @@ class Stream:
         return named if isinstance(named, str) else None
 
     def metadata_of(self, *breadcrumb: str) -> dict[str, Any]:
-        """Give the metadata at a breadcrumb: the stream's own without one, a column's at `"properties", name`."""
+        """Return the metadata at a breadcrumb: the stream's own without one, a column's at `"properties", name`."""
         return metadata_at(self.metadata, breadcrumb)
 
     def __hash__(self) -> int:

@@ -31,7 +31,7 @@ class AirbyteForm:
     emitted: str | None = "record.emitted_at"
 
     def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
-        """Give the type of a line of one stream: of no other one, and with no more to say than the record."""
+        """Return the type of a line of one stream: of no other one, and with no more to say than the record."""
         del version
         namespace, _ = key
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("stream", _word(name)), ("data", record)]
@@ -61,7 +61,7 @@ class SingerForm:
         self._version = msgspec.json.Decoder(_Version)
 
     def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
-        """Give the type of a line of one stream, and of one version of its table."""
+        """Return the type of a line of one stream, and of one version of its table."""
         del key
         said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("type", _word("RECORD")), ("stream", _word(name))]
         said.append(("record", record))
@@ -71,10 +71,10 @@ class SingerForm:
         return msgspec.defstruct("RecordLine", said, gc=False)
 
     def version(self, line: bytes) -> int | None:
-        """Give the version of the table that a record is part of."""
+        """Return the version of the table that a record is part of."""
         return self._version.decode(line).version
 
 
 def _word(value: str | int) -> Any:
-    """Give the type of one value alone."""
+    """Return the type of one value alone."""
     return Literal.__getitem__(value)

@@ -36,13 +36,13 @@ class Form(Protocol):
     """Where it stands when the record was emitted, if that is said."""
 
     def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
-        """Give the type of a line of one stream: what it must say, and must not say, stands in it.
+        """Return the type of a line of one stream: what it must say, and must not say, stands in it.
 
         The keys around the record are told to `missing`.
         """
 
     def version(self, line: bytes) -> int | None:
-        """Give the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
+        """Return the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Parsing:
     rows: Rows
 
     def __call__(self, lines: bytes) -> Iterator[Batch]:
-        """Give the records in their order: as columns, but for blocks of lines that need to be read as rows.
+        """Yield the records in their order: as columns, but for blocks of lines that need to be read as rows.
 
         Raises:
             DataError: A record has a key twice; those before it are given first, as a state may cover them.
@@ -112,7 +112,7 @@ class _Lane:
     key: StreamKey
 
     def end_in(self, chunk: bytes, position: int) -> int:
-        """Give where the lines that begin so end, of which there is one at this position; a line has an end."""
+        """Return where the lines that begin so end, of which there is one at this position; a line has an end."""
         found = self.other.search(chunk, position)
         return found.end() if found is not None else max(position, chunk.rfind(b"\n") + 1)
 
@@ -148,7 +148,7 @@ class RecordLanes:
     _parsings: dict[tuple[str, int | None], Parsing] = field(default_factory=dict)
 
     def cut(self, chunk: bytes) -> Iterator[Run]:
-        """Give a chunk's lines, run by run, in their order.
+        """Yield a chunk's lines, run by run, in their order.
 
         What stands before a run is given before the run is looked at: a schema there may change how it is decoded.
         """
@@ -177,7 +177,7 @@ class RecordLanes:
             yield Run(chunk[start:])
 
     def _run(self, lane: _Lane, lines: bytes) -> Run | None:
-        """Give lines as a run, if they can be decoded together."""
+        """Return lines as a run, if they can be decoded together."""
         last = lines.rfind(b"\n", 0, -1) + 1
         try:
             version = self.form.version(lines[: lines.find(b"\n")])

@@ -74,7 +74,7 @@ def _show_masked(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 def is_debugging() -> bool:
-    """Tell whether the environment asks for tracebacks."""
+    """Return whether the environment asks for tracebacks."""
     return os.environ.get(DEBUG, "0") not in {"", "0"}
 
 

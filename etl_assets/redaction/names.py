@@ -16,10 +16,10 @@ PAIR_NAME = rf"(?:{_WORDS}|pwd|[?&;](?:[\w.-]{{0,40}}[-_.])?(?:key|sig|auth|code
 
 
 def says_secret(name: str) -> bool:
-    """Tell whether the name of an option or of a config's field says that its value is secret."""
+    """Return whether the name of an option or of a config's field says that its value is secret."""
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
 def is_secret_parameter(name: str) -> bool:
-    """Tell whether the name of a parameter in a URL or a connection string says that its value is secret."""
+    """Return whether the name of a parameter in a URL or a connection string says that its value is secret."""
     return bool(_PARAMETER.search(name))

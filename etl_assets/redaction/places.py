@@ -62,12 +62,12 @@ def _secret_values(text: str) -> Iterator[Span]:
 
 
 def _ends_in_odbc(text: str, end: int) -> bool:
-    """Tell whether the name before an equal sign is that of a whole connection string, whose value goes on longer."""
+    """Return whether the name before an equal sign is that of a whole connection string, whose value goes on longer."""
     return text[max(0, end - len(_ODBC_NAME)) : end].lower() == _ODBC_NAME
 
 
 def is_url(text: str) -> bool:
-    """Tell whether a text begins as a URL does."""
+    """Return whether a text begins as a URL does."""
     return bool(_SCHEME.match(text))
 
 
@@ -127,7 +127,7 @@ def masked(text: str, spans: Iterable[Span], begin: int = 0, end: int | None = N
 
 
 def _has_wrong_port(address: str) -> bool:
-    """Tell whether what should be a port is no number: it may be the beginning of a password."""
+    """Return whether what should be a port is no number: it may be the beginning of a password."""
     ports = (host.rpartition("]")[2].partition(":")[2] for host in address.rpartition("@")[2].split(","))
     return any(port and not port.isdigit() for port in ports)
 

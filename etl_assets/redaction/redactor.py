@@ -73,7 +73,7 @@ class Redactor:
     # Asked
 
     def goes_on(self, text: str) -> bool:
-        """Tell whether a text ends within a secret of many lines, so that the next line may be a part of it.
+        """Return whether a text ends within a secret of many lines, so that the next line may be a part of it.
 
         Args:
             text: Lines, each stripped at its right end, without the last one's end.

@@ -81,7 +81,7 @@ def _digest(salt: str, key: str, value: Any, secret: bool) -> str:  # noqa: FBT0
 
 
 def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
-    """Give the places of a config that its JSON Schema says are secret; positions in lists are left out."""
+    """Yield the places of a config that its JSON Schema says are secret; positions in lists are left out."""
     if isinstance(spec, list):
         for one in spec:
             yield from secret_places(one, path)
@@ -96,7 +96,7 @@ def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
 
 
 def without_secrets(value: Any, secret: set[Path], path: Path = ()) -> Any:
-    """Give a config without what is secret: by its place, its name, or what it is (a reference, a `SecretString`)."""
+    """Return a config without what is secret: by its place, its name, or what it is (a reference, a `SecretString`)."""
     if isinstance(value, Mapping):
         return {
             key: without_secrets(item, secret, (*path, key))

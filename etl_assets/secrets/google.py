@@ -89,7 +89,7 @@ class GoogleGSMSecretManager(CustomSecretManager):
 
     @override
     def get_secret(self, secret_name: str) -> SecretString | None:
-        """Give the newest version of a secret, by its short or its full name; None where there is none.
+        """Return the newest version of a secret, by its short or its full name; None where there is none.
 
         Raises:
             ConnectError: Google did not let us in, or cannot be reached.
@@ -100,25 +100,25 @@ class GoogleGSMSecretManager(CustomSecretManager):
         return None if found is None else SecretString(found.payload.data.decode("utf-8"))
 
     def get_secret_handle(self, secret_name: str) -> GSMSecretHandle:
-        """Give the handle of a secret; whether there is one is seen when its value is asked for."""
+        """Return the handle of a secret; whether there is one is seen when its value is asked for."""
         return GSMSecretHandle(self, secret_name)
 
     def fetch_secrets(self, *, filter_string: str) -> Iterator[GSMSecretHandle]:
-        """Give handles of all secrets that a filter of Google's finds, such as `labels.team=data`."""
+        """Yield handles of all secrets that a filter of Google's finds, such as `labels.team=data`."""
         request = {"parent": f"projects/{self.project}", "filter": filter_string}
         for found in self._call("list_secrets", request=request) or ():
             yield GSMSecretHandle(self, found.name.rpartition("/")[2], dict(found.labels))
 
     def fetch_secrets_by_label(self, label_key: str, label_value: str) -> Iterator[GSMSecretHandle]:
-        """Give handles of all secrets with a label."""
+        """Return handles of all secrets with a label."""
         return self.fetch_secrets(filter_string=f"labels.{label_key}={label_value}")
 
     def fetch_connector_secrets(self, connector_name: str) -> Iterator[GSMSecretHandle]:
-        """Give handles of all secrets whose label `connector` is a connector's name."""
+        """Return handles of all secrets whose label `connector` is a connector's name."""
         return self.fetch_secrets_by_label(self.CONNECTOR_LABEL, connector_name)
 
     def fetch_connector_secret(self, connector_name: str) -> GSMSecretHandle:
-        """Give the first of a connector's secrets.
+        """Return the first of a connector's secrets.
 
         Raises:
             SecretNotFoundError: There is none.
@@ -132,7 +132,7 @@ class GoogleGSMSecretManager(CustomSecretManager):
         return found
 
     def labels_of(self, secret_name: str) -> dict[str, str]:
-        """Give the labels of a secret; {} where there is none of that name."""
+        """Return the labels of a secret; {} where there is none of that name."""
         found = self._call("get_secret", name=self._full_name(secret_name).partition("/versions/")[0])
         return {} if found is None else dict(found.labels)
 

@@ -42,7 +42,7 @@ class SecretManager(ABC):
 
     @abstractmethod
     def get_secret(self, secret_name: str) -> SecretString | None:
-        """Give the secret of a name, or None."""
+        """Return the secret of a name, or None."""
 
     @override
     def __str__(self) -> str:
@@ -117,7 +117,7 @@ class PromptedSecrets(SecretManager):
 
 
 def in_colab() -> bool:
-    """Tell whether this is a Google Colab notebook."""
+    """Return whether this is a Google Colab notebook."""
     return "google" in sys.modules and find_spec("google.colab") is not None
 
 

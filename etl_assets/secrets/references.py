@@ -16,7 +16,7 @@ from etl_assets.secrets.registry import PREFIX, get_secret
 
 
 def resolve(value: Any, *, name: str = "config") -> Any:
-    """Give a config value with every reference in it resolved, nested and in lists.
+    """Return a config value with every reference in it resolved, nested and in lists.
 
     What a reference stood for is remembered by the redactor.
 
@@ -90,12 +90,12 @@ class ResolvedConfig(dict[str, Any]):
 
 
 def is_reference(value: Any) -> bool:
-    """Tell whether a value only stands for one that is kept elsewhere."""
+    """Return whether a value only stands for one that is kept elsewhere."""
     return callable(getattr(value, "get_value", None)) or (isinstance(value, str) and value.startswith(PREFIX))
 
 
 def name_of(reference: Any) -> str:
-    """Give the name that a reference has for people; never its value."""
+    """Return the name that a reference has for people; never its value."""
     if isinstance(reference, str) and reference.startswith(PREFIX):
         return reference.removeprefix(PREFIX)
     # Dagster's EnvVar is a str that is its own name; it also has `env_var_name`.

@@ -34,7 +34,7 @@ def get_secret(
     allow_prompt: bool = True,
     source: Any = None,
 ) -> SecretString:
-    """Give a secret: of the first manager that has it.
+    """Return a secret: of the first manager that has it.
 
     Args:
         secret_name: Its name; `secret_reference::NAME` is the same as `NAME`.
@@ -78,7 +78,7 @@ def is_secret_available(
     *,
     sources: Sequence[SecretManager | SecretSourceEnum] | SecretManager | SecretSourceEnum | None = None,
 ) -> bool:
-    """Tell whether `get_secret` would find it without asking at the terminal."""
+    """Return whether `get_secret` would find it without asking at the terminal."""
     try:
         get_secret(secret_name, sources=sources, allow_prompt=False)
     except SecretNotFoundError:
@@ -116,7 +116,7 @@ def disable_secret_source(source: SecretManager | SecretSourceEnum | str) -> Non
 
 
 def secret_managers() -> list[SecretManager]:
-    """Give the managers that `get_secret` asks here, in their order."""
+    """Return the managers that `get_secret` asks here, in their order."""
     return [known for known in _managers if known != SecretSourceEnum.GOOGLE_COLAB or in_colab()]
 
 

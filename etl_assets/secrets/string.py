@@ -47,11 +47,11 @@ class SecretString(str):
         return self
 
     def is_empty(self) -> bool:
-        """Tell whether there is nothing in it."""
+        """Return whether there is nothing in it."""
         return len(self) == 0
 
     def is_json(self) -> bool:
-        """Tell whether it is a JSON document."""
+        """Return whether it is a JSON document."""
         try:
             json.loads(self)
         except json.JSONDecodeError:
@@ -59,7 +59,7 @@ class SecretString(str):
         return True
 
     def parse_json(self) -> Any:
-        """Give the JSON document it holds.
+        """Return the JSON document it holds.
 
         Raises:
             InputError: It holds none; the error does not show it.
@@ -82,6 +82,6 @@ class SecretString(str):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
-        """Say in a JSON Schema that it is written and not shown."""
+        """Return in a JSON Schema that it is written and not shown."""
         del schema, handler
         return {"type": "string", "format": "password", "writeOnly": True}

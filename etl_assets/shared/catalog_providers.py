@@ -43,7 +43,7 @@ class CatalogProvider:
         return [each.stream.name for each in self._catalog.streams]
 
     def get_configured_stream_info(self, stream_name: str) -> ConfiguredAirbyteStream:
-        """Give one stream.
+        """Return one stream.
 
         Raises:
             InputError: There is no such stream.
@@ -54,11 +54,11 @@ class CatalogProvider:
         raise InputError(f"The catalog has no stream {stream_name!r}.", input_value=stream_name, stream=stream_name)
 
     def get_stream_json_schema(self, stream_name: str) -> dict[str, Any]:
-        """Give the JSON Schema of a stream."""
+        """Return the JSON Schema of a stream."""
         return self.get_configured_stream_info(stream_name).stream.json_schema
 
     def get_primary_keys(self, stream_name: str) -> list[str]:
-        """Give the primary key of a stream."""
+        """Return the primary key of a stream."""
         return [path[-1] for path in self.get_configured_stream_info(stream_name).primary_key or ()]
 
     def get_cursor_key(self, stream_name: str) -> str | None:

@@ -26,7 +26,7 @@ class StateProviderBase(ABC):
         return set(self.states)
 
     def get_stream_state(self, stream_name: str, not_found: Any = "raise") -> Any:
-        """Give the state of a stream.
+        """Return the state of a stream.
 
         Args:
             stream_name: The stream.
@@ -52,7 +52,7 @@ class StateProviderBase(ABC):
         return [AirbyteStateMessage(stream=part) for part in self.stream_state_artifacts]
 
     def to_state_input_file_text(self) -> str:
-        """Give the states as the file that a connector reads: Airbyte STREAM states."""
+        """Return the states as the file that a connector reads: Airbyte STREAM states."""
         return json.dumps(
             [
                 {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": dict(state)}}

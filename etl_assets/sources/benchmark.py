@@ -63,7 +63,7 @@ class BenchmarkSource(Source):
 
 @checked(num_records=((int, float, str), "a number, or its text"), install_if_missing=FLAG)
 def get_benchmark_source(num_records: int | str = "5e5", *, install_if_missing: bool = True) -> BenchmarkSource:
-    """Give a source of so many made-up rows.
+    """Return a source of so many made-up rows.
 
     Args:
         num_records: A number, or its text, such as `5e5`.

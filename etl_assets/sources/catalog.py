@@ -121,7 +121,7 @@ class CatalogEntry(Stream):
 
     @classmethod
     def of(cls, stream: Stream, *, selected: bool | None = None) -> "CatalogEntry":
-        """Give a copy of a stream with Mage's words, and with metadata for each of its columns.
+        """Return a copy of a stream with Mage's words, and with metadata for each of its columns.
 
         Args:
             stream: The stream.
@@ -149,7 +149,7 @@ class CatalogEntry(Stream):
         return entry
 
     def frozen(self) -> Stream:
-        """Give the engine's own stream: what this entry says now, which no later change reaches.
+        """Return the engine's own stream: what this entry says now, which no later change reaches.
 
         Raises:
             ConfigError: Something was set that is not of its kind.
@@ -213,7 +213,7 @@ class CatalogEntry(Stream):
         return self.extra.get("table_name") or super().table
 
     def is_selected(self) -> bool:
-        """Tell whether the stream's own metadata selects it."""
+        """Return whether the stream's own metadata selects it."""
         return bool(self.metadata_of().get("selected"))
 
 
@@ -278,7 +278,7 @@ class Catalog(OwnCatalog):
         return next((one for one in chain(called, self.values()) if one.name == tap_stream_id), None)
 
     def get_selected_streams(self, state: Mapping[str, Any] | None = None) -> Sequence[Stream]:
-        """Give the selected streams, the one that was interrupted first."""
+        """Return the selected streams, the one that was interrupted first."""
         interrupted = (state or {}).get("currently_syncing")
         return sorted(self.selected, key=lambda stream: stream.name != interrupted)
 
@@ -356,7 +356,7 @@ for _name in (
 
 
 def frozen(stream: Stream) -> Stream:
-    """Give a stream as the engine keeps it: one that no source can change."""
+    """Return a stream as the engine keeps it: one that no source can change."""
     return stream.frozen() if isinstance(stream, CatalogEntry) else stream
 
 

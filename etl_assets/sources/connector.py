@@ -145,7 +145,7 @@ class ConnectorSource(ConnectorHost, Source):
             raise ConnectorError(f"stream {stream.name!r}: the connector did not complete it.", stream=stream.name)
 
     def completed(self, streams: Sequence[Stream]) -> list[Stream]:
-        """Give the streams with what the connector says of those that were only named: it is asked, if there are any.
+        """Return the streams with what the connector says of those that were only named: it is asked, if there are any.
 
         Raises:
             ConfigError: It has no such stream.
@@ -169,7 +169,7 @@ def _names(stream: Stream) -> tuple[str, str | None]:
 
 
 def _completed(named: Stream, found: Stream) -> Stream:
-    """Give the discovered stream, read and keyed as it was declared."""
+    """Return the discovered stream, read and keyed as it was declared."""
     return found.replace(
         primary_key=named.primary_key or found.primary_key,
         replication_method=named.method,

@@ -23,7 +23,7 @@ class DiscoveryHooks:
     schemas_folder: str = "schemas"
 
     def load_schemas_from_folder(self) -> dict[str, Schema]:
-        """Give the JSON Schemas of the folder `schemas_folder` beside the class, by stream; {} without a folder.
+        """Return the JSON Schemas of the folder `schemas_folder` beside the class, by stream; {} without a folder.
 
         Raises:
             ConfigError: A file is no JSON object.
@@ -73,44 +73,44 @@ class DiscoveryHooks:
         return CatalogEntry(tap_stream_id=words.pop("tap_stream_id", stream_id), schema=plain, **words)
 
     def get_forced_replication_method(self, stream_id: str) -> str:
-        """Give the replication method of a stream; a hook."""
+        """Return the replication method of a stream; a hook."""
         del stream_id
         return "FULL_TABLE"
 
     def get_table_key_properties(self, stream_id: str) -> list[str]:
-        """Give the primary key of a stream; a hook."""
+        """Return the primary key of a stream; a hook."""
         del stream_id
         return []
 
     def get_valid_replication_keys(self, stream_id: str) -> list[str]:
-        """Give the fields that can be the replication key of a stream; a hook."""
+        """Return the fields that can be the replication key of a stream; a hook."""
         del stream_id
         return []
 
     def get_stream_ids(self: Any) -> list[str]:
-        """Give the names of all streams; a hook for sources that know them at less cost than `discover`."""
+        """Return the names of all streams; a hook for sources that know them at less cost than `discover`."""
         return [stream.tap_stream_id for stream in Catalog.of(self.discover()).streams]
 
     def discover_streams(self) -> list[dict[str, Any]]:
-        """Give the names of all streams as the mode `discover_streams` prints them."""
+        """Return the names of all streams as the mode `discover_streams` prints them."""
         return [{"stream": name, "tap_stream_id": name} for name in self.get_stream_ids()]
 
     def internal_column_schema(
         self, stream: Stream, bookmarks: Mapping[str, Any] | None = None
     ) -> Mapping[str, Mapping[str, Any]]:
-        """Give the JSON Schemas of columns that the source adds to a stream by itself; a hook."""
+        """Return the JSON Schemas of columns that the source adds to a stream by itself; a hook."""
         del stream, bookmarks
         return {}
 
 
 def catalog_of_schemas(source: Any) -> Catalog | None:
-    """Give the catalog that a source's schema files make, or None without any."""
+    """Return the catalog that a source's schema files make, or None without any."""
     schemas = source.load_schemas_from_folder()
     return Catalog([source.build_catalog_entry(name, schema) for name, schema in schemas.items()]) if schemas else None
 
 
 def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
-    """Give the JSON Schemas of a folder beside the file of a class, by the file's name."""
+    """Return the JSON Schemas of a folder beside the file of a class, by the file's name."""
     try:
         folder = Path(inspect.getfile(class_)).parent / folder_name
     except (OSError, TypeError):  # made by hand in an interpreter: there is no file
@@ -136,7 +136,7 @@ def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
 
 
 def with_columns(stream: Stream, columns: Mapping[str, Mapping[str, Any]]) -> Stream:
-    """Give a stream with more columns, all of them selected; one it has already stays as it is."""
+    """Return a stream with more columns, all of them selected; one it has already stays as it is."""
     known = (stream.schema or {}).get("properties") or {}
     new = {name: dict(prop) for name, prop in columns.items() if name not in known}
     if not new or not known:
@@ -147,7 +147,7 @@ def with_columns(stream: Stream, columns: Mapping[str, Mapping[str, Any]]) -> St
 
 
 def with_new_fields(source: Any, catalog: OwnCatalog) -> OwnCatalog:
-    """Give a catalog whose streams with `auto_add_new_fields` have the columns that the source has today."""
+    """Return a catalog whose streams with `auto_add_new_fields` have the columns that the source has today."""
     names = [stream.name for stream in catalog.values() if stream.auto_add_new_fields]
     if not names:
         return catalog
@@ -161,5 +161,5 @@ def with_new_fields(source: Any, catalog: OwnCatalog) -> OwnCatalog:
 
 
 def only(catalog: OwnCatalog, streams: Sequence[str] | None) -> OwnCatalog:
-    """Give the named streams of a catalog, or all of it."""
+    """Return the named streams of a catalog, or all of it."""
     return catalog if streams is None else type(catalog)(catalog.select(streams))

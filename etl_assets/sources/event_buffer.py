@@ -83,7 +83,7 @@ class EventBuffer:
         self._states[scope] = (state, covered)
 
     def follow(self, chunks: Iterable[bytes], take: Callable[[bytes], Iterator[Event]]) -> Iterator[Event]:
-        """Give the events of an output to its end, without those that still wait then.
+        """Yield the events of an output to its end, without those that still wait then.
 
         Args:
             chunks: The output.
@@ -106,7 +106,7 @@ class EventBuffer:
         return self._rows >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
 
     def flush(self, *, rest: bool = True) -> Iterator[Event]:
-        """Give everything as events, in an order in which each state stands behind all it covers.
+        """Yield everything as events, in an order in which each state stands behind all it covers.
 
         Args:
             rest: Also the records after the last state.

@@ -46,7 +46,7 @@ def messages_to(writer: Writer) -> Iterator[None]:
 
 
 def current_writer() -> Writer:
-    """Give whoever listens to the messages of this context."""
+    """Return whoever listens to the messages of this context."""
     return _writer.get()
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def catalog_of(source: Any) -> Catalog:
-    """Give all streams of a source, asked for once, as they were declared and with the keys that were set by hand."""
+    """Return all streams of a source, asked for once, as they were declared and with the keys that were set by hand."""
     if source.found_catalog is None:
         configuring.get_config(source)
         source.found_catalog = with_declared(Catalog(source.discover().values()), declared_by(source))
@@ -40,12 +40,12 @@ def _set_keys_of_arguments(source: Any) -> None:
 
 
 def declared_by(source: Any) -> Catalog:
-    """Give the streams that a source was declared with, without asking it; an empty catalog if there are none."""
+    """Return the streams that a source was declared with, without asking it; an empty catalog if there are none."""
     return source.declared_catalog() or Catalog([])
 
 
 def with_declared(found: Catalog, declared: Catalog) -> Catalog:
-    """Give the streams of a source, each that was declared with what was declared of it.
+    """Return the streams of a source, each that was declared with what was declared of it.
 
     Args:
         found: What the source has discovered. It says the columns of a stream that was declared without a schema, and
@@ -75,12 +75,12 @@ def forget(source: Any) -> None:
 
 
 def available(source: Any) -> list[str]:
-    """Give the names of all streams."""
+    """Return the names of all streams."""
     return [stream.name for stream in catalog_of(source).values()]
 
 
 def discovered(source: Any) -> "AirbyteCatalog":
-    """Give all streams in Airbyte's shape."""
+    """Return all streams in Airbyte's shape."""
     from etl_assets.protocol.airbyte.catalog import AirbyteCatalog
 
     return AirbyteCatalog.of(catalog_of(source))
@@ -89,7 +89,7 @@ def discovered(source: Any) -> "AirbyteCatalog":
 def configured(
     source: Any, streams: Sequence[str] | str | None, *, full_refresh: bool = False
 ) -> "ConfiguredAirbyteCatalog":
-    """Give the streams that are read, in Airbyte's shape."""
+    """Return the streams that are read, in Airbyte's shape."""
     from etl_assets.protocol.airbyte.catalog import ConfiguredAirbyteCatalog
 
     if streams is not None and streams != "*" and not isinstance(streams, list | tuple):
@@ -98,7 +98,7 @@ def configured(
 
 
 def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
-    """Give the named streams; without names the selected ones, else those that are declared, else all.
+    """Return the named streams; without names the selected ones, else those that are declared, else all.
 
     Raises:
         StreamNotFoundError: One is not there.
@@ -133,7 +133,7 @@ def names_of(streams: Any) -> list[str]:
 
 
 def one(source: Any, name: str) -> Stream:
-    """Give the stream of a name.
+    """Return the stream of a name.
 
     Raises:
         StreamNotFoundError: There is none.
@@ -163,7 +163,7 @@ def with_own_keys(stream: Stream) -> Stream:
 
 
 def schema_of(source: Any, name: str) -> dict[str, Any]:
-    """Give the JSON Schema of a stream."""
+    """Return the JSON Schema of a stream."""
     return one(source, name).schema or {}
 
 
@@ -199,7 +199,7 @@ def select_by_old_name(source: Any, streams: Sequence[str]) -> None:
 
 
 def selected_names(source: Any) -> list[str]:
-    """Give the names of the selected streams."""
+    """Return the names of the selected streams."""
     if source.to_select is not None and configuring.is_configured(source):
         wanted, source.to_select = source.to_select, None
         select(source, wanted)

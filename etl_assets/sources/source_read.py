@@ -92,5 +92,5 @@ def first_of(source: Source, stream: Stream, source_name: str) -> None:
 
 
 def reads_together(source: Source) -> bool:
-    """Tell whether a source needs one read for its streams: it says so, or writes its Singer messages itself."""
+    """Return whether a source needs one read for its streams: it says so, or writes its Singer messages itself."""
     return source.granularity == "source" or writes_messages_itself(source)

@@ -22,7 +22,7 @@ class StreamVerbs:
     """About the streams: which there are, which are selected, by which keys."""
 
     def get_available_streams(self) -> list[str]:
-        """Give the names of all streams. May connect."""
+        """Return the names of all streams. May connect."""
         return selecting.available(self)
 
     @property
@@ -39,7 +39,7 @@ class StreamVerbs:
     def get_configured_catalog(
         self, streams: Sequence[str] | Literal["*"] | None = None, *, force_full_refresh: bool = False
     ) -> Any:
-        """Give streams and how they are read; by default the selected ones.
+        """Return streams and how they are read; by default the selected ones.
 
         Raises:
             InputError: One of them is not there.
@@ -47,7 +47,7 @@ class StreamVerbs:
         return selecting.configured(self, streams, full_refresh=force_full_refresh)
 
     def get_stream_json_schema(self, stream_name: str) -> dict[str, Any]:
-        """Give the JSON Schema of a stream.
+        """Return the JSON Schema of a stream.
 
         Raises:
             InputError: There is no such stream, or there are two in different namespaces.
@@ -72,7 +72,7 @@ class StreamVerbs:
         selecting.select_by_old_name(self, streams)
 
     def get_selected_streams(self) -> list[str]:
-        """Give the names of the selected streams; [] where none was: the declared ones are read then, else all."""
+        """Return the names of the selected streams; [] where none was: the declared ones are read then, else all."""
         return selecting.selected_names(self)
 
     @checked(stream_name=STREAM, cursor_key=KEY)
@@ -149,7 +149,7 @@ class ReadVerbs:
         normalize_field_names: bool = False,
         prune_undeclared_fields: bool = True,
     ) -> LazyDataset:
-        """Give the records of a stream, read from its beginning as they are asked for; no state is used or moved.
+        """Return the records of a stream, read from its beginning as they are asked for; no state is used or moved.
 
         Args:
             stream: The stream.
@@ -175,7 +175,7 @@ class ReadVerbs:
         *,
         render_metadata: bool = False,
     ) -> "Iterable[Document]":
-        """Give the records of a stream as documents; see `DatasetBase.to_documents`."""
+        """The records of a stream as documents; see `DatasetBase.to_documents`."""
         return self.get_records(stream).to_documents(
             title_property, content_properties, metadata_properties, render_metadata=render_metadata
         )
@@ -188,7 +188,7 @@ class ReadVerbs:
         limit: int = 5,
         on_error: Literal["raise", "ignore", "log"] = "raise",
     ) -> dict[str, InMemoryDataset | None]:
-        """Give the first records of streams, by name.
+        """Return the first records of streams, by name.
 
         Args:
             streams: Which; by default the selected ones.
@@ -210,7 +210,7 @@ class ReadVerbs:
         reach("print_samples")(self.get_samples(streams, limit=limit, on_error=on_error))
 
     def to_assets(self, **options: Any) -> Any:
-        """Give the streams as Dagster assets; see `stream_assets`."""
+        """Return the streams as Dagster assets; see `stream_assets`."""
         return reach("stream_assets")(self, **options)
 
 

@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 
 
 def same(found: Any, sent: Any) -> bool:
-    """Tell whether two values are the same value: numbers by their exact value, instants by their moment."""
+    """Return whether two values are the same value: numbers by their exact value, instants by their moment."""
     if sent is None or found is None:
         return sent is None and found is None
     if isinstance(sent, bool) or isinstance(found, bool):
@@ -54,7 +54,7 @@ def _same_number(found: Any, sent: Any) -> bool:
 
 
 def form_of(found: Any, sent: Any) -> str | None:
-    """Give the form in which a value was stored, or None if what was found is not it."""
+    """Return the form in which a value was stored, or None if what was found is not it."""
     if same(found, sent):
         return EXACT
     if found is None or sent is None or not isinstance(found, str):
@@ -120,7 +120,7 @@ _FORMS: Mapping[str, Callable[[str, Any], bool]] = {TEXT: _as_text, JSON: _as_js
 
 
 def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
-    """Give the form of a value that a destination may hold as what it means (`wanted`) or as it came (`sent`)."""
+    """Return the form of a value that a destination may hold as what it means (`wanted`) or as it came (`sent`)."""
     form = form_of(found, wanted)
     if form is None and sent is not None and form_of(found, sent) is not None:
         return TEXT  # as the source wrote it
@@ -128,7 +128,7 @@ def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
 
 
 def row_forms(found: Row, wanted: Row, sent: Row) -> dict[str, str | None]:
-    """Give the form of each field; a field that the row did not have must be NULL or not there."""
+    """Return the form of each field; a field that the row did not have must be NULL or not there."""
     names = dict.fromkeys([*wanted, *found])
     return {name: form_of_field(found.get(name), wanted.get(name), sent.get(name)) for name in names}
 

@@ -61,7 +61,7 @@ class Kill:
 
 
 def kills(place: type[Place]) -> list[Kill]:
-    """Give every way in which syncs into a place are ended.
+    """Return every way in which syncs into a place are ended.
 
     By SIGKILL at every point and position; by an exception (in this process) at every point, the other positions being
     the conformance kit's; at some points also by an exit and by the signals that may be caught.

@@ -57,7 +57,7 @@ _TAGS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def decode(written: Any) -> Any:
-    """Give the value that stands for something written in a case file.
+    """Return the value that stands for something written in a case file.
 
     Raises:
         ValueError: There is no such tag.
@@ -76,6 +76,6 @@ def decode(written: Any) -> Any:
 
 
 def decode_row(written: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a row; `{"$wide": n}` may stand for a whole one, and a missing field is left out."""
+    """Return a row; `{"$wide": n}` may stand for a whole one, and a missing field is left out."""
     row = decode(written)
     return {name: value for name, value in row.items() if value is not MISSING}

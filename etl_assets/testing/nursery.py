@@ -48,7 +48,7 @@ class Forked:
         self._errors = errors
 
     def poll(self) -> int | None:
-        """Give the exit status, negative for a signal's number; None while it runs."""
+        """Return the exit status, negative for a signal's number; None while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

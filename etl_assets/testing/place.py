@@ -76,7 +76,7 @@ class Place:
         """Drop what is not in the folder."""
 
     def output(self) -> Any:
-        """Give what Dagster's assets write to; the destination by default."""
+        """Return what Dagster's assets write to; the destination by default."""
         return self.destination()
 
     # For checks
@@ -93,15 +93,15 @@ class Place:
         return rows
 
     def table(self, stream: Stream) -> TableName:
-        """Give where the rows of a stream are."""
+        """Return where the rows of a stream are."""
         return self.destination().table_for(SOURCE, stream)
 
     def state(self, stream: Stream) -> StreamState | None:
-        """Give the state row of a stream."""
+        """Return the state row of a stream."""
         return self.destination().stored(SOURCE, stream).state
 
     def commits(self, stream: Stream) -> list[Commit]:
-        """Give the rows of the ledger about a stream, oldest first."""
+        """Return the rows of the ledger about a stream, oldest first."""
         if self.state(stream) is None:
             return []
         destination: Any = self.destination()
@@ -110,7 +110,7 @@ class Place:
         return commits
 
     def environment(self) -> Mapping[str, str]:
-        """Give what another process needs to make the same place."""
+        """Return what another process needs to make the same place."""
         return {PLACE: f"{type(self).__module__}:{type(self).__qualname__}", FOLDER: str(self.folder)}
 
 

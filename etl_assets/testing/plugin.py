@@ -45,7 +45,7 @@ class _Report:
 
 
 def table(told: Sequence[Mapping[str, Any]]) -> str:
-    """Give the page: a table for each group, a column for each destination."""
+    """Return the page: a table for each group, a column for each destination."""
     destinations = sorted({one["destination"] for one in told})
     cells = {(one["case"], one["destination"]): cell(one) for one in told}
     lines = [
@@ -65,7 +65,7 @@ def table(told: Sequence[Mapping[str, Any]]) -> str:
 
 
 def cell(told: Mapping[str, Any]) -> str:
-    """Give what a table says of one case: the column's type where there is one of interest, and the form."""
+    """Return what a table says of one case: the column's type where there is one of interest, and the form."""
     if told["gap"]:
         return f"gap: {told['gap']}"
     return f"{told['outcome']} ({told['type']})" if told["type"] else str(told["outcome"])

@@ -39,11 +39,11 @@ STRATEGIES = ("append", "merge", "replace")
 
 
 def positions(strategy: str, point: str) -> Sequence[str]:
-    """Give at which passings of a point a sync is to end: a replace has one commit."""
+    """Return at which passings of a point a sync is to end: a replace has one commit."""
     once = point in ONCE or (strategy == "replace" and point in PER_COMMIT)
     return POSITIONS[:1] if once else POSITIONS
 
 
 def passing(position: str, passed: int) -> int:
-    """Give which of so many passings a position is, from 1."""
+    """Return which of so many passings a position is, from 1."""
     return {"first": 1, "middle": (passed + 1) // 2, "last": passed}[position]

@@ -14,12 +14,12 @@ PAUSE_SECONDS = 0.005
 
 
 def assets_of(place: Place) -> list[dg.AssetsDefinition]:
-    """Give the assets of a place."""
+    """Return the assets of a place."""
     return stream_assets(Lines(place.folder / "rows.jsonl"), destination=place.output())
 
 
 def after(stream: str) -> dg.AssetsDefinition:
-    """Give an asset that runs when the event of a stream is stored, in the same run."""
+    """Return an asset that runs when the event of a stream is stored, in the same run."""
 
     @dg.asset(name=f"after_{stream}", deps=[dg.AssetKey([SOURCE, stream])])
     def runs_later() -> None:
@@ -29,7 +29,7 @@ def after(stream: str) -> dg.AssetsDefinition:
 
 
 def chosen(place: Place, stream: str, *, later: bool) -> list[dg.AssetsDefinition]:
-    """Give the asset of one stream, and the one after it where that is wanted."""
+    """Return the asset of one stream, and the one after it where that is wanted."""
     found = [one for one in assets_of(place) if dg.AssetKey([SOURCE, stream]) in one.keys]
     return [*found, after(stream)] if later else found
 

@@ -88,12 +88,12 @@ class Site:
         return sorted((row["n"], row["id"], row["text"]) for row in self.place.rows(STREAMS[stream]))
 
     def reached(self, stream: str) -> int:
-        """Give how far the destination's state says a stream was read; -1 for not at all."""
+        """Return how far the destination's state says a stream was read; -1 for not at all."""
         state = self.place.state(STREAMS[stream])
         return -1 if state is None or state.bookmark is None else int(state.bookmark["n"])
 
     def events(self, stream: str) -> list[dict[str, Any]]:
-        """Give the metadata of a stream's materialization events, oldest first."""
+        """Return the metadata of a stream's materialization events, oldest first."""
         with dg.DagsterInstance.from_config(str(self.home)) as instance:
             key = dg.AssetKey([SOURCE, stream])
             records = instance.fetch_materializations(key, limit=100, ascending=True).records

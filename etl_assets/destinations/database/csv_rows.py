@@ -21,7 +21,7 @@ CHUNK_BYTES = 4 * 1024 * 1024
 
 
 def encoded(batches: "Iterable[pa.RecordBatch]") -> Iterator[tuple[bytes, int]]:
-    """Give rows as CSV, some at a time, with their number.
+    """Yield rows as CSV, some at a time, with their number.
 
     Raises:
         RefusedValueError: PostgreSQL has no such value: U+0000 in a text, a year before 1.
@@ -71,7 +71,7 @@ def parsed(chunks: Iterable[bytes], schema: "pa.Schema") -> "pa.Table":
 
 
 def selected(column: str, type_: "pa.DataType") -> str:
-    """Give the expression that has COPY write a column as `parsed` reads it."""
+    """Return the expression that has COPY write a column as `parsed` reads it."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(type_) and type_.tz:
@@ -89,7 +89,7 @@ def _printable(batch: "pa.RecordBatch") -> "pa.RecordBatch":
 
 
 def _texts(column: "pa.Array", name: str) -> "pa.Array":
-    """Give a column that Arrow can write as CSV in PostgreSQL's spelling."""
+    """Return a column that Arrow can write as CSV in PostgreSQL's spelling."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

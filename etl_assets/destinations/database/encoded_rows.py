@@ -30,7 +30,7 @@ class Native:
         return len(self.encoded)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Give the rows."""
+        """Return the rows."""
         return self.encoded.chunks()
 
 

@@ -92,7 +92,7 @@ _AWAY: Sequence[tuple[str, str]] = (
 
 
 def translate(error: Exception, told: str, phase: str, *, lost: bool = False) -> EtlAssetsError:
-    """Give our error for a driver's, to be raised `from` it.
+    """Return our error for a driver's, to be raised `from` it.
 
     Args:
         error: The driver's.
@@ -135,7 +135,7 @@ def patiently(connect: Callable[[], _Connection], errors: type[Exception], told:
 
 
 def kind_of(error: Exception) -> str:
-    """Give what kind of failure an error is: login, rights, missing, away, busy, slow, full, tls, or ""."""
+    """Return what kind of failure an error is: login, rights, missing, away, busy, slow, full, tls, or ""."""
     return _listed(error) or ("away" if is_lost(error) else "")
 
 
@@ -155,7 +155,7 @@ def _listed(error: Exception) -> str:
 
 
 def _message(error: Exception) -> str:
-    """Give the driver's main sentence: no detail lines, which show values of rows."""
+    """Return the driver's main sentence: no detail lines, which show values of rows."""
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     if isinstance(primary, str):
         return primary
@@ -167,7 +167,7 @@ def _message(error: Exception) -> str:
 
 
 def without_values(error: Exception) -> str:
-    """Give the driver's main sentence without what it quotes of rows, and take it out of the error itself.
+    """Return the driver's main sentence without what it quotes of rows, and take it out of the error itself.
 
     The error is shown as the cause of ours, in logs and events, and its detail lines are rows.
     """

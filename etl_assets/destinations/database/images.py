@@ -140,7 +140,7 @@ class Images:
         return stale if stale.any() else None
 
     def _schema(self) -> "pa.Schema":
-        """Give the types of the keys and of what they are compared by, in which all rows of the read fit."""
+        """Return the types of the keys and of what they are compared by, in which all rows of the read fit."""
         staged = _selected(self._staging.schema, self._fields)
         seen = self._seen.schema
         if seen is None:
@@ -151,7 +151,7 @@ class Images:
         return (self._seen if side == "old" else self._staging).fits(field, type_)
 
     def _tables(self, staging: Staging) -> "Iterator[pa.Table]":
-        """Give the keys of what is staged, and what they are compared by."""
+        """Yield the keys of what is staged, and what they are compared by."""
         for part in staging.parts():
             for table in part.tables() if isinstance(part, Encoded) else (part,):
                 yield table.select([name for name in table.column_names if name in self._fields])
@@ -159,7 +159,7 @@ class Images:
     def _hashes(
         self, connection: "duckdb.DuckDBPyConnection", staging: Staging, schema: "pa.Schema"
     ) -> "npt.NDArray[np.uint64]":
-        """Give a hash of the key of each row; of a single integer it is the number itself."""
+        """Return a hash of the key of each row; of a single integer it is the number itself."""
         import numpy as np
         import pyarrow as pa
 
@@ -177,7 +177,7 @@ class Images:
     def _rows_of(
         self, connection: "duckdb.DuckDBPyConnection", hashes: "npt.NDArray[np.uint64]", schema: "pa.Schema"
     ) -> "tuple[pa.Table, npt.NDArray[np.int64]]":
-        """Give the rows of the read whose keys have these hashes, and their places in it."""
+        """Return the rows of the read whose keys have these hashes, and their places in it."""
         import numpy as np
         import pyarrow as pa
 
@@ -195,7 +195,7 @@ class Images:
     def _older(
         self, connection: "duckdb.DuckDBPyConnection", rows: "pa.Table", places: "npt.NDArray[np.int64]"
     ) -> "npt.NDArray[np.int64]":
-        """Give the places of all images but the newest of each key.
+        """Return the places of all images but the newest of each key.
 
         No image is the newest where another one has a greater replication key, whatever comes between the two. Those
         that are left have the greatest key, or one with a NULL in it; of them the last to come is the newest.
@@ -221,12 +221,12 @@ class Images:
 
 
 def tells_images_apart(load: Load) -> bool:
-    """Tell whether more has to be known of a key's images than which one a merge takes: the last."""
+    """Return whether more has to be known of a key's images than which one a merge takes: the last."""
     return load.image == "newest" or (load.image == "last" and load.strategy is WriteStrategy.REPLACE)
 
 
 def _repeated(hashes: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
-    """Give the hashes that come twice; sorted."""
+    """Return the hashes that come twice; sorted."""
     import numpy as np
 
     ordered = np.sort(hashes)
@@ -234,7 +234,7 @@ def _repeated(hashes: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
 
 
 def _selected(schema: "pa.Schema | None", names: Sequence[str]) -> "pa.Schema":
-    """Give the fields of a schema that have these names; one that it lacks is NULL throughout."""
+    """Return the fields of a schema that have these names; one that it lacks is NULL throughout."""
     import pyarrow as pa
 
     known = {} if schema is None else {field.name: field for field in schema}
@@ -248,7 +248,7 @@ def _chunked(column: "pa.Array | pa.ChunkedArray") -> "pa.ChunkedArray":
 
 
 def _ascends(columns: "Sequence[pa.ChunkedArray]") -> bool:
-    """Tell whether no key is smaller than the one before it; those with a NULL are left out."""
+    """Return whether no key is smaller than the one before it; those with a NULL are left out."""
     import pyarrow.compute as pc
 
     if any(column.null_count for column in columns):
@@ -278,7 +278,7 @@ def _hashed(connection: "duckdb.DuckDBPyConnection", keys: "pa.Table") -> "npt.N
 
 
 def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Give a column whose values are equal where those of another are, of a type that DuckDB takes exactly."""
+    """Return a column whose values are equal where those of another are, of a type that DuckDB takes exactly."""
     import pyarrow as pa
 
     type_ = column.type
@@ -294,7 +294,7 @@ def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
 
 
 def _ordered(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Give a column whose values are ordered as those of another; NULL where these have no order."""
+    """Return a column whose values are ordered as those of another; NULL where these have no order."""
     import pyarrow as pa
 
     if is_nested(column.type):

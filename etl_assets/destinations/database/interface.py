@@ -31,11 +31,11 @@ class Database(Protocol):
         ...
 
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger in a transaction."""
+        """Return the ledger in a transaction."""
         ...
 
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream."""
+        """Return the default place of a stream."""
         ...
 
     def column_identifiers(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, wanted: TableName | None) -> TableName:
-    """Give the table of a stream by what the ledger knows.
+    """Return the table of a stream by what the ledger knows.
 
     A stream keeps the table that it was loaded into. A new one whose table another stream of its source holds gets
     another, as columns do. Both is about tables that nobody has named: what the stream's options say rules.
@@ -47,7 +47,7 @@ def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, 
 
 
 def lock_name(source: str, stream: Stream, partition: str) -> str:
-    """Give the name of the lock under which a stream's table and state are written."""
+    """Return the name of the lock under which a stream's table and state are written."""
     return f"{source}\0{stream.namespace or ''}\0{stream.name}\0{partition}"
 
 
@@ -71,7 +71,7 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
 
 
 def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
-    """Tell why a table is not a stream's (source, namespace, name) to write to, or None."""
+    """Return why a table is not a stream's (source, namespace, name) to write to, or None."""
     if not tx.exists(table):
         return None
     owner = ledger.owner(table)
@@ -94,7 +94,7 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
 
 
 def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
-    """Tell what is known of a stream: its state row, and whether its table is as the ledger says."""
+    """Return what is known of a stream: its state row, and whether its table is as the ledger says."""
     found = _looked_up(tx, ledger, source, stream, table, partition)
     unsafe = tx.unsafe(table) or (ledger.unsafe() if ledger.exists() else None)
     return replace(found, unsafe=unsafe) if unsafe else found
@@ -120,7 +120,7 @@ def _looked_up(
 
 
 def look_up_source(ledger: Ledger, source: str, partition: str) -> StoredSource:
-    """Tell what is known of a whole source: its shared state, and which of its streams were loaded."""
+    """Return what is known of a whole source: its shared state, and which of its streams were loaded."""
     if not ledger.exists():
         return StoredSource()
     states = ledger.source_states(source, partition)
@@ -135,7 +135,7 @@ def _unknown(tx: Transaction, table: TableName) -> str | None:
 
 
 def _changed(tx: Transaction, state: StreamState) -> str | None:
-    """Tell what someone else did to a table since its last load."""
+    """Return what someone else did to a table since its last load."""
     if not tx.exists(state.table):
         return f"the table {tx.quoted(state.table)} is gone, though {state.rows_in_table} rows were loaded into it"
     if state.rows_in_table and not tx.has_rows(state.table):

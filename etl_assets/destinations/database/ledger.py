@@ -71,7 +71,7 @@ class Ledger(History, NamedStates):
         )
 
     def exists(self) -> bool:
-        """Tell whether anything was ever synced into this database."""
+        """Return whether anything was ever synced into this database."""
         return self._tx.exists(self._state_table)
 
     def unsafe(self) -> str | None:
@@ -200,7 +200,7 @@ class Ledger(History, NamedStates):
             self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
-        """Give a source's states and loads to another name; returns how many states.
+        """Return a source's states and loads to another name; returns how many states.
 
         Raises:
             StateError: The new name has states already.

@@ -98,7 +98,7 @@ class History(StateRows):
         return self._last_number
 
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
-        """Give every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
+        """Return every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
         rows = self._tx.execute(
             f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY[:3])} "
             f"ORDER BY {self._order()}",

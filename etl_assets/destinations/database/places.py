@@ -19,7 +19,7 @@ DIGITS = 8
 
 
 def is_hashed_name_of(stored: str, name: str) -> bool:
-    """Tell whether a stored name is a name and a hash of a config, as those of connectors were once."""
+    """Return whether a stored name is a name and a hash of a config, as those of connectors were once."""
     head, _, digits = stored.rpartition("_")
     return head == name and len(digits) == DIGITS and all(digit in "0123456789abcdef" for digit in digits)
 
@@ -44,7 +44,7 @@ class Place:
         return f"{self.name}@{schema}.{options.table_prefix}" if options.table_prefix else f"{self.name}@{schema}"
 
     def holds(self, state: StreamState) -> bool:
-        """Tell whether the table of a state row is in this place."""
+        """Return whether the table of a state row is in this place."""
         usual = self.destination.table_for(self.name, Stream(state.stream, namespace=state.namespace or None))
         if state.table == usual:
             return True

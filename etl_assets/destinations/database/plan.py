@@ -54,18 +54,18 @@ class Plan:
     """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
 
     def field_of(self, column: str) -> str:
-        """Give the field that is stored in a column; of a column that has none, its name."""
+        """Return the field that is stored in a column; of a column that has none, its name."""
         return next((name for name, physical in self.physical.items() if physical == column), column)
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
-        """Give the staged rows with the table's names and types."""
+        """Return the staged rows with the table's names and types."""
         import pyarrow as pa
 
         source, target = self._schemas(types)
         return pa.RecordBatchReader.from_batches(target, self._batches(self._staged(), source, target.names))
 
     def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
-        """Give the same for an engine that may take rows in the bytes they came in."""
+        """Return the same for an engine that may take rows in the bytes they came in."""
         source, target = self._schemas(types)
         return Parts(target, self._parts(source, target.names))
 
@@ -87,7 +87,7 @@ class Plan:
                 yield from batches()
 
     def _staged(self) -> "Iterator[pa.Table | Encoded]":
-        """Give what is staged without the rows that are left out."""
+        """Yield what is staged without the rows that are left out."""
         import pyarrow as pa
 
         if self.stale is None:

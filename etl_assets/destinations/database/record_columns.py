@@ -46,7 +46,7 @@ def staged_as(name: str) -> str:
 
 
 def is_staged(name: str) -> bool:
-    """Tell whether a column beside the records is one of the three."""
+    """Return whether a column beside the records is one of the three."""
     return name.removeprefix("~") in NAMES and name.startswith("~")
 
 

@@ -19,7 +19,7 @@ SUFFIX = "__rejected"
 
 
 def rejected_table(table: TableName, max_bytes: int = 255) -> TableName:
-    """Give where the rejected records of a table are kept."""
+    """Return where the rejected records of a table are kept."""
     name = f"{table.name}{SUFFIX}"
     return TableName(identifiers([name], naming=preserve, max_bytes=max_bytes)[name], table.schema)
 
@@ -105,7 +105,7 @@ def _schema() -> "pa.Schema":
 
 
 def _at(rows: "pa.RecordBatchReader", now: datetime) -> "pa.RecordBatchReader":
-    """Give the rows with the time of their commit."""
+    """Return the rows with the time of their commit."""
     import pyarrow as pa
 
     at = rows.schema.field("rejected_at").type

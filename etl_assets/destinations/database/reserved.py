@@ -51,7 +51,7 @@ RESERVED: Mapping[str, ReservedNames] = {
 
 
 def reserved_names(kind: str, dialect: str | None = None) -> ReservedNames:
-    """Give the column names that a database does not take.
+    """Return the column names that a database does not take.
 
     Args:
         kind: Of the destination.

@@ -56,7 +56,7 @@ class SplitPlan:
     tables: Sequence[TableName]
 
     def partition(self, number: int) -> str:
-        """Give the partition under which a range's state row is kept."""
+        """Return the partition under which a range's state row is kept."""
         return f"{SPLIT}{self.load_id}/{number}"
 
 
@@ -93,7 +93,7 @@ def drop_split(database: DatabaseDestination, source: str, stream: Stream) -> No
 
 
 def table_exists(database: DatabaseDestination, table: TableName) -> bool:
-    """Tell whether there is such a table."""
+    """Return whether there is such a table."""
     if not database.exists():
         return False
     with database.transaction() as tx:
@@ -187,7 +187,7 @@ def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
 
 
 def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False) -> "pa.Table":
-    """Give a staging table's rows by the names of the fields, without our own columns.
+    """Return a staging table's rows by the names of the fields, without our own columns.
 
     A column that is NULL throughout has the type null, unless types are kept: its type was of no value.
     """
@@ -217,7 +217,7 @@ def _row(load: Load, partition: str, table: TableName, bookmark: Bookmark | None
 
 
 def _planned(ledger: Ledger, source: str, stream: Stream, load_id: str) -> tuple[SplitPlan, list[StreamState]]:
-    """Give a plan, and the state rows of its ranges in their order."""
+    """Return a plan, and the state rows of its ranges in their order."""
     rows = {row.partition: row for row in (ledger.splits(source, stream) if ledger.exists() else [])}
     found = rows.get(f"{SPLIT}{load_id}")
     if found is None or found.bookmark is None:

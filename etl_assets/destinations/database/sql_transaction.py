@@ -25,7 +25,7 @@ _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|%")
 
 
 def with_marks(sql: str, mark: str) -> str:
-    """Give a statement with the driver's mark in place of each `?`; none inside of quotes is one.
+    """Return a statement with the driver's mark in place of each `?`; none inside of quotes is one.
 
     Args:
         sql: The statement.
@@ -43,7 +43,7 @@ def with_marks(sql: str, mark: str) -> str:
 
 
 def respelled(sql: str, spelled: Callable[[str], str]) -> str:
-    """Give a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
+    """Return a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
 
     Args:
         sql: The statement.
@@ -58,12 +58,12 @@ def respelled(sql: str, spelled: Callable[[str], str]) -> str:
 
 
 def only(where: str) -> str:
-    """Give the clause for a condition that is given as SQL text; "" for none."""
+    """Return the clause for a condition that is given as SQL text; "" for none."""
     return f" WHERE {where}" if where else ""
 
 
 def hashed(*parts: str) -> str:
-    """Give a short hash of names, for a name of our own that depends on them."""
+    """Return a short hash of names, for a name of our own that depends on them."""
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -103,7 +103,7 @@ class SqlTransaction(Transaction):
         return [name for (name,) in rows]
 
     def arrow_type(self, name: str) -> "pa.DataType":
-        """Give the Arrow type of a name that `type_names` gives."""
+        """Return the Arrow type of a name that `type_names` gives."""
         raise NotImplementedError(name)
 
     @override
@@ -121,7 +121,7 @@ class SqlTransaction(Transaction):
         self.execute(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
 
     def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        """Give the columns of a table that is to be made, our own behind those of its rows."""
+        """Return the columns of a table that is to be made, our own behind those of its rows."""
         columns = [(f.name, self._definition(f.type)) for f in schema] + stamp.named(*self.own_types)
         if stamp.about:
             about = types_of(stamp.about)
@@ -131,18 +131,18 @@ class SqlTransaction(Transaction):
         return ", ".join(f"{quote(name)} {definition}" for name, definition in columns)
 
     def _definition(self, type_: "pa.DataType") -> str:
-        """Give a column's type, and what else a table's definition says of it."""
+        """Return a column's type, and what else a table's definition says of it."""
         return self.type_name(type_)
 
     def schema_of(self, table: TableName, columns: Sequence[str] | None) -> "pa.Schema":
-        """Give the types of some of a table's columns, or of all."""
+        """Return the types of some of a table's columns, or of all."""
         import pyarrow as pa
 
         schema = self.schema(table) or pa.schema([])
         return pa.schema([schema.field(name) for name in columns or schema.names])
 
     def _selected(self, table: TableName, columns: Sequence[str], where: str) -> str:
-        """Give the query for columns of the rows that meet a condition."""
+        """Return the query for columns of the rows that meet a condition."""
         return f"SELECT {column_list(columns)} FROM {self.quoted(table)}{only(where)}"
 
     @override
@@ -182,7 +182,7 @@ def tables_of(
     array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
     rows_at_once: int,
 ) -> "Iterator[pa.Table]":
-    """Give what a driver's cursor finds as tables: first an empty one, for its types.
+    """Yield what a driver's cursor finds as tables: first an empty one, for its types.
 
     Args:
         fetch: Gives the next rows, as a cursor's `fetchmany`.
@@ -199,19 +199,19 @@ def tables_of(
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
-    """Give our own columns and their values, in order."""
+    """Return our own columns and their values, in order."""
     return stamp.named(stamp.load_id, now)
 
 
 def column_list(names: Sequence[str], prefix: str = "") -> str:
-    """Give names quoted and in a row, each with a prefix such as `s.`."""
+    """Return names quoted and in a row, each with a prefix such as `s.`."""
     return ", ".join(f"{prefix}{quote(name)}" for name in names)
 
 
 def copying(
     source: str, table: str, columns: Mapping[str, str], own: Sequence[tuple[str, Any]]
 ) -> tuple[str, list[Any]]:
-    """Give the statement that inserts a table's rows into another, and its parameters.
+    """Return the statement that inserts a table's rows into another, and its parameters.
 
     Args:
         source: Where the rows are, quoted.

@@ -58,22 +58,22 @@ class StandingTypes:
         self._opened.close()
 
     def type_of(self, field: str) -> "pa.DataType | None":
-        """Give the type of a field's column; None where there is none."""
+        """Return the type of a field's column; None where there is none."""
         return self._shape.of_field([field]).get(field) if self._shape is not None else None
 
     def is_open(self, field: str) -> bool:
-        """Tell whether a field's column, of text, gets another type with its first values: it has none so far."""
+        """Return whether a field's column, of text, gets another type with its first values: it has none so far."""
         if self.is_fixed:
             return False
         column = self._column(field)
         return not self._open.has_values(self._table, column) and self._open.is_free(self._table, column)
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
-        """Give the type in which the destination keeps the values of one."""
+        """Return the type in which the destination keeps the values of one."""
         return self._open.stored_type(type_)
 
     def integers_fit(self, field: str) -> bool:
-        """Tell whether all integers of a field's column are exact as doubles."""
+        """Return whether all integers of a field's column are exact as doubles."""
         return self._open.integers_fit(self._table, self._column(field))
 
     @property

@@ -81,13 +81,13 @@ class StateRows:
         )
 
     def knows(self, source: str, stream: Stream) -> bool:
-        """Tell whether a stream has a state row, of whatever partition."""
+        """Return whether a stream has a state row, of whatever partition."""
         key = (source, stream.namespace or "", stream.name)
         sql = f"SELECT {quote('partition')} FROM {self._state} WHERE {equals(STATE_KEY[:3])}"
         return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
-        """Give the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
+        """Return the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
         found = self._found(
             f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY[:3])}",
             (source, stream.namespace or "", stream.name),

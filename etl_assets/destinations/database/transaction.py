@@ -39,7 +39,7 @@ class Stamp:
     about: tuple[str, ...] = ()
 
     def named(self, load_id: T, loaded_at: T) -> list[tuple[str, T]]:
-        """Give the names of our own columns, of those that are not left out, each with what is given for it."""
+        """Return the names of our own columns, of those that are not left out, each with what is given for it."""
         both = ((self.load_id_column, load_id), (self.loaded_at_column, loaded_at))
         return [(name, one) for name, one in both if name]
 
@@ -75,15 +75,15 @@ class Reading(Protocol):
         ...
 
     def quoted(self, table: TableName) -> str:
-        """Give a table's name as SQL."""
+        """Return a table's name as SQL."""
         ...
 
     def schema(self, table: TableName) -> "pa.Schema | None":
-        """Give a table's columns as Arrow types, or None if there is no such table."""
+        """Return a table's columns as Arrow types, or None if there is no such table."""
         ...
 
     def exists(self, table: TableName) -> bool:
-        """Tell whether there is such a table; overridden where the engine can tell it without Arrow."""
+        """Return whether there is such a table; overridden where the engine can tell it without Arrow."""
         return self.schema(table) is not None
 
     def tables(self, schema: str) -> list[str]:
@@ -91,20 +91,20 @@ class Reading(Protocol):
         ...
 
     def type_names(self, table: TableName) -> dict[str, str]:
-        """Give the engine's type name of each column."""
+        """Return the engine's type name of each column."""
         ...
 
     def integers_fit(self, table: TableName, name: str) -> bool:
-        """Tell whether every integer of a column is exact as a double."""
+        """Return whether every integer of a column is exact as a double."""
         ...
 
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
-        """Tell whether every moment of a column is exact in another unit; overridden where an engine has two."""
+        """Return whether every moment of a column is exact in another unit; overridden where an engine has two."""
         del table, name, type_
         return False
 
     def is_free(self, table: TableName, name: str) -> bool:
-        """Tell whether a column of text that is NULL throughout can become one of any type.
+        """Return whether a column of text that is NULL throughout can become one of any type.
 
         It cannot where a constraint, an index, a view or a default rests on it. Overridden where an engine can do it.
         """
@@ -112,11 +112,11 @@ class Reading(Protocol):
         return False
 
     def has_values(self, table: TableName, name: str) -> bool:
-        """Tell whether a column holds anything but NULL."""
+        """Return whether a column holds anything but NULL."""
         ...
 
     def has_rows(self, table: TableName) -> bool:
-        """Tell whether a table has any row."""
+        """Return whether a table has any row."""
         ...
 
     def count(self, table: TableName, where: str = "") -> int:
@@ -126,7 +126,7 @@ class Reading(Protocol):
     def scan(
         self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> "Iterator[pa.Table]":
-        """Give the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
+        """Return the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
 
         No more than that is in memory. The first one is empty, and has the types; all have the same.
 
@@ -170,7 +170,7 @@ class Transaction(Reading, Protocol):
         ...
 
     def left_empty(self, table: TableName) -> bool:
-        """Tell whether a table is one that a killed load of ours has made and not filled."""
+        """Return whether a table is one that a killed load of ours has made and not filled."""
         del table
         return False
 
@@ -191,11 +191,11 @@ class Transaction(Reading, Protocol):
         raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Give the type, of those the engine has, in which values of a type are kept exactly."""
+        """Return the type, of those the engine has, in which values of a type are kept exactly."""
         ...
 
     def type_name(self, type_: "pa.DataType") -> str:
-        """Give the engine's name of the type that holds an Arrow type exactly."""
+        """Return the engine's name of the type that holds an Arrow type exactly."""
         ...
 
     def create_schema(self, name: str) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 
 def without_driver(url: str, name: str) -> str:
-    """Give a URL as the database's own library knows it: without SQLAlchemy's `+driver`, by the database's name."""
+    """Return a URL as the database's own library knows it: without SQLAlchemy's `+driver`, by the database's name."""
     scheme, found, rest = url.partition("://")
     return f"{name}://{rest}" if found and scheme.partition("+")[0] in {name, "postgres", "mariadb"} else url
 
 
 def is_local(given: Mapping[str, Any]) -> bool:
-    """Tell whether a server is on this machine: a socket, or a loopback address.
+    """Return whether a server is on this machine: a socket, or a loopback address.
 
     Args:
         given: libpq's parameters.
@@ -25,7 +25,7 @@ def is_local(given: Mapping[str, Any]) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a host's name means this machine."""
+    """Return whether a host's name means this machine."""
     if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
         return True
     try:

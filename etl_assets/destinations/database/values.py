@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
-    """Give values that were read as an array."""
+    """Return values that were read as an array."""
     import pyarrow as pa
 
     if is_json(type_):
@@ -34,7 +34,7 @@ def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
 
 
 def decimal_texts(column: "pa.Array") -> "pa.Array":
-    """Give decimals as text with all their digits and no exponent."""
+    """Return decimals as text with all their digits and no exponent."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -45,7 +45,7 @@ def decimal_texts(column: "pa.Array") -> "pa.Array":
 
 
 def uuid_texts(column: "pa.Array") -> "pa.Array":
-    """Give UUIDs as text with hyphens."""
+    """Return UUIDs as text with hyphens."""
     import pyarrow as pa
 
     raw = column.storage.to_pylist()
@@ -53,7 +53,7 @@ def uuid_texts(column: "pa.Array") -> "pa.Array":
 
 
 def uuids(texts: Sequence[str | None], type_: "pa.DataType") -> "pa.Array":
-    """Give UUIDs of their texts."""
+    """Return UUIDs of their texts."""
     import pyarrow as pa
 
     raw = [None if one is None else uuid.UUID(one).bytes for one in texts]

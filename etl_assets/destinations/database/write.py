@@ -124,7 +124,7 @@ def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:
-    """Give the fields a merge goes by: the unique constraints where there are some, else the primary key.
+    """Return the fields a merge goes by: the unique constraints where there are some, else the primary key.
 
     Raises:
         DataError: No row has one of them.
@@ -138,7 +138,7 @@ def merge_keys(plan: Plan) -> Sequence[str]:
 
 
 def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
-    """Give the schema of what is written, by physical names; an empty read that has none keeps the table's."""
+    """Return the schema of what is written, by physical names; an empty read that has none keeps the table's."""
     import pyarrow as pa
 
     if not plan.schema.names and existing is not None:
@@ -157,7 +157,7 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
 
 
 def _not_ours(plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
-    """Give the types of a table's columns, but for our own."""
+    """Return the types of a table's columns, but for our own."""
     return {f.name: f.type for f in existing if f.name not in plan.stamp.columns}
 
 
@@ -173,7 +173,7 @@ def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
 
 
 def _may_add(plan: Plan, physical: str) -> bool:
-    """Tell whether a column that the table does not have is to be added; false leaves it out, which loses no value.
+    """Return whether a column that the table does not have is to be added; false leaves it out, which loses no value.
 
     Raises:
         SchemaConflictError: The contract does not let it.
@@ -198,7 +198,7 @@ def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictEr
 
 
 def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Schema":
-    """Give the schema of a table that takes the place of another: what the contract holds fast stays as it stands."""
+    """Return the schema of a table that takes the place of another: what the contract holds fast stays as it stands."""
     import pyarrow as pa
 
     contract = plan.load.contract

@@ -101,7 +101,7 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     def uri(self, table: TableName) -> str | None:
-        """Give `duckdb:///path#schema.table`."""
+        """Return `duckdb:///path#schema.table`."""
         return f"duckdb:///{Path(self.path).resolve()}#{table}" if self.is_file else None
 
     # Hooks
@@ -129,7 +129,7 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger, which is in the schema `main`."""
+        """Return the ledger, which is in the schema `main`."""
         return Ledger(transaction, "main")
 
     @override
@@ -268,7 +268,7 @@ class DuckDBDestination(DatabaseDestination):
 
 
 def without_token(path: str) -> str:
-    """Give a database's address without what comes after its name, which may be a token."""
+    """Return a database's address without what comes after its name, which may be a token."""
     return path.partition("?")[0] if path.startswith(MOTHERDUCK) else path
 
 
@@ -300,7 +300,7 @@ def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _opens_in_memory(settings: dict[str, Any]) -> bool:
-    """Tell whether DuckDB takes settings at all; `access_mode` is a file's matter."""
+    """Return whether DuckDB takes settings at all; `access_mode` is a file's matter."""
     import duckdb
 
     try:
@@ -311,7 +311,7 @@ def _opens_in_memory(settings: dict[str, Any]) -> bool:
 
 
 def _is_being_made(error: Exception, path: str) -> bool:
-    """Tell whether another process has just made the file and not yet written its header."""
+    """Return whether another process has just made the file and not yet written its header."""
     if "not a valid DuckDB database file" not in str(error):
         return False
     try:

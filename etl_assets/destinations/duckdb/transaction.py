@@ -336,7 +336,7 @@ class DuckDBTransaction(SqlTransaction):
 
 
 def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
-    """Give text that is stored as JSON its type.
+    """Return text that is stored as JSON its type.
 
     Args:
         found: Rows of a table.
@@ -350,7 +350,7 @@ def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
 
 @lru_cache(1024)
 def _has_inner(type_: "pa.DataType") -> bool:
-    """Tell whether DuckDB has a type for what is inside of lists and structs.
+    """Return whether DuckDB has a type for what is inside of lists and structs.
 
     It has no struct without fields, none with two that differ in the case of letters only, and no long decimals.
     """
@@ -369,13 +369,13 @@ def _repeats(tx: DuckDBTransaction, by: str) -> bool:
 
 
 def _indexes(tx: DuckDBTransaction, table: TableName) -> bool:
-    """Tell whether a table has an index: it stays in memory until a checkpoint, however large the table is."""
+    """Return whether a table has an index: it stays in memory until a checkpoint, however large the table is."""
     known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
     return bool(tx.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", (table.schema or "main", table.name)))
 
 
 def _differs(field: "pa.Field") -> str:
-    """Give the condition that a staged row has another value than the table's; -0.0 is another than 0.0."""
+    """Return the condition that a staged row has another value than the table's; -0.0 is another than 0.0."""
     import pyarrow as pa
 
     mine, staged = f"t.{quote(field.name)}", f"s.{quote(field.name)}"
@@ -386,7 +386,7 @@ def _differs(field: "pa.Field") -> str:
 
 
 def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = None) -> "pa.RecordBatchReader":
-    """Give the same rows in batches of exactly `ROW_GROUP_ROWS` rows, but for the last and where rows are wide.
+    """Return the same rows in batches of exactly `ROW_GROUP_ROWS` rows, but for the last and where rows are wide.
 
     Args:
         rows: The rows.
@@ -427,7 +427,7 @@ def _stamps(stamp: Stamp) -> list[tuple[str, str]]:
 
 
 def _stamped(columns: Sequence[str], stamp: Stamp) -> tuple[str, str]:
-    """Give the column list of an INSERT and the values beside it."""
+    """Return the column list of an INSERT and the values beside it."""
     names = [quote(name) for name in columns]
     stamps = _stamps(stamp)
     return ", ".join([*names, *(n for n, _ in stamps)]), ", ".join([*names, *(v for _, v in stamps)])

@@ -10,7 +10,7 @@ class FreeColumns(SqlTransaction):
     """Tells which columns can become of another type; the transaction says where a table is."""
 
     def _place(self, table: TableName) -> TableName:
-        """Give where a table's rows are now."""
+        """Return where a table's rows are now."""
         raise NotImplementedError(table)
 
     @override

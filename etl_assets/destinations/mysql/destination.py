@@ -81,7 +81,7 @@ class MySQLDestination(DatabaseDestination):
 
     @override
     def uri(self, table: TableName) -> str | None:
-        """Give `mysql://host:port/#database.table`, without a user."""
+        """Return `mysql://host:port/#database.table`, without a user."""
         given = self._parameters()
         return f"mysql://{given['host']}:{given['port']}/#{table}"
 
@@ -174,7 +174,7 @@ class MySQLDestination(DatabaseDestination):
         return connection
 
     def _parameters(self) -> dict[str, Any]:
-        """Give PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
+        """Return PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
         _driver()
         address = resolve_url(self.options.url)
         url = None if address.is_cut else _parsed(address.reveal())
@@ -242,7 +242,7 @@ def _parsed(text: str) -> SplitResult | None:
 
 
 def _conversions() -> dict[Any, Any]:
-    """Give PyMySQL's conversions, with numbers and times that Python would change left as their text."""
+    """Return PyMySQL's conversions, with numbers and times that Python would change left as their text."""
     from pymysql.constants import FIELD_TYPE
     from pymysql.converters import conversions
 

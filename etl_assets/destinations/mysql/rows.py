@@ -143,7 +143,7 @@ def _chunks(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int
 
 
 def _lines(columns: "list[pa.Array]") -> memoryview:
-    """Give rows as LOAD DATA reads them: tabs between, a line each, backslashes before what would mean something."""
+    """Return rows as LOAD DATA reads them: tabs between, a line each, backslashes before what would mean something."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -168,7 +168,7 @@ def _feed(pipe: int, text: memoryview) -> None:
 
 
 def _shown(message: str) -> str:
-    """Give a warning without the value in it."""
+    """Return a warning without the value in it."""
     return message.split(": ", maxsplit=1)[0].split(" '", maxsplit=1)[0]
 
 

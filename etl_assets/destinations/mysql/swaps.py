@@ -39,7 +39,7 @@ class Swap:
 
     @classmethod
     def of(cls, table: TableName) -> "Swap":
-        """Give the names that a table's swap uses."""
+        """Return the names that a table's swap uses."""
         tail = hashed(table.schema, table.name)
         return cls(table, TableName(f"{NEW}_{tail}", table.schema), TableName(f"{OLD}_{tail}", table.schema))
 

@@ -145,12 +145,12 @@ class MySQLTransaction(FreeColumns):
         return self._other
 
     def _place(self, table: TableName) -> TableName:
-        """Give where a table's rows are now: one that is being made has another name until the COMMIT."""
+        """Return where a table's rows are now: one that is being made has another name until the COMMIT."""
         swap = self.swaps.pending.get(table)
         return swap.new if swap else table
 
     def _on(self, table: TableName) -> Any:
-        """Give the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
+        """Return the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
         return self._changing() if table in self.swaps.pending or self._is_new(table) else self._connection
 
     def _is_new(self, table: TableName) -> bool:
@@ -329,7 +329,7 @@ def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:
 
 
 def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:
-    """Give the expression of a column's value in a wider type, in this library's own forms."""
+    """Return the expression of a column's value in a wider type, in this library's own forms."""
     import pyarrow as pa
 
     if not (pa.types.is_string(new) or is_json(new)):

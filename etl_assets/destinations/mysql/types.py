@@ -43,7 +43,7 @@ _WIDTH = re.compile(r"^((?:small|medium|big|tiny)?int)\(\d+\)")
 
 
 def stored_type(type_: "pa.DataType") -> "pa.DataType":
-    """Give the type that MySQL has for the values of one."""
+    """Return the type that MySQL has for the values of one."""
     import pyarrow as pa
 
     type_ = logical(type_)
@@ -60,7 +60,7 @@ def stored_type(type_: "pa.DataType") -> "pa.DataType":
 
 
 def declared(type_: "pa.DataType") -> tuple[str, str]:
-    """Give the type of a column, and its comment."""
+    """Return the type of a column, and its comment."""
     import pyarrow as pa
 
     type_ = stored_type(type_)
@@ -72,13 +72,13 @@ def declared(type_: "pa.DataType") -> tuple[str, str]:
 
 
 def spelled(column_type: str, comment: str) -> str:
-    """Give the name under which a type is known here: the same in MySQL and MariaDB, with what the comment says."""
+    """Return the name under which a type is known here: the same in MySQL and MariaDB, with what the comment says."""
     name = column_type if column_type == "tinyint(1)" else _WIDTH.sub(r"\1", column_type)
     return f"{name} ({comment})" if comment in COMMENTS else name
 
 
 def arrow_type(name: str) -> "pa.DataType":
-    """Give the Arrow type of a name that `spelled` gave; text for what is unknown."""
+    """Return the Arrow type of a name that `spelled` gave; text for what is unknown."""
     import pyarrow as pa
 
     decimal = _DECIMAL.fullmatch(name)
@@ -110,7 +110,7 @@ def arrow_type(name: str) -> "pa.DataType":
 
 
 def texts(column: "pa.Array", name: str) -> "pa.Array":
-    """Give a column's values as MySQL reads them from text; bytes in hexadecimal.
+    """Return a column's values as MySQL reads them from text; bytes in hexadecimal.
 
     Raises:
         RefusedValueError: MySQL has no such value.
@@ -140,7 +140,7 @@ def texts(column: "pa.Array", name: str) -> "pa.Array":
 
 
 def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
-    """Give values that were read as an array."""
+    """Return values that were read as an array."""
     import pyarrow as pa
 
     if pa.types.is_timestamp(type_):  # without a zone, also where the type has one

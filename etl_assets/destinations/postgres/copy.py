@@ -100,7 +100,7 @@ class CopyIn:
 
 
 def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
-    """Give the tuples of a chunk with fields behind each.
+    """Return the tuples of a chunk with fields behind each.
 
     Args:
         chunk: The tuples.
@@ -123,7 +123,7 @@ def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
 
 
 def _field(value: Any) -> bytes:
-    """Give a value of our own as a field: a text, or a moment in microseconds since 2000."""
+    """Return a value of our own as a field: a text, or a moment in microseconds since 2000."""
     if isinstance(value, datetime):
         since = value - EPOCH
         return struct.pack(">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)

@@ -88,7 +88,7 @@ class PostgresDestination(DatabaseDestination):
 
     @override
     def uri(self, table: TableName) -> str | None:
-        """Give `postgresql://host:port/database#schema.table`, without a user."""
+        """Return `postgresql://host:port/database#schema.table`, without a user."""
         given = self._parameters()
         port = f":{given['port']}" if given.get("port") else ""
         return f"postgresql://{given.get('host', '')}{port}/{given.get('dbname', '')}#{table}"
@@ -151,14 +151,14 @@ class PostgresDestination(DatabaseDestination):
         return connection
 
     def _no_url(self) -> ConfigError:
-        """Give the error of a url whose text, and whose parts, may show a password."""
+        """Return the error of a url whose text, and whose parts, may show a password."""
         return ConfigError(
             f"{type(self).__name__}: the url is none that libpq knows.",
             hint="Write postgresql://user@host:5432/database, with special characters percent-encoded.",
         )
 
     def _parameters(self) -> dict[str, Any]:
-        """Give libpq's parameters, references resolved; to another machine, the server's certificate is checked."""
+        """Return libpq's parameters, references resolved; to another machine, the server's certificate is checked."""
         from psycopg.conninfo import conninfo_to_dict
 
         psycopg = _driver()

@@ -84,7 +84,7 @@ class PostgresTransaction(SqlTransaction):
         return cursor.fetchall() if cursor.description is not None else []
 
     def current_schema(self) -> str:
-        """Give the schema that a name without one means.
+        """Return the schema that a name without one means.
 
         Raises:
             ConfigError: There is none.
@@ -246,7 +246,7 @@ class PostgresTransaction(SqlTransaction):
     def _copy_in(
         self, place: TableName, like: TableName, schema: "pa.Schema", own: Sequence[tuple[str, Any]] = ()
     ) -> CopyIn:
-        """Give what copies rows to a place that has the columns of a table."""
+        """Return what copies rows to a place that has the columns of a table."""
         there = self.type_names(like)
         wanted = {f.name: self.type_name(f.type) for f in schema}
         wanted |= {name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own}

@@ -38,7 +38,7 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
 def stored_type(type_: "pa.DataType") -> "pa.DataType":
-    """Give the type that PostgreSQL has for the values of one."""
+    """Return the type that PostgreSQL has for the values of one."""
     import pyarrow as pa
 
     type_ = logical(type_)
@@ -53,7 +53,7 @@ def stored_type(type_: "pa.DataType") -> "pa.DataType":
 
 
 def type_name(type_: "pa.DataType") -> str:
-    """Give the name of a type as PostgreSQL itself spells it.
+    """Return the name of a type as PostgreSQL itself spells it.
 
     Raises:
         DestinationError: It is none of those that `stored_type` gives.
@@ -72,7 +72,7 @@ def type_name(type_: "pa.DataType") -> str:
 
 
 def arrow_type(name: str) -> "pa.DataType":
-    """Give the Arrow type of a column by its type's name, as `format_type` gives it; text for what is unknown."""
+    """Return the Arrow type of a column by its type's name, as `format_type` gives it; text for what is unknown."""
     import pyarrow as pa
 
     numeric = _NUMERIC.fullmatch(name)

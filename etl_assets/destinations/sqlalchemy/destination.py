@@ -75,7 +75,7 @@ class SqlDestination(DatabaseDestination):
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream: `<schema_name>.<source>__<stream>`; without one, in the own schema."""
+        """Return the default place of a stream: `<schema_name>.<source>__<stream>`; without one, in the own schema."""
         table = super().table_for(source, stream)
         name = self.identifier(f"{self.identifier(source)}__{table.name}")
         return TableName(name, self.options.schema_name or "")

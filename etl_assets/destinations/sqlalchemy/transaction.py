@@ -122,7 +122,7 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Give int64, double, decimal or bytes; all else is text: what a date is, databases do not agree on."""
+        """Return int64, double, decimal or bytes; all else is text: what a date is, databases do not agree on."""
         import pyarrow as pa
 
         type_ = logical(type_)
@@ -444,5 +444,5 @@ def _statement(sql: str) -> "sa.TextClause":
 
 
 def _differs(there: Mapping[str, Any] | None, staged: Mapping[str, Any], stamp: Stamp) -> bool:
-    """Tell whether a row is there with other values, in what is part of the row."""
+    """Return whether a row is there with other values, in what is part of the row."""
     return there is not None and any(there[name] != staged[name] for name in staged if name not in stamp.about)

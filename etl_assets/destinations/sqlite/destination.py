@@ -82,14 +82,14 @@ class SQLiteDestination(DatabaseDestination):
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream, in the schema `main`."""
+        """Return the default place of a stream, in the schema `main`."""
         table = super().table_for(source, stream)
         prefix = self.options.schema_name if self.options.schema_name is not None else table.schema
         return TableName(f"{prefix}__{table.name}" if prefix else table.name, MAIN)
 
     @override
     def uri(self, table: TableName) -> str | None:
-        """Give `sqlite:///path#table`."""
+        """Return `sqlite:///path#table`."""
         return None if self.path == MEMORY else f"sqlite:///{Path(self.path).resolve()}#{table.name}"
 
     @override

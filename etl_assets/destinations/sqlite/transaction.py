@@ -263,7 +263,7 @@ def _without_repeated(target: str, keys: Sequence[str], columns: Iterable[str]) 
 
 
 def _row_number(columns: Iterable[str]) -> str:
-    """Give the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
+    """Return the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
     taken = {name.lower() for name in columns}
     free = [name for name in ("_rowid_", "rowid", "oid") if name not in taken]
     if not free:

@@ -36,7 +36,7 @@ _DECIMAL = re.compile(r"DECIMAL_TEXT\((\d+),(\d+)\)")
 
 
 def stored_type(type_: "pa.DataType") -> "pa.DataType":
-    """Give the type in which SQLite keeps the values of one."""
+    """Return the type in which SQLite keeps the values of one."""
     import pyarrow as pa
 
     type_ = logical(type_)
@@ -50,7 +50,7 @@ def stored_type(type_: "pa.DataType") -> "pa.DataType":
 
 
 def type_name(type_: "pa.DataType") -> str:
-    """Give the name of a type in a column's declaration."""
+    """Return the name of a type in a column's declaration."""
     import pyarrow as pa
 
     type_ = stored_type(type_)
@@ -62,7 +62,7 @@ def type_name(type_: "pa.DataType") -> str:
 
 
 def arrow_type(name: str) -> "pa.DataType":
-    """Give the Arrow type of a declared one; of those that are not ours, as SQLite's affinity has it."""
+    """Return the Arrow type of a declared one; of those that are not ours, as SQLite's affinity has it."""
     import pyarrow as pa
 
     declared = name.upper()
@@ -91,7 +91,7 @@ def arrow_type(name: str) -> "pa.DataType":
 
 
 def bound(column: "pa.Array", name: str) -> Sequence[Any]:
-    """Give a column's values as they are bound to a statement.
+    """Return a column's values as they are bound to a statement.
 
     Raises:
         RefusedValueError: SQLite would make NULL of NaN; a year has more than four digits, or fewer than one.

@@ -97,7 +97,7 @@ class BigQueryDestination(DatabaseDestination):
             client.close()
 
     def connect(self) -> Any:
-        """Give a client of BigQuery's own library; whoever asks closes it."""
+        """Return a client of BigQuery's own library; whoever asks closes it."""
         bigquery = require("google.cloud.bigquery", "BigQuery")
         from google.auth.exceptions import GoogleAuthError
 

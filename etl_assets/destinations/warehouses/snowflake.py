@@ -110,11 +110,11 @@ class SnowflakeDestination(DatabaseDestination):
                 connection.close()
 
     def connect(self) -> Any:
-        """Give a connection of Snowflake's own connector; whoever asks closes it."""
+        """Return a connection of Snowflake's own connector; whoever asks closes it."""
         return require("snowflake.connector", "Snowflake").connect(**self.parameters())
 
     def parameters(self) -> dict[str, Any]:
-        """Give the connector's arguments, references resolved."""
+        """Return the connector's arguments, references resolved."""
         given: dict[str, Any] = {
             name: resolve(getattr(self.options, name), name=name)
             for name in ("account", "user", "password", "warehouse", "database", "role")
@@ -277,7 +277,7 @@ def _type_name(type_: str, precision: int | None, scale: int | None) -> str:
 
 
 def _folded(name: str) -> str:
-    """Give the name that Snowflake has for one that is written without quotes."""
+    """Return the name that Snowflake has for one that is written without quotes."""
     return name.upper() if _PLAIN.fullmatch(name) else name
 
 

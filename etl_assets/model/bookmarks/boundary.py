@@ -468,7 +468,7 @@ class EarlierFormat:
 
 
 def _difference(group: Group, seen: Seen) -> str:
-    """Say what has become of the fields of a group."""
+    """Return what has become of the fields of a group."""
     gone = [repr(name) for name, kind in group.kinds.items() if kind and name not in seen.kinds]
     other = [repr(name) for name, kind in group.kinds.items() if not alike(kind, seen.kinds.get(name))]
     added = [repr(name) for name, kind in seen.kinds.items() if kind and not group.kinds.get(name)]

@@ -29,7 +29,7 @@ class Keys(Protocol):
     """The keys of one batch. A key with a NULL in it stands outside any order."""
 
     def largest(self) -> tuple[Key, int] | None:
-        """Give the largest key, comparable, and the index of a row that has it; None when there is none."""
+        """Return the largest key, comparable, and the index of a row that has it; None when there is none."""
         ...
 
     def smallest(self) -> tuple[Key, int] | None:
@@ -37,28 +37,28 @@ class Keys(Protocol):
         ...
 
     def rows_at(self, key: Key) -> list[int]:
-        """Give the indexes of the rows that have this comparable key."""
+        """Return the indexes of the rows that have this comparable key."""
         ...
 
     def rows_before(self, key: Key) -> list[int]:
-        """Give the indexes of the rows whose key is smaller than this comparable one."""
+        """Return the indexes of the rows whose key is smaller than this comparable one."""
         ...
 
     def rows_without(self) -> list[int]:
-        """Give the indexes of the rows with a NULL in their key."""
+        """Return the indexes of the rows with a NULL in their key."""
         ...
 
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
-        """Give the first key that is smaller than the one before it, with that one; None when all are in order."""
+        """Return the first key that is smaller than the one before it, with that one; None when all are in order."""
         ...
 
     def last(self) -> Key | None:
-        """Give the last key that is not NULL."""
+        """Return the last key that is not NULL."""
         ...
 
 
 def keys_of(batch: Batch, stream: Stream) -> Keys:
-    """Give the keys of a batch, as columns where its Arrow table is at hand."""
+    """Return the keys of a batch, as columns where its Arrow table is at hand."""
     if batch.rows is None or batch.converted:
         table = batch.some(stream, stream.cursor)
         if set(stream.cursor) <= set(table.column_names):
@@ -72,7 +72,7 @@ def keys_of(batch: Batch, stream: Stream) -> Keys:
 
 
 def comparable(stored: Any, like: Any) -> Any:
-    """Give a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
+    """Return a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
     if isinstance(like, float) and isinstance(stored, str | int | Decimal):
         return float(stored)  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
     if isinstance(like, str) and isinstance(stored, str) and _NANOSECONDS.fullmatch(like):
@@ -113,7 +113,7 @@ def _in_nanoseconds(stored: str, *, zoned: bool) -> str:
 
 
 def source_value(batch: Batch, stream: Stream, index: int) -> Key:
-    """Give the key of one row as the source gave it: a stored bookmark keeps the source's own text."""
+    """Return the key of one row as the source gave it: a stored bookmark keeps the source's own text."""
     if batch.rows is not None:
         return tuple(batch.rows[index].get(name) for name in stream.cursor)
     row = batch.some(stream, stream.cursor, [index])
@@ -203,7 +203,7 @@ class ArrowKeys(Keys):
         return tuple(_python(best) for best in found), int(pc.indices_nonzero(mask)[0].as_py())
 
     def _whole(self) -> Any:
-        """Give a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
+        """Return a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
         import pyarrow.compute as pc
 
         if len(self._columns) == 1:
@@ -285,7 +285,7 @@ def _refuse_nan(column: "pa.ChunkedArray") -> None:
 
 
 def orders_like_python(type_: "pa.DataType") -> bool:
-    """Tell whether Arrow orders the values of a type as Python does."""
+    """Return whether Arrow orders the values of a type as Python does."""
     from pyarrow import types as t
 
     if t.is_timestamp(type_) or t.is_time64(type_):
@@ -295,7 +295,7 @@ def orders_like_python(type_: "pa.DataType") -> bool:
 
 
 def _python(scalar: Any) -> Any:
-    """Give a scalar as Python's value; of an instant without pyarrow's way, which imports pandas."""
+    """Return a scalar as Python's value; of an instant without pyarrow's way, which imports pandas."""
     return instant_of(scalar.value) if is_utc(scalar.type) else scalar.as_py()
 
 

@@ -25,14 +25,14 @@ FINGERPRINT = "~fingerprint"
 
 
 def plain(bookmark: Bookmark | None) -> dict[str, Any] | None:
-    """Give the bookmark as a source is to see it: its values only."""
+    """Return the bookmark as a source is to see it: its values only."""
     if bookmark is None:
         return None
     return {name: value for name, value in bookmark.items() if name not in {BOUNDARY, FINGERPRINT}} or None
 
 
 def without_fingerprint(bookmark: Bookmark | None) -> Bookmark | None:
-    """Give the bookmark as it is reported: what is stored with it for the next read alone is nobody else's."""
+    """Return the bookmark as it is reported: what is stored with it for the next read alone is nobody else's."""
     return {name: value for name, value in bookmark.items() if name != FINGERPRINT} if bookmark else bookmark
 
 
@@ -141,7 +141,7 @@ class BookmarkTracker:
         return {**given, **self._appended.stored(self._best)} if reached == self._best else given
 
     def position(self) -> Bookmark | None:
-        """Give the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
+        """Return the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
         if self._best_values is None:
             return self._began_at
         return {name: json_value(v) for name, v in zip(self.stream.cursor, self._best_values, strict=True)}
@@ -204,7 +204,7 @@ class BookmarkTracker:
 
 
 def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
-    """Tell whether a value of a replication key is a time more than a day from now: no clock has set it.
+    """Return whether a value of a replication key is a time more than a day from now: no clock has set it.
 
     Args:
         value: A date or time, or its text in ISO 8601; nothing else is one.
@@ -225,7 +225,7 @@ def is_far_ahead(value: Any, now: datetime | None = None) -> bool:
 
 
 def is_finite(value: Any) -> bool:
-    """Tell whether a value of a replication key is no NaN and no infinity."""
+    """Return whether a value of a replication key is no NaN and no infinity."""
     if isinstance(value, Decimal):
         return value.is_finite()  # as a float, a number beyond 1.8e308 would be infinite
     return not isinstance(value, float) or math.isfinite(value)

@@ -49,7 +49,7 @@ _SPELLED_OTHERWISE = re.compile(rb"\\[u/]")
 
 
 def _same_text(text: str) -> float:
-    """Give a number whose text in JSON is this one again."""
+    """Return a number whose text in JSON is this one again."""
     number = float(text)
     if repr(number) != text or "e" in text:
         raise ValueError(text)
@@ -102,7 +102,7 @@ class ColumnParser:
         return self._decoder_of(self._line)
 
     def parse(self, lines: bytes) -> "pa.Table | None":
-        """Give whole lines as columns, or None where they are to be read as rows.
+        """Return whole lines as columns, or None where they are to be read as rows.
 
         Raises:
             DataError: A record has a key twice.
@@ -198,7 +198,7 @@ def blocks_of(lines: bytes) -> Iterator[bytes]:
 
 
 def _is_open(type_: "pa.DataType") -> bool:
-    """Tell whether values of a type may hold others."""
+    """Return whether values of a type may hold others."""
     from pyarrow import types as t
 
     return is_json(type_) or bool(t.is_nested(type_))
@@ -211,7 +211,7 @@ def _has_fraction(type_: "pa.DataType") -> bool:
 
 
 def _python_type(type_: "pa.DataType") -> Any:
-    """Give what JSON has for a type: what else comes is for `to_array` to judge, value by value."""
+    """Return what JSON has for a type: what else comes is for `to_array` to judge, value by value."""
     from pyarrow import types as t
 
     if t.is_integer(type_):
@@ -222,14 +222,14 @@ def _python_type(type_: "pa.DataType") -> Any:
 
 
 def _is_told(type_: "pa.DataType") -> bool:
-    """Tell whether Python's type says all about a value."""
+    """Return whether Python's type says all about a value."""
     import pyarrow as pa
 
     return type_ in {pa.int64(), pa.bool_(), pa.string()}
 
 
 def _number_texts(values: list[Any]) -> list[bytes | None]:
-    """Give numbers as JSON texts, which those with a fraction are already.
+    """Return numbers as JSON texts, which those with a fraction are already.
 
     Raises:
         ValueError: One is no number.
@@ -241,12 +241,12 @@ def _number_texts(values: list[Any]) -> list[bytes | None]:
 
 
 def _texts(values: list[msgspec.Raw]) -> list[bytes | None]:
-    """Give JSON texts; None for null, and for what is missing."""
+    """Return JSON texts; None for null, and for what is missing."""
     return [text if text and text != b"null" else None for text in map(bytes, values)]
 
 
 def _utf8(texts: list[bytes | None]) -> "pa.StringArray":
-    """Give texts as a column.
+    """Return texts as a column.
 
     Raises:
         pyarrow.ArrowInvalid: One is not UTF-8.
@@ -257,7 +257,7 @@ def _utf8(texts: list[bytes | None]) -> "pa.StringArray":
 
 
 def _has_each_key_once(lines: bytes, keys: int, nested: list[bytes], arrays: "list[Any]") -> bool:
-    """Tell whether it is proved that no record has a key twice.
+    """Return whether it is proved that no record has a key twice.
 
     Args:
         lines: The records' lines.
@@ -299,7 +299,7 @@ def _document(texts: list[bytes | None]) -> bytes:
 
 
 def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | None":
-    """Give numbers, if all are exact as this type."""
+    """Return numbers, if all are exact as this type."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -325,7 +325,7 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
 
 
 def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":
-    """Give JSON texts as a column of JSON: as they were `sent`, but for white space and needless escapes."""
+    """Return JSON texts as a column of JSON: as they were `sent`, but for white space and needless escapes."""
     import pyarrow as pa
 
     compact = msgspec.json.format(sent, indent=-1)
@@ -337,7 +337,7 @@ def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":
 
 
 def _unescaped(text: bytes) -> bytes:
-    """Give a JSON text as `to_json` does; one with a key twice as it is."""
+    """Return a JSON text as `to_json` does; one with a key twice as it is."""
     if any(repeats(text)):
         return text
     try:

@@ -174,7 +174,7 @@ def _document(line: bytes) -> Any:
 
 
 def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether it is proved that no record has a key twice.
+    """Return whether it is proved that no record has a key twice.
 
     Args:
         lines: The JSON texts of the records, and what is around them.

@@ -32,7 +32,7 @@ class Missing:
         self._always += keys
 
     def field(self, default: Any = None, *, keys: int = 1) -> Any:
-        """Give a field that may be missing, and count it.
+        """Return a field that may be missing, and count it.
 
         Args:
             default: Its value where it is missing; the same for all of its type.
@@ -50,5 +50,5 @@ class Missing:
             del pile.values[most:]
 
     def end(self, lines: int) -> int:
-        """Give how many keys so many lines had, which were all that `begin` was told of."""
+        """Return how many keys so many lines had, which were all that `begin` was told of."""
         return lines * self._always + sum(pile.keys * len(pile.values) for pile in self._piles.values())

@@ -82,7 +82,7 @@ def colons_like_keys(decoded: "npt.NDArray[np.uint8]") -> int:
 
 
 def is_spelled_otherwise(text: bytes) -> bool:
-    """Tell whether a JSON text may have a colon, or what would stand before one, as the number of a character."""
+    """Return whether a JSON text may have a colon, or what would stand before one, as the number of a character."""
     import numpy as np
 
     if b"\\" not in text:
@@ -107,7 +107,7 @@ def count_keys(value: Any) -> int:
 
 
 def proves_each_once(text: str, keys: int) -> bool:
-    """Tell whether a look at one JSON text proves that no key of it comes twice.
+    """Return whether a look at one JSON text proves that no key of it comes twice.
 
     Args:
         text: The text; short, so that it costs more to prepare a count than to count.
@@ -203,7 +203,7 @@ class Repeat:
         return ".".join(map(str, self.path))
 
     def error(self, stream: str, path: Path) -> DataError:
-        """Give the error of a record, whose own path is not part of the field's name."""
+        """Return the error of a record, whose own path is not part of the field's name."""
         return DataError(REASON, stream=stream, field=".".join(map(str, path)), value=self, hint=HINT)
 
 
@@ -295,7 +295,7 @@ def _first(pairs: list[tuple[str, Any]]) -> tuple[str, tuple[Any, Any]]:
 
 
 def _repeat(document: Any, found: list[tuple[dict[str, Any], str, tuple[Any, Any]]]) -> Repeat:
-    """Tell where the last one is that was found: all objects around it come later, so none of them has dropped it."""
+    """Return where the last one is that was found: all objects around it come later, so none of them has dropped it."""
     inside, key, values = found[-1]
     waiting: list[tuple[Any, Path]] = [(document, ())]
     while waiting:

@@ -46,7 +46,7 @@ class JsonText:
         self._fail(reason, self.line)
 
     def peek(self) -> str:
-        """Give the next character that is no space; none at the end."""
+        """Return the next character that is no space; none at the end."""
         while True:
             found = _SPACE.match(self._buffer, self._at)
             self._at = found.end() if found else self._at
@@ -63,7 +63,7 @@ class JsonText:
         self._at += 1
 
     def take(self) -> str:
-        """Give the text of the value that comes next."""
+        """Return the text of the value that comes next."""
         self.peek()
         self._kept, self._size, self._start = [], 0, self._at
         self._pass_value()

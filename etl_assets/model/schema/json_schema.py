@@ -243,7 +243,7 @@ def _string(prop: JsonSchema) -> "pa.DataType":
 
 
 def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
-    """Give the JSON Schema of an Arrow schema; `to_arrow` of it gives the same logical types back."""
+    """Return the JSON Schema of an Arrow schema; `to_arrow` of it gives the same logical types back."""
     import pyarrow as pa
 
     properties = {}
@@ -258,7 +258,7 @@ def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
 
 
 def type_to_property(type_: "pa.DataType") -> dict[str, Any]:
-    """Give the JSON Schema property of one Arrow type; it always allows null."""
+    """Return the JSON Schema property of one Arrow type; it always allows null."""
     import pyarrow as pa
     from pyarrow import types as t
 

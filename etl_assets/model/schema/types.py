@@ -25,14 +25,14 @@ _BELOW_FLOAT = ("int8", "int16", "uint8")
 
 
 def json_type() -> "pa.DataType":
-    """Give the type of a JSON column: Arrow's canonical extension over UTF-8 text."""
+    """Return the type of a JSON column: Arrow's canonical extension over UTF-8 text."""
     import pyarrow as pa
 
     return pa.json_(pa.utf8())
 
 
 def is_json(type_: "pa.DataType") -> bool:
-    """Tell whether a column holds JSON texts."""
+    """Return whether a column holds JSON texts."""
     return getattr(type_, "extension_name", None) == "arrow.json"
 
 
@@ -43,12 +43,12 @@ def extension_name(type_: "pa.DataType") -> str | None:
 
 
 def is_uuid(type_: "pa.DataType") -> bool:
-    """Tell whether a column holds UUIDs."""
+    """Return whether a column holds UUIDs."""
     return getattr(type_, "extension_name", None) == "arrow.uuid"
 
 
 def is_nested(type_: "pa.DataType") -> bool:
-    """Tell whether a type is a list, struct or map of Arrow's own."""
+    """Return whether a type is a list, struct or map of Arrow's own."""
     import pyarrow as pa
 
     return bool(pa.types.is_nested(type_))
@@ -128,7 +128,7 @@ def _logical_time(type_: "pa.DataType") -> "pa.DataType":
 def merge_types(
     old: "pa.DataType", new: "pa.DataType", *, integers_fit: Callable[[], bool] = lambda: False
 ) -> "pa.DataType":
-    """Give the narrowest type that holds every value of both exactly.
+    """Return the narrowest type that holds every value of both exactly.
 
     Args:
         old: One type.
@@ -216,7 +216,7 @@ def _merge_times(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType | None"
 
 
 def merge(old: "pa.Schema", new: "pa.Schema") -> "pa.Schema":
-    """Give the schema that holds the rows of both: the old fields first, in their order, then the new ones.
+    """Return the schema that holds the rows of both: the old fields first, in their order, then the new ones.
 
     Raises:
         SchemaConflictError: A field has no common type; the error names it.
@@ -253,7 +253,7 @@ class FieldChange:
 
 
 def diff(old: "pa.Schema", new: "pa.Schema") -> Sequence[FieldChange]:
-    """Give what has changed from one schema to another, in the order of the old one, then of the new one."""
+    """Return what has changed from one schema to another, in the order of the old one, then of the new one."""
     before = {field.name: logical(field.type) for field in old}
     after = {field.name: logical(field.type) for field in new}
     names = list(dict.fromkeys([*before, *after]))

@@ -24,7 +24,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
-    """Give an array just as `pa.array(values, type_)` does.
+    """Return an array just as `pa.array(values, type_)` does.
 
     Args:
         values: Each None or of a type that `pa.array` takes for it.
@@ -44,7 +44,7 @@ def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.Chun
 
 
 def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
-    """Give one value as `pa.scalar(value, type_)` does, but for what a coarser unit would cut off: that is an error.
+    """Return one value as `pa.scalar(value, type_)` does, but for what a coarser unit would cut off: that is an error.
 
     Raises:
         pyarrow.ArrowException: The type has no such value.
@@ -83,7 +83,7 @@ def decimals_of_texts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType")
 
 
 def decimals_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
-    """Give an array of decimals, of integers and `Decimal`s.
+    """Return an array of decimals, of integers and `Decimal`s.
 
     Raises:
         pyarrow.ArrowException: A value does not fit exactly.
@@ -119,13 +119,13 @@ def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.Chunked
 
 
 def rows_of(table: "pa.Table") -> list[dict[str, Any]]:
-    """Give rows as `pa.Table.to_pylist` does."""
+    """Return rows as `pa.Table.to_pylist` does."""
     columns = [list_of(column) for column in table.columns]
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def list_of(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
-    """Give values as `to_pylist` does; instants have Python's own UTC."""
+    """Return values as `to_pylist` does; instants have Python's own UTC."""
     import pyarrow as pa
 
     if is_utc(column.type):
@@ -135,14 +135,14 @@ def list_of(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
 
 
 def is_utc(type_: "pa.DataType") -> bool:
-    """Tell whether it is that of instants in microseconds, as the library has them."""
+    """Return whether it is that of instants in microseconds, as the library has them."""
     import pyarrow as pa
 
     return bool(pa.types.is_timestamp(type_) and type_.tz == "UTC" and type_.unit == "us")
 
 
 def instant_of(microseconds: int) -> datetime:
-    """Give an instant by its microseconds since 1970.
+    """Return an instant by its microseconds since 1970.
 
     Raises:
         OverflowError: It is not in the years that Python has.
@@ -151,7 +151,7 @@ def instant_of(microseconds: int) -> datetime:
 
 
 def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
-    """Give an array of JSON's types; None where the type is another, or a value is not exactly of its Python type."""
+    """Return an array of JSON's types; None where the type is another, or a value is not exactly of its Python type."""
     import pyarrow as pa
 
     if type_ == pa.int64():
@@ -170,7 +170,7 @@ def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | Non
 
 
 def _only(values: Sequence[Any], kind: type) -> tuple[bool, bool]:
-    """Tell whether all values are None or exactly of a type, and whether there is a None."""
+    """Return whether all values are None or exactly of a type, and whether there is a None."""
     kinds = set(map(type, values))
     return kinds <= {kind, type(None)}, type(None) in kinds
 

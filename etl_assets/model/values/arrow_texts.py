@@ -48,7 +48,7 @@ def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
 
 @lru_cache(1024)
 def holds_texts(type_: "pa.DataType") -> bool:
-    """Tell whether values of a type are texts, or have some inside."""
+    """Return whether values of a type are texts, or have some inside."""
     from pyarrow import types as t
 
     if is_json(type_):

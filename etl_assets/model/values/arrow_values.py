@@ -42,7 +42,7 @@ class Place:
 
 @lru_cache(1024)
 def is_plain(type_: "pa.DataType") -> bool:
-    """Tell whether values of a type are what they seem, with nothing to undo or to look at."""
+    """Return whether values of a type are what they seem, with nothing to undo or to look at."""
     from pyarrow import types as t
 
     if is_json(type_):
@@ -250,7 +250,7 @@ def _offsets(array: Any, *, large: bool) -> Any:
 
 
 def _holds(array: Any, place: Place) -> bool:
-    """Tell whether only JSON has a place for a nested value: there is a union in it, or a map with a key twice.
+    """Return whether only JSON has a place for a nested value: there is a union in it, or a map with a key twice.
 
     Raises:
         DataError: A struct has two fields of one name, which no destination tells apart.

@@ -42,7 +42,7 @@ _NUMBERS = {int, float, Decimal}
 
 
 def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> "pa.Table":
-    """Give rows as an Arrow table: the declared fields first, then those that only the rows have.
+    """Return rows as an Arrow table: the declared fields first, then those that only the rows have.
 
     A key that a row misses is NULL there.
 
@@ -53,7 +53,7 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> dict[str, list[Any]]:
-    """Give the values of rows by field: the declared fields first, then those that only the rows have.
+    """Return the values of rows by field: the declared fields first, then those that only the rows have.
 
     Raises:
         DataError: A field's name is no Unicode text.
@@ -99,7 +99,7 @@ def _column_of(rows: Sequence[Mapping[str, Any]], name: str, *, plain: bool) -> 
 def columns_to_arrow(
     columns: Mapping[str, list[Any]], declared: "pa.Schema | None", *, stream: str, length: int | None = None
 ) -> "pa.Table":
-    """Give columns of Python values as an Arrow table, in the order of `columns`.
+    """Return columns of Python values as an Arrow table, in the order of `columns`.
 
     Args:
         columns: All of one length.
@@ -135,7 +135,7 @@ def columns_to_arrow(
 def to_array(
     values: list[Any], declared: "pa.DataType | None", *, stream: str, field: str
 ) -> "pa.Array | pa.ChunkedArray":
-    """Give one column; its type is the declared one, or a wider one if a value needs it."""
+    """Return one column; its type is the declared one, or a wider one if a value needs it."""
     import pyarrow as pa
 
     kinds = set(map(type, values))
@@ -199,7 +199,7 @@ class _Column:
     # The type
 
     def joined_type(self) -> "pa.DataType":
-        """Give the join over all values: what a stream without a schema gets."""
+        """Return the join over all values: what a stream without a schema gets."""
         import pyarrow as pa
 
         kinds = self.kinds
@@ -424,7 +424,7 @@ def is_before_year_one(times: "pa.Array") -> bool:
 
 
 def _zones(values: Iterable[Any]) -> set[bool]:
-    """Tell which kinds of date and time there are: with a zone (True), without one or a date alone (False)."""
+    """Return which kinds of date and time there are: with a zone (True), without one or a date alone (False)."""
     try:
         zones = set(map(attrgetter("tzinfo"), filter(None, values)))  # no date or time is false
     except AttributeError:  # a date alone has none
@@ -441,7 +441,7 @@ def _encodes(text: str) -> bool:
 
 
 def _holds_far_number(value: Any) -> bool:
-    """Tell whether there is a number inside of a value whose exponent is beyond any decimal type of Arrow's."""
+    """Return whether there is a number inside of a value whose exponent is beyond any decimal type of Arrow's."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -456,7 +456,7 @@ def _holds_far_number(value: Any) -> bool:
 
 
 def _decimal_for(numbers: Sequence[int | float | Decimal]) -> "pa.DataType | None":
-    """Give the narrowest decimal that holds all these numbers, or None."""
+    """Return the narrowest decimal that holds all these numbers, or None."""
     whole, scale = 1, 0
     for number in numbers:
         value = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)

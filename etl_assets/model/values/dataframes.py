@@ -20,7 +20,7 @@ _BY_VALUE = "OGc"
 
 
 def is_pandas(records: Any) -> bool:
-    """Tell whether it is a DataFrame or a Series of pandas; it is not imported to find out."""
+    """Return whether it is a DataFrame or a Series of pandas; it is not imported to find out."""
     is_of_pandas = any(one.__module__.partition(".")[0] == "pandas" for one in type(records).__mro__)
     return is_of_pandas and hasattr(records, "to_numpy") and hasattr(records, "iloc")
 

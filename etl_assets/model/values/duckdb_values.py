@@ -42,7 +42,7 @@ NESTED = {"list", "array", "struct", "map", "union"}
 
 
 def is_relation(records: Any) -> bool:
-    """Tell whether it is a relation of DuckDB's; it is not imported to find out."""
+    """Return whether it is a relation of DuckDB's; it is not imported to find out."""
     return type(records).__name__ == "DuckDBPyRelation"
 
 
@@ -80,7 +80,7 @@ def _whole(texts: "pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
 
 
 def readable(declared: Any) -> str | None:
-    """Give the type to cast to before Arrow has the values; None where they are those of Arrow as they are."""
+    """Return the type to cast to before Arrow has the values; None where they are those of Arrow as they are."""
     name = str(declared.id)
     if name == "struct" and not all(of for of, _ in declared.children):
         return "VARCHAR"  # what Arrow could not tell apart

@@ -10,7 +10,7 @@ EXACT_DOUBLE = 2**53
 
 
 def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
-    """Tell whether each number is a whole one, a double one that stands for no other whole number either."""
+    """Return whether each number is a whole one, a double one that stands for no other whole number either."""
     for number in numbers:
         if isinstance(number, float):
             if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
@@ -23,7 +23,7 @@ def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
 
 
 def all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
-    """Tell whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
+    """Return whether each number is what a double holds: integers exactly, decimals as the double's shortest text.
 
     Args:
         numbers: The numbers.

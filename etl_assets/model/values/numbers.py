@@ -31,7 +31,7 @@ class TooLongError(ValueError):
 
 
 def is_far(value: Decimal) -> bool:
-    """Tell whether a number's exponent stands for more zeros than are written out. Costs the same for any number."""
+    """Return whether a number's exponent stands for more zeros than are written out. Costs the same for any number."""
     # Of a number that is written with that many digits, zeros are none of the exponent's.
     if -MAX_ZEROS <= value.adjusted() <= MAX_ZEROS or not value.is_finite():
         return False
@@ -91,7 +91,7 @@ class _Odd:
 
 
 def unreadable_number(document: str) -> str | None:
-    """Say which number of a JSON text cannot be read, and why; None if all can.
+    """Return which number of a JSON text cannot be read, and why; None if all can.
 
     Returns:
         Such as `field 'record.n': an integer of 5,000 digits, at most 4,300 digits. Value: '99999…'`.

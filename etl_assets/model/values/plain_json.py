@@ -14,7 +14,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def plain_json(container: dict[str, Any] | list[Any]) -> str | None:
-    """Give the compact JSON text of a dict or list of JSON's own types, every digit kept.
+    """Return the compact JSON text of a dict or list of JSON's own types, every digit kept.
 
     None where something else is in it, or what JSON cannot hold (NaN, an unpaired surrogate), or an integer of more
     than 64 bits, or it is deeply nested.

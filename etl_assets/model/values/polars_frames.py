@@ -19,7 +19,7 @@ _UNKNOWN = _WIDE | {"Object"}
 
 
 def is_polars(records: Any) -> bool:
-    """Tell whether it is a DataFrame or a Series of polars; it is not imported to find out."""
+    """Return whether it is a DataFrame or a Series of polars; it is not imported to find out."""
     is_of_polars = any(one.__module__.partition(".")[0] == "polars" for one in type(records).__mro__)
     return is_of_polars and hasattr(records, "to_arrow")
 

@@ -41,7 +41,7 @@ class FinerError(Exception):
 
 
 def plain_value(value: Any) -> Any:
-    """Give the plain Python value that a subclass or another library's scalar stands for.
+    """Return the plain Python value that a subclass or another library's scalar stands for.
 
     Raises:
         TypeError: It stands for none.
@@ -125,7 +125,7 @@ def to_text(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """Give a value's JSON text: numbers keep every digit, text is not escaped more than JSON asks for.
+    """Return a value's JSON text: numbers keep every digit, text is not escaped more than JSON asks for.
 
     Raises:
         ValueError: NaN or Infinity, which JSON has not; nested too deep.

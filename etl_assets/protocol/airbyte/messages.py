@@ -51,7 +51,7 @@ class Message(msgspec.Struct, gc=False):
     catalog: msgspec.Raw = msgspec.Raw()
 
     def part(self, name: str) -> dict[str, Any]:
-        """Give the part of a message that is not a record.
+        """Return the part of a message that is not a record.
 
         Raises:
             ProtocolError: It is missing, or no object.
@@ -64,7 +64,7 @@ class Message(msgspec.Struct, gc=False):
 
 
 def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Message]:
-    """Give a decoder of Airbyte's lines.
+    """Return a decoder of Airbyte's lines.
 
     Args:
         noise: Takes lines that are no messages.
@@ -117,7 +117,7 @@ def _from_document(document: Mapping[str, Any], line: bytes) -> Message:
 
 
 def key_of(descriptor: Any, line: object = None) -> StreamKey:
-    """Give the key of a `stream_descriptor`."""
+    """Return the key of a `stream_descriptor`."""
     name = descriptor.get("name") if isinstance(descriptor, Mapping) else None
     if not isinstance(name, str):
         raise ProtocolError("A stream descriptor has no name.", line=shorten(line))
@@ -125,7 +125,7 @@ def key_of(descriptor: Any, line: object = None) -> StreamKey:
 
 
 def descriptor_of(key: StreamKey) -> dict[str, str]:
-    """Give the `stream_descriptor` of a key."""
+    """Return the `stream_descriptor` of a key."""
     namespace, name = key
     return {"name": name, **({"namespace": namespace} if namespace else {})}
 
@@ -134,7 +134,7 @@ def descriptor_of(key: StreamKey) -> dict[str, str]:
 
 
 def stream_of(entry: Mapping[str, Any]) -> Stream:
-    """Give the stream that an `AirbyteStream` describes.
+    """Return the stream that an `AirbyteStream` describes.
 
     Raises:
         ProtocolError: It has no name.
@@ -206,7 +206,7 @@ def configured_catalog(
     generation: int = 1,
     anew: Collection[StreamKey] = (),
 ) -> dict[str, Any]:
-    """Give the catalog that a source reads by.
+    """Return the catalog that a source reads by.
 
     Args:
         streams: What to read.
@@ -244,12 +244,12 @@ def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int, a
 
 
 def state_key(state: Mapping[str, Any]) -> StreamKey:
-    """Give the stream of a STREAM state."""
+    """Return the stream of a STREAM state."""
     return key_of((state.get("stream") or {}).get("stream_descriptor"), state)
 
 
 def state_input(state: SourceState, streams: Sequence[Stream]) -> Any:
-    """Give the document that a source gets as its state; None where there is none.
+    """Return the document that a source gets as its state; None where there is none.
 
     Raises:
         ConfigError: The shared state is one blob, and only some streams are to be refreshed.

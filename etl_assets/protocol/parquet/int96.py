@@ -53,7 +53,7 @@ class FarMoments:
         self._found.append(FarMoment(row, field, value))
 
     def taken(self, start: int, stop: int) -> list[FarMoment]:
-        """Give those of some rows of the file, which are counted from `start`; they are noted no longer."""
+        """Return those of some rows of the file, which are counted from `start`; they are noted no longer."""
         if not self._found:
             return []
         here = [replace(one, row=one.row - start) for one in self._found if start <= one.row < stop]

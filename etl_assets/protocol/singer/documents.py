@@ -56,7 +56,7 @@ def parse_document(text: str | None, what: str) -> Any:
 
 
 def as_object(found: Any, what: str) -> dict[str, Any]:
-    """Give a document that must be an object; {} for None.
+    """Return a document that must be an object; {} for None.
 
     Raises:
         ConfigError: It is something else.
@@ -69,7 +69,7 @@ def as_object(found: Any, what: str) -> dict[str, Any]:
 
 
 def merged_config(settings: Mapping[str, Any], *documents: Any) -> dict[str, Any]:
-    """Give the config: that of Mage's settings, written over by each document in turn.
+    """Return the config: that of Mage's settings, written over by each document in turn.
 
     Raises:
         ConfigError: One is no object.
@@ -81,7 +81,7 @@ def merged_config(settings: Mapping[str, Any], *documents: Any) -> dict[str, Any
 
 
 def catalog_of_settings(settings: Mapping[str, Any]) -> Any:
-    """Give the catalog that stands in Mage's settings, or None."""
+    """Return the catalog that stands in Mage's settings, or None."""
     integration = as_object(settings.get("data_integration"), "`data_integration` of the settings")
     return settings.get("catalog") or integration.get("catalog")
 

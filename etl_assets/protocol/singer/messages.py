@@ -142,7 +142,7 @@ _TEXT_FORM = bytes | bytearray | memoryview | UUID
 
 
 def encode(message: Message) -> str:
-    """Give a message as one line of JSON, without the line's end.
+    """Return a message as one line of JSON, without the line's end.
 
     Integers and decimals keep every digit, dates and times are ISO 8601 text, bytes base64, UUIDs text.
 
@@ -218,7 +218,7 @@ def _dumps(document: Any) -> str:
 
 
 def _json_form(value: Any) -> Any:
-    """Give the JSON value of what JSON has no type for; `_check` has let only these pass."""
+    """Return the JSON value of what JSON has no type for; `_check` has let only these pass."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, bytes | bytearray | memoryview):
@@ -268,7 +268,7 @@ def _key_problem(key: Any, *, thorough: bool) -> str | None:
 
 
 def _problem(value: Any, *, thorough: bool) -> str | None:
-    """Say why JSON cannot hold a value, or None; what a container holds is not looked at."""
+    """Return why JSON cannot hold a value, or None; what a container holds is not looked at."""
     if isinstance(value, float | Decimal):
         finite = value.is_finite() if isinstance(value, Decimal) else isfinite(value)
         return None if finite else "JSON has no NaN and no Infinity"

@@ -20,7 +20,7 @@ _TOLD = 10
 
 
 def parts_of(reading: Reading) -> Iterator[Reading]:
-    """Give the files of an archive, by name; of any other file, itself.
+    """Yield the files of an archive, by name; of any other file, itself.
 
     Raises:
         DataError: It is no whole archive, is locked, or has no file that is asked for.

@@ -61,7 +61,7 @@ _DAMAGE = (EOFError, OSError, zlib.error, LZMAError, BadZipFile, NotImplementedE
 
 
 def damaged(reading: Reading, error: Exception) -> DataError:
-    """Give the error of a file that cannot be unpacked."""
+    """Return the error of a file that cannot be unpacked."""
     packing = reading.compression or ("zip" if reading.archive else None)
     kind = f"is no whole {packing} file" if packing else "cannot be read"
     return reading.error(f"{kind}: {str(error).rstrip('.')}.")

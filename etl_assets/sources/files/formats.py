@@ -52,7 +52,7 @@ _COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": par
 
 
 def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
-    """Give a file as tables of bounded size; as rows, where a column has values of more than one type.
+    """Yield a file as tables of bounded size; as rows, where a column has values of more than one type.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -71,7 +71,7 @@ def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:
-    """Give the JSON Schema of a file, as far as its head tells; None where only the rows would."""
+    """Return the JSON Schema of a file, as far as its head tells; None where only the rows would."""
     import pyarrow as pa
 
     known = _PROPERTIES.get(reading.format)
@@ -87,7 +87,7 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
 
 
 def count_of(reading: Reading) -> int | None:
-    """Give the number of rows of a file that knows it, such as Parquet; None for the others."""
+    """Return the number of rows of a file that knows it, such as Parquet; None for the others."""
     count = None if reading.compression == "zip" else _COUNTS.get(reading.format)
     return count(reading) if count else None
 

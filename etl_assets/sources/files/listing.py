@@ -66,7 +66,7 @@ class Place(Protocol):
     root: str
 
     def files(self, pattern: str) -> list[Found]:
-        """Give the files that a glob under the root stands for, by name."""
+        """Return the files that a glob under the root stands for, by name."""
 
     def open(self, found: Found) -> BinaryIO:
         """Open a file, which must still be the one that was listed."""
@@ -79,7 +79,7 @@ class Place(Protocol):
 
 
 def place_of(path: str, below: str | None, storage_options: Mapping[str, Any], *, follow: bool) -> tuple[Place, str]:
-    """Give the place of a path, and the glob for it there.
+    """Return the place of a path, and the glob for it there.
 
     Args:
         path: A path, a glob or an fsspec URL; with `below`, the root.
@@ -138,14 +138,14 @@ def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 
 def part_matches(name: str, pattern: str) -> bool:
-    """Tell whether one part of a name is a glob's."""
+    """Return whether one part of a name is a glob's."""
     if name.startswith(".") and not pattern.startswith("."):
         return False
     return name == pattern or fnmatch.fnmatchcase(name, pattern)
 
 
 def changed(name: str, how: str) -> StreamReadError:
-    """Give the error of a file that is not as it was listed; trying again may help."""
+    """Return the error of a file that is not as it was listed; trying again may help."""
     return StreamReadError(
         f"{name}: {how} while it was read; nothing of it is loaded.",
         hint="Have it written under another name and renamed when it is complete, or leave young files to a later run "
@@ -180,7 +180,7 @@ class LocalFiles:
         self._real_root = os.path.realpath(root)
 
     def files(self, pattern: str) -> list[Found]:
-        """Give the files that a glob stands for, by name.
+        """Return the files that a glob stands for, by name.
 
         A file that is there under several names, by links, is given once.
 
@@ -294,7 +294,7 @@ def _pieces(size: int) -> list[tuple[int, int]]:
 
 
 def iso(nanoseconds: int) -> str:
-    """Give a time since 1970 as ISO 8601 text with nanoseconds."""
+    """Return a time since 1970 as ISO 8601 text with nanoseconds."""
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
@@ -318,7 +318,7 @@ class RemoteFiles:
             raise ConfigError(f"{root.partition(':')[0]}: {redact(str(error))}.") from error
 
     def files(self, pattern: str) -> list[Found]:
-        """Give the files that a glob stands for, by name.
+        """Return the files that a glob stands for, by name.
 
         Raises:
             SourceError: A name that was listed is not under the root.

@@ -162,7 +162,7 @@ class FileOptions:
             raise ConfigError(f"sheet is {self.sheet!r}.", hint=_KINDS["sheet"][1])
 
     def replaced(self, changes: Mapping[str, Any], *, stream: str) -> Self:
-        """Give a copy with other options.
+        """Return a copy with other options.
 
         Raises:
             ConfigError: There is no such option.
@@ -190,12 +190,12 @@ OPTIONS = tuple(one.name for one in fields(FileOptions))
 
 
 def nearest_option(name: str) -> str:
-    """Give a sentence with the options whose names are near, or with all: what is meant may be called otherwise."""
+    """Return a sentence with the options whose names are near, or with all: what is meant may be called otherwise."""
     return did_you_mean(name, OPTIONS, most=len(OPTIONS))
 
 
 def endings(name: str) -> tuple[str, str | None, str | None]:
-    """Give a file's name without its endings, its format, and its compression, as far as the endings tell."""
+    """Return a file's name without its endings, its format, and its compression, as far as the endings tell."""
     compression = None
     match = _STEM.fullmatch(name)
     if match and match["ending"].lower() in _COMPRESSION_OF:
@@ -207,7 +207,7 @@ def endings(name: str) -> tuple[str, str | None, str | None]:
 
 
 def is_tabbed(name: str) -> bool:
-    """Tell whether a CSV file's ending says that tabs stand between its cells."""
+    """Return whether a CSV file's ending says that tabs stand between its cells."""
     return re.search(r"\.tsv(\.[^./]+)?$", name, re.IGNORECASE) is not None
 
 
@@ -284,7 +284,7 @@ class Reading:
         self.remarks.setdefault(kind, text)
 
     def reads(self, column: str) -> bool:
-        """Tell whether a column is worth reading; what is not selected of the others, the batch leaves out."""
+        """Return whether a column is worth reading; what is not selected of the others, the batch leaves out."""
         # A catalog in Mage's words picks its columns one by one, and would leave out those that it does not know.
         unknown = column not in ((self.stream.schema or {}).get("properties") or {})
         return (unknown and self.stream.columns is None) or is_column_selected(self.stream, column)
@@ -298,6 +298,6 @@ class Reading:
         value: object = None,
         hint: str | None = None,
     ) -> DataError:
-        """Give an error that names the file, and the line (of a sheet or Parquet file: the row) if there is one."""
+        """Return an error that names the file, and the line (of a sheet or Parquet file: the row) if there is one."""
         where = self.file if line is None else f"{self.file}, line {line}"
         return DataError(f"{where}: {message}", stream=self.stream.name, field=field, value=value, hint=hint)

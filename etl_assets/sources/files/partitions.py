@@ -20,7 +20,7 @@ _FOLDER = re.compile(r"(?P<name>[^=/]+)=(?P<value>[^/]*)/")
 
 
 def partitions_of(reading: Reading) -> dict[str, str | None]:
-    """Give the names and texts that a file's folders tell; none where they are not asked for.
+    """Return the names and texts that a file's folders tell; none where they are not asked for.
 
     Raises:
         DataError: A name comes twice, is missing, or is not of UTF-8.
@@ -49,7 +49,7 @@ _OUT = "hive_partitions=False leaves the folders' names alone."
 
 
 def partition_types(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Give the types of the columns that the folders tell: text, if nothing else is declared."""
+    """Return the types of the columns that the folders tell: text, if nothing else is declared."""
     import pyarrow as pa
 
     asked = reading.options.hive_partitions
@@ -64,7 +64,7 @@ def partition_types(reading: Reading) -> dict[str, "pa.DataType"]:
 
 
 def as_property(said: Any) -> dict[str, Any]:
-    """Give a type that was said for a column as a property of a JSON Schema.
+    """Return a type that was said for a column as a property of a JSON Schema.
 
     Raises:
         ConfigError: It is neither a property nor one of the types.

@@ -86,7 +86,7 @@ class Progress:
             self._before = str(bookmark.get("before") or "")
 
     def _moment(self, value: str) -> str:
-        """Give a time that somebody wrote in the form that files have."""
+        """Return a time that somebody wrote in the form that files have."""
         if len(value) > _DIGITS:
             return value
         try:
@@ -99,7 +99,7 @@ class Progress:
         return f"{whole}.{moment.microsecond:06d}000Z"
 
     def left(self, files: Sequence[Found]) -> list[Found]:
-        """Give the files that are to be read, in the order in which they are.
+        """Return the files that are to be read, in the order in which they are.
 
         Raises:
             SourceError: A file has changed since it was read, and the stream has no key to merge its rows by.
@@ -117,7 +117,7 @@ class Progress:
         return found
 
     def done(self, found: Found, listed: Sequence[Found]) -> dict[str, Any]:
-        """Give the bookmark that covers this file too.
+        """Return the bookmark that covers this file too.
 
         Args:
             found: The file.

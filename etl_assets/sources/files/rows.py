@@ -23,7 +23,7 @@ Rows = Iterator[tuple[int, Mapping[str, Any], int]]
 
 
 def row_tables(rows: Rows, reading: Reading) -> Tables:
-    """Give rows as tables; a value that does not fit is an error that names its line."""
+    """Return rows as tables; a value that does not fit is an error that names its line."""
     options = reading.options
     kept: list[Mapping[str, Any]] = []
     lines, size = array("q"), 0

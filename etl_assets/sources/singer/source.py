@@ -155,7 +155,7 @@ class SingerSource(SingerHost, ConnectorSource):
 
 
 def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:
-    """Give the catalog as a tap is to read it: these streams and their columns are selected, all others are not."""
+    """Return the catalog as a tap is to read it: these streams and their columns are selected, all others are not."""
     wanted = {stream.key: stream for stream in streams}
     entries = [_entry(wanted.get(stream.key, stream), chosen=stream.key in wanted) for stream in catalog.values()]
     entries += [_entry(stream, chosen=True) for key, stream in wanted.items() if key not in catalog]

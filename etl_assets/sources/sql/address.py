@@ -46,7 +46,7 @@ class Parts:
     query: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def url(self) -> "sa.URL":
-        """Give the URL, references resolved."""
+        """Return the URL, references resolved."""
         import sqlalchemy as sa
 
         def value(name: str) -> Any:
@@ -98,12 +98,12 @@ def _parsed(address: SecretUrl, source: str) -> "sa.URL":
 
 
 def looks_like_url(value: Any) -> bool:
-    """Tell whether a value that stands where a name could stand is a URL: no name of a source has such a form."""
+    """Return whether a value that stands where a name could stand is a URL: no name of a source has such a form."""
     return (isinstance(value, str) and ":" in value) or hasattr(value, "drivername")
 
 
 def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the arguments with which the driver encrypts and checks the server's certificate and name.
+    """Return the arguments with which the driver encrypts and checks the server's certificate and name.
 
     None where the server is on this machine, or where the URL or the arguments say themselves how far to trust.
     """

@@ -16,7 +16,7 @@ SKEW = timedelta(days=1)
 
 
 def capped(asked: "Query", upto: Any = None) -> Any:
-    """Give the largest value of the first replication key that a bookmark may have; None where there is none.
+    """Return the largest value of the first replication key that a bookmark may have; None where there is none.
 
     Args:
         asked: The read.

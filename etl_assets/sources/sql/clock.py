@@ -26,7 +26,7 @@ class Clock:
             self.end = time.monotonic() + self.seconds
 
     def is_over(self) -> bool:
-        """Tell whether the time has passed."""
+        """Return whether the time has passed."""
         return time.monotonic() > self.end
 
     @contextmanager

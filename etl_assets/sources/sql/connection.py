@@ -197,7 +197,7 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
 
 
 def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
-    """Give what the driver is told beside the URL."""
+    """Return what the driver is told beside the URL."""
     args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
     remember_config(args)
     backend = url.get_backend_name()
@@ -248,7 +248,7 @@ def _prepare_sqlite(engine: "sa.Engine", source: str, clock: Clock) -> None:
 
 
 def _existing_file(name: str, source: str, *, is_uri: bool) -> tuple[str, bool]:
-    """Give the name in a form with which SQLite never creates the file."""
+    """Return the name in a form with which SQLite never creates the file."""
     if name in {"", ":memory:"} or "mode=memory" in name or name.startswith("file::memory:"):
         return name, is_uri
     if is_uri:
@@ -352,7 +352,7 @@ class _SqliteRows:
             self._cursor.execute(str(compiled), [named[name] for name in compiled.positiontup or ()])
 
     def fetchmany(self, rows: int) -> list[tuple[Any, ...]]:
-        """Give the next rows."""
+        """Return the next rows."""
         with as_database_errors(self._error):
             fetched: list[tuple[Any, ...]] = self._cursor.fetchmany(rows)
         return fetched

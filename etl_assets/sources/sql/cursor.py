@@ -50,7 +50,7 @@ class Comparable:
 
 
 def typed(value: Any, kind: str, *, zoned: bool | None = None) -> Any:
-    """Give a JSON value (of a bookmark or a query) as the Python value of a column's kind.
+    """Return a JSON value (of a bookmark or a query) as the Python value of a column's kind.
 
     Args:
         value: The value.
@@ -110,7 +110,7 @@ def _instant(value: Any, zoned: bool) -> datetime:  # noqa: FBT001
 
 
 def shifted(value: Any, span: Span, *, stream: str, field: str, option: str) -> Any:
-    """Give a value less a span, never cut upwards; None where that is before all times.
+    """Return a value less a span, never cut upwards; None where that is before all times.
 
     Raises:
         ConfigError: The span is no distance between values of this type.
@@ -208,26 +208,26 @@ class Cursor:
         return sa.and_(self.keys[0].expression >= bound[0], sa.or_(*alternatives))
 
     def from_first(self, value: Any) -> Any:
-        """Give the condition that the first column stands at or after a value."""
+        """Return the condition that the first column stands at or after a value."""
         return self.keys[0].expression >= self.keys[0].bind(value)
 
     def before_first(self, value: Any, *, inclusive: bool) -> Any:
-        """Give the condition that the first column stands before a value, or at it."""
+        """Return the condition that the first column stands before a value, or at it."""
         key = self.keys[0]
         return key.expression <= key.bind(value) if inclusive else key.expression < key.bind(value)
 
     def known(self) -> Any:
-        """Give the condition that no part of the key is NULL."""
+        """Return the condition that no part of the key is NULL."""
         import sqlalchemy as sa
 
         return sa.and_(*(column.expression.is_not(None) for column in self.columns))
 
     def order(self) -> list[Any]:
-        """Give what to order by."""
+        """Return what to order by."""
         return [key.expression for key in self.keys]
 
     def maximum(self, where: Sequence[Any] = ()) -> list[Any] | None:
-        """Give the largest key as typed values, or None if there is none."""
+        """Return the largest key as typed values, or None if there is none."""
         import sqlalchemy as sa
 
         dialect = self.snapshot.dialect
@@ -292,12 +292,12 @@ class Cursor:
 
 
 def as_bookmark(stream: Stream, values: Sequence[Any]) -> dict[str, Any]:
-    """Give typed values as a JSON bookmark."""
+    """Return typed values as a JSON bookmark."""
     return {name: json_value(value) for name, value in zip(stream.cursor, values, strict=True)}
 
 
 def has_zone(value: Any) -> bool | None:
-    """Tell whether a text or datetime has a zone; None if it is neither, or a date alone."""
+    """Return whether a text or datetime has a zone; None if it is neither, or a date alone."""
     if isinstance(value, str) and len(value.strip()) == len("2026-01-01"):
         return None
     try:
@@ -312,7 +312,7 @@ def _shown(values: Sequence[Any]) -> str:
 
 
 def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against: Sequence[Any] = ()) -> Comparable:
-    """Give a column in the form in which the database is to compare it.
+    """Return a column in the form in which the database is to compare it.
 
     Raises:
         ConfigError: Its type has no order that both the database and this library follow.

@@ -46,7 +46,7 @@ _SINGLE, _BITS = 4, 16
 
 
 def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple[SqlType, Any]]:
-    """Give how each column of a result is read, and its type as the database has it, or calls it.
+    """Return how each column of a result is read, and its type as the database has it, or calls it.
 
     Args:
         snapshot: The open connection.
@@ -63,7 +63,7 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
 
 
 def postgres_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple[SqlType | None, str]]:
-    """Give how each column of a result is read, None where only its text is left, and the type's name.
+    """Return how each column of a result is read, None where only its text is left, and the type's name.
 
     Of a domain PostgreSQL describes the type below, with precision and scale.
     """
@@ -99,7 +99,7 @@ FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'
 
 
 def postgres_column_types(snapshot: "Snapshot", name: str, schema: str | None) -> dict[str, tuple[SqlType | None, str]]:
-    """Give how each column of a table is read, None where only its text is left, and the type's name.
+    """Return how each column of a table is read, None where only its text is left, and the type's name.
 
     Only the catalog is asked: of a table that the user may not read, it tells the same.
 
@@ -120,7 +120,7 @@ def postgres_column_types(snapshot: "Snapshot", name: str, schema: str | None) -
 
 
 def _digits(modifier: int) -> tuple[int | None, int | None]:
-    """Give the precision and scale that a numeric's modifier says; the scale has eleven bits, one for its sign."""
+    """Return the precision and scale that a numeric's modifier says; the scale has eleven bits, one for its sign."""
     if modifier < 0:
         return None, None
     packed = modifier - 4

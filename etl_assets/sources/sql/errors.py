@@ -117,7 +117,7 @@ def translated(
 
 @contextmanager
 def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = lambda: False) -> Iterator[None]:
-    """Give a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
+    """Yield a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
 
     Args:
         kind: The driver's class of errors.
@@ -158,12 +158,12 @@ def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str |
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Tell whether one of our errors stands for a statement that took too long."""
+    """Return whether one of our errors stands for a statement that took too long."""
     return isinstance(error, SourceError) and error.hint == _HINTS["slow"]
 
 
 def _message(original: Any) -> str:
-    """Give the driver's main sentence: no detail lines, which show values of rows."""
+    """Return the driver's main sentence: no detail lines, which show values of rows."""
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
     if isinstance(primary, str):
         return primary

@@ -51,7 +51,7 @@ class Assembly:
     refusals: Refusals
 
     def tables(self, batch_rows: int) -> "Iterator[pa.Table]":
-        """Give tables of at most so many rows, of large rows fewer; at least one, which says the types."""
+        """Yield tables of at most so many rows, of large rows fewer; at least one, which says the types."""
         pieces: list[list[pa.Array]] = []
         rows = size = 0
         empty, last = True, False

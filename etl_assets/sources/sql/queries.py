@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
-    """Give a query as something to select from.
+    """Return a query as something to select from.
 
     Args:
         snapshot: The open connection.

@@ -161,7 +161,7 @@ class Query:
         return key.expression == key.bind(found)
 
     def typed_for(self, column: SqlColumn, value: Any, whose: str) -> Any:
-        """Give a value as Python's of a column's kind; `whose` it is, is for the error if it fits none."""
+        """Return a value as Python's of a column's kind; `whose` it is, is for the error if it fits none."""
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
@@ -175,7 +175,7 @@ class Query:
             ) from error
 
     def _bounds(self) -> list[tuple[str, Any]]:
-        """Give the bounds of the first replication key, each START or END: `_execution_date` ends it by default.
+        """Return the bounds of the first replication key, each START or END: `_execution_date` ends it by default.
 
         All of them hold. Which of two is the narrower one is the database's to know: texts have collations.
         """
@@ -223,7 +223,7 @@ class Query:
         self.cursor.refuse_lower_maximum()
 
     def where(self) -> list[Any]:
-        """Give the conditions on the rows."""
+        """Return the conditions on the rows."""
         if self.cursor is None:
             return [*self._filters, *self._within]
         import sqlalchemy as sa
@@ -261,12 +261,12 @@ class Query:
         return None if first is None else cursor.from_first(first)
 
     def _strictly(self) -> bool:
-        """Tell whether the stream's operators leave out the rows at the bookmark."""
+        """Return whether the stream's operators leave out the rows at the bookmark."""
         said = self._operators()
         return len(said) == len(self.stream.cursor) and set(said.values()) == {">"}
 
     def _operators(self) -> dict[str, str]:
-        """Give the stream's operator of each column that has one."""
+        """Return the stream's operator of each column that has one."""
         operators = self.stream.bookmark_property_operators or {}
         said = {name: str(one).strip() for name, one in operators.items() if one}
         for name, one in said.items():
@@ -284,7 +284,7 @@ class Query:
         return said
 
     def lagging(self, cursor: Cursor) -> list[Any]:
-        """Give the condition that leaves the newest rows to a later run."""
+        """Return the condition that leaves the newest rows to a later run."""
         if not self.rules.lag:
             return []
         largest = cursor.maximum(self._filters)
@@ -302,7 +302,7 @@ class Query:
         return [] if self.cursor is None or upto is None else [self.cursor.before_first(upto, inclusive=True)]
 
     def order(self) -> list[Any]:
-        """Give what to order by: the replication key, then the primary key; with a limit what makes it one order."""
+        """Return what to order by: the replication key, then the primary key; with a limit what makes it one order."""
         if self._ranged:
             return []  # it is published as a whole, so no order is worth a sort
         if self.cursor is not None:
@@ -331,7 +331,7 @@ class Query:
     def select(
         self, columns: Sequence[SqlColumn], shown_as: Callable[[SqlColumn], Any] | None = None
     ) -> "sa.Select[Any]":
-        """Give the statement that reads these columns.
+        """Return the statement that reads these columns.
 
         Args:
             columns: Which.
@@ -374,7 +374,7 @@ def batches(
     batch_rows: int,
     refusals: Refusals,
 ) -> "Iterator[pa.Table]":
-    """Give a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
+    """Yield a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
     import pyarrow as pa
 
     readers = [ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns]
@@ -401,7 +401,7 @@ def batches(
 
 
 def field_metadata(column: SqlColumn) -> dict[str, str] | None:
-    """Give what is said of a column beside its type."""
+    """Return what is said of a column beside its type."""
     return {"description": column.comment} if column.comment else None
 
 

@@ -24,7 +24,7 @@ _SQLITE_KINDS = {"integer", "text"}
 def split(
     snapshot: "Snapshot", table: SqlTable, stream: Stream, where: Sequence[Any], parts: int
 ) -> list[dict[str, Any]]:
-    """Give the ranges: integers in equal spans, which needs no look at the rows; others in equal numbers of rows.
+    """Return the ranges: integers in equal spans, which needs no look at the rows; others in equal numbers of rows.
 
     The first range begins at the very beginning, the last one has no end, so that no new row falls beside them.
 
@@ -49,7 +49,7 @@ def split(
 
 
 def within(snapshot: "Snapshot", table: SqlTable, stream: Stream, given: Any) -> list[Any]:
-    """Give the conditions that a row lies in a range.
+    """Return the conditions that a row lies in a range.
 
     Raises:
         ConfigError: It is no range of this stream's key.
@@ -95,7 +95,7 @@ def _key(snapshot: "Snapshot", table: SqlTable, stream: Stream) -> Comparable:
 
 
 def _spans(snapshot: "Snapshot", shown: Any, where: Sequence[Any], parts: int) -> list[int] | None:
-    """Give equal spans between the smallest and the largest integer; None where one of them is none (in SQLite)."""
+    """Return equal spans between the smallest and the largest integer; None where one of them is none (in SQLite)."""
     import sqlalchemy as sa
 
     smallest, largest = snapshot.connection.execute(

@@ -62,7 +62,7 @@ class SqlTable:
     columns: Mapping[str, SqlColumn]
 
     def column(self, name: str, *, stream: str, role: str) -> SqlColumn:
-        """Give a column.
+        """Return a column.
 
         Raises:
             ConfigError: There is none of this name; the error names the nearest.
@@ -109,7 +109,7 @@ def table_of(snapshot: "Snapshot", stream: Stream, default_schema: str | None) -
 
 
 def _elsewhere(snapshot: "Snapshot", inspector: Any, name: str) -> str:
-    """Tell in which other schemas there is a table of this name: not to say the schema is the usual mistake."""
+    """Return in which other schemas there is a table of this name: not to say the schema is the usual mistake."""
     if snapshot.dialect == "sqlite":
         return ""
     found = [schema for schema in all_schemas(snapshot) if inspector.has_table(name, schema=schema)]
@@ -120,7 +120,7 @@ SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", "p
 
 
 def all_schemas(snapshot: "Snapshot") -> list[str]:
-    """Give the schemas that are not the database's own."""
+    """Return the schemas that are not the database's own."""
     import sqlalchemy as sa
 
     names = sa.inspect(snapshot.connection).get_schema_names()
@@ -128,7 +128,7 @@ def all_schemas(snapshot: "Snapshot") -> list[str]:
 
 
 def usable_schemas(snapshot: "Snapshot") -> list[str]:
-    """Give the schemas to discover in: of PostgreSQL's those that the user may use."""
+    """Return the schemas to discover in: of PostgreSQL's those that the user may use."""
     import sqlalchemy as sa
 
     names = all_schemas(snapshot)
@@ -146,7 +146,7 @@ def discovered(
     exclude: Sequence[str],
     named: Sequence[str] = (),
 ) -> list[Stream]:
-    """Give a stream for each table and view. Those of this library's own have to be named, by a glob of their own.
+    """Return a stream for each table and view. Those of this library's own have to be named, by a glob of their own.
 
     Args:
         snapshot: The open connection.
@@ -191,12 +191,12 @@ def _is_left_out(
 
 
 def _is_ours(name: str) -> bool:
-    """Tell whether a name, or a glob (`*` does not), is of tables that this library keeps: they are no data."""
+    """Return whether a name, or a glob (`*` does not), is of tables that this library keeps: they are no data."""
     return name.rpartition(".")[2].casefold().startswith(OWN_TABLES)
 
 
 def _matches(schema: str | None, name: str, glob: str) -> bool:
-    """Tell whether a glob for `table` or `schema.table` means a table."""
+    """Return whether a glob for `table` or `schema.table` means a table."""
     return fnmatchcase(name, glob) or (bool(schema) and fnmatchcase(f"{schema}.{name}", glob))
 
 
@@ -227,7 +227,7 @@ _ESTIMATE_OF = {"postgresql": " AND c.relname = :name", "mysql": " AND table_nam
 
 
 def row_estimates(snapshot: "Snapshot", schema: str | None, name: str | None = None) -> dict[str, int]:
-    """Give about how many rows the tables of a schema have, where the server keeps such a number; no row is counted.
+    """Return about how many rows the tables of a schema have, where the server keeps such a number; no row is counted.
 
     Args:
         snapshot: The open connection.
@@ -246,7 +246,7 @@ def row_estimates(snapshot: "Snapshot", schema: str | None, name: str | None = N
 
 
 def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
-    """Give about how many rows a table has; None where the server has no such number, as of a view or a query."""
+    """Return about how many rows a table has; None where the server has no such number, as of a view or a query."""
     import sqlalchemy as sa
 
     if not isinstance(table.clause, sa.TableClause):
@@ -255,7 +255,7 @@ def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
 
 
 def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
-    """Give the columns to read, in the table's order, and the declared ones that the table does not have (any more).
+    """Return the columns to read, in the table's order, and the declared ones that the table does not have (any more).
 
     Keys and replication keys are always read. A column that the stream's schema does not know is left out unless the
     stream takes new ones (`auto_add_new_fields`) or has no schema.
@@ -312,7 +312,7 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
 def _described(
     snapshot: "Snapshot", name: str, schema: str | None, columns: Sequence[Any]
 ) -> dict[str, tuple[SqlType | None, bool]]:
-    """Give how the columns of domains and of types unknown to SQLAlchemy are read, and whether their text is padded.
+    """Return how the columns of domains and of types unknown to SQLAlchemy are read, and whether their text is padded.
 
     Of a domain SQLAlchemy keeps neither precision and scale nor, beside a precision, the time zone.
     """
@@ -327,7 +327,7 @@ def _described(
 
 
 def _names(snapshot: "Snapshot", inspector: Any, schema: str | None) -> Iterator[tuple[str, bool]]:
-    """Give the tables and views of a schema, and whether each is a view. A partition is part of its table."""
+    """Yield the tables and views of a schema, and whether each is a view. A partition is part of its table."""
     partitions = _partitions(snapshot, schema) if snapshot.dialect == "postgresql" else set()
     tables = list(inspector.get_table_names(schema=schema))
     views = list(inspector.get_view_names(schema=schema))
@@ -393,7 +393,7 @@ def _stream(
 
 
 def stream_of_query(table: SqlTable) -> Stream:
-    """Give the stream of a query; its keys are for the user to say."""
+    """Return the stream of a query; its keys are for the user to say."""
     valid = [c.name for c in table.columns.values() if c.type.kind in CURSOR_KINDS]
     own = {"inclusion": "available", "selected-by-default": True, "is-view": True, "valid-replication-keys": valid}
     of_values = {"x-arrow": "values"}  # what no database says beforehand, the rows will
@@ -406,7 +406,7 @@ def stream_of_query(table: SqlTable) -> Stream:
 
 
 def _unique_keys(inspector: Any, name: str, schema: str | None, table: SqlTable) -> list[tuple[str, ...]]:
-    """Give the unique constraints none of whose columns can be NULL, the shortest first."""
+    """Return the unique constraints none of whose columns can be NULL, the shortest first."""
     try:
         found = inspector.get_unique_constraints(name, schema=schema)
     except NotImplementedError:  # a database without them

@@ -39,7 +39,7 @@ class Buffer:
         self.data = data
 
     def records(self, type_: Any, at: Positions) -> Numbers:
-        """Give what stands at each position.
+        """Return what stands at each position.
 
         Args:
             type_: numpy's type of it: a number with its byte order, such as `>i4`, or several behind each other.
@@ -58,7 +58,7 @@ class Buffer:
     def texts(
         self, begin: Positions, length: Positions, null: "npt.NDArray[np.bool_] | None", type_: Any
     ) -> "pa.Array":
-        """Give the bytes of each position as an Arrow array of text or binary."""
+        """Return the bytes of each position as an Arrow array of text or binary."""
         import pyarrow as pa
 
         rows = len(begin)
@@ -83,7 +83,7 @@ def _even_numbers(rows: int) -> Numbers:
 
 
 def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
-    """Give numbers as an Arrow array of a type of the same width; they are not copied.
+    """Return numbers as an Arrow array of a type of the same width; they are not copied.
 
     What pyarrow itself offers, here as below, would import pandas, which takes longer than all else of a small sync.
     """
@@ -94,14 +94,14 @@ def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
 
 
 def booleans(values: Numbers, null: Nulls) -> "pa.Array":
-    """Give truth values as an Arrow array."""
+    """Return truth values as an Arrow array."""
     import pyarrow as pa
 
     return pa.Array.from_buffers(pa.bool_(), len(values), [bits_where_not(null), _bits(values)])
 
 
 def numbers_of(array: "pa.Array", type_: Any) -> Numbers:
-    """Give the numbers an Arrow array is made of; a NULL is 0."""
+    """Return the numbers an Arrow array is made of; a NULL is 0."""
     if not len(array):
         return np.empty(0, type_)
     at = array.offset * np.dtype(type_).itemsize
@@ -111,7 +111,7 @@ def numbers_of(array: "pa.Array", type_: Any) -> Numbers:
 
 
 def nulls_of(array: "pa.Array") -> Nulls:
-    """Tell which values of an Arrow array are NULL."""
+    """Return which values of an Arrow array are NULL."""
     if not array.null_count:
         return None
     bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
@@ -120,7 +120,7 @@ def nulls_of(array: "pa.Array") -> Nulls:
 
 
 def bits_where_not(null: Nulls) -> "pa.Buffer | None":
-    """Give Arrow's validity bits."""
+    """Return Arrow's validity bits."""
     return None if null is None else _bits(~null)
 
 

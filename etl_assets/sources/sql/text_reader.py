@@ -18,7 +18,7 @@ class TextReader(ColumnReader):
     """Turns the texts of one column into Arrow, batch by batch, exactly as `ColumnReader` does a driver's values."""
 
     def read_texts(self, texts: "pa.Array") -> "pa.Array":
-        """Give texts (of bytes: binary) as the column's type.
+        """Return texts (of bytes: binary) as the column's type.
 
         Raises:
             DataError: A value is not what the column's type says; names stream, field and value.
@@ -73,7 +73,7 @@ class TextReader(ColumnReader):
 
 
 def _narrowest(texts: "pa.Array") -> "pa.DataType":
-    """Give the narrowest decimal that holds all these numbers; text where there is none, null where they are none."""
+    """Return the narrowest decimal that holds all these numbers; text where there is none, null where they are none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -57,7 +57,7 @@ class SqlType:
     how: How = "native"
 
     def expression(self, column: Any, dialect: str) -> Any:
-        """Give what is selected for a column, or for an expression of its type."""
+        """Return what is selected for a column, or for an expression of its type."""
         import sqlalchemy as sa
 
         match self.how:
@@ -76,7 +76,7 @@ class SqlType:
         return column
 
     def property(self, *, nullable: bool) -> dict[str, Any]:
-        """Give the JSON Schema property."""
+        """Return the JSON Schema property."""
         prop: dict[str, Any]
         if self.kind == "number":
             prop = {"type": ["null", "number"], "x-arrow": "values"}  # JSON Schema has no decimal of any scale
@@ -93,7 +93,7 @@ class SqlType:
 
 
 def sql_type(type_: "sa.types.TypeEngine[Any] | MySqlGeometry", dialect: str) -> SqlType:
-    """Give how a column of a reflected type is read.
+    """Return how a column of a reflected type is read.
 
     Args:
         type_: As SQLAlchemy's inspector gives it.
@@ -146,7 +146,7 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
 
 
 def decimal_type(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
-    """Give how a decimal column is read; without a precision, as the narrowest decimal that its values need."""
+    """Return how a decimal column is read; without a precision, as the narrowest decimal that its values need."""
     import pyarrow as pa
 
     if precision is None:
@@ -180,7 +180,7 @@ def _postgres(type_: Any) -> SqlType | None:
 
 
 def postgres_text(column: Any, kind: Kind) -> Any:
-    """Give the text of a column as its type's output function writes it, which `psql`, COPY and arrays show.
+    """Return the text of a column as its type's output function writes it, which `psql`, COPY and arrays show.
 
     A cast to text is the same, but where a type has one of its own: that of `inet` adds `/32`.
     """
@@ -251,7 +251,7 @@ def _sqlite(type_: Any) -> SqlType | None:
 
 
 def hint_of_text(dialect: str, field: str) -> str:
-    """Say how a column is read whose values are not what its type says: its text is always there."""
+    """Return how a column is read whose values are not what its type says: its text is always there."""
     quote = "`" if dialect in {"mysql", "mariadb"} else '"'
     name = f"{quote}{field}{quote}"
     type_ = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}.get(dialect, "VARCHAR(4000)")
@@ -279,13 +279,13 @@ class ColumnReader:
         self._so_far: pa.DataType | None = None
 
     def empty_type(self) -> "pa.DataType":
-        """Give the type of a column without values."""
+        """Return the type of a column without values."""
         import pyarrow as pa
 
         return pa.null() if self._type.arrow is None or self._zone_is_unknown() else self._type.arrow
 
     def read(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
-        """Give the values as Arrow, exactly.
+        """Return the values as Arrow, exactly.
 
         Raises:
             DataError: A value is not what the column's type says; names stream, field and value.

@@ -73,7 +73,7 @@ def said_on_the_command_line() -> Mapping[str, Any]:
 
 
 def is_called_by_the_program() -> bool:
-    """Tell whether the caller's caller's caller is the script that Python was started with, outside of `main`.
+    """Return whether the caller's caller's caller is the script that Python was started with, outside of `main`.
 
     Of such a script `MySource().process()` is all that it does, and Mage's sources read `sys.argv` themselves. In a
     host such as Dagster, pytest or a notebook the command line is somebody else's.

@@ -223,18 +223,18 @@ def _states_by_sync(source: "Source") -> Iterator[None]:
 
 
 def writes_messages_itself(source: "Source") -> bool:
-    """Tell whether a source stands for its Singer messages itself, so that it cannot be read stream by stream."""
+    """Return whether a source stands for its Singer messages itself, so that it cannot be read stream by stream."""
     return overridden_mode(source) is not None
 
 
 def overridden_mode(source: "Source") -> str | None:
-    """Give the verb that writes messages and that the source overrides, the first of them, or None."""
+    """Return the verb that writes messages and that the source overrides, the first of them, or None."""
     names = ("process", "sync", "process_stream", "sync_stream", "write_records")
     return next((name for name in names if getattr(type(source), name) is not getattr(ProcessModes, name)), None)
 
 
 def _begin_version(source: "Source", stream: Stream, *, partial: bool) -> int | None:
-    """Give the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
+    """Return the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
     source.versions.pop(stream.name, None)
     asked = source.emit_activate_version_messages or source.config.get("emit_activate_version_messages")
     if not asked or stream.cursor or partial:
@@ -244,7 +244,7 @@ def _begin_version(source: "Source", stream: Stream, *, partial: bool) -> int | 
 
 
 def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
-    """Give batches cut to so many records; a bookmark the source gave comes with the last part."""
+    """Yield batches cut to so many records; a bookmark the source gave comes with the last part."""
     for batch in batches:
         if not every or len(batch) <= every:
             yield batch
@@ -255,7 +255,7 @@ def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
 
 
 def comes_in_order(source: "Source", stream: Stream) -> bool:
-    """Tell whether rows come in the order of the replication key: the source says so, and somebody chose the key.
+    """Return whether rows come in the order of the replication key: the source says so, and somebody chose the key.
 
     Where a catalog entry names no key, it is the only one its metadata call valid: of that, nobody promised anything.
     """

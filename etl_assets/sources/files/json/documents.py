@@ -18,7 +18,7 @@ _KEYS_TOLD = 100
 
 
 def json_document_tables(reading: Reading) -> Tables:
-    """Give the records of a JSON document, or of several one after the other, as tables.
+    """Return the records of a JSON document, or of several one after the other, as tables.
 
     Raises:
         DataError: It is no JSON, or has nothing where the path leads; names file and line.
@@ -33,7 +33,7 @@ def json_document_tables(reading: Reading) -> Tables:
 
 
 def steps_of(path: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Give the steps of a path: `data.items`, a JSON pointer such as `/data/items`, or a list of keys."""
+    """Return the steps of a path: `data.items`, a JSON pointer such as `/data/items`, or a list of keys."""
     if path is None:
         return ()
     if not isinstance(path, str):

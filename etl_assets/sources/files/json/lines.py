@@ -15,7 +15,7 @@ from etl_assets.sources.files.text.lines import Lines
 
 
 def json_line_tables(reading: Reading) -> Tables:
-    """Give a file of JSON lines as tables.
+    """Return a file of JSON lines as tables.
 
     Raises:
         DataError: A line is no JSON object; names file and line.
@@ -37,7 +37,7 @@ def _objects(lines: Lines, reading: Reading) -> Rows:
 
 
 def decoded(text: str, line: int, reading: Reading, *, hint: str | None = None) -> Any:
-    """Give the value that a JSON text holds, with its numbers exactly.
+    """Return the value that a JSON text holds, with its numbers exactly.
 
     Raises:
         DataError: It is no JSON, nested too deep, a number is too long, or a key comes twice.

@@ -33,7 +33,7 @@ def column_letters(place: int) -> str:
 
 
 def range_of(cells: str | None) -> tuple[int, int, int, int]:
-    """Give a range: its first row (from 1 on), its first column (from 0 on), its last row, the column behind it.
+    """Return a range: its first row (from 1 on), its first column (from 0 on), its last row, the column behind it.
 
     Raises:
         ConfigError: It is no range.

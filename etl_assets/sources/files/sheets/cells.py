@@ -71,7 +71,7 @@ class Book(Protocol):
     sheets: Sequence[str]
 
     def rows(self, sheet: int) -> Iterator[Row]:
-        """Give the rows of a sheet that have a cell, in their order."""
+        """Return the rows of a sheet that have a cell, in their order."""
 
 
 def number_of(text: str) -> int | float:

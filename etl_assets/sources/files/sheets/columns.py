@@ -41,7 +41,7 @@ class SheetColumns:
         self._types: Mapping[str, pa.DataType] = {field.name: field.type for field in self._declared or ()}
 
     def table(self, rows: Sequence[Row]) -> "pa.Table":
-        """Give rows as a table.
+        """Return rows as a table.
 
         Raises:
             DataError: A cell has a value, but its column no name; names the cell.

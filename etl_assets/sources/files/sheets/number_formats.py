@@ -31,7 +31,7 @@ class Shown(Enum):
 
 
 def _shown_by_number() -> dict[int, Shown]:
-    """Give the formats that a file names without saying them (ECMA-376, 18.8.30)."""
+    """Return the formats that a file names without saying them (ECMA-376, 18.8.30)."""
     numbers = {
         Shown.DATE: [*range(14, 18), *range(27, 32), 36, 50, 51, 57, 58, *range(71, 75), 81],
         Shown.TIME: [*range(18, 22), 32, 33, 45, 47, 75, 76, 78, 80],
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
 
 @lru_cache(4096)
 def shown_by_code(code: str) -> Shown:
-    """Tell what a format code (`yyyy-mm-dd`, `[h]:mm`, `0.00`) shows numbers as, by its first section."""
+    """Return what a format code (`yyyy-mm-dd`, `[h]:mm`, `0.00`) shows numbers as, by its first section."""
     letters: list[str] = []
     has_noon = False
     for match in _TOKEN.finditer(code):
@@ -81,7 +81,7 @@ def shown_by_code(code: str) -> Shown:
 
 
 def shown_by_style(formats: Sequence[int], codes: Mapping[int, str]) -> dict[int, Shown]:
-    """Give what styles of cells show numbers as, where it is not as plain numbers.
+    """Return what styles of cells show numbers as, where it is not as plain numbers.
 
     Args:
         formats: The number of each style's format.
@@ -97,7 +97,7 @@ def shown_by_style(formats: Sequence[int], codes: Mapping[int, str]) -> dict[int
 
 
 def _is_month(letters: list[str], at: int) -> bool:
-    """Tell whether an `m` is a month: it is a minute behind hours and before seconds."""
+    """Return whether an `m` is a month: it is a minute behind hours and before seconds."""
     one = letters[at]
     if one[0] != "m":
         return False

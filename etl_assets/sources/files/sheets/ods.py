@@ -39,7 +39,7 @@ class OpenDocument:
         self._shown = contents.shown()
 
     def rows(self, sheet: int) -> Iterator[Row]:
-        """Give the rows of a sheet that have a cell, in their order.
+        """Yield the rows of a sheet that have a cell, in their order.
 
         Raises:
             DataError: The sheet is not what it should be.
@@ -113,7 +113,7 @@ class _Contents(Quiet):
         return self._names[name]
 
     def shown(self) -> dict[str, Shown]:
-        """Give what a cell's style shows dates and times as, where one says so."""
+        """Return what a cell's style shows dates and times as, where one says so."""
         return {style: shown for style in self._styles if (shown := self._of(style)) is not None}
 
     def _of(self, style: str) -> Shown | None:

@@ -138,7 +138,7 @@ class Package:
 
 
 def related(package: Package, part: str, kind: str) -> dict[str, str]:
-    """Give the parts of one kind that a part of an office document refers to, by the ids of these relations.
+    """Return the parts of one kind that a part of an office document refers to, by the ids of these relations.
 
     Args:
         package: The archive.

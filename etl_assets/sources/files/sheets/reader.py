@@ -25,7 +25,7 @@ _PATTERN = frozenset("*?[")
 
 
 def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
-    """Give the rows of the sheets that were asked for, as tables; rows without any value are passed over.
+    """Yield the rows of the sheets that were asked for, as tables; rows without any value are passed over.
 
     Raises:
         DataError: A sheet is not what it should be; names file, sheet, row and cell.
@@ -105,7 +105,7 @@ def _old_book(data: bytes, reading: Reading) -> Book:
 
 
 def _chosen(sheets: Sequence[str], reading: Reading) -> list[int]:
-    """Give the places of the sheets that were asked for, each once: by number, by name, or by a pattern of names."""
+    """Return the places of the sheets that were asked for, each once: by number, by name, or by a pattern of names."""
     asked = reading.options.sheet
     several = [asked] if isinstance(asked, str | int) else asked
     return list(dict.fromkeys(place for one in several for place in _places(one, sheets, reading)))

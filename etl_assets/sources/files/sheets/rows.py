@@ -57,7 +57,7 @@ class SheetRows:
         )
 
     def _within(self, rows: Iterator[Row]) -> Iterator[Row]:
-        """Give the rows in the range of cells and behind those passed over, if they have a value in it."""
+        """Yield the rows in the range of cells and behind those passed over, if they have a value in it."""
         first = self._top + self._reading.options.skip_rows
         for number, cells in rows:
             if number < first:

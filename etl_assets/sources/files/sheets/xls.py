@@ -52,7 +52,7 @@ class OldWorkbook:
         self._shown: dict[int, Shown] = {}
 
     def rows(self, sheet: int) -> Iterator[Row]:
-        """Give the rows of a sheet."""
+        """Yield the rows of a sheet."""
         held = self._book.sheet_by_index(sheet)
         for row in range(held.nrows):
             kinds, values = held.row_types(row), held.row_values(row)

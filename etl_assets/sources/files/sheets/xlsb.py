@@ -55,7 +55,7 @@ class BinaryWorkbook:
         self._texts: list[str] = []
 
     def rows(self, sheet: int) -> Iterator[Row]:
-        """Give the rows of a sheet that have a cell, in their order.
+        """Yield the rows of a sheet that have a cell, in their order.
 
         Raises:
             DataError: The sheet is not what it should be.
@@ -133,7 +133,7 @@ class BinaryWorkbook:
     # Records
 
     def _records(self, part: str) -> Iterator[tuple[int, bytes]]:
-        """Give the records of a part: their kinds, and what they hold."""
+        """Yield the records of a part: their kinds, and what they hold."""
         limit = self._reading.options.max_row_bytes
         with self._package.open(part) as file:
             rest, at = b"", 0

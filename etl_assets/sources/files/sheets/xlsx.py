@@ -46,7 +46,7 @@ class Workbook:
         self._texts_part = next(iter(related(package, path, "sharedStrings").values()), None)
 
     def rows(self, sheet: int) -> Iterator[Row]:
-        """Give the rows of a sheet that have a cell, in their order.
+        """Yield the rows of a sheet that have a cell, in their order.
 
         Raises:
             DataError: The sheet is not what it should be.
@@ -126,7 +126,7 @@ class _Styles(Quiet):
             self._is_of_cells = False
 
     def shown(self) -> dict[str | None, Shown]:
-        """Give what is no plain number, by the style's number as text; None: where a cell names no style."""
+        """Return what is no plain number, by the style's number as text; None: where a cell names no style."""
         found: dict[str | None, Shown] = {
             str(style): shown for style, shown in shown_by_style(self._formats, self._codes).items()
         }

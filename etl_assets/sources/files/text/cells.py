@@ -33,7 +33,7 @@ Refuse = Callable[[int, str], None]
 
 
 def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Give the types of the columns that the stream's schema declares to be something else than text."""
+    """Return the types of the columns that the stream's schema declares to be something else than text."""
     import pyarrow as pa
 
     properties: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
@@ -50,7 +50,7 @@ def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
 def typed_column(
     texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str, refuse: Refuse
 ) -> Any:
-    """Give a column of texts as values of a type; an empty text is NULL, for it is no number and no date.
+    """Return a column of texts as values of a type; an empty text is NULL, for it is no number and no date.
 
     Args:
         texts: The texts.
@@ -94,7 +94,7 @@ def _said(error: Exception) -> str:
 
 
 def converter(type_: "pa.DataType") -> Convert:
-    """Give what turns a text into a value of a type; it raises ValueError where the text is none."""
+    """Return what turns a text into a value of a type; it raises ValueError where the text is none."""
     from pyarrow import types as t
 
     if is_json(type_) or is_nested(type_):

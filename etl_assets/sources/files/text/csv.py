@@ -21,7 +21,7 @@ MAX_COLUMNS = 20_000
 
 
 def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
-    """Give a file as tables, with the lines that their rows begin on.
+    """Return a file as tables, with the lines that their rows begin on.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -30,12 +30,12 @@ def csv_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[i
 
 
 def csv_properties(reading: Reading) -> dict[str, Any]:
-    """Give what is known of a file's columns by its header alone, as properties of a JSON Schema."""
+    """Return what is known of a file's columns by its header alone, as properties of a JSON Schema."""
     return properties_of(next(chunks(reading, head=True)).names, reading)
 
 
 def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
-    """Give the rows of a file in chunks; at least one, which may have no rows. With `head` that one is all."""
+    """Yield the rows of a file in chunks; at least one, which may have no rows. With `head` that one is all."""
     options = reading.options
     # A limit of the whole process; ours is the one for rows.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_row_bytes))
@@ -92,7 +92,7 @@ def _dialect(delimiter: str, lines: CsvLines, reading: Reading) -> dict[str, Any
 
 
 def _delimiter(lines: CsvLines, reading: Reading) -> str:
-    """Give what stands between the cells: what was asked for, what the file says itself, what its ending says."""
+    """Return what stands between the cells: what was asked for, what the file says itself, what its ending says."""
     asked = reading.options.delimiter
     if asked == INFER and lines.said_delimiter is None:
         with content(reading) as binary:
@@ -165,7 +165,7 @@ def _read_names(rows: Iterator[_Row], reading: Reading) -> list[str]:
 
 
 def _checked(rows: Iterator[_Row], header: _Header, reading: Reading) -> Iterator[_Row]:
-    """Give the rows of the right width; lines without a character at the end are passed over."""
+    """Yield the rows of the right width; lines without a character at the end are passed over."""
     width, options = len(header.names), reading.options
     short, blank = options.short_rows != "error", options.skip_blank_lines
     empty: int | None = None

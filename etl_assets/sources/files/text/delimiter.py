@@ -16,7 +16,7 @@ Rows = Callable[[Iterator[str], str], Iterator[list[str]]]
 
 
 def inferred_delimiter(lines: CsvLines, reading: Reading, rows: Rows) -> str:
-    """Give the delimiter by which all of the first rows are of one width.
+    """Return the delimiter by which all of the first rows are of one width.
 
     Args:
         lines: The file's, from the header on.

@@ -34,7 +34,7 @@ PROVED_UP_TO = 1024 * MEBIBYTE
 
 
 def encoding_of(first: bytes, reading: Reading) -> str:
-    """Give the encoding to read a file by.
+    """Return the encoding to read a file by.
 
     Args:
         first: Its first bytes.
@@ -113,7 +113,7 @@ def _proved(reading: Reading, candidates: Sequence[str], *, up_to: int | None = 
 
 
 def _is_plausible(text: str) -> bool:
-    """Tell whether a text may be meant: ASCII that is read as UTF-16 has neither a space nor a line's end."""
+    """Return whether a text may be meant: ASCII that is read as UTF-16 has neither a space nor a line's end."""
     return not text or any(character in text for character in " \n\r\t,;0123456789")
 
 
@@ -131,7 +131,7 @@ def _chunks(reading: Reading, up_to: int | None) -> Iterator[tuple[bytes, bool]]
 
 
 def undecodable(reading: Reading, encoding: str, error: UnicodeError, line: int) -> DataError:
-    """Give the error of bytes that are not of the encoding.
+    """Return the error of bytes that are not of the encoding.
 
     Args:
         reading: The file.

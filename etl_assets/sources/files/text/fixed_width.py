@@ -18,7 +18,7 @@ Span = tuple[int, int | None]
 
 
 def spans_of(columns: Mapping[str, Any]) -> dict[str, Span]:
-    """Give the places of columns: each is `[start, end]`, or a width, and then it begins where the one before ends.
+    """Return the places of columns: each is `[start, end]`, or a width, and then it begins where the one before ends.
 
     Raises:
         ConfigError: There are none, or one is nothing of the kind.
@@ -52,7 +52,7 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
 
 
 def fixed_width_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
-    """Give a file as tables, with the lines that their rows stand on.
+    """Return a file as tables, with the lines that their rows stand on.
 
     Raises:
         DataError: A line is shorter or longer than its columns; names file and line.
@@ -61,7 +61,7 @@ def fixed_width_tables(reading: Reading) -> Iterator[tuple["pa.Table | Rows", Se
 
 
 def fixed_width_properties(reading: Reading) -> dict[str, Any]:
-    """Give what is known of the columns, as properties of a JSON Schema."""
+    """Return what is known of the columns, as properties of a JSON Schema."""
     return properties_of(list(_spans(reading)), reading)
 
 
@@ -76,7 +76,7 @@ def _spans(reading: Reading) -> dict[str, Span]:
 
 
 def fixed_width_chunks(reading: Reading) -> Iterator[Chunk]:
-    """Give the rows of a file in chunks; at least one, which may have no rows."""
+    """Yield the rows of a file in chunks; at least one, which may have no rows."""
     options = reading.options
     spans = _spans(reading)
     with content(reading) as binary:
@@ -97,7 +97,7 @@ def fixed_width_chunks(reading: Reading) -> Iterator[Chunk]:
 
 
 def _rows(lines: TableLines, reading: Reading) -> Iterator[tuple[int, str]]:
-    """Give the lines that are rows; those without a character at the end are passed over."""
+    """Yield the lines that are rows; those without a character at the end are passed over."""
     blank: int | None = None
     for text in lines:
         lines.used = 0

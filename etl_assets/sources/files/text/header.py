@@ -34,12 +34,12 @@ def joined_names(rows: Sequence[Sequence[str | None]]) -> list[str]:
 
 
 def repeated(names: Sequence[str]) -> str | None:
-    """Give the first name that comes twice."""
+    """Return the first name that comes twice."""
     return next((name for name, times in Counter(names).items() if times > 1), None)
 
 
 def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
-    """Say how the columns get names of their own, in the place of those in the file.
+    """Return how the columns get names of their own, in the place of those in the file.
 
     Args:
         names: Those in the file.

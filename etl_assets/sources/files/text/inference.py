@@ -75,7 +75,7 @@ class Seen:
         return self.kind in _NUMBERS
 
     def joined(self, other: "Seen") -> "Seen":
-        """Give what is known of the texts of both."""
+        """Return what is known of the texts of both."""
         if self.kind is None or other.kind == "text":
             return other
         if other.kind is None or self.kind == "text":
@@ -99,7 +99,7 @@ class Seen:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Give what is to be remembered; `of_json` reads it."""
+        """Return what is to be remembered; `of_json` reads it."""
         return {name: value for name, value in vars(self).items() if value != getattr(_NOTHING, name)}
 
     @classmethod
@@ -123,7 +123,7 @@ def _told(seen: Seen) -> Seen:
 
 
 def look(texts: "pa.Array | pa.ChunkedArray") -> Seen:
-    """Give what texts are written as; NULL and empty ones are passed over, as they may be of any kind."""
+    """Return what texts are written as; NULL and empty ones are passed over, as they may be of any kind."""
     import pyarrow.compute as pc
 
     # An empty text is the only one that is not greater than it.
@@ -138,7 +138,7 @@ def look(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
 
 def first_to_differ(before: Seen, texts: "pa.Array | pa.ChunkedArray") -> int:
-    """Give the place of the first text with which a column becomes text: the texts up to it are, with `before`."""
+    """Return the place of the first text with which a column becomes text: the texts up to it are, with `before`."""
     low, high = 0, len(texts)
     while high - low > 1:
         middle = (low + high) // 2
@@ -150,7 +150,7 @@ def first_to_differ(before: Seen, texts: "pa.Array | pa.ChunkedArray") -> int:
 
 
 def without_plus(texts: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
-    """Give numbers without the sign that Arrow does not read."""
+    """Return numbers without the sign that Arrow does not read."""
     import pyarrow.compute as pc
 
     signed = pc.starts_with(texts, "+")
@@ -158,7 +158,7 @@ def without_plus(texts: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedA
 
 
 def temporal_type(kind: str | None) -> "pa.DataType | None":
-    """Give the type of dates and times; None for what is none."""
+    """Return the type of dates and times; None for what is none."""
     import pyarrow as pa
 
     types: dict[str | None, pa.DataType] = {
@@ -187,7 +187,7 @@ def _all_are(texts: "pa.Array | pa.ChunkedArray", kind: str) -> bool:
 
 
 def _integers(texts: "pa.Array | pa.ChunkedArray") -> Seen | None:
-    """Give what integers are, by the shortest way: written out, they are the same texts. None if they are not."""
+    """Return what integers are, by the shortest way: written out, they are the same texts. None if they are not."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -241,7 +241,7 @@ def _all_are_numbers(texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa
 
 
 def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
-    """Give what numbers without an exponent are."""
+    """Return what numbers without an exponent are."""
     import pyarrow.compute as pc
 
     length, point = pc.binary_length(texts), pc.find_substring(texts, ".")
@@ -266,7 +266,7 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
 
 def _wide_integers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
-    """Give what integers are of which some are beyond 64 bits, or were written with a plus."""
+    """Return what integers are of which some are beyond 64 bits, or were written with a plus."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -278,7 +278,7 @@ def _wide_integers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
 
 def _raised(texts: "pa.Array | pa.ChunkedArray") -> Seen:
-    """Give what numbers with an exponent are."""
+    """Return what numbers with an exponent are."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -320,7 +320,7 @@ def _integral(texts: "pa.Array | pa.ChunkedArray") -> bool:
 
 
 def _exact(texts: "pa.Array | pa.ChunkedArray") -> bool:
-    """Tell whether each number is that of the shortest text of a double."""
+    """Return whether each number is that of the shortest text of a double."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -338,7 +338,7 @@ def _is_shortest(text: str) -> bool:
 
 
 def as_texts(texts: Sequence[str | None]) -> "pa.Array | pa.ChunkedArray":
-    """Give texts as a column."""
+    """Return texts as a column."""
     import pyarrow as pa
 
     return array_of(texts, pa.string())

@@ -47,11 +47,11 @@ class Lines:
             yield line
 
     def ends_the_one_before(self) -> bool:
-        """Tell whether the last line is none: files that were converted twice end lines in two returns and a feed."""
+        """Return whether the last line is none: files that were converted twice end lines in two returns and a feed."""
         return self._before == self.number
 
     def _numbered(self) -> Iterator[tuple[int, str]]:
-        """Give the lines with their numbers; of one that ends in two returns and a feed, both parts have the same."""
+        """Yield the lines with their numbers; of one that ends in two returns and a feed, both parts have the same."""
         limit = self._reading.options.max_row_bytes
         read = self._text.readline
         number, before = 0, ""

@@ -88,7 +88,7 @@ def _all_formats(given: object) -> list[str]:
 
 
 def kinds_of(format_: str) -> tuple[bool, bool]:
-    """Tell whether a format has a date, and whether it has a time.
+    """Return whether a format has a date, and whether it has a time.
 
     Raises:
         ConfigError: It has neither, or a date whose year it leaves open.
@@ -124,13 +124,13 @@ def _refuse_ignored(format_: str, words: set[str]) -> None:
 
 
 def formats_of(options: "Notation", field: str) -> tuple[str, ...]:
-    """Give the date formats of a field."""
+    """Return the date formats of a field."""
     given = options.date_format
     return tuple(_all_formats(given.get(field) if isinstance(given, Mapping) else given))
 
 
 def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
-    """Give the types of the fields that have a date format of their own: who names the field means a date."""
+    """Return the types of the fields that have a date format of their own: who names the field means a date."""
     import pyarrow as pa
 
     if not isinstance(options.date_format, Mapping):
@@ -146,7 +146,7 @@ def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
 
 
 def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrite | None:
-    """Give what rewrites the texts of a column of a type; None where they are read as they are."""
+    """Return what rewrites the texts of a column of a type; None where they are read as they are."""
     from pyarrow import types as t
 
     if t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_):
@@ -157,7 +157,7 @@ def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrit
 
 
 def inferred_texts(options: "Notation", texts: Sequence[str | None], field: str) -> Sequence[str | None]:
-    """Give texts in the forms that types are inferred of; what is not written as the options say is a text."""
+    """Return texts in the forms that types are inferred of; what is not written as the options say is a text."""
     number = number_rewrite(options)
     formats = formats_of(options, field)
     if number is None and not formats:
@@ -186,7 +186,7 @@ def _inferred(text: str, number: Rewrite | None, formats: Sequence[str]) -> str:
 
 
 def number_rewrite(options: "Notation") -> Rewrite | None:
-    """Give what turns numbers with a decimal comma, or with groups of thousands, into plain ones."""
+    """Return what turns numbers with a decimal comma, or with groups of thousands, into plain ones."""
     if options.decimal == "." and options.thousands is None:
         return None
     pattern = _number_pattern(options.decimal, options.thousands)
@@ -225,7 +225,7 @@ def _number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 
 def by_format(text: str, formats: Sequence[str]) -> str:
-    """Give a date, a time or both, by one of some formats, as ISO 8601 text.
+    """Return a date, a time or both, by one of some formats, as ISO 8601 text.
 
     Raises:
         ValueError: None of them fits, or two do and give different times.
@@ -255,6 +255,6 @@ def _read(text: str, format_: str) -> str | None:
 
 
 def _says_its_day(text: str, format_: str, moment: datetime) -> bool:
-    """Tell whether the days of the week and of the year that a text names are those of its date."""
+    """Return whether the days of the week and of the year that a text names are those of its date."""
     told = strptime(text, format_)
     return (told.tm_wday, told.tm_yday) == (moment.weekday(), moment.timetuple().tm_yday)

@@ -34,7 +34,7 @@ class Notations:
         self._fitting: dict[str, dict[str, Seen]] = {}
 
     def is_open(self, name: str) -> bool:
-        """Tell whether an option may still fit a column."""
+        """Return whether an option may still fit a column."""
         return bool(self._fitting.get(name))
 
     def look_at(self, name: str, before: Seen, texts: "pa.Array | pa.ChunkedArray", options: "FileOptions") -> None:

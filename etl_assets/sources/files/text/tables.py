@@ -31,7 +31,7 @@ class Chunk:
     lines: "array[int]" = field(default_factory=lambda: array("q"))
 
     def columns(self, nulls: frozenset[str]) -> Iterator[tuple[str, Sequence[str | None]]]:
-        """Give names and texts, column by column."""
+        """Yield names and texts, column by column."""
         columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.names)
         for name, texts in zip(self.names, columns, strict=True):
             yield name, [None if text in nulls else text for text in texts] if nulls else texts
@@ -44,7 +44,7 @@ Columns = Mapping[str, "pa.Array | pa.ChunkedArray"]
 
 
 def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
-    """Give a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
+    """Yield a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
 
     Raises:
         DataError: A text is no value of its column's type; names file and line.
@@ -57,7 +57,7 @@ def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | 
 
 
 def properties_of(names: Sequence[str], reading: Reading) -> dict[str, Any]:
-    """Give what is known of columns by their names alone, as properties of a JSON Schema."""
+    """Return what is known of columns by their names alone, as properties of a JSON Schema."""
     import pyarrow as pa
 
     infer = reading.options.types == "infer"
@@ -70,7 +70,7 @@ def properties_of(names: Sequence[str], reading: Reading) -> dict[str, Any]:
 def text_columns(
     chunks: Chunks, reading: Reading, wanted: Callable[[str], bool]
 ) -> Iterator[tuple[Columns, Columns, Sequence[int]]]:
-    """Give the columns of a file whose types are to be inferred, in the forms these are inferred of, and as written.
+    """Yield the columns of a file whose types are to be inferred, in the forms these are inferred of, and as written.
 
     With them come the lines that their rows begin on.
 
@@ -146,7 +146,7 @@ def _inferred(
 def _plain(
     texts: Sequence[str | None], written: "pa.Array | pa.ChunkedArray", reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray":
-    """Give texts in the forms that types are inferred of: as they are written, where the options say nothing."""
+    """Return texts in the forms that types are inferred of: as they are written, where the options say nothing."""
     import pyarrow as pa
 
     plain = inferred_texts(reading.options, texts, name)

@@ -31,7 +31,7 @@ _PIECE = MEBIBYTE
 
 
 def arrow_tables(reading: Reading) -> Tables:
-    """Give a file as tables, with the numbers of their rows.
+    """Return a file as tables, with the numbers of their rows.
 
     Raises:
         DataError: It is damaged, was cut, or stands for more than the limits allow; names file and row.
@@ -53,7 +53,7 @@ def arrow_tables(reading: Reading) -> Tables:
 
 
 def arrow_properties(reading: Reading) -> dict[str, Any]:
-    """Give the columns of a file, as properties of a JSON Schema."""
+    """Return the columns of a file, as properties of a JSON Schema."""
     import pyarrow as pa
 
     with content(reading) as binary:
@@ -171,7 +171,7 @@ class _Messages(io.RawIOBase):
 
 
 def _described(metadata: bytes) -> tuple[int, list[tuple[int, int]]]:
-    """Give the length of a message's body, and the places of its buffers there if they are packed.
+    """Return the length of a message's body, and the places of its buffers there if they are packed.
 
     The metadata are a FlatBuffer: `Message {version, header type, header, body length}`; of rows, the header is
     `RecordBatch {length, nodes, buffers, compression}`; of a dictionary, `DictionaryBatch {id, RecordBatch, is delta}`.
@@ -202,7 +202,7 @@ def _follow(buffer: bytes, at: int) -> int:
 
 
 def _field(buffer: bytes, table: int, number: int) -> int:
-    """Give where a field of a FlatBuffer's table is; 0 if it is left out."""
+    """Return where a field of a FlatBuffer's table is; 0 if it is left out."""
     (back,) = struct.unpack_from("<i", buffer, table)
     (size,) = struct.unpack_from("<H", buffer, table - back)
     if 4 + 2 * number >= size:

@@ -35,7 +35,7 @@ class _Schema:
 
 
 def avro_tables(reading: Reading) -> Tables:
-    """Give a file as tables, with the numbers of its records.
+    """Return a file as tables, with the numbers of its records.
 
     Raises:
         DataError: The file is damaged, was cut, or unpacks to more than the limits allow; names file and record.
@@ -56,7 +56,7 @@ def avro_tables(reading: Reading) -> Tables:
 
 
 def avro_properties(reading: Reading) -> dict[str, Any]:
-    """Give the columns of a file, as properties of a JSON Schema."""
+    """Return the columns of a file, as properties of a JSON Schema."""
     import pyarrow as pa
 
     with content(reading) as binary:

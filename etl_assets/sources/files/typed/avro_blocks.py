@@ -57,7 +57,7 @@ class Container:
         self._unpack = _CODECS[codec]
 
     def blocks(self, left: Callable[[], int]) -> Iterator[Block]:
-        """Give the blocks.
+        """Yield the blocks.
 
         Args:
             left: Gives how many bytes the next one may unpack to.

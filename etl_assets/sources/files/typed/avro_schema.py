@@ -45,7 +45,7 @@ class UnreadableError(ValueError):
 
 
 def columns_of(schema: Any) -> tuple[dict[str, Any], list[Column]]:
-    """Give the schema to read records by, and their columns.
+    """Return the schema to read records by, and their columns.
 
     Raises:
         UnreadableError: It is no record.
@@ -61,7 +61,7 @@ def columns_of(schema: Any) -> tuple[dict[str, Any], list[Column]]:
 
 
 def _column(name: str, type_: Any) -> tuple[Any, Column]:
-    """Give a field's type without the logical type that is read by columns, and its column."""
+    """Return a field's type without the logical type that is read by columns, and its column."""
     branches = type_ if isinstance(type_, list) else [type_]
     present = [one for one in branches if one != "null"]
     if len(present) != 1:
@@ -115,7 +115,7 @@ def _type(found: Any, kind: Any, logical: str | None) -> "pa.DataType | None":
 
 
 def _exact(schema: Any) -> Any:
-    """Give a schema whose decimals are wide enough for all that their bytes can hold."""
+    """Return a schema whose decimals are wide enough for all that their bytes can hold."""
     if isinstance(schema, list):
         return [_exact(one) for one in schema]
     if not isinstance(schema, Mapping):
@@ -145,7 +145,7 @@ class Sizes:
         self._within: set[str] = set()
 
     def of(self, schema: Any) -> tuple[int, int]:
-        """Give the bytes that a value takes at least, and the values that are in it.
+        """Return the bytes that a value takes at least, and the values that are in it.
 
         Raises:
             UnreadableError: They may be too many.

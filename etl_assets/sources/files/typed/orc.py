@@ -23,7 +23,7 @@ BEYOND_NANOSECONDS = 253_402_300_799 * 10**6
 
 
 def orc_tables(reading: Reading) -> Tables:
-    """Give a file as tables, with the numbers of their rows.
+    """Return a file as tables, with the numbers of their rows.
 
     Raises:
         DataError: It is damaged, or stands for more than the limits allow; names file and row.
@@ -58,14 +58,14 @@ def orc_tables(reading: Reading) -> Tables:
 
 
 def orc_properties(reading: Reading) -> dict[str, Any]:
-    """Give the columns of a file, as properties of a JSON Schema."""
+    """Return the columns of a file, as properties of a JSON Schema."""
     with reading.open() as file:
         properties: dict[str, Any] = from_arrow(_opened(file, reading).schema)["properties"]
         return properties
 
 
 def orc_count(reading: Reading) -> int:
-    """Give the number of rows that a file says to have."""
+    """Return the number of rows that a file says to have."""
     with reading.open() as file:
         return int(_opened(file, reading).nrows)
 

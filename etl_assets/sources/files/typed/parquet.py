@@ -31,20 +31,20 @@ def _parquet(file: Any, reading: Reading) -> Any:
 
 
 def parquet_properties(reading: Reading) -> dict[str, Any]:
-    """Give the columns of a file, as properties of a JSON Schema."""
+    """Return the columns of a file, as properties of a JSON Schema."""
     with reading.open() as file:
         properties: dict[str, Any] = from_arrow(_parquet(file, reading).schema_arrow)["properties"]
         return properties
 
 
 def parquet_count(reading: Reading) -> int:
-    """Give the number of rows that a file says to have."""
+    """Return the number of rows that a file says to have."""
     with reading.open() as file:
         return int(_parquet(file, reading).metadata.num_rows)
 
 
 def parquet_tables(reading: Reading) -> Tables:
-    """Give a file as tables, with the numbers of their rows.
+    """Return a file as tables, with the numbers of their rows.
 
     Raises:
         DataError: The file is damaged, or a row is too large; names file and row.

@@ -23,7 +23,7 @@ _INFINITE_NS = 2**63 - 1
 
 
 def shown(column: "SqlColumn") -> Any:
-    """Give what is selected of a column for Arrow."""
+    """Return what is selected of a column for Arrow."""
     import sqlalchemy as sa
 
     cast = readable(column.declared)
@@ -39,7 +39,7 @@ def tables(
     batch_rows: int,
     refusals: Refusals,
 ) -> "Iterator[pa.Table]":
-    """Give a statement's rows as Arrow tables; at least one, which says the types where there are no rows.
+    """Yield a statement's rows as Arrow tables; at least one, which says the types where there are no rows.
 
     What has no place in Arrow goes to `refusals`, with stream, field and value.
     """
@@ -65,7 +65,7 @@ def tables(
 
 
 def _lazily(snapshot: "Snapshot", statement: "sa.Select[Any]") -> Any:
-    """Give a result of which no rows are kept: with parameters, DuckDB 1 keeps a relation's, DuckDB 2 the others."""
+    """Return a result of which no rows are kept: with parameters, DuckDB 1 keeps a relation's, DuckDB 2 the others."""
     import duckdb
 
     compiled = statement.compile(dialect=snapshot.connection.dialect)
@@ -81,7 +81,7 @@ def _lazily(snapshot: "Snapshot", statement: "sa.Select[Any]") -> Any:
 
 @contextmanager
 def _driver_errors() -> Iterator[None]:
-    """Give DuckDB's errors, which come through Arrow's reader as Arrow's, one form."""
+    """Yield DuckDB's errors, which come through Arrow's reader as Arrow's, one form."""
     import duckdb
     import pyarrow as pa
 

@@ -79,7 +79,7 @@ class _Cursor(CursorWrapper):
             super().execute(statement, parameters, context)
 
     def fetchone(self) -> Any:
-        """Give the next row; DuckDB 2 looks for it only now."""
+        """Return the next row; DuckDB 2 looks for it only now."""
         with self._timed():
             return self._connection.fetchone()
 
@@ -89,7 +89,7 @@ class _Cursor(CursorWrapper):
             return super().fetchmany(size)
 
     def fetchall(self) -> list[Any]:
-        """Give the rows that are left."""
+        """Return the rows that are left."""
         with self._timed():
             return list(self._connection.fetchall())
 
@@ -136,7 +136,7 @@ class Dialect(DuckDBEngineDialect):
 
     @override
     def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
-        """Tell whether there is such a table or view."""
+        """Return whether there is such a table or view."""
         asked = "SELECT table_name FROM duckdb_columns() WHERE NOT internal"
         return table_name in self._named(connection, asked, schema)
 

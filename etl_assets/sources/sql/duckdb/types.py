@@ -40,7 +40,7 @@ _KINDS: dict[str, Kind] = {
 
 
 def types_of(snapshot: "Snapshot", relation: Any) -> dict[str, tuple[SqlType, Any]]:
-    """Give how each column of a table, view or query is read, and DuckDB's type.
+    """Return how each column of a table, view or query is read, and DuckDB's type.
 
     Args:
         snapshot: The open connection.
@@ -55,7 +55,7 @@ def types_of(snapshot: "Snapshot", relation: Any) -> dict[str, tuple[SqlType, An
 
 
 def type_of(declared: Any) -> SqlType:
-    """Give how values of a type of DuckDB's are read."""
+    """Return how values of a type of DuckDB's are read."""
     import pyarrow as pa
 
     name = str(declared.id)
@@ -80,7 +80,7 @@ _AS_TEXT = {"date", "time", "timestamp", "instant", "uuid", "other"}
 
 
 def _nested_type(declared: Any) -> "pa.DataType":
-    """Give the type in which lists, structs and maps are stored: that of a column without a row."""
+    """Return the type in which lists, structs and maps are stored: that of a column without a row."""
     import duckdb
 
     with duckdb.connect() as connection:

@@ -30,7 +30,7 @@ END_BYTES = 9
 
 
 def can_read(snapshot: Snapshot, columns: Sequence[SqlColumn]) -> bool:
-    """Tell whether this route is open: with PyMySQL, and where the type of each column is known beforehand."""
+    """Return whether this route is open: with PyMySQL, and where the type of each column is known beforehand."""
     dialect = snapshot.connection.dialect
     return dialect.driver == "pymysql" and all(column.type.kind != "any" for column in columns)
 
@@ -70,7 +70,7 @@ class Packets:
         self._data = bytearray()
 
     def batches(self) -> "Iterator[pa.Table]":
-        """Give the rows as Arrow tables; at least one, which says the types where there are no rows.
+        """Yield the rows as Arrow tables; at least one, which says the types where there are no rows.
 
         Raises:
             DataError: A value cannot be read exactly.
@@ -103,7 +103,7 @@ class Packets:
         return _Line(driver)
 
     def _piece(self, line: "_Line", rows: int) -> Piece:
-        """Give the payloads of some rows."""
+        """Return the payloads of some rows."""
         begin: list[int] = []
         add, header = begin.append, struct.Struct("<I").unpack_from
         data, at, known = self._data, 0, len(self._data)
@@ -230,7 +230,7 @@ def _nothing() -> None:
 
 
 def _lengths(buffer: Buffer, at: Positions) -> "tuple[Nulls, Positions, Positions]":
-    """Give which values are NULL, how long each is, and where it begins."""
+    """Return which values are NULL, how long each is, and where it begins."""
     head = np.frombuffer(buffer.data, np.uint8)[at].astype(np.int64)
     if head.max(initial=0) < NULL:
         return None, head, at + 1

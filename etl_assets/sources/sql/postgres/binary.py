@@ -46,7 +46,7 @@ _WIRE_NUMBERS = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "uint32": ">u4"
 
 
 def is_narrow(column: SqlColumn) -> bool:
-    """Tell whether a column is a decimal that is read in its binary form."""
+    """Return whether a column is a decimal that is read in its binary form."""
     import pyarrow as pa
 
     type_ = column.type.arrow
@@ -54,7 +54,7 @@ def is_narrow(column: SqlColumn) -> bool:
 
 
 def as_text(column: SqlColumn) -> bool:
-    """Tell whether the server is to make text of a column: of all types that have no decoder here."""
+    """Return whether the server is to make text of a column: of all types that have no decoder here."""
     kind, how = column.type.kind, column.type.how
     if kind == "decimal":
         return not is_narrow(column)
@@ -81,7 +81,7 @@ class Field:
         self._wire: np.dtype[Any] | None = None if self._plain else self._record()
 
     def decode(self, buffer: Buffer, at: Positions) -> "tuple[pa.Array, Positions]":
-        """Give a piece of the column: days and microseconds as plain numbers, what is text as text; and what follows.
+        """Return a piece of the column: days and microseconds as plain numbers, what is text as text; and what follows.
 
         Args:
             buffer: The rows.
@@ -115,7 +115,7 @@ class Field:
         return self._decimal or self.column.type.kind in {"date", "timestamp", "instant", "time"}
 
     def look(self, buffer: Buffer, at: Positions) -> tuple[bool, bool, Positions]:
-        """Tell whether all values of a column would be decoded as its type, whether one is NULL, and what follows.
+        """Return whether all values of a column would be decoded as its type, whether one is NULL, and what follows.
 
         Args:
             buffer: The rows.
@@ -147,14 +147,14 @@ class Field:
         return None if self._decimal or self._wire is None else int(self._wire["value"].itemsize)
 
     def _are_numbers(self, found: Numbers) -> bool:
-        """Tell whether decimals have no sign that means NaN or an infinity, and no more digits than their scale."""
+        """Return whether decimals have no sign that means NaN or an infinity, and no more digits than their scale."""
         arrow: Any = self.column.type.arrow
         signs, scales = (np.bitwise_or.reduce(found[name]) for name in ("sign", "scale"))
         # No number is larger than all bits of all of them.
         return bool(signs <= NEGATIVE and (scales <= arrow.scale or found["scale"].max() <= arrow.scale))
 
     def _within(self, values: Numbers) -> bool:
-        """Tell whether values of a fixed width are such as Arrow's type has."""
+        """Return whether values of a fixed width are such as Arrow's type has."""
         if not self.has_limits or not len(values):
             return True
         low, high = self._limits()
@@ -162,7 +162,7 @@ class Field:
         return bool(low <= native.min() and native.max() < high)
 
     def _limits(self) -> tuple[int, int]:
-        """Give the lowest value that Arrow's type has, and the first that it has not."""
+        """Return the lowest value that Arrow's type has, and the first that it has not."""
         match self.column.type.kind:
             case "date":
                 return FIRST_DAY - EPOCH_DAYS, LAST_DAY - EPOCH_DAYS + 1
@@ -171,7 +171,7 @@ class Field:
         return (FIRST_DAY - EPOCH_DAYS) * DAY, (LAST_DAY - EPOCH_DAYS + 1) * DAY
 
     def skip(self, buffer: Buffer, at: Positions) -> Positions:
-        """Give what follows a column."""
+        """Return what follows a column."""
         _, length = _parted(buffer.records(">i4", at).astype(np.int64))
         following: Positions = at + (LENGTH_BYTES + length)
         return following
@@ -179,7 +179,7 @@ class Field:
     # What is decoded
 
     def _record(self) -> "np.dtype[Any]":
-        """Give what is looked at in each row: the length, and the value or all digits there can be."""
+        """Return what is looked at in each row: the length, and the value or all digits there can be."""
         arrow: Any = self.column.type.arrow
         if not self._decimal:
             wire = _WIRE.get(self.column.type.kind) or _WIRE_NUMBERS[str(arrow)]
@@ -254,7 +254,7 @@ class Field:
     # What is done to a whole batch
 
     def finish(self, array: "pa.Array") -> "pa.Array":
-        """Give plain numbers as the dates and times they are, and decimals if all of them are numbers.
+        """Return plain numbers as the dates and times they are, and decimals if all of them are numbers.
 
         Raises:
             DataError: One is no number, infinite, or of a year that is not between 1 and 9999.
@@ -301,7 +301,7 @@ _NO_YEAR = "only dates of the years 1 to 9999 can be read."
 def decode(
     fields: Sequence[Field], buffer: Buffer, begin: Positions, names: Collection[str] | None = None
 ) -> "list[pa.Array | None]":
-    """Give the columns of some rows.
+    """Return the columns of some rows.
 
     Args:
         fields: The columns.
@@ -328,7 +328,7 @@ def decode(
 
 
 def _parted(length: Numbers) -> "tuple[Nulls, Numbers]":
-    """Give which values are NULL, whose length is -1, and the lengths of what is there."""
+    """Return which values are NULL, whose length is -1, and the lengths of what is there."""
     if length.min(initial=0) >= 0:
         return None, length
     null = length < 0
@@ -351,7 +351,7 @@ def _infinite(value: int, bits: int) -> str:
 
 
 def _date(days: int, clock: str = "") -> str:
-    """Give a day since 1970, and a time, as PostgreSQL writes it: 400 years of the calendar are 146,097 days."""
+    """Return a day since 1970, and a time, as PostgreSQL writes it: 400 years of the calendar are 146,097 days."""
     from datetime import date, timedelta
 
     cycles, rest = divmod(days - FIRST_DAY, 146_097)

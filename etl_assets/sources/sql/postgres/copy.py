@@ -34,7 +34,7 @@ FEW_ROWS, LARGE_ROW = 64, PIECE_BYTES // 64
 
 
 def shown(column: SqlColumn) -> Any:
-    """Give what COPY is to select for a column."""
+    """Return what COPY is to select for a column."""
     if not as_text(column):
         return column.expression
     if column.type.how == "json":
@@ -75,7 +75,7 @@ class Copied:
         self._encodes = True  # whether the server knows how its texts are encoded
 
     def batches(self) -> "Iterator[pa.Table]":
-        """Give the rows as Arrow tables; at least one, which says the types where there are no rows.
+        """Return the rows as Arrow tables; at least one, which says the types where there are no rows.
 
         Raises:
             DataError: A value cannot be read exactly.
@@ -84,7 +84,7 @@ class Copied:
         return self._received(lambda received: self._assembly(received).tables(self._batch_rows))
 
     def encoded(self, columns: Sequence[SqlColumn], keys: Collection[str]) -> "Iterator[Encoded | pa.Table]":
-        """Give the rows as they come, where no value needs more than a look; at least one batch, as `batches` does.
+        """Return the rows as they come, where no value needs more than a look; at least one batch, as `batches` does.
 
         Args:
             columns: The columns in the order of the table.
@@ -135,7 +135,7 @@ class Copied:
         return milliseconds / 1000 or None
 
     def _sql(self, driver: Any) -> bytes:
-        """Give the COPY. It takes no parameters, so psycopg puts the values in: as literals, each quoted by libpq."""
+        """Return the COPY. It takes no parameters, so psycopg puts the values in: as literals, each quoted by libpq."""
         import psycopg
 
         compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
@@ -202,7 +202,7 @@ class _Received:
             raise errors.error_from_result(result)
 
     def piece(self, rows: int) -> Piece:
-        """Give the bytes of some rows, at most so many; sets `ended` behind the last."""
+        """Return the bytes of some rows, at most so many; sets `ended` behind the last."""
         get = self._pg.get_copy_data
         data = bytearray()
         sizes: list[int] = []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def can_encode(columns: Sequence[SqlColumn]) -> bool:
-    """Tell whether all columns come in the form of the type that PostgreSQL has for their Arrow type."""
+    """Return whether all columns come in the form of the type that PostgreSQL has for their Arrow type."""
     import pyarrow as pa
 
     def own(column: SqlColumn) -> bool:
@@ -35,7 +35,7 @@ def can_encode(columns: Sequence[SqlColumn]) -> bool:
 
 
 def in_order(columns: Sequence[SqlColumn], keys: Collection[str]) -> list[SqlColumn]:
-    """Give the order in which columns are asked for: those that are looked at first, so that no other has to be."""
+    """Return the order in which columns are asked for: those that are looked at first, so that no other has to be."""
     return sorted(columns, key=lambda column: not _is_looked_at(column, keys))
 
 
@@ -64,7 +64,7 @@ class Encoding:
     refusals: Refusals
 
     def batches(self, batch_rows: int, *, decoded: bool = False) -> "Iterator[Encoded | pa.Table]":
-        """Give batches of at most so many rows, of large rows fewer; at least one, which says the types.
+        """Yield batches of at most so many rows, of large rows fewer; at least one, which says the types.
 
         Args:
             batch_rows: The most rows.
@@ -91,7 +91,7 @@ class Encoding:
             yield schema.empty_table()
 
     def _looked_at(self, piece: Piece, nulls: dict[str, bool]) -> bool:
-        """Tell whether a piece can stay as it is; takes note which of its fields have a NULL."""
+        """Return whether a piece can stay as it is; takes note which of its fields have a NULL."""
         at = piece.begin + COUNT_BYTES
         for field in self.fields:
             if not _is_looked_at(field.column, self.keys):

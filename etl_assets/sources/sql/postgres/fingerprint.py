@@ -43,7 +43,7 @@ ORDER BY a.attnum"""
 def fingerprint(
     snapshot: "Snapshot", stream: Stream, schema: str | None, bookmark: Bookmark | None, rules: Sequence[str] = ()
 ) -> str | None:
-    """Give a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
+    """Return a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
 
     None where there is none that is cheap and sure: of a table that is large and has no index for it, of a view, of a
     replication key that is a text, of more than 100 rows, of a table whose columns may not all be read. And where no
@@ -78,7 +78,7 @@ def fingerprint(
 
 
 def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
-    """Give the bookmark that the last row of an ordered read's batch makes; None if it makes none: NULL, NaN."""
+    """Return the bookmark that the last row of an ordered read's batch makes; None if it makes none: NULL, NaN."""
     values = source_value(batch, stream, len(batch) - 1)
     if None in values or not all(map(is_finite, values)):
         return None
@@ -86,7 +86,7 @@ def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
 
 
 def _columns(snapshot: "Snapshot", table: str, keys: Sequence[str]) -> list[list[Any]]:
-    """Give what the rows' texts do not tell of the columns; nothing where there is to be no fingerprint."""
+    """Return what the rows' texts do not tell of the columns; nothing where there is to be no fingerprint."""
     given = {"table": table, "bytes": SCANNED_BYTES, "key": keys[0]}
     found = [list(row) for row in snapshot.connection.exec_driver_sql(_COLUMNS, given)]
     ordered = {name for name, type_, *_ in found if type_ in _ORDERED}
@@ -94,7 +94,7 @@ def _columns(snapshot: "Snapshot", table: str, keys: Sequence[str]) -> list[list
 
 
 def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """Give a hash of each row's text, and whether it reaches the bookmark; one row more than there may be at most."""
+    """Return a hash of each row's text, and whether it reaches the bookmark; one row more than there may be at most."""
     # A cast of ROW(r.*), since `r` alone would be a column of that name.
     text = "pg_catalog.convert_to(CAST(ROW(r.*) AS text), pg_catalog.getdatabaseencoding())"
     # To psycopg, which sets the values in, a percent sign in a name would be a place for one.

@@ -105,7 +105,7 @@ def text_times(snapshot: "Snapshot", column: Any, kind: str, *, stream: str, aga
 
 
 def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None:
-    """Give the one way a column is written; None if there are several, or its order as text is not that of time."""
+    """Return the one way a column is written; None if there are several, or its order as text is not that of time."""
     import sqlalchemy as sa
 
     length = _LENGTHS[kind]
@@ -157,7 +157,7 @@ class _Canonical:
         self._zones: set[bool] = set()
 
     def read(self, value: Any) -> str | None:
-        """Give a stored value in the one form; called by SQLite."""
+        """Return a stored value in the one form; called by SQLite."""
         if value is None:
             return None
         if not isinstance(value, str):
@@ -172,7 +172,7 @@ class _Canonical:
             raise self._error(f"{error}.", value) from error
 
     def write(self, value: Any) -> str:
-        """Give a value in the one form."""
+        """Return a value in the one form."""
         if isinstance(value, datetime):
             zoned = value.utcoffset() is not None
             self._zones.add(zoned)
@@ -187,7 +187,7 @@ class _Canonical:
 
 
 def values_have_zone(snapshot: "Snapshot", column: Any, rows: int = 100) -> bool:
-    """Tell whether the first values of a column of timestamps all end with a zone."""
+    """Return whether the first values of a column of timestamps all end with a zone."""
     import sqlalchemy as sa
 
     statement = sa.select(column).where(column.is_not(None)).limit(rows)
@@ -196,7 +196,7 @@ def values_have_zone(snapshot: "Snapshot", column: Any, rows: int = 100) -> bool
 
 
 def type_of_values(snapshot: "Snapshot", column: Any, rows: int = 10_000) -> "pa.DataType | None":
-    """Give the type of the first values of a column whose declared type says nothing; None if they are of several."""
+    """Return the type of the first values of a column whose declared type says nothing; None if they are of several."""
     import pyarrow as pa
     import sqlalchemy as sa
 
