@@ -84,7 +84,8 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     Args:
         read: What to read.
         destination: Where to.
-        plans: How, by the key of the stream; the defaults for the others.
+        plans: How, by the key of the stream; the defaults for the others. Those of streams that the read finds are
+            looked up when they begin.
         run_id: Of the orchestrator's run.
         fallback: Asked for the state of the whole source where the destination keeps no state.
         others: Streams of the source that are not read now; asked for where the destination keeps no state.
@@ -98,16 +99,18 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     Raises:
         EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
     """
-    observer, plans = observer or Observer(), plans or {}
+    observer, plans = observer or Observer(), {} if plans is None else plans
     known = destination.stored_source(read.source_name)
     stored = _stored(read, destination, plans)
-    lines = [
-        _line(read.source_name, one, destination, plans.get(one.key), run_id, stored.get(one.key))
-        for one in read.streams
-    ]
-    for line in lines:
+
+    def begin(stream: Stream) -> Line:
+        known_of_it = stored.pop(stream.key, None)  # one that begins once more is looked up once more
+        line = _line(read.source_name, stream, destination, plans.get(stream.key), run_id, known_of_it)
         if line.error is None:
             _tell_start(observer, line)
+        return line
+
+    lines = [begin(stream) for stream in read.streams]
     shared = SharedState(
         source=read.source_name,
         load_id=new_load_id(),
@@ -125,6 +128,7 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         loop.whole = known.state is not None or shared.bookmark is not None
         loop.seconds = seconds_between_commits(checkpoint_seconds)
         loop.bytes = checkpoint_bytes
+        loop.begin = begin if getattr(read, "finds_streams", False) else None
         yield from loop.run(read, replace(begins, tables=_tables(lines, session)))
 
 
