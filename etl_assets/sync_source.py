@@ -9,7 +9,7 @@ from etl_assets.model.bookmarks.appending import Appending, LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
 from etl_assets.model.events import SourceReadable, SourceState, StreamKey
 from etl_assets.model.load import RepeatedKeys, Session, SourceTarget, TableTypes, contract_of, image_of
-from etl_assets.model.stored import Bookmark, SharedState, Stored, TableName
+from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.source_loop import Loop
@@ -111,13 +111,7 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         return line
 
     lines = [begin(stream) for stream in read.streams]
-    shared = SharedState(
-        source=read.source_name,
-        load_id=new_load_id(),
-        bookmark=known.state.bookmark if known.state else None,
-        run_id=run_id,
-        begins_from=known.state.load_id if known.state else None,
-    )
+    shared = _shared(read.source_name, known, run_id)
     if fallback is not None and not destination.capabilities.keeps_state:
         shared = replace(shared, bookmark=fallback())
     begins = replace(_begins(lines, shared.bookmark, known.streams), appended=_appended(lines, destination, plans))
@@ -130,6 +124,17 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         loop.bytes = checkpoint_bytes
         loop.begin = begin if getattr(read, "finds_streams", False) else None
         yield from loop.run(read, replace(begins, tables=_tables(lines, session)))
+
+
+def _shared(source: str, known: StoredSource, run_id: str) -> SharedState:
+    """Return the state of the whole source as it is stored, to be moved by this run."""
+    return SharedState(
+        source=source,
+        load_id=new_load_id(),
+        bookmark=known.state.bookmark if known.state else None,
+        run_id=run_id,
+        begins_from=known.state.load_id if known.state else None,
+    )
 
 
 def _tell_start(observer: Observer, line: Line) -> None:

@@ -39,7 +39,9 @@ def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> N
         except PipeBrokenError as broken:
             raise broken.error from broken.error.__cause__
     states.pass_on()
-    read.tell_unknown()
+    skipped = {kind: count for kind, count in read.unknown_types.items() if kind != "LOG"}
+    if skipped:
+        destination.logger.warning("messages that are not known and were skipped: %s", skipped)
     if states.failed:
         raise _failure(states, len(read.current))
 
