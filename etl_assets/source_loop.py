@@ -56,6 +56,8 @@ class Loop:
     own = False
     """A stream gave a state of its own."""
     seconds, bytes = 0.0, 0
+    begin: Callable[[Stream], Line] | None = None
+    """Begins a stream that the read has found."""
 
     def __init__(self, lines: Sequence[Line], session: Session, shared: SharedState, observer: Observer) -> None:
         self.lines = {line.key: line for line in lines}
@@ -81,9 +83,7 @@ class Loop:
         self._runs_ahead = False
         self._looks_until = 0.0
         for line in lines:
-            if line.error is not None:
-                self._failures += 1
-                self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
+            self._count_refused(line)
 
     def run(self, read: SourceReadable, begins: SourceState) -> Iterator[StreamOutcome]:
         """Read to the end, then settle what is left."""
@@ -113,6 +113,12 @@ class Loop:
         if error is not None:
             raise error
 
+    def _count_refused(self, line: Line) -> None:
+        """Take note of a stream that could not begin."""
+        if line.error is not None:
+            self._failures += 1
+            self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
+
     def _settled(self) -> list[StreamOutcome]:
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
@@ -132,6 +138,8 @@ class Loop:
 
     def _hopeless(self) -> bool:
         """Tell whether nothing of what is still to come could be published."""
+        if self.begin is not None:
+            return False  # there may be streams to come
         now = (self._failures, self._landed, self._stuck)
         if (self._failures or self._fixed) and now != self._judged:
             self._judged = now
@@ -145,9 +153,9 @@ class Loop:
             if event.streams is None:
                 self._shared_state(event)
             else:
-                self._own_states(event.streams, event.state)
+                self._own_states(event.streams, event.state, due=event.due)
             return
-        line = self._line(event.stream.key)
+        line = self._line(event.stream.key) if self.begin is None else self._found(event.stream, self.begin)
         if line.error is not None:
             self._look_at(event)  # what still comes of a stream that failed
             return
@@ -194,6 +202,17 @@ class Loop:
         if line.wrong is not None:
             line.error, line.wrong = line.wrong.error, None
             self._outcomes.append(StreamOutcome(line.load.stream, line.result, line.error))
+
+    def _found(self, stream: Stream, begin: Callable[[Stream], Line]) -> Line:
+        """Return the line of a stream that the read has found; one that is published begins anew."""
+        line = self.lines.get(stream.key)
+        if line is not None and not line.landed:
+            return line
+        line = self.lines[stream.key] = begin(stream)
+        self._count_refused(line)
+        if line.error is None:
+            self.session.revise(line.load)
+        return line
 
     def _line(self, key: StreamKey) -> Line:
         line = self.lines.get(key)
@@ -253,14 +272,15 @@ class Loop:
         self.session.revise(line.load)
         line.result.load_id, line.result.strategy, line.result.records_loaded = line.load.load_id, line.load.strategy, 0
 
-    def _own_states(self, keys: Sequence[StreamKey], state: Bookmark | None) -> None:
+    def _own_states(self, keys: Sequence[StreamKey], state: Bookmark | None, *, due: bool | None) -> None:
         self.own = True
         for key in keys:
             line = self._line(key)
             if line.error is not None:
                 continue  # a state after a failure would cover what is nowhere
             line.state, line.pending, line.uncovered = state, True, 0
-            if line.landed or (not self.whole and not line.ended and not line.replaces and self._due(line)):
+            is_due = self._due(line) if due is None else due
+            if line.landed or (not self.whole and not line.ended and not line.replaces and is_due):
                 self._commit([line], complete=line.landed)
         if not self.whole:
             self._land_ended(self._at_once)

@@ -9,7 +9,7 @@ from etl_assets.model.bookmarks.appending import Appending, LateRows
 from etl_assets.model.contract import EVOLVES, SchemaContract
 from etl_assets.model.events import SourceReadable, SourceState, StreamKey
 from etl_assets.model.load import RepeatedKeys, Session, SourceTarget, TableTypes, contract_of, image_of
-from etl_assets.model.stored import Bookmark, SharedState, Stored, TableName
+from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.source_line import Line, StreamOutcome
 from etl_assets.source_loop import Loop
@@ -84,7 +84,8 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     Args:
         read: What to read.
         destination: Where to.
-        plans: How, by the key of the stream; the defaults for the others.
+        plans: How, by the key of the stream; the defaults for the others. Those of streams that the read finds are
+            looked up when they begin.
         run_id: Of the orchestrator's run.
         fallback: Asked for the state of the whole source where the destination keeps no state.
         others: Streams of the source that are not read now; asked for where the destination keeps no state.
@@ -98,23 +99,19 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     Raises:
         EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
     """
-    observer, plans = observer or Observer(), plans or {}
+    observer, plans = observer or Observer(), {} if plans is None else plans
     known = destination.stored_source(read.source_name)
     stored = _stored(read, destination, plans)
-    lines = [
-        _line(read.source_name, one, destination, plans.get(one.key), run_id, stored.get(one.key))
-        for one in read.streams
-    ]
-    for line in lines:
+
+    def begin(stream: Stream) -> Line:
+        known_of_it = stored.pop(stream.key, None)  # one that begins once more is looked up once more
+        line = _line(read.source_name, stream, destination, plans.get(stream.key), run_id, known_of_it)
         if line.error is None:
             _tell_start(observer, line)
-    shared = SharedState(
-        source=read.source_name,
-        load_id=new_load_id(),
-        bookmark=known.state.bookmark if known.state else None,
-        run_id=run_id,
-        begins_from=known.state.load_id if known.state else None,
-    )
+        return line
+
+    lines = [begin(stream) for stream in read.streams]
+    shared = _shared(read.source_name, known, run_id)
     if fallback is not None and not destination.capabilities.keeps_state:
         shared = replace(shared, bookmark=fallback())
     begins = replace(_begins(lines, shared.bookmark, known.streams), appended=_appended(lines, destination, plans))
@@ -125,7 +122,19 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         loop.whole = known.state is not None or shared.bookmark is not None
         loop.seconds = seconds_between_commits(checkpoint_seconds)
         loop.bytes = checkpoint_bytes
+        loop.begin = begin if getattr(read, "finds_streams", False) else None
         yield from loop.run(read, replace(begins, tables=_tables(lines, session)))
+
+
+def _shared(source: str, known: StoredSource, run_id: str) -> SharedState:
+    """Return the state of the whole source as it is stored, to be moved by this run."""
+    return SharedState(
+        source=source,
+        load_id=new_load_id(),
+        bookmark=known.state.bookmark if known.state else None,
+        run_id=run_id,
+        begins_from=known.state.load_id if known.state else None,
+    )
 
 
 def _tell_start(observer: Observer, line: Line) -> None:

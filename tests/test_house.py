@@ -57,7 +57,7 @@ BROAD_EXCEPT_EXCEPTIONS: dict[str, str] = {
     "etl_assets/destinations/arguments.py:run_destination": "the top of a program: whatever a hook raises is masked",
     "etl_assets/sources/tap/arguments.py:run_source": "the top of a program: whatever a hook raises is masked",
     "etl_assets/destinations/duckdb/destination.py:DuckDBDestination.transaction": "around the rollback",
-    "etl_assets/destinations/target.py:_Loop._attempt": "the edge of a destination, which may raise anything",
+    "etl_assets/destinations/target_read.py:PipeRead.activate": "the edge of a hook, which may raise anything",
     "etl_assets/sources/tap/process.py:sync_catalog": "the edge of a connector's hooks: the other streams go on",
     "etl_assets/source_loop.py:Loop._attempt": "the edge of a destination: one stream's failure is not the others'",
     "etl_assets/sources/tap/airbyte.py:run_airbyte": "the edge of a connector, told in Airbyte's words",

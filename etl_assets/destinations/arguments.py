@@ -62,6 +62,8 @@ class TargetOptions:
     Args:
         source: The source's name: the default schema of the tables, and part of the key of what is remembered.
         write_strategy: `auto` (merge by the key, append without one), `append` or `merge`.
+        schema_contract: What may change about the tables, as in `sync`; by default what the streams say by
+            `disable_column_type_check`.
         maximum_batch_size_mb: Export when so many megabytes of messages wait.
         maximum_batch_rows: Or so many records.
         state_seconds: At a state, export and pass it on if the last one is so many seconds ago.
@@ -77,6 +79,7 @@ class TargetOptions:
 
     source: str = "tap"
     write_strategy: str = "auto"
+    schema_contract: str | Mapping[str, Any] | None = None
     maximum_batch_size_mb: float = 64
     maximum_batch_rows: int = 50_000
     state_seconds: float = 30.0

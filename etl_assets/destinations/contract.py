@@ -352,6 +352,8 @@ def _as_type(array: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.A
 
     if array.type == type_:
         return array
+    if array.null_count == len(array):
+        return pa.nulls(len(array), type_)  # a NULL fits every column, whatever type its batch says
     try:
         merged = merge_types(type_, array.type, integers_fit=lambda: integers_fit(array))
     except SchemaConflictError:

@@ -55,7 +55,8 @@ def process_schema(destination: "Destination", stream: str, schema: Mapping[str,
         raise ProtocolError("A SCHEMA message names no stream.")
     entries = (destination.target.catalog or {}).get("streams") or ()
     listed = next((e for e in entries if stream in (e.get("tap_stream_id"), e.get("stream")) and e.get("schema")), None)
-    said: Mapping[str, Any] = {**row, **{key: value for key, value in (listed or {}).items() if value}}
+    of_catalog = {key: value for key, value in (listed or {}).items() if value or value is False}
+    said: Mapping[str, Any] = {**row, **of_catalog}
     partitions = [*(said.get("partition_keys") or ()), *destination.streams_override_settings.get("partition_keys", ())]
     own: dict[str, Any] = listed["schema"] if listed else dict(schema)
     static = {

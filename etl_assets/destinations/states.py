@@ -1,13 +1,23 @@
-"""Which state a Singer target may pass on when some streams have failed.
+"""Which state a Singer target may pass on, and when: everything before it is in the destination.
 
-A STATE message is about the whole tap. Where it is in the shape of Singer's bookmarks, and each stream's bookmark is
-about that stream alone, the failed ones keep the bookmark up to which their rows are safe, and the others move on.
-Where that cannot be known, the state is held back: rows that are read again are better than rows that are lost.
+A STATE message is about the whole tap. When some streams have failed, it is taken apart. Where it is in the shape of
+Singer's bookmarks, and each stream's bookmark is about that stream alone, the failed ones keep the bookmark up to which
+their rows are safe, and the others move on. Where that cannot be known, the state is held back: rows that are read
+again are better than rows that are lost.
 """
 
+import time
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from etl_assets.exceptions import ConfigError
+from etl_assets.protocol.singer.documents import read_document
+
+if TYPE_CHECKING:
+    from etl_assets.destinations.base import Destination
+
+_NOTHING: Any = object()
 _SHAPE = {"bookmarks", "currently_syncing"}
 
 # The Singer SDK's words. Its child streams are read for the records of their parent: a parent whose bookmark moves on
@@ -15,6 +25,104 @@ _SHAPE = {"bookmarks", "currently_syncing"}
 _SDK_WORDS = {
     "partitions", "progress_markers", "replication_key_signpost", "replication_key_value", "starting_replication_value",
 }  # fmt: skip
+
+
+class PassedStates:
+    """Passes on the states of a pipe, in their order: of several that wait, the last one.
+
+    A state is passed on, whole and unchanged, when all that came before it is in the destination. A stream that fails
+    does not stop the others; in the states that are passed on after that, it stays where its rows are safe.
+
+    Args:
+        destination: Takes the states, by `process_state`.
+        trusted: The user says that no stream of the tap depends on another.
+
+    Attributes:
+        failed: The streams that have failed, and why.
+        uncommitted: The streams with records of which nothing has told yet that they are in the destination.
+        held: The streams whose rows are published only when they are complete, so that no state can cover them now.
+    """
+
+    def __init__(self, destination: "Destination", *, trusted: bool) -> None:
+        self.failed: dict[str, Exception] = {}
+        self.uncommitted: set[str] = set()
+        self.held: set[str] = set()
+        self._destination = destination
+        self._trusted = trusted
+        self._waiting: Any = _NOTHING
+        self._safe = SafeBookmarks(_last_state(destination))
+        self._told = False
+        self._passed_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long ago a state was passed on, or could have been."""
+        return time.monotonic() - self._passed_at
+
+    @property
+    def covering(self) -> Mapping[str, Any] | None:
+        """The state that waits, as it is stored beside the rows; None where there is none."""
+        return None if self._waiting is _NOTHING else {"state": self._waiting}
+
+    def take(self, value: Any) -> None:
+        """Take a state of the tap, which covers every record before it."""
+        self._waiting = value
+        self._safe.take(value, self.uncommitted | self.failed.keys())
+
+    def there(self, stream: str) -> None:
+        """Take note that all the records of a stream so far are in the destination."""
+        self.uncommitted.discard(stream)
+
+    def published(self, stream: str) -> None:
+        """Take note that a stream is in the destination as a whole."""
+        self.there(stream)
+        self.held.discard(stream)
+
+    def fail(self, stream: str, error: Exception) -> None:
+        """Take note that a stream has failed."""
+        self.failed[stream] = error
+        self.held.discard(stream)
+
+    def pass_on(self) -> None:
+        """Pass the state on that waits, if what came before it is there, but for the rows of failed streams."""
+        self._passed_at = time.monotonic()
+        if self._waiting is _NOTHING or not self.uncommitted <= self.failed.keys():
+            return
+        value, self._waiting = self._waiting, _NOTHING
+        self._safe.take(value, self.failed)
+        if self.failed:
+            value = self._without_failed(value)
+        if value is not _NOTHING:
+            self._destination.process_state({"type": "STATE", "value": value})
+
+    def _without_failed(self, value: Any) -> Any:
+        told = self._destination
+        kept = self._safe.state_without(
+            value,
+            self.failed,
+            full_tables={name for name, method in told.replication_methods.items() if method == "FULL_TABLE"},
+            keyed={name for name in told.schemas if told.key_properties.get(name) or told.unique_constraints.get(name)},
+            trusted=self._trusted,
+        )
+        if kept is not None:
+            # Without a bookmark it would say to begin anew, in place of the good state that was passed on before.
+            return kept if kept["bookmarks"] else _NOTHING
+        if not self._told:
+            names = ", ".join(repr(name) for name in self.failed)
+            told.logger.warning("no state is passed on any more: it would cover the rows that failed, of %s", names)
+            self._told = True
+        return _NOTHING
+
+
+def _last_state(destination: "Destination") -> Any:
+    """Return the state that was passed on last: what the state file holds."""
+    path = destination.state_file_path
+    if path is None or not Path(path).exists():
+        return None
+    try:
+        return read_document(path)
+    except ConfigError:
+        return None  # it is about to be written over
 
 
 class SafeBookmarks:

@@ -98,11 +98,14 @@ class Checkpoint:
         separate: A state of the whole source says of each stream apart how far it was read, and still says what it did
             of streams that are not part of this read (`keeps_streams_apart` tells it of Singer's). Without it a read of
             some of the streams that share a state does not move it: the rows of the others would be skipped.
+        due: Of a state of streams: whether to commit at once; None leaves it to the sync, by the time and the bytes
+            since the last commit.
     """
 
     state: Bookmark | None
     streams: tuple[StreamKey, ...] | None = None
     separate: bool = False
+    due: bool | None = None
 
 
 def keeps_streams_apart(state: Bookmark | None) -> bool:
@@ -181,7 +184,9 @@ class SourceReadable(Protocol):
 
     Attributes:
         source_name: The source's name, unique in a project.
-        streams: What is read; an event of any other stream is an error.
+        streams: What is read; an event of any other stream is an error, unless an attribute `finds_streams` is true:
+            then a stream begins with its first event, and once more where it goes on after it was published. Its
+            states are its own.
     """
 
     source_name: str

@@ -17,9 +17,9 @@ from etl_assets.model.json.columns import ColumnParser
 from etl_assets.model.schema.types import is_json
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import decoder
+from etl_assets.protocol.event_buffer import EventBuffer
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
 from etl_assets.protocol.record_runs import Form, Parsing, RecordLanes
-from etl_assets.sources.event_buffer import EventBuffer
 
 PROPERTIES = {
     "id": {"type": "integer"},

@@ -630,6 +630,23 @@ def test_duckdb_removes_the_rows_of_older_versions(tmp_path: Path, capsys: pytes
     assert [json.loads(line)["v"] for line in capsys.readouterr().out.splitlines()] == [1, 5, 7, 8]
 
 
+def test_duckdb_adds_the_records_that_come_after_their_version_was_activated(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    keyless = schema(key_properties=[])
+    activate = {"type": "ACTIVATE_VERSION", "stream": "users", "version": 5}
+    into(path, [keyless, record(1), state({"v": 0})])
+    whole = [record(2, version=5), record(3, version=5), activate, state({"v": 5})]
+    into(path, [keyless, *whole, record(4, version=5), record(5, version=5), state({"v": 6})], state_seconds=0)
+    assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(2,), (3,), (4,), (5,)]
+
+
+def test_duckdb_goes_on_with_streams_that_come_after_all_others_failed(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    with pytest.raises(DestinationError, match="1 of 2 streams failed: 'users'"):
+        into(path, [schema(), user('{"id":"seven"}'), state({"n": 1}), schema("b"), record(1, "b"), state({"n": 2})])
+    assert rows(path, "SELECT id FROM tap.b") == [(1,)]
+
+
 def test_duckdb_takes_a_schema_that_changes(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     wider = schema()

@@ -27,7 +27,7 @@ way, path = sys.argv[1:]
 from etl_assets import StreamRead
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.sources.files.source import FileSource
-from etl_assets.sources.singer.read import batches_in
+from etl_assets.protocol.singer.batch_files import batches_in
 import pyarrow.parquet, pandas
 try:
     if way == "files":

@@ -1,9 +1,10 @@
 """A key that comes twice in a record is refused wherever records are decoded, however it is spelled; no other is."""
 
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl_assets.destinations.batch_files import folder_of_batches, records_of
-from etl_assets.exceptions import DataError, ProtocolError
+from etl_assets.destinations.base import Destination
+from etl_assets.exceptions import DataError, DestinationError, ProtocolError
 from etl_assets.model.batch import Batch
 from etl_assets.model.json import repeated_keys
 from etl_assets.model.json.columns import ColumnParser
@@ -23,8 +24,8 @@ from etl_assets.protocol.airbyte import messages as airbyte
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
 from etl_assets.protocol.record_runs import Form
 from etl_assets.protocol.singer import lines as singer_lines
-from etl_assets.protocol.singer.messages import BatchMessage, decode
-from etl_assets.sources.singer.read import batches_in
+from etl_assets.protocol.singer.batch_files import batches_in
+from etl_assets.protocol.singer.messages import BatchMessage, SchemaMessage, decode, encode
 
 COLUMNS = ("id", "ok", "a", "b\\", "c:", "tree", "any", "list")
 TYPES = {"id": "integer", "ok": "boolean", "tree": "object"}
@@ -131,9 +132,19 @@ def batch_in(url: str) -> None:
         list(batches_in(file, ENCODING, url=url, stream="s"))
 
 
+class Taken(Destination):
+    def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
+        """Keep nothing."""
+
+
 def batch_out(url: str, folder: Path) -> None:
-    with closing(folder_of_batches(str(folder))) as batches:
-        list(records_of(BatchMessage("s", ENCODING, [url]), batches))
+    """Have a target read a file, and raise what its stream failed by."""
+    said = SchemaMessage("s", {}), BatchMessage("s", ENCODING, [url])
+    lines = io.BytesIO("".join(encode(one) + "\n" for one in said).encode())
+    try:
+        Taken(config={"batch_folder": str(folder)}).process(lines)
+    except DestinationError as error:
+        raise (error.__cause__ or error) from None
 
 
 ENCODING = {"format": "jsonl", "compression": "gzip"}

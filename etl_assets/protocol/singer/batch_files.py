@@ -15,6 +15,9 @@ from urllib.parse import unquote
 
 from etl_assets.confined import FileBelow, Folder, NotConfinedError
 from etl_assets.exceptions import DataError, ProtocolError
+from etl_assets.model.batch import Batch
+from etl_assets.model.json.lines import exact_json
+from etl_assets.model.json.repeated_keys import refuse_repeats
 from etl_assets.model.refused import Refusal, Refusals
 from etl_assets.protocol.parquet.files import RATIO_COUNTS_FROM, Bounds, batches_of
 from etl_assets.protocol.parquet.int96 import FAR, FAR_HINT, FarMoments
@@ -35,6 +38,10 @@ PARQUET_BYTES = 64 * 1024 * 1024
 """So many bytes of it are read at once, unless one row has more."""
 PARQUET_ROW_BYTES = 256 * 1024 * 1024
 """The most that a row may have where values are read by reference."""
+
+BATCH_ROWS = 10_000
+BATCH_BYTES = 64 * 1024 * 1024
+"""So many records of a file of JSON lines, or bytes of them, are one batch."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+):")
 _BUFFER = 256 * 1024
@@ -196,6 +203,46 @@ def tables_of(file: BinaryIO, stream: str) -> "Iterator[tuple[pa.RecordBatch, di
                 refusals.add(one.row, told, one.value)
             yield batch, refusals.taken()
             before += len(batch)
+
+
+def batches_in(
+    file: BinaryIO, encoding: Mapping[str, Any], *, url: str, stream: str, longest: int = MAX_BYTES
+) -> Iterator[Batch]:
+    """Yield the records of one file of a BATCH message.
+
+    Args:
+        file: Open and unbuffered.
+        encoding: What the message says of its format.
+        url: What the message calls it.
+        stream: The stream.
+        longest: The longest line, in bytes.
+
+    Raises:
+        ProtocolError: The file is damaged, unpacks to too much, or is of a form that is not read.
+        DataError: A record of it has a key twice.
+    """
+    kind, packed = form_of(encoding, stream)
+    with damage_named(url, stream):
+        if kind == "parquet":
+            yield from (Batch(table, refused=refused) for table, refused in tables_of(file, stream))
+            return
+        rows: list[Mapping[str, Any]] = []
+        size = 0
+        for line in lines_of(file, packed=packed, longest=longest):
+            try:
+                row = exact_json(line)
+            except ProtocolError as error:
+                raise cannot_be_read(stream, f"its file {url!r}: {error}") from error
+            if not isinstance(row, Mapping):
+                raise cannot_be_read(stream, f"its file {url!r}: a line is no JSON object")
+            refuse_repeats(line.decode(), row, stream)
+            rows.append(row)
+            size += len(line)
+            if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
+                yield Batch(rows)
+                rows, size = [], 0
+        if rows:
+            yield Batch(rows)
 
 
 class _Measured(io.RawIOBase):

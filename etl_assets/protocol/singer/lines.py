@@ -8,6 +8,15 @@ import simplejson
 
 from etl_assets.exceptions import ProtocolError
 from etl_assets.model.json.lines import LineDecoder, exact_json
+from etl_assets.protocol.singer.messages import (
+    ActivateVersionMessage,
+    BatchMessage,
+    Message,
+    RecordMessage,
+    SchemaMessage,
+    StateMessage,
+    Unknown,
+)
 
 TYPES = frozenset({"RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH"})
 
@@ -37,6 +46,33 @@ class Line(msgspec.Struct, gc=False):
         if not raw:
             raise ProtocolError(f"A {self.type} message has no {name!r}.", stream=self.stream)
         return exact_json(raw)
+
+    def message(self) -> Message:
+        """Return the message that the line is.
+
+        Raises:
+            ProtocolError: It lacks what its type needs.
+        """
+        match self.type:
+            case "RECORD":
+                if self.record is None:
+                    raise ProtocolError("A RECORD message has no 'record'.", stream=self.stream)
+                return RecordMessage(self.of_stream(), self.record, self.version)
+            case "SCHEMA":
+                schema = self.document("schema")
+                if not isinstance(schema, Mapping):
+                    raise ProtocolError("A SCHEMA message's schema is no object.", stream=self.stream)
+                return SchemaMessage(self.of_stream(), schema, tuple(self.key_properties or ()))
+            case "STATE":
+                return StateMessage(self.document("value"))
+            case "ACTIVATE_VERSION":
+                if self.version is None:
+                    raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=self.stream)
+                return ActivateVersionMessage(self.of_stream(), self.version)
+            case "BATCH":
+                return BatchMessage(self.of_stream(), self.encoding or {}, self.manifest or (), self.version)
+            case _:
+                return Unknown(self.type, {})
 
     def of_stream(self) -> str:
         """Give the stream's name.

@@ -19,9 +19,9 @@ from etl_assets.model.events import Estimate, Event, StreamEnd, StreamKey
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte.messages import Message, Record, decoder, key_of, state_key
+from etl_assets.protocol.event_buffer import EventBuffer
 from etl_assets.protocol.record_forms import AirbyteForm
 from etl_assets.protocol.record_runs import RecordLanes, Run, one_message_a_line
-from etl_assets.sources.event_buffer import EventBuffer
 
 _ENDS = ("COMPLETE", "INCOMPLETE")
 

@@ -4,38 +4,25 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from typing_extensions import override
 
 from etl_assets.confined import Folder
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
 from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean, naming_connector
-from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_entries import copied
-from etl_assets.model.events import Event, Records, SchemaChange, SourceState, StreamEnd, StreamKey, Truncate
-from etl_assets.model.json.lines import exact_json
-from etl_assets.model.json.repeated_keys import refuse_repeats
-from etl_assets.model.schema.revisions import Revisions
+from etl_assets.model.events import Event, SourceState, StreamEnd, StreamKey
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.record_forms import SingerForm
-from etl_assets.protocol.record_runs import Parsing, RecordLanes, Run, one_message_a_line
-from etl_assets.protocol.singer.batch_files import (
-    BatchFolder,
-    cannot_be_read,
-    damage_named,
-    form_of,
-    lines_of,
-    tables_of,
-)
+from etl_assets.protocol.record_runs import RecordLanes, one_message_a_line
+from etl_assets.protocol.singer.batch_files import BatchFolder
+from etl_assets.protocol.singer.events import SingerEvents
 from etl_assets.protocol.singer.lines import Line, decoder
-from etl_assets.protocol.singer.messages import MAX_BYTES
-from etl_assets.sources.event_buffer import EventBuffer
+from etl_assets.protocol.singer.messages import SchemaMessage
 from etl_assets.sources.singer.columns import as_sent
-
-BATCH_ROWS = 10_000
-BATCH_BYTES = 64 * 1024 * 1024
-"""So many records, or bytes of them, of a BATCH message's file are one batch."""
 
 
 def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]:
@@ -70,7 +57,7 @@ def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]
     return document
 
 
-class SingerRead:
+class SingerRead(SingerEvents):
     """Follows one process through its messages.
 
     Args:
@@ -94,26 +81,22 @@ class SingerRead:
         state: Mapping[str, Any],
         batch_folder: Path | None = None,
     ) -> None:
+        super().__init__(streams, name)
+        self.line_limit = process.limits.line_bytes
+        self.versions = {key: _version_in(state, stream) for key, stream in self.current.items()}
         self._name = name
         self._logger = logger
         self._process = process
         self._batch_folder = batch_folder
         self._batches: BatchFolder | None = None
         self._asked = {stream.key: stream for stream in streams}
-        self._streams = dict(self._asked)
         self._keys = _by_name(streams)
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
-        self._buffer = EventBuffer(self._streams)
         self._throttle = LogThrottle(logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(SingerForm(), lambda _, name: self._keys.get(name), self._streams, self._rows)
-        self._schemas: dict[StreamKey, tuple[bytes, Sequence[str]]] = {}
-        self._versions: dict[StreamKey, int | None] = {
-            key: _version_in(state, stream) for key, stream in self._streams.items()
-        }
-        self._revisions = Revisions(name)
+        self._lanes = RecordLanes(SingerForm(), lambda _, name: self._keys.get(name), self.current, self._rows)
+        self._schema_texts: dict[str, tuple[bytes, Sequence[str]]] = {}
         self._left_out: dict[str, int] = {}
-        self._unknown_types: dict[str, int] = {}
 
     def events(self) -> Iterator[Event]:
         """Give the events to the end of the process.
@@ -127,14 +110,14 @@ class SingerRead:
     def messages(self) -> Iterator[Event]:
         """Yield the events of its messages, to the end of the process."""
         with naming_connector(self._name):
-            yield from self._buffer.follow(self._process.chunks(), self._take)
+            yield from self.buffer.follow(self._process.chunks(), self._take)
         self._process.wait()
         self._throttle.flush()
 
     @property
     def told_nothing(self) -> bool:
         """Whether the process, which has ended, has said nothing of any stream."""
-        return not self._schemas and not self._left_out
+        return not self.described and not self._left_out
 
     def ending(self) -> Iterator[Event]:
         """Yield what became of each stream, after `messages`.
@@ -145,41 +128,61 @@ class SingerRead:
         code = self._process.exit_code
         self._tell()
         with naming_connector(self._name):
-            yield from self._buffer.flush(rest=not code)
+            yield from self.buffer.flush(rest=not code)
         if code:
             raise self._process.failure()
-        for key, stream in self._streams.items():
-            if key in self._schemas:
+        for key, stream in self.current.items():
+            if key in self.described:
                 yield StreamEnd(stream)
             else:
                 yield StreamEnd(stream, complete=False, error=self._silent(stream))
 
+    @override
+    def key_of(self, name: str, kind: str) -> StreamKey | None:
+        key = self._keys.get(name)
+        if key is not None or kind == "ACTIVATE_VERSION":
+            return key
+        if name not in self._known:
+            raise ProtocolError(
+                f"{self._name} sent something of the stream {name!r}, which was not asked for.",
+                hint=did_you_mean(name, self._keys),
+                stream=name,
+            )
+        if kind != "SCHEMA":
+            self._left_out[name] = self._left_out.get(name, 0) + 1
+        return None
+
+    @override
+    def stream_described(self, key: StreamKey, message: SchemaMessage) -> Stream:
+        keys = message.key_properties or self.current[key].primary_key
+        return as_sent(self._asked[key], message.schema, keys)
+
+    @override
+    def batch_folder(self, url: str, stream: str) -> BatchFolder:
+        if self._batches is None:  # not before: the tap may make the folder
+            self._batches = batches_of(self._process, self._batch_folder)
+        return self._batches
+
     def _take(self, chunk: bytes) -> Iterator[Event]:
         for run in self._lanes.cut(chunk):
-            if run.parse is not None and run.key in self._schemas:
-                yield from self._records(run, run.parse)
+            if run.parse is not None and run.key in self.described:
+                yield from self.records(run, run.parse)
                 continue
             for line in self._decoder.decode(run.lines):
                 if line.record is not None and line.type == "RECORD":
-                    yield from self._record(line, line.record)
-                else:
-                    yield from self._other(line)
+                    yield from self.record(line.of_stream(), line.record, line.version)
+                elif not self._is_said_again(line):
+                    yield from self.message(line.message())
 
-    def _record(self, line: Line, record: dict[str, Any]) -> Iterator[Event]:
-        key = self._keys.get(line.of_stream())
-        if key is None:
-            self._leave_out(line.of_stream())
-            return
-        if key not in self._schemas:
-            raise ProtocolError(f"stream {line.stream!r}: a RECORD came before its SCHEMA.", stream=line.stream)
-        if line.version is not None and line.version != self._versions[key]:
-            yield from self._new_version(key, line.version)
-        self._buffer.add(key, record)
-
-    def _records(self, run: Run, parse: Parsing) -> Iterator[Event]:
-        if run.version is not None and run.version != self._versions[run.key]:
-            yield from self._new_version(run.key, run.version)
-        self._buffer.add_lines(run.key, run.lines, run.count, parse)
+    def _is_said_again(self, line: Line) -> bool:
+        """Tell whether a line is the SCHEMA of its stream once more, as some taps send it before each record."""
+        if line.type != "SCHEMA":
+            return False
+        name, said = line.of_stream(), (bytes(line.schema), line.key_properties or ())
+        if self._schema_texts.get(name) == said:
+            return True
+        self._schema_texts[name] = said
+        return False
 
     def _rows(self, lines: bytes, key: StreamKey) -> list[Mapping[str, Any]]:
         rows: list[Mapping[str, Any]] = []
@@ -188,98 +191,15 @@ class SingerRead:
         for line in messages:
             if line.record is None or self._keys.get(line.of_stream()) != key:
                 raise ProtocolError("A RECORD message has no 'record', or a second 'stream'.", stream=line.stream)
-            if line.version is not None and line.version != self._versions[key]:
+            if line.version is not None and line.version != self.versions[key]:
                 raise ProtocolError("The version of its records goes back and forth.", stream=line.stream)
             rows.append(line.record)
         return rows
 
-    def _other(self, line: Line) -> Iterator[Event]:
-        match line.type:
-            case "STATE":
-                value = line.document("value")
-                if value is not None and not isinstance(value, Mapping):
-                    raise ProtocolError("A STATE message's value is no object.", line=repr(value))
-                self._buffer.state(None, value)
-            case "SCHEMA":
-                yield from self._schema(line)
-            case "ACTIVATE_VERSION":
-                key = self._keys.get(line.of_stream())
-                if line.version is None:
-                    raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=line.stream)
-                if key is not None and line.version != self._versions[key]:
-                    yield from self._new_version(key, line.version)
-            case "BATCH":
-                yield from self._batch(line)
-            case "RECORD":
-                raise ProtocolError("A RECORD message has no 'record'.", stream=line.stream)
-            case other if other:
-                self._unknown_types[other] = self._unknown_types.get(other, 0) + 1
-
-    def _new_version(self, key: StreamKey, version: int) -> Iterator[Event]:
-        yield from self._buffer.flush()
-        self._versions[key] = version
-        yield Truncate(self._streams[key], version)
-
-    def _schema(self, line: Line) -> Iterator[Event]:
-        key = self._keys.get(line.of_stream())
-        if key is None:
-            if line.stream not in self._known:
-                self._leave_out(line.of_stream())
-            return
-        keys = tuple(line.key_properties or ())
-        said = (bytes(line.schema), keys)
-        if self._schemas.get(key) == said:
-            return
-        schema = line.document("schema")
-        if not isinstance(schema, Mapping):
-            raise ProtocolError("A SCHEMA message's schema is no object.", stream=line.stream)
-        self._revisions.note(key[1])
-        yield from self._buffer.flush()
-        self._schemas[key] = said
-        self._streams[key] = as_sent(self._asked[key], schema, keys or self._streams[key].primary_key)
-        yield SchemaChange(self._streams[key])
-
-    def _batch(self, line: Line) -> Iterator[Event]:
-        key = self._keys.get(line.of_stream())
-        if key is None:
-            self._leave_out(line.of_stream())
-            return
-        if key not in self._schemas:
-            raise ProtocolError(f"stream {line.stream!r}: a BATCH came before its SCHEMA.", stream=line.stream)
-        if line.version is not None and line.version != self._versions[key]:
-            yield from self._new_version(key, line.version)
-        yield from self._buffer.flush()
-        for url in line.manifest or ():
-            file, own = self._files().open(url, str(line.stream))
-            with file:
-                for batch in batches_in(
-                    file,
-                    line.encoding or {},
-                    url=url,
-                    stream=str(line.stream),
-                    longest=self._process.limits.line_bytes,
-                ):
-                    yield Records(self._streams[key], batch)
-            yield Records(self._streams[key], Batch([]), files=[own])
-
-    def _files(self) -> BatchFolder:
-        if self._batches is None:  # not before: the tap may make the folder
-            self._batches = batches_of(self._process, self._batch_folder)
-        return self._batches
-
-    def _leave_out(self, name: str) -> None:
-        if name not in self._known:
-            raise ProtocolError(
-                f"{self._name} sent something of the stream {name!r}, which was not asked for.",
-                hint=did_you_mean(name, self._keys),
-                stream=name,
-            )
-        self._left_out[name] = self._left_out.get(name, 0) + 1
-
     def _tell(self) -> None:
         for name, count in self._left_out.items():
             self._logger.warning("%s sent %d records of %s, which is not selected", self._name, count, name)
-        for kind, count in self._unknown_types.items():
+        for kind, count in self.unknown_types.items():
             self._logger.warning("%s sent %d messages of the unknown type %s", self._name, count, kind)
 
     def _silent(self, stream: Stream) -> StreamReadError:
@@ -360,43 +280,3 @@ def _version_in(state: Mapping[str, Any], stream: Stream) -> int | None:
     own = bookmarks.get(stream.name) if isinstance(bookmarks, Mapping) else None
     version = own.get("version") if isinstance(own, Mapping) else None
     return version if type(version) is int else None
-
-
-def batches_in(
-    file: BinaryIO, encoding: Mapping[str, Any], *, url: str, stream: str, longest: int = MAX_BYTES
-) -> Iterator[Batch]:
-    """Yield the records of one file of a BATCH message.
-
-    Args:
-        file: Open and unbuffered.
-        encoding: What the message says of its format.
-        url: What the message calls it.
-        stream: The stream.
-        longest: The longest line, in bytes.
-
-    Raises:
-        ProtocolError: The file is damaged, unpacks to too much, or is of a form that is not read.
-        DataError: A record of it has a key twice.
-    """
-    kind, packed = form_of(encoding, stream)
-    with damage_named(url, stream):
-        if kind == "parquet":
-            yield from (Batch(table, refused=refused) for table, refused in tables_of(file, stream))
-            return
-        rows: list[Mapping[str, Any]] = []
-        size = 0
-        for line in lines_of(file, packed=packed, longest=longest):
-            try:
-                row = exact_json(line)
-            except ProtocolError as error:
-                raise cannot_be_read(stream, f"its file {url!r}: {error}") from error
-            if not isinstance(row, Mapping):
-                raise cannot_be_read(stream, f"its file {url!r}: a line is no JSON object")
-            refuse_repeats(line.decode(), row, stream)
-            rows.append(row)
-            size += len(line)
-            if len(rows) >= BATCH_ROWS or size >= BATCH_BYTES:
-                yield Batch(rows)
-                rows, size = [], 0
-        if rows:
-            yield Batch(rows)

@@ -12,30 +12,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from typing_extensions import override
+
 from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
-from etl_assets.model.batch import Batch
 from etl_assets.model.catalog_entries import copied
-from etl_assets.model.events import (
-    Checkpoint,
-    Event,
-    Records,
-    SchemaChange,
-    SourceState,
-    StreamEnd,
-    Truncate,
-    keeps_streams_apart,
-)
-from etl_assets.model.schema.revisions import Revisions
-from etl_assets.model.stored import Bookmark
+from etl_assets.model.events import Event, SourceState, StreamEnd, StreamKey
 from etl_assets.model.stream import Stream
-from etl_assets.protocol.singer.messages import (
-    ActivateVersionMessage,
-    Message,
-    RecordMessage,
-    SchemaMessage,
-    StateMessage,
-    Unknown,
-)
+from etl_assets.protocol.singer.batch_files import BatchFolder
+from etl_assets.protocol.singer.events import SingerEvents
+from etl_assets.protocol.singer.messages import Message, RecordMessage, SchemaMessage, StateMessage
 from etl_assets.redaction import redact
 from etl_assets.redaction.errors import shown_cause
 from etl_assets.sources.base import Source
@@ -83,7 +68,7 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
     try:
         for said in thread.messages():
             yield from reader.events(said)
-        yield from reader.end()
+        yield from reader.buffer.flush()
     finally:
         if not thread.end():
             source.logger.warning("the source did not end within %g s after it was told to", GRACE_SECONDS)
@@ -196,6 +181,8 @@ class _TapThread:
             said = RecordMessage(said.stream, copied(said.record), said.version, said.time_extracted)
         elif isinstance(said, StateMessage):
             said = StateMessage(copied(said.value))
+        elif isinstance(said, SchemaMessage):
+            said = replace(said, schema=copied(said.schema))
         self._parcel.append(said)
         if len(self._parcel) >= PARCEL or not isinstance(said, RecordMessage):
             self._hand_over()
@@ -216,7 +203,7 @@ class _TapThread:
         raise _NotWantedError
 
 
-class _Reader:
+class _Reader(SingerEvents):
     """Turns messages into events: records wait until they are a batch, or something else is said.
 
     Args:
@@ -224,96 +211,67 @@ class _Reader:
         state: Where the tap began; may name the version of a stream's rows.
     """
 
+    schema_comes_first = False  # what it writes of a stream is known: the catalog is its own
+
     def __init__(self, streams: Sequence[Stream], state: Mapping[str, Any]) -> None:
-        self._given = {stream.name: stream for stream in streams}
-        self._streams = dict(self._given)
-        self._rows: dict[str, list[Mapping[str, Any]]] = {}
-        self._messages: dict[str, SchemaMessage] = {}
-        self._revisions = Revisions("the source")
+        super().__init__(streams, "the source")
+        self._given = dict(self.current)
+        self._keys = {stream.name: stream.key for stream in streams}
         bookmarks = state.get("bookmarks")
         known = bookmarks if isinstance(bookmarks, Mapping) else {}
-        self._versions = {
-            name: bookmark["version"]
-            for name, bookmark in known.items()
-            if isinstance(bookmark, Mapping) and isinstance(bookmark.get("version"), int)
-        }
+        for name, bookmark in known.items():
+            if name in self._keys and isinstance(bookmark, Mapping) and isinstance(bookmark.get("version"), int):
+                self.versions[self._keys[name]] = bookmark["version"]
 
     def events(self, said: Said) -> Iterator[Event]:
-        """Give the events of one message.
+        """Give the events of one message, or of the end of a stream.
 
         Raises:
             ProtocolError: It is of a stream that nobody asked for: a state may cover it, so it cannot be left out.
         """
-        name = getattr(said, "stream", None)
-        if isinstance(name, str) and name not in self._given:
+        if not isinstance(said, StreamEnd):
+            yield from self.message(said)
+            return
+        key = said.stream.key
+        yield from self.buffer.flush_before_change(key)
+        yield StreamEnd(self.current[key], said.complete, said.error)
+
+    @override
+    def record(self, name: str, record: Mapping[str, Any], version: int | None) -> Iterator[Event]:
+        yield from super().record(name, record, version)
+        key = self._keys[name]
+        if self.buffer.waiting(key) >= BATCH_ROWS:
+            yield from self.buffer.flush_before_change(key)
+
+    @override
+    def state(self, value: Any) -> Iterator[Event]:
+        if value is None:
+            raise ProtocolError("a STATE is no object.", line=str(value))
+        yield from super().state(value)
+        yield from self.buffer.flush()
+
+    @override
+    def key_of(self, name: str, kind: str) -> StreamKey | None:
+        if name not in self._keys:
             raise ProtocolError(
                 f"the source writes messages of a stream {name!r}, which was not asked for.",
-                hint=f"Have it write those of its catalog. {did_you_mean(name, self._given)}",
+                hint=f"Have it write those of its catalog. {did_you_mean(name, self._keys)}",
                 stream=name,
             )
-        if isinstance(said, RecordMessage):
-            yield from self._record(said)
-        elif isinstance(said, SchemaMessage):
-            yield from self._flush(said.stream)
-            yield SchemaChange(self._declared(said))
-        elif isinstance(said, StateMessage):
-            yield from self.end()
-            document = _document(said.value)
-            yield Checkpoint(document, None, separate=keeps_streams_apart(document))
-        elif isinstance(said, StreamEnd):
-            yield from self._flush(said.stream.name)
-            yield StreamEnd(self._stream(said.stream.name), said.complete, said.error)
-        elif isinstance(said, ActivateVersionMessage):
-            yield from self._flush(said.stream)
-            yield from self._version(said.stream, said.version)
-        elif not isinstance(said, Unknown):
-            raise ProtocolError(
-                f"stream {said.stream!r}: a BATCH message comes from a program, not from a source in this process.",
-                hint="Write its records.",
-                stream=said.stream,
-            )
+        return self._keys[name]
 
-    def end(self) -> Iterator[Event]:
-        """Give the records that wait."""
-        for name in list(self._rows):
-            yield from self._flush(name)
-
-    def _record(self, message: RecordMessage) -> Iterator[Event]:
-        if message.version is not None and message.version != self._versions.get(message.stream):
-            yield from self._flush(message.stream)
-            yield from self._version(message.stream, message.version)
-        rows = self._rows.setdefault(message.stream, [])
-        rows.append(message.record)
-        if len(rows) >= BATCH_ROWS:
-            yield from self._flush(message.stream)
-
-    def _version(self, name: str, version: int) -> Iterator[Event]:
-        if self._versions.get(name) != version:
-            self._versions[name] = version
-            yield Truncate(self._stream(name), version)
-
-    def _flush(self, name: str) -> Iterator[Event]:
-        rows = self._rows.pop(name, None)
-        if rows:
-            yield Records(self._stream(name), Batch(rows))
-
-    def _stream(self, name: str) -> Stream:
-        return self._streams[name]
-
-    def _declared(self, message: SchemaMessage) -> Stream:
-        if self._messages.get(message.stream) == message:
-            return self._stream(message.stream)
-        self._messages[message.stream] = replace(message, schema=copied(message.schema))
-        self._revisions.note(message.stream)
-        stream = self._given[message.stream]
+    @override
+    def stream_described(self, key: StreamKey, message: SchemaMessage) -> Stream:
+        stream = self._given[key]
         changes: dict[str, Any] = {"schema": message.schema} if message.schema.get("properties") else {}
         if message.key_properties and not stream.primary_key:
             changes["primary_key"] = list(message.key_properties)
-        self._streams[message.stream] = stream.replace(**changes) if changes else stream
-        return self._streams[message.stream]
+        return stream.replace(**changes) if changes else stream
 
-
-def _document(value: Any) -> Bookmark:
-    if not isinstance(value, Mapping):
-        raise ProtocolError("a STATE is no object.", line=str(value))
-    return value
+    @override
+    def batch_folder(self, url: str, stream: str) -> BatchFolder:
+        raise ProtocolError(
+            f"stream {stream!r}: a BATCH message comes from a program, not from a source in this process.",
+            hint="Write its records.",
+            stream=stream,
+        )

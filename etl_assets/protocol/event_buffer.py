@@ -51,10 +51,21 @@ class EventBuffer:
 
     Args:
         streams: The streams as they are now, by key; looked up when records are handed on.
+        rows: Hand on when so many records wait.
+        bytes_: Or so many bytes.
+        seconds: Or when the last time was so many seconds ago.
     """
 
-    def __init__(self, streams: Mapping[StreamKey, Stream]) -> None:
+    def __init__(
+        self,
+        streams: Mapping[StreamKey, Stream],
+        *,
+        rows: float = ROWS,
+        bytes_: float = BYTES,
+        seconds: float = SECONDS,
+    ) -> None:
         self._streams = streams
+        self._most_rows, self._most_bytes, self._most_seconds = rows, bytes_, seconds
         self._parts: dict[StreamKey, list[_Part]] = {}
         self._counts: dict[StreamKey, int] = {}
         self._states: dict[Scope, tuple[Bookmark | None, dict[StreamKey, int]]] = {}
@@ -95,15 +106,41 @@ class EventBuffer:
         try:
             for chunk in chunks:
                 yield from take(chunk)
-                self._bytes += len(chunk)
-                if self._is_due():
+                self.note_bytes(len(chunk))
+                if self.is_due():
                     yield from self.flush()
         except EtlAssetsError:
             yield from self.flush(rest=False)  # what a state covers was sent before it went wrong
             raise
 
-    def _is_due(self) -> bool:
-        return self._rows >= ROWS or self._bytes >= BYTES or time.monotonic() - self._handed_over_at >= SECONDS
+    def note_bytes(self, count: int) -> None:
+        """Take note that what waits has so many bytes more."""
+        self._bytes += count
+
+    def is_due(self) -> bool:
+        """Whether what waits is to be handed on."""
+        if self._rows >= self._most_rows or self._bytes >= self._most_bytes:
+            return True
+        return time.monotonic() - self._handed_over_at >= self._most_seconds
+
+    def waiting(self, key: StreamKey) -> int:
+        """Return how many records of a stream wait."""
+        return self._counts.get(key, 0)
+
+    def flush_before_change(self, key: StreamKey) -> Iterator[Event]:
+        """Yield what must stand before a change of a stream: its records, or everything where states wait too."""
+        if self._states:
+            yield from self.flush()
+            return
+        parts, count = self._parts.pop(key, ()), self._counts.pop(key, 0)
+        self._rows -= count
+        for part in parts:
+            yield from self._records(key, part.batches())
+
+    def begin_anew(self) -> None:
+        """Count the bytes that wait from nothing, once everything was handed on stream by stream."""
+        self._bytes = 0
+        self._handed_over_at = time.monotonic()
 
     def flush(self, *, rest: bool = True) -> Iterator[Event]:
         """Yield everything as events, in an order in which each state stands behind all it covers.
