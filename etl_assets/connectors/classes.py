@@ -1,6 +1,6 @@
 """Sources and destinations that are classes, by the name under which a package has registered them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,58 +14,43 @@ _WAYS_TO_RUN = (
 """Arguments that say how a program is run: with one of them, a name means a program."""
 
 
-def registered_class(kind: Kind, name: str, given: Mapping[str, Any]) -> type | None:
-    """Return the class that is registered under a name; None where the name, or what else is given, means a program.
+def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
+    """Return an instance of the class that is registered under a name; None where a program is meant.
 
     Args:
         kind: What is asked for.
-        name: Its name.
-        given: All arguments of `get_source` or `get_destination`.
+        given: All arguments of `get_source` or `get_destination`. Each that says how a program is run means a program.
 
     Raises:
-        ConfigError: Its package cannot be imported, or the name is one of the other kind.
+        ConfigError: The class's package cannot be imported, or the name is one of the other kind.
+        InputError: The class takes no such argument, or lacks one.
     """
+    name = given["name"]
     if any(given.get(way) for way in _WAYS_TO_RUN):
         return None
     found = registered(kind).get(name)
     if found is not None:
-        return found.load()
+        own_name = given["source_name"] or name if kind == "source" else given["destination_name"]
+        passed_on = {word: given.get(word) for word in ("streams", "config_change_callback")}
+        return _made(found.load(), given["config"], {"name": own_name, **passed_on, **given["options"]})
     other: Kind = "destination" if kind == "source" else "source"
     if name in registered(other):
         raise ConfigError(f"{name!r} is a {other}.", hint=f"Use get_{other}().")
     return None
 
 
+def _made(class_: type, config: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> Any:
+    """Return an instance; a class whose options are a model (`Options`) gets each entry of the config as an option."""
+    has_options = getattr(class_, "Options", None) is not None
+    configured = dict(config or {}) if has_options else {"config": config}
+    given = {word: value for word, value in {**configured, **arguments}.items() if value is not None}
+    try:
+        return class_(**given)
+    except TypeError as error:
+        raise InputError(f"{class_.__name__} cannot be made: {error}.") from error
+
+
 def near(name: str) -> str:
     """Return a sentence with the registered names that are nearest, and a space; "" where none is near."""
     known = {*registered("source"), *registered("destination")}
     return f"{did_you_mean(name, known)} " if get_close_matches(name, known, cutoff=0.6) else ""
-
-
-def made(
-    class_: type,
-    make: Callable[..., Any],
-    config: Mapping[str, Any] | None,
-    named: Mapping[str, Any],
-    options: Mapping[str, Any],
-) -> Any:
-    """Return an instance of a registered class.
-
-    Args:
-        class_: The class.
-        make: The function that was called.
-        config: Given as `config`; to a class whose options are a model (`Options`), each entry as an option.
-        named: Arguments that the function names itself; each is passed on where it was given.
-        options: What only the class takes.
-
-    Raises:
-        InputError: The class takes no such argument, or lacks one.
-    """
-    has_options = getattr(class_, "Options", None) is not None
-    configured = dict(config or {}) if has_options else {"config": config}
-    arguments = {**named, **configured, **options}
-    arguments = {word: value for word, value in arguments.items() if value is not None}
-    try:
-        return class_(**arguments)
-    except TypeError as error:
-        raise InputError(f"{make.__name__}: {class_.__name__} cannot be made: {error}.") from error

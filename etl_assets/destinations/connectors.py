@@ -8,7 +8,7 @@ from typing import Any
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
-from etl_assets.connectors.classes import made, registered_class
+from etl_assets.connectors.classes import of_registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.destinations.airbyte import AirbyteDestination
 from etl_assets.destinations.connector import ConnectorDestination
@@ -72,14 +72,10 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     given = dict(locals())  # the arguments, and a choice has most of its fields among them
     if name.startswith(("source-", "tap-")):
         raise ConfigError(f"{name!r} is a source.", hint="Use get_source().")
-    class_ = registered_class("destination", name, given)
-    if class_ is not None:
-        named = {"name": destination_name, "config_change_callback": config_change_callback}
-        # Of the class that is registered; to type checkers what nearly every call gives.
-        destination: ConnectorDestination = made(class_, get_destination, config, named, options)
-        return destination
-    chosen = {field.name: given[field.name] for field in fields(Choice) if field.name in given}
-    executor = Choice(**chosen).executor()
+    of_class: ConnectorDestination | None = of_registered_class("destination", given)
+    if of_class is not None:
+        return of_class
+    executor = Choice(**{field.name: given[field.name] for field in fields(Choice) if field.name in given}).executor()
     kind: type[ConnectorDestination] = SingerDestination if executor.protocol == "singer" else AirbyteDestination
     refuse_unknown(get_destination, kind, options)
     return kind(

@@ -8,7 +8,7 @@ from typing import Any
 from etl_assets.callbacks import ConfigChangeCallback
 from etl_assets.connectors.arguments import explained, refuse_unknown
 from etl_assets.connectors.chosen import Choice
-from etl_assets.connectors.classes import made, registered_class
+from etl_assets.connectors.classes import of_registered_class
 from etl_assets.connectors.names import Protocol
 from etl_assets.exceptions import ConfigError
 from etl_assets.sources.airbyte.source import AirbyteSource
@@ -79,12 +79,9 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     given = dict(locals())  # the arguments, and each choice has one of its name
     if name.startswith(("destination-", "target-")):
         raise ConfigError(f"{name!r} is a destination.", hint="Use get_destination().")
-    class_ = registered_class("source", name, given)
-    if class_ is not None:
-        named = {"name": source_name or name, "streams": streams, "config_change_callback": config_change_callback}
-        # Of the class that is registered; to type checkers what nearly every call gives.
-        source: ConnectorSource = made(class_, get_source, config, named, options)
-        return source
+    of_class: ConnectorSource | None = of_registered_class("source", given)
+    if of_class is not None:
+        return of_class
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
     refuse_unknown(get_source, kind, options)
