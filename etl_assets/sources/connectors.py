@@ -85,5 +85,9 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     executor = Choice(**{field.name: given[field.name] for field in fields(Choice)}).executor()
     kind: type[ConnectorSource] = SingerSource if executor.protocol == "singer" else AirbyteSource
     refuse_unknown(get_source, kind, options)
-    named = {"config_change_callback": config_change_callback, "streams": streams, "source_name": source_name}
+    named: dict[str, Any] = {
+        "config_change_callback": config_change_callback,
+        "streams": streams,
+        "source_name": source_name,
+    }
     return kind(executor, name, config, **named, **options)
