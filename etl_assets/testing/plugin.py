@@ -13,8 +13,8 @@ GROUPS = (
     "schema changes",
 )  # fmt: skip
 _LEGEND = (
-    "`exact`: as it was sent. `text`, `json`, `base64`: that form of it, every digit kept. `refused`: the sync fails, "
-    "names stream and field, and leaves the table as it was. `-`: the destination does not promise what the case needs."
+    "`exact`: unchanged. `text`, `json`, `base64`: stored in that form, with every digit. `refused`: the sync fails, "
+    "names stream and field, and does not change the table. `-`: the destination does not support what the case needs."
 )
 
 
@@ -51,7 +51,7 @@ def table(told: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "# What is supported",
         "",
-        "Written by the [conformance kit](conformance.md); each row is one of its cases.",
+        "The [conformance kit](conformance.md) writes this page. Each row is one of its cases.",
     ]
     lines += ["", _LEGEND]
     for group in [*GROUPS, *sorted({one["group"] for one in told} - set(GROUPS))]:
