@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import closing
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -14,6 +13,7 @@ from etl_assets.destinations.target_sessions import PipeTarget
 from etl_assets.exceptions import DestinationError, EtlAssetsError
 from etl_assets.model.load import Committed, Load
 from etl_assets.redaction import redact
+from etl_assets.registry import reach
 from etl_assets.strategies import WriteStrategy
 from etl_assets.sync import Observer, Start
 from etl_assets.sync_source import StreamOutcome, sync_source
@@ -97,4 +97,4 @@ if not TYPE_CHECKING:  # to a type checker, every name would be there
         """Hand on the Singer SDK's targets, which destinations written for Mage import from here."""
         if name not in {"SQLTarget", "Target"}:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module("etl_assets.mage.singer_targets"), name)
+        return getattr(reach("singer_targets"), name)
