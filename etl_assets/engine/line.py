@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from etl_assets.engine.checkpoints import Checkpoints
 from etl_assets.engine.observer import Observer
 from etl_assets.engine.reached import Reached
+from etl_assets.engine.shared import SharedProgress
 from etl_assets.engine.start import Start, StreamPlan
 from etl_assets.model.batch import Batch
 from etl_assets.model.bookmarks.appending import Appending
 from etl_assets.model.bookmarks.tracker import FINGERPRINT, without_fingerprint
 from etl_assets.model.events import Removable, StreamKey
-from etl_assets.model.load import Load, Session, StreamOfSource, SyncResult, Target
+from etl_assets.model.load import Committed, Load, Session, StreamOfSource, SyncResult, Target
 from etl_assets.model.request import ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
@@ -183,8 +184,14 @@ class Line:
             return True
         return by_time and time.monotonic() - self.committed_at >= checkpoints.seconds
 
-    def settle(self, at: float) -> None:
-        """Take note that all that was exported is committed."""
+    def account(self, committed: Committed, shared: SharedProgress, *, at: float) -> None:
+        """Take note of a COMMIT of all that was exported."""
+        result = self.result
+        result.bookmark = self.state
+        if shared.exists:
+            result.bookmark = shared.stored
+            result.shared, result.bookmark_previous = True, shared.before
+        result.account(committed)
         self.rows, self.pending, self.bytes_at_commit, self.committed_at = 0, False, self.bytes, at
         while self.files:
             with suppress(OSError):  # what is committed stays so; a file more is no error

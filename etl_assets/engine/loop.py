@@ -166,7 +166,6 @@ class Loop:
         line.files += event.files
         batch = line.arrived(event.batch)
         if len(batch):
-            self._publishing.arrived(line)
             self._export(line, batch)
         elif event.batch.has_columns_only and self._session.encoding == "arrow":
             # The table has its columns, if nothing else comes.

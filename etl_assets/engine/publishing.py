@@ -9,7 +9,7 @@
 """
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -38,8 +38,8 @@ class Publishing:
         session: Where they go.
         observer: Sees what is committed on the way.
         checkpoints: When commits are due.
-        shared: What the streams have in common; None for one stream by itself. That one fails as a whole: it is
-            published when its read is closed; if that fails, nothing is but what was committed at checkpoints.
+        shared: What the streams have in common; None for one stream by itself, which fails as a whole: it is published
+            when its read is closed, and if that fails, nothing is but what was committed at checkpoints.
         runs_ahead: Records are made also where they are not taken, so that all wrong fields of a stream can be told.
         finds_streams: The read may find more streams, which begin on its way.
     """
@@ -56,13 +56,12 @@ class Publishing:
         finds_streams: bool = False,
     ) -> None:
         self.lines = {line.key: line for line in lines}
-        self.late: Exception | None = None
-        """What went wrong with a stream that was published already."""
+        self.late: Exception | None = None  # what went wrong with a stream that was published already
         self._session = session
         self._observer = observer
         self._checkpoints = checkpoints
         self._runs_ahead = runs_ahead
-        self._finds_streams = finds_streams
+        self.finds_streams = finds_streams
         self._is_alone = shared is None
         self._shared = SharedProgress(shared)
         self._own = False
@@ -103,7 +102,7 @@ class Publishing:
 
     def is_hopeless(self) -> bool:
         """Tell whether nothing of what is still to come could be published."""
-        if self._finds_streams:
+        if self.finds_streams:
             return False
         now = (self._failures, self._landed, self._stuck)
         if (self._failures or self._shared.is_fixed) and now != self._judged:
@@ -122,12 +121,9 @@ class Publishing:
             self._failures += 1
             self._outcomes.append(line.outcome())
 
-    def arrived(self, line: Line) -> None:
-        """Take note that records came which no state covers yet."""
-        self._uncovered[line.key] = line
-
     def exported(self, line: Line, rows: int, size: int) -> None:
-        """Take note of what the session was given."""
+        """Take note of what the session was given, which no state covers yet."""
+        self._uncovered[line.key] = line
         line.rows += rows
         line.bytes += size
         self._full = self._full or self._due(line)
@@ -202,16 +198,15 @@ class Publishing:
 
     def finish(self, error: Exception | None) -> bool:
         """Publish what may be, fail what did not end; tells whether a stream carries the error."""
-        if not self._shared.exists:
-            for line in self._open:
-                self._keep_covered(line)
-        elif self._shared.is_pending and not (self._stuck or self._replacing or any(x.uncovered for x in self.live)):
+        for line in self._open:
+            self._keep_covered(line)
+        if self._shared.is_pending and not (self._stuck or self._replacing or any(x.uncovered for x in self.live)):
             self._barrier()
         for line in self.lines.values():
             self.tell_wrong(line)
         unfinished = [line for line in self._open if not line.ended]
         for line in unfinished:
-            why = self._held_back(line) if self._hopeless else _unfinished(line)
+            why = _held_back(line, self.lines.values(), self._shared) if self._hopeless else _unfinished(line)
             self.fail(line, error or why)
             self.tell_wrong(line)
         if self._shared.exists and not self._stuck:
@@ -219,7 +214,7 @@ class Publishing:
         if self._stuck:
             for line in self._open:
                 if line.appends and line.rows:
-                    self.fail(line, self._held_back(line))
+                    self.fail(line, _held_back(line, self.lines.values(), self._shared))
         self._own = True  # there is no more to come that could say whose state covers what was appended
         self._land_ended(1)
         return bool(unfinished)
@@ -294,11 +289,8 @@ class Publishing:
     def _account(self, lines: Sequence[Line], committed: Sequence[Committed]) -> None:
         by_id = {one.load_id: one for one in committed}
         for line in lines:
-            line.settle(self._committed_at)
-            line.result.bookmark = self._shared.stored if self._shared.exists else line.state
-            if self._shared.exists:
-                line.result.shared, line.result.bookmark_previous = True, self._shared.before
-            line.result.account(one := by_id[line.load.load_id])
+            one = by_id[line.load.load_id]
+            line.account(one, self._shared, at=self._committed_at)
             if not line.ended or line.landed:
                 self._observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self._shared.exists))
 
@@ -334,11 +326,6 @@ class Publishing:
         else:
             self._outcomes.append(line.outcome())
 
-    def _held_back(self, line: Line) -> SourceError:
-        if self._shared.is_fixed:
-            return _held_back(line, self._shared.others, failed=False)
-        return _held_back(line, [one.key for one in self.lines.values() if one.error is not None], failed=True)
-
     def tell_wrong(self, line: Line) -> None:
         """Tell of a stream that was looked at for more wrong fields: there are no more."""
         if line.wrong is not None:
@@ -346,12 +333,14 @@ class Publishing:
             self._outcomes.append(line.outcome())
 
 
-def _held_back(line: Line, others: Collection[StreamKey], *, failed: bool) -> SourceError:
+def _held_back(line: Line, lines: Iterable[Line], shared: SharedProgress) -> SourceError:
     """Return why a stream is not published that shares a state with others."""
-    names = sorted(repr(".".join(filter(None, key))) for key in others)
+    others = [one.key for one in lines if one.error is not None]
     why, what = "which failed", "the next run reads it again from the stored state."
-    if not failed:
+    if shared.is_fixed:
+        others = list(shared.others)
         why, what = "not read this time", "select all streams of its source, or give it a primary key."
+    names = sorted(repr(".".join(filter(None, key))) for key in others)
     return SourceError(
         f"stream {line.name!r} was not published: it shares its state with {', '.join(names)}, {why}.",
         hint=f"Nothing of it is lost: {what}",

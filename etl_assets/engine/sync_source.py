@@ -13,7 +13,7 @@ from etl_assets.engine.shared import Shared
 from etl_assets.engine.start import Start, StreamPlan, new_load_id, plan_load, resolve_start
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.model.events import SourceReadable, SourceState, StreamKey
-from etl_assets.model.load import SourceTarget, StreamToRead
+from etl_assets.model.load import Session, SourceTarget, StreamToRead
 from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource
 from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
@@ -71,22 +71,33 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         fallback, others = None, known.streams - {line.key for line in lines}
     shared = _shared(read.source_name, known, others, fallback, run_id)
     checkpoints = Checkpoints.every(checkpoint_seconds, checkpoint_bytes)
-    finds_streams = getattr(read, "finds_streams", False)
+    can_replace = WriteStrategy.REPLACE in destination.capabilities.strategies
     with destination.session([line.load for line in live]) as session:
         requests = {line.key: request_of(line, session) for line in live}
         begins = replace(_begins(live, shared.state.bookmark, known.streams), requests=requests)
-        publishing = Publishing(
-            lines,
-            session,
-            observer,
-            checkpoints,
-            shared,
-            runs_ahead=getattr(read, "runs_ahead", False),
-            finds_streams=finds_streams,
-        )
-        can_replace = WriteStrategy.REPLACE in destination.capabilities.strategies
-        loop = Loop(publishing, session, observer, can_replace=can_replace, begin=begin if finds_streams else None)
+        publishing = _publishing(read, lines, session, observer, checkpoints, shared)
+        find = begin if publishing.finds_streams else None
+        loop = Loop(publishing, session, observer, can_replace=can_replace, begin=find)
         yield from loop.run(partial(read.open, begins))
+
+
+def _publishing(
+    read: SourceReadable,
+    lines: Sequence[Line],
+    session: Session,
+    observer: Observer,
+    checkpoints: Checkpoints,
+    shared: Shared,
+) -> Publishing:
+    return Publishing(
+        lines,
+        session,
+        observer,
+        checkpoints,
+        shared,
+        runs_ahead=getattr(read, "runs_ahead", False),
+        finds_streams=getattr(read, "finds_streams", False),
+    )
 
 
 def _shared(

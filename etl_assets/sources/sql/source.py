@@ -205,8 +205,7 @@ class SqlSource(Source):
                 told = expected if number == 1 else None
                 batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
                 batch.texts_are_known = True  # the database vouches for them, or they were looked at
-                if known is not None and len(batch):
-                    at = reached(batch, stream)
+                at = reached(batch, stream) if known is not None and len(batch) else at
                 yield batch
             if known is not None:
                 yield Batch([], fingerprint=self._last_fingerprint(snapshot, stream, at, query))
