@@ -76,8 +76,7 @@ class Publishing:
         """Those that were read completely, and wait to be published."""
         self._replacing = {line.key for line in lines if line.replaces and line.error is None}
         self._uncovered: dict[StreamKey, Line] = {}
-        self._full = False
-        """Since the last commit some stream has given so much that another is due."""
+        self._full = False  # since the last commit some stream has given so much that another is due
         self._judged: tuple[int, int, bool] | None = None
         self._hopeless = False
 
