@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from etl_assets.destinations.sqlite.destination import SQLiteDestination
+from etl_assets.engine.publishing import COMMITS
 from etl_assets.model.stream import Stream
-from etl_assets.source_loop import COMMITS
 from etl_assets.sources.base import Source
 from etl_assets.sources.catalog import Catalog, CatalogEntry
 from etl_assets.sources.source_read import SourceRead

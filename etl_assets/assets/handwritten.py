@@ -10,6 +10,7 @@ from etl_assets.caches.base import CacheBase
 from etl_assets.datasets import DatasetBase
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.batch import Batch, batches_of, frames_of
+from etl_assets.model.load import Readable
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.dataframes import is_pandas
@@ -19,7 +20,7 @@ ROOT_SOURCE = "assets"
 """The source's name under which the state of an asset is kept whose key has one part only."""
 
 
-class Returned:
+class Returned(Readable):
     """Rows that an asset returned: a full table, read once.
 
     Args:
@@ -27,10 +28,6 @@ class Returned:
         source_name: Under which the state is kept.
         stream: Named after the asset.
     """
-
-    partial = False
-    ordered = False
-    checked_order = False
 
     def __init__(self, rows: Any, source_name: str, stream: Stream) -> None:
         self.source_name = source_name

@@ -32,6 +32,8 @@ from etl_assets.assets.split_step import SplitRead, published
 from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.caches.base import CacheBase
 from etl_assets.destinations.base import Destination
+from etl_assets.engine.start import Start, resolve_start
+from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.load import SyncResult
 from etl_assets.model.stored import Bookmark, TableName
@@ -39,7 +41,6 @@ from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import Start, resolve_start, sync
 
 _Read = StreamRead | Returned
 

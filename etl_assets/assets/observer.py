@@ -14,6 +14,8 @@ from typing_extensions import override
 from etl_assets.assets.bookmark_metadata import BOOKMARK, LOAD_ID, to_metadata
 from etl_assets.assets.bookmarks import DESTINATION, SCOPE
 from etl_assets.assets.metadata import decoration
+from etl_assets.engine.observer import Observer
+from etl_assets.engine.start import Start
 from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Committed, Load
@@ -22,7 +24,6 @@ from etl_assets.model.values.scalars import to_json
 from etl_assets.progress import ProgressBar, ProgressStyle, chosen_style
 from etl_assets.progress_text import describe
 from etl_assets.redaction import redact
-from etl_assets.sync import Observer, Start
 
 LOG_SECONDS = 15.0
 """A line costs 4 ms of CPU and an event row, so it comes now and then only."""

@@ -20,14 +20,15 @@ from etl_assets.assets.names import op_name, short_hash, word
 from etl_assets.assets.observer import SourceObserver, shortened
 from etl_assets.assets.state_explained import explain_missing_event
 from etl_assets.destinations.base import Destination
+from etl_assets.engine.line import StreamOutcome
+from etl_assets.engine.start import Start, StreamPlan
+from etl_assets.engine.sync_source import sync_source
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.events import StreamKey, keeps_streams_apart
 from etl_assets.model.load import Load
 from etl_assets.model.stored import TableName
 from etl_assets.redaction import redact
 from etl_assets.sources.source_read import SourceRead
-from etl_assets.sync import Start
-from etl_assets.sync_source import StreamOutcome, StreamPlan, sync_source
 
 
 def source_asset(

@@ -23,15 +23,16 @@ from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.destinations.database.split import drop_split, plan_split, planned_split, publish_split, table_exists
+from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start, strategy_of
+from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
-from etl_assets.model.load import Load, SyncResult
+from etl_assets.model.load import SyncResult
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import redact
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
 from etl_assets.strategies import WriteStrategy, resolve_strategy
-from etl_assets.sync import new_load_id, resolve_start, strategy_of, sync
 
 OUTPUT = "result"
 RANGES = "ranges"
@@ -230,14 +231,13 @@ class _Steps:
             context.log.info("%s: is synced in one step (%s)", read.stream.full_name, start.reason)
             return []
         ranges = binding.source.key_ranges(read.stream, binding.options.split or 1)
-        load = Load(
-            source=read.source_name,
-            stream=read.stream,
-            strategy=WriteStrategy.REPLACE,
-            load_id=new_load_id(),
+        load = plan_load(
+            read,
+            database,
+            start,
+            StreamPlan(table=table, schema_contract=writing.contract),
             run_id=context.run.run_id,
-            table=table,
-            begins_from=start.begins_from,
+            settled=WriteStrategy.REPLACE,
         )
         plan_split(database, load, ranges)
         context.log.info("%s: is read in %s ranges (%s)", read.stream.full_name, len(ranges.ranges), start.reason)
@@ -292,14 +292,14 @@ def published(
     assert isinstance(destination, DatabaseDestination)  # noqa: S101 - as above
     read = split.read
     previous = destination.stored(read.source_name, read.stream, table=table).state
-    load = Load(
-        source=read.source_name,
-        stream=read.stream,
-        strategy=WriteStrategy.REPLACE,
-        load_id=split.load_id,
+    load = plan_load(
+        read,
+        destination,
+        Start(),  # the plan knows from which state row the ranges began
+        StreamPlan(table=table, adopt=writing.adopt, schema_contract=writing.contract),
         run_id=run_id,
-        table=table,
-        adopt=writing.adopt,
+        load_id=split.load_id,
+        settled=WriteStrategy.REPLACE,
     )
     result = SyncResult(read.stream.name, read.source_name, split.load_id, WriteStrategy.REPLACE)
     if previous is not None and previous.load_id == split.load_id:

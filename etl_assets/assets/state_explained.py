@@ -3,8 +3,8 @@
 import dagster as dg
 
 from etl_assets.assets.bookmarks import newest_event
+from etl_assets.engine.start import Start
 from etl_assets.redaction import redact
-from etl_assets.sync import Start
 
 
 def explain_missing_event(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from etl_assets.destinations.database.places import is_hashed_name_of
+from etl_assets.engine.start import new_load_id
 from etl_assets.model.stored import Bookmark, SharedState, StreamState
-from etl_assets.sync import new_load_id
 
 
 def in_destination(name: str) -> str:

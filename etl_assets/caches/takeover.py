@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.constants import AB_EXTRACTED_AT_COLUMN
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.transaction import Transaction
+from etl_assets.engine.start import new_load_id
 from etl_assets.model.batch import declared_schema
 from etl_assets.model.stored import Bookmark, SharedState, StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import normalise, quote
-from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.constants import INTERNAL_COLUMN_SCHEMA, UNIQUE_CONFLICT_METHOD_UPDATE
+from etl_assets.engine.start import Start, StreamPlan, plan_load
 from etl_assets.exceptions import ConfigError, DestinationError, ProtocolError
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog_entries import copied
-from etl_assets.model.load import Load
+from etl_assets.model.load import Load, StreamToRead
 from etl_assets.model.schema.json_schema import from_arrow, type_to_property
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.columns import to_array
@@ -176,7 +177,9 @@ def export_records(
     if not records:
         return
     if overrides(destination, "export"):
-        load = Load("", stream_of(destination, name), WriteStrategy.APPEND, str((tags or {}).get("load_id", "")))
+        said = StreamToRead("", stream_of(destination, name))
+        load_id = str((tags or {}).get("load_id", ""))
+        load = plan_load(said, destination, Start(), StreamPlan(), load_id=load_id, settled=WriteStrategy.APPEND)
         destination.export(Batch(records), load)
         return
     told = {**(tags or {}), "records": len(records), "stream": name}

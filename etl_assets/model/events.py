@@ -18,8 +18,8 @@ from typing import Protocol, runtime_checkable
 
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.model.batch import Batch
-from etl_assets.model.bookmarks.appending import Appending
-from etl_assets.model.load import TableTypes
+from etl_assets.model.load import StreamOfSource
+from etl_assets.model.request import ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 
@@ -40,12 +40,31 @@ class Removable(Protocol):
 
 
 @dataclass(frozen=True)
+class Follow:
+    """The batches of a stream say how far it is read: by their bookmarks, else by its replication key.
+
+    It comes before the stream's first `Records`; no `Checkpoint` speaks of the stream then.
+
+    Args:
+        read: The stream, and what is known of the order of its rows.
+    """
+
+    read: StreamOfSource
+
+    @property
+    def stream(self) -> Stream:
+        """The stream."""
+        return self.read.stream
+
+
+@dataclass(frozen=True)
 class Records:
     """Some records of one stream.
 
     Args:
         stream: The stream with its present schema and keys; the schema may be another one than that of its last event.
-        batch: The records. A bookmark on it means nothing here: only a `Checkpoint` is one.
+        batch: The records. A bookmark on it means nothing here, unless the stream is one to `Follow`: only a
+            `Checkpoint` is one.
         files: Where the source has put them; removed when they, and all of the stream before them, are committed.
     """
 
@@ -149,7 +168,7 @@ class Truncate:
     generation: int | None = None
 
 
-Event = Records | Estimate | Remark | SchemaChange | Checkpoint | StreamEnd | Truncate
+Event = Follow | Records | Estimate | Remark | SchemaChange | Checkpoint | StreamEnd | Truncate
 
 
 @dataclass(frozen=True)
@@ -163,15 +182,13 @@ class SourceState:
             never loaded though others of the shared state were. What `shared` says of them MUST NOT be used; a host
             that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
             refreshed (then `shared` is None).
-        appended: How rows are appended, by stream: those that come again would be there twice.
-        tables: What types the streams' tables have, where that is known.
+        requests: What each stream is asked for beside its state.
     """
 
     shared: Bookmark | None = None
     streams: Mapping[StreamKey, Bookmark] = field(default_factory=dict)
     refreshed: Collection[StreamKey] = frozenset()
-    appended: Mapping[StreamKey, Appending] = field(default_factory=dict, compare=False)
-    tables: Mapping[StreamKey, TableTypes] = field(default_factory=dict, compare=False)
+    requests: Mapping[StreamKey, ReadRequest] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
         """Tell whether there is any state."""

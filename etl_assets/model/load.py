@@ -4,18 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from etl_assets.exceptions import ConfigError, UnsupportedWriteError
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.contract import EVOLVES, ContractMode, Rejected, SchemaContract, summed
 from etl_assets.model.encoded import Format
+from etl_assets.model.request import ReadRequest, TableTypes
 from etl_assets.model.stored import Bookmark, Column, SharedState, Stored, StoredSource, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 RepeatedKeys = Literal["newest", "last"]
 """Which of several images of a key that one read gives is merged: the one with the greatest replication key, or the one
@@ -201,9 +199,17 @@ class StreamOfSource(Protocol):
 
     source_name: str
     stream: Stream
-    partial: bool
-    ordered: bool
-    checked_order: bool
+    partial: bool = False
+    ordered: bool = False
+    checked_order: bool = False
+
+
+@dataclass
+class StreamToRead(StreamOfSource):
+    """A whole stream of whose order nothing is known: one of many that are read together."""
+
+    source_name: str
+    stream: Stream
 
 
 @runtime_checkable
@@ -216,70 +222,11 @@ class Readable(StreamOfSource, Protocol):
 
 
 @runtime_checkable
-class Encodes(Protocol):
-    """A `Readable` whose source may have rows in a format that the destination takes as they are."""
+class TakesRequest(Protocol):
+    """A `Readable` that can be told what its read is asked for."""
 
-    def encoded_as(self, format_: Format) -> Readable:
-        """Give the same read, with batches that may stay encoded."""
-        ...
-
-
-@runtime_checkable
-class Fingerprinted(Protocol):
-    """A `Readable` whose source may tell without reading whether anything has changed at and after a bookmark."""
-
-    def fingerprinted(self, known: str | None) -> Readable:
-        """Give the same read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
-        ...
-
-
-class TableTypes(Protocol):
-    """What types a stream's table has, for a source that may choose among several: entered, it looks at the table.
-
-    Attributes:
-        is_fixed: The stream's schema contract lets no type change, so that what does not fit is left out, or an error.
-        is_replaced: The rows that are there do not stay.
-    """
-
-    is_fixed: bool
-    is_replaced: bool
-
-    def __enter__(self) -> Self:
-        """Look at the table as it is now."""
-        ...
-
-    def __exit__(self, *raised: object) -> None:
-        """End the look."""
-        ...
-
-    @property
-    def signs_zeros(self) -> bool:
-        """Whether the destination keeps -0.0."""
-        ...
-
-    def type_of(self, field: str) -> "pa.DataType | None":
-        """Give the type of a field's column; None where there is none."""
-        ...
-
-    def is_open(self, field: str) -> bool:
-        """Tell whether a field's column, of text, gets another type with its first values: it has none so far."""
-        ...
-
-    def stored(self, type_: "pa.DataType") -> "pa.DataType":
-        """Give the type in which the destination keeps the values of one."""
-        ...
-
-    def integers_fit(self, field: str) -> bool:
-        """Tell whether all integers of a field's column are exact as doubles."""
-        ...
-
-
-@runtime_checkable
-class Fitted(Protocol):
-    """A `Readable` whose source may choose types, and does so better if it knows those of the table."""
-
-    def fitted_to(self, table: TableTypes) -> Readable:
-        """Give the same read, for this table."""
+    def requested(self, request: ReadRequest) -> Readable:
+        """Return the same read, with this request."""
         ...
 
 

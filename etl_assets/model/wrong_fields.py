@@ -3,12 +3,9 @@
 Nothing is loaded of what is looked at. Of each wrong field one error is kept, the kinds of its values and their number.
 """
 
-import time
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
-from etl_assets.exceptions import DataError, EtlAssetsError
+from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch
 from etl_assets.model.schema.type_overrides import WrongColumn, wrong_types
 from etl_assets.model.stream import Stream
@@ -67,18 +64,9 @@ class WrongFields:
         """The first error, which tells of all wrong fields that were seen."""
         kinds = {name: wrong.kinds for name, wrong in self._fields.items() if wrong.kinds is not None}
         said: dict[str | None, str] = {name: wrong.said for name, wrong in self._fields.items()}
-        return wrong_types([wrong.error for wrong in self._fields.values()], kinds, self._stream, said)
-
-
-def look_on(first: DataError, batches: Iterable[Batch], stream: Stream) -> DataError:
-    """Look at what is left of a read that has failed by an error, for more fields that are wrong; give one error."""
-    wrong, until = WrongFields(first, stream.name), time.monotonic() + SECONDS
-    with suppress(EtlAssetsError):  # how it would have ended matters no more
-        for batch in batches:
-            wrong.look_at(batch, stream)
-            if time.monotonic() >= until:
-                break
-    return wrong.error
+        error = wrong_types([wrong.error for wrong in self._fields.values()], kinds, self._stream, said)
+        error.__cause__ = self._first.__cause__
+        return error
 
 
 def _count(column: WrongColumn, most: int) -> int:

@@ -11,10 +11,14 @@ from typing_extensions import override
 from etl_assets import configuring
 from etl_assets.caches.util import get_default_cache
 from etl_assets.datasets import InMemoryDataset, LazyDataset
+from etl_assets.engine.observer import Observer
+from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start
+from etl_assets.engine.sync import sync
+from etl_assets.engine.sync_source import sync_source
 from etl_assets.exceptions import ConnectorError, ConnectorFailedError, EtlAssetsError, InputError
 from etl_assets.model.batch import Batch
 from etl_assets.model.events import Records, SourceState, StreamEnd, StreamKey
-from etl_assets.model.load import Load, SyncResult
+from etl_assets.model.load import StreamToRead, SyncResult
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.naming import normalise
@@ -25,8 +29,6 @@ from etl_assets.results import ReadResult, checked_cache
 from etl_assets.scripts.stored_names import changed_keys, note_of, stored_name
 from etl_assets.sources import selecting
 from etl_assets.strategies import WriteStrategy, strategy_named
-from etl_assets.sync import Observer, new_load_id, resolve_start, sync
-from etl_assets.sync_source import StreamPlan, sync_source
 
 
 class StreamsFailedError(ConnectorFailedError):
@@ -134,7 +136,8 @@ def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) 
         table = cache.place_of(source.state_name, stream)
         stored = destination.stored(stored_as, stream, table=table)
         if stored.state is None and stored.foreign is None:
-            load = Load(stored_as, stream, WriteStrategy.APPEND, new_load_id(), table=table)
+            one, plan = StreamToRead(stored_as, stream), StreamPlan(WriteStrategy.APPEND, table=table)
+            load = plan_load(one, destination, Start(), plan)
             with destination.session([load]) as session:
                 session.commit({load.load_id: None}, complete=True)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
 from etl_assets.model.batch import Batch
+from etl_assets.model.load import Readable
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.naming import quote
@@ -15,7 +16,7 @@ IDS_AT_ONCE = 1_000
 """In one list of SQL; some databases take no more."""
 
 
-class CachedRead:
+class CachedRead(Readable):
     """One stream of a cache, to be loaded elsewhere.
 
     Its bookmark is the load id of the cache's last load: rows that came or changed since carry the id of one that the
@@ -26,10 +27,6 @@ class CachedRead:
         name: The stream.
         source_name: The name under which the source has its state where the stream is going.
     """
-
-    partial = False
-    ordered = False
-    checked_order = False
 
     def __init__(self, result: Any, name: str, *, source_name: str | None = None) -> None:
         self.source_name = source_name or result.stored_as

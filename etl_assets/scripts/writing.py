@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etl_assets.caches.state_memory import StateMemory
+from etl_assets.engine.start import resolve_start
+from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConnectorWriteError, EtlAssetsError, EtlAssetsWarning, InputError
 from etl_assets.model.load import SyncResult
 from etl_assets.redaction import redact
@@ -14,7 +16,6 @@ from etl_assets.scripts.replay import CachedRead
 from etl_assets.scripts.stored_names import stored_name
 from etl_assets.sources.base import Source
 from etl_assets.strategies import WriteStrategy, strategy_named
-from etl_assets.sync import resolve_start, sync
 
 
 def write(

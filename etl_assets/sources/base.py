@@ -9,10 +9,8 @@ from etl_assets.arguments import TEXT, check
 from etl_assets.exceptions import ConfigError
 from etl_assets.logs import Logger
 from etl_assets.model.catalog import Catalog
-from etl_assets.model.encoded import Format
 from etl_assets.model.events import Event, SourceState
 from etl_assets.model.key_ranges import KeyRanges
-from etl_assets.model.load import TableTypes
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.redaction import remember_config
@@ -69,13 +67,6 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     """
 
     name: str | None = None
-    encoded_as: Format | None = None
-    """The format in which the destination of this read would take rows as they are; no source needs to care."""
-    known_fingerprint: str | None = None
-    """What the last batch of the read that reached the bookmark had as `fingerprint`, or "" for nothing; None where
-    nobody asks for one. No source needs to care."""
-    table_types: TableTypes | None = None
-    """What types the table has that this read goes into, where that is known; for a source that chooses types."""
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
     state_message_every: int | None = None
@@ -209,7 +200,8 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
                 gave as a bookmark; None at first.
             query: What the caller asks for: column = value, and Mage's `_limit`, `_offset`, `_start_date`, `_end_date`.
             kwargs: `start_date`: the config's, as a datetime, where nothing was read before; `sample_data`: True where
-                some rows are enough; and room for what later versions pass.
+                some rows are enough; and room for what later versions pass. A hook that names `request` among its
+                parameters is told what is asked for beside the bookmark (`model/request.py`).
         """
         raise NotImplementedError(f"{type(self).__name__} must override load_data to read {stream.name!r}.")
 

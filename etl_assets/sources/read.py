@@ -13,9 +13,8 @@ from dateutil.parser import parse as parse_date
 from etl_assets.exceptions import ConfigError, EtlAssetsError, StreamReadError
 from etl_assets.model.batch import Batch, batches_of, frames_of
 from etl_assets.model.bookmarks.tracker import BookmarkTracker
-from etl_assets.model.encoded import Format
 from etl_assets.model.key_ranges import RANGE
-from etl_assets.model.load import TableTypes
+from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.singer.messages import Message, StateMessage
@@ -30,6 +29,9 @@ from etl_assets.sources.tap.process import ProcessModes, comes_in_order, overrid
 
 LIMIT = "_limit"
 """Mage's query key for the number of rows."""
+
+REQUEST = "request"
+"""The parameter by which `load_data` gets a `ReadRequest`, if it has one."""
 
 _END: Any = object()
 
@@ -65,6 +67,8 @@ class StreamRead:
         ConfigError: The source has no name, or writes Singer messages itself though it is no program.
     """
 
+    request: ReadRequest = NO_REQUEST
+    """What it is asked for beside its bookmark; see `requested`."""
     keep_bookmark: bool = False
     """Store what the read from a given bookmark reaches, though it has skipped rows."""
 
@@ -109,27 +113,10 @@ class StreamRead:
             self.query[RANGE] = dict(key_range)
             self.ordered = self.checked_order = False  # published as a whole, it needs no order
 
-    def encoded_as(self, format_: Format) -> "StreamRead":
-        """Give this read with batches that may stay encoded in a format."""
-        read = self._copy()
-        read.source.encoded_as = format_
-        return read
-
-    def fingerprinted(self, known: str | None) -> "StreamRead":
-        """Give this read, whose last batch may have a fingerprint; it has no records if that is still `known`."""
-        read = self._copy()
-        read.source.known_fingerprint = known or ""
-        return read
-
-    def fitted_to(self, table: TableTypes) -> "StreamRead":
-        """Give this read, which knows the types of the table that it goes into."""
-        read = self._copy()
-        read.source.table_types = table
-        return read
-
-    def _copy(self) -> "StreamRead":
+    def requested(self, request: ReadRequest) -> "StreamRead":
+        """Return this read, with what it is asked for beside its bookmark."""
         read = copy.copy(self)
-        read.source = copy.copy(self.source)
+        read.request = request
         return read
 
     @property
@@ -157,6 +144,7 @@ class StreamRead:
             "query": self.query,
             "start_date": None if self.stream.method == "INCREMENTAL" else _start_date(self.source),
             **({"sample_data": True} if sample else {}),
+            **({REQUEST: self.request} if _knows_requests(source) else {}),
         }
         heard = _Heard()
         try:
@@ -318,6 +306,15 @@ def _start_date(source: Source) -> datetime | None:
     except (ValueError, OverflowError) as error:
         raise ConfigError(f"The config's start_date {given!r} is no date and time (ISO 8601).") from error
     return found
+
+
+def _knows_requests(source: Source) -> bool:
+    """Tell whether `load_data` names a request among its parameters, here or in a class that this one builds upon.
+
+    Any other would hand it on with its `**kwargs` to something that does not expect it.
+    """
+    hooks = [vars(kind)["load_data"] for kind in type(source).__mro__ if "load_data" in vars(kind)]
+    return any(REQUEST in inspect.signature(hook).parameters for hook in hooks)
 
 
 def _call(hook: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

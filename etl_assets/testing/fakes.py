@@ -28,7 +28,7 @@ class PlannedCancel(BaseException):
     """As `PlannedError`, but as a cancelled run looks: no `Exception`."""
 
 
-class GivenRead:
+class GivenRead(Readable):
     """A read of one stream that gives these batches, whatever the bookmark.
 
     Args:
@@ -38,10 +38,6 @@ class GivenRead:
         fails_after: Raise after so many batches; None never.
         error: What to raise then.
     """
-
-    partial = False
-    ordered = False
-    checked_order = False
 
     def __init__(
         self,
@@ -84,7 +80,7 @@ class NumbersRead(GivenRead):
         return [Batch(cut, bookmark={"n": cut[-1]["n"]}) for cut in cuts]
 
 
-class FailingRead:
+class FailingRead(Readable):
     """Another read that fails after so many batches."""
 
     def __init__(self, read: Readable, after: int) -> None:

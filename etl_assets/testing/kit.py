@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import pytest
 
 from etl_assets.destinations.base import Destination
+from etl_assets.engine.start import resolve_start
+from etl_assets.engine.sync import sync
 from etl_assets.model.load import Readable, SyncResult
 from etl_assets.model.stored import Bookmark, Column, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.cases import FOLDER, Case, load_cases
 from etl_assets.testing.fakes import GivenRead
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from etl_assets.engine.sync import sync
 from etl_assets.faults import fault
 from etl_assets.model.batch import Batch
 from etl_assets.model.load import SyncResult
@@ -16,7 +17,6 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
-from etl_assets.sync import sync
 
 SOURCE = "lines"
 BATCH_ROWS = 10

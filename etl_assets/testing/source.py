@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from etl_assets.engine.sync import sync
 from etl_assets.exceptions import EtlAssetsError
 from etl_assets.model.batch import declared_schema
 from etl_assets.model.bookmarks.keys import comparable
@@ -26,7 +27,6 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.sources.base import Source
 from etl_assets.sources.read import StreamRead
-from etl_assets.sync import sync
 from etl_assets.testing.fakes import FailingRead, MemoryDestination, PlannedError
 
 EXAMPLES = 10

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from etl_assets.engine.start import resolve_start
+from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError
 from etl_assets.model.batch import Batch
 from etl_assets.model.load import SyncResult
 from etl_assets.model.stream import Stream
-from etl_assets.sync import resolve_start, sync
 from etl_assets.testing.fakes import GivenRead, NumbersRead, PlannedCancel, PlannedError
 from etl_assets.testing.kit import DestinationKit
 from etl_assets.testing.points import STRATEGIES

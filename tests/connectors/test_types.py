@@ -10,11 +10,11 @@ import dagster as dg
 import duckdb
 import pytest
 
-from etl_assets import source_loop
 from etl_assets.assets.factory import stream_assets
 from etl_assets.assets.options import StreamOptions
 from etl_assets.caches.duckdb import DuckDBCache
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
+from etl_assets.engine import loop
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import rediscovered
@@ -253,6 +253,6 @@ def test_one_stream_alone_tells_all_wrong_fields(singer: Make, tmp_path: Path) -
 
 
 def test_no_more_is_looked_at_than_time_allows(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_loop, "SECONDS", 0.0)
+    monkeypatch.setattr(loop, "SECONDS", 0.0)
     failure = load(singer(FAR, *far(), state(a=1), streams=["a"])).failure("a")
     assert "field 'b'" in failure

@@ -18,6 +18,7 @@ from etl_assets.destinations.database.reserved import ReservedNames, reserved_na
 from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import default_roots, sweep
+from etl_assets.engine.start import new_load_id
 from etl_assets.exceptions import DestinationError, StateError
 from etl_assets.frames import to_dataset
 from etl_assets.model.encoded import Format
@@ -27,7 +28,6 @@ from etl_assets.model.stored import Bookmark, Stored, StoredSource, StreamState,
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers, refuse_surrogates, style
 from etl_assets.strategies import WriteStrategy
-from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import pyarrow as pa

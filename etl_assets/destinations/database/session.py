@@ -26,7 +26,8 @@ from etl_assets.exceptions import DestinationError, EtlAssetsError, SchemaConfli
 from etl_assets.faults import fault
 from etl_assets.model.batch import Batch, Encoding, declared_schema
 from etl_assets.model.contract import Rejected
-from etl_assets.model.load import Committed, Load, Session, TableTypes
+from etl_assets.model.load import Committed, Load, Session
+from etl_assets.model.request import TableTypes
 from etl_assets.model.selection import is_column_selected, key_columns
 from etl_assets.model.stored import Bookmark, Column, SharedState, StreamState, TableName
 from etl_assets.model.stream import Stream

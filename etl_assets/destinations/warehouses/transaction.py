@@ -16,11 +16,11 @@ from typing_extensions import override
 from etl_assets.destinations.database.sql_transaction import SqlTransaction, column_list, respelled
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.engine.staging import cast
+from etl_assets.engine.start import new_load_id
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.model.schema.types import logical
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
-from etl_assets.sync import new_load_id
 
 if TYPE_CHECKING:
     import pyarrow as pa

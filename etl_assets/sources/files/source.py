@@ -8,6 +8,7 @@ from typing import Any
 from etl_assets.exceptions import ConfigError, DataError, EtlAssetsError, SourceError, did_you_mean
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
+from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.schema.json_schema import from_arrow, to_arrow
 from etl_assets.model.schema.types import merge
 from etl_assets.model.stored import Bookmark
@@ -148,6 +149,7 @@ class FileSource(Source):
         stream: Stream,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
+        request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:
         """Yield the rows of the stream's files, file by file; behind each file, the bookmark that covers it.
@@ -160,7 +162,7 @@ class FileSource(Source):
         options = self._options_of(stream)
         listed = self._listed(stream.name)
         progress = self._progress(stream, options, bookmarks, listed.place)
-        columns = Columns(bookmarks, self.table_types) if options.types == "infer" else None
+        columns = Columns(bookmarks, request.table) if options.types == "infer" else None
         if not listed.files and progress is None and not options.allow_empty:
             raise self._no_file(stream.name)
         left = progress.left(listed.files) if progress else listed.files

@@ -12,6 +12,7 @@ from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.key_ranges import KeyRanges
+from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 from etl_assets.model.stream import Stream
 from etl_assets.secrets.option import wrap_secrets
@@ -42,6 +43,8 @@ from etl_assets.sources.tap.modes import MODES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    Tables = Iterator[Encoded | pa.Table]
 
 BATCH_ROWS = 122_880
 """As many as DuckDB has in a row group: it stores such a batch with a third less work than smaller ones."""
@@ -168,6 +171,7 @@ class SqlSource(Source):
         stream: Stream,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
+        request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:
         """Yield the stream's rows as Arrow, in the order of its replication key if it has one.
@@ -180,7 +184,7 @@ class SqlSource(Source):
         """
         del kwargs
         with self._asking(stream) as snapshot:
-            known = self.known_fingerprint
+            known = request.known_fingerprint
             if known and self._fingerprint(snapshot, stream, bookmarks, query) == known:
                 yield Batch([], fingerprint=known)
                 return
@@ -195,14 +199,13 @@ class SqlSource(Source):
             # One look into the server's own statistics; a part of a table has no number there, and none is counted.
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
             at = bookmarks
-            for number, table in enumerate(self._tables(snapshot, asked, columns)):
+            for number, table in enumerate(self._tables(snapshot, asked, columns, request)):
                 # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
                 told = expected if number == 1 else None
                 batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
                 batch.texts_are_known = True  # the database vouches for them, or they were looked at
-                if known is not None and len(batch):
-                    at = reached(batch, stream)
+                at = reached(batch, stream) if known is not None and len(batch) else at
                 yield batch
             if known is not None:
                 yield Batch([], fingerprint=self._last_fingerprint(snapshot, stream, at, query))
@@ -325,14 +328,14 @@ class SqlSource(Source):
         except sa.exc.SQLAlchemyError:
             return None
 
-    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn]) -> "Iterator[Encoded | pa.Table]":
+    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], request: ReadRequest) -> "Tables":
         """Read by the fastest route that the driver has; each gives the same records."""
         how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": asked.refusals}
         if columns and snapshot.connection.dialect.driver == "psycopg":
             from etl_assets.sources.sql.postgres.copy import Copied, shown
             from etl_assets.sources.sql.postgres.encoded import can_encode, in_order
 
-            if self.encoded_as == "pgcopy" and can_encode(columns):
+            if request.encoded_as == "pgcopy" and can_encode(columns):
                 keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
                 given = in_order(columns, keys)
                 yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(columns, keys)

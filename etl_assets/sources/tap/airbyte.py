@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import simplejson
 
+from etl_assets.engine.events import with_checkpoints
 from etl_assets.exceptions import (
     ConfigError,
     ConnectError,
@@ -226,7 +227,8 @@ def _read(source: "Source", catalog: Mapping[str, Any], given: Iterable[Mapping[
     report = _Report(say, streams, whole)
     error: EtlAssetsError | None = None
     try:
-        for event in read.open(_begins(given, streams, whole)):
+        begins = _begins(given, streams, whole)
+        for event in with_checkpoints(read.open(begins), begins.streams):
             report.take(event)
     except EtlAssetsError as wrong:
         error = wrong

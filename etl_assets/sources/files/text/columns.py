@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import shorten
-from etl_assets.model.load import TableTypes
+from etl_assets.model.request import TableTypes
 from etl_assets.model.stored import Bookmark
 from etl_assets.sources.files.options import Inferred, Reading
 from etl_assets.sources.files.text.csv import chunks

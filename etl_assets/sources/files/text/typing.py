@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from etl_assets.model.load import TableTypes
+from etl_assets.model.request import TableTypes
 from etl_assets.model.schema.types import INTEGER_DIGITS, MAX_DECIMAL_DIGITS
 from etl_assets.model.values.arrays import array_of, decimals_of, decimals_of_texts
 from etl_assets.model.values.numbers import decimal_of

@@ -1,0 +1,355 @@
+"""What of a read is committed, and when: which streams wait for which.
+
+- A state of one stream is stored by the transaction of that stream's rows. A state of the whole source is stored by the
+  one transaction that has the rows of all streams up to it.
+- A stream that fails drops what was not committed of it. Where the streams share a state, that state cannot move any
+  more: it would cover rows that are nowhere. What may be read twice is still published when it is complete (a replace,
+  a merge); an append is not, as the next read gives its rows again.
+- Where streams share a state and one of them is replaced, no state is stored before that one is complete.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from etl_assets.engine.checkpoints import Checkpoints
+from etl_assets.engine.line import Line, StreamOutcome
+from etl_assets.engine.observer import Observer
+from etl_assets.engine.shared import Shared, SharedProgress
+from etl_assets.exceptions import DataError, SourceError
+from etl_assets.faults import fault
+from etl_assets.model.events import Checkpoint, StreamKey
+from etl_assets.model.load import Committed, Session, StreamOfSource
+from etl_assets.model.stored import Bookmark, SharedState
+from etl_assets.model.wrong_fields import WrongFields
+
+T = TypeVar("T")
+
+COMMITS = 64
+"""So many, at the most, for streams that end with little to commit: a commit costs more, the more tables there are."""
+
+
+class Publishing:
+    """The lines of a read, and what of them is committed.
+
+    Args:
+        lines: The streams; those that have failed already are told of as such.
+        session: Where they go.
+        observer: Sees what is committed on the way.
+        checkpoints: When commits are due.
+        shared: What the streams have in common; None for one stream by itself, which fails as a whole: it is published
+            when its read is closed, and if that fails, nothing is but what was committed at checkpoints.
+        runs_ahead: Records are made also where they are not taken, so that all wrong fields of a stream can be told.
+        finds_streams: The read may find more streams, which begin on its way.
+    """
+
+    def __init__(
+        self,
+        lines: Sequence[Line],
+        session: Session,
+        observer: Observer,
+        checkpoints: Checkpoints,
+        shared: Shared | None,
+        *,
+        runs_ahead: bool,
+        finds_streams: bool = False,
+    ) -> None:
+        self.lines = {line.key: line for line in lines}
+        self.late: Exception | None = None  # what went wrong with a stream that was published already
+        self._session = session
+        self._observer = observer
+        self._checkpoints = checkpoints
+        self._runs_ahead = runs_ahead
+        self.finds_streams = finds_streams
+        self._is_alone = shared is None
+        self._shared = SharedProgress(shared)
+        self._own = False
+        """A stream has a state of its own."""
+        failed = [line for line in lines if line.error is not None]
+        self._outcomes = [line.outcome() for line in failed]
+        self._began = self._committed_at = time.monotonic()
+        self._failures, self._landed = len(failed), 0
+        # Nothing that is done for each event may take longer, the more streams there are.
+        self._at_once = max(1, len(lines) // COMMITS) if getattr(session, "commits_many", False) else 1
+        self._ended: dict[StreamKey, Line] = {}
+        """Those that were read completely, and wait to be published."""
+        self._replacing = {line.key for line in lines if line.replaces and line.error is None}
+        self._uncovered: dict[StreamKey, Line] = {}
+        self._full = False  # since the last commit some stream has given so much that another is due
+        self._judged: tuple[int, int, bool] | None = None
+        self._hopeless = False
+
+    def outcomes(self) -> list[StreamOutcome]:
+        """Return what became of the streams that were settled since this was last asked."""
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    @property
+    def live(self) -> list[Line]:
+        """The streams that have not failed."""
+        return [line for line in self.lines.values() if line.error is None]
+
+    @property
+    def _open(self) -> list[Line]:
+        return [line for line in self.live if not line.landed]
+
+    @property
+    def _stuck(self) -> bool:
+        """Whether the shared state cannot move any more."""
+        return self._shared.is_fixed or (self._shared.exists and self._failures > 0)
+
+    def is_hopeless(self) -> bool:
+        """Tell whether nothing of what is still to come could be published."""
+        if self.finds_streams:
+            return False
+        now = (self._failures, self._landed, self._stuck)
+        if (self._failures or self._shared.is_fixed) and now != self._judged:
+            self._judged = now
+            self._hopeless = not self.live or (self._stuck and all(line.appends for line in self._open))
+        return self._hopeless
+
+    # On the way
+
+    def add(self, line: Line) -> None:
+        """Take a stream that the read has found; one that is published begins anew."""
+        self.lines[line.key] = line
+        if line.error is None:
+            self._session.revise(line.load)
+        else:
+            self._failures += 1
+            self._outcomes.append(line.outcome())
+
+    def exported(self, line: Line, rows: int, size: int) -> None:
+        """Take note of what the session was given, which no state covers yet."""
+        self._uncovered[line.key] = line
+        line.rows += rows
+        line.bytes += size
+        self._full = self._full or self._due(line)
+
+    def follow(self, line: Line, read: StreamOfSource) -> None:
+        """Have the batches of a stream say how far it is read: its state is its own."""
+        self._own = True
+        self.attempt([line], lambda: line.follow(read))
+
+    def followed(self, line: Line) -> None:
+        """Commit a stream whose batches say how far it is read, if they cover all that came and it is time."""
+        if line.pending and not line.uncovered and self._may_commit(line):
+            self._commit([line], complete=False)
+
+    def own_states(self, lines: Sequence[Line], state: Bookmark | None, *, due: bool | None = None) -> None:
+        """Take a state that covers these streams; the source may say itself whether a commit is due."""
+        self._own = True
+        for line in lines:
+            if line.error is not None:
+                continue  # a state after a failure would cover what is nowhere
+            line.state, line.pending, line.uncovered = state, True, 0
+            if line.landed or self._may_commit(line, due=due):
+                self._commit([line], complete=line.landed)
+        if not self._shared.exists:
+            self._land_ended(self._at_once)
+
+    def shared_state(self, event: Checkpoint) -> None:
+        """Take a state of the whole source."""
+        self._shared.move(event)
+        for line in self._uncovered.values():
+            line.uncovered = 0
+        self._uncovered.clear()
+        if self._stuck or self._replacing:
+            return
+        if len(self._ended) >= self._at_once or self._full or self._is_time:
+            self._barrier()
+
+    def begins_anew(self, line: Line) -> None:
+        """Take note that a stream takes its table's place from now on."""
+        self._replacing.add(line.key)
+        self._judged = None
+
+    def end(self, line: Line) -> None:
+        """Take note that a stream was read completely."""
+        line.ended = True
+        self._replacing.discard(line.key)
+        if not line.landed:
+            self._ended[line.key] = line
+        waits_for_state = line.appends and not self._own
+        if not self._is_alone and not self._shared.exists and not waits_for_state:
+            self._land_ended(self._at_once)
+
+    def break_off(self, line: Line, error: Exception | None) -> None:
+        """Take note that a stream was not read completely."""
+        self._keep_covered(line)
+        self.fail(line, error or _unfinished(line))
+
+    def _may_commit(self, line: Line, *, due: bool | None = None) -> bool:
+        """Tell whether a stream may be committed by itself before its end, and a commit is due."""
+        if self._shared.exists or line.ended or line.replaces:
+            return False
+        return self._due(line) if due is None else due
+
+    @property
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._committed_at >= self._checkpoints.seconds
+
+    def _due(self, line: Line) -> bool:
+        return line.is_due(self._checkpoints, by_time=not self._shared.exists)
+
+    # The end
+
+    def finish(self, error: Exception | None) -> bool:
+        """Publish what may be, fail what did not end; tells whether a stream carries the error."""
+        for line in self._open:
+            self._keep_covered(line)
+        if self._shared.is_pending and not (self._stuck or self._replacing or any(x.uncovered for x in self.live)):
+            self._barrier()
+        for line in self.lines.values():
+            self.tell_wrong(line)
+        unfinished = [line for line in self._open if not line.ended]
+        for line in unfinished:
+            why = _held_back(line, self.lines.values(), self._shared) if self._hopeless else _unfinished(line)
+            self.fail(line, error or why)
+            self.tell_wrong(line)
+        if self._shared.exists and not self._stuck:
+            self._barrier()
+        if self._stuck:
+            for line in self._open:
+                if line.appends and line.rows:
+                    self.fail(line, _held_back(line, self.lines.values(), self._shared))
+        self._own = True  # there is no more to come that could say whose state covers what was appended
+        self._land_ended(1)
+        return bool(unfinished)
+
+    def _land_ended(self, least: int) -> None:
+        """Publish the streams that have ended, once so many of them wait, or it is time."""
+        if len(self._ended) < least and not (self._ended and (self._full or self._is_time)):
+            return
+        # In the order of their keys: two runs that lock tables one after the other do not wait for each other.
+        ready = sorted((one for one in self._ended.values() if self._own or not one.appends), key=lambda one: one.key)
+        for first in range(0, len(ready), self._at_once):
+            group = ready[first : first + self._at_once]
+            if len(group) == 1 or not self._land(group, apart=True):
+                for line in group:
+                    if line.error is None:
+                        self._land([line])
+
+    def _keep_covered(self, line: Line) -> None:
+        """Commit what a stream's last state covers, if nothing came after it: it will not come again."""
+        if self._shared.exists or self._is_alone:
+            return
+        if line.pending and not line.uncovered and not line.replaces and not line.ended:
+            self._commit([line], complete=False)
+
+    def _barrier(self) -> None:
+        """Commit all that is waiting, with the shared state that covers it."""
+        # Also those that gave nothing yet: a stream without a state row would be a new one to the next read.
+        lines = [
+            line for line in self._open if line.rows or line.ended or not (line.start.state or line.result.commits)
+        ]
+        if lines or self._shared.is_pending:
+            self._land(lines, shared=self._shared.state if self._shared.is_pending else None)
+
+    def _land(self, lines: Sequence[Line], shared: SharedState | None = None, *, apart: bool = False) -> bool:
+        """Commit, and tell whether that was possible; those that have ended are published then."""
+        landing = [line for line in lines if line.ended]
+        if not self._commit(lines, complete=bool(landing), shared=shared, apart=apart):
+            return False
+        for line in landing:
+            line.landed = True
+            self._landed += 1
+            self._ended.pop(line.key, None)
+            line.result.duration_seconds = time.monotonic() - self._began
+            self._outcomes.append(line.outcome())
+            line.tell_remarks(self._observer)
+        return True
+
+    # The destination
+
+    def _commit(
+        self, lines: Sequence[Line], *, complete: bool, shared: SharedState | None = None, apart: bool = False
+    ) -> bool:
+        concerned = lines or self.live
+        bookmarks = self.attempt(concerned, lambda: {line.load.load_id: line.to_store() for line in lines}, apart=apart)
+        if bookmarks is None:
+            return False
+        fault("before_commit")
+        # A session that knows of no shared state is not asked about one.
+        more = {"shared": shared} if shared is not None else {}
+        committed = self.attempt(
+            concerned, lambda: self._session.commit(bookmarks, complete=complete, **more), apart=apart
+        )
+        if committed is None:
+            return False
+        fault("after_commit")
+        if shared is not None:
+            self._shared.settle(shared)
+        self._committed_at, self._full = time.monotonic(), False
+        self._account(lines, committed)
+        return True
+
+    def _account(self, lines: Sequence[Line], committed: Sequence[Committed]) -> None:
+        by_id = {one.load_id: one for one in committed}
+        for line in lines:
+            one = by_id[line.load.load_id]
+            line.account(one, self._shared, at=self._committed_at)
+            if not line.ended or line.landed:
+                self._observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self._shared.exists))
+
+    def attempt(self, lines: Sequence[Line], work: Callable[[], T], *, apart: bool = False) -> T | None:
+        """Do something at the destination; an error is that of the stream it names, else of all that were in it.
+
+        Where each can still be done apart from the others, an error that would not go away by itself is nobody's yet.
+        """
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - a custom destination may raise anything; told by its stream
+            if apart and not getattr(error, "retryable", False):
+                return None
+            stream = getattr(error, "stream", None)
+            named = [line for line in lines if stream in {line.load.stream.name, line.name}]
+            for line in named or lines:
+                self.fail(line, error)
+            return None
+
+    def fail(self, line: Line, error: Exception) -> None:
+        """Drop what is not committed of a stream, and tell why; where more of its fields may be wrong, at its end."""
+        line.error = error
+        line.rows = 0
+        self._failures += 1
+        self._ended.pop(line.key, None)
+        self._replacing.discard(line.key)
+        self._session.discard(line.load.load_id)
+        line.result.duration_seconds = time.monotonic() - self._began
+        if line.landed:
+            self._late = error  # its rows are published; only the state that came after them is not stored
+        elif isinstance(error, DataError) and error.columns and self._runs_ahead and line.load.contract.evolves:
+            line.wrong = WrongFields(error, line.load.stream.name)
+        else:
+            self._outcomes.append(line.outcome())
+
+    def tell_wrong(self, line: Line) -> None:
+        """Tell of a stream that was looked at for more wrong fields: there are no more."""
+        if line.wrong is not None:
+            line.error, line.wrong = line.wrong.error, None
+            self._outcomes.append(line.outcome())
+
+
+def _held_back(line: Line, lines: Iterable[Line], shared: SharedProgress) -> SourceError:
+    """Return why a stream is not published that shares a state with others."""
+    others = [one.key for one in lines if one.error is not None]
+    why, what = "which failed", "the next run reads it again from the stored state."
+    if shared.is_fixed:
+        others = list(shared.others)
+        why, what = "not read this time", "select all streams of its source, or give it a primary key."
+    names = sorted(repr(".".join(filter(None, key))) for key in others)
+    return SourceError(
+        f"stream {line.name!r} was not published: it shares its state with {', '.join(names)}, {why}.",
+        hint=f"Nothing of it is lost: {what}",
+        stream=line.load.stream.name,
+    )
+
+
+def _unfinished(line: Line) -> SourceError:
+    return SourceError(
+        f"stream {line.name!r}: the source ended without saying that it was read completely.",
+        hint="What its stored state covers is loaded; the next run goes on from there.",
+        stream=line.load.stream.name,
+    )
