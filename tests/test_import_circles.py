@@ -36,7 +36,11 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 
 def imported(text: str, known: Mapping[str, object]) -> Iterator[str]:
     """Yield what a module imports, at its top, in a function, for type checkers only, or by the text of a name."""
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    loggers = {id(one) for node in ast.walk(tree) if _makes_logger(node) for one in ast.walk(node)}
+    for node in ast.walk(tree):
+        if id(node) in loggers:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -44,6 +48,11 @@ def imported(text: str, known: Mapping[str, object]) -> Iterator[str]:
             yield from (inner & known.keys()) or {node.module}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value.partition(":")[0]
+
+
+def _makes_logger(node: ast.AST) -> bool:
+    """Return whether a call gives a logger its name, which names no module to import."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func).lower().endswith("logger")
 
 
 def graph(package: Path = PACKAGE) -> Graph:

@@ -149,6 +149,7 @@ class FileSource(Source):
         stream: Stream,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
+        *,
         request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:

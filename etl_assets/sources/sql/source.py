@@ -171,6 +171,7 @@ class SqlSource(Source):
         stream: Stream,
         bookmarks: Bookmark | None = None,
         query: Mapping[str, Any] | None = None,
+        *,
         request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:
