@@ -11,6 +11,7 @@ import pytest
 from etl_assets.destinations.base import Destination
 from etl_assets.engine.start import resolve_start
 from etl_assets.engine.sync import sync
+from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.model.load import Readable, SyncResult
 from etl_assets.model.stored import Bookmark, Column, TableName
 from etl_assets.model.stream import Stream
@@ -96,9 +97,9 @@ class DestinationKit:
         return self._columns.get(stream.name, ())
 
     def bookmark(self, stream: Stream) -> Bookmark | None:
-        """Give the stored bookmark."""
+        """Return the stored bookmark as the source gave it: without what tells its boundary rows apart."""
         state = self.destination.stored(SOURCE, stream).state
-        return None if state is None else state.bookmark
+        return None if state is None else plain(state.bookmark)
 
     def snapshot(self, stream: Stream) -> tuple[str | None, list[dict[str, Any]]]:
         """Give the load id of the state row, and the rows; none where there is no state row."""
