@@ -70,8 +70,7 @@ class DatabaseOptions(BaseModel):
 class DatabaseDestination(Destination):
     """A database that keeps the state row beside the rows, so that each is loaded exactly once.
 
-    A subclass gives `Options`, `transaction`, `ledger` and `read_table`; what differs between databases is said by its
-    `Transaction`.
+    A subclass gives `Options` and `transaction`; what differs between databases is said by its `Transaction`.
 
     Args:
         options: Those of the class's `Options`.
@@ -118,8 +117,8 @@ class DatabaseDestination(Destination):
         raise NotImplementedError
 
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger in a transaction."""
-        raise NotImplementedError
+        """Give the ledger in a transaction; by default its two tables are where a name without a schema leads."""
+        return Ledger(transaction)
 
     def exists(self) -> bool:
         """Tell whether there is anything to connect to; a file may not be made yet."""
@@ -138,7 +137,7 @@ class DatabaseDestination(Destination):
     def test_connection(self) -> None:
         """Connect, and say what is wrong if that fails: host, port, login or database."""
         with self.transaction() as tx:
-            tx.execute("SELECT 1")
+            self.ledger(tx).exists()
 
     # Names
 

@@ -199,7 +199,9 @@ class DuckDBTransaction(SqlTransaction):
         return not any([self.execute(sql, place) for sql in whole] + [self.execute(sql, (*place, name)) for sql in own])
 
     @override
-    def has_rows(self, table: TableName) -> bool:
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        if where:
+            return super().has_rows(table, where)
         return self.count(table) > 0  # which DuckDB knows without looking
 
     @override
