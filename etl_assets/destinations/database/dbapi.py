@@ -3,8 +3,8 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, ClassVar
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
@@ -13,6 +13,10 @@ from etl_assets.destinations.database.row_merge import Row
 from etl_assets.destinations.database.sql_rows import SqlRows
 from etl_assets.destinations.database.sql_transaction import with_marks
 from etl_assets.exceptions import DestinationError
+from etl_assets.model.stored import TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TABLES_CHANGED = frozenset({"CREATE", "ALTER", "DROP"})
 _ROWS_CHANGED = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE"})
@@ -44,7 +48,7 @@ class DbApiTransaction(SqlRows):
         if self.alters_at_once and word in _TABLES_CHANGED and self._has_changed_rows:
             raise DestinationError("A change of tables would commit the rows that were changed before it.")
         self._has_changed_rows = self._has_changed_rows or word in _ROWS_CHANGED
-        cursor = self.connection.cursor()
+        cursor = self.cursor()
         try:
             cursor.execute(self.spelled(sql), tuple(parameters))
             found = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
@@ -57,7 +61,7 @@ class DbApiTransaction(SqlRows):
     @override
     def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
         self._has_changed_rows = True
-        cursor = self.connection.cursor()
+        cursor = self.cursor()
         try:
             cursor.executemany(self.spelled(sql), rows)
         finally:
@@ -65,13 +69,25 @@ class DbApiTransaction(SqlRows):
 
     @override
     def fetch(self, sql: str, rows_at_once: int) -> Iterator[Sequence[Row]]:
-        cursor = self.connection.cursor()
+        cursor = self.cursor()
         try:
             cursor.execute(self.spelled(sql), ())
             while rows := cursor.fetchmany(rows_at_once):
                 yield rows
         finally:
             cursor.close()
+
+    @override
+    def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        super().fill_column(table, beside, name, old, new)
+        if self.alters_at_once:
+            # No row was changed but in a column that nobody knows yet; the next statement changes the table.
+            self.connection.commit()
+            self._has_changed_rows = False
+
+    def cursor(self) -> Any:
+        """Return a cursor of the driver's."""
+        return self.connection.cursor()
 
     def spelled(self, sql: str) -> str:
         """Return a statement as the driver takes it; `"` quotes names in it, and `?` stands for parameters."""
@@ -102,19 +118,16 @@ def committing(
         yield connection
         phase = "COMMIT"
         connection.commit()
-    except errors as error:
-        raise _translated(error, told, phase, is_busy) from error
+    except BaseException as error:
+        # Not everything can be rolled back to: the connection may be lost, or never have begun a transaction.
+        with suppress(Exception):
+            connection.rollback()
+        if isinstance(error, errors):
+            raise _translated(error, told, phase, is_busy) from error
+        raise
     finally:
-        _give_up(connection, errors)
-
-
-def _give_up(connection: Any, errors: type[Exception]) -> None:
-    """Roll back what was not committed, and close; a connection that is lost has nothing to roll back."""
-    for step in (connection.rollback, connection.close):
-        try:
-            step()
-        except errors:
-            continue
+        with suppress(errors):
+            connection.close()
 
 
 def _connected(

@@ -38,6 +38,8 @@ class SqlRows(SqlTransaction):
     """Rows that are Python's values at a time."""
     keys_at_once: int = 200
     """Keys that a merge looks up by one statement."""
+    row_id: str = ""
+    """What addresses a row within a transaction (`rowid`, `ctid`), as SQL; for `fill_column`."""
     own_columns: Sequence[str] = ()
     """The columns of this library, by which a table that a killed load has left is known."""
 
@@ -115,6 +117,25 @@ class SqlRows(SqlTransaction):
         self.create_table(table, after, unstamped)
         self.copy(beside, table, {column: column for column in after.names}, unstamped)
         self.drop_table(beside)
+
+    def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        """Give a new column the values of another one in its own type, cast exactly; for a `widen_column`.
+
+        Args:
+            table: The table.
+            beside: The new column.
+            name: The column whose values it gets.
+            old: Its type.
+            new: The new column's type.
+        """
+        target, column = self.quoted(table), quote(name)
+        there = f"SELECT {self.row_id}, {column} FROM {target} WHERE {column} IS NOT NULL"
+        for rows in self.fetch(there, self.rows_at_once):
+            ids, values = zip(*rows, strict=True)
+            bound = self.bound(cast(self.array(values, old), new), name)
+            self.execute_many(
+                f"UPDATE {target} SET {quote(beside)} = ? WHERE {self.row_id} = ?", zip(bound, ids, strict=True)
+            )
 
     # Rows
 
