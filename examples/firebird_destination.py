@@ -1,7 +1,7 @@
 """An exactly-once destination for an engine of one's own, complete: Firebird, by its driver. See docs/own-database.md.
 
-    FirebirdDestination("warehouse.fdb")                            # a file, opened by this process
-    FirebirdDestination("db.example.com:warehouse", password=...)   # a server
+    FirebirdDestination(database="warehouse.fdb")                            # a file, opened by this process
+    FirebirdDestination(database="db.example.com:warehouse", password=...)   # a server
 
 Whatever Firebird would round is text: its times have a tenth of a millisecond. A text is a BLOB, which has no length to
 exceed; it cannot be indexed, so merge large tables by numbers.
@@ -15,20 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from etl_assets.destinations.database.own import (
-    DatabaseDestination,
-    DatabaseOptions,
-    DbApiTransaction,
-    LedgerTypes,
-    OptionalSecretOption,
-    Stream,
-    TableName,
-    committing,
-    database_capabilities,
-    hashed,
-    quote,
-    resolve,
-)
+from etl_assets.destinations.database import own
 
 TEXT = "BLOB SUB_TYPE TEXT CHARACTER SET UTF8"
 WIDENED = "_etl_assets_widened"
@@ -38,10 +25,6 @@ _TYPES = {  # by RDB$FIELD_TYPE and RDB$FIELD_SUB_TYPE
     (16, 0): "BIGINT", (23, 0): "BOOLEAN", (27, 0): "DOUBLE PRECISION", (12, 0): "DATE",
     (261, 0): "BLOB SUB_TYPE BINARY", (261, 1): TEXT,
 }  # fmt: skip
-_KEY_INDICES = """
-SELECT TRIM(i.RDB$INDEX_NAME) FROM RDB$INDICES i JOIN RDB$INDEX_SEGMENTS s ON s.RDB$INDEX_NAME = i.RDB$INDEX_NAME
-WHERE i.RDB$RELATION_NAME = ? AND s.RDB$FIELD_NAME = ? AND i.RDB$INDEX_NAME STARTING WITH '_etl_assets_key_'
-"""
 _COLUMNS = """
 SELECT TRIM(r.RDB$FIELD_NAME), f.RDB$FIELD_TYPE, COALESCE(f.RDB$FIELD_SUB_TYPE, 0), f.RDB$FIELD_PRECISION,
     f.RDB$FIELD_SCALE
@@ -50,13 +33,14 @@ WHERE r.RDB$RELATION_NAME = ? ORDER BY r.RDB$FIELD_POSITION
 """
 
 
-class FirebirdTransaction(DbApiTransaction):
+class FirebirdTransaction(own.DbApiTransaction):
     """One open transaction: what of SQL is Firebird's own."""
 
     alters_at_once = True  # a changed table can be written to only after a COMMIT
     first_row = "ROWS 1"
+    adding_column = "ADD"
     row_id = "RDB$DB_KEY"
-    ledger_types = LedgerTypes(create="CREATE TABLE", text=TEXT)
+    ledger_types = own.LedgerTypes(create="CREATE TABLE", key="VARCHAR(400)", text=TEXT)
     names: ClassVar = {
         "bool": "BOOLEAN", "int64": "BIGINT", "double": "DOUBLE PRECISION", "date32[day]": "DATE", "string": TEXT,
         "binary": "BLOB SUB_TYPE BINARY",
@@ -65,7 +49,7 @@ class FirebirdTransaction(DbApiTransaction):
     def decimal(self, precision: int, scale: int) -> str | None:
         return f"NUMERIC({precision},{scale})" if precision <= 38 else None
 
-    def type_names(self, table: TableName) -> dict[str, str]:
+    def type_names(self, table: own.TableName) -> dict[str, str]:
         return {row[0]: _type_name(*row[1:]) for row in self.execute(_COLUMNS, (table.name,))}
 
     def tables(self, schema: str) -> list[str]:
@@ -78,36 +62,39 @@ class FirebirdTransaction(DbApiTransaction):
     def equals(self, name: str, type_: pa.DataType) -> str:
         # By itself 'a' = 'a ', and bytes are equal that end with different numbers of zeros.
         if pa.types.is_string(type_):
-            return f"{quote(name)} || '.' = ? || '.'"
-        return f"{quote(name)} || x'2E' = ? || x'2E'" if pa.types.is_binary(type_) else f"{quote(name)} = ?"
+            return f"{own.quote(name)} || '.' = ? || '.'"
+        return f"{own.quote(name)} || x'2E' = ? || x'2E'" if pa.types.is_binary(type_) else f"{own.quote(name)} = ?"
 
     def cursor(self) -> Any:
         cursor = super().cursor()
         cursor.stream_blob_threshold = -1  # a large text is a text too, and no file
         return cursor
 
-    def index(self, table: TableName, keys: Sequence[str]) -> None:
-        name = f"_etl_assets_key_{hashed(table.name, *keys)}"
-        there = self.execute("SELECT 1 FROM RDB$INDICES WHERE RDB$INDEX_NAME = ?", (name,))
-        blobs = any("BLOB" in self.type_names(table)[key] for key in keys)
-        if not there and not blobs:
-            columns = ", ".join(map(quote, keys))
-            self.execute(f"CREATE INDEX {quote(name)} ON {self.quoted(table)} ({columns})")
+    def index(self, table: own.TableName, keys: Sequence[str]) -> None:
+        types = self.type_names(table)
+        for key in keys:  # one each: Firebird puts several together for a condition on all
+            if "BLOB" not in types[key] and not self._has_index(table, key):
+                self.execute(f"CREATE INDEX {_index(table, key)} ON {self.quoted(table)} ({own.quote(key)})")
 
-    def add_column(self, table: TableName, name: str, type_: pa.DataType) -> None:
-        self.execute(f"ALTER TABLE {self.quoted(table)} ADD {quote(name)} {self.type_name(type_)}")
+    def _has_index(self, table: own.TableName, name: str) -> bool:
+        index = _index(table, name).strip('"')
+        return bool(self.execute("SELECT 1 FROM RDB$INDICES WHERE RDB$INDEX_NAME = ?", (index,)))
 
-    def widen_column(self, table: TableName, name: str, old: pa.DataType, new: pa.DataType) -> None:
+    def widen_column(self, table: own.TableName, name: str, old: pa.DataType, new: pa.DataType) -> None:
         """Fill a new column, then put it in the old one's place by one statement: a kill loses nothing in between."""
-        target, column, columns = self.quoted(table), quote(name), list(self.type_names(table))
-        for (index,) in self.execute(_KEY_INDICES, (table.name, name)):
-            self.execute(f"DROP INDEX {quote(index)}")
+        target, column, columns = self.quoted(table), own.quote(name), list(self.type_names(table))
+        if self._has_index(table, name):
+            self.execute(f"DROP INDEX {_index(table, name)}")
         if WIDENED in columns:  # of a sync that was killed
-            self.execute(f"ALTER TABLE {target} DROP {quote(WIDENED)}")
+            self.execute(f"ALTER TABLE {target} DROP {own.quote(WIDENED)}")
         self.add_column(table, WIDENED, new)
         self.fill_column(table, WIDENED, name, old, new)
-        renamed = f"ALTER {quote(WIDENED)} TO {column}, ALTER {column} POSITION {columns.index(name) + 1}"
+        renamed = f"ALTER {own.quote(WIDENED)} TO {column}, ALTER {column} POSITION {columns.index(name) + 1}"
         self.execute(f"ALTER TABLE {target} DROP {column}, {renamed}")
+
+
+def _index(table: own.TableName, key: str) -> str:
+    return own.quote(f"_etl_assets_key_{own.hashed(table.name, key)}")
 
 
 def _type_name(kind: int, sub_type: int, precision: int | None, scale: int) -> str:
@@ -116,31 +103,22 @@ def _type_name(kind: int, sub_type: int, precision: int | None, scale: int) -> s
     return _TYPES.get((kind, sub_type), f"type {kind}")
 
 
-class FirebirdOptions(DatabaseOptions):
+class FirebirdOptions(own.DatabaseOptions):
     """Where the database is."""
 
     database: str = Field(description="A file, or host:database.")
     user: str = Field(default="SYSDBA", description="Who connects.")
-    password: OptionalSecretOption = Field(default=None, description="Of the user; may be a reference.")
+    password: own.OptionalSecretOption = Field(default=None, description="Of the user; may be a reference.")
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
 
 
-class FirebirdDestination(DatabaseDestination):
+class FirebirdDestination(own.DatabaseDestination):
     """Loads streams into Firebird, exactly once. It has no schemas: a table is called `<source>__<stream>`."""
 
     Options = FirebirdOptions
     storage_kind = "firebird"
-    capabilities = database_capabilities(max_identifier_bytes=63, max_columns=1000)
-
-    def __init__(self, database: Any = None, **options: Any) -> None:
-        super().__init__(**({"database": database, **options} if database is not None else options))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.options.database!r})"
-
-    def table_for(self, source: str, stream: Stream) -> TableName:
-        table = super().table_for(source, stream)
-        return TableName(self.identifier(f"{table.schema}__{table.name}"))
+    has_schemas = False
+    capabilities = own.database_capabilities(max_identifier_bytes=63, max_columns=1000)
 
     def exists(self) -> bool:
         return ":" in self.options.database or Path(self.options.database).exists()
@@ -150,13 +128,13 @@ class FirebirdDestination(DatabaseDestination):
         from firebird.driver import DatabaseError
 
         told, wait = f"The Firebird database {self.options.database!r}", self.options.lock_timeout
-        with committing(self._connect, DatabaseError, told, is_busy=_is_in_use, seconds=wait) as connection:
+        with own.committing(self._connect, DatabaseError, told, is_busy=_is_in_use, seconds=wait) as connection:
             yield FirebirdTransaction(connection, self.load_columns)
 
     def _connect(self) -> Any:
         from firebird.driver import Isolation, connect, create_database, driver_config, tpb
 
-        given = {"user": self.options.user, "password": resolve(self.options.password, name="password")}
+        given = {"user": self.options.user, "password": own.resolve(self.options.password, name="password")}
         driver_config.db_defaults.page_size.value = PAGE_BYTES
         make = connect if self.exists() else create_database
         connection = make(self.options.database, charset="UTF8", **given)

@@ -92,7 +92,7 @@ class FirebirdPlace(Place):
     @override
     def destination(self) -> FirebirdDestination:
         options = {"staging_memory_bytes": SMALL_STAGING_BYTES, "lock_timeout": self.lock_seconds}
-        return FirebirdDestination(self._path, staging_dir=str(self.folder / "staging"), **options)
+        return FirebirdDestination(database=self._path, staging_dir=str(self.folder / "staging"), **options)
 
     @override
     def files(self) -> set[str]:

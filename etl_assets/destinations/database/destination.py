@@ -80,6 +80,8 @@ class DatabaseDestination(Destination):
     capabilities = database_capabilities()
     rolls_back: ClassVar[bool] = False
     """A transaction that failed leaves nothing, also of what it did to tables: each of its loads may be tried alone."""
+    has_schemas: ClassVar[bool] = True
+    """Whether the database has schemas; without them a table is called `<schema>__<table>`."""
     can_split: ClassVar[bool] = False
     encoded_as: ClassVar[Format | None] = None
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
@@ -146,7 +148,8 @@ class DatabaseDestination(Destination):
         """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
         name = f"{self.options.table_prefix}{name}"
-        return TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+        table = TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+        return table if self.has_schemas else TableName(self.identifier(f"{table.schema}__{table.name}"))
 
     def identifier(self, name: str) -> str:
         """Give the physical name of one thing."""

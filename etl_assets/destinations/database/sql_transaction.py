@@ -1,6 +1,7 @@
 """The write plans' primitives that are the same in every SQL database."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
@@ -79,6 +80,19 @@ class SqlTransaction(SqlTypes, Transaction):
     first_row: str = "LIMIT 1"
     """What stands at the end of a query of which one row is enough; "" where an engine has no word for it."""
 
+    adding_column: str = "ADD COLUMN"
+    """What stands before the name of a column that is added."""
+
+    @override
+    @abstractmethod
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement; `?` stands for a parameter, and `"` quotes names."""
+
+    @override
+    @abstractmethod
+    def type_names(self, table: TableName) -> dict[str, str]:
+        """Return the engine's type name of each column, as `names` and `decimal` have it; {} if there is no table."""
+
     @cached_property
     def own_types(self) -> tuple[str, str]:
         """The types of the columns of our own: of a load id, and of the time of a load."""
@@ -153,7 +167,7 @@ class SqlTransaction(SqlTypes, Transaction):
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
+        self.execute(f"ALTER TABLE {self.quoted(table)} {self.adding_column} {quote(name)} {self.type_name(type_)}")
 
     # For queries
 
