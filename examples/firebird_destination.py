@@ -136,8 +136,10 @@ class FirebirdDestination(own.DatabaseDestination):
 
         given = {"user": self.options.user, "password": own.resolve(self.options.password, name="password")}
         driver_config.db_defaults.page_size.value = PAGE_BYTES
-        make = connect if self.exists() else create_database
-        connection = make(self.options.database, charset="UTF8", **given)
+        if not self.exists():  # whole from the first moment: half a file could not be opened
+            create_database(f"{self.options.database}.new", charset="UTF8", overwrite=True, **given).close()
+            Path(f"{self.options.database}.new").rename(self.options.database)
+        connection = connect(self.options.database, charset="UTF8", **given)
         isolation = Isolation.READ_COMMITTED_READ_CONSISTENCY  # whoever waited for a lock sees what was committed
         connection.main_transaction.default_tpb = tpb(isolation, lock_timeout=round(self.options.lock_timeout))
         return connection
