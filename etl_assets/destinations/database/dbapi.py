@@ -118,14 +118,14 @@ def committing(
         yield connection
         phase = "COMMIT"
         connection.commit()
-    except BaseException as error:
-        # Not everything can be rolled back to: the connection may be lost, or never have begun a transaction.
-        with suppress(Exception):
-            connection.rollback()
-        if isinstance(error, errors):
-            raise _translated(error, told, phase, is_busy) from error
-        raise
+        phase = "done"
+    except errors as error:
+        raise _translated(error, told, phase, is_busy) from error
     finally:
+        if phase != "done":
+            # There may be nothing to roll back: a connection that is lost, or one that never began a transaction.
+            with suppress(Exception):
+                connection.rollback()
         with suppress(errors):
             connection.close()
 

@@ -200,9 +200,7 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        if where:
-            return super().has_rows(table, where)
-        return self.count(table) > 0  # which DuckDB knows without looking
+        return super().has_rows(table, where) if where else self.count(table) > 0  # known without looking
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
