@@ -119,7 +119,7 @@ class DatabaseDestination(Destination):
         raise NotImplementedError
 
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger in a transaction; by default its two tables are where a name without a schema leads."""
+        """Return the ledger in a transaction; by default its two tables are where a name without a schema leads."""
         return Ledger(transaction)
 
     def exists(self) -> bool:

@@ -94,7 +94,7 @@ _AWAY: Sequence[tuple[str, str]] = (
 def translate(
     error: Exception, told: str, phase: str, *, lost: bool = False, kind: str | None = None
 ) -> EtlAssetsError:
-    """Give our error for a driver's, to be raised `from` it.
+    """Return our error for a driver's, to be raised `from` it.
 
     Args:
         error: The driver's.

@@ -151,7 +151,7 @@ class SqlTransaction(SqlTypes, Transaction):
         return columns
 
     def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        """Give the same as SQL."""
+        """Return the same as SQL."""
         columns = self.definitions(schema, stamp)
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")

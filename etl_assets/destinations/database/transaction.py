@@ -100,7 +100,7 @@ class Reading(Protocol):
         ...
 
     def integers_fit(self, table: TableName, name: str) -> bool:
-        """Tell whether every integer of a column is exact as a double."""
+        """Return whether every integer of a column is exact as a double."""
         column = quote(name)
         return not self.has_rows(table, f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}")
 
@@ -118,11 +118,11 @@ class Reading(Protocol):
         return False
 
     def has_values(self, table: TableName, name: str) -> bool:
-        """Tell whether a column holds anything but NULL."""
+        """Return whether a column holds anything but NULL."""
         return self.has_rows(table, f"{quote(name)} IS NOT NULL")
 
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        """Tell whether a table has any row, or any that meets a condition (SQL text)."""
+        """Return whether a table has any row, or any that meets a condition (SQL text)."""
         return self.count(table, where) > 0
 
     def count(self, table: TableName, where: str = "") -> int:
