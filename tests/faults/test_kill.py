@@ -1,7 +1,7 @@
 """Runs are ended in every way at every point; nothing is lost, doubled, ahead or left over."""
 
 from etl_assets.testing.kills import KillConformance
-from tests.faults.places import DuckDBPlace, MySQLPlace, PostgresPlace, SQLitePlace
+from tests.faults.places import DuckDBPlace, FirebirdPlace, MySQLPlace, PostgresPlace, SQLitePlace
 
 
 class TestDuckDB(KillConformance):
@@ -18,3 +18,7 @@ class TestMySQL(KillConformance):
 
 class TestSQLite(KillConformance):
     place = SQLitePlace
+
+
+class TestFirebird(KillConformance):
+    place = FirebirdPlace

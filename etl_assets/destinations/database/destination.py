@@ -70,8 +70,7 @@ class DatabaseOptions(BaseModel):
 class DatabaseDestination(Destination):
     """A database that keeps the state row beside the rows, so that each is loaded exactly once.
 
-    A subclass gives `Options`, `transaction`, `ledger` and `read_table`; what differs between databases is said by its
-    `Transaction`.
+    A subclass gives `Options` and `transaction`; what differs between databases is said by its `Transaction`.
 
     Args:
         options: Those of the class's `Options`.
@@ -81,6 +80,8 @@ class DatabaseDestination(Destination):
     capabilities = database_capabilities()
     rolls_back: ClassVar[bool] = False
     """A transaction that failed leaves nothing, also of what it did to tables: each of its loads may be tried alone."""
+    has_schemas: ClassVar[bool] = True
+    """Whether the database has schemas; without them a table is called `<schema>__<table>`."""
     can_split: ClassVar[bool] = False
     encoded_as: ClassVar[Format | None] = None
     """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
@@ -118,8 +119,8 @@ class DatabaseDestination(Destination):
         raise NotImplementedError
 
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Give the ledger in a transaction."""
-        raise NotImplementedError
+        """Return the ledger in a transaction; by default its two tables are where a name without a schema leads."""
+        return Ledger(transaction)
 
     def exists(self) -> bool:
         """Tell whether there is anything to connect to; a file may not be made yet."""
@@ -138,7 +139,7 @@ class DatabaseDestination(Destination):
     def test_connection(self) -> None:
         """Connect, and say what is wrong if that fails: host, port, login or database."""
         with self.transaction() as tx:
-            tx.execute("SELECT 1")
+            self.ledger(tx).exists()
 
     # Names
 
@@ -147,7 +148,8 @@ class DatabaseDestination(Destination):
         """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
         name = f"{self.options.table_prefix}{name}"
-        return TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+        table = TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
+        return table if self.has_schemas else TableName(self.identifier(f"{table.schema}__{table.name}"))
 
     def identifier(self, name: str) -> str:
         """Give the physical name of one thing."""

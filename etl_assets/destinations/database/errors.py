@@ -91,7 +91,9 @@ _AWAY: Sequence[tuple[str, str]] = (
 """What a server that is away may be told apart by, while connecting."""
 
 
-def translate(error: Exception, told: str, phase: str, *, lost: bool = False) -> EtlAssetsError:
+def translate(
+    error: Exception, told: str, phase: str, *, lost: bool = False, kind: str | None = None
+) -> EtlAssetsError:
     """Return our error for a driver's, to be raised `from` it.
 
     Args:
@@ -99,9 +101,10 @@ def translate(error: Exception, told: str, phase: str, *, lost: bool = False) ->
         told: What the destination is called in errors.
         phase: `connecting`, `loading` or `COMMIT`.
         lost: Whoever knows the driver says that its connection is lost, whatever the error says.
+        kind: Whoever knows the driver says what kind of failure it is (see `kind_of`).
     """
     state = sqlstate(error)
-    kind = kind_of(error)
+    kind = kind or kind_of(error)
     if lost or (kind == "tls" and phase != "connecting" and is_lost(error)):
         kind = "away"  # what TLS says of a line that was cut is no certificate's
     message = without_values(error)

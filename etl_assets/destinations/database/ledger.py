@@ -56,18 +56,18 @@ class Ledger(History, NamedStates):
         create, varchar, key, text, big = types.create, types.varchar, types.key, types.text, types.big
         options = f" {types.options}" if types.options else ""
         self._tx.execute(
-            f"{create} {self._loads} (load_id {varchar}(64) NOT NULL, run_id {varchar}(255), "
-            f'source {key} NOT NULL, namespace {key} NOT NULL, stream {key} NOT NULL, "partition" {key} NOT NULL, '
-            f"table_schema {key}, table_name {key}, strategy {varchar}(16), bookmark_before {text}, "
-            f"bookmark_after {text}, rows_in {big}, rows_in_table {big}, "
-            f"committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, {NUMBER} {big}){options}"
+            f'{create} {self._loads} ("load_id" {varchar}(64) NOT NULL, "run_id" {varchar}(255), '
+            f'"source" {key} NOT NULL, "namespace" {key} NOT NULL, "stream" {key} NOT NULL, '
+            f'"partition" {key} NOT NULL, "table_schema" {key}, "table_name" {key}, "strategy" {varchar}(16), '
+            f'"bookmark_before" {text}, "bookmark_after" {text}, "rows_in" {big}, "rows_in_table" {big}, '
+            f'"committed_at" {varchar}(40) NOT NULL, "format" INTEGER NOT NULL, {quote(NUMBER)} {big}){options}'
         )
         self._tx.execute(
-            f"{create} {self._state} (source {key} NOT NULL, namespace {key} NOT NULL, "
-            f'stream {key} NOT NULL, "partition" {key} NOT NULL, load_id {varchar}(64) NOT NULL, '
-            f"run_id {varchar}(255), bookmark {text}, committed_at {varchar}(40) NOT NULL, format INTEGER NOT NULL, "
-            f"table_schema {key}, table_name {key}, columns {text}, rows_in_table {big}, "
-            f"changed_by {varchar}(64), {types.unique}){options}"
+            f'{create} {self._state} ("source" {key} NOT NULL, "namespace" {key} NOT NULL, "stream" {key} NOT NULL, '
+            f'"partition" {key} NOT NULL, "load_id" {varchar}(64) NOT NULL, "run_id" {varchar}(255), '
+            f'"bookmark" {text}, "committed_at" {varchar}(40) NOT NULL, "format" INTEGER NOT NULL, '
+            f'"table_schema" {key}, "table_name" {key}, "columns" {text}, "rows_in_table" {big}, '
+            f'"changed_by" {varchar}(64), {types.unique}){options}'
         )
 
     def exists(self) -> bool:
@@ -205,12 +205,12 @@ class Ledger(History, NamedStates):
         Raises:
             StateError: The new name has states already.
         """
-        count = f"SELECT COUNT(*) FROM {self._state} WHERE source = ?"
+        count = f"SELECT COUNT(*) FROM {self._state} WHERE {equals(('source',))}"
         if self._tx.execute(count, (new,))[0][0]:
             raise StateError(f"The source {new!r} has stored states already; {old!r} cannot be renamed to it.")
         renamed = int(self._tx.execute(count, (old,))[0][0])
         for table in (self._state, self._loads):
-            self._tx.execute(f"UPDATE {table} SET source = ? WHERE source = ?", (new, old))
+            self._tx.execute(f"UPDATE {table} SET {equals(('source',))} WHERE {equals(('source',))}", (new, old))
         return renamed
 
     def rewind(self, state: StreamState, load_id: str, load_id_column: str | None) -> int:
@@ -241,7 +241,7 @@ class Ledger(History, NamedStates):
         deleted = self._undo(state, later, load_id_column)
         rows = self._tx.count(state.table)
         self._tx.execute(
-            f"UPDATE {self._state} SET bookmark = ?, load_id = ?, rows_in_table = ?, changed_by = ? "
+            f'UPDATE {self._state} SET "bookmark" = ?, "load_id" = ?, "rows_in_table" = ?, "changed_by" = ? '
             f"WHERE {equals(STATE_KEY)}",
             (target.bookmark_after, load_id, rows, load_id, *key_of(state)),
         )
@@ -274,11 +274,11 @@ class Ledger(History, NamedStates):
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
         """Delete the kept records of later loads: they will come, and be rejected, again."""
         found = self._tx.execute(
-            f"SELECT DISTINCT table_schema, table_name FROM {self._loads} WHERE {equals(STATE_KEY)} AND strategy = ?",
+            f'SELECT DISTINCT "table_schema", "table_name" FROM {self._loads} WHERE {equals((*STATE_KEY, "strategy"))}',
             (*key_of(state), REJECTED),
         )
         for schema, name in found if load_ids else ():
             table = TableName(name, schema or "")
             if self._tx.schema(table) is not None:
                 marks = ", ".join("?" * len(load_ids))
-                self._tx.execute(f"DELETE FROM {self._tx.quoted(table)} WHERE load_id IN ({marks})", load_ids)
+                self._tx.execute(f'DELETE FROM {self._tx.quoted(table)} WHERE "load_id" IN ({marks})', load_ids)

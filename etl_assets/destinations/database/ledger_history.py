@@ -16,6 +16,7 @@ from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
 from etl_assets.model.stored import Bookmark, StreamState, TableName
 from etl_assets.model.stream import Stream
+from etl_assets.naming import quote
 from etl_assets.strategies import WriteStrategy
 
 REJECTED = "rejected"
@@ -72,7 +73,7 @@ class History(StateRows):
         self._is_numbered = True
         if not self._tx.alters_at_once:  # a change of rows would begin the transaction, before its tables are made
             # So that the first format's code refuses them, and does not write rows without a number.
-            self._tx.execute(f"UPDATE {self._state} SET format = ? WHERE format < ?", (FORMAT, FORMAT))
+            self._tx.execute(f'UPDATE {self._state} SET "format" = ? WHERE "format" < ?', (FORMAT, FORMAT))
 
     def _numbered(self) -> bool:
         """Return whether the ledger has commit numbers: not one of an earlier version that was only read so far."""
@@ -82,8 +83,12 @@ class History(StateRows):
 
     def _order(self) -> str:
         """Return what the ledger's rows are ordered by, oldest first."""
-        before = f"{self._tx.insertion_order or 'committed_at'}, load_id"
-        return f"COALESCE({NUMBER}, 0), {before}" if self._numbered() else before
+        before = f'{self._inserted()}, "load_id"'
+        return f"COALESCE({quote(NUMBER)}, 0), {before}" if self._numbered() else before
+
+    def _inserted(self) -> str:
+        """Return what rows without a number are ordered by."""
+        return self._tx.insertion_order or quote("committed_at")
 
     def _next_number(self) -> int:
         """Return the number of the next row.
@@ -92,7 +97,7 @@ class History(StateRows):
         one is refused. Those of other streams may get the same number, which no order needs.
         """
         if self._last_number is None:
-            found = self._tx.execute(f"SELECT MAX({NUMBER}) FROM {self._loads}")
+            found = self._tx.execute(f"SELECT MAX({quote(NUMBER)}) FROM {self._loads}")
             self._last_number = int(found[0][0] or 0)
         self._last_number += 1
         return self._last_number
@@ -100,8 +105,8 @@ class History(StateRows):
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
         """Return every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
         rows = self._tx.execute(
-            f"SELECT load_id, rows_in, rows_in_table, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY[:3])} "
-            f"ORDER BY {self._order()}",
+            f"SELECT {listed(('load_id', 'rows_in', 'rows_in_table', 'bookmark_after'))} FROM {self._loads} "
+            f"WHERE {equals(STATE_KEY[:3])} ORDER BY {self._order()}",
             (source, stream.namespace or "", stream.name),
         )
         try:
@@ -116,16 +121,16 @@ class History(StateRows):
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
         """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
-        newest = self._newest_of(table, NUMBER) if self._numbered() else []
-        newest = newest or self._newest_of(table, self._tx.insertion_order or "committed_at")
+        newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
+        newest = newest or self._newest_of(table, self._inserted())
         return max(newest)[1:] if newest else None
 
     def _newest_of(self, table: TableName, order: str) -> list[tuple[Any, ...]]:
         """Return the load id, source, namespace and stream of a table's last rows by one column."""
-        of_table = "table_schema = ? AND table_name = ?"
+        of_table = equals(("table_schema", "table_name"))
         # Without LIMIT, which not every database has.
         return self._tx.execute(
-            f"SELECT load_id, source, namespace, stream FROM {self._loads} WHERE {of_table} "
+            f"SELECT {listed(('load_id', *STATE_KEY[:3]))} FROM {self._loads} WHERE {of_table} "
             f"AND {order} = (SELECT MAX({order}) FROM {self._loads} WHERE {of_table})",
             (table.schema, table.name, table.schema, table.name),
         )
@@ -154,8 +159,8 @@ class History(StateRows):
 
     def _past(self, state: StreamState) -> list[Past]:
         found = self._tx.execute(
-            f"SELECT load_id, strategy, rows_in, bookmark_after FROM {self._loads} WHERE {equals(STATE_KEY)} "
-            f"AND strategy <> ? ORDER BY {self._order()}",
+            f"SELECT {listed(('load_id', 'strategy', 'rows_in', 'bookmark_after'))} FROM {self._loads} "
+            f'WHERE {equals(STATE_KEY)} AND "strategy" <> ? ORDER BY {self._order()}',
             (*key_of(state), REJECTED),
         )
         return [Past(*row) for row in found]

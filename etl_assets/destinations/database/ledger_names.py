@@ -41,7 +41,7 @@ class NamedStates(StateRows):
         """
         for state in states:
             for table in (self._state, self._loads):
-                sql = f"UPDATE {table} SET source = ? WHERE {equals(STATE_KEY)}"
+                sql = f"UPDATE {table} SET {equals(('source',))} WHERE {equals(STATE_KEY)}"
                 self._tx.execute(sql, (new, *key_of(state)))
         for old in {state.source for state in states}:
             left = self.source_states(old)
@@ -55,7 +55,7 @@ class NamedStates(StateRows):
     def known_config(self, source: str) -> Any:
         """Return what was noted of a source's config, or None."""
         rows = self._tx.execute(
-            f"SELECT bookmark FROM {self._state} WHERE {equals(STATE_KEY)}", (source, "", "", CONFIG)
+            f'SELECT "bookmark" FROM {self._state} WHERE {equals(STATE_KEY)}', (source, "", "", CONFIG)
         )
         return parse(rows[0][0]) if rows else None
 

@@ -1,15 +1,17 @@
 """The write plans' primitives that are the same in every SQL database."""
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from etl_assets.destinations.database.record_columns import types_of
+from etl_assets.destinations.database.sql_types import SqlTypes
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp, Transaction
-from etl_assets.engine.staging import EXACT_DOUBLE
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
@@ -67,20 +69,38 @@ def hashed(*parts: str) -> str:
     return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class SqlTransaction(Transaction):
-    """What is said in the SQL that all databases have; a subclass says the rest."""
+class SqlTransaction(SqlTypes, Transaction):
+    """What is said in the SQL that all databases have; a subclass says the rest.
+
+    It has to give `execute`, `type_names` and `names` (or the methods of `SqlTypes`). Everything else is derived, here
+    and in `SqlRows`, and may be overridden.
+    """
 
     ledger_types = LedgerTypes()
-    own_types: tuple[str, str]
-    """The types of the columns of our own: of a load id, and of the time of a load."""
+    first_row: str = "LIMIT 1"
+    """What stands at the end of a query of which one row is enough; "" where an engine has no word for it."""
+
+    adding_column: str = "ADD COLUMN"
+    """What stands before the name of a column that is added."""
 
     @override
-    def lock(self, name: str) -> None:
-        del name
+    @abstractmethod
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement; `?` stands for a parameter, and `"` quotes names."""
 
     @override
-    def settle(self, table: TableName) -> None:
-        del table
+    @abstractmethod
+    def type_names(self, table: TableName) -> dict[str, str]:
+        """Return the engine's type name of each column, as `names` and `decimal` have it; {} if there is no table."""
+
+    @cached_property
+    def own_types(self) -> tuple[str, str]:
+        """The types of the columns of our own: of a load id, and of the time of a load."""
+        import pyarrow as pa
+
+        return self.type_name(pa.string()), self.type_name(pa.timestamp("us", "UTC"))
+
+    # What is there
 
     @override
     def quoted(self, table: TableName) -> str:
@@ -102,17 +122,19 @@ class SqlTransaction(Transaction):
         )
         return [name for (name,) in rows]
 
-    def arrow_type(self, name: str) -> "pa.DataType":
-        """Return the Arrow type of a name that `type_names` gives."""
-        raise NotImplementedError(name)
-
     @override
     def exists(self, table: TableName) -> bool:
         return bool(self.type_names(table))  # Arrow, which takes longer to import than this, is not needed
 
     @override
-    def create_schema(self, name: str) -> None:
-        del name
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)}{only(where)} {self.first_row}".rstrip()))
+
+    @override
+    def count(self, table: TableName, where: str = "") -> int:
+        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
+
+    # Changes of tables
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
@@ -120,19 +142,34 @@ class SqlTransaction(Transaction):
             self.create_schema(table.schema)
         self.execute(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
 
-    def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        """Return the columns of a table that is to be made, our own behind those of its rows."""
-        columns = [(f.name, self._definition(f.type)) for f in schema] + stamp.named(*self.own_types)
+    def definitions(self, schema: "pa.Schema", stamp: Stamp) -> dict[str, str]:
+        """Return the columns of a table that is to be made, our own behind those of its rows, and their types."""
+        columns = {f.name: self._definition(f.type) for f in schema} | dict(stamp.named(*self.own_types))
         if stamp.about:
             about = types_of(stamp.about)
-            columns += [(name, self._definition(self.stored_type(type_))) for name, type_ in about.items()]
+            columns |= {name: self._definition(self.stored_type(type_)) for name, type_ in about.items()}
+        return columns
+
+    def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
+        """Return the same as SQL."""
+        columns = self.definitions(schema, stamp)
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
-        return ", ".join(f"{quote(name)} {definition}" for name, definition in columns)
+        return ", ".join(f"{quote(name)} {definition}" for name, definition in columns.items())
 
     def _definition(self, type_: "pa.DataType") -> str:
         """Return a column's type, and what else a table's definition says of it."""
         return self.type_name(type_)
+
+    @override
+    def drop_table(self, table: TableName) -> None:
+        self.execute(f"DROP TABLE {self.quoted(table)}")
+
+    @override
+    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
+        self.execute(f"ALTER TABLE {self.quoted(table)} {self.adding_column} {quote(name)} {self.type_name(type_)}")
+
+    # For queries
 
     def schema_of(self, table: TableName, columns: Sequence[str] | None) -> "pa.Schema":
         """Return the types of some of a table's columns, or of all."""
@@ -144,36 +181,6 @@ class SqlTransaction(Transaction):
     def _selected(self, table: TableName, columns: Sequence[str], where: str) -> str:
         """Return the query for columns of the rows that meet a condition."""
         return f"SELECT {column_list(columns)} FROM {self.quoted(table)}{only(where)}"
-
-    @override
-    def drop_table(self, table: TableName) -> None:
-        self.execute(f"DROP TABLE {self.quoted(table)}")
-
-    @override
-    def end_replace(self, table: TableName, loaded: TableName) -> None:
-        pass  # `begin_replace` has given the table itself, or a COMMIT does it
-
-    @override
-    def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self.execute(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {quote(name)} {self.type_name(type_)}")
-
-    @override
-    def integers_fit(self, table: TableName, name: str) -> bool:
-        column = quote(name)
-        beyond = f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}"
-        return not self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {beyond} LIMIT 1")
-
-    @override
-    def has_rows(self, table: TableName) -> bool:
-        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} LIMIT 1"))
-
-    @override
-    def has_values(self, table: TableName, name: str) -> bool:
-        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {quote(name)} IS NOT NULL LIMIT 1"))
-
-    @override
-    def count(self, table: TableName, where: str = "") -> int:
-        return int(self.execute(f"SELECT COUNT(*) FROM {self.quoted(table)}{only(where)}")[0][0])
 
 
 def tables_of(
@@ -190,12 +197,19 @@ def tables_of(
         array: Makes a column's values an array.
         rows_at_once: How many rows are fetched at once, at the most.
     """
-    import pyarrow as pa
-
     yield schema.empty_table()
     while rows := fetch(min(rows_at_once, FETCHED_ROWS)):
-        columns = zip(*rows, strict=True)
-        yield pa.Table.from_arrays([array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+        yield table_of(rows, schema, array)
+
+
+def table_of(
+    rows: Sequence[Sequence[Any]], schema: "pa.Schema", array: "Callable[[Sequence[Any], pa.DataType], pa.Array]"
+) -> "pa.Table":
+    """Return rows of a driver's as a table."""
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return pa.Table.from_arrays([array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:

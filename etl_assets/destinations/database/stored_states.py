@@ -51,9 +51,10 @@ class StateRows:
     def _lost(self) -> set[tuple[Any, ...]]:
         """Return the keys of the state rows without the bookmark that their own load has left."""
         same = " AND ".join(f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id"))
-        left = f"SELECT 1 FROM {self._loads} l WHERE {same} AND l.bookmark_after IS NOT NULL"
+        left = f'SELECT 1 FROM {self._loads} l WHERE {same} AND l."bookmark_after" IS NOT NULL'
         keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
-        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE s.bookmark IS NULL AND EXISTS ({left})"))
+        lost = f's."bookmark" IS NULL AND EXISTS ({left})'
+        return set(self._tx.execute(f"SELECT {keys} FROM {self._state} s WHERE {lost}"))
 
     def state(self, source: str, stream: Stream, partition: str = "") -> StreamState | None:
         """Return the state row of a stream, or None.
@@ -76,7 +77,7 @@ class StateRows:
         """
         return self._found(
             f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(('source', 'partition'))} "
-            "ORDER BY stream, namespace",
+            f"ORDER BY {listed(('stream', 'namespace'))}",
             (source, partition),
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from etl_assets.engine.staging import EXACT_DOUBLE
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
@@ -68,7 +69,11 @@ class Reading(Protocol):
     """What a transaction reads. Names are physical."""
 
     def settle(self, table: TableName) -> None:
-        """Put right what a killed sync left of a table that it was making or replacing, before the state is read."""
+        """Put right what a killed sync left of a table that it was making or replacing, before the state is read.
+
+        Overridden where a table is made or replaced in several steps.
+        """
+        del table
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement; `?` stands for a parameter."""
@@ -96,7 +101,8 @@ class Reading(Protocol):
 
     def integers_fit(self, table: TableName, name: str) -> bool:
         """Return whether every integer of a column is exact as a double."""
-        ...
+        column = quote(name)
+        return not self.has_rows(table, f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}")
 
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
         """Return whether every moment of a column is exact in another unit; overridden where an engine has two."""
@@ -113,11 +119,11 @@ class Reading(Protocol):
 
     def has_values(self, table: TableName, name: str) -> bool:
         """Return whether a column holds anything but NULL."""
-        ...
+        return self.has_rows(table, f"{quote(name)} IS NOT NULL")
 
-    def has_rows(self, table: TableName) -> bool:
-        """Return whether a table has any row."""
-        ...
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        """Return whether a table has any row, or any that meets a condition (SQL text)."""
+        return self.count(table, where) > 0
 
     def count(self, table: TableName, where: str = "") -> int:
         """Count a table's rows, or those that meet a condition (SQL text)."""
@@ -162,12 +168,12 @@ class Transaction(Reading, Protocol):
     """What a table's rows can be ordered by as they were inserted, as SQL, where the engine knows; else empty."""
 
     def lock(self, name: str) -> None:
-        """Keep others out of what has this name until the end, where the engine does not do so anyway.
+        """Keep others out of what has this name until the end; overridden where the engine does not do so anyway.
 
         Raises:
             BusyError: Someone else was in for too long.
         """
-        ...
+        del name
 
     def left_empty(self, table: TableName) -> bool:
         """Return whether a table is one that a killed load of ours has made and not filled."""
@@ -199,8 +205,11 @@ class Transaction(Reading, Protocol):
         ...
 
     def create_schema(self, name: str) -> None:
-        """Make a database schema where it is missing, so that no right to do so is needed where it is there."""
-        ...
+        """Make a database schema where it is missing, so that no right to do so is needed where it is there.
+
+        Overridden where the engine has schemas.
+        """
+        del name
 
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         """Make a table, and its database schema where that is missing."""
@@ -215,8 +224,11 @@ class Transaction(Reading, Protocol):
         ...
 
     def end_replace(self, table: TableName, loaded: TableName) -> None:
-        """Put what was loaded into its place; readers see the old rows until the COMMIT."""
-        ...
+        """Put what was loaded into its place; readers see the old rows until the COMMIT.
+
+        Overridden where `begin_replace` gives another table than the one that is replaced.
+        """
+        del table, loaded
 
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         """Add a column; the rows that are there have NULL in it."""
@@ -225,6 +237,13 @@ class Transaction(Reading, Protocol):
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
         """Change a column's type, keeping every value exactly."""
         ...
+
+    def index(self, table: TableName, keys: Sequence[str]) -> None:
+        """Have a merge find rows by their key without reading the whole table; called before the rows are written.
+
+        Overridden where a transaction `alters_at_once`; elsewhere `merge` does it.
+        """
+        del table, keys
 
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
         """Have a table take rows whose key is there: they are going to be appended, and were merged before."""

@@ -43,6 +43,8 @@ def prepare(tx: Transaction, plan: Plan) -> None:
     with _named(plan):
         existing = tx.schema(plan.table)
         types = _prepared(tx, plan, existing, _wanted(tx, plan, existing))
+        if plan.staging.rows and plan.load.strategy is WriteStrategy.MERGE:
+            tx.index(plan.table, [plan.physical[key] for key in merge_keys(plan)])
         fault("altered")
         if plan.staging.rows:
             tx.stage(plan.table, plan.reader(types))

@@ -199,8 +199,8 @@ class DuckDBTransaction(SqlTransaction):
         return not any([self.execute(sql, place) for sql in whole] + [self.execute(sql, (*place, name)) for sql in own])
 
     @override
-    def has_rows(self, table: TableName) -> bool:
-        return self.count(table) > 0  # which DuckDB knows without looking
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        return super().has_rows(table, where) if where else self.count(table) > 0  # known without looking
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:

@@ -238,15 +238,11 @@ class MySQLTransaction(FreeColumns):
     # Rows
 
     @override
-    def integers_fit(self, table: TableName, name: str) -> bool:
-        column = quote(name)
-        beyond = f"{column} > {2**53} OR {column} < -{2**53}"
-        return not self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))} WHERE {beyond} LIMIT 1")
-
-    @override
-    def has_values(self, table: TableName, name: str) -> bool:
-        where = f"WHERE {quote(name)} IS NOT NULL LIMIT 1"
-        return bool(self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))} {where}"))
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        if not where:
+            return super().has_rows(table)
+        # What a column holds is asked before it is changed, which waits for whoever has read the table.
+        return bool(self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1"))
 
     @override
     def count(self, table: TableName, where: str = "") -> int:

@@ -2,20 +2,22 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import count, islice
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.database.sql_transaction import SqlTransaction, stamps, tables_of
+from etl_assets.destinations.database.row_merge import Row
+from etl_assets.destinations.database.sql_rows import SqlRows
+from etl_assets.destinations.database.sql_transaction import stamps, table_of, tables_of
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
 from etl_assets.destinations.mysql.engines import rolls_nothing_back
 from etl_assets.destinations.sqlite.types import bytes_where_not_text
-from etl_assets.engine.staging import EXACT_DOUBLE, RefusedValueError, cast
+from etl_assets.engine.staging import RefusedValueError
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, logical
 from etl_assets.model.stored import TableName
@@ -25,17 +27,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-KEYS_AT_ONCE = 200
 LOWEST = -1.7976931348623157e308
 _WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
-ROWS_AT_ONCE = 1000
 _MYSQL = frozenset({"mysql", "mariadb"})
 _ROLLS_BACK_TABLES = frozenset({"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"})
 """Dialects whose databases roll back a change of tables."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
 
 
-class AlchemyTransaction(SqlTransaction):
+class AlchemyTransaction(SqlRows):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Where a change of tables cannot be rolled back, it is made on a connection of its own before the rows.
@@ -44,6 +44,8 @@ class AlchemyTransaction(SqlTransaction):
         connection: SQLAlchemy's.
         own_columns: Those of this library, by which a table that a killed load has left is known.
     """
+
+    rows_at_once = 1000
 
     def __init__(self, connection: "sa.Connection", own_columns: Sequence[str] = ()) -> None:
         import sqlalchemy as sa
@@ -191,63 +193,15 @@ class AlchemyTransaction(SqlTransaction):
 
     @override
     def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
-        import pyarrow as pa
-
         if not self._together:
             raise _cannot_change(table, name, self._dialect.name)
-        # Each database has its own words for this: the table is made anew.
-        rows = self.read(table, None)
-        index = rows.schema.get_field_index(name)
-        rows = rows.set_column(index, pa.field(name, new), cast(rows.column(index), new))
-        self._changing(f"DROP TABLE {self.quoted(table)}")
-        self.create_table(table, rows.schema, Stamp("", None, None))
-        self.insert(table, rows.to_reader(), Stamp("", None, None))
+        super().widen_column(table, name, old, new)
 
     # Rows
 
     @override
-    def integers_fit(self, table: TableName, name: str) -> bool:
-        import sqlalchemy as sa
-
-        column: sa.ColumnClause[Any] = sa.column(name)
-        beyond = sa.or_(column > EXACT_DOUBLE, column < -EXACT_DOUBLE)
-        return not self._connection.execute(
-            sa.select(sa.func.count()).select_from(_named(table)).where(beyond)
-        ).scalar()
-
-    @override
-    def has_values(self, table: TableName, name: str) -> bool:
-        return bool(self.execute(f"SELECT COUNT({quote(name)}) FROM {self.quoted(table)}")[0][0])
-
-    @override
-    def has_rows(self, table: TableName) -> bool:
-        return self.count(table) > 0
-
-    @override
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
-        total = 0
-        for records in self._records(rows):
-            self._insert(table, records, stamp)
-            total += len(records)
-        return total
-
-    @override
-    def merge(
-        self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp, keys: Sequence[str], **how: bool
-    ) -> int:
-        latest = {tuple(row[key] for key in keys): row for records in self._records(rows) for row in records}
-        own = dict(stamps(stamp, self.now))
-        written = 0
-        for start in range(0, len(latest), KEYS_AT_ONCE):
-            some = list(islice(latest, start, start + KEYS_AT_ONCE))
-            there = self._those_with(table, keys, some, rows.schema)
-            self._insert(table, [latest[key] for key in some if key not in there], stamp)
-            changed = [
-                latest[key] | own for key in some if how["update"] and _differs(there.get(key), latest[key], stamp)
-            ]
-            self._update(table, keys, changed)
-            written += len(some) - len(there) + len(changed)
-        return written
+    def has_rows(self, table: TableName, where: str = "") -> bool:
+        return self.count(table, where) > 0  # how a query is to end with its first row, each database says otherwise
 
     @override
     def scan(
@@ -262,71 +216,68 @@ class AlchemyTransaction(SqlTransaction):
         found = self._connection.execute(query, execution_options={"stream_results": True})
         return tables_of(found.fetchmany, schema, _array, chunk_rows)
 
-    def _insert(self, table: TableName, records: list[dict[str, Any]], stamp: Stamp) -> None:
-        import pyarrow as pa
-
-        own = dict(stamps(stamp, self.now))
-        if not records:
+    @override
+    def insert_rows(self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp) -> None:
+        if not rows:
             return
-        schema = self.schema(table) or pa.schema([])
-        target = self._table(table, pa.schema([schema.field(name) for name in (*records[0], *own)]))
+        own = dict(stamps(stamp, self.now))
+        target = self._table(table, self.schema_of(table, [*names, *own]))
         with refused():
-            self._connection.execute(target.insert(), [record | own for record in records])
+            self._connection.execute(target.insert(), [dict(zip(names, row, strict=True)) | own for row in rows])
 
-    def _update(self, table: TableName, keys: Sequence[str], records: list[dict[str, Any]]) -> None:
+    @override
+    def update_rows(
+        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], rows: Sequence[Row], stamp: Stamp
+    ) -> None:
         import sqlalchemy as sa
 
-        if not records:
+        if not rows:
             return
+        own = dict(stamps(stamp, self.now))
         target = self._table(table, self.schema(table))
         where = sa.and_(*(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys)))
-        values: dict[str, Any] = {name: sa.bindparam(f"value {at}") for at, name in enumerate(records[0])}
+        values: dict[str, Any] = {name: sa.bindparam(f"value {at}") for at, name in enumerate([*schema.names, *own])}
+        key_positions = [schema.get_field_index(key) for key in keys]
         bound = [
-            {f"key {at}": record[key] for at, key in enumerate(keys)}
-            | {f"value {at}": value for at, value in enumerate(record.values())}
-            for record in records
+            {f"key {at}": row[position] for at, position in enumerate(key_positions)}
+            | {f"value {at}": value for at, value in enumerate([*row, *own.values()])}
+            for row in rows
         ]
         with refused():
             self._connection.execute(target.update().where(where).values(values), bound)
 
-    def _those_with(
-        self, table: TableName, keys: Sequence[str], wanted: Sequence[tuple[Any, ...]], schema: "pa.Schema"
-    ) -> dict[tuple[Any, ...], dict[str, Any]]:
-        import pyarrow as pa
+    @override
+    def rows_with(
+        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], wanted: Sequence[Row]
+    ) -> "pa.Table":
         import sqlalchemy as sa
 
-        types = self.schema(table) or pa.schema([])
-        target = self._table(table, pa.schema([types.field(name) for name in schema.names]))
+        target = self._table(table, schema)
         where = sa.or_(*(sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True))) for one in wanted))
         rows = self._connection.execute(_select(target).where(where)).fetchall()
-        found = pa.Table.from_arrays(
-            [_array([row[at] for row in rows], types.field(name).type) for at, name in enumerate(schema.names)],
-            names=schema.names,
-        )
-        return {tuple(row[key] for key in keys): row for row in found.to_pylist()}
+        return table_of(rows, schema, self.array)
 
-    def _records(self, rows: "pa.RecordBatchReader") -> Iterator[list[dict[str, Any]]]:
-        for batch in rows:
-            for start in range(0, batch.num_rows, ROWS_AT_ONCE):
-                part = batch.slice(start, ROWS_AT_ONCE)
-                self._refuse(part)
-                yield part.to_pylist() if part.num_columns else [{} for _ in range(part.num_rows)]
+    @override
+    def array(self, values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
+        return _array(values, type_)
 
-    def _refuse(self, batch: "pa.RecordBatch") -> None:
+    @override
+    def bound(self, column: "pa.Array", name: str) -> Sequence[Any]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if pa.types.is_floating(column.type):
-                odd = pc.invert(pc.is_finite(column))
-                if self._dialect.name in _WITHOUT_NEGATIVE_ZERO:
-                    odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
-                if pc.any(odd).as_py():
-                    raise RefusedValueError(
-                        name, "not every database has NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
-                    )
-            elif self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in column.to_pylist():
-                raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
+        if pa.types.is_floating(column.type):
+            odd = pc.invert(pc.is_finite(column))
+            if self._dialect.name in _WITHOUT_NEGATIVE_ZERO:
+                odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
+            if pc.any(odd).as_py():
+                raise RefusedValueError(
+                    name, "not every database has NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
+                )
+        values: list[Any] = column.to_pylist()
+        if self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in values:
+            raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
+        return values
 
     def _table(self, table: TableName, schema: "pa.Schema") -> "sa.Table":
         import sqlalchemy as sa
@@ -379,12 +330,6 @@ def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictE
         f"in {dialect}.",
         hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
     )
-
-
-def _named(table: TableName) -> "sa.TableClause":
-    import sqlalchemy as sa
-
-    return sa.table(table.name, schema=table.schema or None)
 
 
 def _select(table: "sa.Table") -> "sa.Select[Any]":
@@ -441,8 +386,3 @@ def _statement(sql: str) -> "sa.TextClause":
         return f":p{next(numbers)}" if text == "?" else text.replace(":", "\\:")
 
     return sa.text(_WRITTEN.sub(replaced, sql))
-
-
-def _differs(there: Mapping[str, Any] | None, staged: Mapping[str, Any], stamp: Stamp) -> bool:
-    """Return whether a row is there with other values, in what is part of the row."""
-    return there is not None and any(there[name] != staged[name] for name in staged if name not in stamp.about)

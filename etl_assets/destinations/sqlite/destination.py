@@ -17,8 +17,6 @@ from etl_assets.destinations.database.destination import (
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import translate
-from etl_assets.destinations.database.ledger import Ledger
-from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.destinations.sqlite.transaction import MAIN, SqliteTransaction
 from etl_assets.exceptions import AuthenticationError, ConfigError
 from etl_assets.model.stored import TableName
@@ -100,10 +98,6 @@ class SQLiteDestination(DatabaseDestination):
                 tx.execute("SELECT 1 FROM sqlite_master")
         elif not os.access(self._folder(), os.W_OK | os.X_OK):
             raise AuthenticationError(f"The SQLite file {self.path!r} cannot be made: no right to write to its folder.")
-
-    @override
-    def ledger(self, transaction: Transaction) -> Ledger:
-        return Ledger(transaction)
 
     @override
     def exists(self) -> bool:

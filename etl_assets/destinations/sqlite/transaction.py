@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from etl_assets.destinations.database.sql_rows import SqlRows
 from etl_assets.destinations.database.sql_transaction import (
     NEW,
     STAGED,
-    SqlTransaction,
     column_list,
     copying,
     hashed,
     stamps,
-    tables_of,
 )
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.database.values import array
@@ -33,18 +32,18 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 CHUNK_ROWS = 8_192
-CHUNK_BYTES = 2 * 1024 * 1024
 """So many rows are Python's values at a time, which take many times the memory that they do in Arrow."""
 MAIN = "main"
 _BY_LETTERS = "COLLATE BINARY"
 """Columns of a table that others made may have a collation by which `a` is `A`."""
 
 
-class SqliteTransaction(SqlTransaction):
+class SqliteTransaction(SqlRows):
     """One open transaction. See `Transaction` for what each primitive promises."""
 
     own_types = ("TEXT", "TIMESTAMPTZ")
     insertion_order = "rowid"
+    rows_at_once = CHUNK_ROWS
     decimals_are_texts = True
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -130,20 +129,19 @@ class SqliteTransaction(SqlTransaction):
         self._put_in_place(table, made)
 
     @override
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
-        own = stamps(stamp, self.now)
-        names = [*rows.schema.names, *(name for name, _ in own)]
-        marks = ", ".join("?" * len(names))
-        constants = tuple(value for _, value in own)
-        sql = f"INSERT INTO {self.quoted(table)} ({column_list(names)}) VALUES ({marks})"
-        count = 0
-        for batch in _some_at_once(rows):
-            count += batch.num_rows
-            columns = [bound(batch.column(at), name) for at, name in enumerate(rows.schema.names)]
-            values = zip(*columns, strict=True) if columns else ((),) * batch.num_rows
-            with refused():
-                self._connection.executemany(sql, ((*row, *constants) for row in values))
-        return count
+    def execute_many(self, sql: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with refused():
+            self._connection.executemany(sql, rows)
+
+    @override
+    def fetch(self, sql: str, rows_at_once: int) -> Iterator[Sequence[tuple[Any, ...]]]:
+        found = self._connection.execute(sql)
+        while rows := found.fetchmany(rows_at_once):
+            yield rows
+
+    @override
+    def bound(self, column: "pa.Array", name: str) -> Sequence[Any]:
+        return bound(column, name)
 
     @override
     def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
@@ -207,14 +205,6 @@ class SqliteTransaction(SqlTransaction):
             constants,
         )
 
-    @override
-    def scan(
-        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
-    ) -> "Iterator[pa.Table]":
-        schema = self.schema_of(table, columns)
-        found = self._connection.execute(self._selected(table, schema.names, where))
-        return tables_of(found.fetchmany, schema, array, chunk_rows)
-
     def _differs(self, column: str, type_: "pa.DataType") -> str:
         import pyarrow as pa
 
@@ -272,14 +262,6 @@ def _row_number(columns: Iterable[str]) -> str:
             hint="Rename one of them, in the table or at the source.",
         )
     return free[0]
-
-
-def _some_at_once(rows: "pa.RecordBatchReader") -> "Iterator[pa.RecordBatch]":
-    for batch in rows:
-        per_row = max(1, batch.nbytes // max(1, batch.num_rows))
-        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
-        for start in range(0, batch.num_rows, step):
-            yield batch.slice(start, step)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -18,7 +18,6 @@ from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.engine.staging import cast
 from etl_assets.engine.start import new_load_id
 from etl_assets.exceptions import DestinationError, SchemaConflictError
-from etl_assets.model.schema.types import logical
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
 
@@ -37,9 +36,6 @@ Beside = Callable[[], "AbstractContextManager[WarehouseTransaction]"]
 
 class WarehouseEngine(SqlTransaction):
     """What a warehouse says for itself: how statements are run and rows staged, and what its SQL calls things."""
-
-    names: ClassVar[Mapping[str, str]]
-    """The engine's name of each Arrow type that it holds exactly; all others are text."""
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[tuple[Any, ...]], int]:
         """Run a statement as it is; gives the rows it found, and how many it wrote."""
@@ -68,14 +64,6 @@ class WarehouseEngine(SqlTransaction):
     def read_name(self, name: str) -> str:
         """Give the name of ours for a column's name of the engine's."""
         return name
-
-    def decimal(self, precision: int, scale: int) -> str | None:
-        """Give the engine's name of a decimal type, or None if it has none so wide."""
-        raise NotImplementedError
-
-    def arrow_type(self, name: str) -> "pa.DataType":
-        """Give the Arrow type of a column's type name."""
-        raise NotImplementedError
 
 
 class WarehouseTransaction(WarehouseEngine):
@@ -151,34 +139,6 @@ class WarehouseTransaction(WarehouseEngine):
     def left_empty(self, table: TableName) -> bool:
         own = set(self._own_columns)
         return table in self._made or (bool(own) and own <= set(self.type_names(table)) and not self.has_rows(table))
-
-    @override
-    def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        import pyarrow as pa
-
-        type_ = logical(type_)
-        if pa.types.is_uint64(type_):
-            return pa.decimal128(20, 0)
-        if pa.types.is_integer(type_):
-            return pa.int64()
-        if pa.types.is_floating(type_):
-            return pa.float64()
-        if pa.types.is_decimal(type_):
-            name = self.decimal(type_.precision, type_.scale)
-            # A type that reads back as another one (19 digits are an integer's) is made one wider.
-            if name is not None and not pa.types.is_decimal(self.arrow_type(name)):
-                return pa.decimal128(type_.precision + 1, type_.scale)
-            return pa.string() if name is None else type_
-        return type_ if str(type_) in self.names else pa.string()
-
-    @override
-    def type_name(self, type_: "pa.DataType") -> str:
-        import pyarrow as pa
-
-        type_ = self.stored_type(type_)
-        if pa.types.is_decimal(type_):
-            return str(self.decimal(type_.precision, type_.scale))
-        return self.names[str(type_)]
 
     @override
     def create_schema(self, name: str) -> None:

@@ -1,0 +1,31 @@
+"""What an exactly-once destination of one's own is made of, in one place: see `docs/own-database.md`."""
+
+from etl_assets.destinations.database.dbapi import DbApiTransaction, committing
+from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.sql_rows import SqlRows
+from etl_assets.destinations.database.sql_transaction import hashed
+from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
+from etl_assets.engine.staging import RefusedValueError
+from etl_assets.model.stored import TableName
+from etl_assets.model.stream import Stream
+from etl_assets.naming import quote
+from etl_assets.secrets.option import OptionalSecretOption
+from etl_assets.secrets.references import resolve
+
+__all__ = [
+    "DatabaseDestination",
+    "DatabaseOptions",
+    "DbApiTransaction",
+    "LedgerTypes",
+    "OptionalSecretOption",
+    "RefusedValueError",
+    "SqlRows",
+    "Stamp",
+    "Stream",
+    "TableName",
+    "committing",
+    "database_capabilities",
+    "hashed",
+    "quote",
+    "resolve",
+]

@@ -1,0 +1,239 @@
+"""Writing and reading rows by plain INSERT, UPDATE and SELECT: what every engine can, and may say better."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from etl_assets.destinations.database.row_merge import Row, RowMerge, in_chunks
+from etl_assets.destinations.database.sql_transaction import (
+    FETCHED_ROWS,
+    NEW,
+    SqlTransaction,
+    column_list,
+    copying,
+    hashed,
+    stamps,
+    table_of,
+)
+from etl_assets.destinations.database.transaction import Stamp
+from etl_assets.destinations.database.values import array
+from etl_assets.engine.staging import cast
+from etl_assets.exceptions import SchemaConflictError
+from etl_assets.model.stored import TableName
+from etl_assets.naming import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_INSTANT = "timestamp[us, tz=UTC]"
+
+
+class SqlRows(SqlTransaction):
+    """The rows of tables, by `execute` alone; `execute_many` and `fetch` where a driver can do better."""
+
+    rows_at_once: int = 5_000
+    """Rows that are Python's values at a time."""
+    keys_at_once: int = 200
+    """Keys that a merge looks up by one statement."""
+    row_id: str = ""
+    """What addresses a row within a transaction (`rowid`, `ctid`), as SQL; for `fill_column`."""
+    own_columns: Sequence[str] = ()
+    """The columns of this library, by which a table that a killed load has left is known."""
+
+    # What an engine or its driver may say better
+
+    def execute_many(self, sql: str, rows: Iterable[Row]) -> None:
+        """Run a statement once for each row of parameters."""
+        for row in rows:
+            self.execute(sql, row)
+
+    def fetch(self, sql: str, rows_at_once: int) -> Iterator[Sequence[Row]]:
+        """Run a query, and yield what it finds some rows at a time."""
+        del rows_at_once
+        yield self.execute(sql)
+
+    def bound(self, column: "pa.Array", name: str) -> Sequence[Any]:
+        """Return a column's values as the driver takes them.
+
+        Raises:
+            RefusedValueError: The engine cannot hold one of them; it names the column.
+        """
+        del name
+        return list(column.to_pylist())
+
+    def array(self, values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
+        """Return a column of values as the driver gives them."""
+        return array(values, type_)
+
+    def equals(self, name: str, type_: "pa.DataType") -> str:
+        """Return the condition that a column has a value (`?`), and no other that the engine takes for the same."""
+        del type_
+        return f"{quote(name)} = ?"
+
+    @cached_property
+    def now(self) -> Any:
+        """What our column says of the time of the load: an instant where the engine has them, else its text."""
+        instant = datetime.now(UTC)
+        return instant if _INSTANT in self.names else instant.isoformat(sep=" ", timespec="microseconds")
+
+    # Tables
+
+    @override
+    def left_empty(self, table: TableName) -> bool:
+        ours = set(self.own_columns)
+        return self.alters_at_once and bool(ours) and ours <= set(self.type_names(table)) and not self.has_rows(table)
+
+    @override
+    def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
+        if not self.alters_at_once and self.definitions(schema, stamp) != self.type_names(table):
+            self.drop_table(table)
+            self.create_table(table, schema, stamp)
+        else:
+            self.execute(f"DELETE FROM {self.quoted(table)}")  # readers see the rows until the COMMIT
+        return table
+
+    @override
+    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        """Make the table anew with the column's new type: each engine has its own words for a shorter way."""
+        import pyarrow as pa
+
+        if self.alters_at_once:
+            raise SchemaConflictError(
+                f"The column {name!r} of the table {table} would have to become {self.type_name(new)}, which cannot be "
+                "rolled back here.",
+                hint="Change it by hand, or drop the table and do a full refresh.",
+            )
+        unstamped = Stamp("", None, None)
+        before = self.schema_of(table, None)
+        after = pa.schema([field.with_type(new) if field.name == name else field for field in before])
+        beside = TableName(f"{NEW}_{hashed(table.schema, table.name)}", table.schema)
+        self.create_table(beside, after, unstamped)
+        self.insert(beside, _recast(self.scan(table, "", self.rows_at_once), after), unstamped)
+        # Renaming a table is another word everywhere; creating and copying are not.
+        self.drop_table(table)
+        self.create_table(table, after, unstamped)
+        self.copy(beside, table, {column: column for column in after.names}, unstamped)
+        self.drop_table(beside)
+
+    def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+        """Return a new column the values of another one in its own type, cast exactly; for a `widen_column`.
+
+        Args:
+            table: The table.
+            beside: The new column.
+            name: The column whose values it gets.
+            old: Its type.
+            new: The new column's type.
+        """
+        target, column = self.quoted(table), quote(name)
+        there = f"SELECT {self.row_id}, {column} FROM {target} WHERE {column} IS NOT NULL"
+        for rows in self.fetch(there, self.rows_at_once):
+            ids, values = zip(*rows, strict=True)
+            bound = self.bound(cast(self.array(values, old), new), name)
+            self.execute_many(
+                f"UPDATE {target} SET {quote(beside)} = ? WHERE {self.row_id} = ?", zip(bound, ids, strict=True)
+            )
+
+    # Rows
+
+    @override
+    def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
+        """Nothing: the rows wait in the session's staging, from where `insert` and `merge` get them."""
+
+    @override
+    def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
+        written = 0
+        for batch in in_chunks(rows, self.rows_at_once):
+            self.insert_rows(table, batch.schema.names, self.bound_rows(batch), stamp)
+            written += batch.num_rows
+        return written
+
+    @override
+    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+        count = self.count(source)
+        self.execute(*copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)))
+        return count
+
+    @override
+    def merge(
+        self,
+        table: TableName,
+        rows: "pa.RecordBatchReader",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
+        unique: bool = False,
+    ) -> int:
+        if not self.alters_at_once:
+            self.index(table, keys)
+        return RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique).run(rows)
+
+    @override
+    def scan(
+        self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
+    ) -> "Iterator[pa.Table]":
+        schema = self.schema_of(table, columns)
+        yield schema.empty_table()
+        for rows in self.fetch(self._selected(table, schema.names, where), min(chunk_rows, FETCHED_ROWS)):
+            yield table_of(rows, schema, self.array)
+
+    def bound_rows(self, batch: "pa.RecordBatch") -> list[Row]:
+        """Return rows as the driver takes them."""
+        columns = [self.bound(batch.column(at), name) for at, name in enumerate(batch.schema.names)]
+        return list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
+
+    def insert_rows(self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp) -> None:
+        """Insert rows that are bound already."""
+        if not rows:
+            return
+        own = stamps(stamp, self.now)
+        every = [*names, *(name for name, _ in own)]
+        constants = tuple(value for _, value in own)
+        marks = ", ".join("?" * len(every))
+        sql = f"INSERT INTO {self.quoted(table)} ({column_list(every)}) VALUES ({marks})"
+        self.execute_many(sql, ((*row, *constants) for row in rows))
+
+    def update_rows(
+        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], rows: Sequence[Row], stamp: Stamp
+    ) -> None:
+        """Update the rows that have the keys of these."""
+        if not rows:
+            return
+        own = stamps(stamp, self.now)
+        constants = tuple(value for _, value in own)
+        others = [at for at, name in enumerate(schema.names) if name not in keys]
+        key_positions = [schema.get_field_index(key) for key in keys]
+        settings = [*(schema.names[at] for at in others), *(name for name, _ in own)]
+        assigned = ", ".join(f"{quote(name)} = ?" for name in settings)
+        sql = f"UPDATE {self.quoted(table)} SET {assigned} WHERE {self._same(schema, keys)}"
+        self.execute_many(
+            sql, ((*(row[at] for at in others), *constants, *(row[at] for at in key_positions)) for row in rows)
+        )
+
+    def rows_with(
+        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], wanted: Sequence[Row]
+    ) -> "pa.Table":
+        """Return the rows of a table that have one of the wanted keys, with the columns and types of a schema."""
+        same = self._same(schema, keys)
+        where = " OR ".join([f"({same})"] * len(wanted))
+        found = self.execute(self._selected(table, schema.names, where), [value for key in wanted for value in key])
+        return table_of(found, schema, self.array)
+
+    def _same(self, schema: "pa.Schema", keys: Sequence[str]) -> str:
+        return " AND ".join(self.equals(key, schema.field(key).type) for key in keys)
+
+
+def _recast(tables: "Iterator[pa.Table]", schema: "pa.Schema") -> "pa.RecordBatchReader":
+    """Return tables as a reader of batches with other types, cast exactly."""
+    import pyarrow as pa
+
+    def batches() -> "Iterator[pa.RecordBatch]":
+        for table in tables:
+            columns = [cast(table.column(at), field.type) for at, field in enumerate(schema)]
+            yield from pa.Table.from_arrays(columns, schema=schema).to_batches()
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
