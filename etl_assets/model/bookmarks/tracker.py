@@ -71,6 +71,8 @@ class BookmarkTracker:
             self._best_values = tuple(bookmark[name] for name in stream.cursor)
         self._appended = None if appending is None else AppendedRows(stream, bookmark, appending, given=given)
         self._last: Key | None = None
+        self._unmarked: str | None = None
+        """Why the rows at a bookmark of the source's own are not stored with it."""
 
     def take(self, batch: Batch) -> Batch:
         """Follow a batch; gives it without the rows that an earlier sync has already loaded at the boundary.
@@ -101,6 +103,8 @@ class BookmarkTracker:
     def remarks(self) -> list[tuple[str, int]]:
         """Return what people should know of this read: sentences for its log, with how many late rows each is about."""
         said = self._appended.remarks() if self._appended is not None else []
+        if self._unmarked is not None:
+            said = [*said, (f"{self._unmarked} A source that gives the rows at its bookmark again doubles them.", 0)]
         first = None if self._best is None else self._best[0]
         return [*said, (self._hides(first), 0)] if is_far_ahead(first) else said
 
@@ -125,10 +129,8 @@ class BookmarkTracker:
         """Return the source's own bookmark; one that is the largest replication key has the rows at it, too.
 
         The source gives these once more, as it does behind a bookmark of ours. Any other word of its own (a token, a
-        page) says which rows come next, and nothing is put beside it.
-
-        Raises:
-            BookmarkError: Too many rows share the largest key, or nothing tells which of them are loaded already.
+        page) says which rows come next, and nothing is put beside it. Nor is it where too many rows share the largest
+        key: the source may well go on behind them, and a remark tells what happens if it does not.
         """
         if self._appended is None or self._best is None or set(given) != set(self.stream.cursor):
             return given
@@ -138,7 +140,13 @@ class BookmarkTracker:
             )
         except (TypeError, ValueError, ArithmeticError):
             return given
-        return {**given, **self._appended.stored(self._best)} if reached == self._best else given
+        if reached != self._best:
+            return given
+        try:
+            return {**given, **self._appended.stored(self._best)}
+        except BookmarkError as error:
+            self._unmarked = error.message
+            return given
 
     def position(self) -> Bookmark | None:
         """Return the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""

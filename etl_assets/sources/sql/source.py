@@ -201,9 +201,8 @@ class SqlSource(Source):
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
             at = bookmarks
             for number, table in enumerate(self._tables(snapshot, asked, columns, request)):
-                # With the second batch: who shows it writes a line, which would cost more than a read of one batch.
                 remark = None if number else remark_of(asked, bound)
-                told = expected if number == 1 else None
+                told = expected if number == 1 else None  # a line in the log costs more than a read of one batch
                 batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
                 batch.texts_are_known = True  # the database vouches for them, or they were looked at
                 at = reached(batch, stream) if known is not None and len(batch) else at
