@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock, Timer
+from threading import Event, Lock, Thread
+
+AGAIN_SECONDS = 0.05
 
 
 class Clock:
@@ -17,8 +19,6 @@ class Clock:
         self.seconds = seconds
         self.end = float("inf")
         self._lock = Lock()
-        self._runs = 0
-        """The number of the run that is under way; of one that is over, no timer interrupts the next."""
 
     def restart(self) -> None:
         """Count from now, for a database that asks `is_over` itself (SQLite)."""
@@ -35,17 +35,20 @@ class Clock:
         if self.seconds is None:
             yield
             return
-        timer = Timer(self.seconds, self._interrupt, (self._runs, interrupt))
-        timer.daemon = True
-        timer.start()
+        over = Event()
+        watch = Thread(target=self._watch, args=(over, interrupt), daemon=True)
+        watch.start()
         try:
             yield
         finally:
-            timer.cancel()
-            with self._lock:
-                self._runs += 1
+            with self._lock:  # whoever has it is about to interrupt this run, and no later one
+                over.set()
 
-    def _interrupt(self, run: int, interrupt: Callable[[], None]) -> None:
-        with self._lock:
-            if run == self._runs:
-                interrupt()
+    def _watch(self, over: Event, interrupt: Callable[[], None]) -> None:
+        """Interrupt a run whose time has passed until it is over: one that has not quite begun is not interrupted."""
+        over.wait(self.seconds)
+        while not over.is_set():
+            with self._lock:
+                if not over.is_set():
+                    interrupt()
+            over.wait(AGAIN_SECONDS)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -418,7 +419,7 @@ def _check_options(called: str, on_null_cursor: str, batch_rows: int, spans: Map
     for name, span in spans.items():
         # One that reaches the other way would leave rows out that no later read brings.
         if span is not None:
-            check(called, name, span, (timedelta | Real, "a timedelta, or a number"))
+            check(called, name, span, (timedelta | Real | Decimal, "a timedelta, or a number"))
         if span is not None and (span < timedelta(0) if isinstance(span, timedelta) else span < 0):
             raise ConfigError(f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is.")
 
