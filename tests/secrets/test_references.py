@@ -7,11 +7,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from pydantic import ValidationError
 from typing_extensions import override
 
 from etl_assets import DuckDBDestination, Source, Stream, stream_assets
 from etl_assets.caches import MySQLCache, PostgresCache
+from etl_assets.exceptions import InputError
 from etl_assets.scripts.stored_names import secret_places, without_secrets
 from etl_assets.secrets import SecretHandle, SecretString
 from etl_assets.secrets.managers import EnvironmentSecrets
@@ -51,14 +51,14 @@ def test_a_cache_takes_a_plain_password_as_a_secret() -> None:
     assert cache.model_dump()["password"] == MASK
     assert PostgresCache.model_json_schema()["properties"]["password"]["writeOnly"] is True
     assert PostgresCache(**LOGIN).make_url().password is None
-    with pytest.raises(ValidationError, match="a text, or a reference") as caught:
+    with pytest.raises(InputError, match="a text, or a reference") as caught:
         PostgresCache(**LOGIN, password=12)
     assert VALUE not in str(caught.value)
 
 
 @pytest.mark.parametrize("field", sorted(LOGIN))
 def test_a_reference_where_none_is_taken_is_refused_and_never_goes_out_as_its_name(field: str) -> None:
-    with pytest.raises(ValidationError, match=rf"(?s){field}.*only a secret can be a reference.*{NAME}"):
+    with pytest.raises(InputError, match=rf"(?s){field}.*only a secret can be a reference.*{NAME}"):
         PostgresCache(**{**LOGIN, field: dg.EnvVar(NAME)})
 
 

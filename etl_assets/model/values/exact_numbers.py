@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
+from etl_assets.model.limits import MAX_ZEROS
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS
 
 EXACT_DOUBLE = 2**53
@@ -15,11 +16,16 @@ def all_whole(numbers: Iterable[int | float | Decimal | None]) -> bool:
         if isinstance(number, float):
             if not (number.is_integer() and abs(number) <= EXACT_DOUBLE):
                 return False
-        elif isinstance(number, Decimal) and not (
-            number.is_finite() and number.adjusted() < MAX_DECIMAL_DIGITS and number == number.to_integral_value()
-        ):
+        elif isinstance(number, Decimal) and not _is_whole(number):
             return False
     return True
+
+
+def _is_whole(number: Decimal) -> bool:
+    """Return whether a decimal is a whole number that is within the limits of digits and of zeros."""
+    if not number.is_finite() or not -MAX_ZEROS <= number.adjusted() < MAX_DECIMAL_DIGITS:
+        return False
+    return number == number.to_integral_value()
 
 
 def all_exact_doubles(numbers: Iterable[int | float | Decimal], *, whole: bool = False) -> bool:
