@@ -28,7 +28,7 @@ def column(records: Any, name: str) -> tuple[pa.DataType, list[Any]]:
         (f"'{LARGEST}'::hugeint", pa.string(), str(LARGEST)),
         (f"'{2**128 - 1}'::uhugeint", pa.string(), str(2**128 - 1)),
         (
-            "123456789012345678901234567890123456789012::bignum",
+            "'123456789012345678901234567890123456789012'::bignum",
             pa.string(),
             "123456789012345678901234567890123456789012",
         ),
@@ -50,16 +50,20 @@ def test_a_relation_is_not_changed_by_its_own_arrow(expression: str, type_: pa.D
 @pytest.mark.parametrize(
     ("values", "dtype", "type_", "expected"),
     [
-        ([2**100, None], pl.Int128, pa.decimal128(38, 0), [Decimal(2**100), None]),
-        ([LARGEST, None], pl.Int128, None, [str(LARGEST), None]),
-        ([2**128 - 1], pl.UInt128, None, [str(2**128 - 1)]),
-        ([], pl.Int128, pa.decimal128(38, 0), []),
-        ([[LARGEST]], pl.List(pl.Int128), None, [f"[{LARGEST}]"]),
-        ([date(2020, 1, 1)], pl.Object, pa.date32(), [date(2020, 1, 1)]),
+        ([2**100, None], "Int128", pa.decimal128(38, 0), [Decimal(2**100), None]),
+        ([LARGEST, None], "Int128", None, [str(LARGEST), None]),
+        ([2**128 - 1], "UInt128", None, [str(2**128 - 1)]),
+        ([], "Int128", pa.decimal128(38, 0), []),
+        ([[LARGEST]], "List[Int128]", None, [f"[{LARGEST}]"]),
+        ([date(2020, 1, 1)], "Object", pa.date32(), [date(2020, 1, 1)]),
     ],
 )
-def test_wide_integers_and_objects_of_polars(values: Any, dtype: Any, type_: Any, expected: list[Any]) -> None:
-    frame = pl.DataFrame({"id": pl.Series(range(len(values)), dtype=pl.Int64), "v": pl.Series(values, dtype=dtype)})
+def test_wide_integers_and_objects_of_polars(values: Any, dtype: str, type_: Any, expected: list[Any]) -> None:
+    inner = getattr(pl, dtype.removeprefix("List[").removesuffix("]"), None)
+    if inner is None:
+        pytest.skip(f"this version of polars has no {dtype}")
+    kind = pl.List(inner) if dtype.startswith("List") else inner
+    frame = pl.DataFrame({"id": pl.Series(range(len(values)), dtype=pl.Int64), "v": pl.Series(values, dtype=kind)})
     found, stored = column(frame, "v")
     assert stored == expected
     assert type_ is None or found == type_
