@@ -7,8 +7,9 @@ import duckdb
 import pytest
 
 from etl_assets.destinations.base import Destination
+from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import ConcurrentSyncError, EtlAssetsError, ProtocolError, SourceError
+from etl_assets.exceptions import ConcurrentSyncError, DestinationError, EtlAssetsError, ProtocolError, SourceError
 from etl_assets.model.batch import Batch
 from etl_assets.model.events import Checkpoint, Records, SchemaChange, SourceState, StreamEnd, Truncate
 from etl_assets.model.stream import Stream
@@ -129,6 +130,25 @@ def test_a_shared_state_waits_for_a_stream_that_is_replaced(path: Path) -> None:
     assert (numbers(path, "f"), numbers(path, "a"), state(path)) == ([], [], None)
     load(Scripted([FULL, A], [rows(FULL, 1), rows(A, 1), shared(1), rows(FULL, 2), *ends(FULL, A)]), path)
     assert (numbers(path, "f"), numbers(path, "a"), state(path)) == ([1, 2], [1], {"at": 1})
+
+
+def test_a_state_that_cannot_be_stored_after_its_stream_was_published_is_an_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = DatabaseSession.commit
+    calls: list[object] = []
+
+    def fails_then(self: DatabaseSession, *given: Any, **named: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            raise DestinationError("the disk is full")
+        return commit(self, *given, **named)
+
+    monkeypatch.setattr(DatabaseSession, "commit", fails_then)
+    read = Scripted([MERGED], [rows(MERGED, 1), *ends(MERGED), own(MERGED, 7)])
+    with pytest.raises(DestinationError, match="the disk is full"):
+        load(read, path)
+    assert (numbers(path, "m"), state(path, "m"), len(calls)) == ([1], None, 2)
 
 
 def test_a_shared_state_moves_without_any_rows(path: Path) -> None:

@@ -319,7 +319,7 @@ class Publishing:
         self._session.discard(line.load.load_id)
         line.result.duration_seconds = time.monotonic() - self._began
         if line.landed:
-            self._late = error  # its rows are published; only the state that came after them is not stored
+            self.late = error  # its rows are published; only the state that came after them is not stored
         elif isinstance(error, DataError) and error.columns and self._runs_ahead and line.load.contract.evolves:
             line.wrong = WrongFields(error, line.load.stream.name)
         else:
