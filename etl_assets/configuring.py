@@ -29,7 +29,7 @@ def is_configured(owner: Any) -> bool:
 
 
 def spec_of(owner: Any) -> dict[str, Any]:
-    """Give the JSON Schema of what an owner is configured with: of its class's `Options`, where it has such a model."""
+    """Return the JSON Schema of an owner's config: that of its class's `Options`, if it has such a model."""
     model = getattr(type(owner), "Options", None)
     found: dict[str, Any] = model.model_json_schema() if model is not None else {}
     return found
@@ -57,7 +57,7 @@ def set_config(owner: Any, config: Mapping[str, Any], *, validate: bool) -> None
 
 
 def get_config(owner: Any) -> dict[str, Any]:
-    """Give an owner's config as it was given."""
+    """Return an owner's config as it was given."""
     if not is_configured(owner):
         raise ConnectorConfigMissingError(
             f"{name_of(owner)} has no config yet.",

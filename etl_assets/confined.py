@@ -138,7 +138,7 @@ def _parts(name: str) -> list[str]:
 
 @contextmanager
 def _no_link(part: str) -> Iterator[None]:
-    """Say that a part is a link, where that is why the system does not open it."""
+    """Raise the error of a link, if that is why the system does not open a part of the path."""
     try:
         yield
     except FileNotFoundError:

@@ -75,7 +75,7 @@ def identifiers(
     max_bytes: int = 255,
     usable: Callable[[str], str | None] = lambda _: None,
 ) -> dict[str, str]:
-    """Give each name an identifier of its own.
+    """Return a unique identifier for each name.
 
     Engines compare identifiers without regard to case, so no two of the result are equal that way.
 

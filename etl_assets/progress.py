@@ -225,18 +225,18 @@ class ProgressTracker:
         return (self._clock() if self._ended is None else self._ended) - self._began
 
     def tally(self, stream: str, rows: int, bytes_: int, seconds: float) -> None:
-        """Take note how far a stream is: totals, not what came since the last time."""
+        """Record how far a stream is: totals, not what came since the last call."""
         one = self.streams.setdefault(stream, StreamProgress(stream))
         one.rows, one.bytes, one.seconds, one.state = rows, bytes_, seconds, "reading"
         if self._display is not None:
             self._display.show(list(self.streams.values()))
 
     def expect(self, stream: str, rows: int) -> None:
-        """Take note about how many rows a stream will have."""
+        """Record about how many rows a stream will have."""
         self.streams.setdefault(stream, StreamProgress(stream)).expected = rows
 
     def ended(self, stream: str, result: SyncResult | None) -> None:
-        """Take note how a stream has ended: with a result, or else it has failed."""
+        """Record how a stream has ended: with a result, or else it has failed."""
         one = self.streams.setdefault(stream, StreamProgress(stream))
         if result is None:
             one.state = "failed"

@@ -13,7 +13,6 @@ from etl_assets.model.stored import Bookmark
 from etl_assets.model.values.scalars import to_json
 
 BOOKMARK = "etl_assets/bookmark"
-BOOKMARK_PREVIOUS = "etl_assets/bookmark_previous"
 LOAD_ID = "etl_assets/load_id"
 
 MAX_BYTES = 64 * 1024

@@ -73,7 +73,7 @@ def known_at_load(
 
 
 def catalog_path(source_name: str) -> Path:
-    """Give the file of a source's committed catalog: in the working directory, or beside the file that defines assets.
+    """Return the committed catalog's file: in the working directory, or beside the file that defines the assets.
 
     The first that exists; none does before `etl-assets discover`, and then it is the one beside that file.
 

@@ -35,7 +35,7 @@ class Returned(Readable):
         self._rows = rows
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
-        """Give the rows; there is no bookmark to begin from."""
+        """Yield the rows; there is no bookmark to begin from."""
         del bookmark
         with frames_of(self.stream.name):
             for item in _items(self._rows):
@@ -43,7 +43,7 @@ class Returned(Readable):
 
 
 def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Returned:
-    """Give what an asset returned as something to read.
+    """Return what an asset returned as something to read.
 
     Raises:
         ConfigError: It is nothing that has rows.
@@ -67,12 +67,12 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
 
 
 def source_of(key: dg.AssetKey) -> str:
-    """Give the name of the source under which the state of an asset is kept: the last part but one of its key."""
+    """Return the name of the source under which the state of an asset is kept: the last part but one of its key."""
     return key.path[-2] if len(key.path) > 1 else ROOT_SOURCE
 
 
 def stream_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Stream:
-    """Give the stream that stands for an asset: the last part of its key; what is before two is its namespace."""
+    """Return the stream that stands for an asset: the last part of its key; what is before two is its namespace."""
     keys = plain(metadata.get(PRIMARY_KEY)) or ()
     if isinstance(keys, str):
         keys = [name.strip() for name in keys.split(",")]
@@ -81,7 +81,7 @@ def stream_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Stream:
 
 
 def place_of(key: dg.AssetKey) -> tuple[str, Stream]:
-    """Give what a destination derives the table of an asset from: the last two parts of its key."""
+    """Return what a destination derives the table of an asset from: the last two parts of its key."""
     return source_of(key), Stream(key.path[-1])
 
 
@@ -107,7 +107,7 @@ def _items(rows: Any) -> Iterator[Any]:
 
 
 def _tables(dataset: DatasetBase) -> Iterator[Any]:
-    """Give the tables of a dataset, without the columns that this library has put beside its own."""
+    """Yield the tables of a dataset, without the columns that this library has put beside its own."""
     own = set(dataset.own_columns)
     for table in dataset.tables():
         yield table.drop_columns([name for name in table.column_names if name in own])

@@ -146,7 +146,7 @@ class Handed(Destination):
 
 
 def to_io_manager(destination: Any) -> dg.IOManager:
-    """Give the IO manager of a destination, or of a cache; one that is already an IO manager stays as it is.
+    """Return the IO manager of a destination, or of a cache; one that is already an IO manager stays as it is.
 
     Raises:
         ConfigError: It is neither, or a class in place of an object.
@@ -168,7 +168,7 @@ def to_io_manager(destination: Any) -> dg.IOManager:
 
 
 def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
-    """Give where an asset's rows are: as its definition metadata says, else by the last two parts of its key."""
+    """Return where an asset's rows are: as its definition metadata says, else by the last two parts of its key."""
     named = plain(metadata.get(TABLE))
     if named is not None:
         return to_table(named)
@@ -181,7 +181,7 @@ def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, 
 
 
 def loaded_table(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
-    """Give the table that an asset was loaded into, as the destination knows it."""
+    """Return the table that an asset was loaded into, as the destination knows it."""
     table = table_of(destination, key, metadata)
     source, stream = plain(metadata.get(SOURCE)), plain(metadata.get(STREAM))
     if not (isinstance(source, str) and isinstance(stream, str)):

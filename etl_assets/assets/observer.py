@@ -178,7 +178,7 @@ class SourceObserver(RunObserver):
 
 
 def shortened(bookmark: Bookmark | None) -> str:
-    """Give a bookmark in one short line, without what tells its boundary rows apart."""
+    """Return a bookmark in one short line, without what tells its boundary rows apart."""
     values = plain(bookmark)
     if not values:
         return ""

@@ -38,7 +38,7 @@ def source_asset(
     retry_policy: dg.RetryPolicy | None,
     pool: str | None,
 ) -> dg.AssetsDefinition:
-    """Give the one definition that has an asset for each stream, of which a run may select some.
+    """Return the one definition that has an asset for each stream, of which a run may select some.
 
     Raises:
         ConfigError: A stream's options ask for a retry policy or a pool of its own.
@@ -176,7 +176,7 @@ class _Step:
             cursor = page.cursor
 
     def _moves_as_one(self, source: str) -> bool:
-        """Tell whether the streams share a state that only a read of all of them can move."""
+        """Return whether the streams share a state that only a read of all of them can move."""
         state = self.destination.stored_source(source).state
         return state is not None and not keeps_streams_apart(state.bookmark)
 
@@ -220,7 +220,7 @@ class _Step:
 
 
 def two_of_one_name(binding: Binding, other: Binding) -> ConfigError:
-    """Give the error for two different sources of one name in a repository: they would share state and tables."""
+    """Return the error for two different sources of one name in a repository: they would share state and tables."""
     return ConfigError(
         f"Two sources are named {binding.source_name!r}: {other.source!r} and {binding.source!r}, and both have "
         f"the stream {binding.stream.full_name!r}.",

@@ -206,7 +206,7 @@ class _Steps:
     retry_policy: dg.RetryPolicy | None
 
     def plan(self, context: dg.AssetExecutionContext, config: SyncConfig) -> list[str]:
-        """Give a key for each range; none where the stream is to be synced by the last step, as any other is."""
+        """Return a key for each range; none where the stream is to be synced by the last step, as any other is."""
         binding = self.binding
         for other in same_name(context, binding):
             raise two_of_one_name(binding, other)

@@ -18,7 +18,6 @@ from etl_assets.model.stored import Bookmark, StreamState
 from etl_assets.model.stream import Stream
 
 SHOWN_BOOKMARK = 60
-SHOWN_IDS = 5
 _SINGER_KEYS = {"replication_key", "replication_key_value"}
 
 

@@ -48,7 +48,7 @@ class Registered:
     updated: datetime | None = None
 
     def is_of(self, prefix: str) -> bool:
-        """Tell whether it is of a cache with this prefix."""
+        """Return whether it is of a cache with this prefix."""
         return self.table == f"{prefix}{self.stream}"
 
     @property
@@ -57,7 +57,7 @@ class Registered:
         return ((self.state or {}).get("stream") or {}).get("stream_state")
 
     def is_newer(self, known: StreamState) -> bool:
-        """Tell whether PyAirbyte has read into the table after what the ledger knows of it."""
+        """Return whether PyAirbyte has read into the table after what the ledger knows of it."""
         if self.at is None or self.bookmark is None:
             return False
         return self.at > known.committed_at and self.bookmark != known.bookmark
@@ -190,7 +190,7 @@ def _fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stre
 
 
 def _fits_double(tx: Transaction, table: TableName, field: "pa.Field") -> bool:
-    """Tell whether all decimals of a column are the shortest texts of doubles."""
+    """Return whether all decimals of a column are the shortest texts of doubles."""
     import pyarrow as pa
 
     name, exact = quote(field.name), tx.type_name(field.type)

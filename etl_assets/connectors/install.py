@@ -465,7 +465,6 @@ class _Installation:
         )
 
 
-_ASKING = "ask what it holds"
 _ASK = """
 import json, platform, sys
 from importlib.metadata import distributions

@@ -117,7 +117,7 @@ OPTION_NAMES = frozenset({*(each.name for each in fields(TargetOptions)), "_stre
 def arguments_of(
     parser: argparse.ArgumentParser | None, given: Mapping[str, Any], config: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], TargetArguments]:
-    """Give the config and the other arguments, from the constructor's and the command line's; the latter win.
+    """Return the config and the other arguments, from the constructor's and the command line's; the latter win.
 
     Args:
         parser: Mage's `argument_parser`; None reads no command line.

@@ -59,13 +59,13 @@ class Shape:
     exists: bool
 
     def of_field(self, names: Sequence[str]) -> "dict[str, pa.DataType]":
-        """Give the types of those fields that have a column."""
+        """Return the types of those fields that have a column."""
         columns = self.columns_of(names)
         return {name: self.types[columns[name]] for name in names if columns[name] in self.types}
 
 
 def declared_shape(load: Load) -> Shape | None:
-    """Give the shape that a stream declares, which rules while there is no table; None if it declares none."""
+    """Return the shape that a stream declares, which rules while there is no table; None if it declares none."""
     declared = declared_schema(load.stream)
     if declared is None:
         return None
@@ -97,7 +97,7 @@ class Screen:
         self._required = _required(load) if self._contract.data_type.discards else ()
 
     def take(self, batch: Batch) -> Batch:
-        """Give a batch whose columns fit, with what was found wrong; without a replication key a row is out at once.
+        """Return a batch whose columns fit, with what was found wrong; without a replication key a row is out at once.
 
         Raises:
             SchemaConflictError: The contract freezes the table, and something does not fit.
@@ -159,7 +159,7 @@ class Screen:
     # Values
 
     def _unread(self, found: "_Findings", columns: Container[str], types: "Mapping[str, pa.DataType]") -> None:
-        """Take note of the values that could not be read; without a contract that leaves them out, one is an error."""
+        """Record the values that could not be read; without a contract that leaves them out, one is an error."""
         mode = self._contract.data_type
         for row, refusals in found.refused.items():
             for one in refusals:
@@ -197,7 +197,7 @@ class Screen:
     def _for_first_load(
         self, name: str, values: Any, type_: "pa.DataType | None", convert: _Convert
     ) -> "pa.DataType | None":
-        """Give the type a column has to be of; of a table to be made, the first instant says whether it has a zone.
+        """Return the type a column has to be of; of a table to be made, the first instant says whether it has a zone.
 
         JSON Schema's `date-time` is declared for both, and what comes is one of the two throughout.
         """
@@ -262,7 +262,7 @@ class _Findings:
 
 
 def settled(batch: Batch, reject: Reject) -> Batch:
-    """Give a screened batch without the rows that are to be left out, and say what was wrong."""
+    """Return a screened batch without the rows that are to be left out, and say what was wrong."""
     if not batch.rejections:
         return batch
     reject(batch.rejections.values())
@@ -271,7 +271,7 @@ def settled(batch: Batch, reject: Reject) -> Batch:
 
 
 def as_rows(batch: Batch, stream: Stream) -> Batch:
-    """Give a screened batch as rows of the source's own values, without what is to be left out of them."""
+    """Return a screened batch as rows of the source's own values, without what is to be left out of them."""
     if batch.rows is None:
         return batch
     kept = set(batch.to_arrow(stream).column_names)
@@ -286,7 +286,7 @@ def as_rows(batch: Batch, stream: Stream) -> Batch:
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """Give a record as JSON text, every digit kept; what JSON has no form for is there as a text."""
+    """Return a record as JSON text, every digit kept; what JSON has no form for is there as a text."""
     try:
         text = to_json(dict(record))
     except (TypeError, ValueError):
@@ -307,7 +307,7 @@ def _with_texts(value: Any, depth: int) -> Any:
 
 
 def _required(load: Load) -> Sequence[str]:
-    """Give the fields without which a row has no place: what a merge goes by, or what its bookmark does."""
+    """Return the fields without which a row has no place: what a merge goes by, or what its bookmark does."""
     stream = load.stream
     if load.strategy is WriteStrategy.MERGE:
         return stream.unique_constraints or stream.primary_key
@@ -367,7 +367,7 @@ def _as_type(array: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.A
 
 
 def _checked(old: "pa.DataType", new: "pa.DataType") -> bool:
-    """Tell whether Arrow, casting from one type to another, refuses each value that would not stay exact."""
+    """Return whether Arrow, casting from one type to another, refuses each value that would not stay exact."""
     from pyarrow import types as t
 
     if t.is_integer(new):

@@ -84,7 +84,7 @@ def process_schema(destination: "Destination", stream: str, schema: Mapping[str,
 
 
 def stream_of(destination: "Destination", name: str) -> Stream:
-    """Give the stream that its SCHEMA message has described."""
+    """Return the stream that its SCHEMA message has described."""
     bookmarks = destination.bookmark_properties.get(name) or ()
     method = destination.replication_methods.get(name)
     if not bookmarks and method == "INCREMENTAL":
@@ -107,7 +107,7 @@ def stream_of(destination: "Destination", name: str) -> Stream:
 
 
 def prepared(destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Give the records of messages as a destination gets them: the same keys, in the schema's order.
+    """Return the records of messages as a destination gets them: the same keys, in the schema's order.
 
     Raises:
         DataError: The stream asks for the check of types (`disable_column_type_check: false`), and a value is not of
@@ -134,7 +134,7 @@ def _plain(value: Any) -> Any:
 def with_added_columns(
     destination: "Destination", name: str, records: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Give records with the columns that the config adds: Mage's static ones, and those for the time of the export.
+    """Return records with the columns that the config adds: Mage's static ones, and those for the time of the export.
 
     Raises:
         ConfigError: A record has such a column itself.
@@ -149,12 +149,12 @@ def with_added_columns(
 
 
 def static_columns(destination: "Destination") -> dict[str, Any]:
-    """Give the columns that the config adds to all records: `_streams.columns`."""
+    """Return the columns that the config adds to all records: `_streams.columns`."""
     return dict(destination.streams_override_settings.get("columns") or {})
 
 
 def joined(name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Give records with more columns.
+    """Return records with more columns.
 
     Raises:
         ConfigError: A record has such a column itself; its value would be lost.
@@ -287,14 +287,14 @@ def _describe(destination: "Destination", batch: Batch, stream: Stream, columns:
 
 
 def overrides(destination: "Destination", hook: str) -> bool:
-    """Tell whether a destination has a hook of its own."""
+    """Return whether a destination has a hook of its own."""
     from etl_assets.destinations.base import Destination
 
     return getattr(type(destination), hook) is not getattr(Destination, hook)
 
 
 def tags_taken(destination: "Destination", tags: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give the argument `tags` where the destination's hook takes one: Mage's oldest do not."""
+    """Return the argument `tags` where the destination's hook takes one: Mage's oldest do not."""
     taken = inspect.signature(destination.export_batch_data).parameters
     takes = "tags" in taken or any(p.kind is p.VAR_KEYWORD for p in taken.values())
     return {"tags": dict(tags or {})} if takes else {}

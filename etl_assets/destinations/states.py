@@ -70,16 +70,16 @@ class PassedStates:
         self._safe.take(value, self.uncommitted | self.failed.keys())
 
     def there(self, stream: str) -> None:
-        """Take note that all the records of a stream so far are in the destination."""
+        """Record that all records of a stream so far are in the destination."""
         self.uncommitted.discard(stream)
 
     def published(self, stream: str) -> None:
-        """Take note that a stream is in the destination as a whole."""
+        """Record that the whole stream is in the destination."""
         self.there(stream)
         self.held.discard(stream)
 
     def fail(self, stream: str, error: Exception) -> None:
-        """Take note that a stream has failed."""
+        """Record that a stream has failed."""
         self.failed[stream] = error
         self.held.discard(stream)
 
@@ -137,7 +137,7 @@ class SafeBookmarks:
         self._safe: dict[str, Any] = dict(bookmarks_of(start) or {})
 
     def take(self, state: Any, unsafe: Collection[str]) -> None:
-        """Take note of a state.
+        """Record a state.
 
         Args:
             state: Its value.
@@ -150,7 +150,7 @@ class SafeBookmarks:
     def state_without(
         self, state: Any, failed: Iterable[str], *, full_tables: Collection[str], keyed: Collection[str], trusted: bool
     ) -> Any:
-        """Give a state in which the failed streams stay where they are safe, or None where there is no such state.
+        """Return a state in which the failed streams stay where they are safe, or None where there is no such state.
 
         Args:
             state: The state that covers everything.
@@ -175,7 +175,7 @@ class SafeBookmarks:
 
 
 def bookmarks_of(state: Any) -> Mapping[str, Any] | None:
-    """Give the bookmarks of a state that holds nothing else, or None."""
+    """Return the bookmarks of a state that holds nothing else, or None."""
     if not isinstance(state, Mapping) or not state.keys() <= _SHAPE:
         return None
     found = state.get("bookmarks")
@@ -183,5 +183,5 @@ def bookmarks_of(state: Any) -> Mapping[str, Any] | None:
 
 
 def _depends(bookmarks: Mapping[str, Any]) -> bool:
-    """Tell whether a stream may depend on another: bookmarks as the Singer SDK writes them, which may be empty."""
+    """Return whether a stream may depend on another: bookmarks as the Singer SDK writes them, which may be empty."""
     return any(isinstance(one, Mapping) and (not one or _SDK_WORDS & one.keys()) for one in bookmarks.values())

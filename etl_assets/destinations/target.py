@@ -65,7 +65,7 @@ class _Commits(Observer):
 
 
 def _settle(destination: "Destination", states: PassedStates, outcome: StreamOutcome) -> None:
-    """Take note of how a stream ended; if it failed, the others go on."""
+    """Record how a stream ended; if it failed, the others go on."""
     name = outcome.stream.name
     if outcome.error is None:
         states.published(name)

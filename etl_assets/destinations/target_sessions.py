@@ -44,13 +44,13 @@ class PipeTarget:
         return _sessions(self._destination) if self._has_sessions else _hooks(self._destination)
 
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream."""
+        """Return what is known of a stream."""
         if not self._has_sessions:
             return Stored()
         return self._destination.stored(source, stream, table=table, partition=partition)
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Tell that the streams share no state: each has the pipe's, as of its own last commit."""
+        """Return nothing: the streams share no state, and each has the pipe's as of its own last commit."""
         del source, partition
         return StoredSource()
 
@@ -161,7 +161,7 @@ class HookSession(Session):
     def commit(
         self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
     ) -> list[Committed]:
-        """Tell that what was exported is there."""
+        """Return a commit for each load: the hooks have written everything already."""
         del complete, shared
         now = datetime.now(UTC)
         return [

@@ -33,7 +33,7 @@ class Versions:
         return key in self._activated and version <= self._activated[key]
 
     def activate(self, key: StreamKey, version: int) -> None:
-        """Take note that rows of older versions are gone."""
+        """Record that rows of older versions are gone."""
         self._activated[key] = version
 
     def keep(self, key: StreamKey, message: RecordMessage, line: bytes | str | None) -> None:

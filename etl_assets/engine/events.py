@@ -13,6 +13,7 @@ from etl_assets.model.events import (
     Records,
     Remark,
     StreamEnd,
+    StreamEvent,
     StreamKey,
 )
 from etl_assets.model.load import Readable, TakesRequest
@@ -62,19 +63,18 @@ def with_checkpoints(events: Iterable[Event], states: Mapping[StreamKey, Bookmar
         if isinstance(event, Follow):
             followed[event.stream.key] = Reached(event.read, states.get(event.stream.key))
             continue
-        reached = None if isinstance(event, Checkpoint) else followed.get(event.stream.key)
-        if reached is None or isinstance(event, Checkpoint):
+        if isinstance(event, Checkpoint) or event.stream.key not in followed:
             yield event
             continue
+        reached = followed[event.stream.key]
         try:
             yield from _followed(event, reached)
         except EtlAssetsError as error:
             yield StreamEnd(event.stream, complete=False, error=error)
 
 
-def _followed(event: Event, reached: Reached) -> Iterator[Event]:
+def _followed(event: StreamEvent, reached: Reached) -> Iterator[Event]:
     """Yield an event of a followed stream, and the state that covers it where there is one."""
-    assert not isinstance(event, Checkpoint)  # noqa: S101 - a followed stream has none
     stream = event.stream
     if isinstance(event, Records):
         batch = reached.note(event.batch)

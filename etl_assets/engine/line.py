@@ -102,7 +102,7 @@ class Line:
         return self.load.strategy is WriteStrategy.APPEND
 
     def is_wanted(self) -> bool:
-        """Tell whether records of it are still taken, if only to see which of its fields are wrong."""
+        """Return whether records of it are still taken, if only to see which of its fields are wrong."""
         return self.error is None or self.wrong is not None
 
     def outcome(self) -> StreamOutcome:
@@ -133,7 +133,7 @@ class Line:
         )
 
     def arrived(self, batch: Batch) -> Batch:
-        """Take note of a batch; returns what is to be loaded of it in this read."""
+        """Count a batch; return the part of it that this read is to load."""
         if self.reached is not None:
             batch = self.reached.note(batch)
         if not len(batch):
@@ -145,7 +145,7 @@ class Line:
         return batch
 
     def export(self, batch: Batch, session: Session) -> int:
-        """Give the session the rows of a batch that are to be loaded; returns their size in bytes."""
+        """Return the session the rows of a batch that are to be loaded; returns their size in bytes."""
         if not self.load.contract.evolves:
             batch = session.screen(batch, self.load)
         elif self.reached is not None and session.encoding == "arrow" and batch.encoded(self.load.stream) is None:
@@ -156,7 +156,7 @@ class Line:
         return session.export(batch, self.load) if len(batch) else 0
 
     def note_covered(self, batch: Batch) -> None:
-        """Take note of it if what the batches say covers all rows up to and with this one."""
+        """Mark the stream as covered if its batches say so of all rows up to and including this one."""
         if self.reached is not None and self.reached.covers(batch):
             self.pending, self.uncovered = True, 0
 
@@ -177,7 +177,7 @@ class Line:
         return stored
 
     def is_due(self, checkpoints: Checkpoints, *, by_time: bool) -> bool:
-        """Tell whether there is something to commit, and so much of it, or for so long, that a commit is due."""
+        """Return whether there is something to commit, and so much of it, or for so long, that a commit is due."""
         if not self.rows and not self.pending:
             return False
         if self.bytes - self.bytes_at_commit >= checkpoints.bytes:
@@ -185,7 +185,7 @@ class Line:
         return by_time and time.monotonic() - self.committed_at >= checkpoints.seconds
 
     def account(self, committed: Committed, shared: SharedProgress, *, at: float) -> None:
-        """Take note of a COMMIT of all that was exported."""
+        """Record a COMMIT of everything that was exported."""
         result = self.result
         result.bookmark = self.state
         if shared.exists:

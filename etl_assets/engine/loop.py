@@ -210,7 +210,7 @@ class Loop:
     # Wrong fields
 
     def _looks_on(self) -> bool:
-        """Tell whether a read that nothing is published of any more goes on, to tell all wrong fields at once."""
+        """Return whether a read that nothing is published of any more goes on, to tell all wrong fields at once."""
         if not any(line.wrong is not None for line in self._lines.values()):
             return False
         self._looks_until = self._looks_until or time.monotonic() + SECONDS

@@ -14,19 +14,19 @@ class Observer:
     """Sees a sync go on; a subclass overrides what it wants to see."""
 
     def begin(self, load: Load, start: Start) -> None:
-        """Take note where one of the streams of `sync_source` begins."""
+        """Called when a stream of `sync_source` begins."""
 
     def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
-        """Take note after each batch: rows and bytes read so far, seconds since the start. Called often: throttle.
+        """Called after each batch, so often: rows and bytes read so far, seconds since the start.
 
         The bookmark is for people to see: it lacks what tells its boundary rows apart.
         """
 
     def expect(self, stream: str, rows: int) -> None:
-        """Take note that about so many rows are to come, by what the source says."""
+        """Called when the source has said about how many rows are to come."""
 
     def checkpoint(self, committed: Committed) -> None:
-        """Take note of a COMMIT that is not the last one."""
+        """Called after each intermediate COMMIT."""
 
     def remark(self, stream: str, text: str) -> None:
         """Called with what people should know of a stream that was read: a warning for the log.

@@ -100,7 +100,7 @@ class Publishing:
         return self._shared.is_fixed or (self._shared.exists and self._failures > 0)
 
     def is_hopeless(self) -> bool:
-        """Tell whether nothing of what is still to come could be published."""
+        """Return whether nothing of what is still to come could be published."""
         if self.finds_streams:
             return False
         now = (self._failures, self._landed, self._stuck)
@@ -121,7 +121,7 @@ class Publishing:
             self._outcomes.append(line.outcome())
 
     def exported(self, line: Line, rows: int, size: int) -> None:
-        """Take note of what the session was given, which no state covers yet."""
+        """Count rows that the session was given and that no state covers yet."""
         self._uncovered[line.key] = line
         line.rows += rows
         line.bytes += size
@@ -161,12 +161,12 @@ class Publishing:
             self._barrier()
 
     def begins_anew(self, line: Line) -> None:
-        """Take note that a stream takes its table's place from now on."""
+        """Record that a stream replaces its table from now on."""
         self._replacing.add(line.key)
         self._judged = None
 
     def end(self, line: Line) -> None:
-        """Take note that a stream was read completely."""
+        """Record that a stream was read completely."""
         line.ended = True
         self._replacing.discard(line.key)
         if not line.landed:
@@ -176,12 +176,12 @@ class Publishing:
             self._land_ended(self._at_once)
 
     def break_off(self, line: Line, error: Exception | None) -> None:
-        """Take note that a stream was not read completely."""
+        """Record that a stream was not read completely."""
         self._keep_covered(line)
         self.fail(line, error or _unfinished(line))
 
     def _may_commit(self, line: Line, *, due: bool | None = None) -> bool:
-        """Tell whether a stream may be committed by itself before its end, and a commit is due."""
+        """Return whether a stream may be committed by itself before its end, and a commit is due."""
         if self._shared.exists or line.ended or line.replaces:
             return False
         return self._due(line) if due is None else due

@@ -50,7 +50,7 @@ class Reached:
             )
 
     def note(self, batch: Batch) -> Batch:
-        """Take note of what a batch says of the read; returns it without rows that are left to a later read."""
+        """Record what a batch says of the read; return it without the rows that are left to a later read."""
         if batch.bookmark is not None:
             self._own = batch.bookmark
         self._fingerprint = batch.fingerprint
@@ -73,7 +73,7 @@ class Reached:
         return taken if settled is batch else batch  # the others are loaded too, and merged when they come again
 
     def covers(self, batch: Batch) -> bool:
-        """Tell whether the bookmark so far covers everything up to and with this batch, and may be stored."""
+        """Return whether the bookmark so far covers everything up to and with this batch, and may be stored."""
         if self._tracker is not None and not self._tracker.settled:
             return False  # what is still to come decides which of these rows are loaded already
         if self._asked is not None and not self._asked.has_passed(self.shown(), self._read.stream):

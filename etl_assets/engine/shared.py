@@ -47,6 +47,6 @@ class SharedProgress:
         self.is_fixed = bool(self.others) and not event.separate
 
     def settle(self, state: SharedState) -> None:
-        """Take note that a state is stored: the next one takes its place."""
+        """Record that a state is stored; the next one will replace it."""
         self.stored, self.is_pending = state.bookmark, False
         self.state = replace(self.state, begins_from=state.load_id)

@@ -275,7 +275,7 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
 
 
 def _escapes(convert: Callable[..., str], column_type: str) -> bool:
-    """Tell whether a function that makes literals takes care of quotes itself: tried with a JSON text that has one."""
+    """Return whether a function that makes literals escapes quotes itself: tried with a JSON text that has one."""
     try:
         return str(convert('"\'"', column_type)) != str(convert('"#"', column_type)).replace("#", "'")
     except (AttributeError, LookupError, TypeError, ValueError):  # it reads the text: it is no plain frame around it

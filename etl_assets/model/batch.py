@@ -133,7 +133,7 @@ class Batch:
         return made
 
     def accepted(self) -> "Batch":
-        """Give this batch as one of which every value could be read: for who has taken note of those that could not."""
+        """Return this batch without its refused values, for a caller that has recorded them."""
         if not self.refused:
             return self
         records = self._rows if self._rows is not None else self._arrow

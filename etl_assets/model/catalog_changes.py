@@ -56,7 +56,7 @@ class CatalogChange:
 def changes_between(
     old: Mapping[tuple[str, str], Stream], new: Mapping[tuple[str, str], Stream]
 ) -> list[CatalogChange]:
-    """Give what has changed between two catalogs' streams, in the new one's order; streams that are gone come first."""
+    """Return what has changed between two catalogs, in the new one's order; streams that are gone come first."""
     changes = [CatalogChange("stream_removed", old[key].full_name) for key in old if key not in new]
     for key, stream in new.items():
         if key in old:

@@ -128,7 +128,7 @@ class Checkpoint:
 
 
 def keeps_streams_apart(state: Bookmark | None) -> bool:
-    """Tell whether a state has Singer's usual form, with a bookmark for each stream: `{"bookmarks": {stream: ...}}`."""
+    """Return whether a state has Singer's usual form, a bookmark per stream: `{"bookmarks": {stream: ...}}`."""
     return isinstance((state or {}).get("bookmarks"), Mapping)
 
 
@@ -168,7 +168,11 @@ class Truncate:
     generation: int | None = None
 
 
-Event = Follow | Records | Estimate | Remark | SchemaChange | Checkpoint | StreamEnd | Truncate
+StreamEvent = Follow | Records | Estimate | Remark | SchemaChange | StreamEnd | Truncate
+"""What is said of one stream."""
+
+Event = StreamEvent | Checkpoint
+"""What a read of many streams yields."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ class SourceState:
     requests: Mapping[StreamKey, ReadRequest] = field(default_factory=dict, compare=False)
 
     def __bool__(self) -> bool:
-        """Tell whether there is any state."""
+        """Return whether there is any state."""
         return self.shared is not None or bool(self.streams)
 
 

@@ -123,7 +123,7 @@ def contract_of(
     *,
     keep_rejected: bool = False,
 ) -> SchemaContract:
-    """Give the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
+    """Return the contract of a stream: what is said of it, else what its catalog says in Mage's word, else to evolve.
 
     Args:
         given: What is said; None leaves it to the stream.
@@ -179,7 +179,7 @@ def image_of(
 
 
 def is_log(stream: Stream) -> bool:
-    """Tell whether a stream gives the changes of a log, in their order: so it was declared, or Airbyte's CDC fields."""
+    """Return whether a stream has a log's changes in order: it is declared so, or has Airbyte's CDC fields."""
     fields = (stream.schema or {}).get("properties") or {}
     return stream.method == "LOG_BASED" or any(name.startswith(CDC_FIELDS) for name in fields)
 
@@ -244,7 +244,7 @@ class Session(Protocol):
     """A commit of many loads that failed leaves nothing behind: each of them may be committed again by itself."""
 
     def table_types(self, load: Load, *, anew: bool = False) -> TableTypes | None:
-        """Give what types a load's table has; None where nobody can tell.
+        """Return what types a load's table has; None where nobody can tell.
 
         Args:
             load: The load.
@@ -301,7 +301,7 @@ class Target(Protocol):
         ...
 
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream; an empty `Stored` if the destination keeps no state."""
+        """Return what is known of a stream; an empty `Stored` if the destination keeps no state."""
         ...
 
 
@@ -309,7 +309,7 @@ class SourceTarget(Target, Protocol):
     """The destination as `sync_source` sees it."""
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Tell what is known of a whole source; an empty `StoredSource` if the destination keeps no state."""
+        """Return what is known of a whole source; an empty `StoredSource` if the destination keeps no state."""
         ...
 
 

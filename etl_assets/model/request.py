@@ -42,7 +42,7 @@ class TableTypes(Protocol):
         ...
 
     def is_open(self, field: str) -> bool:
-        """Tell whether a field's column, of text, gets another type with its first values: it has none so far."""
+        """Return whether a field's column, of text, gets another type with its first values: it has none so far."""
         ...
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
@@ -50,7 +50,7 @@ class TableTypes(Protocol):
         ...
 
     def integers_fit(self, field: str) -> bool:
-        """Tell whether all integers of a field's column are exact as doubles."""
+        """Return whether all integers of a field's column are exact as doubles."""
         ...
 
 

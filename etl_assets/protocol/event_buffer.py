@@ -114,7 +114,7 @@ class EventBuffer:
             raise
 
     def note_bytes(self, count: int) -> None:
-        """Take note that what waits has so many bytes more."""
+        """Add bytes to the size of what waits."""
         self._bytes += count
 
     def is_due(self) -> bool:

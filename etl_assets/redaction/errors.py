@@ -43,7 +43,7 @@ def shown_cause(error: Exception) -> Exception:
 
 
 def tell_failure(error: Exception) -> int:
-    """Tell on standard error, masked, why a program ends; return its exit code, 1.
+    """Print on standard error, masked, why a program ends; return its exit code, 1.
 
     `ETL_ASSETS_DEBUG=1` shows where the error was raised, too.
     """

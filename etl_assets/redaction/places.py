@@ -72,7 +72,7 @@ def is_url(text: str) -> bool:
 
 
 def is_cut(url: str) -> bool:
-    """Tell whether a special character in a URL's user or password ends them too early: the rest is read as an address.
+    """Return whether a special character ends a URL's user or password early, so that the rest reads as an address.
 
     An `@` belongs behind user and password, or into the value of a parameter.
     """

@@ -277,7 +277,7 @@ def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str,
 
 
 def _settled(stream: Stream, wanted: WriteStrategy, destination: Any) -> WriteStrategy:
-    """Give what `auto` stands for where the destination can do it, else leave it to the engine."""
+    """Return what `auto` stands for where the destination can do it, else leave it to the engine."""
     settled = pyairbyte_auto(stream, wanted)
     return settled if settled in destination.capabilities.strategies else wanted
 
@@ -341,7 +341,7 @@ def _one_by_one(
 
 
 def records(source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool) -> LazyDataset:
-    """Give the records of a stream as they are read; see `ReadVerbs.get_records`."""
+    """Return the records of a stream as they are read; see `ReadVerbs.get_records`."""
     found = selecting.with_own_keys(selecting.one(source, stream))
     schema = found.schema or {}
     handler = StreamRecordHandler(
@@ -416,7 +416,7 @@ def _batches_of_one(source: Any, stream: Stream) -> Iterator[Batch]:
 def samples(
     source: Any, streams: Sequence[str] | str | None, *, limit: int, on_error: str
 ) -> dict[str, InMemoryDataset | None]:
-    """Give the first records of streams."""
+    """Return the first records of streams."""
     if on_error not in {"raise", "ignore", "log"}:
         raise InputError(f"on_error is one of 'raise', 'ignore', 'log', not {on_error!r}.", input_value=on_error)
     found: dict[str, InMemoryDataset | None] = {}

@@ -46,14 +46,14 @@ class CachedRead(Readable):
         )
 
     def is_continued_by(self, bookmark: Bookmark | None) -> bool:
-        """Tell whether the rows since a bookmark are all that has changed: the table was not replaced meanwhile."""
+        """Return whether the rows since a bookmark are all that has changed: the table was not replaced meanwhile."""
         column = self._cache.destination.load_id_column
         if bookmark is None or BOOKMARK not in bookmark or column is None:
             return False
         return not self._cache.replaced_since(self._name, _load_id(bookmark))
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
-        """Give the rows that came after the bookmark, and then the bookmark that covers them."""
+        """Yield the rows that came after the bookmark, and then the bookmark that covers them."""
         import pyarrow as pa
 
         state = self._cache.state_of(self._name)

@@ -64,7 +64,7 @@ def changed_keys(known: Any, now: Mapping[str, Any]) -> list[str]:
 
 
 def _leaves(value: Any, marked: set[Path], path: Path = (), *, secret: bool = False) -> Iterator[tuple[str, Any]]:
-    """Give each value of a config by its place, with whether it is a secret."""
+    """Yield each value of a config by its place, with whether it is a secret."""
     secret = secret or path in marked
     if isinstance(value, Mapping) and value:
         for key, item in value.items():

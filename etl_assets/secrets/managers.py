@@ -122,7 +122,7 @@ def in_colab() -> bool:
 
 
 def is_interactive() -> bool:
-    """Tell whether somebody can be asked. Nobody within a Dagster step: it has no terminal, its output is captured."""
+    """Return whether a person can be asked; not within a Dagster step, whose output is captured."""
     if in_notebook():
         return True
     return bool(sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty())

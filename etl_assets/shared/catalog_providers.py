@@ -80,7 +80,7 @@ class CatalogProvider:
         return WriteMethod.APPEND if self.get_cursor_key(stream_name) else WriteMethod.REPLACE
 
     def with_write_strategy(self, write_strategy: WriteStrategy) -> "CatalogProvider":
-        """Give it with the destination's mode that a strategy stands for; `auto` by the keys of each stream."""
+        """Return a copy with the destination's mode for a strategy; `auto` goes by the keys of each stream."""
 
         def mode(each: ConfiguredAirbyteStream) -> str:
             if write_strategy is not WriteStrategy.AUTO:

@@ -161,7 +161,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         """Raise an error that says what is wrong if the source cannot be reached."""
 
     def declared_catalog(self) -> Catalog | None:
-        """Give the streams that are known without connecting, or None. MUST NOT connect."""
+        """Return the streams that are known without connecting, or None. MUST NOT connect."""
         if self.catalog is not None:
             return self.catalog
         if self.streams:
@@ -241,7 +241,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Tell which streams have something new, for a sensor; None where the source cannot tell.
+        """Return which streams have something new, for a sensor; None where the source cannot tell.
 
         By default `count_records` is asked: of a full table for another number of rows than were loaded, of an
         incremental stream for more than the one row that is the bookmark. A source whose replication key has many
@@ -276,7 +276,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         )
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Tell whether the engine behind this source itself orders such a read by the replication key.
+        """Return whether the engine behind this source itself orders such a read by the replication key.
 
         Only then is the largest key so far a safe checkpoint. A filter in the query makes it False: rows it leaves out
         would be lost behind the bookmark.
@@ -286,7 +286,7 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
 
 
 def _connector_class(executor: Any) -> Any:
-    """Give the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
+    """Return the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):

@@ -71,7 +71,7 @@ class Schema(dict[str, Any]):
         self[name] = value
 
     def to_dict(self) -> dict[str, Any]:
-        """Give it as plain dicts."""
+        """Return it as plain dicts."""
         plain: dict[str, Any] = copied(dict(self))
         return plain
 

@@ -180,7 +180,7 @@ class StreamRead:
             records.close()  # at once, not when it is collected: it may hold a connection
 
     def _listened(self, items: Iterator[Any], heard: "_Heard") -> Generator[Any, None, None]:
-        """Give the items; messages that the source writes on the way are refused, or go where they should."""
+        """Yield the items; messages that the source writes on the way are refused, or go where they should."""
         writer = self._writer(heard)
         try:
             while True:
@@ -257,7 +257,7 @@ def refuse_tap(source: Source) -> None:
 
 
 def tap_error(source: Source, why: str) -> ConfigError:
-    """Give the error for a source that writes Singer messages itself."""
+    """Return the error for a source that writes Singer messages itself."""
     name = type(source).__name__
     return ConfigError(
         f"{name} cannot be read stream by stream: {why}, which stands for Singer messages of its own.",
@@ -309,7 +309,7 @@ def _start_date(source: Source) -> datetime | None:
 
 
 def _knows_requests(source: Source) -> bool:
-    """Tell whether `load_data` names a request among its parameters, here or in a class that this one builds upon.
+    """Return whether `load_data` names a request among its parameters, here or in a class that this one builds upon.
 
     Any other would hand it on with its `**kwargs` to something that does not expect it.
     """

@@ -134,7 +134,7 @@ def row_forms(found: Row, wanted: Row, sent: Row) -> dict[str, str | None]:
 
 
 def paired(found: Sequence[Row], wanted: Sequence[Row]) -> list[tuple[Row, int]]:
-    """Give each found row with the position of the row it stands for: by `id` where there is one, else by its values.
+    """Return each found row with the position of the row it stands for: by `id` if there is one, else by its values.
 
     Raises:
         AssertionError: Rows are missing or too many; says which.

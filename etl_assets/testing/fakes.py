@@ -55,7 +55,7 @@ class GivenRead(Readable):
         self.error = error
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
-        """Give the batches, up to where it fails."""
+        """Yield the batches, up to where it fails."""
         for number, batch in enumerate(self.wanted(bookmark)):
             if number == self.fails_after:
                 raise self.error
@@ -64,7 +64,7 @@ class GivenRead(Readable):
             raise self.error
 
     def wanted(self, bookmark: Bookmark | None) -> Sequence[Any]:
-        """Give the batches at and after the bookmark; all of them here."""
+        """Return the batches at and after the bookmark; all of them here."""
         del bookmark
         return self.batches
 
@@ -90,7 +90,7 @@ class FailingRead(Readable):
         self._after = after
 
     def open(self, bookmark: Bookmark | None) -> Iterator[Batch]:
-        """Give the first batches of the other read."""
+        """Yield the first batches of the other read."""
         for number, batch in enumerate(self._read.open(bookmark)):
             if number == self._after:
                 raise PlannedError
@@ -109,7 +109,7 @@ class MemoryDestination:
         self.bookmarks: list[Bookmark | None] = []
 
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell where the last load ended."""
+        """Return where the last load ended."""
         del source, stream, table, partition
         return Stored(self.state)
 
@@ -119,7 +119,7 @@ class MemoryDestination:
         yield _MemorySession(self, loads[0])
 
     def hashes(self) -> list[str]:
-        """Give what stands for the rows, whatever their order."""
+        """Return what stands for the rows, whatever their order."""
         return sorted(map(row_hash, self.rows))
 
 

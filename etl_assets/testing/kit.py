@@ -102,7 +102,7 @@ class DestinationKit:
         return None if state is None else plain(state.bookmark)
 
     def snapshot(self, stream: Stream) -> tuple[str | None, list[dict[str, Any]]]:
-        """Give the load id of the state row, and the rows; none where there is no state row."""
+        """Return the load id of the state row, and the rows; none where there is no state row."""
         state = self.destination.stored(SOURCE, stream).state
         return (None, []) if state is None else (state.load_id, self.rows(stream))
 
@@ -144,7 +144,7 @@ class DestinationKit:
 
 
 def name_of(item: Any) -> str:
-    """Give the name by which a gap is declared: of the case, or of the check."""
+    """Return the name by which a gap is declared: of the case, or of the check."""
     callspec = getattr(item, "callspec", None)
     case = callspec.params.get("case") if callspec is not None else None
     return case.name if isinstance(case, Case) else str(item.originalname).removeprefix("test_")

@@ -31,7 +31,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def numbered(count: int, *, old: int = 0, text: str = "") -> list[dict[str, Any]]:
-    """Give rows; the first `old` of them as they were in an earlier sync, the others with a column more."""
+    """Return rows; the first `old` of them as they were in an earlier sync, the others with a column more."""
     rows: list[dict[str, Any]] = [{"n": n, "id": n % KEYS, "text": f"first {n}"} for n in range(old)]
     rows += [{"n": n, "id": n % KEYS, "text": f"then {n}{text}", "more": n} for n in range(old, count)]
     return rows
@@ -61,7 +61,7 @@ class Lines(Source):
     def load_data(
         self, stream: Stream, bookmarks: Bookmark | None = None, query: Any = None, **kwargs: Any
     ) -> Iterator[Batch]:
-        """Give the rows behind the bookmark."""
+        """Yield the rows behind the bookmark."""
         del query, kwargs
         fault("source_started")
         if self.started is not None:
@@ -83,7 +83,7 @@ def write_rows(path: Path, rows: Rows) -> None:
 
 
 def expected(strategy: str, rows: Rows) -> list[tuple[Any, ...]]:
-    """Give what the table holds after these rows."""
+    """Return what the table holds after these rows."""
     kept = {row["id"]: row for row in rows}.values() if strategy == "merge" else rows
     return sorted((row["n"], row["id"], row["text"]) for row in kept)
 

@@ -122,7 +122,7 @@ def place_here() -> Place:
 
 
 def processes_of(place: Place) -> Iterator[int]:
-    """Give the ids of the processes that were started for a place and are still there; none where there is no /proc."""
+    """Return the ids of processes that were started for a place and still run; none where there is no /proc."""
     wanted = f"{FOLDER}={place.folder}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

@@ -41,7 +41,7 @@ class Reference:
         self._value = value
 
     def get_value(self) -> str:
-        """Give the secret."""
+        """Return the secret."""
         return self._value
 
 
@@ -65,7 +65,7 @@ class SourceConformance:
         return False
 
     def source_with_secret(self, reference: Any) -> Source | None:
-        """Give a source one of whose secrets is this reference (it has a `get_value()`), or None if it has none."""
+        """Return a source one of whose secrets is this reference (it has a `get_value()`), or None if it has none."""
         del reference
         return None
 
@@ -221,7 +221,7 @@ class SourceConformance:
     # Inside
 
     def streams(self) -> list[Stream]:
-        """Give the streams that are checked: those that it discovers."""
+        """Return the streams that are checked: those that it discovers."""
         return list(self.source.discover().values())
 
     def _incremental(self) -> list[Stream]:
@@ -280,7 +280,7 @@ def _null() -> Any:
 
 
 def _hooks(source: Source) -> Iterator[Callable[[], Any]]:
-    """Give calls of what may connect, on copies: a read keeps things on the source."""
+    """Yield calls of what may connect, on copies: a read keeps things on the source."""
     yield source.test_connection
     yield source.discover
     streams: list[Stream] = []

@@ -20,7 +20,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def numbered(first: int, end: int) -> list[dict[str, Any]]:
-    """Give rows from `first` up to `end`; every `KEYS` of them share a key."""
+    """Return rows from `first` up to `end`; every `KEYS` of them share a key."""
     return [{"id": n % KEYS, "n": n, "text": f"row {n}"} for n in range(first, end)]
 
 
@@ -29,7 +29,7 @@ THEN = numbered(0, 17)
 
 
 def stream_of(strategy: str, suffix: str = "") -> Stream:
-    """Give the stream that the checks load by a strategy."""
+    """Return the stream that the checks load by a strategy."""
     name = f"numbers_{strategy}{suffix}"
     if strategy == "replace":
         return Stream(name, primary_key=["n"])
@@ -37,7 +37,7 @@ def stream_of(strategy: str, suffix: str = "") -> Stream:
 
 
 def expected(strategy: str, rows: Rows) -> list[tuple[Any, ...]]:
-    """Give what the table holds after these rows."""
+    """Return what the table holds after these rows."""
     kept = {row["id"]: row for row in rows}.values() if strategy == "merge" else rows
     return sorted((row["id"], row["n"], row["text"]) for row in kept)
 

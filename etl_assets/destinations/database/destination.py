@@ -38,7 +38,7 @@ STAGING = ".etl_assets/staging"
 
 
 def database_capabilities(*, max_identifier_bytes: int = 255, max_columns: int | None = None) -> Capabilities:
-    """Give the capabilities of a database: every strategy, with state, in columns."""
+    """Return the capabilities of a database: every strategy, with state, in columns."""
     return Capabilities(
         strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
         keeps_state=True,
@@ -108,7 +108,7 @@ class DatabaseDestination(Destination):
 
     @override
     def get_config(self) -> dict[str, Any]:
-        """Give the options as they were given, each `SecretString` masked."""
+        """Return the options as they were given, each `SecretString` masked."""
         found: dict[str, Any] = self.options.model_dump(mode="json")
         return found
 
@@ -123,7 +123,7 @@ class DatabaseDestination(Destination):
         return Ledger(transaction)
 
     def exists(self) -> bool:
-        """Tell whether there is anything to connect to; a file may not be made yet."""
+        """Return whether there is anything to connect to; a file may not be made yet."""
         return True
 
     def staging_roots(self) -> Sequence[Path]:
@@ -145,14 +145,14 @@ class DatabaseDestination(Destination):
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Give the default place of a stream: schema = source name (or `schema_name`), table = stream."""
+        """Return the default place of a stream: schema = source name (or `schema_name`), table = stream."""
         name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
         name = f"{self.options.table_prefix}{name}"
         table = TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
         return table if self.has_schemas else TableName(self.identifier(f"{table.schema}__{table.name}"))
 
     def identifier(self, name: str) -> str:
-        """Give the physical name of one thing."""
+        """Return the physical name of one thing."""
         return identifiers([name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes)[name]
 
     def spell(self, name: str) -> str:
@@ -166,7 +166,7 @@ class DatabaseDestination(Destination):
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
-        """Give each field a column name of its own, which is none of the database's; names given before stay."""
+        """Return a unique column name for each field, none of them reserved; names that are known already stay."""
         return identifiers(
             names,
             known=known,
@@ -198,7 +198,7 @@ class DatabaseDestination(Destination):
 
     @override
     def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
-        """Tell what is known of a stream.
+        """Return what is known of a stream.
 
         Raises:
             ConfigError: The source's name, or the table's, is no Unicode text.
@@ -213,7 +213,7 @@ class DatabaseDestination(Destination):
 
     @override
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
-        """Give the table that a stream has by the ledger, where nobody has named it."""
+        """Return the table that a stream has by the ledger, where nobody has named it."""
         if not self.exists():
             return table
         with self.transaction() as tx, suppress(StateError):  # which says no word on the table
@@ -241,7 +241,7 @@ class DatabaseDestination(Destination):
 
     @override
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Tell what is known of a whole source."""
+        """Return what is known of a whole source."""
         if not self.exists():
             return StoredSource()
         with self.transaction() as tx:

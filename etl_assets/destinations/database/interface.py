@@ -41,5 +41,5 @@ class Database(Protocol):
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
-        """Give each field a column name of its own."""
+        """Return a unique column name for each field."""
         ...

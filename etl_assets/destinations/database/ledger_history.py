@@ -120,7 +120,7 @@ class History(StateRows):
             ) from error
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
-        """Give the source, namespace and stream that a table belongs to, by the last load into it; None if unknown."""
+        """Return the source, namespace and stream of the last load into a table; None if unknown."""
         newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
         newest = newest or self._newest_of(table, self._inserted())
         return max(newest)[1:] if newest else None

@@ -28,7 +28,7 @@ class NamedStates(StateRows):
         raise NotImplementedError
 
     def adopt(self, state: StreamState) -> None:
-        """Take note of a table that somebody else has made, and of how far it was read: from now on it is ours."""
+        """Adopt a table that somebody else has made, with the state up to which it was read."""
         self.insert(state)
         rows, after = state.rows_in_table, dump(state.bookmark)
         key, at = key_of(state), state.committed_at

@@ -23,7 +23,7 @@ class ReservedNames:
     folds: bool = True
 
     def usable(self, name: str) -> str | None:
-        """Give what a usable name for a reserved one begins with, which a hash is to follow; None where it is none."""
+        """Return the beginning of a usable name for a reserved one, before its hash; None if it is not reserved."""
         folded = name.lower()
         if folded.startswith(self.prefixes):
             return f"c{name}" if name.startswith("_") else f"c_{name}"

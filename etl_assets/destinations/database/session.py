@@ -81,7 +81,7 @@ class DatabaseSession(Session):
 
     @override
     def table_types(self, load: Load, *, anew: bool = False) -> TableTypes:
-        """Give the types of a load's table as it stands when it is asked for the first time."""
+        """Return the types of a load's table as it stands when it is asked for the first time."""
         table = load.table or self._database.table_for(load.source, load.stream)
         return StandingTypes(load, table, self._database.transaction, partial(self._shape, load=load), anew=anew)
 
@@ -191,7 +191,7 @@ class DatabaseSession(Session):
             images.clear()
 
     def _shape(self, tx: Transaction, load: Load) -> Shape | None:
-        """Give what a load has to fit: its table, or the schema that is declared for one to be."""
+        """Return what a load has to fit: its table, or the schema that is declared for one to be."""
         ledger = self._database.ledger(tx)
         current = ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
         place = load.table or self._database.table_for(load.source, load.stream)
@@ -286,7 +286,7 @@ class DatabaseSession(Session):
     def _unchanged(
         self, tx: Transaction, load: Load, table: TableName, current: StreamState | None
     ) -> list[Column] | None:
-        """Give the table's columns where there is nothing to write at all; None where a plan has to be made.
+        """Return the table's columns where there is nothing to write at all; None where a plan has to be made.
 
         A run without anything new is the most frequent one, and a plan needs Arrow, whose import takes longer than the
         rest of such a run. So a declared type that has changed waits for the first rows; a new field does not.
@@ -332,7 +332,7 @@ class DatabaseSession(Session):
 def _columns_of(
     tx: Transaction, stream: Stream, table: TableName, fields: Mapping[str, str], current: StreamState | None
 ) -> list[Column]:
-    """Give the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
+    """Return the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
     types = tx.type_names(table)
     properties: Mapping[str, Any] = (stream.schema or {}).get("properties") or {}
     columns = []

@@ -40,7 +40,7 @@ class InsertMemory:
         self._limit: int | None = None
 
     def admit(self, batch: "pa.RecordBatch") -> None:
-        """Take note of a batch before DuckDB gets it."""
+        """Count a batch before DuckDB gets it."""
         self._batches += 1
         self._widest = max(self._widest, batch.nbytes * max(ROW_GROUP_ROWS // max(batch.num_rows, 1), 1))
         if self._batches == MANY_BATCHES:

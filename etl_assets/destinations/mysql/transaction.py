@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 KEY_INDEX = "_etl_assets_key"
 KEY_BYTES = 3072
 WIDENED = "_etl_assets_widened"
-_LONG = ("longtext", "longblob", "text", "mediumtext", "blob", "varchar", "char(36)")
 _COLUMNS = (
     "SELECT COLUMN_NAME, COLUMN_TYPE, COLUMN_COMMENT FROM information_schema.COLUMNS "
     "WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION"

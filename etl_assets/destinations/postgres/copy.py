@@ -147,7 +147,7 @@ def refused() -> Iterator[None]:
 
 
 def _without_equivalent(message: str) -> str | None:
-    """Give the character that the database's encoding has not: all that PostgreSQL says of the value are its bytes."""
+    """Return the character that the database's encoding lacks: PostgreSQL only tells its bytes."""
     found = _BYTES.search(message)
     if found is None:
         return None

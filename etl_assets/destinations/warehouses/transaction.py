@@ -54,15 +54,15 @@ class WarehouseEngine(SqlTransaction):
         raise NotImplementedError
 
     def columns(self, table: TableName) -> dict[str, str]:
-        """Give the engine's type name of each column; {} if there is no such table."""
+        """Return the engine's type name of each column; {} if there is no such table."""
         raise NotImplementedError
 
     def spelled(self, name: str) -> str:
-        """Give an identifier as SQL."""
+        """Return an identifier as SQL."""
         return quote(name)
 
     def read_name(self, name: str) -> str:
-        """Give the name of ours for a column's name of the engine's."""
+        """Return the name of ours for a column's name of the engine's."""
         return name
 
 
@@ -222,7 +222,7 @@ class WarehouseTransaction(WarehouseEngine):
         return self.quoted(self._staged.pop(table))
 
     def _stamps(self, stamp: Stamp) -> dict[str, str]:
-        """Give our own columns' values as SQL."""
+        """Return our own columns' values as SQL."""
         text, instant = self.own_types
         at = self.now.isoformat(sep=" ", timespec="microseconds")
         return dict(stamp.named(f"CAST({quote(stamp.load_id, chr(39))} AS {text})", f"CAST('{at}' AS {instant})"))
@@ -241,7 +241,7 @@ class WarehouseTransaction(WarehouseEngine):
 
 
 def _numbered(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
-    """Give the rows with the order in which they came."""
+    """Return the rows with the order in which they came."""
     import pyarrow as pa
 
     def batches() -> "Iterator[pa.RecordBatch]":

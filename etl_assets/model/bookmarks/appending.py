@@ -167,7 +167,7 @@ class AppendedRows:
         self._pending = None
 
     def load(self, batch: Batch, keys: Keys, largest: Key, left_out: Collection[int]) -> None:
-        """Take note of the rows at the largest key so far, which this sync loads."""
+        """Record the rows at the largest key so far, which this sync loads."""
         self._load_pending()
         rows = [row for row in keys.rows_at(largest) if row not in left_out]
         self._loaded += len(rows)

@@ -363,7 +363,7 @@ class Boundary:
         return known
 
     def load(self, rows: Sequence[Row]) -> None:
-        """Take note of rows at the key that was reached, which this sync loads."""
+        """Record the rows at the key that was reached, which this sync loads."""
         self._loaded.add([self._selected(row) for row in rows])
 
     def move(self) -> None:

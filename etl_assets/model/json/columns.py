@@ -156,7 +156,7 @@ class ColumnParser:
         return msgspec.json.Decoder(line(record, self._missing), float_hook=str.encode)
 
     def _column(self, values: list[Any], field: "pa.Field", nested: list[bytes]) -> "pa.Array | pa.ChunkedArray | None":
-        """Give one column of its declared type, or None; what is not decoded, or may hold others, goes to `nested`."""
+        """Return one column of its declared type, or None; what is not decoded, or nested, goes to `nested`."""
         import pyarrow as pa
 
         try:

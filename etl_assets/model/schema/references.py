@@ -80,7 +80,7 @@ class References:
             self._depth -= 1
 
     def count(self, steps: int, name: str) -> None:
-        """Take note of work.
+        """Count work that was done.
 
         Raises:
             ConfigError: It was too much for one schema.

@@ -18,7 +18,7 @@ class Revisions:
         self._count: Counter[str] = Counter()
 
     def note(self, stream: str) -> None:
-        """Take note of another schema of a stream.
+        """Count another schema of a stream.
 
         Raises:
             ProtocolError: There were too many.

@@ -56,7 +56,7 @@ def is_nested(type_: "pa.DataType") -> bool:
 
 @lru_cache(1024)
 def logical(type_: "pa.DataType") -> "pa.DataType":
-    """Give the one type that stands for all encodings of the same values: dictionary, large, view, zone name, unit."""
+    """Return the one type for all encodings of the same values: dictionary, large, view, zone name, unit."""
     import pyarrow as pa
     from pyarrow import types as t
 

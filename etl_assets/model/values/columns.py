@@ -411,7 +411,7 @@ def _parse_instants(texts: list[str | None]) -> "pa.Array | None":
 
 
 def is_before_year_one(times: "pa.Array") -> bool:
-    """Tell whether a date or timestamp (in microseconds) is of the year 0, which Arrow reads and Python does not have.
+    """Return whether a date or timestamp (in microseconds) is in the year 0, which Python does not have.
 
     Not every destination has that year either, and the others do not agree on which it is.
     """

@@ -6,6 +6,7 @@ writes to standard input (`destinations/target_read.py`). How lines become messa
 `messages.py` and `lines.py` decode them one by one, `record_runs.py` many records at a time.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ from etl_assets.protocol.singer.messages import (
 )
 
 
-class SingerEvents:
+class SingerEvents(ABC):
     """Turns the messages of one run of a tap into events; records wait in a buffer until they are many.
 
     Args:
@@ -59,6 +60,7 @@ class SingerEvents:
 
     # What depends on who speaks
 
+    @abstractmethod
     def key_of(self, name: str, kind: str) -> StreamKey | None:
         """Return the stream that a message is about, or None where it is to be left out.
 
@@ -69,12 +71,12 @@ class SingerEvents:
         Raises:
             ProtocolError: A message about this stream has no place here.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def stream_described(self, key: StreamKey, message: SchemaMessage) -> Stream:
         """Return a stream as its SCHEMA message describes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def batch_folder(self, url: str, stream: str) -> BatchFolder:
         """Return the folder that the files of BATCH messages must be below.
 
@@ -85,7 +87,6 @@ class SingerEvents:
         Raises:
             ProtocolError: There is none, so that no file is read.
         """
-        raise NotImplementedError
 
     # The messages
 

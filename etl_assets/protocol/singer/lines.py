@@ -37,7 +37,7 @@ class Line(msgspec.Struct, gc=False):
     time_extracted: Any = None
 
     def document(self, name: str) -> Any:
-        """Give a part that stayed raw.
+        """Return a part that stayed raw.
 
         Raises:
             ProtocolError: It is missing.
@@ -75,7 +75,7 @@ class Line(msgspec.Struct, gc=False):
                 return Unknown(self.type, {})
 
     def of_stream(self) -> str:
-        """Give the stream's name.
+        """Return the stream's name.
 
         Raises:
             ProtocolError: It has none.
@@ -86,7 +86,7 @@ class Line(msgspec.Struct, gc=False):
 
 
 def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Line]:
-    """Give a decoder of Singer's lines.
+    """Return a decoder of Singer's lines.
 
     Args:
         noise: Takes lines that are no messages.

@@ -56,7 +56,7 @@ class AirbyteRead:
         self._changed_values: dict[str, int] = {}
 
     def events(self) -> Iterator[Event]:
-        """Give the events to the end of the process.
+        """Yield the events to the end of the process.
 
         Raises:
             EtlAssetsError: The read as a whole has failed.
@@ -79,7 +79,7 @@ class AirbyteRead:
                     yield from self._other(message)
 
     def _named(self, namespace: str | None, name: str) -> StreamKey | None:
-        """Give the one stream that a record may be of; without its namespace at hand, a name may stand for several."""
+        """Return the one stream that a record may belong to; without a namespace, a name may stand for several."""
         found = [key for key in self._streams if key[1] == name and namespace in {None, key[0]}]
         return found[0] if len(found) == 1 else None
 

@@ -128,7 +128,7 @@ def _escaped(name: str) -> str:
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Tell whether a name is a glob's, part by part; `**` is any number of folders, and no wildcard is hidden files."""
+    """Return whether a name matches a glob, part by part; `**` is any number of folders, never hidden files."""
     if not pattern:
         return not parts
     if pattern[0] == "**":

@@ -127,7 +127,7 @@ class FileSource(Source):
                 file.read(1)
 
     def declared_catalog(self) -> Catalog | None:
-        """Give the streams that were declared; None for one stream per file, which takes a look at the files."""
+        """Return the streams that were declared; None for one stream per file, which takes a look at the files."""
         if self.catalog is not None:
             return self.catalog
         if self._per_file:
@@ -135,7 +135,7 @@ class FileSource(Source):
         return Catalog([self._stream(name, options, options.schema) for name, options in self._plans.items()])
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Give the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
+        """Return the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
         by_stem = _by_stem(*self._place(self._defaults)) if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
@@ -225,7 +225,7 @@ class FileSource(Source):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Tell which streams have files beyond their bookmark; of full tables, Parquet files by their rows."""
+        """Return which streams have files beyond their bookmark; of full tables, Parquet files by their rows."""
         answers: dict[Stream, bool | None] = {}
         whole: dict[Stream, Bookmark | None] = {}
         for stream, bookmark in bookmarks.items():
@@ -274,7 +274,7 @@ class FileSource(Source):
     def _progress(
         self, stream: Stream, options: FileOptions, bookmark: Bookmark | None, place: Place | None
     ) -> Progress | None:
-        """Give what is read of an incremental stream; None for a full table, and where a column says how far."""
+        """Return what is read of an incremental stream; None for a full table, and where a column says how far."""
         if stream.method == "FULL_TABLE":
             return None
         if options.incremental is None:
@@ -357,7 +357,7 @@ def _moves(progress: Progress) -> str | None:
 
 
 def _by_stem(place: Place, pattern: str) -> dict[str, Listed]:
-    """Give the files by the names of their streams, one per file."""
+    """Return the files by the names of their streams, one per file."""
     found: dict[str, Listed] = {}
     for file in place.files(pattern):
         stem = endings(file.name)[0]
@@ -410,7 +410,7 @@ def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> d
 
 
 def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
-    """Give the remarks that were not told yet, and take note that they are."""
+    """Return the remarks that were not told yet, and take note that they are."""
     new = [kind for kind in remarks if kind not in told]
     told.update(new)
     return [remarks[kind] for kind in new]

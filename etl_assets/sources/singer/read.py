@@ -26,7 +26,7 @@ from etl_assets.sources.singer.columns import as_sent
 
 
 def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]:
-    """Give the state document for the tap; {} where there is none.
+    """Return the state document for the tap; {} where there is none.
 
     Streams that are read anew, full tables among them, are taken out of it.
 
@@ -99,7 +99,7 @@ class SingerRead(SingerEvents):
         self._left_out: dict[str, int] = {}
 
     def events(self) -> Iterator[Event]:
-        """Give the events to the end of the process.
+        """Yield the events to the end of the process.
 
         Raises:
             EtlAssetsError: The read has failed.
@@ -175,7 +175,7 @@ class SingerRead(SingerEvents):
                     yield from self.message(line.message())
 
     def _is_said_again(self, line: Line) -> bool:
-        """Tell whether a line is the SCHEMA of its stream once more, as some taps send it before each record."""
+        """Return whether a line is the SCHEMA of its stream once more, as some taps send it before each record."""
         if line.type != "SCHEMA":
             return False
         name, said = line.of_stream(), (bytes(line.schema), line.key_properties or ())
@@ -257,7 +257,7 @@ def _hint(process: ConnectorProcess, *, in_container: bool) -> str:
 
 
 def _by_name(streams: Sequence[Stream]) -> dict[str, StreamKey]:
-    """Give the streams by what their messages may call them: the tap's id, or Singer's `stream`."""
+    """Return the streams by what their messages may call them: the tap's id, or Singer's `stream`."""
     keys: dict[str, StreamKey] = {}
     for stream in streams:
         if stream.name in keys:

@@ -120,7 +120,7 @@ class SingerSource(SingerHost, ConnectorSource):
             self.use_properties = True
 
     def _wants_properties(self, process: ConnectorProcess) -> bool:
-        """Tell whether a tap that has said nothing takes its catalog by `--properties`, so that it is to be run again.
+        """Return whether a tap that has said nothing takes its catalog by `--properties`, and is to be run again.
 
         It refused `--catalog`; or it did nothing, as if it had none, and its `--help` has the other flag.
         """

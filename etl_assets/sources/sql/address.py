@@ -122,7 +122,7 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_local(url: "sa.URL", args: Mapping[str, Any], backend: str) -> bool:
-    """Tell whether all that may say where the server is means this machine: what goes first is the driver's to know."""
+    """Return whether everything that may name the server means this machine, whichever the driver prefers."""
     if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True
     words = ("host", "hostaddr") if backend == "postgresql" else ("host",)

@@ -192,7 +192,7 @@ class Cursor:
         return has_zone(value)
 
     def reaches(self, values: Sequence[Any], *, strictly: bool = False) -> Any:
-        """Give the condition that a row stands at or after a key (after it, `strictly`), column by column in weight."""
+        """Return the condition that a row is at or after a key (`strictly`: after it), column by column."""
         import sqlalchemy as sa
 
         bound = [key.bind(value) for key, value in zip(self.keys, values, strict=True)]

@@ -201,7 +201,7 @@ def _matches(schema: str | None, name: str, glob: str) -> bool:
 
 
 def _closed_view(error: "sa.exc.SQLAlchemyError", snapshot: "Snapshot") -> str | None:
-    """Tell why a database does not say what columns a view has, if that is the view's own matter; None if it is not."""
+    """Return why a database does not tell a view's columns, if the view itself is the cause; else None."""
     import sqlalchemy as sa
 
     if snapshot.dialect == "duckdb":

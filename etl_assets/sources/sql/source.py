@@ -157,7 +157,7 @@ class SqlSource(Source):
                     snapshot.connection.execute(one)
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
-        """Give a stream for each table and view, with exact types, keys and comments.
+        """Return a stream for each table and view, with exact types, keys and comments.
 
         A replication key is never guessed; `valid-replication-keys` in the stream's metadata says which there could be.
         """
@@ -231,7 +231,7 @@ class SqlSource(Source):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Tell which streams have rows beyond their bookmark, or another number of rows, over one connection.
+        """Return which streams have rows beyond their bookmark, or another number of rows, over one connection.
 
         A stream whose question took longer than the time-out is None.
         """
@@ -257,7 +257,7 @@ class SqlSource(Source):
         return answers
 
     def latest(self, stream: Stream) -> dict[str, Any] | None:
-        """Give the largest replication key as a bookmark; None if the stream has no key, or no row.
+        """Return the largest replication key as a bookmark; None if the stream has no key, or no row.
 
         Raises:
             SourceError: That key is not finite.
@@ -287,7 +287,7 @@ class SqlSource(Source):
             return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
-        """Tell whether the database orders such a read by the replication key: always, unless rows are filtered out."""
+        """Return whether the database orders such a read by the replication key: always, unless rows are filtered."""
         return bool(stream.cursor) and not set(query or {}) - NOT_A_FILTER
 
     # Inside
@@ -313,7 +313,7 @@ class SqlSource(Source):
     def _fingerprint(
         self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
     ) -> str | None:
-        """Give what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
+        """Return what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
         if query or not self.rules.plain or stream.stream in self.queries:
             return None
         return fingerprint(snapshot, stream, _default_schema(self.schema), bookmark, [self.rules.on_null_cursor])
@@ -360,7 +360,7 @@ class SqlSource(Source):
 def _in_columns(
     snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], how: Mapping[str, Any]
 ) -> "Iterator[pa.Table] | None":
-    """Give the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
+    """Return the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
     if columns and snapshot.is_mysql:
         from etl_assets.sources.sql.mysql.packets import Packets, can_read
 
@@ -374,12 +374,12 @@ def _in_columns(
 
 
 def _schemas(schema: str | Sequence[str] | None, snapshot: Snapshot) -> Sequence[str | None]:
-    """Give where to discover; None is the default schema."""
+    """Return where to discover; None is the default schema."""
     return usable_schemas(snapshot) if schema == "*" else list(_names(schema)) or [None]
 
 
 def _default_schema(schema: str | Sequence[str] | None) -> str | None:
-    """Give where the tables are whose streams name no namespace."""
+    """Return where the tables are whose streams name no namespace."""
     return schema if isinstance(schema, str) and schema != "*" else None
 
 
@@ -431,7 +431,7 @@ def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _kind(url: Any) -> str:
-    """Give the kind of a database by its URL's beginning; a reference is not resolved for it."""
+    """Return the kind of a database by its URL's beginning; a reference is not resolved for it."""
     if isinstance(url, SecretUrl):
         return url.partition(":")[0].partition("+")[0]
     return "sql"

@@ -194,7 +194,7 @@ def postgres_text(column: Any, kind: Kind) -> Any:
 
 
 def _array_as_json(column: Any) -> Any:
-    """Give an array as JSON, or as its own text where its subscripts do not begin at 1: JSON has no place for those."""
+    """Return an array as JSON, or as its own text if its subscripts do not begin at 1, which JSON cannot say."""
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import array
 

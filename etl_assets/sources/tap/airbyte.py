@@ -120,7 +120,7 @@ def _found(source: "Source", names: Sequence[str] | None = None) -> Catalog:
 
 
 def _described(source: "Source", stream: Stream) -> dict[str, Any]:
-    """Give an `AirbyteStream`; a stream that declares no columns gets those of its first rows."""
+    """Return an `AirbyteStream`; a stream that declares no columns gets those of its first rows."""
     if not (stream.schema or {}).get("properties"):
         from etl_assets.sources.tap.modes import sampled_schema
 
@@ -132,14 +132,14 @@ def _described(source: "Source", stream: Stream) -> dict[str, Any]:
 
 
 def _of_json(prop: Any) -> Any:
-    """Give the property of a value as it is sent: bytes are base64 text, structs are objects."""
+    """Return the property of a value as it is sent: bytes are base64 text, structs are objects."""
     if not isinstance(prop, Mapping) or prop.get("x-arrow") in {None, "values"}:
         return prop
     return {word: said for word, said in prop.items() if word != "x-arrow"}
 
 
 def _configured(source: "Source", catalog: Mapping[str, Any]) -> tuple[list[Stream], set[StreamKey]]:
-    """Give the streams to read, and those of them that are refreshed whole.
+    """Return the streams to read, and those of them that are refreshed whole.
 
     Raises:
         ConfigError: The source has no such stream, or the catalog is none.
@@ -165,7 +165,7 @@ def _configured(source: "Source", catalog: Mapping[str, Any]) -> tuple[list[Stre
 
 
 def _keyed(stream: Stream, entry: Mapping[str, Any]) -> Stream:
-    """Give the stream with the cursor that was chosen for it, where it has none of its own."""
+    """Return the stream with the cursor that was chosen for it, where it has none of its own."""
     cursor = entry.get("cursor_field") or []
     if entry.get("sync_mode") != "incremental" or stream.method != "FULL_TABLE":
         return stream
@@ -285,7 +285,7 @@ class _Report:
                 pass  # Airbyte's records need no schema of their own; what is refreshed whole begins anew anyway
 
     def end(self, error: EtlAssetsError | None) -> int:
-        """Say of every stream that has not ended that it is incomplete; gives the exit code."""
+        """Report every stream that has not ended as incomplete; return the exit code."""
         left = [key for key in self._streams if self._status.get(key) not in {"COMPLETE", "INCOMPLETE"}]
         if error is not None and not left:
             _say_error(self._say, error)

@@ -75,7 +75,7 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
 
 
 def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, Any]:
-    """Give the state document that a tap begins from: the stored one, without the streams to be read anew.
+    """Return the state document that a tap begins from: the stored one, without the streams to be read anew.
 
     Raises:
         ConfigError: The document is none of those that keep streams apart under `bookmarks`.
@@ -143,7 +143,7 @@ class _TapThread:
         self._thread.start()
 
     def messages(self) -> Iterator[Said]:
-        """Give what is said, up to the end of the work; raise what it raised."""
+        """Yield what is said, up to the end of the work; raise what it raised."""
         while True:
             parcel = self._queue.get()
             if parcel is None:
@@ -224,7 +224,7 @@ class _Reader(SingerEvents):
                 self.versions[self._keys[name]] = bookmark["version"]
 
     def events(self, said: Said) -> Iterator[Event]:
-        """Give the events of one message, or of the end of a stream.
+        """Yield the events of one message, or of the end of a stream.
 
         Raises:
             ProtocolError: It is of a stream that nobody asked for: a state may cover it, so it cannot be left out.

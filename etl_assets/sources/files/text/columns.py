@@ -85,11 +85,11 @@ class Columns:
                 self._seen[name] = seen
 
     def _is_open(self, name: str) -> bool:
-        """Tell whether the texts of a column are still to be looked at."""
+        """Return whether the texts of a column are still to be looked at."""
         return self._seen.get(name, Seen()).kind != "text" or self._notations.is_open(name)
 
     def settled(self) -> Inferred:
-        """Give the types of the columns."""
+        """Return the types of the columns."""
         import pyarrow as pa
 
         types: dict[str, pa.DataType] = {}
@@ -116,12 +116,12 @@ class Columns:
         return Inferred(types, frozenset(held), signs_zeros)
 
     def remembered(self, bookmark: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a bookmark with what was seen."""
+        """Return a bookmark with what was seen."""
         seen = {name: one.to_json() for name, one in self._seen.items() if one.kind is not None}
         return {**bookmark, REMEMBERED: seen} if seen else dict(bookmark)
 
     def _told(self, name: str, seen: Seen, type_: "pa.DataType", there: "pa.DataType | None") -> Iterable[str]:
-        """Say of a column that it is text, where it was something else before."""
+        """Add the remark that a column is text now and was something else before."""
         import pyarrow as pa
 
         before = self._before.get(name, Seen()).kind

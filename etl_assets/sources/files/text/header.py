@@ -64,5 +64,5 @@ def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
 
 
 def left_out(rows: int) -> str:
-    """Say that a header which is passed over has no rows to read."""
+    """Return the part of a hint that has header_rows left out, if several rows of header were asked for."""
     return " (without header_rows)" if rows > 1 else ""

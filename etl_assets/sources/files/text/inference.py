@@ -224,7 +224,7 @@ def _numbers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
 
 def _all_are_numbers(texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa.ChunkedArray") -> bool:
-    """Tell whether all texts have the form of a number: Arrow's reader of doubles knows it, but for some that are few.
+    """Return whether all texts have the form of a number, as Arrow's reader of doubles knows it, with few exceptions.
 
     It also reads leading zeros, words (`nan`), and any exponent (`raised`).
     """

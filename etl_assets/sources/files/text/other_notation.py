@@ -65,7 +65,7 @@ class Notations:
         self._fitting[name] = fitting
 
     def remark(self, name: str, seen: Mapping[str, Seen]) -> str | None:
-        """Say of a column that is text which option would make values of it; None where there is none.
+        """Return which option would make values of a column that is text; None if there is none.
 
         Args:
             name: The column.

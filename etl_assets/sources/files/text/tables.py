@@ -121,7 +121,7 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
 def _inferred(
     texts: Sequence[str | None], lines: Sequence[int], reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray | list[Any]":
-    """Give a column of the type that was inferred; a list of values, where some do not fit one that may not change."""
+    """Return a column of the inferred type; a list of values if some do not fit a type that may not change."""
     import pyarrow as pa
 
     written = array_of(texts, pa.string())
@@ -154,6 +154,6 @@ def _plain(
 
 
 def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
-    """Give the types of the fields that have a date format, unless they are declared to be something else than text."""
+    """Return the types of fields that have a date format and are not declared to be anything but text."""
     declared = declared_types(reading)
     return {name: type_ for name, type_ in types_by_format(reading.options).items() if name not in declared}

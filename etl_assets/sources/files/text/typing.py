@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def type_for(seen: Seen, field: str, there: "pa.DataType | None", table: TableTypes | None) -> "pa.DataType":
-    """Give the type of a column: the one it has in the table if all texts fit, else one that holds them; or text.
+    """Return the type of a column: the one it has in the table if all texts fit, else one that holds them; or text.
 
     Args:
         seen: What is known of all texts of the column.
@@ -37,7 +37,7 @@ def type_for(seen: Seen, field: str, there: "pa.DataType | None", table: TableTy
 
 
 def fits(seen: Seen, type_: "pa.DataType") -> bool:
-    """Tell whether all texts are values of a type, each of which says what its text does."""
+    """Return whether all texts are values of a type, each of which says what its text does."""
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -60,7 +60,7 @@ def fits(seen: Seen, type_: "pa.DataType") -> bool:
 
 
 def can_hold(type_: "pa.DataType") -> bool:
-    """Tell whether a type is one that texts are taken for."""
+    """Return whether a type is one that texts are taken for."""
     from pyarrow import types as t
 
     number = t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_)
@@ -70,7 +70,7 @@ def can_hold(type_: "pa.DataType") -> bool:
 def converted(
     texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType", *, signs_zeros: bool = True
 ) -> "pa.Array | pa.ChunkedArray":
-    """Give texts as values of a type that holds them; an empty one is NULL, but in a column of texts.
+    """Return texts as values of a type that holds them; an empty one is NULL, but in a column of texts.
 
     Args:
         texts: The texts.
@@ -137,7 +137,7 @@ def parts(
 
 
 def _of_itself(seen: Seen) -> "pa.DataType":
-    """Give the type of a column that is nowhere yet."""
+    """Return the type of a column that is nowhere yet."""
     import pyarrow as pa
 
     if not seen.is_number:
@@ -150,7 +150,7 @@ def _of_itself(seen: Seen) -> "pa.DataType":
 
 
 def _beside(seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str) -> "pa.DataType":
-    """Give the type of a column that has another one in its table than the texts would have by themselves."""
+    """Return the type of a column that has another one in its table than the texts would have by themselves."""
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -172,7 +172,7 @@ def _beside(seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: Table
 
 
 def _decimal(whole: int, scale: int) -> "pa.DataType":
-    """Give a decimal type, or text where no destination has one of so many digits."""
+    """Return a decimal type, or text where no destination has one of so many digits."""
     import pyarrow as pa
 
     if whole + scale > MAX_DECIMAL_DIGITS:
