@@ -119,7 +119,7 @@ class SqlRows(SqlTransaction):
         self.drop_table(beside)
 
     def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
-        """Return a new column the values of another one in its own type, cast exactly; for a `widen_column`.
+        """Fill a new column with the values of another one, cast exactly to its own type; for a `widen_column`.
 
         Args:
             table: The table.
