@@ -23,7 +23,7 @@ from etl_assets.exceptions import DataError
 from etl_assets.sync import sync
 from etl_assets.testing.fakes import GivenRead
 from etl_assets.testing.place import Place
-from tests.faults.places import PLACES
+from tests.faults.places import PLACES, FirebirdPlace
 from tests.servers import MYSQL, POSTGRES, mysql_schema, postgres_schema
 
 
@@ -84,7 +84,7 @@ def test_loaded_and_read_back_as_what_is_asked_for(resource: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind is not FirebirdPlace])  # has no JSON: text holds all
 def test_what_no_common_form_can_hold_is_refused_by_name(kind: type[Place], tmp_path: Path) -> None:
     place = kind(tmp_path)
     try:
