@@ -17,7 +17,7 @@ PIPES := $(patsubst tests/mage/pipes/%.txt,.venv-pipes/%/.synced,$(wildcard test
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 # Two processes; the tests of a group (`xdist_group`) go to one of them, which makes what they share once.
-PARALLEL := -n 2 --dist loadgroup
+PARALLEL := -n 2 --dist loadgroup --durations 40
 # As pip does, uv trusts what the machine trusts, and takes no other Python than ours.
 export UV_SYSTEM_CERTS := true
 export UV_PYTHON_DOWNLOADS := never
