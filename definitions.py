@@ -2,7 +2,14 @@
 
 import dagster as dg
 
-from etl_assets import DuckDBDestination, SqlSource, Stream, build_source_sensor, build_sync_schedule, stream_assets
+from etl_assets import (
+    DuckDBDestination,
+    SqlSource,
+    Stream,
+    build_source_sensor,
+    build_sync_schedule,
+    stream_assets,
+)
 
 flights = SqlSource(
     name="nycflights",
@@ -21,5 +28,7 @@ assets = stream_assets(flights, destination=DuckDBDestination(".demo/warehouse.d
 defs = dg.Definitions(
     assets=assets,
     schedules=[build_sync_schedule(assets, "0 6 * * *", name="every_morning")],
-    sensors=[build_source_sensor(flights, assets=assets, default_status=dg.DefaultSensorStatus.RUNNING)],
+    sensors=[
+        build_source_sensor(flights, assets=assets, default_status=dg.DefaultSensorStatus.RUNNING)
+    ],
 )

@@ -1,10 +1,10 @@
 """`make bench`: prints, for each work, CPU seconds as a ratio to the shortest way of doing it by hand.
 
-Each candidate runs in a process of its own; the figure is the CPU of that process, its children and the server that
-serves it, without the imports unless the work is about them, as the median of several rounds in which the candidates
-take turns, so that a machine whose speed drifts does not favour one. What was loaded is counted and summed afterwards:
-a fast wrong load does not count. Peers take part whose environment was made by `make bench-peers`. What is printed is
-Markdown.
+Each candidate runs in a process of its own; the figure is the CPU of that process, its children and
+the server that serves it, without the imports unless the work is about them, as the median of
+several rounds in which the candidates take turns, so that a machine whose speed drifts does not
+favour one. What was loaded is counted and summed afterwards: a fast wrong load does not count.
+Peers take part whose environment was made by `make bench-peers`. What is printed is Markdown.
 """
 
 import argparse
@@ -30,10 +30,19 @@ def main() -> int:
     """Run every work, or those named; the exit code is 1 if a checksum of ours was wrong."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("works", nargs="*", metavar="WORK", help=f"of {', '.join(works.names())}")
-    parser.add_argument("--quick", action="store_true", help="few rows, one round: does it run at all?")
+    parser.add_argument(
+        "--quick", action="store_true", help="few rows, one round: does it run at all?"
+    )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", nargs="*", default=list(peers.PEERS), metavar="PEER", help="these only; or none")
-    parser.add_argument("--into", type=Path, metavar="FILE", help=f"put it there too, below the line {BEGIN.strip()}")
+    parser.add_argument(
+        "--peers", nargs="*", default=list(peers.PEERS), metavar="PEER", help="these only; or none"
+    )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help=f"put it there too, below the line {BEGIN.strip()}",
+    )
     asked = parser.parse_args()
     unknown = set(asked.works) - set(works.names())
     if unknown:
@@ -57,7 +66,9 @@ def main() -> int:
         text = asked.into.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN, 1)
         told = "\n".join([*lines, *found, f"Load at the end: {os.getloadavg()[0]:.1f}.", ""])
-        asked.into.write_text(f"{before}{BEGIN}\n{told}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+        asked.into.write_text(
+            f"{before}{BEGIN}\n{told}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8"
+        )
     return int(any(OURS in result.wrong for result in results))
 
 
@@ -71,7 +82,9 @@ def row(result: Measured) -> list[str]:
     unit, precise = ("MB", 0) if work.shown == "memory" else ("s", 3)
 
     def told(value: float) -> str:
-        return {"ratio": f"{value:.2f}", "beyond": f"{value:+.2f} s", "memory": f"{value:.0f} MB"}[work.shown]
+        return {"ratio": f"{value:.2f}", "beyond": f"{value:+.2f} s", "memory": f"{value:.0f} MB"}[
+            work.shown
+        ]
 
     def figure(candidate: str) -> str:
         if candidate not in figures:
@@ -83,16 +96,25 @@ def row(result: Measured) -> list[str]:
         return f"WRONG ({text})" if candidate in result.wrong else text
 
     target = "-" if work.target is None else told(work.target)
-    cells = [f"{limit:.{precise}f} {unit}", f"{figures[OURS]:.{precise}f} {unit}", figure(OURS), target]
+    cells = [
+        f"{limit:.{precise}f} {unit}",
+        f"{figures[OURS]:.{precise}f} {unit}",
+        figure(OURS),
+        target,
+    ]
     return [work.title, *cells, *(figure(peer) for peer in peers.PEERS)]
 
 
 def findings(results: list[Measured]) -> list[str]:
     """Tell what was wrong, and which types are not those of the load by hand, which stand in brackets."""
     wrong = [
-        f"- {one.work.title}, {who}: {' '.join(what.split())}" for one in results for who, what in one.wrong.items()
+        f"- {one.work.title}, {who}: {' '.join(what.split())}"
+        for one in results
+        for who, what in one.wrong.items()
     ]
-    types = [f"- {one.work.title}, {who}: {what}" for one in results for who, what in one.types.items()]
+    types = [
+        f"- {one.work.title}, {who}: {what}" for one in results for who, what in one.types.items()
+    ]
     lines = ["", "Wrong or failed:", "", *(wrong or ["- nothing"]), ""]
     return [*lines, *(["Other types than by hand (in brackets):", "", *types, ""] if types else [])]
 
@@ -101,10 +123,14 @@ def machine(beside: list[str]) -> str:
     """Give the date, the machine and the versions, those of the peers that take part too."""
     model, memory = platform.processor() or "unknown", 0.0
     with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), model)
+        model = next(
+            (line.split(":")[1].strip() for line in file if line.startswith("model name")), model
+        )
     with Path("/proc/meminfo").open(encoding="utf-8") as file:
         memory = int(next(line for line in file if line.startswith("MemTotal")).split()[1]) / 2**20
-    ours = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "dagster", "sqlalchemy"))
+    ours = ", ".join(
+        f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "dagster", "sqlalchemy")
+    )
     others = [peers.versions(peer) for peer in beside]
     return (
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores, {model}, {memory:.0f} GiB, load "

@@ -1,7 +1,7 @@
 """Runs one candidate of one work: `python -m benchmarks.candidate WORK CANDIDATE FOLDER ROWS STEP`.
 
-A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this process
-and of those that it started, without the imports.
+A step is `prepare`, `before`, `each` or `time`. The last line printed is the CPU seconds of this
+process and of those that it started, without the imports.
 """
 
 import resource
@@ -13,7 +13,13 @@ from benchmarks.works import work
 
 
 def main() -> None:
-    name, candidate, folder, rows, step = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+    name, candidate, folder, rows, step = (
+        sys.argv[1],
+        sys.argv[2],
+        Path(sys.argv[3]),
+        int(sys.argv[4]),
+        sys.argv[5],
+    )
     chosen = work(name)
     if step == "prepare":
         chosen.prepare(folder, rows)

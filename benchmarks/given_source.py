@@ -14,7 +14,9 @@ class GivenSource(Source):
         super().__init__(name="bench", **options)
         self.items = items
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield from self.items
 
     def orders(self, stream: Stream, query: Any = None) -> bool:

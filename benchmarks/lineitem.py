@@ -56,9 +56,13 @@ def fill(rows: int, schema: str = "shop", *, every: int = 1, first: int = 0, mor
     not_null = ", ".join(f"{name} {type_} NOT NULL" for name, type_ in COLUMNS.items())
     with servers.postgres() as server:
         server.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        server.execute(f"CREATE TABLE IF NOT EXISTS {schema}.lineitem ({not_null}, PRIMARY KEY ({', '.join(KEY)}))")
+        server.execute(
+            f"CREATE TABLE IF NOT EXISTS {schema}.lineitem ({not_null}, PRIMARY KEY ({', '.join(KEY)}))"
+        )
         numbers = f"generate_series({first}::bigint, {rows - 1}, {every}) i"
-        server.execute(f"INSERT INTO {schema}.lineitem SELECT {VALUES.format(more=more)} FROM {numbers}")
+        server.execute(
+            f"INSERT INTO {schema}.lineitem SELECT {VALUES.format(more=more)} FROM {numbers}"
+        )
         server.execute(f"VACUUM ANALYZE {schema}.lineitem")
 
 

@@ -55,14 +55,19 @@ def measured(name: str, rounds: int, beside: list[str], *, quick: bool) -> Measu
     """Measure a work, with the peers of `beside` that do it."""
     work = works.work(name)
     result = Measured(work)
-    result.skipped = "; ".join(reason for server in work.servers if (reason := servers.missing(server))) or work.needs()
+    result.skipped = (
+        "; ".join(reason for server in work.servers if (reason := servers.missing(server)))
+        or work.needs()
+    )
     if result.skipped:
         return result
     for server in work.servers:
         servers.emptied(server)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _Measuring(name, result, Path(folder), str(work.rows[quick]), beside).measure(min(rounds, work.rounds))
+            _Measuring(name, result, Path(folder), str(work.rows[quick]), beside).measure(
+                min(rounds, work.rounds)
+            )
     finally:
         for server in work.servers:
             servers.emptied(server)
@@ -72,8 +77,16 @@ def measured(name: str, rounds: int, beside: list[str], *, quick: bool) -> Measu
 class _Measuring:
     """The candidates of one work, in turn."""
 
-    def __init__(self, name: str, result: Measured, folder: Path, rows: str, beside: list[str]) -> None:
-        self.name, self.work, self.result, self.folder, self.rows = name, result.work, result, folder, rows
+    def __init__(
+        self, name: str, result: Measured, folder: Path, rows: str, beside: list[str]
+    ) -> None:
+        self.name, self.work, self.result, self.folder, self.rows = (
+            name,
+            result.work,
+            result,
+            folder,
+            rows,
+        )
         self.candidates = [one for one in self.work.candidates if one in {BY_HAND, OURS, *beside}]
         self.taken: dict[str, list[Cost]] = {one: [] for one in self.candidates}
         self.checks: dict[str, set[str]] = {one: set() for one in self.candidates}
@@ -86,7 +99,9 @@ class _Measuring:
                 self._attempt(one, "before")
         for number in range(rounds):
             for one in self.candidates:
-                if one not in self.result.wrong and (one not in peers.PEERS or number < PEER_ROUNDS):
+                if one not in self.result.wrong and (
+                    one not in peers.PEERS or number < PEER_ROUNDS
+                ):
                     self._round(one)
         for one, costs in self.taken.items():
             if costs:
@@ -100,7 +115,11 @@ class _Measuring:
         cost = self._attempt(one, "time")
         if cost is None:
             return
-        print(f"{self.name}, {one}: {cost.seconds:.3f} s, {cost.peak:.0f} MB", file=sys.stderr, flush=True)
+        print(
+            f"{self.name}, {one}: {cost.seconds:.3f} s, {cost.peak:.0f} MB",
+            file=sys.stderr,
+            flush=True,
+        )
         self.taken[one].append(cost)
         if self.work.loaded is not None:
             self.checks[one].add(_answer(self.work.loaded(self.folder, one), self.work.check))
@@ -123,7 +142,9 @@ class _Measuring:
         hand = self.checks[BY_HAND]
         for one in self.result.figures:
             if self.checks[one] != hand or len(self.checks[one]) > 1:
-                self.result.wrong[one] = f"loaded {sorted(self.checks[one])}, by hand {sorted(hand)}"
+                self.result.wrong[one] = (
+                    f"loaded {sorted(self.checks[one])}, by hand {sorted(hand)}"
+                )
         if self.work.loaded is not None:
             types = {one: self.work.loaded(self.folder, one).types() for one in self.result.figures}
             told = {one: _differing(types[BY_HAND], types[one]) for one in types}
@@ -152,7 +173,10 @@ def _run(work: Work, candidate: str, arguments: list[str]) -> Cost:
     """Run a step of a candidate in a process of its own; only that of `time` is measured."""
     python, environment = sys.executable, {**os.environ, **peers.QUIET}
     if candidate in peers.PEERS:
-        python, environment = str(peers.python(candidate)), {**environment, **peers.environment(candidate)}
+        python, environment = (
+            str(peers.python(candidate)),
+            {**environment, **peers.environment(candidate)},
+        )
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [python, "-m", "benchmarks.candidate", *arguments]
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:

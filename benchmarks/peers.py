@@ -25,7 +25,8 @@ class Peer:
     Args:
         packages: For pip.
         shown: The packages whose versions are told, its own first.
-        same: Our versions of DuckDB and pyarrow are asked for: else DuckDB's versions would be compared.
+        same: Our versions of DuckDB and pyarrow are asked for: else DuckDB's versions would be
+            compared.
         library: It loads DuckDB's library itself.
     """
 
@@ -70,7 +71,10 @@ def python(peer: str) -> Path:
 
 def program(peer: str, name: str) -> str:
     """Give a program that a peer's environment has, or that one of its packages ships."""
-    found = [HOME / peer / "bin" / name, *(HOME / peer).glob(f"lib/python*/site-packages/*/bin/{name}")]
+    found = [
+        HOME / peer / "bin" / name,
+        *(HOME / peer).glob(f"lib/python*/site-packages/*/bin/{name}"),
+    ]
     return str(next(path for path in found if path.exists()))
 
 
@@ -94,7 +98,9 @@ def versions(peer: str) -> str:
     """Give a peer's version and that of its DuckDB."""
     found: dict[str, str] = json.loads((HOME / peer / "made.json").read_text(encoding="utf-8"))
     own, *others = {**PEERS, **CONNECTORS}[peer].shown
-    beside = ", ".join(f"{'DuckDB' if name.startswith('duckdb') else name} {found[name]}" for name in others)
+    beside = ", ".join(
+        f"{'DuckDB' if name.startswith('duckdb') else name} {found[name]}" for name in others
+    )
     return f"{peer} {found[own]} ({beside})"
 
 
@@ -108,10 +114,14 @@ def make(peer: str) -> None:
     pip = [str(python(peer)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     same = [f"duckdb=={duckdb.__version__}", f"pyarrow=={pa.__version__}"] if wanted.same else []
     subprocess.run([*pip, *wanted.packages, *same], check=True)
-    subprocess.run([str(python(peer)), "-m", "compileall", "-q", str(HOME / peer / "lib")], check=False)
+    subprocess.run(
+        [str(python(peer)), "-m", "compileall", "-q", str(HOME / peer / "lib")], check=False
+    )
     _furnish(peer, library=wanted.library)
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {wanted.shown!r}}}))"
-    told = subprocess.run([str(python(peer)), "-c", code], check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(
+        [str(python(peer)), "-c", code], check=True, capture_output=True, text=True
+    ).stdout
     (HOME / peer / "made.json").write_text(told, encoding="utf-8")
 
 
@@ -131,8 +141,15 @@ def _furnish(peer: str, *, library: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             npm = shutil.which("npm")
             if npm is None:
-                raise SystemExit(f"{peer} needs DuckDB's library, which npm would bring; there is no npm.")
-            subprocess.run([npm, "pack", "--silent", LIBRARY], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+                raise SystemExit(
+                    f"{peer} needs DuckDB's library, which npm would bring; there is no npm."
+                )
+            subprocess.run(
+                [npm, "pack", "--silent", LIBRARY],
+                cwd=folder,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
             (packed,) = Path(folder).glob("*.tgz")
             with tarfile.open(packed) as archive, (home / "libduckdb.so").open("wb") as out:
                 taken = archive.extractfile("package/libduckdb.so")

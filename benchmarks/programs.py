@@ -14,7 +14,11 @@ def started(command: list[str], **variables: str) -> Callable[[], Any]:
 
     def run() -> None:
         done = subprocess.run(
-            command, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+            command,
+            env={**os.environ, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(done.stdout.decode(errors="replace")[-2000:])
@@ -24,17 +28,38 @@ def started(command: list[str], **variables: str) -> Callable[[], Any]:
 
 def ingestr(source: str, table: str, into: str, loaded: str, *options: str) -> Callable[[], Any]:
     """Give what has ingestr load a table; without options it replaces it."""
-    command = [program("ingestr", "ingestr"), "ingest", "--yes", "--progress", "log", "--source-uri", source]
-    return started([*command, "--source-table", table, "--dest-uri", into, "--dest-table", loaded, *options])
+    command = [
+        program("ingestr", "ingestr"),
+        "ingest",
+        "--yes",
+        "--progress",
+        "log",
+        "--source-uri",
+        source,
+    ]
+    return started(
+        [*command, "--source-table", table, "--dest-uri", into, "--dest-table", loaded, *options]
+    )
 
 
 def sling(source: str, table: str, into: str, loaded: str, *options: str) -> Callable[[], Any]:
     """Give what has Sling load a table; without options it replaces it."""
-    command = [program("sling", "sling-linux-amd64"), "run", "--src-conn", "BENCH_FROM", "--src-stream", table]
+    command = [
+        program("sling", "sling-linux-amd64"),
+        "run",
+        "--src-conn",
+        "BENCH_FROM",
+        "--src-stream",
+        table,
+    ]
     options = options or ("--mode", "full-refresh")
-    source, into = (f"{url}?sslmode=disable" if url.startswith("postgresql") else url for url in (source, into))
+    source, into = (
+        f"{url}?sslmode=disable" if url.startswith("postgresql") else url for url in (source, into)
+    )
     return started(
-        [*command, "--tgt-conn", "BENCH_INTO", "--tgt-object", loaded, *options], BENCH_FROM=source, BENCH_INTO=into
+        [*command, "--tgt-conn", "BENCH_INTO", "--tgt-object", loaded, *options],
+        BENCH_FROM=source,
+        BENCH_INTO=into,
     )
 
 

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 POSTGRES, MARIADB = "PostgreSQL", "MariaDB"
 URLS = {
-    POSTGRES: os.environ.get("ETL_ASSETS_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test"),
+    POSTGRES: os.environ.get(
+        "ETL_ASSETS_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test"
+    ),
     MARIADB: os.environ.get("ETL_ASSETS_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test"),
 }
 DATABASE = "ETL_ASSETS_BENCH_DATABASE"
@@ -68,10 +70,15 @@ def databases() -> Iterator[None]:
     name = os.environ[DATABASE] = f"etl_assets_bench_{os.getpid()}"
     try:
         if not missing(POSTGRES):
-            with psycopg.connect(URLS[POSTGRES].replace("+psycopg", ""), autocommit=True) as connection:
+            with psycopg.connect(
+                URLS[POSTGRES].replace("+psycopg", ""), autocommit=True
+            ) as connection:
                 connection.execute(f"CREATE DATABASE {name}".encode())
                 # A parallel worker is a process whose title does not say whom it serves.
-                for setting in ("max_parallel_workers_per_gather", "max_parallel_maintenance_workers"):
+                for setting in (
+                    "max_parallel_workers_per_gather",
+                    "max_parallel_maintenance_workers",
+                ):
                     connection.execute(f"ALTER DATABASE {name} SET {setting} = 0".encode())
         if not missing(MARIADB):
             with mariadb() as server, server.cursor() as cursor:
@@ -79,7 +86,9 @@ def databases() -> Iterator[None]:
         yield
     finally:
         if not missing(POSTGRES):
-            with psycopg.connect(URLS[POSTGRES].replace("+psycopg", ""), autocommit=True) as connection:
+            with psycopg.connect(
+                URLS[POSTGRES].replace("+psycopg", ""), autocommit=True
+            ) as connection:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
         if not missing(MARIADB):
             with mariadb() as server, server.cursor() as cursor:
@@ -98,7 +107,9 @@ def emptied(server: str) -> None:
             for (schema,) in found:
                 connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
             connection.execute("CREATE SCHEMA public")
-            connection.execute("CHECKPOINT")  # what the last candidate wrote is not the next one's business
+            connection.execute(
+                "CHECKPOINT"
+            )  # what the last candidate wrote is not the next one's business
     else:
         with mariadb() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name}")

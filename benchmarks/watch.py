@@ -22,7 +22,8 @@ class Watch(threading.Thread):
         memory: Whether memory is looked at too.
 
     Attributes:
-        peak: The most bytes that the processes held together (resident, pages that they share counted for each).
+        peak: The most bytes that the processes held together (resident, pages that they share
+            counted for each).
     """
 
     def __init__(self, pid: int, of: tuple[str, ...], *, memory: bool) -> None:

@@ -1,7 +1,7 @@
 """What a work is, and what works have in common.
 
-Imports nothing of ours, since peers run it in an environment of their own; and nothing large at its top, since the
-imports of some works are what is measured.
+Imports nothing of ours, since peers run it in an environment of their own; and nothing large at its
+top, since the imports of some works are what is measured.
 """
 
 import importlib
@@ -49,7 +49,9 @@ class InDuckDB:
     def answer(self, query: str) -> list[tuple[Any, ...]]:
         import duckdb
 
-        with duckdb.connect(str(self.folder / f"{self.candidate}.duckdb"), read_only=True) as connection:
+        with duckdb.connect(
+            str(self.folder / f"{self.candidate}.duckdb"), read_only=True
+        ) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute(f'CREATE TEMP VIEW t AS FROM "{self.schema}"."{self.table}"')
             return connection.execute(query).fetchall()
@@ -67,7 +69,9 @@ class InPostgres:
 
     def answer(self, query: str) -> list[tuple[Any, ...]]:
         with servers.postgres() as connection:
-            connection.execute(f'CREATE TEMP VIEW t AS SELECT * FROM "{schema(self.candidate)}"."{self.table}"')
+            connection.execute(
+                f'CREATE TEMP VIEW t AS SELECT * FROM "{schema(self.candidate)}"."{self.table}"'
+            )
             return [tuple(row) for row in connection.execute(query).fetchall()]
 
     def types(self) -> dict[str, str]:
@@ -92,19 +96,21 @@ class Work:
         title: What it is called in the table.
         rows: How many rows, and how many with `--quick`.
         prepare: Puts files into a folder, once; takes the number of rows. Runs in our environment.
-        candidates: By name; `by hand` and `ours` are always there, others are peers with an environment of their own.
+        candidates: By name; `by hand` and `ours` are always there, others are peers with an
+            environment of their own.
         given: Gives what all candidates are given, in memory; not timed.
-        before: By candidate: what it does to the folder once, untimed, such as loading the table that it will change.
-        each: By candidate: what it does before each round, untimed, such as giving a table its old rows back. Runs in
-            our environment.
+        before: By candidate: what it does to the folder once, untimed, such as loading the table
+            that it will change.
+        each: By candidate: what it does before each round, untimed, such as giving a table its old
+            rows back. Runs in our environment.
         loaded: Where a candidate leaves what it has loaded; None where nothing is loaded.
         check: The query over that place whose answer must be the same for all; its table is `t`.
         servers: The servers that it needs, whose CPU counts.
         needs: Says what else is missing, or nothing.
         whole: Time the whole process, its start and imports included.
         memory: Tell the most MB that the processes held together beside each figure.
-        shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above by hand), or `memory`
-            (those MB instead).
+        shown: What the table says: `ratio` of CPU seconds to by hand, `beyond` (CPU seconds above
+            by hand), or `memory` (those MB instead).
         target: What ours is to stay below, as shown.
         rounds: Rounds at most.
     """
@@ -148,7 +154,9 @@ def table(rows: int, first: int = 0) -> "pa.Table":
             "count": pa.array([i % 97 for i in ids], pa.int32()),
             "note": pa.array([None if i % 3 else f"note {i}" for i in ids], pa.string()),
             "flag": pa.array([i % 2 == 0 for i in ids], pa.bool_()),
-            "made": pa.array([1_700_000_000_000_000 + i * 1_000_000 for i in ids], pa.timestamp("us", "UTC")),
+            "made": pa.array(
+                [1_700_000_000_000_000 + i * 1_000_000 for i in ids], pa.timestamp("us", "UTC")
+            ),
         }
     )
 
@@ -226,5 +234,8 @@ def dlt_into_postgres(folder: Path, *, new: bool = True) -> Any:
         url = url._replace(netloc=url.netloc.replace("@", ":none@"))
     into = dlt.destinations.postgres(url.geturl())
     return dlt.pipeline(
-        "bench", pipelines_dir=str(folder / "dlt-pipelines"), destination=into, dataset_name=schema("dlt")
+        "bench",
+        pipelines_dir=str(folder / "dlt-pipelines"),
+        destination=into,
+        dataset_name=schema("dlt"),
     )

@@ -4,10 +4,11 @@
 python connector_index/make.py
 ```
 
-`packages.txt` names the packages that there are, one a line, sorted: a name in the index that is no package would not
-install. `by_hand.json` says what their names do not: which of several packages is meant by a name, what is installed
-beside it and which bad versions are left out (requirements, as pip writes them), which taps take their catalog by
-`--properties`, which connectors are low-code ones, and which are an image alone.
+`packages.txt` names the packages that there are, one a line, sorted: a name in the index that is no
+package would not install. `by_hand.json` says what their names do not: which of several packages is
+meant by a name, what is installed beside it and which bad versions are left out (requirements, as
+pip writes them), which taps take their catalog by `--properties`, which connectors are low-code
+ones, and which are an image alone.
 """
 
 import json
@@ -47,7 +48,9 @@ def index_of(packages: Iterable[str], by_hand: Mapping[str, Any]) -> dict[str, A
     found.update(chosen)
     missing = [words[0] for words in found.values() if _package_of(words[0]) not in there]
     if missing:
-        raise ValueError(f"by_hand.json names packages that packages.txt does not have: {', '.join(missing)}")
+        raise ValueError(
+            f"by_hand.json names packages that packages.txt does not have: {', '.join(missing)}"
+        )
     return {
         "images": sorted(set(by_hand["images"]) - found.keys()),
         "low_code": sorted(by_hand["low_code"]),
@@ -66,15 +69,19 @@ def text_of(index: Mapping[str, Any]) -> str:
     parts = []
     for key, value in index.items():
         if isinstance(value, Mapping):
-            # Most packages are called as their connectors are: only what cannot be told from the name is written.
+            # Most packages are called as their connectors are: only what cannot be told from the
+            # name is written.
             words = [
-                json.dumps(f"{name}: {package}" if package != _usual(name) else name) for name, package in value.items()
+                json.dumps(f"{name}: {package}" if package != _usual(name) else name)
+                for name, package in value.items()
             ]
         else:
             words = [json.dumps(name) for name in value]
         text = ", ".join(word.replace(" ", "\0") for word in words)  # no line ends inside of a name
         lines = textwrap.wrap(text, WIDTH - 4, break_on_hyphens=False, break_long_words=False)
-        parts.append(f"  {json.dumps(key)}: [\n" + "\n".join(f"    {line}" for line in lines) + "\n  ]")
+        parts.append(
+            f"  {json.dumps(key)}: [\n" + "\n".join(f"    {line}" for line in lines) + "\n  ]"
+        )
     return ("{\n" + ",\n".join(parts) + "\n}\n").replace("\0", " ")
 
 

@@ -4,8 +4,8 @@
 from etl_assets import DuckDBDestination, SqlSource, stream_assets
 ```
 
-Every name is resolved when it is first used: `import etl_assets` loads neither Dagster nor pandas, pyarrow, DuckDB or
-SQLAlchemy.
+Every name is resolved when it is first used: `import etl_assets` loads neither Dagster nor pandas,
+pyarrow, DuckDB or SQLAlchemy.
 """
 
 from importlib import import_module
@@ -209,8 +209,28 @@ __all__ = [
 
 
 _MODULES = {
-    *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "progress", "records"),
-    *("experimental", "logs", "registry", "results", "secrets", "sources", "strategies", "types", "version"),
+    *(
+        "caches",
+        "callbacks",
+        "constants",
+        "datasets",
+        "destinations",
+        "documents",
+        "exceptions",
+        "progress",
+        "records",
+    ),
+    *(
+        "experimental",
+        "logs",
+        "registry",
+        "results",
+        "secrets",
+        "sources",
+        "strategies",
+        "types",
+        "version",
+    ),
 }
 """Modules that scripts written for PyAirbyte reach by `ab.caches`, without an import of their own."""
 

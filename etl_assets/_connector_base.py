@@ -27,7 +27,10 @@ class ConnectorBase:
 
     @property
     def config_hash(self) -> str | None:
-        """A one-way hash of the config with its secrets; None where there is none, or it cannot be hashed."""
+        """A one-way hash of the config with its secrets.
+
+        None where there is none, or it cannot be hashed.
+        """
         return configuring.hash_of(self)
 
     @property

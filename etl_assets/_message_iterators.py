@@ -23,7 +23,10 @@ class AirbyteMessageIterator(Iterator[Mapping[str, Any]]):
 
     @classmethod
     def from_read_result(cls, read_result: Any) -> Self:
-        """Return the records of what was read into a cache; the columns that the cache has added are left out."""
+        """Return the records of what was read into a cache.
+
+        The columns that the cache has added are left out.
+        """
         return cls(_records(read_result))
 
 
@@ -33,4 +36,7 @@ def _records(read_result: Any) -> Iterator[Mapping[str, Any]]:
         for row in dataset:
             data = {key: value for key, value in row.items() if key not in own}
             emitted_at = time.time_ns() // 1_000_000
-            yield {"type": "RECORD", "record": {"stream": name, "data": data, "emitted_at": emitted_at}}
+            yield {
+                "type": "RECORD",
+                "record": {"stream": name, "data": data, "emitted_at": emitted_at},
+            }

@@ -77,7 +77,9 @@ def check(called: str, name: str, value: Any, kind: Kind) -> None:
     types, words = kind
     if not isinstance(value, types) or (isinstance(value, bool) and types in _NUMBERS):
         # Never the value itself: it may be a config with its secrets.
-        raise ArgumentTypeError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")
+        raise ArgumentTypeError(
+            f"{called}: {name} must be {words}, not of the type {type(value).__name__}."
+        )
 
 
 def check_number(called: str, name: str, value: Any, kind: Kind) -> None:
@@ -94,7 +96,11 @@ def check_number(called: str, name: str, value: Any, kind: Kind) -> None:
 
 
 def refuse_unknown_options(
-    called: str, kind: type, options: Iterable[str], more: Iterable[str] = (), inside: Iterable[str] = ()
+    called: str,
+    kind: type,
+    options: Iterable[str],
+    more: Iterable[str] = (),
+    inside: Iterable[str] = (),
 ) -> None:
     """Refuse options that neither a class nor those it is made from have: they would have no effect.
 
@@ -108,11 +114,15 @@ def refuse_unknown_options(
     Raises:
         ArgumentTypeError: One is unknown; names the nearest that there is.
     """
-    known = {name for each in kind.__mro__ for name in words_of(vars(each).get("__init__"))} - set(inside) | set(more)
+    known = {name for each in kind.__mro__ for name in words_of(vars(each).get("__init__"))} - set(
+        inside
+    ) | set(more)
     for name in options:
         if name not in known:
             raise ArgumentTypeError(
-                f"{called} has no argument {name!r}.", hint=did_you_mean(name, known), input_value=name
+                f"{called} has no argument {name!r}.",
+                hint=did_you_mean(name, known),
+                input_value=name,
             )
 
 

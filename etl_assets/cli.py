@@ -1,6 +1,7 @@
 """The command `etl-assets`: discover catalogs, check a project, look at stored state and change it.
 
-It exits with 0 where all is well, 1 where something failed or was found, 2 where it was called wrongly.
+It exits with 0 where all is well, 1 where something failed or was found, 2 where it was called
+wrongly.
 """
 
 import argparse
@@ -75,7 +76,8 @@ def _write(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-# Commands. What they need is imported by them: Dagster takes a second, and `state --duckdb` does without.
+# Commands. What they need is imported by them: Dagster takes a second, and `state --duckdb` does
+# without.
 
 
 def _discover(arguments: argparse.Namespace) -> int:
@@ -154,7 +156,9 @@ def _sample(arguments: argparse.Namespace) -> int:
     from etl_assets.sample import make_shop
 
     what = (
-        "customers, 2 rows; orders, 3 rows" if make_shop(arguments.file) else "it is there already, and stays as it is"
+        "customers, 2 rows; orders, 3 rows"
+        if make_shop(arguments.file)
+        else "it is there already, and stays as it is"
     )
     _say(f"{arguments.file}: {what}. Its url: sqlite:///{arguments.file}")
     return 0
@@ -164,7 +168,9 @@ def _check_stream(arguments: argparse.Namespace) -> None:
     """Refuse `shop orders` for `shop/orders`: the first would be taken for the definitions file."""
     stream, file = getattr(arguments, "stream", None), arguments.definitions
     if stream is not None and "/" not in stream and not file.suffix and not file.exists():
-        raise ConfigError(f"'{file} {stream}' names no stream.", hint=f"Write SOURCE/STREAM: {file}/{stream}.")
+        raise ConfigError(
+            f"'{file} {stream}' names no stream.", hint=f"Write SOURCE/STREAM: {file}/{stream}."
+        )
 
 
 def _verb(store: Any, arguments: argparse.Namespace) -> int:
@@ -175,15 +181,21 @@ def _verb(store: Any, arguments: argparse.Namespace) -> int:
             return state_cli.get(store, arguments.stream, arguments.partition, _write)
         case "set":
             stream, value = arguments.stream, arguments.bookmark
-            return state_cli.set_bookmark(store, stream, value, arguments.partition, _say, force=arguments.force)
+            return state_cli.set_bookmark(
+                store, stream, value, arguments.partition, _say, force=arguments.force
+            )
         case "reset":
             return state_cli.reset(store, arguments.stream, arguments.partition, _say)
         case "rewind":
-            return state_cli.rewind(store, arguments.stream, arguments.load_id, arguments.partition, _say)
+            return state_cli.rewind(
+                store, arguments.stream, arguments.load_id, arguments.partition, _say
+            )
         case "rename":
             return state_cli.rename(store, arguments.old, arguments.new, _say)
         case "import":
-            return state_cli.import_state(store, arguments.source, arguments.file, _say, force=arguments.force)
+            return state_cli.import_state(
+                store, arguments.source, arguments.file, _say, force=arguments.force
+            )
     return state_cli.list_states(store, _say)
 
 
@@ -208,32 +220,48 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="etl-assets", description="Catalogs, checks and stored state of an etl_assets project.")
+    parser = _Parser(
+        prog="etl-assets", description="Catalogs, checks and stored state of an etl_assets project."
+    )
     parser.add_argument("--version", action="version", version=f"etl-assets {__version__}")
-    parser.add_argument("--traceback", action="store_true", help=f"show where an error was raised (also {DEBUG}=1)")
+    parser.add_argument(
+        "--traceback", action="store_true", help=f"show where an error was raised (also {DEBUG}=1)"
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    discover = _command(commands, "discover", "ask the sources for their streams and write catalogs/<source>.json")
+    discover = _command(
+        commands, "discover", "ask the sources for their streams and write catalogs/<source>.json"
+    )
     _add_definitions(discover)
     discover.add_argument("--source", metavar="NAME", help="only this source")
-    discover.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a catalog would change")
+    discover.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 if a catalog would change"
+    )
     discover.set_defaults(run=_discover)
 
-    check = _command(commands, "check", "check connections, configuration, rights, catalogs and assets")
+    check = _command(
+        commands, "check", "check connections, configuration, rights, catalogs and assets"
+    )
     _add_definitions(check)
     check.add_argument("--read", action="store_true", help="also read one row of each stream")
     check.set_defaults(run=_check)
 
-    state = _command(commands, "state", "look at the stored bookmarks of a destination, and change them")
+    state = _command(
+        commands, "state", "look at the stored bookmarks of a destination, and change them"
+    )
     state.intermixed = False
     verbs = state.add_subparsers(title="verbs", required=True, metavar="VERB")
     _add_verbs(verbs)
 
     sample = _command(commands, "sample", "make a small shop in SQLite, to try things out with")
-    sample.add_argument("file", type=Path, metavar="FILE", help="the file, such as shop.db; none is written over")
+    sample.add_argument(
+        "file", type=Path, metavar="FILE", help="the file, such as shop.db; none is written over"
+    )
     sample.set_defaults(run=_sample)
 
-    connectors = _command(commands, "connectors", "install connectors of others, list them, ask one")
+    connectors = _command(
+        commands, "connectors", "install connectors of others, list them, ask one"
+    )
     connectors.intermixed = False
     _add_connector_verbs(connectors.add_subparsers(title="verbs", required=True, metavar="VERB"))
     return parser
@@ -241,7 +269,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_connector_verbs(verbs: Any) -> None:
     install = _command(verbs, "install", "install a connector, or all that a definitions file uses")
-    install.add_argument("-f", "--file", type=Path, default=Path("definitions.py"), help="the definitions file")
+    install.add_argument(
+        "-f", "--file", type=Path, default=Path("definitions.py"), help="the definitions file"
+    )
     install.set_defaults(run=_connectors_install)
     listing = _command(verbs, "list", "list the known connectors, and what is installed")
     listing.add_argument("--type", help="python, yaml, java, docker, installable or any")
@@ -253,12 +283,20 @@ def _add_connector_verbs(verbs: Any) -> None:
         _command(verbs, "discover", "print a connector's catalog"),
     ]
     for parser in (install, *asked):
-        parser.add_argument("name", nargs="?" if parser is install else None, help="such as source-faker or tap-jsonl")
-        parser.add_argument("--config", type=Path, metavar="FILE", help="JSON file: the connector's config")
+        parser.add_argument(
+            "name",
+            nargs="?" if parser is install else None,
+            help="such as source-faker or tap-jsonl",
+        )
+        parser.add_argument(
+            "--config", type=Path, metavar="FILE", help="JSON file: the connector's config"
+        )
         for name, help_ in _CONNECTOR_OPTIONS.items():
             parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=help_)
         parser.add_argument(
-            "--use-properties", action="store_true", help="the tap takes its catalog by --properties, as old ones do"
+            "--use-properties",
+            action="store_true",
+            help="the tap takes its catalog by --properties, as old ones do",
         )
     for verb, parser in zip(("check", "spec", "discover"), asked, strict=True):
         parser.set_defaults(run=_connectors_ask, verb=verb)
@@ -272,7 +310,9 @@ def _add_verbs(verbs: Any) -> None:
     one.add_argument("bookmark", metavar="JSON|@FILE", help="the bookmark, or a file that holds it")
     _add_force(one)
     _add_stream(_verb_parser(verbs, "reset", "forget a stream: its next sync replaces the table"))
-    one = _verb_parser(verbs, "rewind", "go back to what a stream was after a load; deletes rows that came later")
+    one = _verb_parser(
+        verbs, "rewind", "go back to what a stream was after a load; deletes rows that came later"
+    )
     _add_stream(one)
     one.add_argument("load_id", metavar="LOAD_ID", help="of the last load that stays")
     one = _verb_parser(verbs, "rename", "give the states of a source to another name")
@@ -285,25 +325,35 @@ def _add_verbs(verbs: Any) -> None:
 
 
 def _command(commands: Any, name: str, help_: str) -> _Parser:
-    parser: _Parser = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    parser: _Parser = commands.add_parser(
+        name, help=help_, description=f"{help_[0].upper()}{help_[1:]}."
+    )
     parser.intermixed = True
     # Left out of the namespace where it is not given: it may have been given before the command.
-    parser.add_argument("--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--traceback", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS
+    )
     return parser
 
 
 def _verb_parser(verbs: Any, name: str, help_: str) -> _Parser:
     parser = _command(verbs, name, help_)
     _add_definitions(parser)
-    parser.add_argument("--destination", type=int, metavar="N", help="which one, where the definitions have several")
-    parser.add_argument("--duckdb", type=Path, metavar="PATH", help="a DuckDB file in place of definitions")
+    parser.add_argument(
+        "--destination", type=int, metavar="N", help="which one, where the definitions have several"
+    )
+    parser.add_argument(
+        "--duckdb", type=Path, metavar="PATH", help="a DuckDB file in place of definitions"
+    )
     parser.set_defaults(run=_state, verb=name)
     return parser
 
 
 def _add_definitions(parser: argparse.ArgumentParser) -> None:
     path = Path("definitions.py")
-    parser.add_argument("definitions", nargs="?", type=Path, default=path, help=f"the definitions file ({path})")
+    parser.add_argument(
+        "definitions", nargs="?", type=Path, default=path, help=f"the definitions file ({path})"
+    )
 
 
 def _add_stream(parser: argparse.ArgumentParser) -> None:
@@ -312,4 +362,6 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_force(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="also where the bookmark has other keys than before")
+    parser.add_argument(
+        "--force", action="store_true", help="also where the bookmark has other keys than before"
+    )

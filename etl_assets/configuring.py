@@ -20,7 +20,11 @@ from etl_assets.secrets.references import resolve
 
 def name_of(owner: Any) -> str:
     """Return the name an owner has for people."""
-    return str(getattr(owner, "connector_name", None) or getattr(owner, "name", None) or type(owner).__name__)
+    return str(
+        getattr(owner, "connector_name", None)
+        or getattr(owner, "name", None)
+        or type(owner).__name__
+    )
 
 
 def is_configured(owner: Any) -> bool:
@@ -48,7 +52,9 @@ def hash_of(owner: Any) -> str | None:
 
 def set_config(owner: Any, config: Mapping[str, Any], *, validate: bool) -> None:
     """Give an owner a config, and the streams that were to be selected then."""
-    arguments.check("set_config", "config", config, (Mapping, "an object (a dict), such as json.load() gives"))
+    arguments.check(
+        "set_config", "config", config, (Mapping, "an object (a dict), such as json.load() gives")
+    )
     if validate:
         owner.validate_config(config)
     owner.config = config
@@ -102,7 +108,9 @@ def _readable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
 
     def is_schema(prop: Any) -> bool:
         try:
-            jsonschema.validators.validator_for(spec, jsonschema.validators.Draft4Validator).check_schema(prop)
+            jsonschema.validators.validator_for(
+                spec, jsonschema.validators.Draft4Validator
+            ).check_schema(prop)
         except (jsonschema.SchemaError, TypeError, AttributeError):
             return False
         return True
@@ -110,7 +118,10 @@ def _readable(spec: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = spec.get("properties")
     if not isinstance(properties, Mapping):
         return spec
-    return {**spec, "properties": {name: prop if is_schema(prop) else {} for name, prop in properties.items()}}
+    return {
+        **spec,
+        "properties": {name: prop if is_schema(prop) else {} for name, prop in properties.items()},
+    }
 
 
 def _with_enums(schema: Any) -> Any:
@@ -124,7 +135,9 @@ def _with_enums(schema: Any) -> Any:
         return schema
     words = {name: _with_enums(value) for name, value in schema.items() if name != "properties"}
     if isinstance(schema.get("properties"), Mapping):  # whose names are no words
-        words["properties"] = {name: _with_enums(value) for name, value in schema["properties"].items()}
+        words["properties"] = {
+            name: _with_enums(value) for name, value in schema["properties"].items()
+        }
     return {**words, "enum": [schema["const"]]} if "const" in schema else words
 
 
@@ -148,7 +161,9 @@ def print_spec(owner: Any, format_: str, *, output_file: Path | str | None, stde
     elif format_ == "json":
         text = json.dumps(owner.config_spec, indent=2) + "\n"
     else:
-        raise InputError(f"The format {format_!r} is neither 'yaml' nor 'json'.", input_value=format_)
+        raise InputError(
+            f"The format {format_!r} is neither 'yaml' nor 'json'.", input_value=format_
+        )
     if output_file is not None:
         Path(output_file).write_text(text, encoding="utf-8")
     else:
@@ -162,8 +177,14 @@ def check(owner: Any) -> None:
         owner.test_connection()
     except EtlAssetsError as error:
         raise ConnectorCheckFailedError(
-            f"{name_of(owner)} cannot connect: {error.message}", connector_name=name_of(owner), hint=error.hint
+            f"{name_of(owner)} cannot connect: {error.message}",
+            connector_name=name_of(owner),
+            hint=error.hint,
         ) from error
     shown = getattr(owner, "shown_by_check", None)  # of one that has no check
-    said = f"{name_of(owner)}: {shown}." if shown else f"Connection check succeeded for {name_of(owner)}."
+    said = (
+        f"{name_of(owner)}: {shown}."
+        if shown
+        else f"Connection check succeeded for {name_of(owner)}."
+    )
     print(said)  # noqa: T201 - to the person at the script

@@ -1,7 +1,7 @@
 """Files below one folder that is held open: reached part by part and without following links.
 
-A name that somebody else has chosen (a message, a listing) cannot lead out of the folder, whatever it is spelled like
-and whatever is put in the place of one of its parts meanwhile.
+A name that somebody else has chosen (a message, a listing) cannot lead out of the folder, whatever
+it is spelled like and whatever is put in the place of one of its parts meanwhile.
 """
 
 import errno
@@ -21,7 +21,10 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class NotConfinedError(Exception):
-    """A name stands for nothing that may be read below the folder; the message says why, as the end of a sentence."""
+    """A name stands for nothing that may be read below the folder.
+
+    The message says why, as the end of a sentence.
+    """
 
 
 class Folder:
@@ -37,7 +40,9 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = os.open(path, _SEARCHED)
-        self._closed = weakref.finalize(self, os.close, self._descriptor)  # also when nobody holds it any more
+        self._closed = weakref.finalize(
+            self, os.close, self._descriptor
+        )  # also when nobody holds it any more
 
     def close(self) -> None:
         """Let go of the folder; nothing is reached through it any more."""
@@ -49,19 +54,24 @@ class Folder:
 
         Args:
             name: Its path from the folder on, with `/`.
-            one_name_only: Refuse a file that has other names too (hard links), which may be outside of the folder.
+            one_name_only: Refuse a file that has other names too (hard links), which may be outside
+                of the folder.
 
         Returns:
             The open file, unbuffered, and what removes that very file.
 
         Raises:
-            NotConfinedError: The name leads out of the folder, through a link, or to no regular file.
+            NotConfinedError: The name leads out of the folder, through a link, or to no regular
+                file.
             FileNotFoundError: There is no such file.
             OSError: It cannot be read.
         """
         parts = _parts(name)
         with self._parent(parts) as parent:
-            _require_file(os.stat(parts[-1], dir_fd=parent, follow_symlinks=False), one_name_only=one_name_only)
+            _require_file(
+                os.stat(parts[-1], dir_fd=parent, follow_symlinks=False),
+                one_name_only=one_name_only,
+            )
             with _no_link(parts[-1]):
                 descriptor = os.open(parts[-1], _READ, dir_fd=parent)
         with ExitStack() as undone:

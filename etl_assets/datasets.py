@@ -65,7 +65,9 @@ class DatasetBase(ABC):
         records = iter(self)
         while rows := list(islice(records, chunk_rows)):
             # Whatever was to be selected is: the stream's schema is asked for types alone.
-            yield Batch([dict(row) for row in rows]).to_arrow(Stream(self._stream.name, schema=self._stream.schema))
+            yield Batch([dict(row) for row in rows]).to_arrow(
+                Stream(self._stream.name, schema=self._stream.schema)
+            )
 
     @checked(max_chunk_size=(int, "a whole number"))
     def to_arrow(self, *, max_chunk_size: int = DEFAULT_ARROW_MAX_CHUNK_SIZE) -> "ds.Dataset":
@@ -89,7 +91,10 @@ class DatasetBase(ABC):
         return pa.concat_tables([conform(table, schema) for table in tables])
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return the records as a DataFrame that holds every value exactly; objects and lists are Python's."""
+        """Return the records as a DataFrame that holds every value exactly.
+
+        Objects and lists are Python's.
+        """
         return to_pandas(self.to_arrow_table(), with_objects=True)
 
     def to_polars(self) -> Any:
@@ -143,8 +148,9 @@ class LazyDataset(DatasetBase):
     """Records that are read when they are asked for.
 
     Args:
-        iterator: The records. What can be iterated only once (a generator) makes a dataset that can be read only once;
-            what begins anew each time (`Source.get_records` gives that) makes one that reads the source again.
+        iterator: The records. What can be iterated only once (a generator) makes a dataset that can
+            be read only once; what begins anew each time (`Source.get_records` gives that) makes
+            one that reads the source again.
         stream_metadata: The stream.
     """
 
@@ -246,13 +252,16 @@ class TableReader(Protocol):
 
 
 class SQLDataset(DatasetBase):
-    """The rows of a stored table that meet conditions; read when they are asked for, each time anew.
+    """The rows of a stored table that meet conditions.
+
+    Read when they are asked for, each time anew.
 
     Args:
         cache: Holds the table.
         stream_name: The stream.
         conditions: SQL texts; a row meets all of them.
-        stream_configuration: The stream, where the caller knows more of it than the table (its keys).
+        stream_configuration: The stream, where the caller knows more of it than the table (its
+            keys).
     """
 
     def __init__(
@@ -314,7 +323,8 @@ class SQLDataset(DatasetBase):
     def with_filter(self, *filter_expressions: Any) -> "SQLDataset":
         """Return the rows that meet these conditions, too: SQL texts, or expressions of SQLAlchemy's.
 
-        Every way to read the result honours them. A text is SQL as it stands: never make one of what users typed.
+        Every way to read the result honours them. A text is SQL as it stands: never make one of
+        what users typed.
         """
         more = [self._cache.condition(expression) for expression in filter_expressions]
         return SQLDataset(self._cache, self._stream_name, [*self._conditions, *more], self._stream)
@@ -326,11 +336,15 @@ class CachedDataset(SQLDataset):
     Args:
         cache: Holds the table.
         stream_name: The stream.
-        stream_configuration: The stream, where the caller knows it; None or False for what the table tells.
+        stream_configuration: The stream, where the caller knows it; None or False for what the
+            table tells.
     """
 
     def __init__(
-        self, cache: TableReader, stream_name: str, stream_configuration: Stream | Literal[False] | None = None
+        self,
+        cache: TableReader,
+        stream_name: str,
+        stream_configuration: Stream | Literal[False] | None = None,
     ) -> None:
         super().__init__(cache, stream_name, (), stream_configuration)
 
@@ -350,4 +364,7 @@ class CachedDataset(SQLDataset):
 
 
 class DatasetMap(Mapping[str, DatasetBase]):
-    """Datasets by stream: a kind to check for. What a read gives, and the `streams` of a cache, are such mappings."""
+    """Datasets by stream: a kind to check for.
+
+    What a read gives, and the `streams` of a cache, are such mappings.
+    """

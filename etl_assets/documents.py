@@ -42,9 +42,12 @@ class DocumentRenderer(BaseModel):
 
     Args:
         title_property: The field that is the heading.
-        content_properties: The fields that are the text: one as it is, several each under a heading of its own.
-        metadata_properties: The fields that are metadata; every other one by default, record by record.
-        render_metadata: Have the metadata in the text, too. They are where there is no other content.
+        content_properties: The fields that are the text: one as it is, several each under a heading
+            of its own.
+        metadata_properties: The fields that are metadata; every other one by default, record by
+            record.
+        render_metadata: Have the metadata in the text, too. They are where there is no other
+            content.
         primary_key: The fields that make the document's id.
         replication_key: The field that tells when a record was last modified.
     """
@@ -64,14 +67,23 @@ class DocumentRenderer(BaseModel):
         if self.title_property and record.get(self.title_property) is not None:
             parts.append(f"# {record[self.title_property]}\n\n")
         if self.render_metadata or not contents:
-            shown = yaml.safe_dump(json_value(_plain(metadata)), sort_keys=False, allow_unicode=True)
+            shown = yaml.safe_dump(
+                json_value(_plain(metadata)), sort_keys=False, allow_unicode=True
+            )
             parts.append(f"```yaml\n{shown}```\n")
         if len(contents) == 1:
             parts.append(_text(record.get(contents[0])))
         else:
-            parts.extend(f"## {_heading(name)}\n\n{_text(record.get(name))}\n\n" for name in contents if name in record)
+            parts.extend(
+                f"## {_heading(name)}\n\n{_text(record.get(name))}\n\n"
+                for name in contents
+                if name in record
+            )
         return Document(
-            id=self._id(record), content="".join(parts), metadata=metadata, last_modified=self._modified(record)
+            id=self._id(record),
+            content="".join(parts),
+            metadata=metadata,
+            last_modified=self._modified(record),
         )
 
     def render_documents(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Document]:
@@ -110,7 +122,9 @@ def check_properties(known: Iterable[str], *wanted: str | Sequence[str] | None) 
     for names in wanted:
         for name in [names] if isinstance(names, str) else names or ():
             if known and name not in known:
-                raise InputError(f"There is no field {name!r}.", hint=did_you_mean(name, known), input_value=name)
+                raise InputError(
+                    f"There is no field {name!r}.", hint=did_you_mean(name, known), input_value=name
+                )
 
 
 def _heading(name: str) -> str:

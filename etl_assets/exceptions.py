@@ -4,8 +4,8 @@
 EtlAssetsError
 ├── ConfigError             the user must change something: a name, an option, a secret
 │   ├── InputError              an argument of a call; a ValueError too
-│   │   ├── ArgumentTypeError       one that the call does not have, or of another type; a TypeError too
-│   │   └── NoStreamsSelectedError  there is nothing to read
+│   │   ├── ArgumentTypeError       one that the call does not have, or of another type; a TypeError
+too │   │   └── NoStreamsSelectedError  there is nothing to read
 │   ├── NameNormalizationError  a name from which no identifier can be made
 │   └── SecretNotFoundError     nobody has a secret of this name
 ├── ConnectError            the other side did not let us in
@@ -25,7 +25,8 @@ EtlAssetsError
 ├── ProtocolError           a connector's line is not what the protocol says
 ├── StateError              stored state and the table beside it disagree
 ├── InternalError           a mistake of this library: report it
-└── ConnectorError          a connector that runs in a process of its own; each is one of those above, too
+└── ConnectorError          a connector that runs in a process of its own; each is one of those
+above, too
     ├── ConnectorNotRegisteredError, ConnectorNotFoundError, ConnectorInstallationError
     ├── ConnectorConfigMissingError, ConnectorConfigInvalidError, ConnectorCheckFailedError
     ├── ConnectorMissingSpecError, ConnectorMissingCatalogError
@@ -33,8 +34,9 @@ EtlAssetsError
     └── StreamNotFoundError, StateNotFoundError
 ```
 
-Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the nearest valid name. Both
-are masked by the redactor when the error is made, and so is the error handled then, which becomes its cause.
+Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the
+nearest valid name. Both are masked by the redactor when the error is made, and so is the error
+handled then, which becomes its cause.
 
 The names that scripts written for PyAirbyte catch are aliases of these, at the end of the module.
 """
@@ -61,12 +63,17 @@ SHOWN_NAMES = 10
 
 def shorten(value: object, limit: int = SHOWN_CHARACTERS) -> str:
     """Return the `repr` of a value in at most `limit` characters, masked before it is cut."""
-    # A huge string is cut before its repr is made: the repr of 200 MB would need several times that.
+    # A huge string is cut before its repr is made: the repr of 200 MB would need several times
+    # that.
     kept = limit + BEYOND + redaction.redactor().longest
     try:
         text = repr(value[:kept] if isinstance(value, str | bytes) else value)
     except ValueError:
-        return f"<an integer of {value.bit_length()} bits>" if isinstance(value, int) else f"<a {type(value).__name__}>"
+        return (
+            f"<an integer of {value.bit_length()} bits>"
+            if isinstance(value, int)
+            else f"<a {type(value).__name__}>"
+        )
     except RecursionError:
         text = f"<a deeply nested {type(value).__name__}>"
     shown = redaction.redact(text, end=limit + 1)
@@ -106,16 +113,25 @@ class EtlAssetsError(Exception):
     print_full_log: bool = False
 
     def __init__(
-        self, message: str | None = None, *, hint: str | None = None, stream: str | None = None, **said: Any
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        stream: str | None = None,
+        **said: Any,
     ) -> None:
         hint = hint or said.pop("guidance", None)
-        told = message or (type(self).__doc__ or "").strip().partition("\n")[0] or type(self).__name__
+        told = (
+            message or (type(self).__doc__ or "").strip().partition("\n")[0] or type(self).__name__
+        )
         self.message = redaction.redact(told)
         self.hint = None if hint is None else redaction.redact(hint)
         self.stream = stream or said.pop("stream_name", None)
         self._said = said  # by scripts, which may raise these errors as PyAirbyte's
         vars(self).update(
-            (name, value) for name, value in said.items() if name not in {"context", "original_exception"}
+            (name, value)
+            for name, value in said.items()
+            if name not in {"context", "original_exception"}
         )
         super().__init__(self.message)
         mask(sys.exception())  # what this is raised from: a traceback shows it too
@@ -234,7 +250,12 @@ class SecretNotFoundError(ConfigError):
     """
 
     def __init__(
-        self, message: str | None = None, *, hint: str | None = None, input_value: object = None, **said: Any
+        self,
+        message: str | None = None,
+        *,
+        hint: str | None = None,
+        input_value: object = None,
+        **said: Any,
     ) -> None:
         super().__init__(message, hint=hint, **said)
         self.input_value = input_value or said.get("secret_name")
@@ -259,7 +280,10 @@ class SourceError(EtlAssetsError):
 
 
 class StreamReadError(SourceError):
-    """The connector raised an error that is not ours; whether it may pass, nobody knows, so trying again may help."""
+    """The connector raised an error that is not ours.
+
+    Whether it may pass, nobody knows, so trying again may help.
+    """
 
     retryable = True
 
@@ -277,7 +301,12 @@ class RateLimitedError(SourceError):
     retryable = True
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, hint: str | None = None, stream: str | None = None
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        stream: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, stream=stream)
         self.retry_after = retry_after
@@ -309,13 +338,20 @@ class SchemaConflictError(DestinationError):
     ) -> None:
         where = [f"stream {stream!r}"] if stream is not None else []
         if field is not None:
-            where.append(f"field {field!r}" + (f' (column "{column}")' if column not in {None, field} else ""))
-        super().__init__(": ".join([", ".join(where), message]) if where else message, hint=hint, stream=stream)
+            where.append(
+                f"field {field!r}"
+                + (f' (column "{column}")' if column not in {None, field} else "")
+            )
+        super().__init__(
+            ": ".join([", ".join(where), message]) if where else message, hint=hint, stream=stream
+        )
         self.reason = redaction.redact(message)
         self.field = field
         self.column = column
 
-    def named(self, *, stream: str | None = None, field: str | None = None, column: str | None = None) -> Self:
+    def named(
+        self, *, stream: str | None = None, field: str | None = None, column: str | None = None
+    ) -> Self:
         """Return the error with the names that are known further out."""
         return type(self)(
             self.reason,
@@ -352,7 +388,13 @@ class DataError(EtlAssetsError):
     """
 
     def __init__(
-        self, message: str, *, stream: str, field: str | None = None, value: object = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        stream: str,
+        field: str | None = None,
+        value: object = None,
+        hint: str | None = None,
     ) -> None:
         where = f"stream {stream!r}" if field is None else f"stream {stream!r}, field {field!r}"
         shown = "" if field is None else f" Value: {shorten(value)}."
@@ -370,7 +412,11 @@ class DataError(EtlAssetsError):
         self.args = (self.message,)
 
     def told_with(
-        self, others: Iterable["DataError"], *, hint: str | None, counts: Mapping[str | None, str] | None = None
+        self,
+        others: Iterable["DataError"],
+        *,
+        hint: str | None,
+        counts: Mapping[str | None, str] | None = None,
     ) -> Self:
         """Return this error, which tells of other fields of the same rows as well, with one hint for all.
 
@@ -380,13 +426,20 @@ class DataError(EtlAssetsError):
             counts: By field, how many values are wrong, in words.
         """
         also = [f" Also field {other.field!r}: {other.told_as(counts or {})}" for other in others]
-        first = f"stream {self.stream!r}, field {self.field!r}: {self.told_as(counts)}" if counts else self.message
+        first = (
+            f"stream {self.stream!r}, field {self.field!r}: {self.told_as(counts)}"
+            if counts
+            else self.message
+        )
         self.message, self.hint = redaction.redact("".join([first, *also])), hint
         self.args = (self.message,)
         return self
 
     def told_as(self, counts: Mapping[str | None, str]) -> str:
-        """Return what is wrong, without the names; with how many values are so, where that is given by the field."""
+        """Return what is wrong, without the names.
+
+        With how many values are so, where that is given by the field.
+        """
         return f"{self.reason} Value: {self.value}{counts.get(self.field, '')}."
 
 
@@ -405,7 +458,12 @@ class ProtocolError(EtlAssetsError):
     """
 
     def __init__(
-        self, message: str, *, line: str | bytes | None = None, hint: str | None = None, stream: str | None = None
+        self,
+        message: str,
+        *,
+        line: str | bytes | None = None,
+        hint: str | None = None,
+        stream: str | None = None,
     ) -> None:
         shown = "" if line is None else f" Line: {shorten(line)}."
         super().__init__(f"{message}{shown}", hint=hint, stream=stream)
@@ -427,7 +485,8 @@ class ConnectorError(EtlAssetsError):
         message: What happened.
         connector_name: The connector.
         log_text: The end of what it wrote to standard error, redacted.
-        exit_code: Its exit code; the negative number of the signal that killed it; None while it ran.
+        exit_code: Its exit code; the negative number of the signal that killed it; None while it
+            ran.
         hint: What the reader can do.
         stream: The stream it happened in, where that is known.
     """
@@ -535,7 +594,9 @@ class StreamNotFoundError(ConnectorError, InputError):
     ) -> None:
         stream = stream or said.pop("stream_name", None)
         near = did_you_mean(stream, available_streams) if stream or available_streams else None
-        super().__init__(message, connector_name=connector_name, hint=hint or near, stream=stream, **said)
+        super().__init__(
+            message, connector_name=connector_name, hint=hint or near, stream=stream, **said
+        )
         self.available_streams = list(available_streams)
         self.input_value = stream
 
@@ -562,7 +623,10 @@ class DataLossWarning(EtlAssetsWarning):
 
 
 class AirbyteExperimentalFeatureWarning(FutureWarning):
-    """Something that may change. Nothing of this library warns so; scripts name it in their filters."""
+    """Something that may change.
+
+    Nothing of this library warns so; scripts name it in their filters.
+    """
 
 
 # The names that scripts written for PyAirbyte catch.
@@ -588,7 +652,9 @@ AirbyteConnectorWriteError = ConnectorWriteError
 AirbyteConnectorFailedError = ConnectorFailedError
 AirbyteStreamNotFoundError = StreamNotFoundError
 AirbyteStateNotFoundError = StateNotFoundError
-AirbyteConnectorDiscoverFailedError = AirbyteSubprocessError = AirbyteSubprocessFailedError = ConnectorError
+AirbyteConnectorDiscoverFailedError = AirbyteSubprocessError = AirbyteSubprocessFailedError = (
+    ConnectorError
+)
 AirbyteConnectorExecutableNotFoundError = ConnectorNotFoundError
 AirbyteConnectorNotPyPiPublishedError = ConnectorNotRegisteredError
 AirbyteConnectorSpecFailedError = ConnectorMissingSpecError

@@ -1,4 +1,7 @@
-"""Where scripts of PyAirbyte's first versions import `get_source` from. Nothing here is experimental any more."""
+"""Where scripts of PyAirbyte's first versions import `get_source` from.
+
+Nothing here is experimental any more.
+"""
 
 from etl_assets.sources.connectors import get_source
 

@@ -1,8 +1,11 @@
 """Named points at which a test may kill or fail a sync; nothing happens when none is set.
 
-`ETL_ASSETS_FAULT=point:n:action` arms one point: the `n`-th time (from 1) the process passes it, the action happens.
-Actions: `kill` (SIGKILL to ourselves), `term` and `int` (SIGTERM, SIGINT), `exit` (`os._exit(137)`), `raise` (a
-`FaultError`), `wait` (make the file `waiting` in the working directory, and go on when someone has removed it).
+`ETL_ASSETS_FAULT=point:n:action` arms one point: the `n`-th time (from 1) the process passes it,
+the action happens.
+Actions: `kill` (SIGKILL to ourselves), `term` and `int` (SIGTERM, SIGINT), `exit`
+(`os._exit(137)`), `raise` (a
+`FaultError`), `wait` (make the file `waiting` in the working directory, and go on when someone has
+removed it).
 """
 
 import os

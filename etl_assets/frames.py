@@ -26,7 +26,8 @@ _MEMORY_BYTES = 32 * 1024 * 1024
 def to_pandas(table: "pa.Table", *, with_objects: bool = False) -> "pd.DataFrame":
     """Return a DataFrame that holds every value exactly.
 
-    pandas' own types are taken where they do; Arrow's for what they would round: integers with NULL, decimals, times.
+    pandas' own types are taken where they do; Arrow's for what they would round: integers with
+    NULL, decimals, times.
 
     Args:
         table: The rows.
@@ -44,13 +45,20 @@ def to_pandas(table: "pa.Table", *, with_objects: bool = False) -> "pd.DataFrame
         or pa.types.is_nested(field.type)
         or pa.types.is_date(field.type)
         or pa.types.is_time(field.type)
-        or (table.column(index).null_count and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type)))
+        or (
+            table.column(index).null_count
+            and (pa.types.is_integer(field.type) or pa.types.is_boolean(field.type))
+        )
         or pa.types.is_uint64(field.type)
     }
-    frame: pd.DataFrame = table.to_pandas(types_mapper=lambda type_: pd.ArrowDtype(type_) if type_ in inexact else None)
+    frame: pd.DataFrame = table.to_pandas(
+        types_mapper=lambda type_: pd.ArrowDtype(type_) if type_ in inexact else None
+    )
     for field in table.schema if with_objects and len(frame) else ():
         if pa.types.is_string(field.type) and table.column(field.name).null_count == len(frame):
-            frame[field.name] = pd.Series([None] * len(frame), index=frame.index, dtype=object)  # as pandas has it
+            frame[field.name] = pd.Series(
+                [None] * len(frame), index=frame.index, dtype=object
+            )  # as pandas has it
     for name in names:
         frame[name] = pd.Series(_objects(table.column(name)), index=frame.index, dtype=object)
     return frame
@@ -83,7 +91,8 @@ def to_lazy_polars(table: "pa.Table") -> Any:
 def to_relation(table: "pa.Table") -> "duckdb.DuckDBPyRelation":
     """Return a relation of a private DuckDB in memory, over the Arrow table.
 
-    Nothing holds the destination's own file: the next step of the same process could not open it otherwise.
+    Nothing holds the destination's own file: the next step of the same process could not open it
+        otherwise.
     """
     import duckdb
 
@@ -122,12 +131,16 @@ def json_as_text(table: "pa.Table") -> "pa.Table":
             column = table.column(index)
             import pyarrow as pa
 
-            storage = pa.chunked_array([chunk.storage for chunk in column.chunks], type=field.type.storage_type)
+            storage = pa.chunked_array(
+                [chunk.storage for chunk in column.chunks], type=field.type.storage_type
+            )
             table = table.set_column(index, field.with_type(storage.type), storage)
     return table
 
 
-def to_dataset(tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path | None = None) -> "ds.Dataset":
+def to_dataset(
+    tables: "Iterable[pa.Table]", *, chunk_rows: int, directory: Path | None = None
+) -> "ds.Dataset":
     """Return tables as a dataset that can be read again and again: they wait in an Arrow file, not in memory.
 
     The file goes with the dataset.

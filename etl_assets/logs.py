@@ -1,4 +1,6 @@
-"""Where the library logs: under `etl_assets`, by Python's own `logging`. It writes no file of its own.
+"""Where the library logs: under `etl_assets`, by Python's own `logging`.
+
+It writes no file of its own.
 
 ```python
 import logging
@@ -23,11 +25,16 @@ _warned: set[str] = set()
 
 
 def get_global_file_logger() -> logging.Logger:
-    """Return the logger of the library, by PyAirbyte's name; whether it goes to a file, the script's handlers say."""
+    """Return the logger of the library, by PyAirbyte's name.
+
+    Whether it goes to a file, the script's handlers say.
+    """
     return masked_logger(NAME)
 
 
-def warn_once(message: str, logger: logging.Logger | None = None, *, with_stack: int | bool = False) -> None:
+def warn_once(
+    message: str, logger: logging.Logger | None = None, *, with_stack: int | bool = False
+) -> None:
     """Log a warning unless this process has logged the same before.
 
     Args:
@@ -60,7 +67,10 @@ def new_passthrough_file_logger(connector_name: str) -> logging.Logger:
 
 
 TAGS_CHARACTERS = 1_000
-"""How much of the tags a line of the log shows; a handler finds all of them in the record's `tags`."""
+"""How much of the tags a line of the log shows.
+
+A handler finds all of them in the record's `tags`.
+"""
 
 _PYTHON = ("exc_info", "extra", "stack_info", "stacklevel")
 """What Python's own loggers take beside a message."""
@@ -74,7 +84,8 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
     ```
 
     Args:
-        caller: Whose logger it is, or its name: it logs to `etl_assets.<its class>` where no `logger` is given.
+        caller: Whose logger it is, or its name: it logs to `etl_assets.<its class>` where no
+            `logger` is given.
         log_to_stdout: Taken for Mage's sake: standard output is the protocol's alone.
         logger: Where it logs: one of Python's loggers, or another of these.
         verbose: With 0 it says nothing.
@@ -87,7 +98,9 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         logger: Any = None,
         verbose: int = 1,
     ) -> None:
-        name = caller if isinstance(caller, str) else type(self if caller is None else caller).__name__
+        name = (
+            caller if isinstance(caller, str) else type(self if caller is None else caller).__name__
+        )
         given = logger.logger if isinstance(logger, Logger) else logger
         super().__init__(masked_logger(f"{NAME}.{name}" if given is None else given), {})
         self.caller = caller
@@ -99,7 +112,10 @@ class Logger(logging.LoggerAdapter[logging.Logger]):
         if not self.verbose or not self.isEnabledFor(level):
             return
         python = {name: kwargs.pop(name) for name in _PYTHON if name in kwargs}
-        tags = {**(kwargs.pop("tags", None) or {}), **kwargs}  # any other word stands beside the tags, as Mage has it
+        tags = {
+            **(kwargs.pop("tags", None) or {}),
+            **kwargs,
+        }  # any other word stands beside the tags, as Mage has it
         python["extra"] = {**(python.get("extra") or {}), "tags": tags}
         python["stacklevel"] = python.get("stacklevel", 1) + 1
         if tags:

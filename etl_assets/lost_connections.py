@@ -1,7 +1,7 @@
 """Which errors of database drivers say that a connection is lost, or that there is none to be had just now.
 
-Sources and destinations ask this; what else an error means is theirs. A driver says it by SQLSTATE, by a number of its
-own, or, where the server could say nothing any more, in words alone.
+Sources and destinations ask this; what else an error means is theirs. A driver says it by SQLSTATE,
+by a number of its own, or, where the server could say nothing any more, in words alone.
 """
 
 import re
@@ -32,7 +32,10 @@ _WORDS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _OF_A_FILE = re.compile(r"could not set lock|conflicting lock|locking protocol", re.IGNORECASE)
-"""Databases in a file have no connection to lose; one that they speak of is somebody's column or table."""
+"""Databases in a file have no connection to lose.
+
+One that they speak of is somebody's column or table.
+"""
 _IN_A_FILE = {"sqlite3", "duckdb", "_duckdb"}
 """Where their errors are from."""
 _STATE = re.compile(r"(?=.*\d)[0-9A-Z]{5}")

@@ -1,8 +1,8 @@
 """Identifiers: normalise, tell apart, shorten with a hash, quote. Pure functions.
 
-The rules are those of "Names and columns on disk": lower case; every character but letters (of any script), digits and
-`_` becomes `_`; a leading digit gets `_` before it. Names that meet after that each keep their own identifier: the
-later ones get a short hash of the original name.
+The rules are those of "Names and columns on disk": lower case; every character but letters (of any
+script), digits and `_` becomes `_`; a leading digit gets `_` before it. Names that meet after that
+each keep their own identifier: the later ones get a short hash of the original name.
 """
 
 import re
@@ -21,7 +21,9 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 def normalise(name: str) -> str:
     """Return PyAirbyte's form of a name: `Order-ID` is `order_id`, `2x` is `_2x`."""
-    text = "".join(character if character.isalnum() or character == "_" else "_" for character in name.lower())
+    text = "".join(
+        character if character.isalnum() or character == "_" else "_" for character in name.lower()
+    )
     if not text:
         return "_"
     return f"_{text}" if text[0].isdigit() else text
@@ -80,13 +82,14 @@ def identifiers(
     Engines compare identifiers without regard to case, so no two of the result are equal that way.
 
     Args:
-        names: The original names, in the order in which they were first seen: earlier ones keep the plain form.
+        names: The original names, in the order in which they were first seen: earlier ones keep the
+            plain form.
         known: Identifiers given before (by original name); they stay as they are.
         reserved: Identifiers that are taken.
         naming: The style.
         max_bytes: The engine's limit.
-        usable: Gives the beginning of the identifier to be used in place of one that the engine keeps for itself, or
-            None for one that it takes.
+        usable: Gives the beginning of the identifier to be used in place of one that the engine
+            keeps for itself, or None for one that it takes.
 
     Returns:
         Identifiers by original name, in the order of `names`.
@@ -136,9 +139,12 @@ def quote(identifier: str, mark: str = '"') -> str:
     """Quote an identifier for SQL, doubling the quote mark.
 
     Raises:
-        ConfigError: It holds U+0000, or an unpaired surrogate, which no engine can have in an identifier.
+        ConfigError: It holds U+0000, or an unpaired surrogate, which no engine can have in an
+            identifier.
     """
     refuse_surrogates(identifier)
     if "\0" in identifier:
-        raise ConfigError(f"The name {identifier!r} holds U+0000, which no database can have in a name.")
+        raise ConfigError(
+            f"The name {identifier!r} holds U+0000, which no database can have in a name."
+        )
     return f"{mark}{identifier.replace(mark, mark * 2)}{mark}"

@@ -26,8 +26,15 @@ def is_ours(folder: Path, name: str, descriptor: int) -> bool:
     wanted = mark(name)
     try:
         found, file = folder.lstat(), os.fstat(descriptor)
-        if not stat.S_ISDIR(found.st_mode) or not stat.S_ISREG(file.st_mode) or file.st_size != len(wanted):
+        if (
+            not stat.S_ISDIR(found.st_mode)
+            or not stat.S_ISREG(file.st_mode)
+            or file.st_size != len(wanted)
+        ):
             return False
-        return found.st_uid == file.st_uid == os.getuid() and os.pread(descriptor, len(wanted), 0) == wanted
+        return (
+            found.st_uid == file.st_uid == os.getuid()
+            and os.pread(descriptor, len(wanted), 0) == wanted
+        )
     except OSError:
         return False

@@ -73,12 +73,15 @@ def require(module: str, user: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError as error:
-        raise ConfigError(f"{user} needs {module}, which cannot be imported: {error}.", hint=install(module)) from error
+        raise ConfigError(
+            f"{user} needs {module}, which cannot be imported: {error}.", hint=install(module)
+        ) from error
 
 
 def install(module: str) -> str:
     """Return the command that brings a module."""
-    # The module that is missing may be one inside of a package, or one that the package needs itself.
+    # The module that is missing may be one inside of a package, or one that the package needs
+    # itself.
     for name in (module, module.partition(".")[0]):
         if name in EXTRAS:
             return f'pip install "etl-assets[{EXTRAS[name]}]"'
@@ -99,7 +102,9 @@ def missing_driver(drivername: str, error: ImportError, where: str) -> ConfigErr
     hint = install(error.name or drivername.partition("+")[2])
     if error.name == "cx_Oracle":
         hint += ", and begin the url with oracle+oracledb://"
-    return ConfigError(f"{where}: the driver of {drivername!r} cannot be imported: {error}.", hint=hint)
+    return ConfigError(
+        f"{where}: the driver of {drivername!r} cannot be imported: {error}.", hint=hint
+    )
 
 
 def missing_dialect(drivername: str, where: str) -> ConfigError:
@@ -111,6 +116,8 @@ def missing_dialect(drivername: str, where: str) -> ConfigError:
     """
     package = DIALECTS.get(drivername.partition("+")[0])
     hint = (
-        f"pip install {package}" if package else "Check the beginning of the url, or install what brings its dialect."
+        f"pip install {package}"
+        if package
+        else "Check the beginning of the url, or install what brings its dialect."
     )
     return ConfigError(f"{where}: there is no dialect for {drivername!r}.", hint=hint)

@@ -1,6 +1,7 @@
 """Progress, as it is shown: live on a terminal and in a notebook, by a plain line now and then elsewhere.
 
-A run of Dagster's has a `ProgressBar` beside its log; a script's read or write has a `ProgressTracker`.
+A run of Dagster's has a `ProgressBar` beside its log; a script's read or write has a
+`ProgressTracker`.
 """
 
 import contextlib
@@ -29,7 +30,8 @@ _SPINNER = "|/-\\"
 class ProgressStyle(StrEnum):
     """How progress is shown.
 
-    `AUTO` is a live table on a terminal (`RICH`) and in a notebook (`IPYTHON`), plain lines elsewhere. `BAR` is one
+    `AUTO` is a live table on a terminal (`RICH`) and in a notebook (`IPYTHON`), plain lines
+    elsewhere. `BAR` is one
     line that is rewritten: what a run of Dagster's shows on a terminal.
     """
 
@@ -84,7 +86,13 @@ class ProgressBar:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         wanted = _LINES.get(ProgressStyle(style), ProgressStyle(style))
-        self._stream = stream if stream is not None else _terminal() if wanted is ProgressStyle.BAR else sys.stderr
+        self._stream = (
+            stream
+            if stream is not None
+            else _terminal()
+            if wanted is ProgressStyle.BAR
+            else sys.stderr
+        )
         if wanted is ProgressStyle.AUTO:
             wanted = ProgressStyle.BAR if self._stream.isatty() else ProgressStyle.PLAIN
         self.style = wanted
@@ -95,7 +103,14 @@ class ProgressBar:
         self._lock = threading.Lock()  # a heartbeat may write from a thread of its own
 
     def show(
-        self, name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
+        self,
+        name: str,
+        rows: int,
+        bytes_: int,
+        seconds: float,
+        detail: str = "",
+        *,
+        expected: int | None = None,
     ) -> None:
         """Show how far it is, unless the last time was a moment ago.
 
@@ -109,7 +124,9 @@ class ProgressBar:
         """
         pause = BAR_SECONDS if self.style is ProgressStyle.BAR else PLAIN_SECONDS
         now = self._clock()
-        if self.style is ProgressStyle.NONE or (self._shown_at is not None and now - self._shown_at < pause):
+        if self.style is ProgressStyle.NONE or (
+            self._shown_at is not None and now - self._shown_at < pause
+        ):
             return
         self._shown_at = now
         text = describe(name, rows, bytes_, seconds, detail, expected=expected)
@@ -163,7 +180,8 @@ class ProgressTracker:
     """Counts what a read or write of a script does, by stream, and shows it.
 
     Args:
-        style: How; `AUTO` is what `ETL_ASSETS_PROGRESS` says, else what the terminal or notebook can show.
+        style: How; `AUTO` is what `ETL_ASSETS_PROGRESS` says, else what the terminal or notebook
+            can show.
         source: What is read.
         cache: What is read into.
         destination: What is written to.
@@ -191,7 +209,9 @@ class ProgressTracker:
         self._began = clock()
         self._ended: float | None = None
         wanted = ProgressStyle(style or ProgressStyle.AUTO)
-        self.style = shown_style(chosen_style() if wanted is ProgressStyle.AUTO else wanted, stream or sys.stderr)
+        self.style = shown_style(
+            chosen_style() if wanted is ProgressStyle.AUTO else wanted, stream or sys.stderr
+        )
         self._display: Display | None = _display(self.style, stream or sys.stderr)
 
     @property
@@ -288,7 +308,9 @@ def in_notebook() -> bool:
     """Return whether a notebook's kernel runs this; that IPython is installed says nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and not any("terminal" in base.__module__ for base in type(shell).__mro__)
+    return shell is not None and not any(
+        "terminal" in base.__module__ for base in type(shell).__mro__
+    )
 
 
 def _display(style: ProgressStyle, stream: TextIO) -> Display | None:

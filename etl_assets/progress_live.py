@@ -17,7 +17,13 @@ HEADINGS = ("stream", "records", "size", "records/s", "")
 def cells(one: StreamProgress) -> tuple[str, ...]:
     """Return what a line of the table says."""
     rate = f"{one.rows / one.seconds:,.0f}" if one.seconds > 0 and one.rows else ""
-    return one.name, count_text(one.rows, one.about), size_text(one.bytes) if one.bytes else "", rate, one.state
+    return (
+        one.name,
+        count_text(one.rows, one.about),
+        size_text(one.bytes) if one.bytes else "",
+        rate,
+        one.state,
+    )
 
 
 class TerminalTable:
@@ -57,7 +63,9 @@ class TerminalTable:
 
         table = Table()
         for position, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="right" if 0 < position < len(HEADINGS) - 1 else "left")
+            table.add_column(
+                heading, justify="right" if 0 < position < len(HEADINGS) - 1 else "left"
+            )
         for one in self._streams:
             table.add_row(*map(Text, cells(one)))
         return table
@@ -98,5 +106,7 @@ class NotebookTable:
 def html_table(streams: Sequence[StreamProgress]) -> str:
     """Return the table as HTML; names are escaped."""
     head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(one))}</tr>" for one in streams)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells(one))}</tr>" for one in streams
+    )
     return f"<table><tr>{head}</tr>{rows}</table>"

@@ -35,7 +35,13 @@ class StreamProgress:
 
 
 def describe(
-    name: str, rows: int, bytes_: int, seconds: float, detail: str = "", *, expected: int | None = None
+    name: str,
+    rows: int,
+    bytes_: int,
+    seconds: float,
+    detail: str = "",
+    *,
+    expected: int | None = None,
 ) -> str:
     """Return one line such as `flights: 336,776 of about 400,000 rows, 41.2 MB in 12 s (28,064 rows/s)`."""
     size = f", {size_text(bytes_)}" if bytes_ else ""
@@ -45,7 +51,10 @@ def describe(
 
 
 def count_text(rows: int, expected: int | None) -> str:
-    """Return a count such as `336,776 of about 400,000`; an estimate that is exceeded was wrong, and is left out."""
+    """Return a count such as `336,776 of about 400,000`.
+
+    An estimate that is exceeded was wrong, and is left out.
+    """
     return f"{rows:,} of about {expected:,}" if expected and rows <= expected else f"{rows:,}"
 
 

@@ -9,7 +9,12 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from etl_assets.constants import AB_EXTRACTED_AT_COLUMN, AB_INTERNAL_COLUMNS, AB_META_COLUMN, AB_RAW_ID_COLUMN
+from etl_assets.constants import (
+    AB_EXTRACTED_AT_COLUMN,
+    AB_INTERNAL_COLUMNS,
+    AB_META_COLUMN,
+    AB_RAW_ID_COLUMN,
+)
 from etl_assets.exceptions import DataError
 from etl_assets.model.values.scalars import to_json
 from etl_assets.naming import normalise
@@ -85,7 +90,8 @@ class StreamRecord(dict[str, Any]):
     Args:
         from_dict: The fields.
         stream_record_handler: The keys of the stream.
-        with_internal_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` (UTC) and `_airbyte_meta`.
+        with_internal_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` (UTC) and
+            `_airbyte_meta`.
         extracted_at: When it was read; now by default.
         meta: What the connector says about the record.
 
@@ -111,7 +117,9 @@ class StreamRecord(dict[str, Any]):
             super().__setitem__(AB_META_COLUMN, dict(meta or {}))
 
     @classmethod
-    def from_record_message(cls, record_message: Any, *, stream_record_handler: StreamRecordHandler) -> Self:
+    def from_record_message(
+        cls, record_message: Any, *, stream_record_handler: StreamRecordHandler
+    ) -> Self:
         """Make one of an Airbyte RECORD message: anything with `data`, `emitted_at` (milliseconds), perhaps `meta`."""
         meta: Any = getattr(record_message, "meta", None)
         if hasattr(meta, "model_dump"):
@@ -120,7 +128,9 @@ class StreamRecord(dict[str, Any]):
         return cls(
             record_message.data,
             stream_record_handler=stream_record_handler,
-            extracted_at=datetime.fromtimestamp(seconds, UTC).replace(microsecond=milliseconds * 1000),
+            extracted_at=datetime.fromtimestamp(seconds, UTC).replace(
+                microsecond=milliseconds * 1000
+            ),
             meta=meta,
         )
 
@@ -156,7 +166,8 @@ class StreamRecord(dict[str, Any]):
         by_case = next((known for known in super().__iter__() if known.lower() == lowered), None)
         if by_case is not None:
             return by_case
-        # By the name that the column has in a table: `full_name` for "Full Name", where one alone has it.
+        # By the name that the column has in a table: `full_name` for "Full Name", where one alone
+        # has it.
         by_word = [known for known in super().__iter__() if normalise(known) == words]
         return by_word[0] if len(by_word) == 1 else otherwise
 
@@ -170,7 +181,10 @@ class StreamRecord(dict[str, Any]):
     @override
     def __setitem__(self, key: str, value: Any) -> None:
         wanted = self._handler.to_index_case(key)
-        if self._handler.prune_extra_fields and wanted not in {*self._handler.index_keys, *AB_INTERNAL_COLUMNS}:
+        if self._handler.prune_extra_fields and wanted not in {
+            *self._handler.index_keys,
+            *AB_INTERNAL_COLUMNS,
+        }:
             return
         super().__setitem__(self._found(key, wanted), value)
 
@@ -228,7 +242,9 @@ class StreamRecord(dict[str, Any]):
 
     @override
     def __hash__(self) -> int:  # type: ignore[override]  # scripts keep records in sets, which a dict cannot be in
-        return hash(tuple(sorted((key, to_json(value)) for key, value in _lowered(self.items()).items())))
+        return hash(
+            tuple(sorted((key, to_json(value)) for key, value in _lowered(self.items()).items()))
+        )
 
 
 def _lowered(items: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

@@ -1,11 +1,12 @@
 """What is reached by its name: sources and destinations, and the few things that lie above those that call them.
 
-A package adds sources and destinations of its own by entry points of the groups `etl_assets.sources` and
-`etl_assets.destinations`, each as `name = "package.module:Class"`; `get_source(name)` and `get_destination(name)` then
-make one. Nothing is imported before it is asked for.
+A package adds sources and destinations of its own by entry points of the groups
+`etl_assets.sources` and `etl_assets.destinations`, each as `name = "package.module:Class"`;
+`get_source(name)` and `get_destination(name)` then make one. Nothing is imported before it is asked
+for.
 
-A layer may import what is below it only. Where a verb has to reach up (`Source.read` reads into a cache, `to_assets`
-makes Dagster assets), it asks here when it is called, and nowhere else.
+A layer may import what is below it only. Where a verb has to reach up (`Source.read` reads into a
+cache, `to_assets` makes Dagster assets), it asks here when it is called, and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
         get_connector_metadata,
     )
 
-__all__ = ["ConnectorMetadata", "InstallType", "Language", "get_available_connectors", "get_connector_metadata"]
+__all__ = [
+    "ConnectorMetadata",
+    "InstallType",
+    "Language",
+    "get_available_connectors",
+    "get_connector_metadata",
+]
 
 Kind = Literal["source", "destination"]
 
@@ -70,7 +77,8 @@ class Registered:
         """Import its class.
 
         Raises:
-            ConfigError: It cannot be imported, or is no class; names the package, and what is missing.
+            ConfigError: It cannot be imported, or is no class; names the package, and what is
+                missing.
         """
         module, _, attribute = self.path.partition(":")
         try:
@@ -79,7 +87,9 @@ class Registered:
             lacks = error.name if isinstance(error, ImportError) and error.name else None
             raise ConfigError(
                 f"{self.name!r} is {self.path} of the package {self.distribution}, which cannot be imported: {error}.",
-                hint=f"Install {lacks!r}, or {self.distribution} anew." if lacks else "Correct the entry point.",
+                hint=f"Install {lacks!r}, or {self.distribution} anew."
+                if lacks
+                else "Correct the entry point.",
             ) from error
         if not isinstance(found, type):
             raise ConfigError(
@@ -96,7 +106,10 @@ def registered(kind: Kind) -> Mapping[str, Registered]:
     Raises:
         ConfigError: Two packages have registered the same name.
     """
-    found = {name: Registered(name, f"etl_assets.{path}", "etl-assets") for name, path in _OWN[kind].items()}
+    found = {
+        name: Registered(name, f"etl_assets.{path}", "etl-assets")
+        for name, path in _OWN[kind].items()
+    }
     for point in entry_points(group=f"etl_assets.{kind}s"):
         one = Registered(point.name, point.value.partition("[")[0].strip(), _distribution(point))
         known = found.setdefault(point.name, one)
@@ -130,7 +143,9 @@ _ABOVE = {
 
 
 def reach(name: str) -> Any:
-    """Return what is at home in a layer above the caller's; to be called when it is needed, not when a module loads.
+    """Return what is at home in a layer above the caller's.
+
+    To be called when it is needed, not when a module loads.
 
     Args:
         name: Of a function or class, or of a module that stands for itself.

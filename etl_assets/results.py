@@ -20,11 +20,18 @@ def checked_cache(given: Any) -> Any:
     Raises:
         InputError: It is something else, such as the path of a file.
     """
-    if given is None or given is False or (hasattr(given, "destination") and hasattr(given, "place_of")):
+    if (
+        given is None
+        or given is False
+        or (hasattr(given, "destination") and hasattr(given, "place_of"))
+    ):
         return given
-    what = f"the text {given!r}" if isinstance(given, str) else f"of the type {type(given).__name__}"
+    what = (
+        f"the text {given!r}" if isinstance(given, str) else f"of the type {type(given).__name__}"
+    )
     raise InputError(
-        f"A cache was expected, not {what}.", hint='Give one, such as DuckDBCache(db_path="cache.duckdb").'
+        f"A cache was expected, not {what}.",
+        hint='Give one, such as DuckDBCache(db_path="cache.duckdb").',
     )
 
 
@@ -71,7 +78,9 @@ class ReadResult(Mapping[str, CachedDataset]):
     def __getitem__(self, stream: str) -> CachedDataset:
         if stream not in self._processed_streams:
             raise StreamKeyError(
-                f"Nothing was read of a stream {stream!r}.", available_streams=self._processed_streams, stream=stream
+                f"Nothing was read of a stream {stream!r}.",
+                available_streams=self._processed_streams,
+                stream=stream,
             )
         return CachedDataset(self._cache, stream, self._stored_stream(stream))
 

@@ -36,7 +36,9 @@ def make_shop(path: Path) -> bool:
     if path.exists():
         if _is_shop(path):
             return False
-        raise ConfigError(f"There is a file {str(path)!r} already.", hint="Name another; nothing is written over.")
+        raise ConfigError(
+            f"There is a file {str(path)!r} already.", hint="Name another; nothing is written over."
+        )
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"There is no folder {str(path.parent)!r}.", hint="Make it first.")
     with closing(sqlite3.connect(path)) as shop:

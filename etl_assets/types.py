@@ -16,8 +16,8 @@ class SQLTypeConverter:
     """Gives the SQL type of a field by its JSON Schema.
 
     Args:
-        conversion_map: Types of your own, classes or objects of SQLAlchemy's, by the JSON Schema's `type` or by
-            Airbyte's name of it (`timestamp_with_timezone`): these go first.
+        conversion_map: Types of your own, classes or objects of SQLAlchemy's, by the JSON Schema's
+            `type` or by Airbyte's name of it (`timestamp_with_timezone`): these go first.
     """
 
     def __init__(self, conversion_map: Mapping[str, Any] | None = None) -> None:

@@ -66,7 +66,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sample-config", required=True)
     parser.add_argument("--validate-install-only", action="store_true")
     given = parser.parse_args(arguments)
-    validate(given.connector_dir, given.sample_config, validate_install_only=given.validate_install_only)
+    validate(
+        given.connector_dir, given.sample_config, validate_install_only=given.validate_install_only
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ def incremental(*names: str) -> Catalog:
     own = {"forced-replication-method": "INCREMENTAL", "selected": True}
     metadata = [{"breadcrumb": [], "metadata": own}]
     return Catalog(
-        [Stream(name, primary_key="id", metadata=metadata, replication_method="INCREMENTAL") for name in names]
+        [
+            Stream(name, primary_key="id", metadata=metadata, replication_method="INCREMENTAL")
+            for name in names
+        ]
     )
 
 
@@ -33,4 +36,6 @@ orders = get_source(
     catalog=incremental("orders"),
 )
 warehouse = DuckDBDestination("connectors.duckdb")
-defs = dg.Definitions([*stream_assets(faker, destination=warehouse), *stream_assets(orders, destination=warehouse)])
+defs = dg.Definitions(
+    [*stream_assets(faker, destination=warehouse), *stream_assets(orders, destination=warehouse)]
+)

@@ -1,9 +1,10 @@
 """An exactly-once destination for an engine of one's own, complete: Firebird, by its driver. See docs/own-database.md.
 
-    FirebirdDestination(database="warehouse.fdb")                            # a file, opened by this process
-    FirebirdDestination(database="db.example.com:warehouse", password=...)   # a server
+    FirebirdDestination(database="warehouse.fdb")                            # a file, opened by
+    this process FirebirdDestination(database="db.example.com:warehouse", password=...)   # a server
 
-Whatever Firebird would round is text: its times have a tenth of a millisecond. A text is a BLOB, which has no length to
+Whatever Firebird would round is text: its times have a tenth of a millisecond. A text is a BLOB,
+which has no length to
 exceed; it cannot be indexed, so merge large tables by numbers.
 """
 
@@ -57,13 +58,19 @@ class FirebirdTransaction(own.DbApiTransaction):
         return sorted(name for (name,) in self.execute(sql))
 
     def lock(self, name: str) -> None:
-        self.execute('SELECT "load_id" FROM "_etl_assets_state" WITH LOCK')  # of every stream: until the COMMIT
+        self.execute(
+            'SELECT "load_id" FROM "_etl_assets_state" WITH LOCK'
+        )  # of every stream: until the COMMIT
 
     def equals(self, name: str, type_: pa.DataType) -> str:
         # By itself 'a' = 'a ', and bytes are equal that end with different numbers of zeros.
         if pa.types.is_string(type_):
             return f"{own.quote(name)} || '.' = ? || '.'"
-        return f"{own.quote(name)} || x'2E' = ? || x'2E'" if pa.types.is_binary(type_) else f"{own.quote(name)} = ?"
+        return (
+            f"{own.quote(name)} || x'2E' = ? || x'2E'"
+            if pa.types.is_binary(type_)
+            else f"{own.quote(name)} = ?"
+        )
 
     def cursor(self) -> Any:
         cursor = super().cursor()
@@ -74,13 +81,17 @@ class FirebirdTransaction(own.DbApiTransaction):
         types = self.type_names(table)
         for key in keys:  # one each: Firebird puts several together for a condition on all
             if "BLOB" not in types[key] and not self._has_index(table, key):
-                self.execute(f"CREATE INDEX {_index(table, key)} ON {self.quoted(table)} ({own.quote(key)})")
+                self.execute(
+                    f"CREATE INDEX {_index(table, key)} ON {self.quoted(table)} ({own.quote(key)})"
+                )
 
     def _has_index(self, table: own.TableName, name: str) -> bool:
         index = _index(table, name).strip('"')
         return bool(self.execute("SELECT 1 FROM RDB$INDICES WHERE RDB$INDEX_NAME = ?", (index,)))
 
-    def widen_column(self, table: own.TableName, name: str, old: pa.DataType, new: pa.DataType) -> None:
+    def widen_column(
+        self, table: own.TableName, name: str, old: pa.DataType, new: pa.DataType
+    ) -> None:
         """Fill a new column, then put it in the old one's place by one statement: a kill loses nothing in between."""
         target, column, columns = self.quoted(table), own.quote(name), list(self.type_names(table))
         if self._has_index(table, name):
@@ -108,8 +119,12 @@ class FirebirdOptions(own.DatabaseOptions):
 
     database: str = Field(description="A file, or host:database.")
     user: str = Field(default="SYSDBA", description="Who connects.")
-    password: own.OptionalSecretOption = Field(default=None, description="Of the user; may be a reference.")
-    lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
+    password: own.OptionalSecretOption = Field(
+        default=None, description="Of the user; may be a reference."
+    )
+    lock_timeout: float = Field(
+        default=60.0, ge=0, description="Seconds to wait for another process's lock."
+    )
 
 
 class FirebirdDestination(own.DatabaseDestination):
@@ -128,20 +143,31 @@ class FirebirdDestination(own.DatabaseDestination):
         from firebird.driver import DatabaseError
 
         told, wait = f"The Firebird database {self.options.database!r}", self.options.lock_timeout
-        with own.committing(self._connect, DatabaseError, told, is_busy=_is_in_use, seconds=wait) as connection:
+        with own.committing(
+            self._connect, DatabaseError, told, is_busy=_is_in_use, seconds=wait
+        ) as connection:
             yield FirebirdTransaction(connection, self.load_columns)
 
     def _connect(self) -> Any:
         from firebird.driver import Isolation, connect, create_database, driver_config, tpb
 
-        given = {"user": self.options.user, "password": own.resolve(self.options.password, name="password")}
+        given = {
+            "user": self.options.user,
+            "password": own.resolve(self.options.password, name="password"),
+        }
         driver_config.db_defaults.page_size.value = PAGE_BYTES
         if not self.exists():  # whole from the first moment: half a file could not be opened
-            create_database(f"{self.options.database}.new", charset="UTF8", overwrite=True, **given).close()
+            create_database(
+                f"{self.options.database}.new", charset="UTF8", overwrite=True, **given
+            ).close()
             Path(f"{self.options.database}.new").rename(self.options.database)
         connection = connect(self.options.database, charset="UTF8", **given)
-        isolation = Isolation.READ_COMMITTED_READ_CONSISTENCY  # whoever waited for a lock sees what was committed
-        connection.main_transaction.default_tpb = tpb(isolation, lock_timeout=round(self.options.lock_timeout))
+        isolation = (
+            Isolation.READ_COMMITTED_READ_CONSISTENCY
+        )  # whoever waited for a lock sees what was committed
+        connection.main_transaction.default_tpb = tpb(
+            isolation, lock_timeout=round(self.options.lock_timeout)
+        )
         return connection
 
 

@@ -1,8 +1,9 @@
 """The demo: a SQLite file plays the shop's operational database, DuckDB the warehouse, Dagster runs the syncs.
 
-1. January to November of the flights that left New York in 2013 (five tables) are put into the SQLite file and synced.
-2. Another process inserts December. The second sync reads and loads only that: the source knows nothing of months, only
-   the replication key `time_hour`.
+1. January to November of the flights that left New York in 2013 (five tables) are put into the
+SQLite file and synced.
+2. Another process inserts December. The second sync reads and loads only that: the source knows
+   nothing of months, only the replication key `time_hour`.
 3. Run again, it finds nothing new and says so.
 """
 
@@ -82,7 +83,9 @@ def create() -> None:
         for table in GROWING:
             database.execute(f"CREATE INDEX {table}_time_hour ON {table} (time_hour)")
         for table in TABLES:
-            insert_rows(database, table, (row for row in rows_of(table) if not is_december(table, row)))
+            insert_rows(
+                database, table, (row for row in rows_of(table) if not is_december(table, row))
+            )
     database.close()
     part.rename(OPERATIONAL)
 
@@ -91,7 +94,11 @@ def insert(*, december: bool) -> None:
     """Insert the rows of December into the tables that grow."""
     with sqlite3.connect(OPERATIONAL) as database:
         for table in GROWING:
-            insert_rows(database, table, (row for row in rows_of(table) if is_december(table, row) == december))
+            insert_rows(
+                database,
+                table,
+                (row for row in rows_of(table) if is_december(table, row) == december),
+            )
     database.close()
 
 
@@ -126,7 +133,9 @@ def opened(folder: Path, table: str) -> TextIO:
     zipped = folder / f"{table}.csv.zip"
     if not zipped.exists():
         return (folder / f"{table}.csv").open(encoding="utf-8", newline="")
-    return io.TextIOWrapper(zipfile.ZipFile(zipped).open(f"{table}.csv"), encoding="utf-8", newline="")
+    return io.TextIOWrapper(
+        zipfile.ZipFile(zipped).open(f"{table}.csv"), encoding="utf-8", newline=""
+    )
 
 
 # The sync
@@ -142,7 +151,11 @@ def sync() -> bool:
     from definitions import assets, flights
 
     with dg.DagsterInstance.from_config(str(ROOT)) as instance:
-        news = streams_with_news(flights, assets, instance) if WAREHOUSE.exists() else [asset.key for asset in assets]
+        news = (
+            streams_with_news(flights, assets, instance)
+            if WAREHOUSE.exists()
+            else [asset.key for asset in assets]
+        )
         if not news:
             print("Nothing new since the last sync: nothing was read, nothing was loaded.")
             return True
@@ -153,16 +166,22 @@ def sync() -> bool:
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,
         )
-        print_summary([event.materialization for event in result.get_asset_materialization_events()])
+        print_summary(
+            [event.materialization for event in result.get_asset_materialization_events()]
+        )
     return bool(result.success)
 
 
 def print_summary(materializations: list[Any]) -> None:
     """Print a line per stream."""
-    print(f"\n{'stream':<10}{'loaded':>10}{'in table':>10}  {'from bookmark':<28}{'to bookmark':<28}{'seconds':>8}")
+    print(
+        f"\n{'stream':<10}{'loaded':>10}{'in table':>10}  {'from bookmark':<28}{'to bookmark':<28}{'seconds':>8}"
+    )
     for one in materializations:
         metadata = {name: value.value for name, value in one.metadata.items()}
-        before, after = (shown(metadata.get(f"etl_assets/{name}")) for name in ("bookmark_previous", "bookmark"))
+        before, after = (
+            shown(metadata.get(f"etl_assets/{name}")) for name in ("bookmark_previous", "bookmark")
+        )
         print(
             f"{one.asset_key.path[-1]:<10}{metadata['etl_assets/records_loaded']:>10,}"
             f"{metadata['dagster/row_count']:>10,}  {before:<28}{after:<28}"

@@ -17,13 +17,19 @@ LOAD_ID = "_load_id"
 
 
 class JsonLines(Destination):
-    capabilities = Capabilities(encoding="arrow")  # so every value is checked before `export` sees it
+    capabilities = Capabilities(
+        encoding="arrow"
+    )  # so every value is checked before `export` sees it
     storage_kind = "jsonl"
     own_columns = (LOAD_ID,)
 
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Name the file by a hash: a stream's name comes from elsewhere, and may hold `../`."""
-        return TableName(hashlib.sha256(to_json([source, stream.namespace, stream.name]).encode()).hexdigest()[:16])
+        return TableName(
+            hashlib.sha256(to_json([source, stream.namespace, stream.name]).encode()).hexdigest()[
+                :16
+            ]
+        )
 
     def file(self, table: TableName) -> Path:
         return Path(self.config["folder"]) / f"{table.name}.jsonl"
@@ -31,7 +37,9 @@ class JsonLines(Destination):
     def export(self, batch: Batch, load: Load) -> None:
         """Append a batch in one piece; killed before the bookmark is stored, it comes again, under another load id."""
         rows = [self.line(row, load) for row in batch.to_rows(load.stream)]
-        with self.file(load.table or self.table_for(load.source, load.stream)).open("a", encoding="utf-8") as file:
+        with self.file(load.table or self.table_for(load.source, load.stream)).open(
+            "a", encoding="utf-8"
+        ) as file:
             file.writelines(rows)
             file.flush()
             os.fsync(file.fileno())
@@ -43,7 +51,9 @@ class JsonLines(Destination):
             try:
                 to_json(value)
             except ValueError as error:  # NaN, which JSON has not
-                raise DataError(f"{error}.", stream=load.stream.name, field=field, value=value) from error
+                raise DataError(
+                    f"{error}.", stream=load.stream.name, field=field, value=value
+                ) from error
         return to_json({**row, LOAD_ID: load.load_id}) + "\n"
 
     def read_table(self, table: TableName, *, columns: Any = None) -> Any:

@@ -1,6 +1,7 @@
 """A stand-in of BigQuery's client for tests: its jobs are parsed as BigQuery's SQL, and run by DuckDB.
 
-It has the rules that matter here: a transaction belongs to a session, has no change of tables and no load job in it.
+It has the rules that matter here: a transaction belongs to a session, has no change of tables and
+no load job in it.
 """
 
 import itertools
@@ -53,9 +54,15 @@ class FakeBigQuery:
         translated = parsed.sql(dialect="duckdb").replace(" NOT ENFORCED", "")
         connection = self.sessions[session] if session else self._database.cursor()
         try:
-            found = connection.execute(translated, [one.value for one in job_config.query_parameters])
+            found = connection.execute(
+                translated, [one.value for one in job_config.query_parameters]
+            )
         except duckdb.Error as error:
-            conflict = "Transaction is aborted due to concurrent update" if "Conflict" in str(error) else str(error)
+            conflict = (
+                "Transaction is aborted due to concurrent update"
+                if "Conflict" in str(error)
+                else str(error)
+            )
             raise google.BadRequest(conflict) from error
         return _Job(found, session, writes=bool(re.match("INSERT|UPDATE|DELETE|MERGE", sql)))
 
@@ -84,7 +91,10 @@ class FakeBigQuery:
 
     def tables(self) -> set[str]:
         """Name all tables."""
-        return {name for (name,) in self._database.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
+        return {
+            name
+            for (name,) in self._database.sql("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
 
     def close(self) -> None:
         """Keep everything: the next client is this one."""
@@ -115,7 +125,9 @@ def _quoted(table: Any) -> str:
 def _field(name: str, type_: str) -> Any:
     decimal = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", type_)
     if decimal is None:
-        return SimpleNamespace(name=name, field_type=_TYPES.get(type_, type_), precision=None, scale=None)
+        return SimpleNamespace(
+            name=name, field_type=_TYPES.get(type_, type_), precision=None, scale=None
+        )
     precision, scale = int(decimal[1]), int(decimal[2])
     small = scale <= 9 and precision - scale <= 29
     return SimpleNamespace(

@@ -31,9 +31,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     """Say in one line which server is missing, and how many tests were skipped for it."""
-    reasons = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()) if report.longrepr]
+    reasons = [
+        report.longrepr[2]
+        for report in terminalreporter.stats.get("skipped", ())
+        if report.longrepr
+    ]
     missing = Counter(
-        found[1] for reason in reasons if (found := re.search(r"(no (?:PostgreSQL|MySQL or MariaDB) server)", reason))
+        found[1]
+        for reason in reasons
+        if (found := re.search(r"(no (?:PostgreSQL|MySQL or MariaDB) server)", reason))
     )
     for told, tests in missing.items():
         terminalreporter.write_line(f"{told}: {tests} tests were skipped")

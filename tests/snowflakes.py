@@ -21,7 +21,9 @@ def fake_snowflake() -> Iterator[Mapping[str, Any]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = uvicorn.Server(
-        uvicorn.Config(import_module("fakesnow.server").app, port=port, log_level="critical", access_log=False)
+        uvicorn.Config(
+            import_module("fakesnow.server").app, port=port, log_level="critical", access_log=False
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -24,7 +24,9 @@ def load(folder: Path, candidate: str, query: str) -> None:
         connection.execute(f"CREATE SCHEMA bench; CREATE TABLE bench.t AS {query}")
 
 
-def test_a_load_that_lost_a_row_or_changed_a_type_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_that_lost_a_row_or_changed_a_type_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loads = {BY_HAND: "SELECT 1 AS id UNION ALL SELECT 2", OURS: "SELECT 2::BIGINT AS id UNION ALL SELECT 1",
              "dlt": "SELECT 1 AS id", "sling": "SELECT 'one' AS id UNION ALL SELECT 'two'"}  # fmt: skip
     for candidate, query in loads.items():
@@ -42,10 +44,18 @@ def test_a_load_that_lost_a_row_or_changed_a_type_is_told(tmp_path: Path, monkey
 
 
 def test_the_cells_of_a_row() -> None:
-    result = measure.Measured(WORK, figures={BY_HAND: 2.0, OURS: 3.0, "dlt": 5.0}, wrong={"sling": "failed: no"})
+    result = measure.Measured(
+        WORK, figures={BY_HAND: 2.0, OURS: 3.0, "dlt": 5.0}, wrong={"sling": "failed: no"}
+    )
     assert printed.row(result)[:5] == ["toys", "2.000 s", "3.000 s", "1.50", "1.50"]
     beside = dict(zip(printed.HEADER[5:], printed.row(result)[5:], strict=True))
-    assert beside == {"dlt": "2.50", "ingestr": "-", "sling": "FAILED", "pyairbyte": "-", "target-duckdb": "-"}
+    assert beside == {
+        "dlt": "2.50",
+        "ingestr": "-",
+        "sling": "FAILED",
+        "pyairbyte": "-",
+        "target-duckdb": "-",
+    }
 
 
 def test_a_work_whose_server_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +68,9 @@ def test_the_memory_of_what_a_candidate_starts_is_counted() -> None:
     held = 80_000_000
     started = f"import time; held = b'x' * {held}; print('held', flush=True); time.sleep(60)"
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {started!r}])"
-    process: Any = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    process: Any = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
     watch = Watch(process.pid, (), memory=True)
     try:
         process.stdout.readline()

@@ -34,7 +34,9 @@ def test_all_is_well(tmp_path: Path, capsys: Capture) -> None:
     assert main(["check", "--read", "definitions.py"]) == 0
 
 
-def test_a_wrong_path_is_a_problem_and_the_others_are_checked_all_the_same(tmp_path: Path, capsys: Capture) -> None:
+def test_a_wrong_path_is_a_problem_and_the_others_are_checked_all_the_same(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, NAMED.replace("shop.db", "shpo.db"))
     assert main(["check"]) == 1
     out = capsys.readouterr().out
@@ -112,7 +114,9 @@ defs = dg.Definitions(assets=stream_assets(shop, catalog=shop.discover(), destin
 """
 
 
-def test_a_catalog_that_selects_nothing_is_a_problem_before_and_after_discover(tmp_path: Path, capsys: Capture) -> None:
+def test_a_catalog_that_selects_nothing_is_a_problem_before_and_after_discover(
+    tmp_path: Path, capsys: Capture
+) -> None:
     path = project(tmp_path, MAGE)
     for _ in range(2):
         assert main(["check", str(path)]) == 1
@@ -162,11 +166,17 @@ defs = dg.Definitions(assets=[
 
 
 def test_zero_assets_are_a_failure(tmp_path: Path, capsys: Capture) -> None:
-    project(tmp_path, NAMED.replace("dg.Definitions(assets=", "list(").replace("defs = ", "made = "))
+    project(
+        tmp_path, NAMED.replace("dg.Definitions(assets=", "list(").replace("defs = ", "made = ")
+    )
     assert main(["check"]) == 0  # assets at the top level, as Dagster takes them
-    project(tmp_path, NAMED.replace("defs = dg.Definitions(assets=", "defs = dg.Definitions(); len("))
+    project(
+        tmp_path, NAMED.replace("defs = dg.Definitions(assets=", "defs = dg.Definitions(); len(")
+    )
     assert main(["check"]) == 1
-    assert any("definitions.py: it gives Dagster no assets." in problem for problem in problems(capsys))
+    assert any(
+        "definitions.py: it gives Dagster no assets." in problem for problem in problems(capsys)
+    )
     project(tmp_path, "")
     assert main(["check"]) == 1
 
@@ -174,7 +184,8 @@ def test_zero_assets_are_a_failure(tmp_path: Path, capsys: Capture) -> None:
 def test_definitions_that_do_not_load_in_dagster(tmp_path: Path, capsys: Capture) -> None:
     project(
         tmp_path,
-        NAMED + "\ndefs = dg.Definitions(assets=[*defs.assets, dg.AssetSpec('a', deps=['b']), dg.AssetSpec('a')])\n",
+        NAMED
+        + "\ndefs = dg.Definitions(assets=[*defs.assets, dg.AssetSpec('a', deps=['b']), dg.AssetSpec('a')])\n",
     )
     assert main(["check"]) == 1
     (problem,) = problems(capsys)
@@ -203,9 +214,13 @@ def test_a_destination_in_a_folder_that_is_not_there(tmp_path: Path, capsys: Cap
     assert "The folder of the DuckDB file 'no/warehouse.duckdb' does not exist." in problem
 
 
-def test_a_resource_in_place_of_a_destination(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_in_place_of_a_destination(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WAREHOUSE", "warehouse.duckdb")
-    text = NAMED.replace('destination=DuckDBDestination("warehouse.duckdb")', 'io_manager_key="warehouse"')
+    text = NAMED.replace(
+        'destination=DuckDBDestination("warehouse.duckdb")', 'io_manager_key="warehouse"'
+    )
     project(tmp_path, text)
     assert main(["check"]) == 1
     assert any("have no resource 'warehouse'" in problem for problem in problems(capsys))
@@ -214,7 +229,10 @@ def test_a_resource_in_place_of_a_destination(tmp_path: Path, capsys: Capture, m
     text = "from etl_assets import DuckDBIOManager\n" + text.strip()[:-1] + f", {resource})\n"
     project(tmp_path, text)
     assert main(["check"]) == 0
-    assert "ok       destination io_manager_key='warehouse': connected, 0 stored states" in capsys.readouterr().out
+    assert (
+        "ok       destination io_manager_key='warehouse': connected, 0 stored states"
+        in capsys.readouterr().out
+    )
     load(tmp_path, CUSTOMERS)
     assert main(["state", "get", "shop/customers"]) == 0
     assert capsys.readouterr().out == '{"seq": 2}\n'

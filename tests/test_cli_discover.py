@@ -31,7 +31,9 @@ def edit(folder: Path, stream: str, **changes: Any) -> None:
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
-def select(entry: dict[str, Any], *, selected: bool, place: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def select(
+    entry: dict[str, Any], *, selected: bool, place: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
     metadata: list[dict[str, Any]] = entry["metadata"]
     for one in metadata:
         if one["breadcrumb"] == list(place):
@@ -39,7 +41,9 @@ def select(entry: dict[str, Any], *, selected: bool, place: tuple[str, ...] = ()
     return metadata
 
 
-def test_a_missing_catalog_is_written_sorted_and_then_there_is_no_change(tmp_path: Path, capsys: Capture) -> None:
+def test_a_missing_catalog_is_written_sorted_and_then_there_is_no_change(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, GLOB)
     assert main(["discover", "definitions.py"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -71,7 +75,10 @@ def test_a_changed_table_is_told_and_what_people_set_stays(tmp_path: Path, capsy
     )
     edit(tmp_path, "orders", metadata=select(before["orders"], selected=False))
     edit(tmp_path, "visits", key_properties=["seq", "page"])
-    run_sql(tmp_path, "ALTER TABLE customers ADD COLUMN email TEXT; CREATE TABLE extra (id INTEGER PRIMARY KEY);")
+    run_sql(
+        tmp_path,
+        "ALTER TABLE customers ADD COLUMN email TEXT; CREATE TABLE extra (id INTEGER PRIMARY KEY);",
+    )
     capsys.readouterr()
     assert main(["discover"]) == 0
     out = capsys.readouterr().out.splitlines()
@@ -87,10 +94,17 @@ def test_a_changed_table_is_told_and_what_people_set_stays(tmp_path: Path, capsy
     assert (customers["stream_alias"], customers["unique_conflict_method"]) == ("clients", "IGNORE")
     assert customers["owner"] == "team:shop"
     assert "email" in customers["schema"]["properties"]
-    selected = {tuple(one["breadcrumb"]): one["metadata"].get("selected") for one in customers["metadata"]}
+    selected = {
+        tuple(one["breadcrumb"]): one["metadata"].get("selected") for one in customers["metadata"]
+    }
     assert selected["properties", "name"] is False
     assert selected["properties", "email"] is None
-    assert next(one for one in after["orders"]["metadata"] if not one["breadcrumb"])["metadata"]["selected"] is False
+    assert (
+        next(one for one in after["orders"]["metadata"] if not one["breadcrumb"])["metadata"][
+            "selected"
+        ]
+        is False
+    )
     assert after["visits"]["key_properties"] == ["seq", "page"]
     assert main(["discover"]) == 0
     assert "no change" in capsys.readouterr().out
@@ -99,20 +113,28 @@ def test_a_changed_table_is_told_and_what_people_set_stays(tmp_path: Path, capsy
 def test_a_primary_key_that_nobody_set_follows_the_source(tmp_path: Path, capsys: Capture) -> None:
     project(tmp_path, GLOB)
     main(["discover"])
-    run_sql(tmp_path, "DROP TABLE orders; CREATE TABLE orders (id INTEGER, line INTEGER, PRIMARY KEY (id, line));")
+    run_sql(
+        tmp_path,
+        "DROP TABLE orders; CREATE TABLE orders (id INTEGER, line INTEGER, PRIMARY KEY (id, line));",
+    )
     capsys.readouterr()
     assert main(["discover"]) == 0
     assert "its primary key was id, is id, line." in capsys.readouterr().out
     assert catalog(tmp_path)["orders"]["key_properties"] == ["id", "line"]
 
 
-def test_a_primary_key_that_somebody_set_stays_and_a_note_says_so(tmp_path: Path, capsys: Capture) -> None:
+def test_a_primary_key_that_somebody_set_stays_and_a_note_says_so(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, GLOB)
     main(["discover"])
     edit(tmp_path, "orders", key_properties=["seq"])
     capsys.readouterr()
     assert main(["discover"]) == 0
-    assert "note: stream 'orders' keeps the primary key seq; the source says id." in capsys.readouterr().out
+    assert (
+        "note: stream 'orders' keeps the primary key seq; the source says id."
+        in capsys.readouterr().out
+    )
     assert catalog(tmp_path)["orders"]["key_properties"] == ["seq"]
 
 
@@ -123,10 +145,15 @@ def test_a_replication_key_whose_column_is_gone_is_noted(tmp_path: Path, capsys:
     run_sql(tmp_path, "ALTER TABLE orders DROP COLUMN seq;")
     capsys.readouterr()
     assert main(["discover"]) == 0
-    assert "note: stream 'orders': 'seq' of its replication key is no column." in capsys.readouterr().out
+    assert (
+        "note: stream 'orders': 'seq' of its replication key is no column."
+        in capsys.readouterr().out
+    )
 
 
-def test_check_writes_nothing_and_tells_drift_by_its_exit_code(tmp_path: Path, capsys: Capture) -> None:
+def test_check_writes_nothing_and_tells_drift_by_its_exit_code(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, GLOB)
     assert main(["discover", "--check"]) == 1
     assert not (tmp_path / "catalogs").exists()
@@ -141,7 +168,9 @@ def test_check_writes_nothing_and_tells_drift_by_its_exit_code(tmp_path: Path, c
     assert (tmp_path / "catalogs" / "shop.json").read_bytes() == before
 
 
-def test_what_the_code_declares_is_not_lost_to_the_first_catalog(tmp_path: Path, capsys: Capture) -> None:
+def test_what_the_code_declares_is_not_lost_to_the_first_catalog(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, NAMED)
     assert main(["discover", "--check"]) == 0
     assert "not needed" in capsys.readouterr().out
@@ -149,14 +178,22 @@ def test_what_the_code_declares_is_not_lost_to_the_first_catalog(tmp_path: Path,
     found = catalog(tmp_path)
     assert found["customers"]["replication_key"] == "seq"
     assert found["visits"]["replication_key"] == "seq"
-    # A catalog file goes before the code: what the code does not name must not become an asset by it.
-    assert next(one for one in found["orders"]["metadata"] if not one["breadcrumb"])["metadata"]["selected"] is False
+    # A catalog file goes before the code: what the code does not name must not become an asset by
+    # it.
+    assert (
+        next(one for one in found["orders"]["metadata"] if not one["breadcrumb"])["metadata"][
+            "selected"
+        ]
+        is False
+    )
     capsys.readouterr()
     assert main(["check"]) == 0
     assert "definitions.py: 2 assets" in capsys.readouterr().out
 
 
-def test_a_source_that_suddenly_has_no_streams_leaves_its_catalog_alone(tmp_path: Path, capsys: Capture) -> None:
+def test_a_source_that_suddenly_has_no_streams_leaves_its_catalog_alone(
+    tmp_path: Path, capsys: Capture
+) -> None:
     project(tmp_path, GLOB)
     main(["discover"])
     before = (tmp_path / "catalogs" / "shop.json").read_bytes()
@@ -181,7 +218,10 @@ defs = dg.Definitions(assets=[a for s in sources for a in stream_assets(s, strea
     assert main(["discover"]) == 1
     assert "error: source 'gone': there is no file" in capsys.readouterr().err
     assert main(["discover", "--source", "shopp"]) == 1
-    assert "error: There is no source 'shopp' in definitions.py. Did you mean 'shop'?" in capsys.readouterr().err
+    assert (
+        "error: There is no source 'shopp' in definitions.py. Did you mean 'shop'?"
+        in capsys.readouterr().err
+    )
     assert not list((tmp_path / "catalogs").glob(".*"))
 
 
@@ -194,7 +234,9 @@ def test_the_catalog_is_written_beside_the_file_when_it_is_elsewhere(tmp_path: P
     assert main(["discover", "project", "--check"]) == 0
 
 
-def test_what_is_committed_of_a_source_of_ones_own_goes_before_its_code(tmp_path: Path, capsys: Capture) -> None:
+def test_what_is_committed_of_a_source_of_ones_own_goes_before_its_code(
+    tmp_path: Path, capsys: Capture
+) -> None:
     text = """
 class Api(Source):
     streams = [Stream("users", primary_key=["id"], replication_key="seq"), Stream("posts")]
@@ -212,7 +254,9 @@ defs = dg.Definitions(assets=stream_assets(Api(name="shop"), destination=DuckDBD
     assert main(["discover"]) == 0
     out = capsys.readouterr().out
     assert "no change" in out
-    assert "note: stream 'users' stays INCREMENTAL by seq; the source says INCREMENTAL by day." in out
+    assert (
+        "note: stream 'users' stays INCREMENTAL by seq; the source says INCREMENTAL by day." in out
+    )
     assert catalog(tmp_path)["users"]["replication_key"] == "seq"
     assert main(["check"]) == 0
     assert "definitions.py: 1 asset\n" in capsys.readouterr().out

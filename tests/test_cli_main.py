@@ -25,7 +25,12 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
     return subprocess.run(
-        [SCRIPT, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=120
+        [SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=120,
     )
 
 
@@ -46,7 +51,13 @@ def test_the_script_goes_through_a_project(tmp_path: Path) -> None:
 
 
 def test_a_wrong_call_exits_with_2() -> None:
-    for arguments in ([], ["frobnicate"], ["state"], ["state", "get"], ["state", "get", "a/b", "c/d", "e/f"]):
+    for arguments in (
+        [],
+        ["frobnicate"],
+        ["state"],
+        ["state", "get"],
+        ["state", "get", "a/b", "c/d", "e/f"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2
@@ -72,7 +83,9 @@ def test_an_error_is_one_line_and_a_traceback_is_given_on_request(
 def test_no_error_and_no_traceback_shows_a_secret(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SHOP_URL", "postgresql://shop:s3cr3t-word@127.0.0.1:1/shop?connect_timeout=2")
+    monkeypatch.setenv(
+        "SHOP_URL", "postgresql://shop:s3cr3t-word@127.0.0.1:1/shop?connect_timeout=2"
+    )
     project(tmp_path, GLOB.replace('"sqlite:///shop.db"', 'dg.EnvVar("SHOP_URL")'))
     assert main(["discover", "--traceback"]) == 1
     assert main(["check"]) == 1
@@ -81,11 +94,15 @@ def test_no_error_and_no_traceback_shows_a_secret(
     assert "s3cr3t-word" not in out.out + out.err
 
 
-def test_a_file_is_loaded_as_dagster_loads_it_and_leaves_nothing(tmp_path: Path, capsys: Capture) -> None:
+def test_a_file_is_loaded_as_dagster_loads_it_and_leaves_nothing(
+    tmp_path: Path, capsys: Capture
+) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / "from_here.py").write_text("NAME = 'shop'\n", encoding="utf-8")
-    (folder / "beside.py").write_text("STREAMS = ['customers']\nprint('loading')\n", encoding="utf-8")
+    (folder / "beside.py").write_text(
+        "STREAMS = ['customers']\nprint('loading')\n", encoding="utf-8"
+    )
     text = f"""
 import sys
 from from_here import NAME
@@ -123,7 +140,9 @@ def test_a_command_on_a_duckdb_file_does_not_wait_for_dagster(tmp_path: Path) ->
         "code = main(['state', 'list', '--duckdb', 'warehouse.duckdb']); "
         "sys.exit(code or 'dagster' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=120
+    )
     assert done.returncode == 0
 
 
@@ -135,14 +154,24 @@ def test_an_option_of_a_call_is_named_as_the_command_has_it(capsys: Capture) -> 
 
 
 @pytest.mark.parametrize("verb", [["get"], ["reset"]])
-def test_a_stream_in_two_words_is_told_apart_from_a_definitions_file(verb: list[str], capsys: Capture) -> None:
+def test_a_stream_in_two_words_is_told_apart_from_a_definitions_file(
+    verb: list[str], capsys: Capture
+) -> None:
     assert main(["state", *verb, "shop", "orders"]) == 1
-    assert "'shop orders' names no stream. Write SOURCE/STREAM: shop/orders." in capsys.readouterr().err
+    assert (
+        "'shop orders' names no stream. Write SOURCE/STREAM: shop/orders."
+        in capsys.readouterr().err
+    )
 
 
-def test_the_sample_of_an_earlier_page_is_taken_as_it_is_and_no_other_file_is(tmp_path: Path, capsys: Capture) -> None:
+def test_the_sample_of_an_earlier_page_is_taken_as_it_is_and_no_other_file_is(
+    tmp_path: Path, capsys: Capture
+) -> None:
     assert main(["sample", "shop.db"]) == 0
-    assert capsys.readouterr().out == "shop.db: customers, 2 rows; orders, 3 rows. Its url: sqlite:///shop.db\n"
+    assert (
+        capsys.readouterr().out
+        == "shop.db: customers, 2 rows; orders, 3 rows. Its url: sqlite:///shop.db\n"
+    )
     run_sql(tmp_path, "DELETE FROM orders WHERE id = 3; CREATE TABLE more (id INTEGER)")
     before = (tmp_path / "shop.db").read_bytes()
     assert main(["sample", "shop.db"]) == 0

@@ -27,12 +27,25 @@ def rows(folder: Path, sql: str) -> list[tuple[object, ...]]:
 
 def test_list_is_a_table(tmp_path: Path, capsys: Capture) -> None:
     assert main(["state", "list"]) == 0
-    assert capsys.readouterr().out == "Nothing was synced into DuckDBDestination('warehouse.duckdb') yet.\n"
+    assert (
+        capsys.readouterr().out
+        == "Nothing was synced into DuckDBDestination('warehouse.duckdb') yet.\n"
+    )
     assert not (tmp_path / "warehouse.duckdb").exists()
     first, second = load(tmp_path, CUSTOMERS), load(tmp_path, VISITS)
     assert main(["state", "list", "definitions.py"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["SOURCE", "STREAM", "PARTITION", "BOOKMARK", "ROWS", "LOAD", "ID", "COMMITTED", "AT"]
+    assert head.split() == [
+        "SOURCE",
+        "STREAM",
+        "PARTITION",
+        "BOOKMARK",
+        "ROWS",
+        "LOAD",
+        "ID",
+        "COMMITTED",
+        "AT",
+    ]
     for line, stream, result in zip(lines, ("customers", "visits"), (first, second), strict=True):
         words = line.split()
         assert words[:3] == ["shop", stream, "-"]
@@ -91,10 +104,17 @@ def test_set_takes_anything_by_force_and_null(tmp_path: Path) -> None:
     assert load(tmp_path, CUSTOMERS).records_read == 2
 
 
-def test_set_says_that_a_stream_without_a_replication_key_is_read_whole(tmp_path: Path, capsys: Capture) -> None:
+def test_set_says_that_a_stream_without_a_replication_key_is_read_whole(
+    tmp_path: Path, capsys: Capture
+) -> None:
     load(tmp_path, Stream("customers"))
-    assert main(["state", "set", "--duckdb", "warehouse.duckdb", "shop/customers", '{"seq": 1}']) == 0
-    assert "left no bookmark: if the stream has no replication key, it is read whole" in capsys.readouterr().out
+    assert (
+        main(["state", "set", "--duckdb", "warehouse.duckdb", "shop/customers", '{"seq": 1}']) == 0
+    )
+    assert (
+        "left no bookmark: if the stream has no replication key, it is read whole"
+        in capsys.readouterr().out
+    )
     assert load(tmp_path, Stream("customers")).records_read == 2
     load(tmp_path, VISITS)
     assert main(["state", "set", "shop/visits", '{"seq": 1}']) == 0
@@ -105,7 +125,10 @@ def test_reset_makes_the_next_sync_replace_the_table(tmp_path: Path, capsys: Cap
     load(tmp_path, CUSTOMERS)
     run_sql(tmp_path, "DELETE FROM customers WHERE id = 1;")
     assert main(["state", "reset", "shop/customers"]) == 0
-    assert "The next sync reads everything and replaces the table shop.customers." in capsys.readouterr().out
+    assert (
+        "The next sync reads everything and replaces the table shop.customers."
+        in capsys.readouterr().out
+    )
     assert warehouse(tmp_path).states() == []
     load(tmp_path, CUSTOMERS)
     assert rows(tmp_path, "SELECT id FROM shop.customers") == [(2,)]
@@ -119,10 +142,17 @@ def test_rewind_deletes_the_rows_of_later_loads(tmp_path: Path, capsys: Capture)
     assert "2 rows were deleted, 2 are left." in capsys.readouterr().out
     assert rows(tmp_path, "SELECT page FROM shop.visits ORDER BY seq") == [("a",), ("b",)]
     assert load(tmp_path, VISITS).records_loaded == 2
-    assert rows(tmp_path, "SELECT page FROM shop.visits ORDER BY seq") == [("a",), ("b",), ("c",), ("d",)]
+    assert rows(tmp_path, "SELECT page FROM shop.visits ORDER BY seq") == [
+        ("a",),
+        ("b",),
+        ("c",),
+        ("d",),
+    ]
 
 
-def test_rewind_refuses_a_load_it_does_not_know_and_a_merge(tmp_path: Path, capsys: Capture) -> None:
+def test_rewind_refuses_a_load_it_does_not_know_and_a_merge(
+    tmp_path: Path, capsys: Capture
+) -> None:
     first = load(tmp_path, CUSTOMERS)
     assert main(["state", "rewind", "shop/customers", "nope"]) == 1
     assert "error: stream 'customers' has no load 'nope'." in capsys.readouterr().err
@@ -155,7 +185,9 @@ def test_a_renamed_source_goes_on_in_its_tables(tmp_path: Path) -> None:
     assert (result.bookmark_previous, result.rows_in_table) == ({"seq": 2}, 2)
 
 
-def test_rename_refuses_a_name_that_has_states_or_is_no_word(tmp_path: Path, capsys: Capture) -> None:
+def test_rename_refuses_a_name_that_has_states_or_is_no_word(
+    tmp_path: Path, capsys: Capture
+) -> None:
     load(tmp_path, CUSTOMERS)
     load(tmp_path, CUSTOMERS, source="store")
     assert main(["state", "rename", "shop", "store"]) == 1
@@ -169,9 +201,14 @@ def test_import_takes_over_a_state(tmp_path: Path, capsys: Capture) -> None:
     load(tmp_path, VISITS)
     singer = {"replication_key": "seq", "replication_key_value": 1, "version": 7}
     state = {"bookmarks": {"customers": {"seq": 1}, "visits": singer}}
-    (tmp_path / "state.json").write_text(json.dumps({"type": "STATE", "value": state}), encoding="utf-8")
+    (tmp_path / "state.json").write_text(
+        json.dumps({"type": "STATE", "value": state}), encoding="utf-8"
+    )
     assert main(["state", "import", "shop", "state.json"]) == 0
-    assert 'imported  shop/visits: the bookmark was {"seq": 2}, is {"seq": 1}.' in capsys.readouterr().out
+    assert (
+        'imported  shop/visits: the bookmark was {"seq": 2}, is {"seq": 1}.'
+        in capsys.readouterr().out
+    )
     assert [one.bookmark for one in warehouse(tmp_path).states()] == [{"seq": 1}, {"seq": 1}]
     assert load(tmp_path, CUSTOMERS).records_read == 2
 
@@ -195,18 +232,28 @@ def test_unknown_streams_are_answered_with_the_nearest(tmp_path: Path, capsys: C
     assert main(["state", "get", "shop/custmers"]) == 1
     out = capsys.readouterr()
     assert out.out == ""
-    assert out.err == "error: No state of 'shop/custmers' is stored. Did you mean 'shop/customers'?\n"
+    assert (
+        out.err == "error: No state of 'shop/custmers' is stored. Did you mean 'shop/customers'?\n"
+    )
 
 
 def test_streams_of_one_name_need_their_namespace(tmp_path: Path, capsys: Capture) -> None:
     for namespace in ("main", None):
-        load(tmp_path, Stream("orders", namespace=namespace, primary_key=["id"], replication_key="seq"))
+        load(
+            tmp_path,
+            Stream("orders", namespace=namespace, primary_key=["id"], replication_key="seq"),
+        )
     assert main(["state", "get", "shop/main.orders"]) == 0
     assert main(["state", "get", "shop/orders"]) == 0
     load(tmp_path, CUSTOMERS, partition="a")
-    load(tmp_path, CUSTOMERS, partition="b", table=warehouse(tmp_path).table_for("other", CUSTOMERS))
+    load(
+        tmp_path, CUSTOMERS, partition="b", table=warehouse(tmp_path).table_for("other", CUSTOMERS)
+    )
     assert main(["state", "get", "shop/customers"]) == 1
-    assert "Name the one: shop/customers --partition a, shop/customers --partition b." in capsys.readouterr().err
+    assert (
+        "Name the one: shop/customers --partition a, shop/customers --partition b."
+        in capsys.readouterr().err
+    )
     assert main(["state", "get", "shop/customers", "--partition", "b"]) == 0
 
 

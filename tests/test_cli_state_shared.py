@@ -61,7 +61,9 @@ def test_a_rename_takes_it_along(path: Path, capsys: Capture) -> None:
     assert ask(path, "get", "few/") == 0
 
 
-def test_rewind_and_import_say_why_they_do_not_work(path: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_rewind_and_import_say_why_they_do_not_work(
+    path: Path, tmp_path: Path, capsys: Capture
+) -> None:
     assert ask(path, "rewind", "many/a", "0660c840aa0a1f5aa5eaf286af") == 1
     assert "share one state" in capsys.readouterr().err
     (tmp_path / "state.json").write_text('{"bookmarks": {"a": {"n": 1}}}')

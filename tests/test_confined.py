@@ -105,7 +105,9 @@ def test_nothing_else_is(make: Callable[[Path], str], folder: Folder, inside: Pa
     assert (inside.parent / "outside" / "secret").read_text() == "secret"
 
 
-def test_a_folder_that_is_replaced_by_a_link_is_still_the_one_that_was_opened(folder: Folder, inside: Path) -> None:
+def test_a_folder_that_is_replaced_by_a_link_is_still_the_one_that_was_opened(
+    folder: Folder, inside: Path
+) -> None:
     inside.rename(inside.parent / "moved")
     inside.symlink_to("outside")
     assert text_of(folder, "below/file") == "data"
@@ -113,7 +115,9 @@ def test_a_folder_that_is_replaced_by_a_link_is_still_the_one_that_was_opened(fo
         folder.open("secret")
 
 
-def test_nothing_is_reached_through_a_folder_that_was_let_go_of(folder: Folder, inside: Path) -> None:
+def test_nothing_is_reached_through_a_folder_that_was_let_go_of(
+    folder: Folder, inside: Path
+) -> None:
     file, found = folder.open("below/file")
     file.close()
     folder.close()
@@ -126,7 +130,9 @@ def test_nothing_is_reached_through_a_folder_that_was_let_go_of(folder: Folder, 
     assert (inside / "below" / "file").exists()
 
 
-def test_whoever_swaps_parts_while_they_are_looked_at_wins_nothing(folder: Folder, inside: Path) -> None:
+def test_whoever_swaps_parts_while_they_are_looked_at_wins_nothing(
+    folder: Folder, inside: Path
+) -> None:
     """A file, a link to it and a folder take each other's place all the time: it is the inner file, or an error."""
     stop = threading.Event()
 

@@ -70,7 +70,9 @@ def prose(text: str) -> str:
 
 
 def python_blocks(page: Path) -> list[Block]:
-    return [block for block in blocks(page.read_text(encoding="utf-8")) if block.language == "python"]
+    return [
+        block for block in blocks(page.read_text(encoding="utf-8")) if block.language == "python"
+    ]
 
 
 @pytest.fixture
@@ -90,7 +92,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run_shell(code: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run commands in the working directory, take over what they export, and give what they print."""
     done = subprocess.run(
-        ["/bin/bash", "-euc", f"{code}\nenv -0 > .exported"], capture_output=True, text=True, check=False
+        ["/bin/bash", "-euc", f"{code}\nenv -0 > .exported"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for line in Path(".exported").read_text(encoding="utf-8").split("\0"):
@@ -101,15 +106,20 @@ def run_shell(code: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if python_blocks(page)], ids=name_of)
-def test_a_page_runs_in_an_empty_folder(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_runs_in_an_empty_folder(
+    page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     del folder
     module = ModuleType(f"page_{page.stem}")
-    monkeypatch.setitem(sys.modules, module.__name__, module)  # where classes look for the module they are of
+    monkeypatch.setitem(
+        sys.modules, module.__name__, module
+    )  # where classes look for the module they are of
     is_begun = False
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.fragment:
             continue
-        # What a page begins with, and what it sets; other commands further down stand for themselves.
+        # What a page begins with, and what it sets; other commands further down stand for
+        # themselves.
         if block.language == "sh" and (block.code.startswith("export ") or not is_begun):
             if not block.code.startswith("make "):
                 run_shell(block.code, monkeypatch)
@@ -120,7 +130,9 @@ def test_a_page_runs_in_an_empty_folder(page: Path, folder: Path, monkeypatch: p
             exec(code, vars(module))  # noqa: S102 - our own pages
 
 
-def test_the_readme_leads_to_rows_that_one_can_see(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_leads_to_rows_that_one_can_see(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = ""
     for block in blocks((ROOT / "README.md").read_text(encoding="utf-8")):
         if block.language == "sh" and not block.fragment and not block.code.startswith("make "):
@@ -132,10 +144,14 @@ def test_the_readme_leads_to_rows_that_one_can_see(folder: Path, monkeypatch: py
 
 
 @pytest.mark.full
-def test_what_the_readme_calls_the_same_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_readme_calls_the_same_is_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     launch = next(code for code in _INLINE.findall(text) if code.startswith("dg launch "))
-    definitions = next(block.code for block in blocks(text) if block.code.startswith("# definitions.py"))
+    definitions = next(
+        block.code for block in blocks(text) if block.code.startswith("# definitions.py")
+    )
     (folder / "definitions.py").write_text(definitions, encoding="utf-8")
     run_shell("etl-assets sample shop.db && export SHOP_URL=sqlite:///shop.db", monkeypatch)
     run_shell(launch, monkeypatch)
@@ -152,7 +168,10 @@ def test_the_readme_is_short_and_opens_with_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) < README_LINES
     first = next(blocks(text))
-    assert [line.split("#")[0].strip() for line in first.code.splitlines()] == ["make demo", "make test"]
+    assert [line.split("#")[0].strip() for line in first.code.splitlines()] == [
+        "make demo",
+        "make test",
+    ]
 
 
 def test_the_architecture_names_each_folder() -> None:
@@ -167,7 +186,11 @@ def test_the_architecture_names_each_folder() -> None:
 
 def test_each_folder_says_what_lives_there() -> None:
     package = Path(etl_assets.__file__).parent
-    starts = [path for path in package.rglob("__init__.py") if not path.read_text(encoding="utf-8").startswith('"""')]
+    starts = [
+        path
+        for path in package.rglob("__init__.py")
+        if not path.read_text(encoding="utf-8").startswith('"""')
+    ]
     assert starts == []
 
 
@@ -181,7 +204,9 @@ def slug(title: str) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    return {slug(found["title"]) for found in _HEADING.finditer(prose(page.read_text(encoding="utf-8")))}
+    return {
+        slug(found["title"]) for found in _HEADING.finditer(prose(page.read_text(encoding="utf-8")))
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -230,7 +255,10 @@ OPTIONS: list[tuple[str, Iterable[str]]] = [
     ("docs/connectors.md", [one.name for one in fields(etl_assets.Limits)]),
     ("docs/assets.md", [one.name for one in fields(etl_assets.StreamOptions)]),
     ("docs/assets.md", [one.name for one in fields(etl_assets.StreamProps)]),
-    ("docs/assets.md", [name for name in vars(etl_assets.StreamTranslator) if name.startswith("get_")]),
+    (
+        "docs/assets.md",
+        [name for name in vars(etl_assets.StreamTranslator) if name.startswith("get_")],
+    ),
     ("docs/assets.md", etl_assets.SyncConfig.model_fields),
     ("docs/assets.md", parameters(etl_assets.stream_assets)),
     ("docs/schedules.md", parameters(etl_assets.build_source_sensor)),
@@ -251,7 +279,12 @@ def commands() -> Iterator[tuple[str, str]]:
     """Give every `etl-assets ...` that a page shows, in a block or inline."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        shell = [line for block in blocks(text) if block.language == "sh" for line in block.code.splitlines()]
+        shell = [
+            line
+            for block in blocks(text)
+            if block.language == "sh"
+            for line in block.code.splitlines()
+        ]
         inline = [found["code"] for found in _INLINE.finditer(prose(text))]
         for line in (*shell, *inline):
             if line.removeprefix("$ ").startswith("etl-assets "):
@@ -274,11 +307,15 @@ def test_a_command_parses(page: str, command: str) -> None:
 
 def is_group(arguments: Sequence[str]) -> bool:
     verbs = {"get", "set", "reset", "rewind", "rename", "import"}
-    return arguments == ["state"] or (len(arguments) == 2 and arguments[0] == "state" and arguments[1] in verbs)
+    return arguments == ["state"] or (
+        len(arguments) == 2 and arguments[0] == "state" and arguments[1] in verbs
+    )
 
 
 def test_every_command_of_make_is_there() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         shown = re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+) *(?:#|$)", text, re.MULTILINE)
@@ -345,7 +382,9 @@ def alike(found: Sequence[Any], wanted: Sequence[Any]) -> bool:
     )
 
 
-def check(loads: Sequence[Sequence[Any]], declared: Any, type_: str, wanted: str, folder: Path) -> None:
+def check(
+    loads: Sequence[Sequence[Any]], declared: Any, type_: str, wanted: str, folder: Path
+) -> None:
     warehouse = etl_assets.DuckDBDestination(str(folder / "values.duckdb"))
     if type_ == REFUSED:
         with pytest.raises(EtlAssetsError, match="'x'"):
@@ -357,7 +396,9 @@ def check(loads: Sequence[Sequence[Any]], declared: Any, type_: str, wanted: str
 
 
 @pytest.mark.parametrize(("given", "type_", "wanted"), list(rows_of("values")))
-def test_a_value_becomes_what_the_page_says(given: str, type_: str, wanted: str, tmp_path: Path) -> None:
+def test_a_value_becomes_what_the_page_says(
+    given: str, type_: str, wanted: str, tmp_path: Path
+) -> None:
     check([values_in(given)], None, type_, wanted, tmp_path)
 
 
@@ -369,7 +410,9 @@ def test_a_declared_value_becomes_what_the_page_says(
 
 
 @pytest.mark.parametrize(("given", "type_", "wanted"), list(rows_of("inferred")))
-def test_a_text_of_a_file_becomes_what_the_page_says(given: str, type_: str, wanted: str, tmp_path: Path) -> None:
+def test_a_text_of_a_file_becomes_what_the_page_says(
+    given: str, type_: str, wanted: str, tmp_path: Path
+) -> None:
     with (tmp_path / "things.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["k", "x"], *(["k", text] for text in values_in(given))])
     source = etl_assets.FileSource("shop", str(tmp_path / "things.csv"), types="infer")
@@ -383,7 +426,9 @@ def test_a_text_of_a_file_becomes_what_the_page_says(given: str, type_: str, wan
 
 
 @pytest.mark.parametrize(("first", "then", "type_", "wanted"), list(rows_of("changes")))
-def test_a_column_changes_as_the_page_says(first: str, then: str, type_: str, wanted: str, tmp_path: Path) -> None:
+def test_a_column_changes_as_the_page_says(
+    first: str, then: str, type_: str, wanted: str, tmp_path: Path
+) -> None:
     check([values_in(first), values_in(then)], None, type_, wanted, tmp_path)
 
 

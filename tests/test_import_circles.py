@@ -1,7 +1,8 @@
 """No module of the package imports itself by way of others, however late, and none is imported by the text of its name.
 
-An import inside a function closes a circle as one at the top does, and so does a module that is named in a string. The
-one place where names of modules may stand as texts is `etl_assets/registry.py`, below the package's own name.
+An import inside a function closes a circle as one at the top does, and so does a module that is
+named in a string. The one place where names of modules may stand as texts is
+`etl_assets/registry.py`, below the package's own name.
 """
 
 import ast
@@ -59,7 +60,8 @@ def graph(package: Path = PACKAGE) -> Graph:
     """Return which modules of a package each of them imports."""
     known = modules(package)
     return {
-        name: {one for one in imported(path.read_text(encoding="utf-8"), known) if one in known} - {name, package.name}
+        name: {one for one in imported(path.read_text(encoding="utf-8"), known) if one in known}
+        - {name, package.name}
         for name, path in known.items()
     }
 
@@ -88,7 +90,11 @@ def _reached(name: str, edges: Graph) -> set[str]:
 
 def unknown(found: Sequence[set[str]]) -> list[list[str]]:
     """Return the circles that are not within one of the known ones."""
-    return [sorted(circle) for circle in found if not any(_within(circle, pattern) for pattern in KNOWN.values())]
+    return [
+        sorted(circle)
+        for circle in found
+        if not any(_within(circle, pattern) for pattern in KNOWN.values())
+    ]
 
 
 def _within(circle: set[str], pattern: str) -> bool:
@@ -112,14 +118,22 @@ def test_nothing_is_imported_by_the_text_of_its_name() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).endswith(("import_module", "__import__"))
-        and any(isinstance(one, ast.Constant) and str(one.value).startswith("etl_assets") for one in node.args)
+        and any(
+            isinstance(one, ast.Constant) and str(one.value).startswith("etl_assets")
+            for one in node.args
+        )
     ]
     assert by_text == []
 
 
 @pytest.mark.parametrize(
     "closing",
-    ["import house.a", "def f():\n    from house.a import x\n", "import_module('house.a')", "from house import a"],
+    [
+        "import house.a",
+        "def f():\n    from house.a import x\n",
+        "import_module('house.a')",
+        "from house import a",
+    ],
     ids=["top", "lazy", "text", "module"],
 )
 def test_a_circle_is_seen_however_it_is_closed(closing: str, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ LOST: list[Exception] = [
     psycopg.InterfaceError("the connection is closed"),
     psycopg.errors.ConnectionFailure("gone"),
     psycopg.errors.AdminShutdown("terminating connection due to administrator command"),
-    psycopg.errors.CrashShutdown("terminating connection because of crash of another server process"),
+    psycopg.errors.CrashShutdown(
+        "terminating connection because of crash of another server process"
+    ),
     psycopg.errors.CannotConnectNow("the database system is starting up"),
     psycopg.errors.IdleInTransactionSessionTimeout("terminating connection"),
     psycopg.errors.TooManyConnections("sorry, too many clients already"),
@@ -41,7 +43,10 @@ LOST: list[Exception] = [
     pymysql.InternalError("Packet sequence number wrong - got 1 expected 2"),
     sqlite3.OperationalError("locking protocol"),
     duckdb.IOException('IO Error: Could not set lock on file "w.duckdb": Conflicting lock is held'),
-    Exception("08S01", "[08S01] [Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68 (104)"),
+    Exception(
+        "08S01",
+        "[08S01] [Microsoft][ODBC Driver 18 for SQL Server]TCP Provider: Error code 0x68 (104)",
+    ),
 ]
 NOT_LOST: list[Exception] = [
     psycopg.errors.UndefinedTable('relation "closed connection lost" does not exist'),
@@ -54,7 +59,9 @@ NOT_LOST: list[Exception] = [
     duckdb.ConstraintException("Constraint Error: NOT NULL constraint failed: connection.lost"),
     Exception("42S02", "[42S02] Invalid object name: connection closed"),
 ]
-named = pytest.mark.parametrize("error", LOST, ids=lambda error: f"{type(error).__name__}-{str(error)[:40]}")
+named = pytest.mark.parametrize(
+    "error", LOST, ids=lambda error: f"{type(error).__name__}-{str(error)[:40]}"
+)
 
 
 def of_source(error: Exception, *, invalidated: bool = False) -> None:
@@ -77,7 +84,9 @@ def test_what_only_speaks_of_it_is_not_tried_again(error: Exception) -> None:
     assert not translate(error, "it", "loading").retryable
 
 
-@pytest.mark.parametrize("text", ["database is locked", "database table is locked: t", "disk I/O error"])
+@pytest.mark.parametrize(
+    "text", ["database is locked", "database table is locked: t", "disk I/O error"]
+)
 def test_a_file_of_sqlite_that_cannot_be_read_now_is_worth_trying_again(text: str) -> None:
     with pytest.raises(UnavailableError):
         of_source(sqlite3.OperationalError(text))
@@ -88,7 +97,10 @@ def test_what_sqlalchemy_knows_of_a_driver_counts() -> None:
     with pytest.raises(UnavailableError):
         of_source(Exception("some driver's words"), invalidated=True)
     assert translate(Exception("some driver's words"), "it", "loading", lost=True).retryable
-    for error in (sa.exc.PendingRollbackError("Can't reconnect"), sa.exc.DisconnectionError("gone")):
+    for error in (
+        sa.exc.PendingRollbackError("Can't reconnect"),
+        sa.exc.DisconnectionError("gone"),
+    ):
         with pytest.raises(UnavailableError), translated("source", phase="reading"):
             raise error
 

@@ -22,9 +22,13 @@ class Many(Source):
 
     def __init__(self, streams: int) -> None:
         super().__init__(name="many")
-        self.streams = [Stream(f"s{n:04}", primary_key="id", replication_key="n") for n in range(streams)]
+        self.streams = [
+            Stream(f"s{n:04}", primary_key="id", replication_key="n") for n in range(streams)
+        ]
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         assert isinstance(self.catalog, Catalog)
         entry = self.catalog.get_stream(stream.name)
         assert entry is not None
@@ -46,7 +50,9 @@ def load(source: Many, destination: SQLiteDestination) -> list[StreamOutcome]:
     return list(sync_source(SourceRead(source, source.streams), destination))
 
 
-def test_entries_are_copied_as_often_as_there_are_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_are_copied_as_often_as_there_are_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copied: list[Stream] = []
     of = CatalogEntry.of
 
@@ -64,7 +70,9 @@ def test_entries_are_copied_as_often_as_there_are_streams(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("streams", [COMMITS, 3 * COMMITS])
-def test_a_database_is_opened_as_often_for_many_streams_as_for_some(streams: int, tmp_path: Path) -> None:
+def test_a_database_is_opened_as_often_for_many_streams_as_for_some(
+    streams: int, tmp_path: Path
+) -> None:
     source, destination = Many(streams), Counting(str(tmp_path / "w.db"))
     assert all(outcome.error is None for outcome in load(source, destination))
     assert destination.transactions == COMMITS
@@ -81,7 +89,9 @@ def test_one_of_those_that_are_published_together_fails_alone(tmp_path: Path) ->
     failed = [outcome for outcome in load(source, destination) if outcome.error is not None]
     assert [outcome.stream.name for outcome in failed] == ["s0007"]
     assert "s0007" in str(failed[0].error)
-    assert {state.stream for state in destination.states()} == {one.name for one in source.streams} - {"s0007"}
+    assert {state.stream for state in destination.states()} == {
+        one.name for one in source.streams
+    } - {"s0007"}
     source.bad = None
     assert all(outcome.error is None for outcome in load(source, destination))
     assert destination.read_table(destination.table_for("many", source.streams[7])).num_rows == 1

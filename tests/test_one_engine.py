@@ -46,7 +46,9 @@ def made(tmp_path: Path) -> Iterator[Database]:
         yield opened
 
 
-def together(source: Source, into: Any, stream: Stream, plan: StreamPlan | None = None) -> SyncResult:
+def together(
+    source: Source, into: Any, stream: Stream, plan: StreamPlan | None = None
+) -> SyncResult:
     """Sync a stream as one of many."""
     plans = {stream.key: plan} if plan else None
     (outcome,) = sync_source(SourceRead(source, [stream]), into, plans=plans)
@@ -75,7 +77,9 @@ def test_a_read_of_many_fetches_no_row_where_nothing_is_new(
     assert together(made.source(), into, ORDERS).records_loaded == 1
 
 
-def test_a_fingerprint_that_one_way_of_reading_has_stored_serves_the_other(made: Database, tmp_path: Path) -> None:
+def test_a_fingerprint_that_one_way_of_reading_has_stored_serves_the_other(
+    made: Database, tmp_path: Path
+) -> None:
     into = DuckDBDestination(str(tmp_path / "w.duckdb"))
     assert together(made.source(), into, ORDERS).records_read == 9
     assert sync(StreamRead(made.source(), ORDERS), into).records_read == 0
@@ -103,7 +107,10 @@ def test_a_read_of_many_keeps_rows_in_the_databases_own_encoding(
     try:
         assert together(made.source(), into, ORDERS).records_loaded == 9
     finally:
-        made.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"DROP SCHEMA IF EXISTS {schema}_state CASCADE")
+        made.run(
+            f"DROP SCHEMA IF EXISTS {schema} CASCADE",
+            f"DROP SCHEMA IF EXISTS {schema}_state CASCADE",
+        )
     assert set(formats) == {"binary"}
 
 
@@ -128,7 +135,9 @@ class Unsorted(Rows):
 
     given = 0
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         for batch in super().load_data(stream, bookmarks, query, **kwargs):
             Unsorted.given += 1
             yield batch
@@ -155,7 +164,11 @@ def test_what_is_handed_on_without_a_load_has_its_checkpoints(made: Database) ->
 def test_a_load_is_made_in_one_place() -> None:
     makers = set()
     for path in PACKAGE.rglob("*.py"):
-        calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        calls = (
+            node.func
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+        )
         if any(isinstance(func, ast.Name) and func.id == "Load" for func in calls):
             makers.add(path.relative_to(PACKAGE).as_posix())
     assert makers == {"engine/start.py"}

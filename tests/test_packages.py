@@ -18,7 +18,9 @@ from etl_assets.packages import DIALECTS, DRIVERS, EXTRAS
 from etl_assets.secrets.google import GoogleGSMSecretManager
 from tests.sources.drops import ids
 
-PYPROJECT = tomllib.loads((Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+PYPROJECT = tomllib.loads(
+    (Path(__file__).resolve().parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+)
 ON_POSTGRES: dict[str, Any] = {"host": "127.0.0.1", "database": "test", "username": "postgres"}
 ON_SNOWFLAKE: dict[str, Any] = {
     "account": "a", "username": "u", "password": "secret", "warehouse": "w", "database": "d", "role": "r",
@@ -65,7 +67,12 @@ WITHOUT: dict[str, tuple[str, str, Callable[[], Any]]] = {
     "SnowflakeDestination": (
         "snowflake.connector",
         "etl-assets[snowflake]",
-        lambda: ea.SnowflakeDestination(account="a", database="d", user="u", password="p").test_connection(),  # noqa: S106 - of nobody
+        lambda: ea.SnowflakeDestination(
+            account="a",
+            database="d",
+            user="u",
+            password="p",  # noqa: S106
+        ).test_connection(),
     ),
     "client of SnowflakeCache": (
         "snowflake.connector",
@@ -155,9 +162,14 @@ def test_a_url_names_the_package_that_its_driver_or_dialect_is_in(
 
 @pytest.mark.parametrize(
     ("cache", "package"),
-    [(SnowflakeCache(**ON_SNOWFLAKE), "snowflake-sqlalchemy"), (BigQueryCache(**ON_BIGQUERY), "sqlalchemy-bigquery")],
+    [
+        (SnowflakeCache(**ON_SNOWFLAKE), "snowflake-sqlalchemy"),
+        (BigQueryCache(**ON_BIGQUERY), "sqlalchemy-bigquery"),
+    ],
 )
-def test_the_engine_of_a_warehouse_names_the_package_of_its_dialect(cache: Any, package: str) -> None:
+def test_the_engine_of_a_warehouse_names_the_package_of_its_dialect(
+    cache: Any, package: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         cache.get_sql_engine()
     assert caught.value.hint == f"pip install {package}"

@@ -84,7 +84,11 @@ def test_each_promise_has_its_tests(promise: str) -> None:
         file, *names = node.split("::")
         scope: list[ast.stmt] = ast.parse((TESTS / file).read_text(encoding="utf-8")).body
         for name in names:
-            found = [one for one in scope if isinstance(one, ast.ClassDef | ast.FunctionDef) and one.name == name]
+            found = [
+                one
+                for one in scope
+                if isinstance(one, ast.ClassDef | ast.FunctionDef) and one.name == name
+            ]
             assert found, f"{promise}: there is no {node}"
             scope = found[0].body
 
@@ -92,5 +96,9 @@ def test_each_promise_has_its_tests(promise: str) -> None:
 def test_no_statement_drops_what_others_depend_on() -> None:
     """S14: `DROP ... CASCADE` would take views and tables along that are not ours."""
     package = TESTS.parent / "etl_assets"
-    for path in (*package.glob("destinations/**/*.py"), *package.glob("sources/**/*.py"), *package.glob("caches/*.py")):
+    for path in (
+        *package.glob("destinations/**/*.py"),
+        *package.glob("sources/**/*.py"),
+        *package.glob("caches/*.py"),
+    ):
         assert " CASCADE" not in path.read_text(encoding="utf-8"), path

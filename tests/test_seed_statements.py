@@ -13,7 +13,9 @@ LINES = {"000": 60, "001": 52, "002": 73, "003": 3478, "004": 773}
 """How long each document is."""
 SHOWN_BY_NOTHING = re.compile(r"heading|listing|where |elsewhere|advice")
 
-ROW = re.compile(r"(?P<document>\d{3}) (?P<first>\d+)-(?P<last>\d+) \| (?P<says>[^|]+) \| (?P<shown>.+)")
+ROW = re.compile(
+    r"(?P<document>\d{3}) (?P<first>\d+)-(?P<last>\d+) \| (?P<says>[^|]+) \| (?P<shown>.+)"
+)
 
 
 def rows() -> list[re.Match[str]]:
@@ -44,7 +46,9 @@ def test_no_line_is_left_out(document: str) -> None:
     assert end == LINES[document]
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['document']}:{row['first']}-{row['last']} {row['says']}")
+@pytest.mark.parametrize(
+    "row", rows(), ids=lambda row: f"{row['document']}:{row['first']}-{row['last']} {row['says']}"
+)
 def test_a_statement_is_shown_by_tests_that_are_there(row: re.Match[str]) -> None:
     if row["shown"] == "-":
         assert SHOWN_BY_NOTHING.search(row["says"]), f"{row['says']!r} could be shown"

@@ -9,9 +9,22 @@ import pytest
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.session import DatabaseSession
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import ConcurrentSyncError, DestinationError, EtlAssetsError, ProtocolError, SourceError
+from etl_assets.exceptions import (
+    ConcurrentSyncError,
+    DestinationError,
+    EtlAssetsError,
+    ProtocolError,
+    SourceError,
+)
 from etl_assets.model.batch import Batch
-from etl_assets.model.events import Checkpoint, Records, SchemaChange, SourceState, StreamEnd, Truncate
+from etl_assets.model.events import (
+    Checkpoint,
+    Records,
+    SchemaChange,
+    SourceState,
+    StreamEnd,
+    Truncate,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.sources.source_read import SourceRead
 from etl_assets.sync_source import StreamPlan, sync_source
@@ -55,7 +68,10 @@ def test_a_shared_state_is_one_row_beside_the_rows_it_covers(path: Path) -> None
 
 def test_rows_and_shared_state_are_one_commit(path: Path) -> None:
     load(Scripted([A, B], [rows(A, 1), rows(B, 1), shared(1), *ends(A, B)]), path, seconds=1000)
-    committed = query(path, "SELECT stream, count(*), min(committed_at) FROM _etl_assets_loads GROUP BY 1 ORDER BY 1")
+    committed = query(
+        path,
+        "SELECT stream, count(*), min(committed_at) FROM _etl_assets_loads GROUP BY 1 ORDER BY 1",
+    )
     assert [(stream, count) for stream, count, _ in committed] == [("", 1), ("a", 1), ("b", 1)]
 
 
@@ -86,13 +102,20 @@ def test_a_failed_stream_holds_the_shared_state_and_the_appends(path: Path) -> N
     streams = [A, B, MERGED, FULL]
     first = [*(rows(one, 1) for one in streams), *ends(FULL), shared(1), *ends(A, B, MERGED)]
     assert failed(load(Scripted(streams, first), path)) == []
-    then = [*(rows(one, 2) for one in (A, MERGED, FULL)), broken(B), shared(2), *ends(A, MERGED, FULL)]
+    then = [
+        *(rows(one, 2) for one in (A, MERGED, FULL)),
+        broken(B),
+        shared(2),
+        *ends(A, MERGED, FULL),
+    ]
     outcomes = load(Scripted(streams, then), path)
     assert failed(outcomes) == ["a", "b"]
     assert "'b'" in str(outcomes["a"].error)
     assert state(path) == {"at": 1}, "it would cover rows of b that are nowhere"
     assert (numbers(path, "a"), numbers(path, "b")) == ([1], [1])
-    assert (numbers(path, "m"), numbers(path, "f")) == ([1, 2], [2]), "what may come twice is published"
+    assert (numbers(path, "m"), numbers(path, "f")) == ([1, 2], [2]), (
+        "what may come twice is published"
+    )
     again = [*(rows(one, 2) for one in streams), *ends(FULL), shared(2), *ends(A, B, MERGED)]
     assert failed(load(Scripted(streams, again), path)) == []
     assert [numbers(path, one) for one in "abmf"] == [[1, 2], [1, 2], [1, 2], [2]]
@@ -107,7 +130,9 @@ def test_nothing_more_is_read_when_nothing_more_can_be_published(path: Path) -> 
 
 
 def test_a_bad_value_fails_its_stream_and_holds_the_shared_state(path: Path) -> None:
-    strict = Stream("strict", replication_key="id", schema={"properties": {"id": {"type": "integer"}}})
+    strict = Stream(
+        "strict", replication_key="id", schema={"properties": {"id": {"type": "integer"}}}
+    )
     bad = Records(strict, Batch([{"id": "seven"}]))
     events = [shared(0), rows(MERGED, 1), bad, shared(1), *ends(MERGED, strict)]
     outcomes = load(Scripted([MERGED, strict], events), path)
@@ -119,7 +144,9 @@ def test_a_bad_value_fails_its_stream_and_holds_the_shared_state(path: Path) -> 
 def test_a_bad_key_found_at_the_commit_fails_its_stream_alone(path: Path) -> None:
     null = Records(MERGED, Batch([{"id": None, "n": 1}]))
     load(Scripted([MERGED, FULL], [*ends(FULL), shared(0), *ends(MERGED)]), path)
-    outcomes = load(Scripted([MERGED, FULL], [rows(FULL, 1), null, *ends(FULL), shared(1), *ends(MERGED)]), path)
+    outcomes = load(
+        Scripted([MERGED, FULL], [rows(FULL, 1), null, *ends(FULL), shared(1), *ends(MERGED)]), path
+    )
     assert failed(outcomes) == ["m"]
     assert (numbers(path, "f"), numbers(path, "m"), state(path)) == ([1], [], {"at": 0})
 
@@ -128,7 +155,10 @@ def test_a_shared_state_waits_for_a_stream_that_is_replaced(path: Path) -> None:
     events = [rows(FULL, 1), rows(A, 1), shared(1), rows(FULL, 2), SourceError("gone")]
     load(Scripted([FULL, A], events), path)
     assert (numbers(path, "f"), numbers(path, "a"), state(path)) == ([], [], None)
-    load(Scripted([FULL, A], [rows(FULL, 1), rows(A, 1), shared(1), rows(FULL, 2), *ends(FULL, A)]), path)
+    load(
+        Scripted([FULL, A], [rows(FULL, 1), rows(A, 1), shared(1), rows(FULL, 2), *ends(FULL, A)]),
+        path,
+    )
     assert (numbers(path, "f"), numbers(path, "a"), state(path)) == ([1, 2], [1], {"at": 1})
 
 
@@ -161,7 +191,9 @@ def test_a_shared_state_moves_without_any_rows(path: Path) -> None:
 def test_an_append_is_not_published_before_it_is_known_whose_state_covers_it(path: Path) -> None:
     events = [rows(A, 1), StreamEnd(A), rows(B, 1)]
     warehouse = DuckDBDestination(str(path))
-    outcomes = sync_source(Scripted([A, B], [*events, shared(1), *ends(B)]), warehouse, checkpoint_seconds=0)
+    outcomes = sync_source(
+        Scripted([A, B], [*events, shared(1), *ends(B)]), warehouse, checkpoint_seconds=0
+    )
     assert [one.stream.name for one in outcomes] == ["a", "b"]
     committed = query(path, "SELECT count(*) FROM _etl_assets_loads WHERE stream = ''")
     assert committed == [(1,)]
@@ -230,7 +262,9 @@ def test_a_read_of_some_streams_does_not_skip_the_rows_of_the_others(path: Path)
     load(Scripted([A, MERGED], [rows(A, 1), rows(MERGED, 1), shared(1), *ends(A, MERGED)]), path)
     outcomes = load(Scripted([MERGED], [rows(MERGED, 2), shared(2), *ends(MERGED)]), path)
     assert failed(outcomes) == []
-    assert (numbers(path, "m"), state(path)) == ([1, 2], {"at": 1}), "published, but the state stays"
+    assert (numbers(path, "m"), state(path)) == ([1, 2], {"at": 1}), (
+        "published, but the state stays"
+    )
     outcomes = load(Scripted([A], [rows(A, 2), shared(2), *ends(A)]), path)
     assert failed(outcomes) == ["a"]
     assert "'m', not read this time" in str(outcomes["a"].error)
@@ -264,7 +298,16 @@ def test_a_stream_without_rows_yet_is_no_new_one(path: Path) -> None:
 
 
 def test_each_stream_is_committed_with_its_own_state(path: Path) -> None:
-    events = [rows(A, 1), rows(B, 1), own(A, 1), rows(A, 2), rows(B, 2), own(B, 2), rows(A, 3), SourceError("gone")]
+    events = [
+        rows(A, 1),
+        rows(B, 1),
+        own(A, 1),
+        rows(A, 2),
+        rows(B, 2),
+        own(B, 2),
+        rows(A, 3),
+        SourceError("gone"),
+    ]
     assert failed(load(Scripted([A, B], events), path)) == ["a", "b"]
     assert (numbers(path, "a"), state(path, "a")) == ([1], {"n": 1})
     assert (numbers(path, "b"), state(path, "b")) == ([1, 2], {"n": 2})
@@ -275,10 +318,22 @@ def test_each_stream_is_committed_with_its_own_state(path: Path) -> None:
 
 
 def test_one_stream_fails_and_the_others_go_on(path: Path) -> None:
-    events = [rows(A, 1), own(A, 1), rows(A, 2), broken(A), rows(A, 3), own(A, 3), rows(B, 1), own(B, 1), *ends(B)]
+    events = [
+        rows(A, 1),
+        own(A, 1),
+        rows(A, 2),
+        broken(A),
+        rows(A, 3),
+        own(A, 3),
+        rows(B, 1),
+        own(B, 1),
+        *ends(B),
+    ]
     outcomes = load(Scripted([A, B], events), path)
     assert failed(outcomes) == ["a"]
-    assert (numbers(path, "a"), state(path, "a")) == ([1], {"n": 1}), "nothing is stored after its failure"
+    assert (numbers(path, "a"), state(path, "a")) == ([1], {"n": 1}), (
+        "nothing is stored after its failure"
+    )
     assert numbers(path, "b") == [1]
     assert outcomes["a"].result.records_loaded == 1
 
@@ -291,7 +346,16 @@ def test_a_stream_without_an_end_is_not_complete(path: Path) -> None:
 
 
 def test_a_state_may_come_after_the_end_of_its_stream(path: Path) -> None:
-    events = [rows(A, 1), own(A, 1), rows(A, 2), StreamEnd(A), own(A, 2), rows(B, 1), own(B, 1), *ends(B)]
+    events = [
+        rows(A, 1),
+        own(A, 1),
+        rows(A, 2),
+        StreamEnd(A),
+        own(A, 2),
+        rows(B, 1),
+        own(B, 1),
+        *ends(B),
+    ]
     assert failed(load(Scripted([A, B], events), path)) == []
     assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2})
 
@@ -342,7 +406,9 @@ def test_a_hundred_streams_one_fails(path: Path) -> None:
     events += [broken(streams[42]), *(own(one, 1) for one in streams), *ends(*streams)]
     outcomes = load(Scripted(streams, events), path, seconds=1000)
     assert failed(outcomes) == ["s042"]
-    assert all(numbers(path, one.name) == ([] if one is streams[42] else [0, 1]) for one in streams[::7])
+    assert all(
+        numbers(path, one.name) == ([] if one is streams[42] else [0, 1]) for one in streams[::7]
+    )
 
 
 # Schemas and generations
@@ -350,8 +416,14 @@ def test_a_hundred_streams_one_fails(path: Path) -> None:
 
 def test_a_schema_may_change_in_the_middle_of_a_read(path: Path) -> None:
     first = Stream("a", schema={"properties": {"n": {"type": "integer"}}}, replication_key="n")
-    then = first.replace(schema={"properties": {"n": {"type": "integer"}, "x": {"type": "string", "format": "date"}}})
-    events = [Records(first, Batch([{"n": 1}])), Records(then, Batch([{"n": 2, "x": "2026-01-02"}])), *ends(then)]
+    then = first.replace(
+        schema={"properties": {"n": {"type": "integer"}, "x": {"type": "string", "format": "date"}}}
+    )
+    events = [
+        Records(first, Batch([{"n": 1}])),
+        Records(then, Batch([{"n": 2, "x": "2026-01-02"}])),
+        *ends(then),
+    ]
     load(Scripted([first], events), path)
     assert query(path, "SELECT n, x::VARCHAR, typeof(x) FROM many.a ORDER BY n") == [
         (1, None, "DATE"),
@@ -368,10 +440,23 @@ def test_a_schema_without_rows_makes_a_table(path: Path) -> None:
 
 def test_a_new_generation_takes_the_tables_place_when_it_is_complete(path: Path) -> None:
     load(Scripted([A], [rows(A, 1), own(A, 1), *ends(A)]), path)
-    events = [rows(A, 2), own(A, 2), rows(A, 3), Truncate(A, 7), rows(A, 4), own(A, 4), Truncate(A, 7), rows(A, 5)]
+    events = [
+        rows(A, 2),
+        own(A, 2),
+        rows(A, 3),
+        Truncate(A, 7),
+        rows(A, 4),
+        own(A, 4),
+        Truncate(A, 7),
+        rows(A, 5),
+    ]
     assert failed(load(Scripted([A], [*events, SourceError("gone")]), path)) == ["a"]
-    assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2}), "the old rows, until the new ones are whole"
-    outcomes = load(Scripted([A], [Truncate(A, 7), rows(A, 4), own(A, 4), rows(A, 5), *ends(A)]), path)
+    assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2}), (
+        "the old rows, until the new ones are whole"
+    )
+    outcomes = load(
+        Scripted([A], [Truncate(A, 7), rows(A, 4), own(A, 4), rows(A, 5), *ends(A)]), path
+    )
     assert (numbers(path, "a"), state(path, "a")) == ([4, 5], {"n": 4})
     assert outcomes["a"].result.strategy == "replace"
 
@@ -383,19 +468,26 @@ def test_a_strategy_that_was_named_rules_a_new_generation_too(strategy: str, pat
     load(Scripted([keyed], [rows(keyed, 1), own(keyed, 1), *ends(keyed)]), path, plans=plans)
     again = [rows(keyed, 9), Truncate(keyed, 7), rows(keyed, 2), own(keyed, 2), *ends(keyed)]
     outcomes = load(Scripted([keyed], again), path, plans=plans)
-    assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2}), "what was staged of the old one is dropped"
+    assert (numbers(path, "a"), state(path, "a")) == ([1, 2], {"n": 2}), (
+        "what was staged of the old one is dropped"
+    )
     assert outcomes["a"].result.strategy == strategy
 
 
 def test_a_first_generation_is_committed_on_its_way(path: Path) -> None:
-    load(Scripted([A], [Truncate(A, 7), rows(A, 4), own(A, 4), rows(A, 5), SourceError("gone")]), path)
+    load(
+        Scripted([A], [Truncate(A, 7), rows(A, 4), own(A, 4), rows(A, 5), SourceError("gone")]),
+        path,
+    )
     assert (numbers(path, "a"), state(path, "a")) == ([4], {"n": 4})
 
 
 # What is wrong with a read
 
 
-@pytest.mark.parametrize("event", [rows(B, 1), own(B, 1), *ends(B)], ids=["records", "state", "end"])
+@pytest.mark.parametrize(
+    "event", [rows(B, 1), own(B, 1), *ends(B)], ids=["records", "state", "end"]
+)
 def test_an_event_of_an_unknown_stream_is_an_error(event: Any, path: Path) -> None:
     outcomes = load(Scripted([A], [rows(A, 1), own(A, 1), event]), path)
     assert isinstance(outcomes["a"].error, ProtocolError)
@@ -466,6 +558,14 @@ def test_an_append_of_a_keyed_stream_doubles_no_row_at_the_bookmark(path: Path) 
     plans = {stream.key: StreamPlan(strategy="append")}
     for _ in range(3):
         read = SourceRead(Rows(given), [stream])
-        assert failed({o.stream.name: o for o in sync_source(read, DuckDBDestination(str(path)), plans=plans)}) == []
+        assert (
+            failed(
+                {
+                    o.stream.name: o
+                    for o in sync_source(read, DuckDBDestination(str(path)), plans=plans)
+                }
+            )
+            == []
+        )
         given.append({"id": len(given) + 1, "at": 1})
     assert query(path, "SELECT id FROM shop.users ORDER BY id") == [(1,), (2,), (3,), (4,)]

@@ -20,9 +20,16 @@ UV = os.environ.get("UV") or which("uv") or "uv"
 
 
 def run(command: list[str], folder: Path, **environment: str) -> str:
-    known = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "SHOP_URL"}}
+    known = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "SHOP_URL"}
+    }
     done = subprocess.run(
-        command, cwd=folder, env={**known, **environment}, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env={**known, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -41,7 +48,10 @@ def install(wheel: Path, tmp_path: Path) -> Callable[[str], Path]:
         place = tmp_path / "environment"
         run([UV, "venv", "--quiet", "--python", sys.executable, str(place)], tmp_path)
         package = f"etl-assets{extras} @ {wheel.as_uri()}"
-        run([UV, "pip", "install", "--quiet", "--no-config", "--python", str(place), package], tmp_path)
+        run(
+            [UV, "pip", "install", "--quiet", "--no-config", "--python", str(place), package],
+            tmp_path,
+        )
         return place / "bin"
 
     return installed
@@ -105,7 +115,9 @@ for path, count in (("*.xls", 2), ("*.xlsx", 2), ("*.ods", 2), ("memory://drop/*
 
 
 @pytest.mark.parametrize("extra", WITH)
-def test_an_extra_alone_does_what_it_says(extra: str, install: Callable[[str], Path], tmp_path: Path) -> None:
+def test_an_extra_alone_does_what_it_says(
+    extra: str, install: Callable[[str], Path], tmp_path: Path
+) -> None:
     run([str(install(f"[{extra}]") / "python"), "-c", WITH[extra]], tmp_path)
 
 

@@ -11,7 +11,9 @@ from etl_assets.sources.read import StreamRead
 class Rows(Source):
     """Gives the rows it was made with, in batches, and honours the bookmark as a source should (`>=`)."""
 
-    def __init__(self, rows: Sequence[Any], *, batch: int = 2, name: str = "shop", **options: Any) -> None:
+    def __init__(
+        self, rows: Sequence[Any], *, batch: int = 2, name: str = "shop", **options: Any
+    ) -> None:
         super().__init__(name=name, **options)
         self.rows = rows
         self.batch = batch
@@ -27,7 +29,11 @@ class Rows(Source):
         self.asked.append(bookmarks)
         rows = self.rows
         if bookmarks and stream.cursor:
-            rows = [row for row in rows if tuple(row[c] for c in stream.cursor) >= tuple(bookmarks.values())]
+            rows = [
+                row
+                for row in rows
+                if tuple(row[c] for c in stream.cursor) >= tuple(bookmarks.values())
+            ]
         for start in range(0, len(rows), self.batch):
             yield rows[start : start + self.batch]
 

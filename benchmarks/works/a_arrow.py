@@ -24,7 +24,9 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
     imported()
 
     def load() -> None:
-        read = StreamRead(GivenSource([Batch(one) for one in given]), Stream("t", replication_key="id"))
+        read = StreamRead(
+            GivenSource([Batch(one) for one in given]), Stream("t", replication_key="id")
+        )
         sync(read, DuckDBDestination(fresh(folder, "ours")))
 
     return load

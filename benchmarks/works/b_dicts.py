@@ -19,7 +19,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     imported()
 
     def load() -> None:
-        load_by_hand(fresh(folder, "by hand"), [pa.Table.from_pylist(rows, schema=schema) for rows in given])
+        load_by_hand(
+            fresh(folder, "by hand"), [pa.Table.from_pylist(rows, schema=schema) for rows in given]
+        )
 
     return load
 

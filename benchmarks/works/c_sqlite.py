@@ -8,9 +8,7 @@ from typing import Any
 from benchmarks import programs
 from benchmarks.work import BATCH, Work, fresh, fresh_dlt, imported, load_by_hand, table
 
-COLUMNS = (
-    "id INTEGER PRIMARY KEY, name TEXT, price DOUBLE, weight DOUBLE, count INTEGER, note TEXT, flag BOOLEAN, made TEXT"
-)
+COLUMNS = "id INTEGER PRIMARY KEY, name TEXT, price DOUBLE, weight DOUBLE, count INTEGER, note TEXT, flag BOOLEAN, made TEXT"
 
 
 def prepare(folder: Path, rows: int) -> None:
@@ -19,14 +17,18 @@ def prepare(folder: Path, rows: int) -> None:
     database = sqlite3.connect(folder / "rows.db")
     with database:
         database.execute(f"CREATE TABLE t ({COLUMNS})")
-        database.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)", zip(*values, strict=True))
+        database.executemany(
+            "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)", zip(*values, strict=True)
+        )
     database.close()
 
 
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     import pyarrow as pa
 
-    schema = table(0).schema.set(7, pa.field("made", pa.string())).set(6, pa.field("flag", pa.int8()))
+    schema = (
+        table(0).schema.set(7, pa.field("made", pa.string())).set(6, pa.field("flag", pa.int8()))
+    )
 
     imported("sqlalchemy.dialects.sqlite")
 
@@ -35,7 +37,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
         cursor = database.execute("SELECT * FROM t ORDER BY id")
         parts = []
         while rows := cursor.fetchmany(BATCH):
-            arrays = [pa.array(v, f.type) for v, f in zip(zip(*rows, strict=True), schema, strict=True)]
+            arrays = [
+                pa.array(v, f.type) for v, f in zip(zip(*rows, strict=True), schema, strict=True)
+            ]
             arrays[6] = arrays[6].cast(pa.bool_())
             parts.append(pa.table(arrays, schema.names))
         database.close()
@@ -55,7 +59,10 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 
     def load() -> None:
         source = SqlSource(name="bench", url=f"sqlite:///{folder / 'rows.db'}")
-        sync(StreamRead(source, Stream("t", replication_key="id")), DuckDBDestination(fresh(folder, "ours")))
+        sync(
+            StreamRead(source, Stream("t", replication_key="id")),
+            DuckDBDestination(fresh(folder, "ours")),
+        )
 
     return load
 

@@ -15,7 +15,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     def load() -> None:
         with duckdb.connect(fresh(folder, "by hand")) as connection:
             connection.execute("CREATE SCHEMA bench")
-            connection.execute("CREATE TABLE bench.t AS FROM read_parquet(?)", [str(folder / "rows.parquet")])
+            connection.execute(
+                "CREATE TABLE bench.t AS FROM read_parquet(?)", [str(folder / "rows.parquet")]
+            )
 
     return load
 
@@ -43,7 +45,9 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
 
     def load() -> None:
         files = filesystem(bucket_url=folder.as_uri(), file_glob="rows.parquet")
-        pipeline.run((files | read_parquet(use_pyarrow=True)).with_name("t"), write_disposition="replace")
+        pipeline.run(
+            (files | read_parquet(use_pyarrow=True)).with_name("t"), write_disposition="replace"
+        )
 
     return load
 

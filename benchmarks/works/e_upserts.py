@@ -9,7 +9,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.work import Work, again, batches, dlt_pipeline, fresh, fresh_dlt, keep, load_by_hand, parquet, table
+from benchmarks.work import (
+    Work,
+    again,
+    batches,
+    dlt_pipeline,
+    fresh,
+    fresh_dlt,
+    keep,
+    load_by_hand,
+    parquet,
+    table,
+)
 
 SHARE = 10
 """One row comes for so many that are there."""
@@ -71,7 +82,9 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 def before_dlt(folder: Path) -> None:
     import dlt
 
-    fresh_dlt(folder).run(dlt.resource(batches(folder), name="t", write_disposition="merge", primary_key="id"))
+    fresh_dlt(folder).run(
+        dlt.resource(batches(folder), name="t", write_disposition="merge", primary_key="id")
+    )
     keep(folder, "dlt")
 
 
@@ -79,7 +92,9 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
     import dlt
 
     pipeline = dlt_pipeline(folder, again(folder, "dlt"))
-    return lambda: pipeline.run(dlt.resource([given], name="t", write_disposition="merge", primary_key="id"))
+    return lambda: pipeline.run(
+        dlt.resource([given], name="t", write_disposition="merge", primary_key="id")
+    )
 
 
 WORK = Work(

@@ -26,7 +26,10 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
             def load_input(self, context: dg.InputContext) -> None:
                 """Never asked."""
 
-        @dg.asset(key=["bench", "t"], io_manager_def=dg.IOManagerDefinition.hardcoded_io_manager(Nothing()))
+        @dg.asset(
+            key=["bench", "t"],
+            io_manager_def=dg.IOManagerDefinition.hardcoded_io_manager(Nothing()),
+        )
         def t() -> int:
             return 1
 
@@ -39,14 +42,22 @@ def ours_into(file: str, rows: int) -> None:
     from etl_assets import DuckDBDestination, Source, Stream, stream_assets
 
     class Counting(Source):
-        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             begin = (bookmarks or {}).get("id", -1) + 1
             if begin < rows:
                 yield [{"id": i, "name": f"name {i}"} for i in range(begin, rows)]
 
     properties = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}
-    stream = Stream("t", primary_key=["id"], replication_key="id", schema={"properties": properties})
-    run(*stream_assets(Counting(name="bench", streams=[stream]), destination=DuckDBDestination(file)))
+    stream = Stream(
+        "t", primary_key=["id"], replication_key="id", schema={"properties": properties}
+    )
+    run(
+        *stream_assets(
+            Counting(name="bench", streams=[stream]), destination=DuckDBDestination(file)
+        )
+    )
 
 
 def before_ours(folder: Path) -> None:

@@ -41,7 +41,10 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
         properties = {f"column_{n}": {"type": ["null", "string"]} for n in range(10)}
         streams = [
             Stream(
-                f"stream_{n}", primary_key=["column_0"], replication_key="column_1", schema={"properties": properties}
+                f"stream_{n}",
+                primary_key=["column_0"],
+                replication_key="column_1",
+                schema={"properties": properties},
             )
             for n in range(STREAMS)
         ]

@@ -40,7 +40,14 @@ def dlt_table(server: str, schema: str | None, **options: Any) -> Any:
 
     driver = {servers.POSTGRES: "postgresql+psycopg", servers.MARIADB: "mysql+pymysql"}[server]
     url = f"{driver}://{servers.url(server).split('://', 1)[1]}"
-    return sql_table(credentials=url, table="lineitem", schema=schema, backend="pyarrow", chunk_size=50_000, **options)
+    return sql_table(
+        credentials=url,
+        table="lineitem",
+        schema=schema,
+        backend="pyarrow",
+        chunk_size=50_000,
+        **options,
+    )
 
 
 def dlt(folder: Path, given: Any) -> Callable[[], Any]:
@@ -49,7 +56,9 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
     return lambda: pipeline.run(dlt_table(servers.POSTGRES, "shop", write_disposition="replace"))
 
 
-def program(start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any) -> Callable[[], Any]:
+def program(
+    start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any
+) -> Callable[[], Any]:
     fresh(folder, candidate)
     into = programs.duckdb_file(folder, candidate)
     return start(servers.url(servers.POSTGRES), "shop.lineitem", into, "bench.lineitem")

@@ -22,7 +22,10 @@ def emptied(candidate: str) -> None:
 def piped(table: str, into: str) -> None:
     """Copy a table into another that is there."""
     with servers.postgres() as source, servers.postgres() as target:
-        out, back = f"COPY {table} TO STDOUT (FORMAT binary)", f"COPY {into} FROM STDIN (FORMAT binary)"
+        out, back = (
+            f"COPY {table} TO STDOUT (FORMAT binary)",
+            f"COPY {into} FROM STDIN (FORMAT binary)",
+        )
         with source.cursor().copy(out) as read, target.cursor().copy(back) as written:
             for data in read:
                 written.write(data)
@@ -52,7 +55,9 @@ def ours(folder: Path, given: Any) -> Callable[[], Any]:
 
     def load() -> None:
         source = PostgresSource(servers.url(servers.POSTGRES), name="bench", schema="shop")
-        target = PostgresDestination(servers.url(servers.POSTGRES), schema_name=own, state_schema=own)
+        target = PostgresDestination(
+            servers.url(servers.POSTGRES), schema_name=own, state_schema=own
+        )
         sync(StreamRead(source, Stream("lineitem")), target)
 
     return load
@@ -67,7 +72,9 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
     )
 
 
-def program(start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any) -> Callable[[], Any]:
+def program(
+    start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any
+) -> Callable[[], Any]:
     url = servers.url(servers.POSTGRES)
     return start(url, "shop.lineitem", url, f"{schema(candidate)}.lineitem")
 

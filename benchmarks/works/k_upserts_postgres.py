@@ -47,13 +47,18 @@ def before_by_hand(folder: Path) -> None:
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     imported("psycopg")
     own = schema("by hand")
-    changed = ", ".join(f"{name} = excluded.{name}" for name in lineitem.COLUMNS if name not in lineitem.KEY)
+    changed = ", ".join(
+        f"{name} = excluded.{name}" for name in lineitem.COLUMNS if name not in lineitem.KEY
+    )
 
     def load() -> None:
         with servers.postgres() as target, servers.postgres() as source, target.transaction():
             target.execute(f"CREATE TEMP TABLE staged ({lineitem.declared()}) ON COMMIT DROP")
             out = source.cursor().copy("COPY changes.lineitem TO STDOUT (FORMAT binary)")
-            with out as read, target.cursor().copy("COPY staged FROM STDIN (FORMAT binary)") as written:
+            with (
+                out as read,
+                target.cursor().copy("COPY staged FROM STDIN (FORMAT binary)") as written,
+            ):
                 for data in read:
                     written.write(data)
             target.execute(
@@ -74,7 +79,9 @@ def _load_ours(from_schema: str, strategy: str) -> None:
     own = schema("ours")
     source = PostgresSource(servers.url(servers.POSTGRES), name="bench", schema=from_schema)
     target = PostgresDestination(servers.url(servers.POSTGRES), schema_name=own, state_schema=own)
-    sync(StreamRead(source, Stream("lineitem", primary_key=lineitem.KEY)), target, strategy=strategy)
+    sync(
+        StreamRead(source, Stream("lineitem", primary_key=lineitem.KEY)), target, strategy=strategy
+    )
 
 
 def before_ours(folder: Path) -> None:

@@ -21,7 +21,9 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
 
     imported("psycopg")
     file = again(folder, "by hand")
-    changed = ", ".join(f"{name} = s.{name}" for name in lineitem.COLUMNS if name not in lineitem.KEY)
+    changed = ", ".join(
+        f"{name} = s.{name}" for name in lineitem.COLUMNS if name not in lineitem.KEY
+    )
     same = " AND ".join(f"t.{name} = s.{name}" for name in lineitem.KEY)
 
     def load() -> None:
@@ -44,7 +46,11 @@ def _load_ours(file: str, from_schema: str) -> None:
     from etl_assets.sync import sync
 
     source = PostgresSource(servers.url(servers.POSTGRES), name="bench", schema=from_schema)
-    sync(StreamRead(source, Stream("lineitem", primary_key=lineitem.KEY)), DuckDBDestination(file), strategy="merge")
+    sync(
+        StreamRead(source, Stream("lineitem", primary_key=lineitem.KEY)),
+        DuckDBDestination(file),
+        strategy="merge",
+    )
 
 
 def before_ours(folder: Path) -> None:
@@ -78,7 +84,9 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
 
 def merge(candidate: str, folder: Path, schema: str) -> Callable[[], Any]:
     into = programs.duckdb_file(folder, candidate)
-    return MERGE[candidate](servers.url(servers.POSTGRES), f"{schema}.lineitem", into, "bench.lineitem")
+    return MERGE[candidate](
+        servers.url(servers.POSTGRES), f"{schema}.lineitem", into, "bench.lineitem"
+    )
 
 
 def before_program(candidate: str, folder: Path) -> None:

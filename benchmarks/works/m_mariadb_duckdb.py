@@ -23,7 +23,9 @@ def prepare(folder: Path, rows: int) -> None:
     database = servers.url(servers.MARIADB).rsplit("/", 1)[1]
     with servers.mariadb(database) as server, server.cursor() as cursor:
         columns = ", ".join(f"{name} {type_} NOT NULL" for name, type_ in TYPES.items())
-        cursor.execute(f"CREATE TABLE lineitem ({columns}, PRIMARY KEY ({', '.join(lineitem.KEY)}))")
+        cursor.execute(
+            f"CREATE TABLE lineitem ({columns}, PRIMARY KEY ({', '.join(lineitem.KEY)}))"
+        )
         cursor.execute(f"INSERT INTO lineitem {VALUES}{rows - 1}")
         cursor.execute("ANALYZE TABLE lineitem")
 
@@ -33,19 +35,35 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     import pyarrow as pa
 
     imported("pymysql.cursors")
-    of = {"bigint": pa.int64(), "integer": pa.int32(), "decimal(15,2)": pa.decimal128(15, 2), "date": pa.date32()}
-    types = [of.get(type_, pa.timestamp("us") if "time" in type_ else pa.string()) for type_ in TYPES.values()]
+    of = {
+        "bigint": pa.int64(),
+        "integer": pa.int32(),
+        "decimal(15,2)": pa.decimal128(15, 2),
+        "date": pa.date32(),
+    }
+    types = [
+        of.get(type_, pa.timestamp("us") if "time" in type_ else pa.string())
+        for type_ in TYPES.values()
+    ]
 
     def load() -> None:
         import pymysql.cursors
 
         database = servers.url(servers.MARIADB).rsplit("/", 1)[1]
-        with duckdb.connect(fresh(folder, "by hand")) as connection, servers.mariadb(database) as server:
-            connection.execute(f"CREATE SCHEMA bench; CREATE TABLE bench.lineitem ({lineitem.declared()})")
+        with (
+            duckdb.connect(fresh(folder, "by hand")) as connection,
+            servers.mariadb(database) as server,
+        ):
+            connection.execute(
+                f"CREATE SCHEMA bench; CREATE TABLE bench.lineitem ({lineitem.declared()})"
+            )
             with server.cursor(pymysql.cursors.SSCursor) as cursor:
                 cursor.execute("SELECT * FROM lineitem")
                 while rows := cursor.fetchmany(BATCH):
-                    arrays = [pa.array(v, type_) for v, type_ in zip(zip(*rows, strict=True), types, strict=True)]
+                    arrays = [
+                        pa.array(v, type_)
+                        for v, type_ in zip(zip(*rows, strict=True), types, strict=True)
+                    ]
                     connection.register("given", pa.table(arrays, list(TYPES)))
                     connection.execute("INSERT INTO bench.lineitem SELECT * FROM given")
 
@@ -74,10 +92,17 @@ def dlt(folder: Path, given: Any) -> Callable[[], Any]:
     return lambda: pipeline.run(dlt_table(servers.MARIADB, None, write_disposition="replace"))
 
 
-def program(start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any) -> Callable[[], Any]:
+def program(
+    start: Callable[..., Callable[[], Any]], candidate: str, folder: Path, given: Any
+) -> Callable[[], Any]:
     fresh(folder, candidate)
     url = servers.url(servers.MARIADB)
-    return start(url, f"{url.rsplit('/', 1)[1]}.lineitem", programs.duckdb_file(folder, candidate), "bench.lineitem")
+    return start(
+        url,
+        f"{url.rsplit('/', 1)[1]}.lineitem",
+        programs.duckdb_file(folder, candidate),
+        "bench.lineitem",
+    )
 
 
 WORK = Work(

@@ -14,7 +14,9 @@ def run(file: str) -> None:
     from etl_assets import DuckDBDestination, PostgresSource, Stream, stream_assets
 
     stream = Stream("lineitem", primary_key=lineitem.KEY, replication_key="l_receiptdate")
-    source = PostgresSource(servers.url(servers.POSTGRES), name="bench", schema="shop", streams=[stream])
+    source = PostgresSource(
+        servers.url(servers.POSTGRES), name="bench", schema="shop", streams=[stream]
+    )
     g_no_change_run.run(*stream_assets(source, destination=DuckDBDestination(file)))
 
 

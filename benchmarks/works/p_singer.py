@@ -39,7 +39,12 @@ TARGET = "from etl_assets import DuckDBDestination; DuckDBDestination.main()"
 
 
 def prepare(folder: Path, rows: int) -> None:
-    schema = {"type": "SCHEMA", "stream": "t", "schema": {"properties": PROPERTIES}, "key_properties": ["id"]}
+    schema = {
+        "type": "SCHEMA",
+        "stream": "t",
+        "schema": {"properties": PROPERTIES},
+        "key_properties": ["id"],
+    }
     with (folder / "messages.jsonl").open("w", encoding="utf-8") as out:
         out.write(json.dumps(schema) + "\n")
         for number, row in enumerate(table(rows).to_pylist(), 1):
@@ -49,7 +54,10 @@ def prepare(folder: Path, rows: int) -> None:
             }  # fmt: skip
             out.write(json.dumps({"type": "RECORD", "stream": "t", "record": record}) + "\n")
             if number % EVERY == 0:
-                out.write(json.dumps({"type": "STATE", "value": {"bookmarks": {"t": {"id": number}}}}) + "\n")
+                out.write(
+                    json.dumps({"type": "STATE", "value": {"bookmarks": {"t": {"id": number}}}})
+                    + "\n"
+                )
 
 
 def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
@@ -77,9 +85,15 @@ def target(folder: Path, command: list[str], config: dict[str, Any]) -> Callable
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def load() -> None:
-        with (folder / "messages.jsonl").open("rb") as messages, (folder / "states.jsonl").open("wb") as states:
+        with (
+            (folder / "messages.jsonl").open("rb") as messages,
+            (folder / "states.jsonl").open("wb") as states,
+        ):
             subprocess.run(
-                [*command, "--config", str(folder / "config.json")], stdin=messages, stdout=states, check=True
+                [*command, "--config", str(folder / "config.json")],
+                stdin=messages,
+                stdout=states,
+                check=True,
             )
         last = (folder / "states.jsonl").read_text(encoding="utf-8").splitlines()[-1]
         assert json.loads(last)["bookmarks"]["t"]["id"] % EVERY == 0
@@ -88,7 +102,9 @@ def target(folder: Path, command: list[str], config: dict[str, Any]) -> Callable
 
 
 def ours(folder: Path, given: Any) -> Callable[[], Any]:
-    return target(folder, [sys.executable, "-c", TARGET], {"path": fresh(folder, "ours"), "source": "bench"})
+    return target(
+        folder, [sys.executable, "-c", TARGET], {"path": fresh(folder, "ours"), "source": "bench"}
+    )
 
 
 def target_duckdb(folder: Path, given: Any) -> Callable[[], Any]:

@@ -1,7 +1,8 @@
 """A script written for PyAirbyte, its import line changed: `source-faker` into DuckDB, users, products and purchases.
 
-By hand the connector's messages go into a file, whose records DuckDB reads with explicit types. The connector is the
-same for all, most of the time is its own, and some of its values are of the moment. Starts and imports count.
+By hand the connector's messages go into a file, whose records DuckDB reads with explicit types. The
+connector is the same for all, most of the time is its own, and some of its values are of the
+moment. Starts and imports count.
 """
 
 import importlib
@@ -57,11 +58,19 @@ def connector() -> str:
 
 
 def prepare(folder: Path, rows: int) -> None:
-    config = {"count": rows, "seed": 42, "always_updated": False, "parallelism": 1, "records_per_slice": 1000}
+    config = {
+        "count": rows,
+        "seed": 42,
+        "always_updated": False,
+        "parallelism": 1,
+        "records_per_slice": 1000,
+    }
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     command = [connector(), "discover", "--config", str(folder / "config.json")]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    (found,) = (message["catalog"] for line in lines if (message := json.loads(line))["type"] == "CATALOG")
+    (found,) = (
+        message["catalog"] for line in lines if (message := json.loads(line))["type"] == "CATALOG"
+    )
     streams = [
         {"stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
         for stream in found["streams"]
@@ -75,14 +84,18 @@ def by_hand(folder: Path, given: Any) -> Callable[[], Any]:
     def load() -> None:
         import duckdb
 
-        config, catalog, messages = (folder / name for name in ("config.json", "catalog.json", "messages.jsonl"))
+        config, catalog, messages = (
+            folder / name for name in ("config.json", "catalog.json", "messages.jsonl")
+        )
         with messages.open("wb") as out:
             command = [connector(), "read", "--config", str(config), "--catalog", str(catalog)]
             subprocess.run(command, stdout=out, check=True)
         with duckdb.connect(file) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             for table, columns in TYPES.items():
-                record = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in columns.items())})"
+                record = (
+                    f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in columns.items())})"
+                )
                 connection.execute(
                     f"CREATE TABLE main.{table} AS SELECT data.* FROM (SELECT record.data AS data "
                     "FROM read_json(?, format='newline_delimited', columns={'type': 'VARCHAR', "
@@ -100,7 +113,9 @@ def script(candidate: str, folder: Path, given: Any) -> Callable[[], Any]:
 
     def load() -> None:
         ab = importlib.import_module(MODULES[candidate])
-        source = ab.get_source("source-faker", config=config, local_executable=connector(), streams="*")
+        source = ab.get_source(
+            "source-faker", config=config, local_executable=connector(), streams="*"
+        )
         cache = ab.caches.DuckDBCache(db_path=file, cache_dir=str(folder / f"{candidate}-cache"))
         result = source.read(cache)
         assert result.processed_records > config["count"]

@@ -41,7 +41,9 @@ def by_hand(folder: Path, given: list[str]) -> Callable[[], Any]:
                 connection.execute("CREATE SCHEMA bench")
                 for name in given:
                     connection.execute(f"CREATE TABLE bench.{name} ({columns})")
-                    connection.execute(f"INSERT INTO bench.{name} VALUES ({marks})", list(ROW.values()))
+                    connection.execute(
+                        f"INSERT INTO bench.{name} VALUES ({marks})", list(ROW.values())
+                    )
                     yield dg.MaterializeResult(asset_key=["bench", name], metadata={"rows": 1})
 
         run(step)
@@ -56,11 +58,16 @@ def ours(folder: Path, given: list[str]) -> Callable[[], Any]:
         from etl_assets import DuckDBDestination, Source, Stream, stream_assets
 
         class Many(Source):
-            def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Any:
+            def load_data(
+                self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+            ) -> Any:
                 return [ROW]
 
         schema = {"properties": {name: {"type": "integer"} for name in COLUMNS}}
-        streams = [Stream(name, primary_key="column_0", replication_key="column_1", schema=schema) for name in given]
+        streams = [
+            Stream(name, primary_key="column_0", replication_key="column_1", schema=schema)
+            for name in given
+        ]
         source = Many(name="bench", streams=streams)
         run(*stream_assets(source, destination=DuckDBDestination(file), granularity="source"))
 

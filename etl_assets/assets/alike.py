@@ -13,5 +13,8 @@ def alike(one: Any, other: Any) -> bool:
     if type(one) is not type(other) or not isinstance(one, Source | Destination):
         return False
     ignored = {"logger", "catalog", "streams", "selected_streams", "to_select"}
-    mine, others = ({key: value for key, value in vars(each).items() if key not in ignored} for each in (one, other))
+    mine, others = (
+        {key: value for key, value in vars(each).items() if key not in ignored}
+        for each in (one, other)
+    )
     return mine == others

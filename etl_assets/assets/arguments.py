@@ -21,7 +21,8 @@ def check_arguments(source: Any, streams: Any, name: Any, translator: Any, optio
         raise ConfigError(f"name is {shorten(name)}.", hint="It is a text.")
     if translator is not None and not isinstance(translator, StreamTranslator):
         raise ConfigError(
-            f"translator is {shorten(translator)}.", hint="It is an object of a subclass of StreamTranslator."
+            f"translator is {shorten(translator)}.",
+            hint="It is an object of a subclass of StreamTranslator.",
         )
     _check_options(options)
 
@@ -44,9 +45,13 @@ def _check_source(source: Any) -> None:
     if isinstance(source, Source):
         return
     if isinstance(source, type):
-        raise ConfigError(f"{source.__name__} is a class.", hint=f"Make one of it: {source.__name__}(...).")
+        raise ConfigError(
+            f"{source.__name__} is a class.", hint=f"Make one of it: {source.__name__}(...)."
+        )
     if isinstance(source, list | tuple | set | Mapping):
-        raise ConfigError(f"The source is {shorten(source)}.", hint="Call this once for each source.")
+        raise ConfigError(
+            f"The source is {shorten(source)}.", hint="Call this once for each source."
+        )
     raise ConfigError(
         f"The source is {shorten(source)}, which is no etl_assets Source.",
         hint='For example SqlSource(name="shop", url=...), get_source("source-faker", {...}), or a Source of your own.',
@@ -57,7 +62,9 @@ def _check_streams(streams: Any) -> None:
     if streams is None or isinstance(streams, str):
         return
     if isinstance(streams, Mapping) or not isinstance(streams, Iterable):
-        raise ConfigError(f"streams is {shorten(streams)}.", hint='It is a list of names: streams=["orders"].')
+        raise ConfigError(
+            f"streams is {shorten(streams)}.", hint='It is a list of names: streams=["orders"].'
+        )
     # What can be read only once is read later.
     for one in streams if isinstance(streams, Sized) else ():
         if isinstance(one, Stream):
@@ -66,7 +73,9 @@ def _check_streams(streams: Any) -> None:
                 hint=f'Give its name, "{one.name}", and the stream by catalog=Catalog([...]).',
             )
         if not isinstance(one, str):
-            raise ConfigError(f"streams holds {shorten(one)}.", hint='It is a list of names: streams=["orders"].')
+            raise ConfigError(
+                f"streams holds {shorten(one)}.", hint='It is a list of names: streams=["orders"].'
+            )
 
 
 def _check_options(options: Any) -> None:
@@ -76,7 +85,11 @@ def _check_options(options: Any) -> None:
     if not isinstance(options, Mapping):
         raise ConfigError(f"options is {shorten(options)}.", hint=example)
     for stream, given in options.items():
-        if not isinstance(stream, str) or not (isinstance(given, Mapping) or hasattr(given, "__dict__")):
+        if not isinstance(stream, str) or not (
+            isinstance(given, Mapping) or hasattr(given, "__dict__")
+        ):
             raise ConfigError(f"options has {shorten(given)} for {shorten(stream)}.", hint=example)
         if isinstance(given, type):
-            raise ConfigError(f"options has the class {given.__name__} for {stream!r}.", hint=example)
+            raise ConfigError(
+                f"options has the class {given.__name__} for {stream!r}.", hint=example
+            )

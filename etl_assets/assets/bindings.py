@@ -26,7 +26,8 @@ class Binding:
     """One stream of one source, and how its rows meet its table.
 
     Args:
-        hashed: Another stream of the source has the table that is called as this stream's would be by default.
+        hashed: Another stream of the source has the table that is called as this stream's would be
+            by default.
     """
 
     source: Source
@@ -38,7 +39,9 @@ class Binding:
 
     def table(self, destination: Destination) -> TableName:
         """Return the table that the rows go into."""
-        return self.writing.table or default_table(destination, self.source_name, self.stream, hashed=self.hashed)
+        return self.writing.table or default_table(
+            destination, self.source_name, self.stream, hashed=self.hashed
+        )
 
     def read(self, config: SyncConfig) -> StreamRead:
         """Return the lazy read of one run."""
@@ -61,7 +64,9 @@ class Binding:
         return read
 
 
-def default_table(destination: Destination, source: str, stream: Stream, *, hashed: bool) -> TableName:
+def default_table(
+    destination: Destination, source: str, stream: Stream, *, hashed: bool
+) -> TableName:
     """Return the table that a stream's rows go into by default.
 
     Args:
@@ -87,7 +92,13 @@ def bindings_of(assets: Iterable[Any]) -> dict[dg.AssetKey, Binding]:
     for one in assets:
         if isinstance(one, dg.AssetsDefinition):
             bindings = getattr(compute_function(one), _ATTRIBUTE, {})
-            found.update({key: bindings[name] for name, key in one.keys_by_output_name.items() if name in bindings})
+            found.update(
+                {
+                    key: bindings[name]
+                    for name, key in one.keys_by_output_name.items()
+                    if name in bindings
+                }
+            )
     return found
 
 

@@ -27,7 +27,8 @@ class ShownBookmark:
     """A bookmark as an event has it.
 
     Args:
-        value: The bookmark; of one that is only shown by its digest, the values of its keys where they are short.
+        value: The bookmark; of one that is only shown by its digest, the values of its keys where
+            they are short.
         whole: It is the bookmark itself, so a sync may begin from it.
     """
 

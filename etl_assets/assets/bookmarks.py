@@ -1,7 +1,9 @@
-"""Bookmarks in the event log: the newest event *of a run*. An event without a run moves no bookmark.
+"""Bookmarks in the event log: the newest event *of a run*.
 
-The web server takes a runless event from anybody who reaches it, and "Report materialization" in the UI makes one
-without a bookmark, which must not hide the one before.
+An event without a run moves no bookmark.
+
+The web server takes a runless event from anybody who reaches it, and "Report materialization" in
+the UI makes one without a bookmark, which must not hide the one before.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +30,8 @@ class BookmarkEvent:
         bookmark: What it carries.
         run_id: Of its run; never empty.
         load_id: Of its load; "" where it names none.
-        timestamp: Seconds since 1970, by the clock of the machine that ran the step: it orders nothing.
+        timestamp: Seconds since 1970, by the clock of the machine that ran the step: it orders
+            nothing.
         number: Of its record in the event log, which counts them; 0 where it was not asked for.
         rows: In the table; None where the event does not say.
         destination: The identity of a destination that keeps no state; "" for one that does.
@@ -52,14 +55,18 @@ def newest_event(instance: dg.DagsterInstance, key: dg.AssetKey) -> BookmarkEven
     return next(_materializations(instance, key), None)
 
 
-def newest_events(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, BookmarkEvent | None]:
+def newest_events(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, BookmarkEvent | None]:
     """Return the newest event of each asset, with one read for all of them where nothing hides it."""
     keys = list(keys)
     latest = instance.get_latest_materialization_events(keys)
     found: dict[dg.AssetKey, BookmarkEvent | None] = {}
     for key in keys:
         entry = latest.get(key)
-        found[key] = None if entry is None else (_from_entry(entry, 0) or newest_event(instance, key))
+        found[key] = (
+            None if entry is None else (_from_entry(entry, 0) or newest_event(instance, key))
+        )
     return found
 
 
@@ -86,11 +93,15 @@ def newest_shared_bookmark(
 ) -> Bookmark | None:
     """Return the state of a whole source to go on from where the destination keeps none: the newest of its streams'."""
     found = ((_newest(instance, key, destination, shared=True), key) for key in keys)
-    newest = max(((event, key) for event, key in found if event), key=lambda one: one[0].number, default=None)
+    newest = max(
+        ((event, key) for event, key in found if event), key=lambda one: one[0].number, default=None
+    )
     return None if newest is None else _whole(*newest)
 
 
-def _newest(instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool) -> BookmarkEvent | None:
+def _newest(
+    instance: dg.DagsterInstance, key: dg.AssetKey, destination: str, *, shared: bool
+) -> BookmarkEvent | None:
     def mine(event: BookmarkEvent) -> bool:
         return event.destination == destination and event.shared == shared
 
@@ -112,14 +123,18 @@ def _whole(event: BookmarkEvent, key: dg.AssetKey) -> Bookmark | None:
 
 
 def _materializations(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[BookmarkEvent]:
-    return _events(instance.fetch_materializations, key, limit=1)  # the newest one is nearly always enough
+    return _events(
+        instance.fetch_materializations, key, limit=1
+    )  # the newest one is nearly always enough
 
 
 def _checkpoints(instance: dg.DagsterInstance, key: dg.AssetKey) -> Iterator[BookmarkEvent]:
     return _events(instance.fetch_observations, key, limit=PAGE)
 
 
-def _events(fetch: Callable[..., dg.EventRecordsResult], key: dg.AssetKey, limit: int) -> Iterator[BookmarkEvent]:
+def _events(
+    fetch: Callable[..., dg.EventRecordsResult], key: dg.AssetKey, limit: int
+) -> Iterator[BookmarkEvent]:
     cursor: str | None = None
     while True:
         page = fetch(key, limit=limit, cursor=cursor)

@@ -40,9 +40,12 @@ def look_at(source: DeclaredSource) -> Look:
     if committed is not None:
         outcome = rediscovered(committed, found)
     else:
-        # A catalog file goes before what the code declares, so it must not lose what is declared there.
+        # A catalog file goes before what the code declares, so it must not lose what is declared
+        # there.
         declared = source.source.declared_catalog()
-        outcome = rediscovered(None if declared is None else _of_the_engine(declared), found, declared=True)
+        outcome = rediscovered(
+            None if declared is None else _of_the_engine(declared), found, declared=True
+        )
     return Look(found, committed, outcome)
 
 
@@ -90,11 +93,16 @@ def chosen(project: Project, name: str | None) -> Sequence[DeclaredSource]:
     """
     sources = project.sources()
     if not sources:
-        raise ConfigError(f"{shown(project.path)} declares no source.", hint="It must call stream_assets(...).")
+        raise ConfigError(
+            f"{shown(project.path)} declares no source.", hint="It must call stream_assets(...)."
+        )
     found = [source for source in sources if name in {None, source.name}]
     if not found:
         known = [source.name for source in sources]
-        raise ConfigError(f"There is no source {name!r} in {shown(project.path)}.", hint=did_you_mean(str(name), known))
+        raise ConfigError(
+            f"There is no source {name!r} in {shown(project.path)}.",
+            hint=did_you_mean(str(name), known),
+        )
     return found
 
 
@@ -134,7 +142,9 @@ def _write(source: DeclaredSource, look: Look, say: Say) -> None:
 def _compare(source: DeclaredSource, look: Look, say: Say) -> bool:
     path = shown(source.catalog_path)
     if look.committed is None:
-        say(f"{source.name}: {path} is {'missing' if source.catalog_missing else 'not there, and not needed'}.")
+        say(
+            f"{source.name}: {path} is {'missing' if source.catalog_missing else 'not there, and not needed'}."
+        )
         return source.catalog_missing
     changes = look.outcome.changes
     say(f"{source.name}: {path}: {'changed' if changes else 'no change'}.")

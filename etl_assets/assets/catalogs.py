@@ -64,7 +64,10 @@ def streams_at_load(
 def known_at_load(
     source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | None, path: Path
 ) -> Sequence[Stream]:
-    """Return all streams of a source that are known without connecting, selected or not; the arguments are as above."""
+    """Return all streams of a source that are known without connecting, selected or not.
+
+    The arguments are as above.
+    """
     try:
         known = _known(source, catalog, path)
     except ConfigError:
@@ -75,7 +78,8 @@ def known_at_load(
 def catalog_path(source_name: str) -> Path:
     """Return the committed catalog's file: in the working directory, or beside the file that defines the assets.
 
-    The first that exists; none does before `etl-assets discover`, and then it is the one beside that file.
+    The first that exists; none does before `etl-assets discover`, and then it is the one beside
+    that file.
 
     Raises:
         ConfigError: The name leads out of the folder.
@@ -83,7 +87,8 @@ def catalog_path(source_name: str) -> Path:
     name = f"{source_name}.json"
     if ".." in Path(name).parts or Path(name).is_absolute():
         raise ConfigError(
-            f"The source name {source_name!r} leads out of the folder of catalogs.", hint="Use letters, digits and '_'."
+            f"The source name {source_name!r} leads out of the folder of catalogs.",
+            hint="Use letters, digits and '_'.",
         )
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE]) / name
@@ -92,12 +97,17 @@ def catalog_path(source_name: str) -> Path:
     return here if here.exists() else beside
 
 
-def _known(source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | None, path: Path) -> Catalog | None:
+def _known(
+    source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | None, path: Path
+) -> Catalog | None:
     if isinstance(catalog, str | Path):
         return Catalog.load(catalog)
     if catalog is not None:
         if not isinstance(catalog, Catalog | Mapping):
-            raise ConfigError(f"catalog is {shorten(catalog)}.", hint="It is a Catalog, its JSON as a dict, or a file.")
+            raise ConfigError(
+                f"catalog is {shorten(catalog)}.",
+                hint="It is a Catalog, its JSON as a dict, or a file.",
+            )
         return catalog if isinstance(catalog, Catalog) else Catalog.from_dict(dict(catalog))
     if path.exists():
         return Catalog.load(path)
@@ -107,7 +117,9 @@ def _known(source: Source, catalog: Catalog | Mapping[str, Any] | str | Path | N
 def _folder_of_caller() -> Path:
     frame = inspect.currentframe()
     package = __name__.partition(".")[0]
-    while frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == package:
+    while (
+        frame is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == package
+    ):
         frame = frame.f_back
     file = frame.f_globals.get("__file__") if frame is not None else None
     return Path(file).resolve().parent if file else Path.cwd()

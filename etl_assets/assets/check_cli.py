@@ -94,18 +94,35 @@ def _check_source(findings: Findings, source: DeclaredSource, *, read: bool) -> 
 
 def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, look: Look) -> None:
     before = findings.problems
-    again = f"Run `etl-assets discover --source {source.name}` and commit {shown(source.catalog_path)}."
+    again = (
+        f"Run `etl-assets discover --source {source.name}` and commit {shown(source.catalog_path)}."
+    )
     if look.committed is not None and look.outcome.changes:
         changes = " ".join(look.outcome.changes)
-        findings.problem(subject, f"{shown(source.catalog_path)} is not as the source is now: {changes} {again}")
+        findings.problem(
+            subject, f"{shown(source.catalog_path)} is not as the source is now: {changes} {again}"
+        )
     names = {name for stream in look.found.values() for name in (stream.name, stream.full_name)}
     for pattern in source.selection:
         there = any(matches(name, pattern) for name in names)
         known = look.committed
-        if not there and (set(pattern) & set("*?[") or not source.streams) and _can_tell(source.source, look):
-            findings.problem(subject, f"it has no stream {pattern!r}. {did_you_mean(pattern, names)}")
-        elif there and known is not None and not source.catalog_missing and not _knows(known.values(), pattern):
-            findings.problem(subject, f"{pattern!r} is not in {shown(source.catalog_path)}. {again}")
+        if (
+            not there
+            and (set(pattern) & set("*?[") or not source.streams)
+            and _can_tell(source.source, look)
+        ):
+            findings.problem(
+                subject, f"it has no stream {pattern!r}. {did_you_mean(pattern, names)}"
+            )
+        elif (
+            there
+            and known is not None
+            and not source.catalog_missing
+            and not _knows(known.values(), pattern)
+        ):
+            findings.problem(
+                subject, f"{pattern!r} is not in {shown(source.catalog_path)}. {again}"
+            )
     if source.problem is not None:
         if findings.problems == before:
             findings.problem(subject, source.problem)
@@ -113,14 +130,17 @@ def _check_catalog(findings: Findings, subject: str, source: DeclaredSource, loo
         findings.problem(subject, f"{shown(source.catalog_path)} is missing. {again}")
 
 
-def _check_stream(findings: Findings, source: DeclaredSource, stream: Stream, look: Look, *, read: bool) -> None:
+def _check_stream(
+    findings: Findings, source: DeclaredSource, stream: Stream, look: Look, *, read: bool
+) -> None:
     subject = f"source {source.name!r}, stream {stream.full_name!r}"
     found = _of_same_name(stream, look.found.values())
     for problem in missing_columns(stream, found) if found is not None else ():
         findings.problem(f"source {source.name!r}", problem)
     with findings.asking(subject):
         if read or (found is None and _can_tell(source.source, look)):
-            # What the source does not list may still be there; its own error says best what is wrong.
+            # What the source does not list may still be there; its own error says best what is
+            # wrong.
             if reads_together(source.source):
                 first_of(source.source, stream, source.name)
                 return
@@ -155,7 +175,11 @@ def _check_destination(
     if findings.problems > before:
         return
     if isinstance(destination, Destination):
-        state = f"{_count(kept, 'stored state')}" if destination.capabilities.keeps_state else "keeps no state"
+        state = (
+            f"{_count(kept, 'stored state')}"
+            if destination.capabilities.keeps_state
+            else "keeps no state"
+        )
         findings.ok(subject, f"connected, {state}")
     else:
         findings.ok(subject, "it has nothing to ask")
@@ -167,11 +191,18 @@ def _table_problems(
     for call in declared.calls:
         for stream in call.streams:
             bound = next(
-                (b for b in bindings if b.source_name == call.source_name and b.stream.key == stream.key), None
+                (
+                    b
+                    for b in bindings
+                    if b.source_name == call.source_name and b.stream.key == stream.key
+                ),
+                None,
             )
             writing = bound.writing if bound else None
             try:
-                stored: Stored = destination.stored(call.source_name, stream, table=writing.table if writing else None)
+                stored: Stored = destination.stored(
+                    call.source_name, stream, table=writing.table if writing else None
+                )
             except StateError:
                 continue  # told before
             where = f"stream {stream.full_name!r} of {call.source_name!r}"
@@ -212,7 +243,9 @@ def _bindings(project: Project) -> list[Binding]:
     found: list[Binding] = []
     for target in project.targets:
         assets: Any = (
-            target.assets_defs_by_key.values() if isinstance(target, dg.RepositoryDefinition) else target.assets
+            target.assets_defs_by_key.values()
+            if isinstance(target, dg.RepositoryDefinition)
+            else target.assets
         )
         found.extend(bindings_of(_flat(assets or ())).values())
     return found
@@ -238,7 +271,9 @@ def _of_same_name(stream: Stream, found: Any) -> Stream | None:
 
 
 def _knows(streams: Any, pattern: str) -> bool:
-    return any(matches(name, pattern) for stream in streams for name in (stream.name, stream.full_name))
+    return any(
+        matches(name, pattern) for stream in streams for name in (stream.name, stream.full_name)
+    )
 
 
 def _told(error: Exception) -> str:

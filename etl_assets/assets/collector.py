@@ -18,13 +18,14 @@ class Declared:
     Args:
         source: The source.
         source_name: Under which its state is stored.
-        destination: The destination; None where `io_manager_key` names one, or for an IO manager that has none.
+        destination: The destination; None where `io_manager_key` names one, or for an IO manager
+            that has none.
         io_manager_key: The resource; None where there is a destination.
         selection: What `streams=` said; None for what the catalog selects.
         streams: The streams that became assets; empty where the catalog is missing.
         catalog_path: The file a catalog was read from, or is to be written to.
-        catalog_missing: There are no assets, because the selection needs a catalog and there is none yet, or does not
-            fit the one there is.
+        catalog_missing: There are no assets, because the selection needs a catalog and there is
+            none yet, or does not fit the one there is.
         problem: What does not fit.
     """
 
@@ -44,7 +45,9 @@ _collected: ContextVar[list[Declared] | None] = ContextVar("etl_assets_declared"
 
 @contextmanager
 def collecting() -> Iterator[list[Declared]]:
-    """Collect what `stream_assets` declares inside; there a missing catalog is no error, but gives no assets.
+    """Collect what `stream_assets` declares inside.
+
+    There a missing catalog is no error, but gives no assets.
 
     ```python
     with collecting() as declared:

@@ -37,7 +37,8 @@ def install_project(project: Project, say: Say) -> int:
     hosts = _hosts(project)
     if not hosts:
         raise ConfigError(
-            f"{project.path.name} uses no connectors.", hint="Those come from get_source(...) and get_destination(...)."
+            f"{project.path.name} uses no connectors.",
+            hint="Those come from get_source(...) and get_destination(...).",
         )
     lock = project.path.parent / LOCK
     locked = parsed_lock(lock)
@@ -53,7 +54,9 @@ def install_project(project: Project, say: Say) -> int:
         installed = executor.install_pinned(pins)
         kept[key] = _locked(installed, pins)
         exactly = f" as {LOCK} says" if pins else ""
-        say(f"{host.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}")
+        say(
+            f"{host.connector_name}: {installed.version or 'installed'} under Python {installed.python}{exactly}"
+        )
     if kept != locked:
         _write(lock, {"format": 1, "connectors": dict(sorted(kept.items()))})
         say(f"wrote {lock.name}: commit it")
@@ -63,7 +66,11 @@ def install_project(project: Project, say: Say) -> int:
 def _hosts(project: Project) -> list[Connector]:
     sources = [one.source for one in project.sources()]
     destinations = [project.resolve(one) for one in project.destinations()]
-    return [one for one in (*sources, *destinations) if isinstance(one, ConnectorSource | ConnectorDestination)]
+    return [
+        one
+        for one in (*sources, *destinations)
+        if isinstance(one, ConnectorSource | ConnectorDestination)
+    ]
 
 
 def install_named(source: Connector, say: Say) -> int:
@@ -111,7 +118,9 @@ def spec(source: Connector, write: Say) -> int:
 def discover(source: Connector, write: Say) -> int:
     """Print a connector's catalog, as Singer has it."""
     if not isinstance(source, ConnectorSource):
-        raise ConfigError(f"{source.connector_name} is a destination: it has no streams to discover.")
+        raise ConfigError(
+            f"{source.connector_name} is a destination: it has no streams to discover."
+        )
     write(json.dumps(source.discover().to_dict(), indent=2, ensure_ascii=False))
     return 0
 
@@ -130,21 +139,31 @@ def named(name: str, config: Path | None, options: Mapping[str, Any]) -> Connect
             raise ConfigError(f"The config {str(config)!r} cannot be read: {error}.") from None
         if not isinstance(document, dict):
             raise ConfigError(f"The config {str(config)!r} is no object.")
-    given = {key: value for key, value in options.items() if value is not None and value is not False}
-    if "use_properties" in given and protocol_of(name) != "singer" and given.get("protocol") != "singer":
+    given = {
+        key: value for key, value in options.items() if value is not None and value is not False
+    }
+    if (
+        "use_properties" in given
+        and protocol_of(name) != "singer"
+        and given.get("protocol") != "singer"
+    ):
         raise ConfigError(f"{name} is no Singer tap: --use-properties is of no use with it.")
     if not name.startswith(("destination-", "target-")):
         return _program(get_source(name, document, **given), name)
     if "source_manifest" in given:
         raise ConfigError(f"{name} is a destination, and a source_manifest makes a source.")
     if "use_properties" in given:
-        raise ConfigError(f"{name} is a target: --use-properties is for taps, which read a catalog.")
+        raise ConfigError(
+            f"{name} is a target: --use-properties is for taps, which read a catalog."
+        )
     return _program(get_destination(name, document, **given), name)
 
 
 def _program(found: object, name: str) -> Connector:
     if not isinstance(found, ConnectorSource | ConnectorDestination):
-        raise ConfigError(f"{name!r} is a class of Python's ({type(found).__name__}), and no program to be asked.")
+        raise ConfigError(
+            f"{name!r} is a class of Python's ({type(found).__name__}), and no program to be asked."
+        )
     return found
 
 
@@ -156,7 +175,9 @@ def _pins(entry: Any) -> Pins | None:
 
 def _locked(installed: Installed, pins: Pins | None) -> dict[str, Any]:
     same = pins is not None and dict(pins.packages) == dict(installed.packages)
-    hashes = pins.hashes if pins is not None and same and pins.hashes else hashes_of(installed.packages)
+    hashes = (
+        pins.hashes if pins is not None and same and pins.hashes else hashes_of(installed.packages)
+    )
     return {
         "name": installed.name,
         "requirement": installed.requirement,
@@ -173,7 +194,9 @@ def _installed(root: Path) -> dict[str, list[str]]:
     for marker in sorted(root.glob(f"*/{MARKER}")):
         document = read_json(marker)
         if isinstance(document, dict):
-            found.setdefault(str(document.get("name")), []).append(str(document.get("version") or "?"))
+            found.setdefault(str(document.get("name")), []).append(
+                str(document.get("version") or "?")
+            )
     return found
 
 

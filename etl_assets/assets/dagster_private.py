@@ -47,12 +47,18 @@ def attempts(context: dg.OutputContext) -> int:
 
 
 def set_data_version(context: dg.OutputContext, version: str) -> None:
-    """Set the data version of the materialization to come; public only in an asset's body, which has ended by then."""
+    """Set the data version of the materialization to come.
+
+    Public only in an asset's body, which has ended by then.
+    """
     context.step_context.set_data_version(context.asset_key, dg.DataVersion(version))
 
 
 def assets_of_repository(context: dg.AssetExecutionContext) -> list[dg.AssetsDefinition]:
-    """Return the assets defined beside the one that runs; none where it runs without a repository, as in a test."""
+    """Return the assets defined beside the one that runs.
+
+    None where it runs without a repository, as in a test.
+    """
     try:
         return list(context.repository_def.assets_defs_by_key.values())
     except CheckError:
@@ -70,7 +76,10 @@ def work_out_outputs_once(context: dg.AssetExecutionContext) -> None:
 
 
 def compute_function(assets_def: dg.AssetsDefinition) -> Any:
-    """Return the function an asset was made of; it stays the same object through `with_resources` and new keys."""
+    """Return the function an asset was made of.
+
+    It stays the same object through `with_resources` and new keys.
+    """
     if not assets_def.is_executable:
         return None
     node = assets_def.node_def
@@ -92,15 +101,20 @@ class _KeyedOutputMapping(dg.OutputMapping):
     def get_definition(self, is_dynamic: bool) -> OutputDefinition:
         made = super().get_definition(is_dynamic)
         return OutputDefinition(
-            made.dagster_type, made.name, made.description, made.is_required, io_manager_key=self.io_manager_key
+            made.dagster_type,
+            made.name,
+            made.description,
+            made.is_required,
+            io_manager_key=self.io_manager_key,
         )
 
 
 def output_mapping(output: str, node: str, io_manager_key: str) -> dg.OutputMapping:
     """Return the mapping of a graph's output from the output of one of its nodes, both of one name.
 
-    Dagster's own says nothing of an IO manager. A graph's output then asks for the default one, which is not among the
-    resources of a run that selects some assets, unless one of them happens to use it.
+    Dagster's own says nothing of an IO manager. A graph's output then asks for the default one,
+    which is not among the resources of a run that selects some assets, unless one of them happens
+    to use it.
     """
     mapping = _KeyedOutputMapping(output, node, output)
     mapping.io_manager_key = io_manager_key

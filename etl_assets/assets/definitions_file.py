@@ -116,7 +116,9 @@ class Project:
         found: list[DeclaredDestination] = []
         for call in self.declared:
             for one in found:
-                if one.io_manager_key == call.io_manager_key and alike(one.destination, call.destination):
+                if one.io_manager_key == call.io_manager_key and alike(
+                    one.destination, call.destination
+                ):
                     break
             else:
                 one = DeclaredDestination(call.destination, call.io_manager_key)
@@ -146,7 +148,9 @@ class Project:
 
 @contextmanager
 def loaded(path: Path) -> Iterator[Project]:
-    """Load a definitions file; what it imports from its folder can be imported until the end, and is forgotten then.
+    """Load a definitions file.
+
+    What it imports from its folder can be imported until the end, and is forgotten then.
 
     Raises:
         ConfigError: There is no such file.
@@ -154,7 +158,8 @@ def loaded(path: Path) -> Iterator[Project]:
     path = (path / DEFAULT_FILE if path.is_dir() else path).absolute()
     if not path.is_file():
         raise ConfigError(
-            f"There is no definitions file {str(path)!r}.", hint="Name it, or go to the folder where it is."
+            f"There is no definitions file {str(path)!r}.",
+            hint="Name it, or go to the folder where it is.",
         )
     places = [str(Path.cwd()), str(path.parent)]
     modules, search = dict(sys.modules), list(sys.path)
@@ -215,7 +220,9 @@ def _forget(places: Iterable[str], before: Mapping[str, ModuleType]) -> None:
         installed = "site-packages" in parts or "dist-packages" in parts
         if name in before:
             sys.modules[name] = before[name]
-        elif file and not installed and any(Path(file).is_relative_to(folder) for folder in folders):
+        elif (
+            file and not installed and any(Path(file).is_relative_to(folder) for folder in folders)
+        ):
             del sys.modules[name]
 
 
@@ -240,4 +247,6 @@ def _resource(key: str, resource: Any) -> Any:
             getattr(manager, "destination", None)
             return manager
     except dg.DagsterError as error:
-        raise ConfigError(f"The resource {key!r} cannot be made: {error}", hint="Check its fields.") from error
+        raise ConfigError(
+            f"The resource {key!r} cannot be made: {error}", hint="Check its fields."
+        ) from error

@@ -1,4 +1,7 @@
-"""The one place where an error of ours becomes what Dagster shows and retries. What leaves is redacted."""
+"""The one place where an error of ours becomes what Dagster shows and retries.
+
+What leaves is redacted.
+"""
 
 import traceback
 from collections.abc import Iterator, Mapping
@@ -21,7 +24,8 @@ class Edge:
 
     What goes on inside belongs to a run: no connector is installed there.
 
-    Dagster's own errors pass, and so does everything that is no `Exception`: a cancelled run is a `BaseException`.
+    Dagster's own errors pass, and so does everything that is no `Exception`: a cancelled run is a
+    `BaseException`.
 
     Args:
         policy: The retry policy of the step, if it has one.
@@ -38,30 +42,44 @@ class Edge:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         del kind, trace
         self._run.__exit__(None, None, None)
-        if not isinstance(error, Exception) or isinstance(error, dg.DagsterError | dg.Failure | dg.RetryRequested):
+        if not isinstance(error, Exception) or isinstance(
+            error, dg.DagsterError | dg.Failure | dg.RetryRequested
+        ):
             return
-        # `from None`: Dagster writes the whole chain of causes into its event log, and a driver's error may hold
-        # secrets and rows. The failure's metadata says where it came from.
+        # `from None`: Dagster writes the whole chain of causes into its event log, and a driver's
+        # error may hold secrets and rows. The failure's metadata says where it came from.
         raise self._for_dagster(error) from None
 
     def _for_dagster(self, error: Exception) -> dg.Failure | dg.RetryRequested:
         remaining = self._policy is not None and self._attempts < self._policy.max_retries
-        if isinstance(error, RateLimitedError) and error.retry_after is not None and self._policy and remaining:
-            return dg.RetryRequested(max_retries=self._policy.max_retries, seconds_to_wait=error.retry_after)
+        if (
+            isinstance(error, RateLimitedError)
+            and error.retry_after is not None
+            and self._policy
+            and remaining
+        ):
+            return dg.RetryRequested(
+                max_retries=self._policy.max_retries, seconds_to_wait=error.retry_after
+            )
         return as_failure(error)
 
 
 def as_failure(error: Exception) -> dg.Failure:
     """Return the failure that says what an error says, with its hint, and whether trying again may help.
 
-    An error that is not ours comes from a custom source or destination; whether it may pass, nobody knows, so it is
-    retried where a retry policy asks for that.
+    An error that is not ours comes from a custom source or destination; whether it may pass, nobody
+    knows, so it is retried where a retry policy asks for that.
     """
-    metadata: dict[str, dg.MetadataValue] = {f"{PREFIX}error": dg.MetadataValue.text(type(error).__name__)}
+    metadata: dict[str, dg.MetadataValue] = {
+        f"{PREFIX}error": dg.MetadataValue.text(type(error).__name__)
+    }
     if isinstance(error, EtlAssetsError):
         description = error.message
         if error.hint:
@@ -79,7 +97,9 @@ def as_failure(error: Exception) -> dg.Failure:
 def failure_of_many(
     errors: Mapping[str, Exception], streams: int, policy: dg.RetryPolicy | None, attempts: int
 ) -> dg.Failure | dg.RetryRequested:
-    """Return the one failure of a step that many streams share; tried again where that may help one of them.
+    """Return the one failure of a step that many streams share.
+
+    Tried again where that may help one of them.
 
     Args:
         errors: By the key of the asset, for people.
@@ -107,10 +127,12 @@ def failure_of_many(
 def trace_of(error: BaseException) -> str:
     """Return where an error and its causes were raised: classes and frames, without messages of the causes.
 
-    Messages are left out because a driver puts values of rows into them; what matters is in our own error's message.
+    Messages are left out because a driver puts values of rows into them; what matters is in our own
+    error's message.
     """
     return "\n".join(
-        f"{type(one).__module__}.{type(one).__qualname__}\n{''.join(_frames(one))}" for one in _chain(error)
+        f"{type(one).__module__}.{type(one).__qualname__}\n{''.join(_frames(one))}"
+        for one in _chain(error)
     )
 
 
@@ -120,7 +142,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         yield current
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        current = current.__cause__ or (
+            None if current.__suppress_context__ else current.__context__
+        )
 
 
 def _frames(error: BaseException) -> list[str]:

@@ -10,7 +10,12 @@ import dagster as dg
 from etl_assets.arguments import TEXT, checked
 from etl_assets.assets.arguments import check_arguments, check_place
 from etl_assets.assets.bindings import Binding, bound, same_name
-from etl_assets.assets.catalogs import CatalogMissingError, catalog_path, known_at_load, streams_at_load
+from etl_assets.assets.catalogs import (
+    CatalogMissingError,
+    catalog_path,
+    known_at_load,
+    streams_at_load,
+)
 from etl_assets.assets.collector import Declared, collect, is_collecting
 from etl_assets.assets.config import SyncConfig
 from etl_assets.assets.errors import Edge
@@ -65,7 +70,9 @@ class _Call:
     schema_contract: Contract | None = None
 
     def bind(self, stream: Stream) -> Binding:
-        options = self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
+        options = (
+            self.options.get(stream.full_name) or self.options.get(stream.name) or StreamOptions()
+        )
         stream = options.applied_to(stream)
         can = self.destination.capabilities if self.destination else None
         return Binding(
@@ -85,14 +92,21 @@ class _Call:
 
         Args:
             bindings: Of the streams of this call.
-            known: The other streams of the source, as far as they are known, so that the same ones have the same tables
-                whichever are loaded.
+            known: The other streams of the source, as far as they are known, so that the same ones
+                have the same tables whichever are loaded.
         """
         place = self.destination or Destination()
         named = {binding.stream.key for binding in bindings if binding.writing.table}
-        every = {stream.key: stream for stream in (*known, *(binding.stream for binding in bindings))}
-        tables = place.tables_for(self.source_name, [one for key, one in every.items() if key not in named])
-        return [replace(one, hashed=tables.get(one.stream.key, self.table(one)) != self.table(one)) for one in bindings]
+        every = {
+            stream.key: stream for stream in (*known, *(binding.stream for binding in bindings))
+        }
+        tables = place.tables_for(
+            self.source_name, [one for key, one in every.items() if key not in named]
+        )
+        return [
+            replace(one, hashed=tables.get(one.stream.key, self.table(one)) != self.table(one))
+            for one in bindings
+        ]
 
     def spec(self, binding: Binding) -> dg.AssetSpec:
         stream = binding.stream
@@ -118,7 +132,9 @@ class _Call:
             ours[HASHED_TABLE] = True
         if self.destination is not None:
             ours[TABLE] = {"schema": table.schema, "name": table.name}
-        return self.translator.get_asset_spec(props).merge_attributes(metadata={**ours, **binding.writing.metadata()})
+        return self.translator.get_asset_spec(props).merge_attributes(
+            metadata={**ours, **binding.writing.metadata()}
+        )
 
 
 @checked(
@@ -146,31 +162,35 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
     """Return an asset for each stream of a source.
 
     ```python
-    defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"], destination=DuckDBDestination("w.duckdb")))
+    defs = dg.Definitions(assets=stream_assets(shop, streams=["orders"],
+    destination=DuckDBDestination("w.duckdb")))
     ```
 
     Args:
         source: Where the rows come from.
         streams: Names and globs; None for what the catalog selects.
         destination: Where they go: a destination, or an IO manager. The assets carry it.
-        io_manager_key: In place of a destination: the resource of the project that is the IO manager.
+        io_manager_key: In place of a destination: the resource of the project that is the IO
+            manager.
         name: Of the source, in place of its own.
-        catalog: The streams, as an object or a file; else the committed `catalogs/<source>.json`, else what the source
-            declares, else the names in `streams`.
+        catalog: The streams, as an object or a file; else the committed `catalogs/<source>.json`,
+            else what the source declares, else the names in `streams`.
         translator: Says what the assets are.
-        write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say nothing.
+        write_strategy: `auto`, `append`, `merge` or `replace`, where a stream's options say
+            nothing.
         options: What is particular about single streams, by name.
-        schema_contract: What may change about the tables, where a stream's options say nothing: `evolve`, `freeze`,
-            `discard_value` or `discard_row`, or a mapping of `columns` and `data_type` to these.
-        granularity: `stream`: a step for each stream; `source`: one step, and one read, for all of them. None for what
-            the source needs.
+        schema_contract: What may change about the tables, where a stream's options say nothing:
+            `evolve`, `freeze`, `discard_value` or `discard_row`, or a mapping of `columns` and
+            `data_type` to these.
+        granularity: `stream`: a step for each stream; `source`: one step, and one read, for all of
+            them. None for what the source needs.
         retry_policy: Of each step, where a stream's options say nothing.
         pool: Dagster's limit on what runs at once, where a stream's options say nothing.
 
     Raises:
-        ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name, or that writes
-            Singer messages itself; a name or an option that there is not; two streams with one key or one table; no
-            catalog for a glob; an argument of a wrong type.
+        ConfigError: Neither or both of `destination` and `io_manager_key`; a source without a name,
+            or that writes Singer messages itself; a name or an option that there is not; two
+            streams with one key or one table; no catalog for a glob; an argument of a wrong type.
     """
     check_arguments(source, streams, name, translator, options)
     check_place(destination, io_manager_key)
@@ -188,7 +208,13 @@ def stream_assets(  # noqa: PLR0913 - the one call that a project makes for each
         assets = [source_asset(bindings, specs, key, retry_policy, pool)] if bindings else []
     else:
         assets = [
-            _asset(binding, spec, key, binding.options.retry_policy or retry_policy, binding.options.pool or pool)
+            _asset(
+                binding,
+                spec,
+                key,
+                binding.options.retry_policy or retry_policy,
+                binding.options.pool or pool,
+            )
             for binding, spec in zip(bindings, specs, strict=True)
         ]
     return assets if manager is None else list(dg.with_resources(assets, {key: manager}))
@@ -233,7 +259,9 @@ def _bound(
 ) -> tuple[list[Binding], list[dg.AssetSpec]]:
     """Return what is known of each stream, and its asset's spec, checked against each other."""
     bindings = _bindings(call, streams, catalog)
-    bindings = call.told_apart(bindings, known_at_load(call.source, catalog, catalog_path(call.source_name)))
+    bindings = call.told_apart(
+        bindings, known_at_load(call.source, catalog, catalog_path(call.source_name))
+    )
     specs = [call.spec(binding) for binding in bindings]
     _check_places(call, bindings, specs)
     return bindings, specs
@@ -249,7 +277,10 @@ def bindings_by_key(
 ) -> dict[dg.AssetKey, Binding]:
     """Return the streams of a source by the keys that `stream_assets` gives them."""
     call = _call(source, name, None, None, translator, WriteStrategy.AUTO, options)
-    return {call.spec(binding).key: binding for binding in _bindings(call, streams, catalog, report=False)}
+    return {
+        call.spec(binding).key: binding
+        for binding in _bindings(call, streams, catalog, report=False)
+    }
 
 
 def named(source: Source, name: str | None) -> str:
@@ -271,7 +302,9 @@ def named(source: Source, name: str | None) -> str:
 def _granularity(source: Source, wanted: str | None) -> str:
     needed = "source" if reads_together(source) else "stream"
     if wanted not in {None, "stream", "source"}:
-        raise ConfigError(f"There is no granularity {wanted!r}.", hint='It is "stream" or "source".')
+        raise ConfigError(
+            f"There is no granularity {wanted!r}.", hint='It is "stream" or "source".'
+        )
     if wanted == "stream" and type(source).load_data is Source.load_data and reads_together(source):
         raise ConfigError(
             f"{type(source).__name__} reads all its streams at once: it has no load_data for one of them.",
@@ -296,14 +329,22 @@ def _call(  # noqa: PLR0917 - they are one call's arguments
         io_manager_key=io_manager_key,
         translator=translator or StreamTranslator(),
         write_strategy=write_strategy,
-        options={stream: StreamOptions.of(given, stream) for stream, given in (options or {}).items()},
+        options={
+            stream: StreamOptions.of(given, stream) for stream, given in (options or {}).items()
+        },
     )
 
 
 def _bindings(
-    call: _Call, streams: Sequence[str] | str | None, catalog: CatalogLike | None, *, report: bool = True
+    call: _Call,
+    streams: Sequence[str] | str | None,
+    catalog: CatalogLike | None,
+    *,
+    report: bool = True,
 ) -> list[Binding]:
-    selection = [streams] if isinstance(streams, str) else None if streams is None else list(streams)
+    selection = (
+        [streams] if isinstance(streams, str) else None if streams is None else list(streams)
+    )
     path = catalog_path(call.source_name)
     missing, problem = False, None
     try:
@@ -377,7 +418,11 @@ def _resource_key(call: _Call, specs: Sequence[dg.AssetSpec]) -> str:
 
 
 def _asset(
-    binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
+    binding: Binding,
+    spec: dg.AssetSpec,
+    io_manager_key: str,
+    retry_policy: dg.RetryPolicy | None,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
     if binding.options.split:
         return split_asset(binding, spec, io_manager_key, retry_policy, pool)
@@ -387,8 +432,11 @@ def _asset(
             _check_name(context, binding)
             return binding.read(config)
 
-    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter that is not ASCII.
-    out = dg.AssetOut.from_spec(spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key)
+    # An output of its own name: Dagster would make one of the key, and fail on a space or a letter
+    # that is not ASCII.
+    out = dg.AssetOut.from_spec(
+        spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key
+    )
     return dg.multi_asset(
         name=op_name(spec.key),
         outs={OUTPUT: out},

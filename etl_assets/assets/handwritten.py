@@ -24,7 +24,8 @@ class Returned(Readable):
     """Rows that an asset returned: a full table, read once.
 
     Args:
-        rows: A dataset, a DataFrame, anything with the Arrow C interfaces, a list of dicts, or an iterator of these.
+        rows: A dataset, a DataFrame, anything with the Arrow C interfaces, a list of dicts, or an
+            iterator of these.
         source_name: Under which the state is kept.
         stream: Named after the asset.
     """
@@ -54,7 +55,11 @@ def returned(rows: Any, key: dg.AssetKey, metadata: Mapping[str, Any]) -> Return
             hint="Return a DataFrame, an Arrow table, a dataset, a list of dicts or an iterator of batches. If the "
             "asset writes its table itself, annotate its return type as None (`-> None`): then no IO manager is asked.",
         )
-    one = " Of a read result return one stream: result['name']." if isinstance(rows, ReadResult | CacheBase) else ""
+    one = (
+        " Of a read result return one stream: result['name']."
+        if isinstance(rows, ReadResult | CacheBase)
+        else ""
+    )
     if isinstance(rows, str | bytes | Mapping | CacheBase) or not _has_rows(rows):
         raise ConfigError(
             f"The asset {key.to_user_string()} returned a {type(rows).__name__}, which has no rows.",
@@ -72,7 +77,10 @@ def source_of(key: dg.AssetKey) -> str:
 
 
 def stream_of(key: dg.AssetKey, metadata: Mapping[str, Any]) -> Stream:
-    """Return the stream that stands for an asset: the last part of its key; what is before two is its namespace."""
+    """Return the stream that stands for an asset: the last part of its key.
+
+    What is before two is its namespace.
+    """
     keys = plain(metadata.get(PRIMARY_KEY)) or ()
     if isinstance(keys, str):
         keys = [name.strip() for name in keys.split(",")]
@@ -89,16 +97,29 @@ def _has_rows(rows: Any) -> bool:
     arrow = hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
     if hasattr(rows, "to_batches"):  # pyarrow's datasets
         return True
-    return arrow or isinstance(rows, Sequence | Batch) or hasattr(rows, "__next__") or hasattr(rows, "__iter__")
+    return (
+        arrow
+        or isinstance(rows, Sequence | Batch)
+        or hasattr(rows, "__next__")
+        or hasattr(rows, "__iter__")
+    )
 
 
 def _items(rows: Any) -> Iterator[Any]:
-    whole = isinstance(rows, Batch) or hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__")
+    whole = (
+        isinstance(rows, Batch)
+        or hasattr(rows, "__arrow_c_stream__")
+        or hasattr(rows, "__arrow_c_array__")
+    )
     if isinstance(rows, DatasetBase):
         yield from _tables(rows)
-    elif hasattr(rows, "to_batches") and hasattr(rows, "scanner"):  # a dataset of pyarrow's, bit by bit
+    elif hasattr(rows, "to_batches") and hasattr(
+        rows, "scanner"
+    ):  # a dataset of pyarrow's, bit by bit
         yield from rows.to_batches()
-    elif whole or (isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)):
+    elif whole or (
+        isinstance(rows, list | tuple) and all(isinstance(row, Mapping) for row in rows)
+    ):
         yield rows
     elif is_pandas(rows):
         yield rows  # iterating it would give its columns' names

@@ -7,7 +7,15 @@ from etl_assets.caches.stored import StoredTable
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.exceptions import ConfigError
-from etl_assets.frames import to_arrow, to_lazy_polars, to_pandas, to_polars, to_reader, to_relation, to_rows
+from etl_assets.frames import (
+    to_arrow,
+    to_lazy_polars,
+    to_pandas,
+    to_polars,
+    to_reader,
+    to_relation,
+    to_rows,
+)
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 
@@ -40,7 +48,13 @@ def named(annotation: Any) -> tuple[str, str]:
     return package, str(getattr(annotation, "__qualname__", annotation))
 
 
-def opened(destination: Destination, table: TableName, stream: Stream, kind: str, columns: Sequence[str] | None) -> Any:
+def opened(
+    destination: Destination,
+    table: TableName,
+    stream: Stream,
+    kind: str,
+    columns: Sequence[str] | None,
+) -> Any:
     """Return a stored table as a dataset, which is read bit by bit.
 
     Args:
@@ -54,7 +68,10 @@ def opened(destination: Destination, table: TableName, stream: Stream, kind: str
         ConfigError: The destination is no database, or the dataset cannot leave columns out.
     """
     if not isinstance(destination, DatabaseDestination):
-        raise ConfigError(f"{destination!r} is no database, so it gives no dataset.", hint="Ask for a pyarrow.Table.")
+        raise ConfigError(
+            f"{destination!r} is no database, so it gives no dataset.",
+            hint="Ask for a pyarrow.Table.",
+        )
     if kind == "Dataset":
         if columns is None:
             own = set(destination.own_columns)
@@ -62,7 +79,10 @@ def opened(destination: Destination, table: TableName, stream: Stream, kind: str
                 columns = [name for name in tx.type_names(table) if name not in own] or None
         return destination.snapshot(table, columns=columns)
     if columns is not None:
-        raise ConfigError("A CachedDataset has all columns of its table.", hint="Ask for a pyarrow.dataset.Dataset.")
+        raise ConfigError(
+            "A CachedDataset has all columns of its table.",
+            hint="Ask for a pyarrow.dataset.Dataset.",
+        )
     return StoredTable(destination, table, stream).dataset()
 
 

@@ -10,7 +10,13 @@ from etl_assets.assets.bindings import default_table
 from etl_assets.assets.bookmark_metadata import BOOKMARK
 from etl_assets.assets.bookmarks import newest_bookmark
 from etl_assets.assets.config import names_of, refreshed_by_tag
-from etl_assets.assets.dagster_private import attempts, instance_of, retry_policy, run_tags, set_data_version
+from etl_assets.assets.dagster_private import (
+    attempts,
+    instance_of,
+    retry_policy,
+    run_tags,
+    set_data_version,
+)
 from etl_assets.assets.errors import Edge
 from etl_assets.assets.handwritten import Returned, place_of, returned, stream_of
 from etl_assets.assets.inputs import DATASETS, converter, named, opened
@@ -70,7 +76,9 @@ class DestinationIOManager(dg.IOManager):
     @property
     def destination(self) -> Destination:
         """The destination, or one that hands its batches to `export_batch_data`."""
-        destination: Destination | None = getattr(self, "_destination", None)  # a subclass need not call our __init__
+        destination: Destination | None = getattr(
+            self, "_destination", None
+        )  # a subclass need not call our __init__
         if destination is None:
             if type(self).export_batch_data is DestinationIOManager.export_batch_data:
                 raise ConfigError(
@@ -81,7 +89,10 @@ class DestinationIOManager(dg.IOManager):
         return destination
 
     def test_connection(self) -> None:
-        """Raise an error that says what is wrong; called before the first batch where there is no destination."""
+        """Raise an error that says what is wrong.
+
+        Called before the first batch where there is no destination.
+        """
 
     def export_batch_data(
         self, record_data: list[dict[str, Any]], stream: str, tags: Mapping[str, Any] | None = None
@@ -107,9 +118,16 @@ class DestinationIOManager(dg.IOManager):
             metadata = upstream.definition_metadata if upstream is not None else {}
             table = loaded_table(self.destination, context.asset_key, metadata)
             if convert is None:
-                return opened(self.destination, table, stream_of(context.asset_key, metadata), kind[1], columns)
+                return opened(
+                    self.destination,
+                    table,
+                    stream_of(context.asset_key, metadata),
+                    kind[1],
+                    columns,
+                )
             found = self.destination.read_table(table, columns=columns)
-            # Our own columns come only when they are named: an asset that returns its input would store them as its.
+            # Our own columns come only when they are named: an asset that returns its input would
+            # store them as its.
             own = () if columns else self.destination.own_columns
             return convert(found.drop_columns([name for name in own if name in found.column_names]))
 
@@ -146,7 +164,9 @@ class Handed(Destination):
 
 
 def to_io_manager(destination: Any) -> dg.IOManager:
-    """Return the IO manager of a destination, or of a cache; one that is already an IO manager stays as it is.
+    """Return the IO manager of a destination, or of a cache.
+
+    One that is already an IO manager stays as it is.
 
     Raises:
         ConfigError: It is neither, or a class in place of an object.
@@ -158,7 +178,10 @@ def to_io_manager(destination: Any) -> dg.IOManager:
     if isinstance(destination, Destination):
         return DestinationIOManager(destination)
     if isinstance(destination, type):
-        raise ConfigError(f"{destination.__name__} is a class.", hint=f"Make one of it: {destination.__name__}(...).")
+        raise ConfigError(
+            f"{destination.__name__} is a class.",
+            hint=f"Make one of it: {destination.__name__}(...).",
+        )
     if callable(getattr(destination, "export_batch_data", None)):
         return DestinationIOManager(Handed(destination))
     raise ConfigError(
@@ -180,20 +203,25 @@ def table_of(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, 
     return default_table(destination, source, found, hashed=bool(plain(metadata.get(HASHED_TABLE))))
 
 
-def loaded_table(destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]) -> TableName:
+def loaded_table(
+    destination: Destination, key: dg.AssetKey, metadata: Mapping[str, Any]
+) -> TableName:
     """Return the table that an asset was loaded into, as the destination knows it."""
     table = table_of(destination, key, metadata)
     source, stream = plain(metadata.get(SOURCE)), plain(metadata.get(STREAM))
     if not (isinstance(source, str) and isinstance(stream, str)):
         return table
     alias, namespace = plain(metadata.get(ALIAS)), plain(metadata.get(NAMESPACE))
-    return destination.settled_table(source, Stream(stream, namespace=namespace, stream_alias=alias), table)
+    return destination.settled_table(
+        source, Stream(stream, namespace=namespace, stream_alias=alias), table
+    )
 
 
 def _refuse_what_is_no_table(context: dg.OutputContext) -> None:
     if not context.has_asset_key:
         raise ConfigError(
-            f"The output {context.name!r} of an op has no asset key, so no table.", hint="Make the op an asset."
+            f"The output {context.name!r} of an op has no asset key, so no table.",
+            hint="Make the op an asset.",
         )
     if context.has_asset_partitions:
         raise ConfigError(
@@ -219,7 +247,10 @@ class _Output:
             self.read = obj
             self.writing = Writing.from_metadata(metadata, default=WriteStrategy.AUTO)
             self.table = self.writing.table or default_table(
-                destination, obj.source_name, obj.stream, hashed=bool(plain(metadata.get(HASHED_TABLE)))
+                destination,
+                obj.source_name,
+                obj.stream,
+                hashed=bool(plain(metadata.get(HASHED_TABLE))),
             )
         else:
             self.read = returned(obj, self.key, metadata)
@@ -229,7 +260,11 @@ class _Output:
     def load(self) -> None:
         """Sync, then say so."""
         if self.split is not None:
-            self._report(published(self.split, self.destination, self.table, self.writing, self.context.run_id))
+            self._report(
+                published(
+                    self.split, self.destination, self.table, self.writing, self.context.run_id
+                )
+            )
             return
         start = self._start()
         self._say(start)
@@ -262,9 +297,15 @@ class _Output:
         read, adopt, on_table_changed = self.read, self.writing.adopt, self.writing.on_table_changed
         if isinstance(read, Returned):
             if self.writing.strategy is WriteStrategy.REPLACE:
-                on_table_changed = "full_refresh"  # it has no use for the rows that somebody deleted
+                on_table_changed = (
+                    "full_refresh"  # it has no use for the rows that somebody deleted
+                )
             return resolve_start(
-                read, self.destination, on_table_changed=on_table_changed, adopt=adopt, table=self.table
+                read,
+                self.destination,
+                on_table_changed=on_table_changed,
+                adopt=adopt,
+                table=self.table,
             )
         return resolve_start(
             read,
@@ -282,10 +323,13 @@ class _Output:
         return newest_bookmark(instance_of(self.context), self.key, self.destination.identity)
 
     def _refreshed(self, read: StreamRead) -> bool:
-        return refreshed_by_tag(run_tags(self.context), names_of(read.source_name, read.stream, self.key))
+        return refreshed_by_tag(
+            run_tags(self.context), names_of(read.source_name, read.stream, self.key)
+        )
 
     def _strategy(self) -> WriteStrategy:
-        # A custom destination takes rows as they come: what a hand-written asset did not ask for is not refused.
+        # A custom destination takes rows as they come: what a hand-written asset did not ask for is
+        # not refused.
         wanted = self.writing.strategy
         can = self.destination.capabilities.strategies
         declared = "etl_assets/write_strategy" in self.context.definition_metadata

@@ -56,7 +56,9 @@ class DerivedIOManager(dg.ConfigurableIOManager):
 
     @override
     def __getstate__(self) -> dict[Any, Any]:
-        raise TypeError(f"A {type(self).__name__} is not pickled: Dagster keeps its options in it as they were given.")
+        raise TypeError(
+            f"A {type(self).__name__} is not pickled: Dagster keeps its options in it as they were given."
+        )
 
     @override
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
@@ -106,14 +108,23 @@ def io_manager_class(name: str, destination: type[Destination]) -> type[DerivedI
     }
     for field, info in options.model_fields.items():
         namespace["__annotations__"][field] = _dagster_type(options, field)
-        default = ... if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
-        namespace[field] = Field(default=... if default is PydanticUndefined else default, description=info.description)
+        default = (
+            ...
+            if info.is_required()
+            else info.get_default(call_default_factory=True, validated_data={})
+        )
+        namespace[field] = Field(
+            default=... if default is PydanticUndefined else default, description=info.description
+        )
     made: type[DerivedIOManager] = type(name, (DerivedIOManager,), namespace)
     return made
 
 
 def _dagster_type(options: type[BaseModel], field: str) -> Any:
-    """Return the type of a field as Dagster's config knows it; what it cannot know (`Any` for a path) is text."""
+    """Return the type of a field as Dagster's config knows it.
+
+    What it cannot know (`Any` for a path) is text.
+    """
     annotation = options.model_fields[field].annotation
     if annotation is Any:
         return str

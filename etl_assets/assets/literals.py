@@ -20,7 +20,13 @@ _PLACES = ("_config", "_url", "connect_args", "options")
 def warn_of_literals(*owners: Any) -> None:
     """Log a warning, once, that names each option of a source or destination that holds a secret itself."""
     for owner in owners:
-        names = sorted({name for place in _PLACES for name in _literals(getattr(owner, place, None), place.strip("_"))})
+        names = sorted(
+            {
+                name
+                for place in _PLACES
+                for name in _literals(getattr(owner, place, None), place.strip("_"))
+            }
+        )
         if names:
             warn_once(
                 f"{owner!r} is given the secret itself: {', '.join(names)}. Whoever reads the code, or what keeps it, "
@@ -34,7 +40,9 @@ def _literals(value: Any, name: str, *, secret: bool = False) -> Iterator[str]:
         return
     if isinstance(value, SecretUrl | str):
         text = value.reveal() if isinstance(value, SecretUrl) else value
-        if len(text) and (secret or isinstance(value, SecretString) or any(secrets_of_address(text))):
+        if len(text) and (
+            secret or isinstance(value, SecretString) or any(secrets_of_address(text))
+        ):
             yield name
         return
     for key, item in _items(value):

@@ -22,7 +22,10 @@ from etl_assets.naming import identifiers
 from etl_assets.redaction import redact
 
 MAX_REASONS = 50
-"""Of so many kinds an event tells why records were rejected; the table of the rejected records has all."""
+"""Of so many kinds an event tells why records were rejected.
+
+The table of the rejected records has all.
+"""
 MAX_REMARKS = 50
 """So many remarks are in an event; the log has all."""
 
@@ -37,10 +40,15 @@ _FORMATS = {
 
 
 class SyncMetadata(NamespacedMetadataSet):
-    """Our keys of a materialization, in the order in which the UI shows them. Numbers are those worth a plot."""
+    """Our keys of a materialization, in the order in which the UI shows them.
+
+    Numbers are those worth a plot.
+    """
 
     bookmark: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue
-    bookmark_previous: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue | None = None
+    bookmark_previous: dg.JsonMetadataValue | dg.TextMetadataValue | dg.NullMetadataValue | None = (
+        None
+    )
     bookmark_skipped: dg.JsonMetadataValue | None = None
     bookmark_scope: str | None = None
     records_loaded: int | None = None
@@ -87,7 +95,9 @@ def sync_metadata(result: SyncResult, destination: str) -> dict[str, Any]:
         write_strategy=str(result.strategy),
         bytes=result.bytes_loaded,
         duration_seconds=round(result.duration_seconds, 3),
-        schema_changes=dg.JsonMetadataValue(list(result.schema_changes)) if result.schema_changes else None,
+        schema_changes=dg.JsonMetadataValue(list(result.schema_changes))
+        if result.schema_changes
+        else None,
         rejected=result.rejected,
         rejected_reasons=dg.JsonMetadataValue(reasons) if reasons else None,
         late_rows=result.late_rows or None,
@@ -105,14 +115,23 @@ def _sentence(rejected: Rejected) -> str:
     if rejected.rows:
         parts.append(f"{rejected.rows:,} {'record' if rejected.rows == 1 else 'records'} left out")
     if rejected.values:
-        parts.append(f"{rejected.values:,} {'value' if rejected.values == 1 else 'values'} left out")
+        parts.append(
+            f"{rejected.values:,} {'value' if rejected.values == 1 else 'values'} left out"
+        )
     return f"field {rejected.field!r} {rejected.reason}: {', '.join(parts)}"
 
 
 def event_metadata(
-    log: dg.DagsterLogManager, destination: Destination, result: SyncResult, stream: Stream, table: TableName
+    log: dg.DagsterLogManager,
+    destination: Destination,
+    result: SyncResult,
+    stream: Stream,
+    table: TableName,
 ) -> dict[str, Any]:
-    """Return all metadata of a sync's event; what of it cannot be computed is left out with a warning."""
+    """Return all metadata of a sync's event.
+
+    What of it cannot be computed is left out with a warning.
+    """
     metadata: dict[str, Any] = {}
     with decoration(log, "Describing what was loaded"):
         metadata |= sync_metadata(result, destination.identity)
@@ -143,8 +162,12 @@ def table_schema(columns: Sequence[Column], stream: Stream) -> dg.TableSchema:
     return dg.TableSchema([_table_column(column, stream) for column in columns])
 
 
-def declared_table_schema(stream: Stream, physical: Mapping[str, str] | None = None) -> dg.TableSchema | None:
-    """Return the columns that a stream declares, under the names they are to get; None where it declares none.
+def declared_table_schema(
+    stream: Stream, physical: Mapping[str, str] | None = None
+) -> dg.TableSchema | None:
+    """Return the columns that a stream declares, under the names they are to get.
+
+    None where it declares none.
 
     Args:
         stream: The stream.
@@ -187,7 +210,9 @@ def _table_column(column: Column, stream: Stream) -> dg.TableColumn:
         name=column.physical,
         type=column.type,
         description=as_markdown(description) or None,
-        constraints=dg.TableColumnConstraints(nullable=column.nullable, other=["primary key"] if keyed else []),
+        constraints=dg.TableColumnConstraints(
+            nullable=column.nullable, other=["primary key"] if keyed else []
+        ),
         tags=tags,
     )
 

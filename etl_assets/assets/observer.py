@@ -29,7 +29,10 @@ LOG_SECONDS = 15.0
 """A line costs 4 ms of CPU and an event row, so it comes now and then only."""
 OBSERVATION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 50.0
-"""A sensor takes a run that has been silent for long for dead; a slow query yields no batch to log."""
+"""A sensor takes a run that has been silent for long for dead.
+
+A slow query yields no batch to log.
+"""
 BEAT_SECONDS = 1.0
 MAX_SHOWN_CHARACTERS = 200
 
@@ -43,8 +46,8 @@ class RunObserver(Observer):
         context: Of the output.
         source: The source's name.
         stream: The stream's name.
-        destination: The identity of a destination that keeps no state; None for one that keeps the bookmark, so that a
-            large one is shown by its digest.
+        destination: The identity of a destination that keeps no state; None for one that keeps the
+            bookmark, so that a large one is shown by its digest.
         clock: Gives seconds that never go back.
         progress: Where progress is shown; chosen by the environment by default.
     """
@@ -71,14 +74,19 @@ class RunObserver(Observer):
         self._expected: dict[str, int] = {}
         self._began = clock()
         self._over = threading.Event()
-        self._heart = threading.Thread(target=self._beat, name=f"heartbeat of {stream}", daemon=True)
+        self._heart = threading.Thread(
+            target=self._beat, name=f"heartbeat of {stream}", daemon=True
+        )
 
     def __enter__(self) -> Self:
         self._heart.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         del error, trace
         self._over.set()
@@ -86,11 +94,15 @@ class RunObserver(Observer):
         self._bar.end(self._last if kind is None else "")
 
     @override
-    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+    def progress(
+        self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None
+    ) -> None:
         shown = shortened(bookmark)
         expected = self._expected.get(stream)
         self._line = describe(stream, rows, bytes_, seconds, expected=expected)
-        self._last = describe(stream, rows, bytes_, seconds)  # what has ended has as many rows as it has
+        self._last = describe(
+            stream, rows, bytes_, seconds
+        )  # what has ended has as many rows as it has
         self._bar.show(stream, rows, bytes_, seconds, shown, expected=expected)
         if self._clock() - self._logged_at >= LOG_SECONDS:
             self._log(f"{self._line}, bookmark {shown}" if shown else self._line)
@@ -117,9 +129,13 @@ class RunObserver(Observer):
             show_with = f"etl-assets state get {place}"
             # No bare numbers: the UI would plot them among those of whole syncs.
             metadata: dict[str, dg.MetadataValue] = {
-                BOOKMARK: to_metadata(committed.bookmark, show_with=show_with, may_cut=self._destination is None),
+                BOOKMARK: to_metadata(
+                    committed.bookmark, show_with=show_with, may_cut=self._destination is None
+                ),
                 LOAD_ID: dg.MetadataValue.text(committed.load_id),
-                "etl_assets/checkpoint": dg.MetadataValue.text(f"{committed.rows_loaded:,} rows committed so far"),
+                "etl_assets/checkpoint": dg.MetadataValue.text(
+                    f"{committed.rows_loaded:,} rows committed so far"
+                ),
             }
             if self._destination is not None:
                 metadata[DESTINATION] = dg.MetadataValue.text(self._destination)

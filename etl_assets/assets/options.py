@@ -41,8 +41,17 @@ OnTableChanged = Literal["error", "full_refresh"]
 Contract = SchemaContract | str | Mapping[str, str]
 _CONFLICTS: dict[str, OnConflict] = {"update": "update", "ignore": "ignore"}
 _TABLE_CHANGES: dict[str, OnTableChanged] = {"error": "error", "full_refresh": "full_refresh"}
-_REPEATED_KEYS: dict[str | None, RepeatedKeys | None] = {None: None, "newest": "newest", "last": "last"}
-_LATE_ROWS: dict[str | None, LateRows | None] = {None: None, "drop": "drop", "error": "error", "load": "load"}
+_REPEATED_KEYS: dict[str | None, RepeatedKeys | None] = {
+    None: None,
+    "newest": "newest",
+    "last": "last",
+}
+_LATE_ROWS: dict[str | None, LateRows | None] = {
+    None: None,
+    "drop": "drop",
+    "error": "error",
+    "load": "load",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +63,21 @@ class StreamOptions:
         primary_key: The fields that tell its rows apart.
         replication_key: The field that grows; makes the stream incremental.
         replication_method: `FULL_TABLE`, `INCREMENTAL` or `LOG_BASED`.
-        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`; see `Stream`.
+        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`; see
+            `Stream`.
         on_conflict: What a merge does with a key that is there already: `update` or `ignore`.
-        on_table_changed: What to do when somebody emptied or dropped its table: `error` or `full_refresh`.
+        on_table_changed: What to do when somebody emptied or dropped its table: `error` or
+            `full_refresh`.
         adopt: Take over a table that this library did not make.
-        schema_contract: What may change about its table: `evolve`, `freeze`, `discard_value` or `discard_row`, or a
-            mapping of `columns` and `data_type` to these.
-        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
-        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
-            are an error for a stream with a primary key, else dropped, counted and told.
-        repeated_keys: Which of several images of a key in one read is merged: the `newest` by the replication key (by
-            default), or the `last` to come.
+        schema_contract: What may change about its table: `evolve`, `freeze`, `discard_value` or
+            `discard_row`, or a mapping of `columns` and `data_type` to these.
+        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in
+            `<table>__rejected`.
+        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or
+            `load`. By default they are an error for a stream with a primary key, else dropped,
+            counted and told.
+        repeated_keys: Which of several images of a key in one read is merged: the `newest` by the
+            replication key (by default), or the `last` to come.
         table: Its place, such as `schema.table`, already in the destination's spelling.
         deps: Assets it comes after.
         description: In place of the stream's own.
@@ -74,7 +87,8 @@ class StreamOptions:
         automation_condition: When Dagster materializes it by itself.
         pool: Dagster's limit on what runs at once.
         retry_policy: Of its step.
-        split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in a step of its own.
+        split: Read it, when it is loaded as a whole, in so many ranges of its primary key, each in
+            a step of its own.
     """
 
     write_strategy: WriteStrategy | str | None = None
@@ -114,7 +128,9 @@ class StreamOptions:
         for name in values:
             if name not in known:
                 raise ConfigError(
-                    f"stream {stream!r}: there is no option {name!r}.", hint=did_you_mean(name, known), stream=stream
+                    f"stream {stream!r}: there is no option {name!r}.",
+                    hint=did_you_mean(name, known),
+                    stream=stream,
                 )
         return cls(**values)
 
@@ -122,7 +138,8 @@ class StreamOptions:
         """Return the stream with the keys, method and types that these options name in place of its own.
 
         Raises:
-            ConfigError: A method or type is none there is, or the method is INCREMENTAL without a replication key.
+            ConfigError: A method or type is none there is, or the method is INCREMENTAL without a
+                replication key.
         """
         changes: dict[str, Any] = {}
         if self.primary_key is not None:
@@ -183,7 +200,9 @@ class Writing:
         table = plain(metadata.get(TABLE))
         return cls(
             strategy=to_strategy(plain(metadata.get(WRITE_STRATEGY)) or default),
-            on_conflict=_one_of(_CONFLICTS, plain(metadata.get(ON_CONFLICT)) or "update", ON_CONFLICT),
+            on_conflict=_one_of(
+                _CONFLICTS, plain(metadata.get(ON_CONFLICT)) or "update", ON_CONFLICT
+            ),
             on_table_changed=_one_of(
                 _TABLE_CHANGES, plain(metadata.get(ON_TABLE_CHANGED)) or "error", ON_TABLE_CHANGED
             ),
@@ -192,7 +211,9 @@ class Writing:
             contract=SchemaContract.of(plain(metadata.get(SCHEMA_CONTRACT))),
             keep_rejected=bool(plain(metadata.get(KEEP_REJECTED))),
             late_rows=_one_of(_LATE_ROWS, plain(metadata.get(LATE_ROWS)), LATE_ROWS),
-            repeated_keys=_one_of(_REPEATED_KEYS, plain(metadata.get(REPEATED_KEYS)), REPEATED_KEYS),
+            repeated_keys=_one_of(
+                _REPEATED_KEYS, plain(metadata.get(REPEATED_KEYS)), REPEATED_KEYS
+            ),
         )
 
 
@@ -213,13 +234,18 @@ def writing_of(
         capabilities: Of the destination, where it is known.
 
     Raises:
-        ConfigError: An option has a value that there is not; names the stream where it is the contract's.
+        ConfigError: An option has a value that there is not; names the stream where it is the
+            contract's.
     """
     ignore = stream.unique_conflict_method == "IGNORE"
     return Writing(
         strategy=to_strategy(options.write_strategy or default),
-        on_conflict=_one_of(_CONFLICTS, options.on_conflict or ("ignore" if ignore else "update"), "on_conflict"),
-        on_table_changed=_one_of(_TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"),
+        on_conflict=_one_of(
+            _CONFLICTS, options.on_conflict or ("ignore" if ignore else "update"), "on_conflict"
+        ),
+        on_table_changed=_one_of(
+            _TABLE_CHANGES, options.on_table_changed or "error", "on_table_changed"
+        ),
         adopt=options.adopt,
         table=None if options.table is None else to_table(options.table),
         contract=_contract(options, stream, contract, capabilities),
@@ -230,7 +256,10 @@ def writing_of(
 
 
 def _contract(
-    options: StreamOptions, stream: Stream, default: Contract | None, capabilities: Capabilities | None
+    options: StreamOptions,
+    stream: Stream,
+    default: Contract | None,
+    capabilities: Capabilities | None,
 ) -> SchemaContract:
     said = options.schema_contract is not None or stream.disable_column_type_check is not None
     given = options.schema_contract if said else default
@@ -271,7 +300,11 @@ def to_table(value: Any) -> TableName:
 
 def shown_table(table: TableName) -> str | None:
     """Return a table's name as people write it, or None if that needs the destination's own quoting."""
-    return str(table) if all(_PLAIN.fullmatch(part) for part in (table.name, table.schema or "main")) else None
+    return (
+        str(table)
+        if all(_PLAIN.fullmatch(part) for part in (table.name, table.schema or "main"))
+        else None
+    )
 
 
 def plain(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """A sensor that launches the streams of a source that have new data, and a schedule for all of them.
 
-It keeps no cursor and sets no run key: with them a stream whose run failed would stay stuck until its source changes
-again. Each evaluation compares the source with the newest event instead; a wrong guess is harmless, as a commit checks
-that nobody was faster.
+It keeps no cursor and sets no run key: with them a stream whose run failed would stay stuck until
+its source changes
+again. Each evaluation compares the source with the newest event instead; a wrong guess is harmless,
+as a commit checks that nobody was faster.
 """
 
 import time
@@ -74,12 +75,18 @@ class Polled:
     stale_after: float
     timeout: float
 
-    def evaluate(self, instance: dg.DagsterInstance, now: float) -> tuple[list[dg.RunRequest], dict[str, str]]:
+    def evaluate(
+        self, instance: dg.DagsterInstance, now: float
+    ) -> tuple[list[dg.RunRequest], dict[str, str]]:
         """Return the runs to launch, and for every other stream why it is left alone."""
         events = newest_events(instance, self.streams)
         reasons: dict[dg.AssetKey, str] = {}
         live = _live_runs(instance, self.streams, now, self.stale_after)
-        waiting = {key: pause for key, event in events.items() if (pause := _pause(instance, key, event, now)) > 0}
+        waiting = {
+            key: pause
+            for key, event in events.items()
+            if (pause := _pause(instance, key, event, now)) > 0
+        }
         free = {}
         for key, event in events.items():
             if key in live:
@@ -91,11 +98,17 @@ class Polled:
         answers = self.news(free)
         for key, new in answers.items():
             if not new:
-                reasons[key] = "nothing new" if new is False else "the source cannot tell whether there is anything new"
+                reasons[key] = (
+                    "nothing new"
+                    if new is False
+                    else "the source cannot tell whether there is anything new"
+                )
         requests = [_request(key) for key in self.streams if answers.get(key)]
         return requests, {key.to_user_string(): reason for key, reason in reasons.items()}
 
-    def news(self, events: Mapping[dg.AssetKey, BookmarkEvent | None]) -> dict[dg.AssetKey, bool | None]:
+    def news(
+        self, events: Mapping[dg.AssetKey, BookmarkEvent | None]
+    ) -> dict[dg.AssetKey, bool | None]:
         """Return which streams have new data; None where the source cannot tell.
 
         Args:
@@ -109,13 +122,17 @@ class Polled:
                 answers[key] = True  # nothing was loaded yet, whatever the source says
                 continue
             if event.shared:
-                answers[key] = None  # the state of a whole source is for its connector alone to read
+                answers[key] = (
+                    None  # the state of a whole source is for its connector alone to read
+                )
                 continue
             asked[self.streams[key]] = plain(event.bookmark.value)
             if event.rows is not None:
                 rows[self.streams[key]] = event.rows
         told = self.source.pending(asked, timeout=self.timeout, rows=rows) if asked else {}
-        return {key: answers[key] if key in answers else told.get(self.streams[key]) for key in events}
+        return {
+            key: answers[key] if key in answers else told.get(self.streams[key]) for key in events
+        }
 
 
 def streams_with_news(
@@ -129,7 +146,10 @@ def streams_with_news(
         instance: Where the events are.
         timeout: Seconds that one question to the source may take.
     """
-    streams = {key: binding.stream for key, binding in _among(bindings_of(assets), source, None, None).items()}
+    streams = {
+        key: binding.stream
+        for key, binding in _among(bindings_of(assets), source, None, None).items()
+    }
     answers = Polled(source, streams, STALE_AFTER, timeout).news(newest_events(instance, streams))
     return [key for key, new in answers.items() if new]
 
@@ -175,7 +195,8 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
         translator: As for `stream_assets`.
         options: As for `stream_assets`.
         minimum_interval_seconds: Seconds between two evaluations, at least.
-        stale_after: Seconds of silence after which a run in progress is taken for dead; a sync logs every minute.
+        stale_after: Seconds of silence after which a run in progress is taken for dead; a sync logs
+            every minute.
         timeout: Seconds that one question to the source may take.
         default_status: Whether it runs without being switched on.
 
@@ -196,7 +217,12 @@ def build_source_sensor(  # noqa: PLR0913 - what to look after, and how
     return dg.SensorDefinition(
         name=name or f"{word(chosen_name)}_new_data",
         evaluation_fn=_evaluation(
-            Polled(source, {key: binding.stream for key, binding in found.items()}, stale_after, timeout)
+            Polled(
+                source,
+                {key: binding.stream for key, binding in found.items()},
+                stale_after,
+                timeout,
+            )
         ),
         asset_selection=dg.AssetSelection.assets(*found),
         minimum_interval_seconds=minimum_interval_seconds,
@@ -235,13 +261,20 @@ def build_sync_schedule(
     Raises:
         ConfigError: There are no assets.
     """
-    keys = [key for one in assets for key in (one.keys if isinstance(one, dg.AssetsDefinition) else [_key(one)])]
+    keys = [
+        key
+        for one in assets
+        for key in (one.keys if isinstance(one, dg.AssetsDefinition) else [_key(one)])
+    ]
     if not keys and not is_collecting():
-        raise ConfigError("The schedule has no assets.", hint="Give it the list that stream_assets gave, or keys.")
+        raise ConfigError(
+            "The schedule has no assets.", hint="Give it the list that stream_assets gave, or keys."
+        )
     tags = {FULL_REFRESH_TAG: "*"} if full_refresh else {}
 
     def evaluate(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        # Named one by one: the run then says which assets it is about, and a sensor leaves them alone meanwhile.
+        # Named one by one: the run then says which assets it is about, and a sensor leaves them
+        # alone meanwhile.
         return dg.RunRequest(asset_selection=keys, tags=tags)
 
     first = keys[0].path[0] if keys else "nothing"
@@ -255,7 +288,9 @@ def build_sync_schedule(
     )
 
 
-def _evaluation(polled: Polled) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]:
+def _evaluation(
+    polled: Polled,
+) -> Callable[[dg.SensorEvaluationContext], dg.SensorResult | dg.SkipReason]:
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         with Edge():
             requests, reasons = polled.evaluate(context.instance, time.time())
@@ -276,7 +311,10 @@ def _key(given: Any) -> dg.AssetKey:
 
 
 def _among(
-    found: Mapping[dg.AssetKey, Binding], source: Source, source_name: str | None, streams: Sequence[str] | str | None
+    found: Mapping[dg.AssetKey, Binding],
+    source: Source,
+    source_name: str | None,
+    streams: Sequence[str] | str | None,
 ) -> dict[dg.AssetKey, Binding]:
     wanted = None if streams is None else {streams} if isinstance(streams, str) else set(streams)
     return {
@@ -315,17 +353,23 @@ def _live_runs(
     return live
 
 
-def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun, now: float, stale_after: float) -> bool:
+def _is_dead(
+    instance: dg.DagsterInstance, run: dg.DagsterRun, now: float, stale_after: float
+) -> bool:
     if run.status is dg.DagsterRunStatus.QUEUED:
         return False  # it waits for its turn, and logs nothing meanwhile
     newest = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
     return bool(newest) and now - newest[0].timestamp > stale_after
 
 
-def _pause(instance: dg.DagsterInstance, key: dg.AssetKey, event: BookmarkEvent | None, now: float) -> float:
+def _pause(
+    instance: dg.DagsterInstance, key: dg.AssetKey, event: BookmarkEvent | None, now: float
+) -> float:
     """Return the seconds to wait before an asset is tried again: doubled by each failure since its last success."""
     since = datetime.fromtimestamp(event.timestamp, tz=UTC) if event else None
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={STREAM_TAG: tag_of(key)}, updated_after=since)
+    failed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE], tags={STREAM_TAG: tag_of(key)}, updated_after=since
+    )
     records = instance.get_run_records(failed, limit=MAX_FAILURES)
     if not records:
         return 0.0

@@ -1,7 +1,8 @@
 """One step for many streams of a source: it drives `sync_source` itself, and says of each stream what became of it.
 
-An exception inside an IO manager would end the step and take the other streams with it; so the body has the same IO
-manager as a resource, loads through its destination, and yields results without a value.
+An exception inside an IO manager would end the step and take the other streams with it; so the body
+has the same IO manager as a resource, loads through its destination, and yields results without a
+value.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,7 +65,10 @@ def source_asset(
         name=_step_name(bindings[0].source_name, specs),
         outs={
             name: dg.AssetOut.from_spec(
-                spec.replace_attributes(deps=[]), dagster_type=dg.Any, io_manager_key=io_manager_key, is_required=False
+                spec.replace_attributes(deps=[]),
+                dagster_type=dg.Any,
+                io_manager_key=io_manager_key,
+                is_required=False,
             )
             for name, spec in outs.items()
         },
@@ -102,7 +106,10 @@ class _Step:
     retry_policy: dg.RetryPolicy | None
 
     def run(self) -> Iterator[dg.MaterializeResult[Any]]:
-        """Load what is selected and was not materialized before the retry; at the end, fail for those that failed."""
+        """Load what is selected and was not materialized before the retry.
+
+        At the end, fail for those that failed.
+        """
         context = self.context
         work_out_outputs_once(context)
         wanted = self._wanted()
@@ -114,7 +121,9 @@ class _Step:
                 raise two_of_one_name(binding, other)
         keys = {binding.stream.key: key for key, binding in wanted.items()}
         first = next(iter(wanted.values()))
-        read = SourceRead(first.source, [one.stream for one in wanted.values()], source_name=first.source_name)
+        read = SourceRead(
+            first.source, [one.stream for one in wanted.values()], source_name=first.source_name
+        )
         keeps_state = self.destination.capabilities.keeps_state
         identity = self.destination.identity
         observer = SourceObserver(
@@ -130,7 +139,9 @@ class _Step:
             plans={binding.stream.key: self._plan(key, binding) for key, binding in wanted.items()},
             run_id=context.run.run_id,
             fallback=lambda: newest_shared_bookmark(context.instance, wanted, identity),
-            others=[one.stream.key for one in self.by_output.values() if one.stream.key not in keys],
+            others=[
+                one.stream.key for one in self.by_output.values() if one.stream.key not in keys
+            ],
             observer=observer,
         )
         with observer:
@@ -153,15 +164,25 @@ class _Step:
                 failed[name] = outcome.error
                 self.context.log.error(redact(f"{name}: {as_failure(outcome.error).description}"))
         if untold:
-            raise AssertionError(f"nothing is known of {sorted(key.to_user_string() for key in untold.values())}")
+            raise AssertionError(
+                f"nothing is known of {sorted(key.to_user_string() for key in untold.values())}"
+            )
         if failed:
             raise failure_of_many(failed, len(keys), self.retry_policy, self.context.retry_number)
 
     def _wanted(self) -> dict[dg.AssetKey, Binding]:
         context = self.context
         keys = context.assets_def.keys_by_output_name  # of a subset: those that are selected
-        selected = {key: self.by_output[name] for name, key in keys.items() if key in context.selected_asset_keys}
-        if not context.retry_number or not selected or self._moves_as_one(next(iter(selected.values())).source_name):
+        selected = {
+            key: self.by_output[name]
+            for name, key in keys.items()
+            if key in context.selected_asset_keys
+        }
+        if (
+            not context.retry_number
+            or not selected
+            or self._moves_as_one(next(iter(selected.values())).source_name)
+        ):
             return selected
         done: set[dg.AssetKey | None] = set()
         cursor: str | None = None
@@ -183,7 +204,9 @@ class _Step:
     def _plan(self, key: dg.AssetKey, binding: Binding) -> StreamPlan:
         names = names_of(binding.source_name, binding.stream, key)
         writing = binding.writing
-        refreshed = matches(self.config.full_refresh, names) or refreshed_by_tag(self.context.run.tags, names)
+        refreshed = matches(self.config.full_refresh, names) or refreshed_by_tag(
+            self.context.run.tags, names
+        )
         identity = self.destination.identity
         return StreamPlan(
             strategy=writing.strategy,
@@ -209,12 +232,16 @@ class _Step:
             with decoration(self.context.log, "Looking for the event of the last load"):
                 explain_missing_event(self.context.instance, key, start, self.context.log)
 
-    def _result(self, key: dg.AssetKey, binding: Binding, outcome: StreamOutcome) -> dg.MaterializeResult[Any]:
+    def _result(
+        self, key: dg.AssetKey, binding: Binding, outcome: StreamOutcome
+    ) -> dg.MaterializeResult[Any]:
         result, log = outcome.result, self.context.log
         log_changes(log, binding.stream.full_name, result)
         return dg.MaterializeResult(
             asset_key=key,
-            metadata=event_metadata(log, self.destination, result, outcome.stream, self._table(binding)),
+            metadata=event_metadata(
+                log, self.destination, result, outcome.stream, self._table(binding)
+            ),
             data_version=dg.DataVersion(result.last_changed_by) if result.last_changed_by else None,
         )
 

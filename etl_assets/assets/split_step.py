@@ -1,6 +1,7 @@
 """One stream read by several steps at once: plan, one step for each range, publish.
 
-What passes between the steps is a key, the load id and the number of a range, by which Dagster knows the dynamic step
+What passes between the steps is a key, the load id and the number of a range, by which Dagster
+knows the dynamic step
 too. All else is in the destination: nothing is pickled, and no file is shared.
 """
 
@@ -22,7 +23,13 @@ from etl_assets.assets.options import Writing
 from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.database.destination import DatabaseDestination
-from etl_assets.destinations.database.split import drop_split, plan_split, planned_split, publish_split, table_exists
+from etl_assets.destinations.database.split import (
+    drop_split,
+    plan_split,
+    planned_split,
+    publish_split,
+    table_exists,
+)
 from etl_assets.engine.start import Start, StreamPlan, plan_load, resolve_start, strategy_of
 from etl_assets.engine.sync import sync
 from etl_assets.exceptions import ConfigError
@@ -69,7 +76,9 @@ KEYS = "etl_assets__split_keys"
 _KEYS_RESOURCE = dg.IOManagerDefinition.hardcoded_io_manager(KeysIOManager())
 
 
-def check_splits(bindings: Iterable[Binding], destination: Destination | None, *, together: bool) -> None:
+def check_splits(
+    bindings: Iterable[Binding], destination: Destination | None, *, together: bool
+) -> None:
     """Refuse a split that would lose or double rows, or that the source or destination cannot do.
 
     Raises:
@@ -82,11 +91,19 @@ def check_splits(bindings: Iterable[Binding], destination: Destination | None, *
 
 def _check(binding: Binding, destination: Destination | None, *, together: bool) -> None:
     options, stream, writing = binding.options, binding.stream, binding.writing
-    strategy = resolve_strategy(writing.strategy, incremental=bool(stream.cursor), keyed=bool(stream.primary_key))
+    strategy = resolve_strategy(
+        writing.strategy, incremental=bool(stream.cursor), keyed=bool(stream.primary_key)
+    )
     if type(options.split) is not int or options.split < LEAST:
-        problem, hint = f"split={options.split!r} is no number of ranges", "Give a whole number from 2 on."
+        problem, hint = (
+            f"split={options.split!r} is no number of ranges",
+            "Give a whole number from 2 on.",
+        )
     elif not stream.primary_key:
-        problem, hint = "a split needs a primary key, by which it is split", "Declare primary_key on the stream."
+        problem, hint = (
+            "a split needs a primary key, by which it is split",
+            "Declare primary_key on the stream.",
+        )
     elif not stream.cursor:
         problem = "a split needs a replication key: what changes while it is read is found by the next run"
         hint = "Declare replication_key on the stream."
@@ -96,11 +113,16 @@ def _check(binding: Binding, destination: Destination | None, *, together: bool)
     elif not writing.contract.evolves:
         problem, hint = "a split does not go with a schema_contract", "Leave out one of them."
     elif together:
-        problem, hint = "its streams are read together in one step, so none can be split", "Leave split out."
+        problem, hint = (
+            "its streams are read together in one step, so none can be split",
+            "Leave split out.",
+        )
     elif type(binding.source).key_ranges is Source.key_ranges:
         problem = f"{type(binding.source).__name__} cannot split a stream: it has no `key_ranges`"
         hint = "SQL sources have it."
-    elif destination is not None and not _can_publish(destination):  # that of a resource is known to a run only
+    elif destination is not None and not _can_publish(
+        destination
+    ):  # that of a resource is known to a run only
         problem, hint = _not_publishable(destination)
     else:
         return
@@ -115,7 +137,9 @@ def _not_publishable(destination: Any, io_manager_key: str | None = None) -> tup
     """Return what is wrong with a destination, or with the resource that should have one, and what to do."""
     place = "destination=" if io_manager_key is None else f"the resource {io_manager_key!r}"
     named = "an IO manager that has no destination" if destination is None else destination
-    hint = f"Give {place} a destination for DuckDB, PostgreSQL, MySQL or SQLite, or leave split out."
+    hint = (
+        f"Give {place} a destination for DuckDB, PostgreSQL, MySQL or SQLite, or leave split out."
+    )
     return f"a split cannot be published by {named}", hint
 
 
@@ -124,7 +148,11 @@ def _refused(stream: Stream, problem: str, *, hint: str) -> ConfigError:
 
 
 def split_asset(
-    binding: Binding, spec: dg.AssetSpec, io_manager_key: str, retry_policy: dg.RetryPolicy | None, pool: str | None
+    binding: Binding,
+    spec: dg.AssetSpec,
+    io_manager_key: str,
+    retry_policy: dg.RetryPolicy | None,
+    pool: str | None,
 ) -> dg.AssetsDefinition:
     """Return the asset of a stream that several steps read, as a graph of theirs."""
     name = op_name(spec.key)
@@ -140,7 +168,9 @@ def split_asset(
     published = dg.Out(dg.Any, io_manager_key=io_manager_key)
 
     @dg.op(name=f"{name}__plan", ins=waiting, out=ranges, **of_each)
-    def plan(context: dg.AssetExecutionContext, config: SyncConfig) -> Iterator[dg.DynamicOutput[None]]:
+    def plan(
+        context: dg.AssetExecutionContext, config: SyncConfig
+    ) -> Iterator[dg.DynamicOutput[None]]:
         with Edge(retry_policy, context.retry_number):
             found = steps.plan(context, config)
         for key in found:
@@ -151,11 +181,15 @@ def split_asset(
         with Edge(retry_policy, context.retry_number):
             steps.load_range(context, key)
 
-    def publish(context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]) -> StreamRead | SplitRead:
+    def publish(
+        context: dg.AssetExecutionContext, config: SyncConfig, keys: list[str]
+    ) -> StreamRead | SplitRead:
         with Edge(retry_policy, context.retry_number):
             return steps.last(config, keys)
 
-    publishing = dg.op(name=f"{name}__publish", out=published, **of_each)(bound(publish, {OUTPUT: binding}))
+    publishing = dg.op(name=f"{name}__publish", out=published, **of_each)(
+        bound(publish, {OUTPUT: binding})
+    )
 
     return dg.AssetsDefinition(
         node_def=_as_one(name, (plan, load_range, publishing), upstream, io_manager_key),
@@ -167,12 +201,16 @@ def split_asset(
 
 
 def _as_one(
-    name: str, steps: tuple[dg.OpDefinition, dg.OpDefinition, dg.OpDefinition], upstream: Iterable[str], key: str
+    name: str,
+    steps: tuple[dg.OpDefinition, dg.OpDefinition, dg.OpDefinition],
+    upstream: Iterable[str],
+    key: str,
 ) -> dg.GraphDefinition:
     """Return a graph of steps that looks like the op of any other stream.
 
-    Its first step waits for the assets upstream, by its inputs; its run config is that of an op and goes to the first
-    and the last step; its output has the IO manager of the last one, which has this key.
+    Its first step waits for the assets upstream, by its inputs; its run config is that of an op and
+    goes to the first and the last step; its output has the IO manager of the last one, which has
+    this key.
     """
     plan, load_range, publish = steps
 
@@ -188,7 +226,9 @@ def _as_one(
         node_defs=graph.node_defs,
         dependencies=graph.dependencies,
         input_mappings=[
-            dg.InputMapping(graph_input_name=one, mapped_node_name=plan.name, mapped_node_input_name=one)
+            dg.InputMapping(
+                graph_input_name=one, mapped_node_name=plan.name, mapped_node_input_name=one
+            )
             for one in upstream
         ],
         output_mappings=[output_mapping(OUTPUT, publish.name, key)],
@@ -206,7 +246,10 @@ class _Steps:
     retry_policy: dg.RetryPolicy | None
 
     def plan(self, context: dg.AssetExecutionContext, config: SyncConfig) -> list[str]:
-        """Return a key for each range; none where the stream is to be synced by the last step, as any other is."""
+        """Return a key for each range.
+
+        None where the stream is to be synced by the last step, as any other is.
+        """
         binding = self.binding
         for other in same_name(context, binding):
             raise two_of_one_name(binding, other)
@@ -226,7 +269,9 @@ class _Steps:
             table=table,
         )
         strategy = strategy_of(read, database, start, writing.strategy)
-        whole = strategy is WriteStrategy.REPLACE or (start.state is None and not table_exists(database, table))
+        whole = strategy is WriteStrategy.REPLACE or (
+            start.state is None and not table_exists(database, table)
+        )
         if read.partial or start.given or not whole:
             context.log.info("%s: is synced in one step (%s)", read.stream.full_name, start.reason)
             return []
@@ -240,7 +285,9 @@ class _Steps:
             settled=WriteStrategy.REPLACE,
         )
         plan_split(database, load, ranges)
-        context.log.info("%s: is read in %s ranges (%s)", read.stream.full_name, len(ranges.ranges), start.reason)
+        context.log.info(
+            "%s: is read in %s ranges (%s)", read.stream.full_name, len(ranges.ranges), start.reason
+        )
         return [f"{load.load_id}_{number}" for number in range(len(ranges.ranges))]
 
     def load_range(self, context: dg.AssetExecutionContext, key: str) -> None:
@@ -250,12 +297,17 @@ class _Steps:
         whole = binding.read(SyncConfig())
         plan = planned_split(database, whole.source_name, whole.stream, load_id)
         read = StreamRead(
-            binding.source, binding.stream, source_name=binding.source_name, key_range=plan.ranges[int(number)]
+            binding.source,
+            binding.stream,
+            source_name=binding.source_name,
+            key_range=plan.ranges[int(number)],
         )
         table, partition = plan.tables[int(number)], plan.partition(int(number))
         start = resolve_start(read, database, full_refresh=True, table=table, partition=partition)
         name = f"{read.stream.full_name} [{number}]"
-        with RunObserver(context, source=read.source_name, stream=name, destination=None) as observer:
+        with RunObserver(
+            context, source=read.source_name, stream=name, destination=None
+        ) as observer:
             result = sync(
                 read,
                 database,
@@ -304,7 +356,11 @@ def published(
     result = SyncResult(read.stream.name, read.source_name, split.load_id, WriteStrategy.REPLACE)
     if previous is not None and previous.load_id == split.load_id:
         # An attempt before this one was ended between its COMMIT and its event.
-        result.bookmark, result.columns, result.table = previous.bookmark, previous.columns, str(table)
+        result.bookmark, result.columns, result.table = (
+            previous.bookmark,
+            previous.columns,
+            str(table),
+        )
         result.records_read = result.records_loaded = result.rows_in_table = previous.rows_in_table
         result.last_changed_by = previous.changed_by
         return result

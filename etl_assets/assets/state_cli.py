@@ -27,7 +27,8 @@ class Store:
 
     Args:
         destination: The destination.
-        streams: Declared ones, by source, namespace and name; nothing where no definitions were loaded.
+        streams: Declared ones, by source, namespace and name; nothing where no definitions were
+            loaded.
     """
 
     destination: Destination
@@ -41,16 +42,22 @@ class Store:
         """
         source, slash, name = text.partition("/")
         if not slash:
-            raise ConfigError(f"{text!r} names no stream.", hint="Write SOURCE/STREAM, such as shop/orders.")
+            raise ConfigError(
+                f"{text!r} names no stream.", hint="Write SOURCE/STREAM, such as shop/orders."
+            )
         states = self.destination.states()
         mine = [state for state in states if state.source == source]
-        found = [one for one in mine if _full_name(one) == name] or [one for one in mine if one.stream == name]
+        found = [one for one in mine if _full_name(one) == name] or [
+            one for one in mine if one.stream == name
+        ]
         if partition is not None:
             found = [one for one in found if one.partition == partition]
         if not found:
             where = f" in partition {partition!r}" if partition is not None else ""
             known = [f"{one.source}/{_full_name(one)}" for one in states]
-            raise ConfigError(f"No state of {text!r} is stored{where}.", hint=did_you_mean(text, known))
+            raise ConfigError(
+                f"No state of {text!r} is stored{where}.", hint=did_you_mean(text, known)
+            )
         if len(found) > 1:
             raise ConfigError(
                 f"{text!r} has {len(found)} stored states.",
@@ -75,7 +82,10 @@ def duckdb_store(path: Path) -> Store:
     from etl_assets.destinations.duckdb.destination import DuckDBDestination
 
     if not path.is_file():
-        raise ConfigError(f"There is no DuckDB file {str(path)!r}.", hint="Check the path; it is never created here.")
+        raise ConfigError(
+            f"There is no DuckDB file {str(path)!r}.",
+            hint="Check the path; it is never created here.",
+        )
     return Store(DuckDBDestination(str(path)))
 
 
@@ -95,14 +105,23 @@ def store_of(project: Project, number: int | None) -> Store:
             f"No destination in {shown(project.path)} keeps state.",
             hint="The bookmarks are those of the materialization events; set one with the run config's `bookmark`.",
         )
-    if (number is None and len(found) > 1) or (number is not None and not 1 <= number <= len(found)):
+    if (number is None and len(found) > 1) or (
+        number is not None and not 1 <= number <= len(found)
+    ):
         listed = "; ".join(
-            f"{index}: {one} ({', '.join(one.sources)})" for index, (one, _) in enumerate(found, start=1)
+            f"{index}: {one} ({', '.join(one.sources)})"
+            for index, (one, _) in enumerate(found, start=1)
         )
         told = "several destinations" if number is None else f"no destination {number}"
-        raise ConfigError(f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}.")
+        raise ConfigError(
+            f"{shown(project.path)} has {told}.", hint=f"Choose with --destination N: {listed}."
+        )
     declared, destination = found[(number or 1) - 1]
-    streams = {(call.source_name, *stream.key): stream for call in declared.calls for stream in call.streams}
+    streams = {
+        (call.source_name, *stream.key): stream
+        for call in declared.calls
+        for stream in call.streams
+    }
     return Store(destination, streams)
 
 
@@ -130,23 +149,31 @@ def get(store: Store, text: str, partition: str | None, write: Say) -> int:
     return 0
 
 
-def set_bookmark(store: Store, text: str, value: str, partition: str | None, say: Say, *, force: bool) -> int:
+def set_bookmark(
+    store: Store, text: str, value: str, partition: str | None, say: Say, *, force: bool
+) -> int:
     """Store another bookmark."""
     bookmark = _read_bookmark(value)
     state = store.find(text, partition)
-    if not state.shared and any(one.shared and one.source == state.source for one in store.destination.states()):
+    if not state.shared and any(
+        one.shared and one.source == state.source for one in store.destination.states()
+    ):
         raise ConfigError(
             f"{_label(state)}: the streams of {state.source!r} share one state, so it has no bookmark of its own.",
             hint=f"Set that of the source: etl-assets state set {state.source}/ ...",
         )
     wrong = None if force else _mismatch(store, state, bookmark)
     if wrong:
-        raise ConfigError(f"{_label(state)}: {wrong}", hint="With --force it is stored all the same.")
+        raise ConfigError(
+            f"{_label(state)}: {wrong}", hint="With --force it is stored all the same."
+        )
     store.destination.set_bookmark(state, bookmark)
     say(f"{_label(state)}: the bookmark was {_shown_of(state)}, is {_shown(bookmark)}.")
     say("  The rows in the table stay; the next sync reads from the new bookmark on.")
     if bookmark and state.bookmark is None and not store.cursor(state):
-        say("  Its last sync left no bookmark: if the stream has no replication key, it is read whole all the same.")
+        say(
+            "  Its last sync left no bookmark: if the stream has no replication key, it is read whole all the same."
+        )
     return 0
 
 
@@ -165,7 +192,9 @@ def rewind(store: Store, text: str, load_id: str, partition: str | None, say: Sa
     state = store.find(text, partition)
     deleted = store.destination.rewind(state, load_id)
     after = store.find(f"{state.source}/{_full_name(state)}", state.partition)
-    say(f"{_label(state)}: back at load {load_id}; {deleted} rows were deleted, {after.rows_in_table} are left.")
+    say(
+        f"{_label(state)}: back at load {load_id}; {deleted} rows were deleted, {after.rows_in_table} are left."
+    )
     say(f"  The bookmark was {_shown_of(state)}, is {_shown(after.bookmark)}.")
     return 0
 
@@ -177,13 +206,17 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
         ConfigError: Nothing is stored of the source, or the new name is no word.
     """
     if not new.isidentifier():
-        raise ConfigError(f"The source name {new!r} is not a word.", hint="Use letters, digits and '_'.")
+        raise ConfigError(
+            f"The source name {new!r} is not a word.", hint="Use letters, digits and '_'."
+        )
     states = [state for state in store.destination.states() if state.source == old]
     if not states:
         known = {state.source for state in store.destination.states()}
         raise ConfigError(f"No state of a source {old!r} is stored.", hint=did_you_mean(old, known))
     count = store.destination.rename_source(old, new)
-    say(f"{count} stored state{'s' if count != 1 else ''} of {old!r} {'are' if count != 1 else 'is'} now of {new!r}.")
+    say(
+        f"{count} stored state{'s' if count != 1 else ''} of {old!r} {'are' if count != 1 else 'is'} now of {new!r}."
+    )
     for state in states:
         if state.shared:
             continue  # it has no table
@@ -192,7 +225,9 @@ def rename(store: Store, old: str, new: str, say: Say) -> int:
         )
         if store.destination.table_for(new, stream) != state.table:
             option = json.dumps({stream.full_name: {"table": str(state.table)}})
-            say(f"  {_full_name(state)}: its rows stay in {state.table}; keep them there with options={option}.")
+            say(
+                f"  {_full_name(state)}: its rows stay in {state.table}; keep them there with options={option}."
+            )
     return 0
 
 
@@ -221,7 +256,9 @@ def import_state(store: Store, source: str, file: Path, say: Say, *, force: bool
             say(f"skipped   {source}/{name}: {why}")
             continue
         store.destination.set_bookmark(found[0], bookmark)
-        say(f"imported  {_label(found[0])}: the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}.")
+        say(
+            f"imported  {_label(found[0])}: the bookmark was {_shown_of(found[0])}, is {_shown(bookmark)}."
+        )
     return int(skipped > 0)
 
 
@@ -235,12 +272,19 @@ def read_state(file: Path) -> dict[str, dict[str, Any]]:
     if isinstance(document, dict) and isinstance(document.get("value"), dict):
         document = document["value"]
     bookmarks = document.get("bookmarks") if isinstance(document, dict) else None
-    if not isinstance(bookmarks, dict) or not all(isinstance(one, dict) for one in bookmarks.values()):
-        raise ConfigError(f"{str(file)!r} is no state.", hint='It looks like {"bookmarks": {"orders": {"id": 5}}}.')
+    if not isinstance(bookmarks, dict) or not all(
+        isinstance(one, dict) for one in bookmarks.values()
+    ):
+        raise ConfigError(
+            f"{str(file)!r} is no state.",
+            hint='It looks like {"bookmarks": {"orders": {"id": 5}}}.',
+        )
     return {name: _from_singer(one) for name, one in bookmarks.items()}
 
 
-def _why_not(store: Store, found: Sequence[StreamState], bookmark: Bookmark, *, force: bool) -> str | None:
+def _why_not(
+    store: Store, found: Sequence[StreamState], bookmark: Bookmark, *, force: bool
+) -> str | None:
     if not bookmark:
         return "it has no bookmark."
     if not found:

@@ -10,7 +10,9 @@ from etl_assets.redaction import redact
 def explain_missing_event(
     instance: dg.DagsterInstance, key: dg.AssetKey, start: Start, log: dg.DagsterLogManager
 ) -> None:
-    """Say why the event of the last load is not there, if it is not; the destination's state rules all the same.
+    """Say why the event of the last load is not there, if it is not.
+
+    The destination's state rules all the same.
 
     Args:
         instance: Where events are.
@@ -42,4 +44,7 @@ def explain_missing_event(
 def _is_in_log_of_run(instance: dg.DagsterInstance, run_id: str, key: dg.AssetKey) -> bool:
     found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     entries = (record.event_log_entry for record in found.records)
-    return any(entry.dagster_event is not None and entry.dagster_event.asset_key == key for entry in entries)
+    return any(
+        entry.dagster_event is not None and entry.dagster_event.asset_key == key
+        for entry in entries
+    )

@@ -75,7 +75,9 @@ class StreamTranslator:
         """Return the description, as Markdown: that of the options, else the stream's own as text, else its name."""
         if props.options.description:
             return props.options.description
-        text = props.stream.description or f"Stream {props.stream.full_name} of {props.source_name}."
+        text = (
+            props.stream.description or f"Stream {props.stream.full_name} of {props.source_name}."
+        )
         return as_markdown(text)
 
     def get_tags(self, props: StreamProps) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """A cache: the configuration of a database that a script reads into, with its tables as datasets.
 
-It owns a destination, which writes, and reads the destination's tables; there is no second writer. Nothing connects
-before something is read or written.
+It owns a destination, which writes, and reads the destination's tables; there is no second writer.
+Nothing connects before something is read or written.
 """
 
 import warnings
@@ -67,20 +67,33 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         schema_name: The schema of its tables.
         table_prefix: Comes before the name of each table.
         cache_dir: Where files wait that do not fit in memory.
-        airbyte_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` and `_airbyte_meta` to the tables.
-        adopt: Take over tables that neither this library nor PyAirbyte has made, when something is read into them.
-        cleanup: Remove such files when they are read; kept for PyAirbyte's sake: ours are always removed.
+        airbyte_columns: Add `_airbyte_raw_id`, `_airbyte_extracted_at` and `_airbyte_meta` to the
+            tables.
+        adopt: Take over tables that neither this library nor PyAirbyte has made, when something is
+            read into them.
+        cleanup: Remove such files when they are read; kept for PyAirbyte's sake: ours are always
+            removed.
     """
 
     # An error that showed its input would show the password beside a misspelt option.
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, extra="forbid", hide_input_in_errors=True
+    )
 
     schema_name: str = Field(default="main", description="The schema of the tables.")
     table_prefix: str | None = Field(default="", description="Comes before the name of each table.")
-    cache_dir: Path = Field(default=Path(".cache"), description="Where files wait that do not fit in memory.")
-    airbyte_columns: bool = Field(default=True, description="Add PyAirbyte's three columns to the tables.")
-    adopt: bool = Field(default=False, description="Take over tables that neither we nor PyAirbyte have made.")
-    cleanup: bool = Field(default=True, description="Kept for PyAirbyte's sake: files are always removed.")
+    cache_dir: Path = Field(
+        default=Path(".cache"), description="Where files wait that do not fit in memory."
+    )
+    airbyte_columns: bool = Field(
+        default=True, description="Add PyAirbyte's three columns to the tables."
+    )
+    adopt: bool = Field(
+        default=False, description="Take over tables that neither we nor PyAirbyte have made."
+    )
+    cleanup: bool = Field(
+        default=True, description="Kept for PyAirbyte's sake: files are always removed."
+    )
 
     paired_destination_name: ClassVar[str | None] = None
     """The Airbyte destination that writes to the same database."""
@@ -112,7 +125,10 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         """Leave out options that there are not, and warn of them: scripts give some that PyAirbyte ignores, too."""
         if not isinstance(given, Mapping):
             return given
-        known = {*cls.model_fields, *(field.alias for field in cls.model_fields.values() if field.alias)}
+        known = {
+            *cls.model_fields,
+            *(field.alias for field in cls.model_fields.values() if field.alias),
+        }
         for name in given.keys() - known:
             near = did_you_mean(str(name), known)
             message = f"{cls.__name__} has no option {name!r}, so it has no effect. {near}"
@@ -170,7 +186,8 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         """Return the records of a stream, or of a table that somebody else has made.
 
         Raises:
-            StreamNotFoundError: Nothing was read into it under this name, and there is no such table.
+            StreamNotFoundError: Nothing was read into it under this name, and there is no such
+                table.
         """
         self.table_of(stream_name)
         return CachedDataset(self, stream_name)
@@ -180,7 +197,10 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
             return self.get_records(stream)
         except StreamNotFoundError as error:
             raise StreamKeyError(
-                error.message, hint=error.hint, available_streams=error.available_streams or (), stream=error.stream
+                error.message,
+                hint=error.hint,
+                available_streams=error.available_streams or (),
+                stream=error.stream,
             ) from error
 
     def __contains__(self, stream: object) -> bool:
@@ -221,7 +241,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         del refresh
         return CacheStates(self.destination, source_name, destination_name)
 
-    def get_state_writer(self, source_name: str, destination_name: str | None = None) -> CacheStates:
+    def get_state_writer(
+        self, source_name: str, destination_name: str | None = None
+    ) -> CacheStates:
         """Return what also changes these bookmarks."""
         return CacheStates(self.destination, source_name, destination_name)
 
@@ -240,7 +262,10 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
             return self.destination.ledger(tx).replaced_since(state, load_id)
 
     def later_loads(self, stream_name: str, load_id: str) -> list[str]:
-        """Return the ids of the loads that came after one and changed rows, oldest first; none for an unknown one."""
+        """Return the ids of the loads that came after one and changed rows, oldest first.
+
+        None for an unknown one.
+        """
         state = self._state(stream_name)
         with self.destination.transaction() as tx:
             later = self.destination.ledger(tx).later_loads(state, load_id) or ()
@@ -264,19 +289,27 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
             for name in set(self.hidden_columns) & set(schema.names):
                 schema = schema.remove(schema.get_field_index(name))
         namespace = state.namespace or None if state else None
-        return Stream(stream_name, namespace=namespace, schema=from_arrow(schema) if schema else None)
+        return Stream(
+            stream_name, namespace=namespace, schema=from_arrow(schema) if schema else None
+        )
 
     def snapshot(
         self, table: TableName, where: Sequence[str], chunk_rows: int, without: Collection[str] = ()
     ) -> "ds.Dataset":
-        """Return the rows of a table that meet every condition, as they are now; they wait in a file, not in memory."""
+        """Return the rows of a table that meet every condition, as they are now.
+
+        They wait in a file, not in memory.
+        """
         return self.destination.snapshot(
             table, where=where, chunk_rows=chunk_rows, without=without, directory=self.cache_dir
         )
 
     @property
     def hidden_columns(self) -> Sequence[str]:
-        """The columns that datasets leave out: those that say by which load a row came. SQL sees them."""
+        """The columns that datasets leave out: those that say by which load a row came.
+
+        SQL sees them.
+        """
         return self.destination.load_columns
 
     @override
@@ -294,7 +327,9 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
                 hint='Give SQL text, such as "id > 5", or an expression of SQLAlchemy\'s.',
             )
         engine = self.get_sql_engine()
-        return str(expression.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
+        return str(
+            expression.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
+        )
 
     @override
     def sql_table(self, stream_name: str) -> "Table":
@@ -307,8 +342,12 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         """Return a Dagster IO manager that stores into it, and reads from it: `resources={"io_manager": ...}`."""
         return reach("to_io_manager")(self)
 
-    def known_streams(self, source: Any, stored_as: str, streams: Sequence[Stream]) -> set[StreamKey]:
-        """Return which streams of a source have a bookmark here; what PyAirbyte has left of the others is taken over.
+    def known_streams(
+        self, source: Any, stored_as: str, streams: Sequence[Stream]
+    ) -> set[StreamKey]:
+        """Return which streams of a source have a bookmark here.
+
+        What PyAirbyte has left of the others is taken over.
 
         Args:
             source: The source.
@@ -318,13 +357,19 @@ class CacheBase(SqlAccess, PyAirbyteVerbs, BaseModel):
         self._streams_read.update({stream.name: stream for stream in streams})
         mine = [state for state in self.destination.states() if state.source == stored_as]
         known = {(state.namespace, state.stream) for state in mine}
-        taken = take_over(self, source, stored_as, [stream for stream in streams if stream.key not in known])
+        taken = take_over(
+            self, source, stored_as, [stream for stream in streams if stream.key not in known]
+        )
         for name, bookmark in taken.items():
             begins = "goes on from the state" if bookmark is not None else "has no state"
-            source.logger.warning("%s: the table that PyAirbyte has made is adopted; it %s there", name, begins)
+            source.logger.warning(
+                "%s: the table that PyAirbyte has made is adopted; it %s there", name, begins
+            )
         own = [state for state in mine if state.stream and not state.partition]
         for name in catch_up(self, source, own):
-            source.logger.warning("%s: PyAirbyte has read it since; it goes on from the state of that read", name)
+            source.logger.warning(
+                "%s: PyAirbyte has read it since; it goes on from the state of that read", name
+            )
         goes_on = {(state.namespace, state.stream) for state in mine if state.bookmark is not None}
         if any(state.shared for state in mine):
             goes_on |= known

@@ -17,7 +17,8 @@ class BigQueryCache(WarehouseCache):
     Args:
         project_name: The project's id.
         dataset_name: The dataset of its tables, and of the states; made where it is missing.
-        credentials_path: A service account's JSON file; by default the environment's own credentials.
+        credentials_path: A service account's JSON file; by default the environment's own
+            credentials.
         location: Where the dataset is, such as `EU`.
         schema_name: The dataset, too.
     """
@@ -60,7 +61,9 @@ class BigQueryCache(WarehouseCache):
         from sqlalchemy import URL
 
         query = {"credentials_path": self.credentials_path} if self.credentials_path else {}
-        return URL.create("bigquery", host=self.project_name, database=self.schema_name, query=query)
+        return URL.create(
+            "bigquery", host=self.project_name, database=self.schema_name, query=query
+        )
 
     @override
     def get_vendor_client(self) -> Any:

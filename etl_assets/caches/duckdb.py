@@ -33,7 +33,9 @@ class DuckDBCache(CacheBase):
         if str(self.db_path) != MEMORY:
             Path(self.db_path).absolute().parent.mkdir(parents=True, exist_ok=True)
         return DuckDBDestination(
-            str(self.db_path), schema_name=self.schema_name, staging_dir=str(self.cache_dir / "staging")
+            str(self.db_path),
+            schema_name=self.schema_name,
+            staging_dir=str(self.cache_dir / "staging"),
         )
 
     @override

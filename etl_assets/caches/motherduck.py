@@ -46,7 +46,9 @@ class MotherDuckCache(DuckDBCache):
 
     @override
     def make_url(self) -> "URL":
-        return super().make_url().update_query_dict({"motherduck_token": str(resolve(self.api_key))})
+        return (
+            super().make_url().update_query_dict({"motherduck_token": str(resolve(self.api_key))})
+        )
 
     @override
     def get_database_name(self) -> str:

@@ -33,7 +33,9 @@ class MySQLCache(ServerCache):
 
     @override
     def make_destination(self) -> MySQLDestination:
-        return MySQLDestination(**self.destination_options(), schema_name=self.schema_name or self.database)
+        return MySQLDestination(
+            **self.destination_options(), schema_name=self.schema_name or self.database
+        )
 
     @override
     def make_url(self) -> "URL":

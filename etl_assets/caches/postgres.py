@@ -32,7 +32,9 @@ class PostgresCache(ServerCache):
     @override
     def make_destination(self) -> PostgresDestination:
         return PostgresDestination(
-            **self.destination_options(), schema_name=self.schema_name, state_schema=self.schema_name
+            **self.destination_options(),
+            schema_name=self.schema_name,
+            state_schema=self.schema_name,
         )
 
     @override

@@ -132,15 +132,23 @@ class PyAirbyteVerbs:
         """Count the rows of a table, by its own name."""
         return self.count(TableName(table_name, self.schema_name), ())
 
-    def get_record_processor(self, source_name: str, catalog_provider: Any = None, **_: Any) -> Self:
+    def get_record_processor(
+        self, source_name: str, catalog_provider: Any = None, **_: Any
+    ) -> Self:
         """Return what PyAirbyte calls the record processor: the cache itself."""
         del source_name, catalog_provider
         return self
 
     def register_source(
-        self, source_name: str, incoming_source_catalog: Any = None, stream_names: Iterable[str] = ()
+        self,
+        source_name: str,
+        incoming_source_catalog: Any = None,
+        stream_names: Iterable[str] = (),
     ) -> None:
-        """Do nothing: what a source is, a cache learns from its first read. For PyAirbyte's sake."""
+        """Do nothing: what a source is, a cache learns from its first read.
+
+        For PyAirbyte's sake.
+        """
 
     @property
     def paired_destination_config(self) -> Any:
@@ -169,7 +177,9 @@ class PyAirbyteVerbs:
         return self.sql_table(stream_name)
 
     @checked(stream_names=NAMES)
-    def fetch_table_statistics(self, stream_names: Sequence[str] | None = None) -> dict[str, dict[str, int]]:
+    def fetch_table_statistics(
+        self, stream_names: Sequence[str] | None = None
+    ) -> dict[str, dict[str, int]]:
         """Return `{"row_count": ...}` of streams; by default of all."""
         return {
             name: {"row_count": self.count(self.table_of(name), ())}

@@ -43,11 +43,16 @@ class SqlAccess:
         raise NotImplementedError
 
     def get_sql_alchemy_url(self) -> SecretString:
-        """Return SQLAlchemy's URL as a text. It has the password, so it is masked wherever it would be shown."""
+        """Return SQLAlchemy's URL as a text.
+
+        It has the password, so it is masked wherever it would be shown.
+        """
         return SecretString(self.make_url().render_as_string(hide_password=False))
 
     def get_sql_engine(self) -> "Engine":
-        """Return an SQLAlchemy engine. It keeps no connection open: a load could not come in beside one.
+        """Return an SQLAlchemy engine.
+
+        It keeps no connection open: a load could not come in beside one.
 
         Raises:
             ConfigError: The package of its driver or its dialect is not installed.
@@ -86,7 +91,9 @@ class SqlAccess:
                 tx.execute(statement)
 
     @checked(sql_query=TEXT, max_records=COUNT)
-    def run_sql_query(self, sql_query: str, *, max_records: int | None = None) -> list[dict[str, Any]]:
+    def run_sql_query(
+        self, sql_query: str, *, max_records: int | None = None
+    ) -> list[dict[str, Any]]:
         """Run a query and give its rows.
 
         Args:
@@ -104,10 +111,14 @@ class SqlAccess:
             found = connection.execute(text(sql_query))
             if not found.returns_rows:
                 raise InputError(
-                    "run_sql_query: this statement gives no rows.", hint="Run such statements with execute_sql()."
+                    "run_sql_query: this statement gives no rows.",
+                    hint="Run such statements with execute_sql().",
                 )
             rows = found.mappings()
-            records = [dict(row) for row in (rows.all() if max_records is None else rows.fetchmany(max_records))]
+            records = [
+                dict(row)
+                for row in (rows.all() if max_records is None else rows.fetchmany(max_records))
+            ]
             found.close()  # what was not fetched would hold a lock
         for name in self._json_names(sql_query) if self.json_is_text else ():
             for record in records:
@@ -122,7 +133,9 @@ class SqlAccess:
         try:
             yield
         except DBAPIError as error:
-            raise DestinationError(f"{type(self).__name__}: the query failed: {redact(str(error.orig))}") from error
+            raise DestinationError(
+                f"{type(self).__name__}: the query failed: {redact(str(error.orig))}"
+            ) from error
 
     def _json_names(self, sql_query: str) -> set[str]:
         """Return the JSON columns of those tables of the cache that a query names."""

@@ -31,7 +31,9 @@ class SqliteCache(CacheBase):
     def make_destination(self) -> SQLiteDestination:
         Path(self.db_path).absolute().parent.mkdir(parents=True, exist_ok=True)
         return SQLiteDestination(
-            str(self.db_path), schema_name=self.schema_name, staging_dir=str(self.cache_dir / "staging")
+            str(self.db_path),
+            schema_name=self.schema_name,
+            staging_dir=str(self.cache_dir / "staging"),
         )
 
     @override

@@ -51,12 +51,16 @@ class StateMemory:
         return dict((found.bookmark or {}).get("streams") or {}) if found else {}
 
     def _hashed(self) -> StreamState | None:
-        """Return the row under the name and a hash of a config, as it was stored once; only one can be meant."""
+        """Return the row under the name and a hash of a config, as it was stored once.
+
+        Only one can be meant.
+        """
         end = in_destination(self._destination_name)
         rows = [
             row
             for row in self._keeper.states()
-            if row.source.endswith(end) and is_hashed_name_of(row.source.removesuffix(end), self._source_name)
+            if row.source.endswith(end)
+            and is_hashed_name_of(row.source.removesuffix(end), self._source_name)
         ]
         return rows[0] if len(rows) == 1 else None
 

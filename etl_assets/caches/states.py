@@ -22,10 +22,16 @@ class CacheStates(StateWriterBase):
     Args:
         destination: The cache's.
         source_name: The source's name, or its connector's.
-        destination_name: Those that were kept here for another destination, which keeps none itself.
+        destination_name: Those that were kept here for another destination, which keeps none
+            itself.
     """
 
-    def __init__(self, destination: DatabaseDestination, source_name: str, destination_name: str | None = None) -> None:
+    def __init__(
+        self,
+        destination: DatabaseDestination,
+        source_name: str,
+        destination_name: str | None = None,
+    ) -> None:
         super().__init__()
         self._destination = destination
         self._source_name = source_name
@@ -38,13 +44,24 @@ class CacheStates(StateWriterBase):
             return self._memory().known
         rows = self._rows()
         own = {row.stream: row.bookmark for row in rows if row.stream and row.bookmark is not None}
-        parts = [part for row in rows for part in ((row.bookmark or {}).get("global") or {}).get("stream_states") or ()]
-        return {**{part["stream_descriptor"]["name"]: part.get("stream_state") or {} for part in parts}, **own}
+        parts = [
+            part
+            for row in rows
+            for part in ((row.bookmark or {}).get("global") or {}).get("stream_states") or ()
+        ]
+        return {
+            **{part["stream_descriptor"]["name"]: part.get("stream_state") or {} for part in parts},
+            **own,
+        }
 
     @override
     def to_state_input_file_text(self) -> str:
         """Return the states as the file that a connector reads: one GLOBAL state, where the source has one."""
-        shared = [row.bookmark for row in self._rows() if row.shared and row.bookmark and "global" in row.bookmark]
+        shared = [
+            row.bookmark
+            for row in self._rows()
+            if row.shared and row.bookmark and "global" in row.bookmark
+        ]
         if self._for is None and shared:
             return json.dumps(shared, default=str)
         return super().to_state_input_file_text()
@@ -71,12 +88,18 @@ class CacheStates(StateWriterBase):
         states = self._destination.states()
         exact = [row for row in states if row.source == self._source_name]
         name = base_name(self._source_name)
-        found = rows_of(self._destination, name, states) or rows_of(self._destination, normalise(name), states)
+        found = rows_of(self._destination, name, states) or rows_of(
+            self._destination, normalise(name), states
+        )
         return [sound(row) for row in found or exact]
 
     def _stored_as(self) -> str:
         """Return the name under which the bookmarks for another destination are kept."""
         name = self._source_name
         end = in_destination(self._for or "")
-        stored = {row.source.removesuffix(end) for row in self._destination.states() if row.source.endswith(end)}
+        stored = {
+            row.source.removesuffix(end)
+            for row in self._destination.states()
+            if row.source.endswith(end)
+        }
         return name if name in stored else normalise(name)

@@ -62,7 +62,8 @@ class StoredTable:
         """Return a condition as SQL text.
 
         Raises:
-            ConfigError: It is an expression of SQLAlchemy's, and the database's dialect is not installed.
+            ConfigError: It is an expression of SQLAlchemy's, and the database's dialect is not
+                installed.
         """
         if isinstance(expression, str):
             return expression
@@ -73,7 +74,9 @@ class StoredTable:
         try:
             dialect = registry.load(kind)()
         except NoSuchModuleError as error:
-            raise ConfigError(f"SQLAlchemy's dialect {kind!r} is not installed.", hint="Give SQL text.") from error
+            raise ConfigError(
+                f"SQLAlchemy's dialect {kind!r} is not installed.", hint="Give SQL text."
+            ) from error
         return str(expression.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
     def sql_table(self, stream_name: str) -> "Table":

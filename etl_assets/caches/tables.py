@@ -43,7 +43,10 @@ class CacheTables:
         if not isinstance(stream, str):
             raise self._missing(stream)
         if stream in self.twice:
-            sources = (f"{s.source}: {s.namespace}" if s.namespace else s.source for s in self.twice[stream])
+            sources = (
+                f"{s.source}: {s.namespace}" if s.namespace else s.source
+                for s in self.twice[stream]
+            )
             raise InputError(
                 f"The cache has {len(self.twice[stream])} streams {stream!r}: of {', '.join(map(repr, sources))}.",
                 hint="Give each source a cache, or a table_prefix, of its own.",
@@ -85,7 +88,11 @@ def tables_of(cache: Any) -> CacheTables:
         taken.add(destination.identifier(one.table))
     beginning = usual.name.removesuffix("x")
     for name in there:
-        if name.startswith(beginning) and not name.startswith((INTERNAL, OWN_TABLES)) and name not in taken:
+        if (
+            name.startswith(beginning)
+            and not name.startswith((INTERNAL, OWN_TABLES))
+            and name not in taken
+        ):
             tables.setdefault(name.removeprefix(beginning), TableName(name, usual.schema))
     return CacheTables(
         repr(cache),

@@ -1,6 +1,7 @@
 """Tables that PyAirbyte has made: its own two tables beside them say which, and how far they were read.
 
-`_airbyte_streams` names the table of each stream, `_airbyte_state` its state. Both are in the cache's schema, and are
+`_airbyte_streams` names the table of each stream, `_airbyte_state` its state. Both are in the
+cache's schema, and are
 only read: once a table is adopted, the ledger has its state.
 """
 
@@ -67,9 +68,11 @@ class Registered:
         """When PyAirbyte has written the state, in UTC."""
         if self.updated is None:
             return None
-        return (self.updated if self.updated.utcoffset() is not None else self.updated.replace(tzinfo=UTC)).astimezone(
-            UTC
-        )
+        return (
+            self.updated
+            if self.updated.utcoffset() is not None
+            else self.updated.replace(tzinfo=UTC)
+        ).astimezone(UTC)
 
 
 def registered(tx: Transaction, schema: str) -> list[Registered]:
@@ -86,11 +89,15 @@ def registered(tx: Transaction, schema: str) -> list[Registered]:
             f"FROM {tx.quoted(states)} ORDER BY 1, 2"
         )
         for stream, table, source, text, updated in rows:
-            found[table] = Registered(stream, table, source, json.loads(text) if text else None, _moment(updated))
+            found[table] = Registered(
+                stream, table, source, json.loads(text) if text else None, _moment(updated)
+            )
     return list(found.values())
 
 
-def take_over(cache: Any, source: Any, stored_as: str, streams: Sequence[Stream]) -> dict[str, Bookmark | None]:
+def take_over(
+    cache: Any, source: Any, stored_as: str, streams: Sequence[Stream]
+) -> dict[str, Bookmark | None]:
     """Adopt the tables that PyAirbyte has made for streams of a source, with their states.
 
     Args:
@@ -127,7 +134,8 @@ def take_over(cache: Any, source: Any, stored_as: str, streams: Sequence[Stream]
 def catch_up(cache: Any, source: Any, streams: Sequence[StreamState]) -> dict[str, Bookmark]:
     """Take the states of streams that PyAirbyte has read since they were read here.
 
-    What it has loaded since would come twice otherwise; and of a table that it has made anew, rows might never come.
+    What it has loaded since would come twice otherwise; and of a table that it has made anew, rows
+    might never come.
 
     Args:
         cache: Where they are.
@@ -141,20 +149,38 @@ def catch_up(cache: Any, source: Any, streams: Sequence[StreamState]) -> dict[st
     if not streams:
         return {}
     with destination.transaction() as tx:
-        rows = {row.stream: row for row in _of_source(tx, cache, source) if row.is_of(cache.table_prefix or "")}
-        newer = [state for state in streams if state.stream in rows and rows[state.stream].is_newer(state)]
+        rows = {
+            row.stream: row
+            for row in _of_source(tx, cache, source)
+            if row.is_of(cache.table_prefix or "")
+        }
+        newer = [
+            state
+            for state in streams
+            if state.stream in rows and rows[state.stream].is_newer(state)
+        ]
         if newer:
             ledger = destination.ledger(tx)
             for state in newer:
-                ledger.set_bookmark(state, rows[state.stream].bookmark, new_load_id(), read_at=rows[state.stream].at)
-    return {state.stream: bookmark for state in newer if (bookmark := rows[state.stream].bookmark) is not None}
+                ledger.set_bookmark(
+                    state, rows[state.stream].bookmark, new_load_id(), read_at=rows[state.stream].at
+                )
+    return {
+        state.stream: bookmark
+        for state in newer
+        if (bookmark := rows[state.stream].bookmark) is not None
+    }
 
 
 def _of_source(tx: Transaction, cache: Any, source: Any) -> list[Registered]:
     """Return what PyAirbyte says of the tables of a source, and of those of which it does not say whose they are."""
     names = {source.name, getattr(source, "connector_name", None), source.state_name} - {None}
     words = {None, *map(normalise, names)}
-    return [row for row in registered(tx, cache.schema_name) if (row.source and normalise(row.source)) in words]
+    return [
+        row
+        for row in registered(tx, cache.schema_name)
+        if (row.source and normalise(row.source)) in words
+    ]
 
 
 def _moment(stored: Any) -> datetime | None:
@@ -170,8 +196,8 @@ def _moment(stored: Any) -> datetime | None:
 def _fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stream) -> None:
     """Give columns the types that they would have been made with, where every value stays as it is.
 
-    PyAirbyte keeps times in UTC without saying so, and numbers with nine decimals: beside what is read from now on,
-    both would become text.
+    PyAirbyte keeps times in UTC without saying so, and numbers with nine decimals: beside what is
+    read from now on, both would become text.
     """
     import pyarrow as pa
 
@@ -183,7 +209,12 @@ def _fit_types(tx: Transaction, destination: Any, table: TableName, stream: Stre
         new = wanted.get(field.name)
         if new is None:
             continue
-        in_utc = pa.types.is_timestamp(field.type) and pa.types.is_timestamp(new) and new.tz and not field.type.tz
+        in_utc = (
+            pa.types.is_timestamp(field.type)
+            and pa.types.is_timestamp(new)
+            and new.tz
+            and not field.type.tz
+        )
         as_double = pa.types.is_decimal(field.type) and pa.types.is_float64(new)
         if in_utc or (as_double and _fits_double(tx, table, field)):
             tx.widen_column(table, field.name, field.type, new)
@@ -198,7 +229,9 @@ def _fits_double(tx: Transaction, table: TableName, field: "pa.Field") -> bool:
     return not tx.count(table, f"{there_and_back} <> {name}")
 
 
-def _as_ours(tx: Transaction, source: str, stream: Stream, table: TableName, bookmark: Bookmark | None) -> StreamState:
+def _as_ours(
+    tx: Transaction, source: str, stream: Stream, table: TableName, bookmark: Bookmark | None
+) -> StreamState:
     load_id = new_load_id()
     return StreamState(
         source=source,

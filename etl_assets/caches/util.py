@@ -28,7 +28,8 @@ def new_local_cache(
     """Return a DuckDB cache by a name: `.cache/<name>/db_<name>.duckdb`.
 
     Args:
-        cache_name: Letters, digits and `_`; by default one that no other has, so that the next run finds nothing.
+        cache_name: Letters, digits and `_`; by default one that no other has, so that the next run
+            finds nothing.
         cache_dir: The folder of the file.
         cleanup: Kept for PyAirbyte's sake.
 
@@ -37,7 +38,9 @@ def new_local_cache(
     """
     if cache_name is not None and not cache_name.replace("_", "").isalnum():
         why = "spaces" if " " in cache_name else "anything but letters, digits and _"
-        raise InputError(f"The name of a cache cannot have {why}: {cache_name!r}.", input_value=cache_name)
+        raise InputError(
+            f"The name of a cache cannot have {why}: {cache_name!r}.", input_value=cache_name
+        )
     name = cache_name or new_record_id().replace("-", "")
     folder = Path(cache_dir) if cache_dir is not None else Path(".cache") / name
     return DuckDBCache(db_path=folder / f"db_{name}.duckdb", cache_dir=folder, cleanup=cleanup)
@@ -86,4 +89,6 @@ def get_colab_cache(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{cache_name}.duckdb"
     print(f"The cache is kept in Google Drive: {path}")  # noqa: T201 - said to the person at the notebook
-    return DuckDBCache(db_path=path, cache_dir=folder, schema_name=schema_name, table_prefix=table_prefix)
+    return DuckDBCache(
+        db_path=path, cache_dir=folder, schema_name=schema_name, table_prefix=table_prefix
+    )

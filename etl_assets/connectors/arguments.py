@@ -19,9 +19,15 @@ _TYPES: dict[str, tuple[Any, str]] = {
     "config": _DOCUMENT,
     "streams": (Collection, "a name, '*', or a list of names"),
     "version": TEXT,
-    "use_python": ((bool, str, Path), 'True, False, a path, or a version as a text, such as "3.11"'),
+    "use_python": (
+        (bool, str, Path),
+        'True, False, a path, or a version as a text, such as "3.11"',
+    ),
     "pip_url": TEXT,
-    "local_executable": ((str, Path, bool), "a path or a name on PATH, or True for the connector's own name"),
+    "local_executable": (
+        (str, Path, bool),
+        "a path or a name on PATH, or True for the connector's own name",
+    ),
     "docker_image": ((bool, str), "the name of an image, or True for the connector's own"),
     "use_host_network": FLAG,
     "source_manifest": ((bool, Mapping, str, Path), "a document, a path or a URL"),
@@ -45,8 +51,8 @@ def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
     """Have a function refuse arguments that it does not have, or that are of another type, by an `InputError`.
 
     Args:
-        make: Makes a source or a destination of a connector's name. Words that it does not name itself it must refuse
-            by `refuse_unknown`.
+        make: Makes a source or a destination of a connector's name. Words that it does not name
+            itself it must refuse by `refuse_unknown`.
     """
     signature = inspect.signature(make)
 
@@ -55,7 +61,9 @@ def explained(make: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
         try:
             bound = signature.bind(*args, **given)
         except TypeError as error:
-            raise ArgumentTypeError(f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)) from None
+            raise ArgumentTypeError(
+                f"{make.__name__}: {error}.", hint=_hint(make.__name__, args, given)
+            ) from None
         for name, value in {**bound.arguments, **bound.arguments.get("options", {})}.items():
             _check(make.__name__, name, value)
         return make(*args, **given)
@@ -92,8 +100,14 @@ def _check(called: str, name: str, value: Any) -> None:
     wanted, words = _TYPES.get(name, (object, ""))
     missing = value is None and name != "name"
     if missing or isinstance(value, wanted):
-        if name == "streams" and not isinstance(value, str) and not all(isinstance(one, str) for one in value or ()):
+        if (
+            name == "streams"
+            and not isinstance(value, str)
+            and not all(isinstance(one, str) for one in value or ())
+        ):
             raise ArgumentTypeError(f"{called}: streams is {words}.", hint="Each name is a text.")
         return
     # Never the value itself: it may be a config with its secrets.
-    raise ArgumentTypeError(f"{called}: {name} must be {words}, not of the type {type(value).__name__}.")
+    raise ArgumentTypeError(
+        f"{called}: {name} must be {words}, not of the type {type(value).__name__}."
+    )

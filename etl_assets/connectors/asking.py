@@ -40,7 +40,9 @@ class Host(Protocol):
     config_change_callback: ConfigChangeCallback | None
 
 
-def ask(host: Host, *arguments: str, files: Mapping[str, Any] | None = None) -> tuple[bytes, ConnectorProcess]:
+def ask(
+    host: Host, *arguments: str, files: Mapping[str, Any] | None = None
+) -> tuple[bytes, ConnectorProcess]:
     """Run a connector to its end; gives its output, and the process, which has ended."""
     own = host.limits
     limits = Limits(
@@ -49,7 +51,9 @@ def ask(host: Host, *arguments: str, files: Mapping[str, Any] | None = None) -> 
         total_seconds=_least(own.total_seconds, CHECK_SECONDS),
         grace_seconds=own.grace_seconds,
     )
-    with host.executor.start(*arguments, files=files or {}, limits=limits, logger=host.logger) as process:
+    with host.executor.start(
+        *arguments, files=files or {}, limits=limits, logger=host.logger
+    ) as process:
         return output_of(process), process
 
 
@@ -96,7 +100,9 @@ def airbyte_answer(
         raise failure
     if process.exit_code:
         raise process.failure(f" ({command})")
-    raise ConnectorError(f"{host.connector_name} {command} gave no {kind} message.", log_text=process.log_text)
+    raise ConnectorError(
+        f"{host.connector_name} {command} gave no {kind} message.", log_text=process.log_text
+    )
 
 
 def trace_error(message: Message, name: str, log_text: str) -> EtlAssetsError | None:
@@ -105,7 +111,9 @@ def trace_error(message: Message, name: str, log_text: str) -> EtlAssetsError | 
     return error_of(error, name, log_text) if isinstance(error, Mapping) else None
 
 
-def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | None = None) -> EtlAssetsError:
+def error_of(
+    error: Mapping[str, Any], name: str, log_text: str, stream: str | None = None
+) -> EtlAssetsError:
     """Return our error for a TRACE ERROR: its own message, and whether trying again may help."""
     message = redact(str(error.get("message") or "it does not say what")).strip()[:SHOWN_ERROR]
     internal = redact(str(error.get("internal_message") or "")).strip()[:SHOWN_ERROR]
@@ -113,7 +121,11 @@ def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | N
     where = f"stream {stream!r}: " if stream else ""
     text = f"{where}{name}: {message}{more}"
     if error.get("failure_type") == "config_error":
-        return ConfigError(text, hint="The connector says that its config, or its rights, must change.", stream=stream)
+        return ConfigError(
+            text,
+            hint="The connector says that its config, or its rights, must change.",
+            stream=stream,
+        )
     if error.get("failure_type") == "transient_error":
         return UnavailableError(text, stream=stream)
     return ConnectorError(text, log_text=log_text, stream=stream)
@@ -122,11 +134,15 @@ def error_of(error: Mapping[str, Any], name: str, log_text: str, stream: str | N
 def log_message(throttle: LogThrottle, message: Message) -> None:
     """Log a LOG message, shortened, unless there are too many."""
     log = message.part("log")
-    throttle.log(_LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message")), limit=SHOWN_LOG)
+    throttle.log(
+        _LEVELS.get(str(log.get("level")), logging.INFO), str(log.get("message")), limit=SHOWN_LOG
+    )
 
 
 def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Keep the config that a connector has changed, before anything else goes on; gives the config as it is then.
+    """Keep the config that a connector has changed, before anything else goes on.
+
+    Gives the config as it is then.
 
     Raises:
         Exception: Whatever the callback raises: a single-use token that is not kept would be lost.
@@ -137,7 +153,8 @@ def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Map
     remember_new(before, after)
     if host.config_change_callback is None:
         host.logger.warning(
-            "%s changed its config, and nobody keeps it: give config_change_callback=", host.connector_name
+            "%s changed its config, and nobody keeps it: give config_change_callback=",
+            host.connector_name,
         )
     else:
         host.config_change_callback(after)
@@ -146,7 +163,9 @@ def take_control(host: Host, message: Message, before: Mapping[str, Any]) -> Map
 
 def noise_of(host: Host) -> Callable[[bytes], None]:
     """Return what logs a line that is no message."""
-    return lambda line: host.logger.info("%s", redact(line.decode("utf-8", "replace"), end=SHOWN_ERROR))
+    return lambda line: host.logger.info(
+        "%s", redact(line.decode("utf-8", "replace"), end=SHOWN_ERROR)
+    )
 
 
 # Singer
@@ -161,7 +180,9 @@ def singer_about(host: Host) -> dict[str, Any]:
     output, process = ask(host, "--about", "--format=json")
     found = object_in(output)
     if process.exit_code or found is None:
-        raise ConfigError(f"{host.connector_name} does not say what config it takes: it has no --about.")
+        raise ConfigError(
+            f"{host.connector_name} does not say what config it takes: it has no --about."
+        )
     return found
 
 

@@ -11,24 +11,50 @@ _RAISED = re.compile(
 )
 _KEYED = re.compile(r"(?:message|msg)=")
 """Before the text, in logs of `key=value`."""
-_TRACE = re.compile(r"\s|Traceback \(most recent call last\)|During handling of the above|The above exception was")
+_TRACE = re.compile(
+    r"\s|Traceback \(most recent call last\)|During handling of the above|The above exception was"
+)
 
 
 def cause_in(log: str) -> str | None:
     """Return the cause that a log tells, in one line; None where it tells none.
 
-    That is the exception at the end of a traceback, else the last line of the level CRITICAL or ERROR, else the last
-    line that is text of its own.
+    That is the exception at the end of a traceback, else the last line of the level CRITICAL or
+    ERROR, else the last line that is text of its own.
 
     Args:
         log: The end of what a program has written to standard error.
     """
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
     candidates = [
-        next((found["said"] for line in reversed(lines) if (found := _RAISED.fullmatch(_bare(line)))), None),
-        next((found["said"] for line in reversed(lines) if (found := _CRITICAL.search(line)) and _tells(found)), None),
-        next((found["said"] for line in reversed(lines) if (found := _ERROR.search(line)) and _tells(found)), None),
-        next((line for line in reversed(lines) if not _TRACE.match(line) and not _CALM.search(line)), None),
+        next(
+            (
+                found["said"]
+                for line in reversed(lines)
+                if (found := _RAISED.fullmatch(_bare(line)))
+            ),
+            None,
+        ),
+        next(
+            (
+                found["said"]
+                for line in reversed(lines)
+                if (found := _CRITICAL.search(line)) and _tells(found)
+            ),
+            None,
+        ),
+        next(
+            (
+                found["said"]
+                for line in reversed(lines)
+                if (found := _ERROR.search(line)) and _tells(found)
+            ),
+            None,
+        ),
+        next(
+            (line for line in reversed(lines) if not _TRACE.match(line) and not _CALM.search(line)),
+            None,
+        ),
     ]
     cause = next(filter(None, candidates), None)
     if cause is None:

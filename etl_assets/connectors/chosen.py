@@ -18,7 +18,13 @@ from etl_assets.connectors.executors import (
     PythonExecutor,
 )
 from etl_assets.connectors.install import Environment, install_root
-from etl_assets.connectors.names import InstallType, Protocol, known_connectors, protocol_of, unknown
+from etl_assets.connectors.names import (
+    InstallType,
+    Protocol,
+    known_connectors,
+    protocol_of,
+    unknown,
+)
 from etl_assets.connectors.surroundings import Surroundings
 from etl_assets.exceptions import ConfigError, InputError
 from etl_assets.redaction.logs import masked_logger
@@ -57,13 +63,21 @@ class Choice:
             raise InputError("A connector's name is a text that is not empty.")
         ways = [word for word in _WAYS if getattr(self, word)]
         if len(ways) > 1:
-            raise InputError(f"{name}: {' and '.join(ways)} are ways to run it, and only one can be.")
+            raise InputError(
+                f"{name}: {' and '.join(ways)} are ways to run it, and only one can be."
+            )
         if self.version and self.pip_url:
-            raise InputError(f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url.")
+            raise InputError(
+                f"{name}: version and pip_url both say which one.", hint="Put it into the pip_url."
+            )
         if self.version and self.local_executable:
-            raise InputError(f"{name}: a local_executable has the version it has.", hint="Leave version out.")
+            raise InputError(
+                f"{name}: a local_executable has the version it has.", hint="Leave version out."
+            )
         if self.version and isinstance(self.docker_image, str) and _tagged(self.docker_image):
-            raise InputError(f"{name}: the image {self.docker_image!r} has a tag, and version says another.")
+            raise InputError(
+                f"{name}: the image {self.docker_image!r} has a tag, and version says another."
+            )
         if self.use_python is False and ways and ways[0] != "docker_image":
             raise InputError(f"{name}: use_python=False means Docker, and {ways[0]} does not.")
         if self.use_python and ways and ways[0] in {"docker_image", "local_executable"}:
@@ -149,7 +163,9 @@ class Choice:
             )
         requirement = f"airbyte-cdk=={self._version}" if self._version else "airbyte-cdk"
         where = install_root(self.install_root)
-        environment = Environment(DECLARATIVE, requirement, self._interpreter, where, program=DECLARATIVE)
+        environment = Environment(
+            DECLARATIVE, requirement, self._interpreter, where, program=DECLARATIVE
+        )
         return ManifestExecutor(
             self.name,
             given,
@@ -169,18 +185,30 @@ class Choice:
 
     @property
     def _interpreter(self) -> str:
-        return "" if isinstance(self.use_python, bool) or self.use_python is None else str(self.use_python)
+        return (
+            ""
+            if isinstance(self.use_python, bool) or self.use_python is None
+            else str(self.use_python)
+        )
 
 
 _WAYS = ("pip_url", "local_executable", "docker_image", "source_manifest")
 
 
 def _installed_by_pyairbyte(name: str, root: Path | str | None) -> Path | None:
-    """Return the program in an environment that PyAirbyte has made for a connector; None where there is none.
+    """Return the program in an environment that PyAirbyte has made for a connector.
 
-    A project that comes from there, an image of a container without a network most of all, has its connectors already.
+    None where there is none.
+
+    A project that comes from there, an image of a container without a network most of all, has its
+    connectors already.
     """
-    asked = root or os.environ.get("AIRBYTE_INSTALL_DIR") or os.environ.get("AIRBYTE_PROJECT_DIR") or Path.cwd()
+    asked = (
+        root
+        or os.environ.get("AIRBYTE_INSTALL_DIR")
+        or os.environ.get("AIRBYTE_PROJECT_DIR")
+        or Path.cwd()
+    )
     program = Path(asked).expanduser().absolute() / f".venv-{name}" / "bin" / name
     return program if program.is_file() and os.access(program, os.X_OK) else None
 

@@ -8,18 +8,37 @@ from etl_assets.exceptions import ConfigError, InputError, did_you_mean
 from etl_assets.registry import Kind, registered
 
 _WAYS_TO_RUN = (
-    *("version", "use_python", "pip_url", "local_executable", "docker_image", "use_host_network", "source_manifest"),
-    *("install_root", "no_executor", "protocol", "working_directory", "env", "arguments", "allow_custom_code"),
+    *(
+        "version",
+        "use_python",
+        "pip_url",
+        "local_executable",
+        "docker_image",
+        "use_host_network",
+        "source_manifest",
+    ),
+    *(
+        "install_root",
+        "no_executor",
+        "protocol",
+        "working_directory",
+        "env",
+        "arguments",
+        "allow_custom_code",
+    ),
 )
 """Arguments that say how a program is run: with one of them, a name means a program."""
 
 
 def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
-    """Return an instance of the class that is registered under a name; None where a program is meant.
+    """Return an instance of the class that is registered under a name.
+
+    None where a program is meant.
 
     Args:
         kind: What is asked for.
-        given: All arguments of `get_source` or `get_destination`. Each that says how a program is run means a program.
+        given: All arguments of `get_source` or `get_destination`. Each that says how a program is
+            run means a program.
 
     Raises:
         ConfigError: The class's package cannot be imported, or the name is one of the other kind.
@@ -32,7 +51,9 @@ def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
     if found is not None:
         own_name = given["source_name"] or name if kind == "source" else given["destination_name"]
         passed_on = {word: given.get(word) for word in ("streams", "config_change_callback")}
-        return _made(found.load(), given["config"], {"name": own_name, **passed_on, **given["options"]})
+        return _made(
+            found.load(), given["config"], {"name": own_name, **passed_on, **given["options"]}
+        )
     other: Kind = "destination" if kind == "source" else "source"
     if name in registered(other):
         raise ConfigError(f"{name!r} is a {other}.", hint=f"Use get_{other}().")
@@ -40,10 +61,15 @@ def of_registered_class(kind: Kind, given: Mapping[str, Any]) -> Any:
 
 
 def _made(class_: type, config: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> Any:
-    """Return an instance; a class whose options are a model (`Options`) gets each entry of the config as an option."""
+    """Return an instance.
+
+    A class whose options are a model (`Options`) gets each entry of the config as an option.
+    """
     has_options = getattr(class_, "Options", None) is not None
     configured = dict(config or {}) if has_options else {"config": config}
-    given = {word: value for word, value in {**configured, **arguments}.items() if value is not None}
+    given = {
+        word: value for word, value in {**configured, **arguments}.items() if value is not None
+    }
     try:
         return class_(**given)
     except TypeError as error:
@@ -51,6 +77,9 @@ def _made(class_: type, config: Mapping[str, Any] | None, arguments: Mapping[str
 
 
 def near(name: str) -> str:
-    """Return a sentence with the registered names that are nearest, and a space; "" where none is near."""
+    """Return a sentence with the registered names that are nearest, and a space.
+
+    "" where none is near.
+    """
     known = {*registered("source"), *registered("destination")}
     return f"{did_you_mean(name, known)} " if get_close_matches(name, known, cutoff=0.6) else ""

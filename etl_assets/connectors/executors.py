@@ -79,7 +79,9 @@ class Executor:
         del auto_fix
         self.ensure()
 
-    def get_installed_version(self, *, raise_on_error: bool = False, recheck: bool = False) -> str | None:
+    def get_installed_version(
+        self, *, raise_on_error: bool = False, recheck: bool = False
+    ) -> str | None:
         """Return the installed version, None where it is not known.
 
         Args:
@@ -136,7 +138,10 @@ class Executor:
         variables = {**self.more_environment(), **around.variables()}
         workspace = Workspace()
         try:
-            paths = {name: workspace.write(f"{name}.json", document) for name, document in (files or {}).items()}
+            paths = {
+                name: workspace.write(f"{name}.json", document)
+                for name, document in (files or {}).items()
+            }
         except ConfigError:
             workspace.remove()
             raise
@@ -228,7 +233,11 @@ class LocalExecutor(Executor):
         return [str(self._path()), *arguments]
 
     def _path(self) -> Path:
-        found = shutil.which(str(Path(self.executable).expanduser()) if os.sep in self.executable else self.executable)
+        found = shutil.which(
+            str(Path(self.executable).expanduser())
+            if os.sep in self.executable
+            else self.executable
+        )
         if found is None:
             raise ConnectorNotFoundError(
                 f"The executable {self.executable!r} of {self.name} is not there, or is no program.",
@@ -246,7 +255,9 @@ class PythonExecutor(Executor):
         install_if_missing: Install it at its first use, outside of a run.
     """
 
-    def __init__(self, environment: Environment, protocol: Protocol, *, install_if_missing: bool = True) -> None:
+    def __init__(
+        self, environment: Environment, protocol: Protocol, *, install_if_missing: bool = True
+    ) -> None:
         super().__init__(environment.name, protocol)
         self.environment = environment
         self.install_if_missing = install_if_missing
@@ -269,7 +280,9 @@ class PythonExecutor(Executor):
     @override
     def ensure_installation(self, *, auto_fix: bool = True) -> None:
         if not auto_fix and self.environment.installed() is None:
-            raise ConnectorInstallationError(f"{self.name} is not installed.", connector_name=self.name)
+            raise ConnectorInstallationError(
+                f"{self.name} is not installed.", connector_name=self.name
+            )
         self.ensure()
 
     @override
@@ -301,11 +314,15 @@ class PythonExecutor(Executor):
     def command(self, *arguments: str) -> list[str]:
         found = self.environment.installed()
         if found is None:
-            raise ConnectorInstallationError(f"The connector {self.name} is not installed.", connector_name=self.name)
+            raise ConnectorInstallationError(
+                f"The connector {self.name} is not installed.", connector_name=self.name
+            )
         return [found.executable, *arguments]
 
     def _prove(self, executable: Path) -> str | None:
-        for arguments in (self.proof(), ("--version",)) if self.protocol == "singer" else (self.proof(),):
+        for arguments in (
+            (self.proof(), ("--version",)) if self.protocol == "singer" else (self.proof(),)
+        ):
             process = ConnectorProcess(
                 [str(executable), *arguments],
                 workspace=Workspace(),
@@ -369,7 +386,8 @@ class ManifestExecutor(PythonExecutor):
         injected = sorted(key for key in config if key.startswith("__injected"))
         if injected and not self._allow_custom_code:
             raise ConfigError(
-                f"The config of {self.name} has {injected[0]!r}.", hint="That could be code; leave it out."
+                f"The config of {self.name} has {injected[0]!r}.",
+                hint="That could be code; leave it out.",
             )
         return {**config, "__injected_declarative_manifest": copy.deepcopy(self.manifest())}
 
@@ -405,7 +423,9 @@ def _manifest_of(given: Mapping[str, Any] | Path | str, name: str) -> dict[str, 
             text = Path(given).read_bytes()
         found = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"The manifest of {name} cannot be read from {str(given)!r}: {error}.") from None
+        raise ConfigError(
+            f"The manifest of {name} cannot be read from {str(given)!r}: {error}."
+        ) from None
     if not isinstance(found, dict):
         raise ConfigError(f"The manifest of {name} in {str(given)!r} is no object.")
     return found
@@ -423,7 +443,9 @@ class DockerExecutor(Executor):
 
     inside = "/etl_assets"
 
-    def __init__(self, name: str, image: str, protocol: Protocol, *, use_host_network: bool = False) -> None:
+    def __init__(
+        self, name: str, image: str, protocol: Protocol, *, use_host_network: bool = False
+    ) -> None:
         super().__init__(name, protocol)
         self.image = image
         self.use_host_network = use_host_network
@@ -452,9 +474,17 @@ class DockerExecutor(Executor):
 
     @override
     def line(self, workspace: Workspace, arguments: Sequence[str]) -> list[str]:
-        # The files are this user's alone, so the container runs as this user. `--init` passes signals on.
+        # The files are this user's alone, so the container runs as this user. `--init` passes
+        # signals on.
         options = [
-            *("run", "--rm", "--init", "--interactive", "--name", f"etl_assets-{secrets.token_hex(6)}"),
+            *(
+                "run",
+                "--rm",
+                "--init",
+                "--interactive",
+                "--name",
+                f"etl_assets-{secrets.token_hex(6)}",
+            ),
             *("--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", "--env", "TZ=UTC"),
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *("--volume", f"{workspace.path}:{self.inside}"),
@@ -469,7 +499,9 @@ class DockerExecutor(Executor):
 
     def _of_surroundings(self) -> list[str]:
         around = self.surroundings
-        names = [word for name in around.env for word in ("--env", name)]  # the values stay out of its arguments
+        names = [
+            word for name in around.env for word in ("--env", name)
+        ]  # the values stay out of its arguments
         if around.working_directory is None:
             return names
         place = around.directory()
@@ -477,7 +509,8 @@ class DockerExecutor(Executor):
 
     @override
     def directory(self) -> Path | None:
-        return None  # of `docker` itself; a container sees nothing of this machine that it was not given
+        # of `docker` itself; a container sees nothing of this machine that it was not given
+        return None
 
     @override
     def path_inside(self, workspace: Workspace, path: Path) -> str:
@@ -485,7 +518,13 @@ class DockerExecutor(Executor):
 
     @override
     def more_environment(self) -> dict[str, str]:
-        names = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+        names = (
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "DOCKER_CONFIG",
+            "DOCKER_CERT_PATH",
+            "DOCKER_TLS_VERIFY",
+        )
         own = Path.home() / ".docker"
         found = {name: os.environ[name] for name in names if name in os.environ}
         return {**({"DOCKER_CONFIG": str(own)} if own.is_dir() else {}), **found}

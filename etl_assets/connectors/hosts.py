@@ -51,7 +51,10 @@ class ConnectorHost(ConnectorBase):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The config with its references resolved, anew at each access; its secrets are masked from then on."""
+        """The config with its references resolved, anew at each access.
+
+        Its secrets are masked from then on.
+        """
         resolved: dict[str, Any] = resolve(self._config)
         remember_config(resolved)
         return resolved
@@ -71,7 +74,9 @@ class AirbyteHost(ConnectorHost):
     _spec: dict[str, Any] | None = None
 
     def spec(self) -> dict[str, Any]:
-        """Return the connector's specification; `connectionSpecification` in it is the JSON Schema of its config.
+        """Return the connector's specification.
+
+        `connectionSpecification` in it is the JSON Schema of its config.
 
         Raises:
             ConnectorError: It gives none.
@@ -96,7 +101,9 @@ class AirbyteHost(ConnectorHost):
             ConnectorError: It fails.
         """
         config = self.config
-        with suppress(EtlAssetsError):  # one that gives no specification says itself what it cannot take
+        with suppress(
+            EtlAssetsError
+        ):  # one that gives no specification says itself what it cannot take
             self.spec()
         if self._spec is not None:
             self.validate_config(config)

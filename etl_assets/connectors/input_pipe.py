@@ -15,7 +15,8 @@ _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ, which Python's fcntl names from 3.10 on L
 class InputPipe:
     """A pipe whose other end is kept open here too, so that what was never read can be counted at the end.
 
-    A process that stops to read does not break such a pipe: it fills, and the process's end is seen by its output.
+    A process that stops to read does not break such a pipe: it fills, and the process's end is seen
+    by its output.
     """
 
     def __init__(self) -> None:

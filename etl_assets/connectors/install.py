@@ -90,10 +90,10 @@ class Environment:
 
     Args:
         name: The connector: `source-faker`, `tap-jsonl`.
-        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path; several, and
-            `--no-deps` or `--ignore-requires-python`, as words.
-        python: The interpreter: a version such as `3.11`, a path, or "" for this one, or another that the connector
-            takes where it does not take this one.
+        requirement: What pip installs: `airbyte-source-faker==6.2.26`, a URL, or `-e` and a path;
+            several, and `--no-deps` or `--ignore-requires-python`, as words.
+        python: The interpreter: a version such as `3.11`, a path, or "" for this one, or another
+            that the connector takes where it does not take this one.
         root: The directory that holds all environments.
         program: The program's name; the connector's by default, or the only one its package has.
         extras: What is installed beside it.
@@ -162,7 +162,12 @@ def install(environment: Environment, prove: Prove, *, pinned: Pins | None = Non
         _make_way(environment)
         making = _mark_of(environment)
         making.write_bytes(ownership.mark(environment.folder.name))
-        _log.info("installing %s (%s) into %s", environment.name, redact(environment.requirement), environment.folder)
+        _log.info(
+            "installing %s (%s) into %s",
+            environment.name,
+            redact(environment.requirement),
+            environment.folder,
+        )
         try:
             made = _Installation(environment).run(prove, pinned)
             write_atomically(environment.folder / MARKER, asdict(made))
@@ -196,7 +201,10 @@ def _mark_of(environment: Environment) -> Path:
 
 
 def _make_way(environment: Environment) -> None:
-    """Remove what is where an environment is to be made, if it was made here; move anything else aside."""
+    """Remove what is where an environment is to be made, if it was made here.
+
+    Move anything else aside.
+    """
     folder = environment.folder
     if not os.path.lexists(folder):
         return
@@ -206,7 +214,9 @@ def _make_way(environment: Environment) -> None:
     aside = folder.with_name(f"{folder.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
     folder.rename(aside)
     _log.warning(
-        "%s was in the way, and is nothing that this library can prove to have made: it is %s now", folder, aside
+        "%s was in the way, and is nothing that this library can prove to have made: it is %s now",
+        folder,
+        aside,
     )
 
 
@@ -215,7 +225,11 @@ def _is_ours(environment: Environment) -> bool:
     if environment.folder.is_symlink():
         return False
     document = read_json(environment.folder / MARKER)
-    if isinstance(document, dict) and document.get("name") == environment.name and "requirement" in document:
+    if (
+        isinstance(document, dict)
+        and document.get("name") == environment.name
+        and "requirement" in document
+    ):
         return True
     try:
         return _mark_of(environment).read_bytes() == ownership.mark(environment.folder.name)
@@ -242,7 +256,10 @@ class _Installation:
         self._tell("reading which Python it takes")
         answer = self._answer(pinned)
         python = self._chosen_python(answer)
-        lines = [*(self._asked.pinned(pinned) if pinned else self._lines(answer)), *self.environment.extras]
+        lines = [
+            *(self._asked.pinned(pinned) if pinned else self._lines(answer)),
+            *self.environment.extras,
+        ]
         executable, problem = self._started(python, lines, prove, pinned, answer)
         distributions = self._ask()
         if problem is not None:
@@ -260,7 +277,12 @@ class _Installation:
         )
 
     def _started(
-        self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None, answer: Answer | None
+        self,
+        python: str,
+        lines: Sequence[str],
+        prove: Prove,
+        pinned: Pins | None,
+        answer: Answer | None,
     ) -> tuple[Path, str | None]:
         """Make the environment with a Python, or with an older one that is here where that is too new for it."""
         executable, problem = self._made(python, lines, prove, pinned)
@@ -269,7 +291,9 @@ class _Installation:
             return executable, problem
         taken = self._ask()["python"]
         for older in interpreters.older_here(taken, answer.requires if answer else ""):
-            self._tell(f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried")
+            self._tell(
+                f"Python {taken} is too new for it, whatever it says that it takes: {older.version} is tried"
+            )
             shutil.rmtree(self.environment.folder)
             executable, problem = self._made(older.path, lines, prove, pinned)
             taken = older.version
@@ -277,15 +301,22 @@ class _Installation:
                 break
         return executable, problem
 
-    def _made(self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None) -> tuple[Path, str | None]:
-        """Make the environment with one Python; return its program, and the end of its log if that does not start."""
+    def _made(
+        self, python: str, lines: Sequence[str], prove: Prove, pinned: Pins | None
+    ) -> tuple[Path, str | None]:
+        """Make the environment with one Python.
+
+        Return its program, and the end of its log if that does not start.
+        """
         self._tell(f"making an environment with Python {python}")
         self._make(python)
         self._pip(lines, pinned)
         executable = self._program()
         self._tell("starting it once")
         problem = prove(executable)
-        if problem is not None and ("pkg_resources" in problem or "No module named 'distutils'" in problem):
+        if problem is not None and (
+            "pkg_resources" in problem or "No module named 'distutils'" in problem
+        ):
             _log.info("%s needs %s: installing it beside", self.environment.name, OLD_SETUPTOOLS)
             self._pip([OLD_SETUPTOOLS])
             problem = prove(executable)
@@ -331,7 +362,9 @@ class _Installation:
         here = interpreters.all_here()
         found = next((one for one in here if one.is_taken_by(requires)), None)
         if found is not None:
-            self._tell(f"{named} requires Python {requires}, and this is {this.version}: {found.version} is taken")
+            self._tell(
+                f"{named} requires Python {requires}, and this is {this.version}: {found.version} is taken"
+            )
             return found.path
         if self._uv:
             return interpreters.missing_minor(requires)
@@ -378,33 +411,54 @@ class _Installation:
     def _make(self, python: str) -> None:
         folder = str(self.environment.folder)
         if self._uv:
-            self._run([self._uv, "venv", "--quiet", "--python", python, folder], "make an environment")
+            self._run(
+                [self._uv, "venv", "--quiet", "--python", python, folder], "make an environment"
+            )
         else:
             self._run([python, "-m", "venv", folder], "make an environment")
 
     def _pip(self, lines: Sequence[str], pinned: Pins | None = None) -> None:
-        # In a file: a requirement may be a URL with a password, and arguments are seen by everybody.
+        # In a file: a requirement may be a URL with a password, and arguments are seen by
+        # everybody.
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "requirements.txt"
             file.touch(mode=0o600)
             file.write_text("\n".join(lines) + "\n")
             options = ["--no-deps"] if pinned or self._asked.no_deps else []
-            if self._asked.any_python and not self._uv:  # uv has no such option: it takes no upper bound for one
+            if (
+                self._asked.any_python and not self._uv
+            ):  # uv has no such option: it takes no upper bound for one
                 options.append("--ignore-requires-python")
             quiet = ["--quiet", "-r", str(file), *options]
             if self._uv:
                 command = [self._uv, "pip", "install", "--python", self._python, *quiet]
             else:
-                command = [self._python, "-m", "pip", "install", "--disable-pip-version-check", *quiet]
+                command = [
+                    self._python,
+                    "-m",
+                    "pip",
+                    "install",
+                    "--disable-pip-version-check",
+                    *quiet,
+                ]
             self._tell(f"installing {', '.join(redact(line) for line in lines[:SHOWN_LINES])}")
             self._run(command, "install its packages", cwd=folder)
         self._check_python()
 
     def _run(self, command: list[str], what: str, cwd: str | None = None) -> str:
-        kept = {k: v for k, v in os.environ.items() if k not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
-        # As pip does, uv trusts what the machine trusts. Its working directory is not the project's, whose settings
-        # (constraints among them) are none of a connector's.
-        kept = {"UV_SYSTEM_CERTS": "true", "UV_COMPILE_BYTECODE": "1", **kept, "PYTHONDONTWRITEBYTECODE": ""}
+        kept = {
+            k: v
+            for k, v in os.environ.items()
+            if k not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+        }
+        # As pip does, uv trusts what the machine trusts. Its working directory is not the
+        # project's, whose settings (constraints among them) are none of a connector's.
+        kept = {
+            "UV_SYSTEM_CERTS": "true",
+            "UV_COMPILE_BYTECODE": "1",
+            **kept,
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
         try:
             done = progress.run(
                 command,
@@ -417,18 +471,23 @@ class _Installation:
             raise self._failed(what, str(error)) from error
         if done.returncode:
             log = redact(done.stderr.decode("utf-8", "replace").strip())[-LOG_CHARACTERS:]
-            cause = ConnectorError(f"{Path(command[0]).name} ended with exit code {done.returncode}.", log_text=log)
+            cause = ConnectorError(
+                f"{Path(command[0]).name} ended with exit code {done.returncode}.", log_text=log
+            )
             raise self._failed(what, redact(self.environment.requirement), log) from cause
         return done.stdout.decode("utf-8", "replace")
 
     def _failed(self, what: str, detail: str, log: str | None = None) -> ConnectorInstallationError:
         name = self.environment.name
-        return CannotInstallError(f"{name}: cannot {what} ({detail}).", connector_name=name, log_text=log)
+        return CannotInstallError(
+            f"{name}: cannot {what} ({detail}).", connector_name=name, log_text=log
+        )
 
     def _ask(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(
             self._run(
-                [self._python, "-I", "-c", _ASK, self._asked.distribution, self.environment.name], "ask what it holds"
+                [self._python, "-I", "-c", _ASK, self._asked.distribution, self.environment.name],
+                "ask what it holds",
             )
         )
         return answer
@@ -444,7 +503,9 @@ class _Installation:
 
         asked = self._ask()
         with contextlib.suppress(InvalidSpecifier):
-            if asked["requires"] and not SpecifierSet(asked["requires"]).contains(asked["python"], prereleases=True):
+            if asked["requires"] and not SpecifierSet(asked["requires"]).contains(
+                asked["python"], prereleases=True
+            ):
                 return (
                     f'It requires Python {asked["requires"]}, and this is {asked["python"]}: give use_python="3.x", or '
                     "try it nevertheless with --ignore-requires-python in its pip_url."

@@ -62,9 +62,12 @@ def this() -> Interpreter:
 
 
 def all_here() -> list[Interpreter]:
-    """Return every interpreter that is found: this one, those of pyenv and uv, and those on PATH; the newest first.
+    """Return every interpreter that is found: this one, those of pyenv and uv, and those on PATH.
 
-    Each is asked for its version, so that one that does not start (a shim of pyenv without a version) is none.
+    The newest first.
+
+    Each is asked for its version, so that one that does not start (a shim of pyenv without a
+    version) is none.
     """
     found = {this().minor: this()}
     seen = {os.path.realpath(sys.executable)}
@@ -74,11 +77,16 @@ def all_here() -> list[Interpreter]:
             seen.add(real)
             one = Interpreter(str(path), version)
             found.setdefault(one.minor, one)
-    return sorted(found.values(), key=lambda one: [int(part) for part in one.version.split(".")], reverse=True)
+    return sorted(
+        found.values(), key=lambda one: [int(part) for part in one.version.split(".")], reverse=True
+    )
 
 
 def older_here(version: str, requires: str) -> list[Interpreter]:
-    """Return the interpreters of earlier minor versions that a `Requires-Python` takes; the newest first."""
+    """Return the interpreters of earlier minor versions that a `Requires-Python` takes.
+
+    The newest first.
+    """
     return [one for one in all_here() if one.is_older_than(version) and one.is_taken_by(requires)]
 
 
@@ -117,7 +125,10 @@ def _on_path() -> Iterator[Path]:
 
 
 def of_version(wanted: str) -> Interpreter | None:
-    """Return the interpreter of a version such as `3.10`, or of a path or program's name; None if there is none."""
+    """Return the interpreter of a version such as `3.10`, or of a path or program's name.
+
+    None if there is none.
+    """
     named = shutil.which(wanted)
     if os.sep in wanted or (named and not wanted[:1].isdigit()):
         version = version_of(named) if named else None
@@ -137,13 +148,18 @@ def missing_minor(requires: str) -> str:
     """Return the version of Python to install for a `Requires-Python`: as near below this one as can be, else above."""
     now = sys.version_info.minor
     minors = [*range(now, OLDEST_MINOR - 1, -1), *range(now + 1, now + MINORS_AHEAD)]
-    taken = (minor for minor in minors if any(takes(requires, f"3.{minor}.{patch}") for patch in (99, 0)))
+    taken = (
+        minor for minor in minors if any(takes(requires, f"3.{minor}.{patch}") for patch in (99, 0))
+    )
     minor = next(taken, None)
     return requires if minor is None else f"3.{minor}"
 
 
 def minor_below(version: str, requires: str) -> str | None:
-    """Return the next older minor version of Python that a `Requires-Python` takes; None if there is none."""
+    """Return the next older minor version of Python that a `Requires-Python` takes.
+
+    None if there is none.
+    """
     minors = range(_minor(version) - 1, OLDEST_MINOR - 1, -1)
     return next((f"3.{minor}" for minor in minors if takes(requires, f"3.{minor}.99")), None)
 
@@ -153,7 +169,9 @@ def _minor(version: str) -> int:
 
 
 def none_fits(name: str, requires: str, here: Sequence[Interpreter]) -> ConfigError:
-    """Return the error for a connector that takes no interpreter of this machine; says exactly which is missing.
+    """Return the error for a connector that takes no interpreter of this machine.
+
+    Says exactly which is missing.
 
     Args:
         name: The connector, with its version.

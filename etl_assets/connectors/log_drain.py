@@ -1,6 +1,7 @@
 """What a connector writes to standard error: read as fast as it comes, logged now and then, its end kept.
 
-It is masked before it is cut, by lines, by characters, or into log lines: a piece of a secret would no longer be told.
+It is masked before it is cut, by lines, by characters, or into log lines: a piece of a secret would
+no longer be told.
 """
 
 import logging
@@ -48,7 +49,9 @@ class LogThrottle:
             self.flush()
             self._began, self._count = now, 0
         self._count += 1
-        if self._count <= LINES_AT_ONCE or (level >= logging.ERROR and self._count <= 10 * LINES_AT_ONCE):
+        if self._count <= LINES_AT_ONCE or (
+            level >= logging.ERROR and self._count <= 10 * LINES_AT_ONCE
+        ):
             self._logger.log(level, "%s", redact(text, begin=begin, end=limit))
 
     def flush(self) -> None:
@@ -67,7 +70,9 @@ class LogDrain:
         heard: Called whenever something came.
     """
 
-    def __init__(self, descriptor: int, logger: logging.Logger | None, *, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, descriptor: int, logger: logging.Logger | None, *, heard: Callable[[], None]
+    ) -> None:
         self._descriptor = os.dup(descriptor)
         self._throttle = LogThrottle(logger)
         self._heard = heard
@@ -99,7 +104,8 @@ class LogDrain:
             while block := os.read(self._descriptor, READ_BYTES):
                 self._heard()
                 *lines, rest = (self._line + block).split(b"\n")
-                # What is shown of a line may end within a secret: so much more is looked at as one can have bytes.
+                # What is shown of a line may end within a secret: so much more is looked at as one
+                # can have bytes.
                 looked_at = LINE_BYTES + 4 * redactor().longest
                 self._line = rest[:looked_at]
                 for line in lines:
@@ -118,13 +124,17 @@ class LogDrain:
         if not text and not self._held:
             return
         self._kept.append(text)
-        while len(self._kept) > KEPT_LINES + redactor().most_lines:  # those beyond the shown ones are only looked at
+        while (
+            len(self._kept) > KEPT_LINES + redactor().most_lines
+        ):  # those beyond the shown ones are only looked at
             self._kept.popleft()
         self._held.append(text)
         most = redactor().most_lines
         if not redactor().goes_on("\n".join(self._held[-most:])):
             self._release()
-        elif len(self._held) > HELD_SECRETS * most:  # lines that look like the beginning of one, again and again
+        elif (
+            len(self._held) > HELD_SECRETS * most
+        ):  # lines that look like the beginning of one, again and again
             self._release(but=most)
 
     def _release(self, *, but: int = 0) -> None:

@@ -5,14 +5,24 @@ from typing import Any
 
 from etl_assets.redaction import remember
 
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "credentials", "dsn")
+_SECRET_WORDS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "credentials",
+    "dsn",
+)
 
 
 def says_secret(name: str) -> bool:
     """Return whether a name says that what it stands for is secret.
 
-    States are stored under names that are made without such values (`sources/stored_name.py`), so this list stays as
-    it is; what is masked, a longer one says (`redaction/names.py`).
+    States are stored under names that are made without such values (`sources/stored_name.py`), so
+    this list stays as it is; what is masked, a longer one says (`redaction/names.py`).
     """
     return any(word in name.lower() for word in _SECRET_WORDS)
 
@@ -28,5 +38,11 @@ def remember_new(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+    for item in (
+        value.values()
+        if isinstance(value, Mapping)
+        else value
+        if isinstance(value, list | tuple)
+        else ()
+    ):
         yield from _texts(item)

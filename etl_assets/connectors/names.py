@@ -1,7 +1,8 @@
 """The names connectors are known by: entry points of installed packages, and the shipped index `known.json`.
 
-The index is made by `connector_index/make.py` of the project from a list of package names, and is not complete: a
-connector that is not in it is given by `pip_url`, `local_executable`, `docker_image` or `source_manifest`. Nothing is
+The index is made by `connector_index/make.py` of the project from a list of package names, and is
+not complete: a connector that is not in it is given by `pip_url`, `local_executable`,
+`docker_image` or `source_manifest`. Nothing is
 asked over a network.
 """
 
@@ -21,7 +22,10 @@ from etl_assets.exceptions import ConnectorNotRegisteredError, InputError, did_y
 
 Protocol = Literal["airbyte", "singer"]
 ENTRY_POINTS = "etl_assets.connectors"
-"""A package declares connectors under this group, each as `name = "package:protocol"`; see `docs/connectors.md`."""
+"""A package declares connectors under this group, each as `name = "package:protocol"`.
+
+See `docs/connectors.md`.
+"""
 
 
 class InstallType(StrEnum):
@@ -100,9 +104,13 @@ class Known:
 def known_connectors() -> dict[str, Known]:
     """Return every connector that is known by name; an entry point goes before the index."""
     index: dict[str, Any] = json.loads(Path(__file__).with_name("known.json").read_text("utf-8"))
-    found: dict[str, Known] = {name: Known(name, "airbyte", InstallType.DOCKER) for name in index["images"]}
+    found: dict[str, Known] = {
+        name: Known(name, "airbyte", InstallType.DOCKER) for name in index["images"]
+    }
     low_code = set(index["low_code"])
-    found.update({name: Known(name, "airbyte", InstallType.YAML, is_low_code=True) for name in low_code})
+    found.update(
+        {name: Known(name, "airbyte", InstallType.YAML, is_low_code=True) for name in low_code}
+    )
     for entry in index["packages"]:
         name, _, package = entry.partition(": ")
         is_airbyte = name.startswith(("source-", "destination-"))
@@ -128,8 +136,8 @@ def get_available_connectors(install_type: InstallType | str | None = None) -> l
     """Return the names of known connectors, sorted. Asks no network.
 
     Args:
-        install_type: Only those of this kind; None for all that can be installed here: those that need Docker only
-            where there is a `docker`.
+        install_type: Only those of this kind; None for all that can be installed here: those that
+            need Docker only where there is a `docker`.
 
     Raises:
         InputError: There is no such kind.
@@ -176,7 +184,9 @@ def get_connector_metadata(name: str) -> ConnectorMetadata:
         latest_available_version=None,
         pypi_package_name=known.distribution or None,
         language=Language.MANIFEST_ONLY if known.is_low_code else _LANGUAGES[known.install],
-        install_types=frozenset({known.install, *image, *({InstallType.YAML} if known.is_low_code else ())}),
+        install_types=frozenset(
+            {known.install, *image, *({InstallType.YAML} if known.is_low_code else ())}
+        ),
     )
 
 
@@ -188,7 +198,10 @@ _LANGUAGES = {
 
 
 def protocol_of(name: str) -> Protocol | None:
-    """Return what a connector of this name speaks, by the index or by its prefix; None if neither tells."""
+    """Return what a connector of this name speaks, by the index or by its prefix.
+
+    None if neither tells.
+    """
     known = known_connectors().get(name)
     if known is not None:
         return known.protocol

@@ -35,18 +35,20 @@ class Answer:
 
 
 def answer_for(asked: Asked, line: str) -> Answer | None:
-    """Ask pip which version it would install of a requirement, and which Python that takes. Installs nothing.
+    """Ask pip which version it would install of a requirement, and which Python that takes.
 
-    pip by itself takes the newest version that this Python can have, which may be years older than the newest one;
-    asked to ignore what versions require, it tells of the newest.
+    Installs nothing.
+
+    pip by itself takes the newest version that this Python can have, which may be years older than
+    the newest one; asked to ignore what versions require, it tells of the newest.
 
     Args:
         asked: The whole requirement.
         line: The line of it that is asked about.
 
     Returns:
-        The answer; None where there is no pip to be asked, or it has none: of a package that is installed in place, or
-        whose description is made by code that does not run here.
+        The answer; None where there is no pip to be asked, or it has none: of a package that is
+        installed in place, or whose description is made by code that does not run here.
     """
     command = _pip()
     if command is None or line.startswith("-e ") or asked.any_python:
@@ -55,14 +57,31 @@ def answer_for(asked: Asked, line: str) -> Answer | None:
         file, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
         file.touch(mode=0o600)  # a requirement may be a URL with a password
         file.write_text(f"{line}\n")
-        options = ["--dry-run", "--no-deps", "--ignore-installed", "--ignore-requires-python", "--quiet"]
+        options = [
+            "--dry-run",
+            "--no-deps",
+            "--ignore-installed",
+            "--ignore-requires-python",
+            "--quiet",
+        ]
         said = _said(
-            [*command, "install", "--disable-pip-version-check", *options, "--report", str(report), "-r", str(file)],
+            [
+                *command,
+                "install",
+                "--disable-pip-version-check",
+                *options,
+                "--report",
+                str(report),
+                "-r",
+                str(file),
+            ],
             folder,
         )
         try:
             found = json.loads(report.read_bytes())["install"][0]["metadata"]
-            return Answer(str(found["name"]), str(found["version"]), str(found.get("requires_python") or ""))
+            return Answer(
+                str(found["name"]), str(found["version"]), str(found.get("requires_python") or "")
+            )
         except (OSError, ValueError, LookupError, TypeError):
             _log.debug("no answer for %s: %s", redact(line), redact(said))
             return None
@@ -73,13 +92,30 @@ def _pip() -> Sequence[str] | None:
         return [sys.executable, "-m", "pip"]
     uv = find_uv()
     if uv is not None:
-        return [uv, "run", "--quiet", "--no-project", "--isolated", "--with", "pip", "python", "-m", "pip"]
-    base: Any = getattr(sys, "_base_executable", None)  # of an environment that was made without pip
+        return [
+            uv,
+            "run",
+            "--quiet",
+            "--no-project",
+            "--isolated",
+            "--with",
+            "pip",
+            "python",
+            "-m",
+            "pip",
+        ]
+    base: Any = getattr(
+        sys, "_base_executable", None
+    )  # of an environment that was made without pip
     return [str(base), "-m", "pip"] if base and base != sys.executable else None
 
 
 def _said(command: Sequence[str], folder: str) -> str:
-    kept = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+    }
     try:
         done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
             command,

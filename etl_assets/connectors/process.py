@@ -28,10 +28,28 @@ from etl_assets.protocol.singer.messages import MAX_BYTES
 
 PASSED_ON = (
     *("PATH", "LANG", "LC_ALL"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+    *(
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "ALL_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+        "all_proxy",
+    ),
+    *(
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "NODE_EXTRA_CA_CERTS",
+    ),
 )
-"""The variables of this process's environment that a connector gets; `ETL_ASSETS_CONNECTOR_ENV` adds names."""
+"""The variables of this process's environment that a connector gets.
+
+`ETL_ASSETS_CONNECTOR_ENV` adds names.
+"""
 MORE = "ETL_ASSETS_CONNECTOR_ENV"
 
 READ_BYTES = 1024 * 1024
@@ -58,14 +76,21 @@ class Limits:
     grace_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        for name, kind in (("line_bytes", (int, "a whole number")), ("grace_seconds", ((int, float), "a number"))):
+        for name, kind in (
+            ("line_bytes", (int, "a whole number")),
+            ("grace_seconds", ((int, float), "a number")),
+        ):
             check_number("Limits", name, getattr(self, name), kind)
         for name in ("silence_seconds", "total_seconds"):
             if getattr(self, name) is not None:
-                check_number("Limits", name, getattr(self, name), ((int, float), "a number, or None"))
+                check_number(
+                    "Limits", name, getattr(self, name), ((int, float), "a number, or None")
+                )
 
 
-def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+def environment(
+    home: Path, *, path_first: Path | None = None, more: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the environment of a connector: an allow-list, never this process's own.
 
     Args:
@@ -90,12 +115,15 @@ def environment(home: Path, *, path_first: Path | None = None, more: Mapping[str
 
 
 class ConnectorProcess:
-    """A running connector. A context: leaving it, by whatever way, ends all its processes and removes its files.
+    """A running connector.
+
+    A context: leaving it, by whatever way, ends all its processes and removes its files.
 
     Args:
         command: The program and its arguments; never a secret among them.
         workspace: Its home; removed when this context is left, its documents when the process ends.
-        inside: The path by which the process knows its home, where that is another than the workspace's own.
+        inside: The path by which the process knows its home, where that is another than the
+            workspace's own.
         directory: Its working directory; its home by default.
         name: For errors and logs.
         limits: Of time and size.
@@ -141,11 +169,19 @@ class ConnectorProcess:
             self._process.stderr.close()  # the drain has its own
         self._drain.start()
 
-    def _started(self, command: Sequence[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    def _started(
+        self, command: Sequence[str], variables: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
         lifeline, self._lifeline = os.pipe()
         self._report, report = os.pipe()
         home = self._workspace
-        arguments = [str(lifeline), str(report), str(home.path), str(self.limits.grace_seconds), *command]
+        arguments = [
+            str(lifeline),
+            str(report),
+            str(home.path),
+            str(self.limits.grace_seconds),
+            *command,
+        ]
         try:
             return subprocess.Popen(  # noqa: S603 - running connectors is what this is for
                 [sys.executable, "-I", "-S", str(_SUPERVISOR), *arguments],
@@ -187,7 +223,10 @@ class ConnectorProcess:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -200,7 +239,9 @@ class ConnectorProcess:
             self._process.kill()  # the supervisor: it has ended all, and only keeps the directory
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(self.limits.grace_seconds + 10)
-        if self._process.poll() is None:  # somebody stopped the supervisor: its group dies by its death signal
+        if (
+            self._process.poll() is None
+        ):  # somebody stopped the supervisor: its group dies by its death signal
             with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -213,13 +254,15 @@ class ConnectorProcess:
         return self._input is not None and self._input.was_read
 
     def chunks(self, given: Iterable[bytes] = ()) -> Iterator[bytes]:
-        """Yield its standard output as chunks of whole lines; an empty chunk says that a second has passed.
+        """Yield its standard output as chunks of whole lines.
+
+        An empty chunk says that a second has passed.
 
         The last line may have no end.
 
         Args:
-            given: Its standard input, written as fast as it reads; its end closes the pipe. Where the process ends
-                before, see `took_all`.
+            given: Its standard input, written as fast as it reads; its end closes the pipe. Where
+                the process ends before, see `took_all`.
 
         Raises:
             ProtocolError: A line is too long.
@@ -275,7 +318,9 @@ class ConnectorProcess:
         ended.register(self._report, select.POLLIN | select.POLLHUP)
         while not ended.poll(IDLE_SECONDS * 1000):
             self._check_time()
-        said = os.read(self._report, 64).strip()  # the supervisor keeps the directory until the context is left
+        said = os.read(
+            self._report, 64
+        ).strip()  # the supervisor keeps the directory until the context is left
         self._drain.stop()
         self.exit_code = int(said) if said else -signal.SIGKILL
         return self.exit_code
@@ -284,15 +329,25 @@ class ConnectorProcess:
         """Return the error for how it ended: its headline is the cause, where its log tells one."""
         log = self.log_text
         cause = cause_in(log) if self.exit_code and self.exit_code > 0 else None
-        text = f"{self.name}: {cause} (it {self.ending}{what})" if cause else f"{self.name} {self.ending}{what}."
-        return ConnectorError(text, log_text=log, exit_code=self.exit_code, hint=hint_of(log) if cause else None)
+        text = (
+            f"{self.name}: {cause} (it {self.ending}{what})"
+            if cause
+            else f"{self.name} {self.ending}{what}."
+        )
+        return ConnectorError(
+            text, log_text=log, exit_code=self.exit_code, hint=hint_of(log) if cause else None
+        )
 
     @property
     def ending(self) -> str:
         """How it ended, to be put after its name."""
         code = self.exit_code
         if code is not None and code < 0:
-            return f"was killed by {signal.Signals(-code).name}" if -code in list(signal.Signals) else "was killed"
+            return (
+                f"was killed by {signal.Signals(-code).name}"
+                if -code in list(signal.Signals)
+                else "was killed"
+            )
         return "ended too early" if not code else f"ended with exit code {code}"
 
     def _handed_over(self, chunk: bytes) -> Iterator[bytes]:
@@ -317,9 +372,13 @@ class ConnectorProcess:
         if self._cancelled():
             raise ConnectorError(f"{self.name} was cancelled.")
         if limits.total_seconds is not None and now - self._began > limits.total_seconds:
-            raise self._late(f"it took longer than {limits.total_seconds:g} seconds", "total_seconds")
+            raise self._late(
+                f"it took longer than {limits.total_seconds:g} seconds", "total_seconds"
+            )
         if limits.silence_seconds is not None and now - self._heard_at > limits.silence_seconds:
-            raise self._late(f"it said nothing for {limits.silence_seconds:g} seconds", "silence_seconds")
+            raise self._late(
+                f"it said nothing for {limits.silence_seconds:g} seconds", "silence_seconds"
+            )
 
     def _late(self, what: str, option: str) -> ConnectorError:
         return ConnectorError(
@@ -369,7 +428,9 @@ def output_of(process: ConnectorProcess, *, limit: int = 4 * MAX_BYTES) -> bytes
     for chunk in process.chunks():
         size += len(chunk)
         if size > limit:
-            raise ProtocolError(f"{process.name}: its output is longer than {limit:,} bytes.", line=parts[0])
+            raise ProtocolError(
+                f"{process.name}: its output is longer than {limit:,} bytes.", line=parts[0]
+            )
         parts.append(chunk)
     process.wait()
     return b"".join(parts)

@@ -37,7 +37,12 @@ def run(
     """
     began = time.monotonic()
     with subprocess.Popen(  # noqa: S603 - an installer, and our own arguments
-        command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             while True:
@@ -49,7 +54,9 @@ def run(
                         raise
                     tell(f"{still}, for {seconds:.0f} s now")
                 else:
-                    return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
+                    return subprocess.CompletedProcess(
+                        list(command), process.returncode, output, errors
+                    )
         finally:
             if process.returncode is None:
                 process.kill()

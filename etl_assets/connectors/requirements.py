@@ -26,7 +26,8 @@ class Pins:
 
     Args:
         packages: Every distribution and its version.
-        hashes: Of the files that the index has of each, `sha256:...`; of all distributions, or of none.
+        hashes: Of the files that the index has of each, `sha256:...`; of all distributions, or of
+            none.
         distribution: The connector's own.
     """
 
@@ -74,11 +75,16 @@ class Asked:
     @property
     def distribution(self) -> str:
         """The name of the first distribution; "" of a path or URL."""
-        match = re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.lines[0] if self.lines else "")
+        match = re.match(
+            r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[|[=<>!~ ;@]|$)", self.lines[0] if self.lines else ""
+        )
         return match[1] if match else ""
 
     def pinned(self, pins: Pins) -> list[str]:
-        """Return the lines that install exactly what a lock file says; what no index has comes from where it was."""
+        """Return the lines that install exactly what a lock file says.
+
+        What no index has comes from where it was.
+        """
         direct = [line for line in self.lines if line.startswith("-e ") or "/" in line]
         hashes = {} if direct else pins.hashes
         found = [
@@ -105,12 +111,25 @@ def _absolute(word: str) -> str:
 
 
 def hashes_of(packages: Mapping[str, str]) -> dict[str, list[str]]:
-    """Ask the index for the hashes of all files of these versions; {} without uv, or where it has not all of them."""
+    """Ask the index for the hashes of all files of these versions.
+
+    {} without uv, or where it has not all of them.
+    """
     uv = find_uv()
     if uv is None or not packages:
         return {}
     lines = "\n".join(f"{name}=={version}" for name, version in packages.items())
-    command = [uv, "pip", "compile", "-", "--quiet", "--no-deps", "--generate-hashes", "--no-header", "--no-annotate"]
+    command = [
+        uv,
+        "pip",
+        "compile",
+        "-",
+        "--quiet",
+        "--no-deps",
+        "--generate-hashes",
+        "--no-header",
+        "--no-annotate",
+    ]
     try:
         done = subprocess.run(  # noqa: S603 - an installer, and our own arguments
             command,
@@ -136,7 +155,11 @@ def find_uv() -> str | None:
     """Return the path of `uv`: on PATH or beside this interpreter; None where there is none."""
     named = os.environ.get("UV", "")  # as uv itself tells the programs that it starts
     beside = Path(sys.executable).with_name("uv")
-    there = [path for path in (named, str(beside)) if Path(path).is_absolute() and os.access(path, os.X_OK)]
+    there = [
+        path
+        for path in (named, str(beside))
+        if Path(path).is_absolute() and os.access(path, os.X_OK)
+    ]
     return shutil.which("uv") or next(iter(there), None)
 
 

@@ -1,7 +1,8 @@
 """What an installed connector says of its config, kept beside it: it says the same until other code is installed.
 
-Only of environments that were made here, and not of a package installed in place (`-e`), whose code may change
-unseen. A specification knows no config, and so no secret. `check`, `discover` and `read` are always asked anew.
+Only of environments that were made here, and not of a package installed in place (`-e`), whose code
+may change unseen. A specification knows no config, and so no secret. `check`, `discover` and `read`
+are always asked anew.
 """
 
 import contextlib
@@ -21,7 +22,9 @@ FILE = "specification.json"
 
 
 def specification(host: Host) -> dict[str, Any]:
-    """Return an Airbyte connector's specification. Starts the connector, unless it or its manifest has said it before.
+    """Return an Airbyte connector's specification.
+
+    Starts the connector, unless it or its manifest has said it before.
 
     Raises:
         EtlAssetsError: It gives none.
@@ -49,16 +52,24 @@ def specification(host: Host) -> dict[str, Any]:
 def _code(environment: Environment, surroundings: Surroundings) -> Mapping[str, Any] | None:
     """Return what is installed from anything else that might be; None where that cannot be told.
 
-    Whatever installs, upgrades or removes a package in the environment changes the directory of packages.
+    Whatever installs, upgrades or removes a package in the environment changes the directory of
+    packages.
     """
     installed = environment.installed()
     if installed is None or "-e" in environment.requirement.split():
         return None
-    if os.environ.get(MORE) or surroundings.env or surroundings.arguments:  # with these it may say something else
+    if (
+        os.environ.get(MORE) or surroundings.env or surroundings.arguments
+    ):  # with these it may say something else
         return None
-    places = [Path(installed.executable), *sorted(environment.folder.glob("lib/python*/site-packages"))]
+    places = [
+        Path(installed.executable),
+        *sorted(environment.folder.glob("lib/python*/site-packages")),
+    ]
     return {
         "at": installed.at,
         "version": installed.version,
-        "changed": {place.name: [place.stat().st_mtime_ns, place.stat().st_size] for place in places},
+        "changed": {
+            place.name: [place.stat().st_mtime_ns, place.stat().st_size] for place in places
+        },
     }

@@ -1,13 +1,15 @@
 """The small program between this library and a connector: it ends the connector, and all it has started, for certain.
 
-Runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and imports nothing of this
-library. The lifeline is a pipe that only the parent holds open at its other end: when it closes, because the parent
-closed it or was killed, all processes are told to end, then killed. The report is a file descriptor on which one line
-says how the command ended. The files that were in the directory before the command (its config) are removed when that
-has ended; the directory itself when the parent lets go of the lifeline: it may read what the command has left there.
+Runs as `python -I -S supervisor.py <lifeline> <report> <directory> <grace> <command...>` and
+imports nothing of this library. The lifeline is a pipe that only the parent holds open at its other
+end: when it closes, because the parent closed it or was killed, all processes are told to end, then
+killed. The report is a file descriptor on which one line
+says how the command ended. The files that were in the directory before the command (its config) are
+removed when that has ended; the directory itself when the parent lets go of the lifeline: it may
+read what the command has left there.
 
-It is a subreaper where the system has those (Linux): what a connector detaches from itself becomes a child of the
-supervisor, and is found.
+It is a subreaper where the system has those (Linux): what a connector detaches from itself becomes
+a child of the supervisor, and is found.
 """
 
 import contextlib
@@ -69,7 +71,10 @@ def _descendants() -> list[int]:
     except OSError:
         return []
     for name in filter(str.isdigit, names):
-        with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+        with (
+            contextlib.suppress(OSError, ValueError, IndexError),
+            open(f"/proc/{name}/stat", "rb") as file,  # noqa: PTH123
+        ):
             parent = int(file.read().rpartition(b")")[2].split()[1])
             children.setdefault(parent, []).append(int(name))
     found, waiting = [], [os.getpid()]
@@ -118,7 +123,10 @@ def _end(command: int, status: int | None, grace: float) -> int | None:
 
 
 def _wait(command: int, lifeline: int, parent: int) -> int | None:
-    """Wait until the command has ended; None if the lifeline closed, or the parent was gone, first."""
+    """Wait until the command has ended.
+
+    None if the lifeline closed, or the parent was gone, first.
+    """
     watched = select.poll()
     watched.register(lifeline, select.POLLIN | select.POLLHUP)
     # A process that the parent has forked may hold the lifeline open too.

@@ -16,7 +16,8 @@ class Surroundings:
     """What is said of a connector's process by arguments of `get_source`.
 
     Args:
-        working_directory: Where it runs; None for the working directory of this process when the connector starts.
+        working_directory: Where it runs; None for the working directory of this process when the
+            connector starts.
         env: More environment variables; values may be references.
         arguments: More arguments of its command line.
 
@@ -32,14 +33,18 @@ class Surroundings:
         for name in self.env:
             if not name or "=" in name or "\0" in name:
                 raise InputError(f"env: {name!r} is no name of an environment variable.")
-        if isinstance(self.arguments, str) or not all(isinstance(one, str) for one in self.arguments):
+        if isinstance(self.arguments, str) or not all(
+            isinstance(one, str) for one in self.arguments
+        ):
             raise InputError(
                 "arguments is a list of texts.",
                 hint='Write one text for each word, as in arguments=["--log-level", "debug"].',
             )
 
     def variables(self) -> dict[str, str]:
-        """Return the environment variables with their references resolved; from then on they are masked.
+        """Return the environment variables with their references resolved.
+
+        From then on they are masked.
 
         Raises:
             ConfigError: A value is no text, number or truth value.
@@ -47,7 +52,9 @@ class Surroundings:
         found = resolve(dict(self.env), name="env")
         for name, value in found.items():
             if not isinstance(value, str | int | float):
-                raise ConfigError(f"env: the value of {name!r} is a {type(value).__name__}, and must be a text.")
+                raise ConfigError(
+                    f"env: the value of {name!r} is a {type(value).__name__}, and must be a text."
+                )
         remember_config(found)
         return {name: str(value) for name, value in found.items()}
 

@@ -15,7 +15,10 @@ _STRICTER = ("mutable default <class", "'Thread' object has no attribute 'isAliv
 
 
 def hint_of(log: str) -> str | None:
-    """Return what to do where a program that had started ended so; None where it was something else."""
+    """Return what to do where a program that had started ended so.
+
+    None where it was something else.
+    """
     said = 'The Python that it runs under is too new for it: give an older one, such as use_python="3.9".'
     return said if is_too_new(log) else None
 
@@ -28,7 +31,11 @@ def older_hint(log: str, python: str, older: str | None) -> str:
         python: The version of its Python.
         older: The one to take in its place, if there is one that it takes.
     """
-    return f'Python {python} is too new for it: give use_python="{older}".' if older and is_too_new(log) else ""
+    return (
+        f'Python {python} is too new for it: give use_python="{older}".'
+        if older and is_too_new(log)
+        else ""
+    )
 
 
 def is_too_new(log: str) -> bool:

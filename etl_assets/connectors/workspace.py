@@ -1,7 +1,10 @@
-"""The private directory of one connector process: its config, its home, its temporary files; gone when it has ended.
+"""The private directory of one connector process: its config, its home, its temporary files.
 
-Directories that a killed process left behind are swept when the next one is made: each holds a file that is locked for
-as long as anybody who made it, or was made from it, lives. Only what that file proves to be made here is removed.
+Gone when it has ended.
+
+Directories that a killed process left behind are swept when the next one is made: each holds a file
+that is locked for as long as anybody who made it, or was made from it, lives. Only what that file
+proves to be made here is removed.
 """
 
 import contextlib
@@ -41,12 +44,16 @@ class Workspace:
         """Write a JSON document that only this user can read; gives its path.
 
         Raises:
-            ConfigError: It has no form in JSON; the error names the file and the key, never the value.
+            ConfigError: It has no form in JSON; the error names the file and the key, never the
+                value.
         """
         try:
             text = simplejson.dumps(document, use_decimal=True, allow_nan=False, default=_plain)
         except (TypeError, ValueError, RecursionError) as error:
-            place, why = _formless(document) or ("", str(error) if isinstance(error, _NoFormError) else "")
+            place, why = _formless(document) or (
+                "",
+                str(error) if isinstance(error, _NoFormError) else "",
+            )
             where = f"the value of {place!r}" if place else "a value"
             raise ConfigError(
                 f"{name} cannot be written as JSON: {where} {why or 'has no form in it'}.",
@@ -115,7 +122,11 @@ def private_root() -> Path:
     with contextlib.suppress(FileExistsError):
         root.mkdir(mode=0o700)
     found = root.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
+    if (
+        not stat.S_ISDIR(found.st_mode)
+        or found.st_uid != os.getuid()
+        or stat.S_IMODE(found.st_mode) & 0o077
+    ):
         raise ConfigError(
             f"{str(root)!r} is not a private directory of this user.",
             hint="Remove it, or set TMPDIR to a directory of your own: configs with secrets are written there.",
@@ -143,7 +154,8 @@ def _sweep(root: Path) -> None:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             with contextlib.suppress(OSError):
-                path.rmdir()  # of nothing but its name: whoever makes it this moment makes another one
+                # of nothing but its name: whoever makes it this moment makes another one
+                path.rmdir()
             continue
         except OSError:
             continue

@@ -38,11 +38,13 @@ class AirbyteDestination(AirbyteHost, ConnectorDestination):
     ```python
     from etl_assets import get_destination
 
-    files = get_destination("destination-local-json", {"destination_path": "/local"}, docker_image=True)
+    files = get_destination("destination-local-json", {"destination_path": "/local"},
+    docker_image=True)
     ```
 
-    A commit is confirmed when the destination has given back the state that ends each stream, and has ended well. A
-    replace is an `overwrite` of a generation of its own, which empties what older generations have left.
+    A commit is confirmed when the destination has given back the state that ends each stream, and
+    has ended well. A replace is an `overwrite` of a generation of its own, which empties what older
+    generations have left.
 
     Args:
         options: What any connector takes: `executor`, `name`, `config`, ...
@@ -56,7 +58,9 @@ class AirbyteDestination(AirbyteHost, ConnectorDestination):
         config = self.config
         catalog = {"streams": [_configured(part) for part in parts]}
         files = {"config": self.executor.config(config), "catalog": catalog}
-        return Delivery(parts, ["write", "--config", "{config}", "--catalog", "{catalog}"], files, config)
+        return Delivery(
+            parts, ["write", "--config", "{config}", "--catalog", "{catalog}"], files, config
+        )
 
     @override
     def lines(self, parts: Sequence[Outgoing]) -> Iterator[bytes]:
@@ -102,7 +106,9 @@ class _Echoes:
         self._throttle.flush()
         if self._errors:
             of_streams = (one for one in self._errors if one.get("stream_descriptor"))
-            raise self._error(next(of_streams, self._errors[0]), process)  # one of no stream may only sum those up
+            raise self._error(
+                next(of_streams, self._errors[0]), process
+            )  # one of no stream may only sum those up
         if self._left:
             names = ", ".join(repr(part.load.stream.full_name) for part in self._left.values())
             return f"ended without giving back the state of {names}, which says that it has the records"
@@ -121,10 +127,14 @@ class _Echoes:
         stats = state.get("destinationStats") or {}
         rejected, counted = stats.get("rejectedRecordCount"), stats.get("recordCount")
         if rejected:
-            self._lost.append(f"has rejected {rejected:g} records of {part.load.stream.full_name!r}")
+            self._lost.append(
+                f"has rejected {rejected:g} records of {part.load.stream.full_name!r}"
+            )
         elif counted is not None and counted < part.count:
             name = part.load.stream.full_name
-            self._lost.append(f"has counted {counted:g} records of {name!r}, and was sent {part.count}")
+            self._lost.append(
+                f"has counted {counted:g} records of {name!r}, and was sent {part.count}"
+            )
 
     def _error(self, error: Mapping[str, Any], process: ConnectorProcess) -> EtlAssetsError:
         """Return the error of the stream it names; of the only one, where there is no other."""
@@ -165,7 +175,10 @@ def _configured(part: Outgoing) -> dict[str, Any]:
 
 
 def _state(part: Outgoing) -> dict[str, Any]:
-    stream = {"stream_descriptor": descriptor_of(_key(part)), "stream_state": {LOAD_ID: part.load.load_id}}
+    stream = {
+        "stream_descriptor": descriptor_of(_key(part)),
+        "stream_state": {LOAD_ID: part.load.load_id},
+    }
     return {"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": float(part.count)}}
 
 
@@ -173,7 +186,9 @@ def _records(part: Outgoing, rows: Sequence[Mapping[str, Any]]) -> bytes:
     now = _now()
     head = {"stream": part.name, **({"namespace": part.namespace} if part.namespace else {})}
     try:
-        return b"".join(_line("RECORD", {"record": {**head, "data": row, "emitted_at": now}}) for row in rows)
+        return b"".join(
+            _line("RECORD", {"record": {**head, "data": row, "emitted_at": now}}) for row in rows
+        )
     except DataError:
         for row in rows:  # this one names the stream and the field
             encode(RecordMessage(part.load.stream.name, row))

@@ -60,20 +60,24 @@ class TargetOptions:
     """What the config says about loading; its own keys stand beside the destination's.
 
     Args:
-        source: The source's name: the default schema of the tables, and part of the key of what is remembered.
+        source: The source's name: the default schema of the tables, and part of the key of what is
+            remembered.
         write_strategy: `auto` (merge by the key, append without one), `append` or `merge`.
-        schema_contract: What may change about the tables, as in `sync`; by default what the streams say by
-            `disable_column_type_check`.
+        schema_contract: What may change about the tables, as in `sync`; by default what the streams
+            say by `disable_column_type_check`.
         maximum_batch_size_mb: Export when so many megabytes of messages wait.
         maximum_batch_rows: Or so many records.
         state_seconds: At a state, export and pass it on if the last one is so many seconds ago.
         maximum_line_mb: A longer message is an error.
-        ignore_activate_version: Let a destination that cannot remove rows keep those of older versions.
-        independent_streams: No stream of the tap depends on another (a child on its parent), so that the bookmarks of
-            the others may be passed on when one fails, also where they are the Singer SDK's.
-        batch_folder: Where the files of BATCH messages are; none is read from elsewhere, and none at all without it.
-        created_at_column: Add a column of this name with the time of the export (Mage's `_mage_created_at`); for
-            destinations without columns of their own.
+        ignore_activate_version: Let a destination that cannot remove rows keep those of older
+            versions.
+        independent_streams: No stream of the tap depends on another (a child on its parent), so
+            that the bookmarks of the others may be passed on when one fails, also where they are
+            the Singer SDK's.
+        batch_folder: Where the files of BATCH messages are; none is read from elsewhere, and none
+            at all without it.
+        created_at_column: Add a column of this name with the time of the export (Mage's
+            `_mage_created_at`); for destinations without columns of their own.
         updated_at_column: The same, for Mage's `_mage_updated_at`.
     """
 
@@ -97,14 +101,23 @@ class TargetOptions:
         Raises:
             ConfigError: One is not of its kind.
         """
-        given = {each.name: config[each.name] for each in fields(cls) if config.get(each.name) is not None}
+        given = {
+            each.name: config[each.name]
+            for each in fields(cls)
+            if config.get(each.name) is not None
+        }
         options = cls(**given)
         if options.write_strategy not in {"auto", "append", "merge"}:
             raise ConfigError(
                 f"write_strategy {options.write_strategy!r} is none of auto, append, merge.",
                 hint="A pipe cannot tell a whole stream from one that broke off; a tap says so by ACTIVATE_VERSION.",
             )
-        for name in ("maximum_batch_size_mb", "maximum_batch_rows", "state_seconds", "maximum_line_mb"):
+        for name in (
+            "maximum_batch_size_mb",
+            "maximum_batch_rows",
+            "state_seconds",
+            "maximum_line_mb",
+        ):
             value = getattr(options, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise ConfigError(f"{name} is a number that is not negative, not {value!r}.")
@@ -115,9 +128,13 @@ OPTION_NAMES = frozenset({*(each.name for each in fields(TargetOptions)), "_stre
 
 
 def arguments_of(
-    parser: argparse.ArgumentParser | None, given: Mapping[str, Any], config: Mapping[str, Any] | None
+    parser: argparse.ArgumentParser | None,
+    given: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
 ) -> tuple[dict[str, Any], TargetArguments]:
-    """Return the config and the other arguments, from the constructor's and the command line's; the latter win.
+    """Return the config and the other arguments, from the constructor's and the command line's.
+
+    The latter win.
 
     Args:
         parser: Mage's `argument_parser`; None reads no command line.
@@ -127,7 +144,9 @@ def arguments_of(
     said: dict[str, Any] = dict(given)
     if parser is not None:
         said.update(_parsed(parser, sys.argv[1:]))
-    settings = as_object(said.get("settings") or read_document(said.get("settings_file_path")), "The settings")
+    settings = as_object(
+        said.get("settings") or read_document(said.get("settings_file_path")), "The settings"
+    )
     from_file = read_document(said.get("config_file_path"))
     merged = merged_config(settings, from_file, dict(config or {}), said.pop("config_json", None))
     said["settings"] = settings
@@ -136,7 +155,9 @@ def arguments_of(
     return merged, TargetArguments(**{name: value for name, value in said.items() if name in known})
 
 
-def run_destination(destination_class: "type[Destination]", argv: Sequence[str] | None = None) -> None:
+def run_destination(
+    destination_class: "type[Destination]", argv: Sequence[str] | None = None
+) -> None:
     """Make a destination from the command line and run it as a Singer target on standard input.
 
     The exit code is 1 if it fails, and standard error says why.
@@ -149,7 +170,9 @@ def run_destination(destination_class: "type[Destination]", argv: Sequence[str] 
         parser = argparse.ArgumentParser(description="Run a destination as a Singer target.")
         said = _parsed(parser, sys.argv[1:] if argv is None else argv)
         destination = _made(destination_class, said)
-        logging.basicConfig(level=logging.DEBUG if said.get("debug") else logging.INFO, stream=sys.stderr)
+        logging.basicConfig(
+            level=logging.DEBUG if said.get("debug") else logging.INFO, stream=sys.stderr
+        )
         destination.process(sys.stdin.buffer)
     except Exception as error:  # whatever a hook raises: its words may hold secrets of the config
         raise SystemExit(tell_failure(error)) from error
@@ -158,7 +181,8 @@ def run_destination(destination_class: "type[Destination]", argv: Sequence[str] 
 def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "Destination":
     if destination_class.Options is None:
         return destination_class(batch_processing=True, **said)
-    # One of our own takes its options, not a config: what the pipe needs to know beside them is told by `target`.
+    # One of our own takes its options, not a config: what the pipe needs to know beside them is
+    # told by `target`.
     config, arguments = arguments_of(None, {"batch_processing": True, **said}, None)
     options = {name: value for name, value in config.items() if name not in OPTION_NAMES}
     destination = destination_class(**options)
@@ -168,7 +192,10 @@ def _made(destination_class: "type[Destination]", said: Mapping[str, Any]) -> "D
 
 
 def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> dict[str, Any]:
-    """Add Mage's flags to a parser and read them; gives the constructor's arguments that were said."""
+    """Add Mage's flags to a parser and read them.
+
+    Gives the constructor's arguments that were said.
+    """
     for flag in ("--debug", "--show_templates", "--test_connection"):
         parser.add_argument(flag, action="store_true")
     texts = {

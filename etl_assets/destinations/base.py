@@ -1,4 +1,7 @@
-"""A destination: hooks that a subclass overrides. `export_batch_data`, Mage's contract, is enough."""
+"""A destination: hooks that a subclass overrides.
+
+`export_batch_data`, Mage's contract, is enough.
+"""
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +23,14 @@ from etl_assets.logs import Logger
 from etl_assets.model.batch import Batch, Encoding
 from etl_assets.model.events import StreamKey
 from etl_assets.model.load import Capabilities, Committed, Load, Session
-from etl_assets.model.stored import Bookmark, SharedState, Stored, StoredSource, StreamState, TableName
+from etl_assets.model.stored import (
+    Bookmark,
+    SharedState,
+    Stored,
+    StoredSource,
+    StreamState,
+    TableName,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.naming import identifiers
 from etl_assets.redaction import remember_config
@@ -37,9 +47,12 @@ main = run_destination
 class Destination(DestinationModes, DestinationVerbs):
     """Something that rows are loaded into.
 
-    A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the first two it is
-    at-least-once: killed between its own commit and the event, the batch comes again. Overriding `session` and `stored`
-    with a state row in the rows' transaction makes it exactly-once. It MUST NOT connect in `__init__`.
+    A subclass MUST override `export_batch_data` (rows), or `export` (Arrow), or `session`. With the
+    first two it is
+    at-least-once: killed between its own commit and the event, the batch comes again. Overriding
+        `session` and `stored`
+    with a state row in the rows' transaction makes it exactly-once. It MUST NOT connect in
+    `__init__`.
 
     ```python
     class Printer(Destination):
@@ -48,17 +61,18 @@ class Destination(DestinationModes, DestinationVerbs):
                 print(stream, item["record"])
     ```
 
-    `Destination(executor, name, config, *, config_change_callback, validate)`, as PyAirbyte has it, makes a
-    `ConnectorDestination`.
+    `Destination(executor, name, config, *, config_change_callback, validate)`, as PyAirbyte has it,
+    makes a `ConnectorDestination`.
 
     Args:
-        argument_parser: Makes it a program: Mage's flags are added to it, and the command line of the process is read.
-        config: Whatever the destination needs. Values may be references (`dagster.EnvVar`), resolved when `self.config`
-            is read.
+        argument_parser: Makes it a program: Mage's flags are added to it, and the command line of
+            the process is read.
+        config: Whatever the destination needs. Values may be references (`dagster.EnvVar`),
+            resolved when `self.config` is read.
         logger: Where the destination logs.
-        options: The rest of Mage's parameters: `batch_processing`, `catalog`, `config_file_path`, `debug`,
-            `input_file_path`, `log_to_stdout`, `settings`, `settings_file_path`, `show_templates`, `state_file_path`,
-            `test_connection` (see `TargetArguments`).
+        options: The rest of Mage's parameters: `batch_processing`, `catalog`, `config_file_path`,
+            `debug`, `input_file_path`, `log_to_stdout`, `settings`, `settings_file_path`,
+            `show_templates`, `state_file_path`, `test_connection` (see `TargetArguments`).
     """
 
     Options: ClassVar[type[BaseModel] | None] = None
@@ -75,7 +89,9 @@ class Destination(DestinationModes, DestinationVerbs):
     def __new__(cls, *given: Any, **options: Any) -> Self:
         """Make an object; of `Destination(executor, name, config)`, PyAirbyte's call, one that runs this connector."""
         executor = options.get("executor", given[0] if given else None)
-        connector = _connector_class(executor) if cls is Destination and executor is not None else None
+        connector = (
+            _connector_class(executor) if cls is Destination and executor is not None else None
+        )
         made: Self = super().__new__(connector or cls)
         return made
 
@@ -87,7 +103,9 @@ class Destination(DestinationModes, DestinationVerbs):
         logger: logging.Logger | Logger | None = None,
         **options: Any,
     ) -> None:
-        if argument_parser is not None and not callable(getattr(argument_parser, "add_argument", None)):
+        if argument_parser is not None and not callable(
+            getattr(argument_parser, "add_argument", None)
+        ):
             raise ArgumentTypeError(
                 f"{type(self).__name__}: argument_parser must be an argparse.ArgumentParser, not of the type "
                 f"{type(argument_parser).__name__}."
@@ -96,7 +114,9 @@ class Destination(DestinationModes, DestinationVerbs):
         self._config, self.target = arguments_of(argument_parser, options, config)
         self.config_is_missing = not self._config
         self.settings = self.target.settings
-        self.logger = Logger(self, logger=logger or f"etl_assets.destinations.{type(self).__name__}")
+        self.logger = Logger(
+            self, logger=logger or f"etl_assets.destinations.{type(self).__name__}"
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -119,9 +139,12 @@ class Destination(DestinationModes, DestinationVerbs):
 
     @property
     def identity(self) -> str:
-        """What tells this destination from others of an asset's past; a class and no config by default.
+        """What tells this destination from others of an asset's past.
 
-        Events are the only memory of a destination without state: one that was loaded elsewhere is none of its own.
+        A class and no config by default.
+
+        Events are the only memory of a destination without state: one that was loaded elsewhere is
+        none of its own.
         """
         return type(self).__name__
 
@@ -139,14 +162,16 @@ class Destination(DestinationModes, DestinationVerbs):
         """Take a batch of records.
 
         Args:
-            record_data: Never empty: dicts with `record` (all with the same keys, in the schema's order; a missing
-                value is None) and `stream`. Values are JSON types as Mage sends them (dates and times as ISO 8601 text,
-                decimals as `Decimal`, or as floats with `json_numbers = True`), or Python's own with
-                `native_types = True`.
+            record_data: Never empty: dicts with `record` (all with the same keys, in the schema's
+                order; a missing value is None) and `stream`. Values are JSON types as Mage sends
+                them (dates and times as ISO 8601 text, decimals as `Decimal`, or as floats with
+                `json_numbers = True`), or Python's own with `native_types = True`.
             stream: The stream's name.
             tags: For logs.
         """
-        raise NotImplementedError(f"{type(self).__name__} must override export_batch_data (stream {stream!r}).")
+        raise NotImplementedError(
+            f"{type(self).__name__} must override export_batch_data (stream {stream!r})."
+        )
 
     def export(self, batch: Batch, load: Load) -> None:
         """Take a batch in columns (`batch.to_arrow(load.stream)`); by default it is given on as rows."""
@@ -156,16 +181,25 @@ class Destination(DestinationModes, DestinationVerbs):
         """Open a session. By default each batch goes to `export` at once."""
         return _open_row_session(self, loads)
 
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Stored:
         """Return what is known of a stream; nothing where no state is kept."""
         del source, stream, table, partition
         return Stored()
 
     def stored_many(
-        self, source: str, streams: Sequence[tuple[Stream, TableName | None]], *, partition: str = ""
+        self,
+        source: str,
+        streams: Sequence[tuple[Stream, TableName | None]],
+        *,
+        partition: str = "",
     ) -> list[Stored]:
         """Return what `stored` says of many streams of a source, each with its table, in their order."""
-        return [self.stored(source, stream, table=table, partition=partition) for stream, table in streams]
+        return [
+            self.stored(source, stream, table=table, partition=partition)
+            for stream, table in streams
+        ]
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
         """Return what is known of a whole source; nothing where no state is kept."""
@@ -175,14 +209,17 @@ class Destination(DestinationModes, DestinationVerbs):
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Return the default place of a stream: schema = source name, table = its alias or name, normalised."""
         limit = self.capabilities.max_identifier_bytes
-        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        name = stream.stream_alias or (
+            f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        )
         return TableName(_one(name, limit), _one(source, limit))
 
     def tables_for(self, source: str, streams: Sequence[Stream]) -> dict[StreamKey, TableName]:
         """Return the default place of each stream of a source, by its key (namespace, name); no two have the same.
 
-        Of streams whose tables would have one name, that one keeps it whose own name it is, else the first by name;
-        the others get a hash of their name. So the order of the streams makes no difference.
+        Of streams whose tables would have one name, that one keeps it whose own name it is, else
+        the first by name; the others get a hash of their name. So the order of the streams makes no
+        difference.
 
         Args:
             source: The source's name.
@@ -191,10 +228,14 @@ class Destination(DestinationModes, DestinationVerbs):
         limit = self.capabilities.max_identifier_bytes
         plain = {stream.key: self.table_for(source, stream) for stream in streams}
         first: dict[tuple[str, str], StreamKey] = {}
-        for stream in sorted(streams, key=lambda one: (one.name not in plain[one.key].name, one.key)):
+        for stream in sorted(
+            streams, key=lambda one: (one.name not in plain[one.key].name, one.key)
+        ):
             first.setdefault(plain[stream.key].folded, stream.key)
         return {
-            stream.key: table if first[table.folded] == stream.key else table.hashed(stream.full_name, limit)
+            stream.key: table
+            if first[table.folded] == stream.key
+            else table.hashed(stream.full_name, limit)
             for stream, table in ((one, plain[one.key]) for one in streams)
         }
 
@@ -219,13 +260,21 @@ class Destination(DestinationModes, DestinationVerbs):
         """Return every state row."""
         raise self._stateless()
 
-    def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
-        """Return the name under which a script's source has its state here; see `destinations/places.py`."""
+    def stored_under(
+        self, source: str, streams: Collection[StreamKey], *, hashed: bool = False
+    ) -> str:
+        """Return the name under which a script's source has its state here.
+
+        See `destinations/places.py`.
+        """
         del streams, hashed
         return source
 
     def noted_config(self, source: str, document: Mapping[str, Any] | None = None) -> Any:
-        """Return what was noted of the config of a script's source, or None; note the document where one is given."""
+        """Return what was noted of the config of a script's source, or None.
+
+        Note the document where one is given.
+        """
         del source, document
 
     def set_bookmark(self, state: StreamState, bookmark: Bookmark | None) -> None:
@@ -253,7 +302,10 @@ class Destination(DestinationModes, DestinationVerbs):
 
 
 def _connector_class(executor: Any) -> Any:
-    """Return the class of destinations that an executor starts; None for anything else, such as Mage's parser."""
+    """Return the class of destinations that an executor starts.
+
+    None for anything else, such as Mage's parser.
+    """
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):
@@ -279,7 +331,9 @@ def parse_options(model: type[BaseModel], owner: str, values: Mapping[str, Any])
 
 @contextmanager
 def wrong_options(owner: str, names: Iterable[str]) -> Iterator[None]:
-    """Yield what pydantic finds wrong with options as an error of ours; never a value, which may be a secret.
+    """Yield what pydantic finds wrong with options as an error of ours.
+
+    Never a value, which may be a secret.
 
     Raises:
         InputError: Names each option that is wrong.
@@ -287,8 +341,12 @@ def wrong_options(owner: str, names: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
-        raise InputError(f"{owner}: {problems}.", hint=f"Its options: {', '.join(names)}.") from None
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise InputError(
+            f"{owner}: {problems}.", hint=f"Its options: {', '.join(names)}."
+        ) from None
 
 
 def _one(name: str, limit: int) -> str:
@@ -311,7 +369,8 @@ class RowSession(Session):
     def screen(self, batch: Batch, load: Load) -> Batch:
         screen = self._screens.get(load.load_id)
         if screen is None:
-            # What is there already, nobody can tell: what the stream declares is all that can be contradicted.
+            # What is there already, nobody can tell: what the stream declares is all that can be
+            # contradicted.
             screen = Screen(load, declared_shape(load), self._rejects[load.load_id].add)
             self._screens[load.load_id] = screen
         screened = screen.take(batch)
@@ -337,7 +396,11 @@ class RowSession(Session):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
         del complete, shared
         committed = []

@@ -1,7 +1,8 @@
 """A destination that is somebody else's program: what Singer targets and Airbyte destinations have in common.
 
-Batches wait in memory and Arrow files until they are committed; a commit is one run of the program, from its start to
-its end. Nothing half-read ever reaches it, a replace is given to it whole, and what it confirms is all it was given.
+Batches wait in memory and Arrow files until they are committed; a commit is one run of the program,
+from its start to its end. Nothing half-read ever reaches it, a replace is given to it whole, and
+what it confirms is all it was given.
 """
 
 import time
@@ -40,7 +41,9 @@ from etl_assets.redaction.logs import masked_logger
 from etl_assets.strategies import WriteStrategy
 
 STAGING_BYTES = 64 * 1024 * 1024
-DELIVERS = Capabilities(strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE}), encoding="arrow")
+DELIVERS = Capabilities(
+    strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE}), encoding="arrow"
+)
 
 
 class Listener(Protocol):
@@ -50,7 +53,9 @@ class Listener(Protocol):
         """Take whole lines of its standard output."""
 
     def refusal(self, process: ConnectorProcess) -> str:
-        """Return why the program, which has ended, has not confirmed what it was given; "" if it has.
+        """Return why the program, which has ended, has not confirmed what it was given.
+
+        "" if it has.
 
         Raises:
             EtlAssetsError: The program itself said what went wrong.
@@ -84,14 +89,17 @@ class ConnectorDestination(ConnectorHost, Destination):
         config: Its config; values may be references, also nested.
         config_change_callback: Called with the whole new config when the connector changes it.
         validate: Check the config against the connector's specification now: starts it.
-        destination_name: What tells it from others in the past of an asset; the connector's name as a word by default.
+        destination_name: What tells it from others in the past of an asset; the connector's name as
+            a word by default.
         limits: Of time and size.
-        staging_dir: Where batches wait that do not fit in memory; a private one among temporary files by default.
+        staging_dir: Where batches wait that do not fit in memory; a private one among temporary
+            files by default.
         staging_memory_bytes: Keep so many bytes of each stream in memory.
         options: The rest of what a destination takes: `logger`, ...
 
     Raises:
-        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification asks for.
+        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification
+            asks for.
     """
 
     storage_kind = "connector"
@@ -156,7 +164,8 @@ class ConnectorDestination(ConnectorHost, Destination):
         """Run the program once, from its start to its end, with all of these parts.
 
         Raises:
-            ConnectorWriteError: It did not end well, did not read all, or did not confirm it; its log is told.
+            ConnectorWriteError: It did not end well, did not read all, or did not confirm it; its
+                log is told.
             EtlAssetsError: It said what went wrong.
         """
         _refuse_one_name(parts)
@@ -164,7 +173,11 @@ class ConnectorDestination(ConnectorHost, Destination):
         listener = self.listener(delivery)
         limits, logger = self.limits, self.logger
         with self.executor.start(
-            *delivery.arguments, files=delivery.files, limits=limits, logger=logger, takes_input=True
+            *delivery.arguments,
+            files=delivery.files,
+            limits=limits,
+            logger=logger,
+            takes_input=True,
         ) as process:
             for chunk in process.chunks(self.lines(parts)):
                 if chunk:
@@ -177,10 +190,16 @@ class ConnectorDestination(ConnectorHost, Destination):
             if why:
                 raise self._failure(why, parts, process)
 
-    def _failure(self, why: str, parts: Sequence[Outgoing], process: ConnectorProcess) -> ConnectorWriteError:
+    def _failure(
+        self, why: str, parts: Sequence[Outgoing], process: ConnectorProcess
+    ) -> ConnectorWriteError:
         names = ", ".join(repr(part.load.stream.full_name) for part in parts)
         cause = cause_in(process.log_text) if process.exit_code and process.exit_code > 0 else None
-        why = f"{self.connector_name}: {cause} (it {why})" if cause else f"{self.connector_name} {why}"
+        why = (
+            f"{self.connector_name}: {cause} (it {why})"
+            if cause
+            else f"{self.connector_name} {why}"
+        )
         return ConnectorWriteError(
             f"stream{'s' if len(parts) > 1 else ''} {names}: {why}. Nothing of this commit "
             "counts as loaded; what it has kept of it nevertheless comes again.",
@@ -215,7 +234,9 @@ class ConnectorSession(RowSession):
                 hint='Leave on_conflict (or unique_conflict_method) at "update".',
                 stream=load.stream.name,
             )
-        self._staging[load.load_id] = Staging(self._host.staging_roots(), self._host.staging_memory_bytes)
+        self._staging[load.load_id] = Staging(
+            self._host.staging_roots(), self._host.staging_memory_bytes
+        )
 
     @override
     def export(self, batch: Batch, load: Load) -> int:
@@ -239,9 +260,16 @@ class ConnectorSession(RowSession):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
-        """Return the program everything that is staged for these loads; an append of nothing needs no run of it."""
+        """Return the program everything that is staged for these loads.
+
+        An append of nothing needs no run of it.
+        """
         parts = []
         for load_id in bookmarks:
             load, staging = self._loads[load_id], self._staging[load_id]

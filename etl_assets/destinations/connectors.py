@@ -38,32 +38,40 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     arguments: Sequence[str] = (),
     **options: Any,
 ) -> ConnectorDestination:
-    """Return a destination by its name: an Airbyte connector, a Singer target, a class. Neither installs nor connects.
+    """Return a destination by its name: an Airbyte connector, a Singer target, a class.
+
+    Neither installs nor connects.
 
     Args:
-        name: Such as `destination-duckdb` or `target-jsonl`; or a name that a package has registered (see `registry`),
-            for which only `config` and what its class takes are given.
-        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
-        config_change_callback: Called with the whole new config when the connector changes it; what it raises fails
-            the write.
-        version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
-        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
+        name: Such as `destination-duckdb` or `target-jsonl`; or a name that a package has
+            registered (see `registry`), for which only `config` and what its class takes are given.
+        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and
+            in lists.
+        config_change_callback: Called with the whole new config when the connector changes it; what
+            it raises fails the write.
+        version: Of its package, or the tag of its image; None or `latest` for the newest when it is
+            installed.
+        use_python: The interpreter of its environment: True for this one, a version or a path;
+            False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
-        local_executable: A program that is there: a path, or a name on PATH; True for the connector's own name.
+        local_executable: A program that is there: a path, or a name on PATH; True for the
+            connector's own name.
         docker_image: An image; True for the connector's own.
         use_host_network: Of a container.
         install_if_missing: Install it at its first use, outside of a run.
-        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
-            `./.etl_assets/connectors`.
+        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`,
+            else `./.etl_assets/connectors`.
         no_executor: Only describe it.
-        destination_name: What tells it from others in the past of an asset; the connector's, as a word, by default.
+        destination_name: What tells it from others in the past of an asset; the connector's, as a
+            word, by default.
         protocol: `airbyte` or `singer`, where the name does not tell.
-        working_directory: Where it runs, and what relative paths in its config start from; by default the working
-            directory of this process. A container sees it only if it is given.
+        working_directory: Where it runs, and what relative paths in its config start from; by
+            default the working directory of this process. A container sees it only if it is given.
         env: More environment variables for it; values may be references (`dagster.EnvVar`).
-        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments are seen by everybody.
-        options: What the destination takes: `limits`, `staging_dir`, `staging_memory_bytes`, `activate_version`
-            (Singer).
+        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments
+            are seen by everybody.
+        options: What the destination takes: `limits`, `staging_dir`, `staging_memory_bytes`,
+            `activate_version` (Singer).
 
     Raises:
         InputError: There is no such argument, or it is of another type.
@@ -75,8 +83,12 @@ def get_destination(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     of_class: ConnectorDestination | None = of_registered_class("destination", given)
     if of_class is not None:
         return of_class
-    executor = Choice(**{field.name: given[field.name] for field in fields(Choice) if field.name in given}).executor()
-    kind: type[ConnectorDestination] = SingerDestination if executor.protocol == "singer" else AirbyteDestination
+    executor = Choice(
+        **{field.name: given[field.name] for field in fields(Choice) if field.name in given}
+    ).executor()
+    kind: type[ConnectorDestination] = (
+        SingerDestination if executor.protocol == "singer" else AirbyteDestination
+    )
     refuse_unknown(get_destination, kind, options)
     return kind(
         executor,

@@ -1,8 +1,9 @@
 """Schema contracts: a batch is held against the table as it stands before it is staged.
 
-Nothing of this runs for a contract that evolves. One rule decides what fits: a value does, if loading it alone would
-leave its column as it is, or if it is a whole number that the column's integers hold. A column is converted in one go;
-only where that fails, or gives another type, are the offending values looked for, by halves.
+Nothing of this runs for a contract that evolves. One rule decides what fits: a value does, if
+loading it alone would leave its column as it is, or if it is a whole number that the column's
+integers hold. A column is converted in one go; only where that fails, or gives another type, are
+the offending values looked for, by halves.
 """
 
 import re
@@ -65,7 +66,10 @@ class Shape:
 
 
 def declared_shape(load: Load) -> Shape | None:
-    """Return the shape that a stream declares, which rules while there is no table; None if it declares none."""
+    """Return the shape that a stream declares, which rules while there is no table.
+
+    None if it declares none.
+    """
     declared = declared_schema(load.stream)
     if declared is None:
         return None
@@ -97,7 +101,9 @@ class Screen:
         self._required = _required(load) if self._contract.data_type.discards else ()
 
     def take(self, batch: Batch) -> Batch:
-        """Return a batch whose columns fit, with what was found wrong; without a replication key a row is out at once.
+        """Return a batch whose columns fit, with what was found wrong.
+
+        Without a replication key a row is out at once.
 
         Raises:
             SchemaConflictError: The contract freezes the table, and something does not fit.
@@ -113,7 +119,11 @@ class Screen:
         self._unread(found, columns, known)
         arrays: dict[str, Any] = {}
         for name, values in columns.items():
-            if self._shape is not None and name not in known and self._contract.columns is not ContractMode.EVOLVE:
+            if (
+                self._shape is not None
+                and name not in known
+                and self._contract.columns is not ContractMode.EVOLVE
+            ):
                 self._no_column(name, values, found)
             else:
                 arrays[name] = self._fitted(name, values, known.get(name), found)
@@ -125,7 +135,11 @@ class Screen:
     def _without_cursor(self, batch: Batch) -> Batch:
         """Leave out the rows whose replication key did not fit: no bookmark could say where they stand."""
         cursor = self._stream.cursor
-        out = {i for i, found in batch.rejections.items() if any(one.whole and one.field in cursor for one in found)}
+        out = {
+            i
+            for i, found in batch.rejections.items()
+            if any(one.whole and one.field in cursor for one in found)
+        }
         if not out:
             return batch
         self._reject(batch.rejections[index] for index in sorted(out))
@@ -147,19 +161,32 @@ class Screen:
         if frozen or (name in self._keys and present):
             value = f" Value: {shorten(_value(values, present[0]))}." if present else ""
             part = "" if frozen else ", and it is part of a key"
-            where = "the table has" if self._shape is None or self._shape.exists else "its schema declares"
+            where = (
+                "the table has"
+                if self._shape is None or self._shape.exists
+                else "its schema declares"
+            )
             raise SchemaConflictError(
                 f"{where} no such column, and schema_contract says {self._contract.columns!s}{part}.{value}",
-                hint=HINT if frozen else "Add the column to the table, or let columns evolve for one sync.",
+                hint=HINT
+                if frozen
+                else "Add the column to the table, or let columns evolve for one sync.",
                 stream=self._stream.name,
                 field=name,
             )
-        found.add(present, name, NO_COLUMN, whole=self._contract.columns is ContractMode.DISCARD_ROW)
+        found.add(
+            present, name, NO_COLUMN, whole=self._contract.columns is ContractMode.DISCARD_ROW
+        )
 
     # Values
 
-    def _unread(self, found: "_Findings", columns: Container[str], types: "Mapping[str, pa.DataType]") -> None:
-        """Record the values that could not be read; without a contract that leaves them out, one is an error."""
+    def _unread(
+        self, found: "_Findings", columns: Container[str], types: "Mapping[str, pa.DataType]"
+    ) -> None:
+        """Record the values that could not be read.
+
+        Without a contract that leaves them out, one is an error.
+        """
         mode = self._contract.data_type
         for row, refusals in found.refused.items():
             for one in refusals:
@@ -172,8 +199,12 @@ class Screen:
                 whole = mode is ContractMode.DISCARD_ROW or one.field in self._keys
                 found.add([row], one.field, reason, whole=whole, told=one.message)
 
-    def _fitted(self, name: str, values: Any, type_: "pa.DataType | None", found: "_Findings") -> Any:
-        convert = partial(column_to_arrow, declared=self._declared.get(name), stream=self._stream.name, field=name)
+    def _fitted(
+        self, name: str, values: Any, type_: "pa.DataType | None", found: "_Findings"
+    ) -> Any:
+        convert = partial(
+            column_to_arrow, declared=self._declared.get(name), stream=self._stream.name, field=name
+        )
         mode = self._contract.data_type
         if mode is ContractMode.EVOLVE:
             return convert(values)
@@ -185,7 +216,9 @@ class Screen:
             return convert(values)  # raises by name
         pieces, bad = _parted(values, partial(_attempt, convert=convert, type_=type_))
         if bad and mode is ContractMode.FREEZE:
-            raise self._conflict(name, _value(values, bad[0]), _slice(values, bad[0], bad[0] + 1), type_, convert)
+            raise self._conflict(
+                name, _value(values, bad[0]), _slice(values, bad[0], bad[0] + 1), type_, convert
+            )
         if type_ is None:
             array, bad = _joined(values, bad, convert)
         else:
@@ -197,7 +230,9 @@ class Screen:
     def _for_first_load(
         self, name: str, values: Any, type_: "pa.DataType | None", convert: _Convert
     ) -> "pa.DataType | None":
-        """Return the type a column has to be of; of a table to be made, the first instant says whether it has a zone.
+        """Return the type a column has to be of.
+
+        Of a table to be made, the first instant says whether it has a zone.
 
         JSON Schema's `date-time` is declared for both, and what comes is one of the two throughout.
         """
@@ -224,8 +259,14 @@ class Screen:
             array = convert(alone)
         except DataError as error:
             raise error from None  # it cannot be stored whatever the column is
-        kind = "" if array is None or type_ is None else f" ({array.type} into {self._type_name(type_)})"
-        column = self._shape.columns_of(list(self._seen)).get(name) if self._shape is not None else None
+        kind = (
+            ""
+            if array is None or type_ is None
+            else f" ({array.type} into {self._type_name(type_)})"
+        )
+        column = (
+            self._shape.columns_of(list(self._seen)).get(name) if self._shape is not None else None
+        )
         return SchemaConflictError(
             f"a value does not fit its column{kind}, and schema_contract says freeze. Value: {shorten(value)}.",
             hint=HINT,
@@ -245,10 +286,14 @@ class _Findings:
         self.refused = batch.refused
         self.by_row: dict[int, list[Rejection]] = {}
 
-    def add(self, rows: Iterable[int], field: str, reason: str, *, whole: bool, told: str | None = None) -> None:
+    def add(
+        self, rows: Iterable[int], field: str, reason: str, *, whole: bool, told: str | None = None
+    ) -> None:
         for row in rows:
             there = self.by_row.setdefault(row, [])
-            if not any(one.field == field for one in there):  # a key that did not fit is not also missing
+            if not any(
+                one.field == field for one in there
+            ):  # a key that did not fit is not also missing
                 there.append(Rejection(field, reason, whole, self._record(row), told))
 
     def _record(self, row: int) -> str | None:
@@ -257,7 +302,9 @@ class _Findings:
         if row not in self._records:
             unread = {one.field: one.value for one in self.refused.get(row, ())}
             record = self._batch.record(row, self._load.stream)
-            self._records[row] = record_text({name: unread.get(name, value) for name, value in record.items()})
+            self._records[row] = record_text(
+                {name: unread.get(name, value) for name, value in record.items()}
+            )
         return self._records[row]
 
 
@@ -279,14 +326,19 @@ def as_rows(batch: Batch, stream: Stream) -> Batch:
     for index, row in enumerate(batch.rows):
         lost = {one.field for one in batch.rejections.get(index, ()) if not one.whole}
         whole = not lost and row.keys() <= kept
-        rows.append(row if whole else {n: None if n in lost else v for n, v in row.items() if n in kept})
+        rows.append(
+            row if whole else {n: None if n in lost else v for n, v in row.items() if n in kept}
+        )
     made = Batch(rows, bookmark=batch.bookmark)
     made.rejections = batch.rejections
     return made
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """Return a record as JSON text, every digit kept; what JSON has no form for is there as a text."""
+    """Return a record as JSON text, every digit kept.
+
+    What JSON has no form for is there as a text.
+    """
     try:
         text = to_json(dict(record))
     except (TypeError, ValueError):
@@ -334,10 +386,16 @@ def _present(values: Any) -> list[int]:
 def _null_rows(array: Any, length: int) -> list[int]:
     if array is None:
         return list(range(length))
-    return [index for index, null in enumerate(array.is_null().to_pylist()) if null] if array.null_count else []
+    return (
+        [index for index, null in enumerate(array.is_null().to_pylist()) if null]
+        if array.null_count
+        else []
+    )
 
 
-def _attempt(values: Any, convert: _Convert, type_: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray | None":
+def _attempt(
+    values: Any, convert: _Convert, type_: "pa.DataType | None"
+) -> "pa.Array | pa.ChunkedArray | None":
     """Convert values; None if one of them cannot be stored, or does not fit the type."""
     try:
         array = convert(values)
@@ -346,7 +404,9 @@ def _attempt(values: Any, convert: _Convert, type_: "pa.DataType | None") -> "pa
     return array if type_ is None or array is None else _as_type(array, type_)
 
 
-def _as_type(array: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray | None":
+def _as_type(
+    array: "pa.Array | pa.ChunkedArray", type_: "pa.DataType"
+) -> "pa.Array | pa.ChunkedArray | None":
     """Cast an array to a type that holds it exactly; None if it does not."""
     import pyarrow as pa
 
@@ -374,10 +434,14 @@ def _checked(old: "pa.DataType", new: "pa.DataType") -> bool:
         return bool(t.is_integer(old) or t.is_floating(old) or t.is_decimal(old))
     if t.is_timestamp(new) and t.is_timestamp(old):
         return bool((old.tz is None) == (new.tz is None))
-    return bool((t.is_decimal(new) and t.is_decimal(old)) or (t.is_time64(new) and t.is_time64(old)))
+    return bool(
+        (t.is_decimal(new) and t.is_decimal(old)) or (t.is_time64(new) and t.is_time64(old))
+    )
 
 
-def _parted(values: Any, attempt: _Convert) -> "tuple[list[pa.Array | pa.ChunkedArray | None], list[int]]":
+def _parted(
+    values: Any, attempt: _Convert
+) -> "tuple[list[pa.Array | pa.ChunkedArray | None], list[int]]":
     """Part a column into pieces that convert, and single values that do not (None, and their indexes)."""
     pieces: list[Any] = []
     bad: list[int] = []
@@ -395,7 +459,9 @@ def _parted(values: Any, attempt: _Convert) -> "tuple[list[pa.Array | pa.Chunked
     return pieces, bad
 
 
-def _concatenated(pieces: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: "pa.DataType") -> "pa.ChunkedArray":
+def _concatenated(
+    pieces: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: "pa.DataType"
+) -> "pa.ChunkedArray":
     import pyarrow as pa
 
     chunks: list[pa.Array] = []
@@ -408,14 +474,21 @@ def _concatenated(pieces: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: 
 
 
 def _joined(values: Any, bad: list[int], convert: _Convert) -> "tuple[Any, list[int]]":
-    """Convert what is left without the offending values; of bytes and other values the first one's kind stays."""
+    """Convert what is left without the offending values.
+
+    Of bytes and other values the first one's kind stays.
+    """
     kept = _blanked(values, bad)
     try:
         return convert(kept), bad
     except DataError:
         first = next((value for value in kept if value is not None), None)
         bytes_stay = isinstance(first, bytes)
-        others = [i for i, v in enumerate(kept) if v is not None and isinstance(v, bytes) is not bytes_stay]
+        others = [
+            i
+            for i, v in enumerate(kept)
+            if v is not None and isinstance(v, bytes) is not bytes_stay
+        ]
         bad = sorted({*bad, *others})
         return convert(_blanked(kept, others)), bad
 

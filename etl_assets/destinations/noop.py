@@ -19,7 +19,8 @@ class NoopDestination(Destination):
 
     storage_kind = "noop"
     capabilities = Capabilities(
-        strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}), encoding="arrow"
+        strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
+        encoding="arrow",
     )
     _counts: Mapping[str, int] = {}
 
@@ -45,7 +46,8 @@ def get_noop_destination(*, install_if_missing: bool = True) -> NoopDestination:
     """Return a destination that keeps nothing.
 
     Args:
-        install_if_missing: There is nothing to install; taken for the sake of scripts written for PyAirbyte.
+        install_if_missing: There is nothing to install; taken for the sake of scripts written for
+            PyAirbyte.
     """
     del install_if_missing
     return NoopDestination()

@@ -66,12 +66,20 @@ class Outgoing:
         """The JSON Schema of the rows as they are sent: of each column the type of all its values."""
         declared = (self.load.stream.schema or {}).get("properties") or {}
         if self.staging.schema is None:  # no rows
-            return {"type": "object", "properties": {name: _nullable(prop) for name, prop in declared.items()}}
-        fields = {field.name: _property(field.type, declared.get(field.name)) for field in self.staging.schema}
+            return {
+                "type": "object",
+                "properties": {name: _nullable(prop) for name, prop in declared.items()},
+            }
+        fields = {
+            field.name: _property(field.type, declared.get(field.name))
+            for field in self.staging.schema
+        }
         return {"type": "object", "properties": fields}
 
     def rows(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows, some at a time, in the order they came; of a merge each key once, as it came last.
+        """Yield the rows, some at a time, in the order they came.
+
+        Of a merge each key once, as it came last.
 
         Raises:
             DataError: A value does not fit the type of its column.
@@ -91,7 +99,9 @@ class Outgoing:
         try:
             yield from self.staging.tables(self.staging.schema)
         except RefusedValueError as error:
-            raise DataError(error.message, stream=self.load.stream.name, field=error.column or "") from error
+            raise DataError(
+                error.message, stream=self.load.stream.name, field=error.column or ""
+            ) from error
 
     @property
     def count(self) -> int:
@@ -106,12 +116,16 @@ class Outgoing:
         known = [] if self.staging.schema is None else self.staging.schema.names
         for key in self.keys:
             if known and key not in known:
-                raise DataError("no record has this part of the key.", stream=self.load.stream.name, field=key)
+                raise DataError(
+                    "no record has this part of the key.", stream=self.load.stream.name, field=key
+                )
         places: dict[tuple[Any, ...], int] = {}
         begin = 0
         for table in self._tables():
             columns = [table.column(key).to_pylist() for key in self.keys]
-            places.update(zip(zip(*columns, strict=True), range(begin, begin + table.num_rows), strict=True))
+            places.update(
+                zip(zip(*columns, strict=True), range(begin, begin + table.num_rows), strict=True)
+            )
             begin += table.num_rows
         return set(places.values())
 
@@ -138,6 +152,8 @@ def _nullable(declared: Any) -> dict[str, Any]:
         prop["type"] = ["null", said]
     elif isinstance(said, list) and "null" not in said:
         prop["type"] = ["null", *said]
-    elif said is None and any(word in prop for word in ("anyOf", "oneOf", "allOf", "enum", "const")):
+    elif said is None and any(
+        word in prop for word in ("anyOf", "oneOf", "allOf", "enum", "const")
+    ):
         return {}
     return prop

@@ -1,6 +1,7 @@
 """A destination as a program: a Singer target that reads messages and passes states on, under Mage's names.
 
-Standard output holds states and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
+Standard output holds states and nothing else. These are verbs; the engine (`sync`, the assets)
+never calls them.
 """
 
 import inspect
@@ -15,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 import simplejson
 
 from etl_assets.destinations.arguments import TargetArguments, run_destination
-from etl_assets.destinations.rows import begin_streams, export_records, prepared, process_schema, tags_taken
+from etl_assets.destinations.rows import (
+    begin_streams,
+    export_records,
+    prepared,
+    process_schema,
+    tags_taken,
+)
 from etl_assets.exceptions import ConfigError, ProtocolError
 from etl_assets.redaction.errors import masked_errors
 
@@ -28,7 +35,8 @@ class DestinationModes:
 
     Attributes:
         schemas: The JSON Schema of each stream, as its SCHEMA message or the catalog says.
-        key_properties: The primary key of each stream, and so on for the words of the SCHEMA message.
+        key_properties: The primary key of each stream, and so on for the words of the SCHEMA
+            message.
         versions: The newest ACTIVATE_VERSION of each stream.
     """
 
@@ -130,21 +138,32 @@ class DestinationModes:
         """Do what must come last, also after an error; a hook."""
 
     def process_schema(
-        self: Any, stream: str, schema: dict[str, Any], row: Mapping[str, Any], tags: Mapping[str, Any] | None = None
+        self: Any,
+        stream: str,
+        schema: dict[str, Any],
+        row: Mapping[str, Any],
+        tags: Mapping[str, Any] | None = None,
     ) -> None:
         """Take a SCHEMA message (`row`); fills `schemas`, `key_properties` and the others."""
         del tags
         process_schema(self, stream, schema, row)
 
     def process_record(
-        self: Any, stream: str, schema: dict[str, Any], row: Mapping[str, Any], tags: Mapping[str, Any] | None = None
+        self: Any,
+        stream: str,
+        schema: dict[str, Any],
+        row: Mapping[str, Any],
+        tags: Mapping[str, Any] | None = None,
     ) -> None:
         """Take one RECORD message (`row`) and export it alone: without `batch_processing`."""
         (record,) = prepared(self, stream, [row])
         self.export_data(stream=stream, schema=schema, record=record, tags=dict(tags or {}))
 
     def process_record_data(
-        self: Any, record_data: Sequence[Mapping[str, Any]], stream: str, tags: Mapping[str, Any] | None = None
+        self: Any,
+        record_data: Sequence[Mapping[str, Any]],
+        stream: str,
+        tags: Mapping[str, Any] | None = None,
     ) -> None:
         """Check and export many records of one stream.
 
@@ -156,14 +175,21 @@ class DestinationModes:
         export_records(self, stream, [item.get("row") or item for item in record_data], tags)
 
     def export_data(
-        self: Any, stream: str, schema: dict[str, Any], record: dict[str, Any], tags: Any = None, **kwargs: Any
+        self: Any,
+        stream: str,
+        schema: dict[str, Any],
+        record: dict[str, Any],
+        tags: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Export one record; by default as a batch of one."""
         del kwargs
         item = {"record": record, "schema": schema, "stream": stream, "tags": tags or {}}
         self.export_batch_data([item], stream, **tags_taken(self, tags))
 
-    def process_state(self: Any, row: Mapping[str, Any], tags: Mapping[str, Any] | None = None) -> None:
+    def process_state(
+        self: Any, row: Mapping[str, Any], tags: Mapping[str, Any] | None = None
+    ) -> None:
         """Pass on a STATE message (`row`): everything before it is exported."""
         del tags
         if row.get("value") is None:
@@ -192,7 +218,9 @@ class DestinationModes:
             stream=stream,
         )
 
-    def remove_duplicate_rows(self, row_data: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
+    def remove_duplicate_rows(
+        self, row_data: list[dict[str, Any]], stream: str
+    ) -> list[dict[str, Any]]:
         """Return those of a batch's records to export: each a dict with `record`, the message as `row`, and `stream`.
 
         A hook: by default all, also where two have one key.
@@ -210,12 +238,17 @@ class DestinationModes:
         folder = Path(inspect.getfile(cls)).parent / "templates"
         if not folder.is_dir():
             raise ConfigError(f"{cls.__name__} has no folder `templates` ({folder}).")
-        return {path.stem: simplejson.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
+        return {
+            path.stem: simplejson.loads(path.read_text("utf-8"))
+            for path in sorted(folder.glob("*.json"))
+        }
 
 
 def emit_state(destination: "Destination", value: Any) -> None:
     """Write a state as one line, to the state file (all of it or nothing) or to standard output."""
-    line = simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":")) + "\n"
+    line = (
+        simplejson.dumps(value, use_decimal=True, ensure_ascii=False, separators=(",", ":")) + "\n"
+    )
     if destination.state_file_path is None:
         sys.stdout.write(line)
         sys.stdout.flush()
@@ -229,7 +262,9 @@ def emit_state(destination: "Destination", value: Any) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise ConfigError(f"The state file {str(path)!r} cannot be written: {error.strerror}.") from error
+        raise ConfigError(
+            f"The state file {str(path)!r} cannot be written: {error.strerror}."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """What a destination's row hooks are given: the words of each stream, and records as Mage hands them on.
 
-The same hooks serve a pipe, whose SCHEMA messages say what a stream is, and an asset, whose stream says it itself.
+The same hooks serve a pipe, whose SCHEMA messages say what a stream is, and an asset, whose stream
+says it itself.
 """
 
 import inspect
@@ -46,7 +47,9 @@ def begin_streams(destination: "Destination") -> None:
         setattr(destination, name, {})
 
 
-def process_schema(destination: "Destination", stream: str, schema: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+def process_schema(
+    destination: "Destination", stream: str, schema: Mapping[str, Any], row: Mapping[str, Any]
+) -> None:
     """Remember what a SCHEMA message says; a schema of the catalog wins over it.
 
     Raises:
@@ -55,10 +58,20 @@ def process_schema(destination: "Destination", stream: str, schema: Mapping[str,
     if not stream:
         raise ProtocolError("A SCHEMA message names no stream.")
     entries = (destination.target.catalog or {}).get("streams") or ()
-    listed = next((e for e in entries if stream in (e.get("tap_stream_id"), e.get("stream")) and e.get("schema")), None)
+    listed = next(
+        (
+            e
+            for e in entries
+            if stream in (e.get("tap_stream_id"), e.get("stream")) and e.get("schema")
+        ),
+        None,
+    )
     of_catalog = {key: value for key, value in (listed or {}).items() if value or value is False}
     said: Mapping[str, Any] = {**row, **of_catalog}
-    partitions = [*(said.get("partition_keys") or ()), *destination.streams_override_settings.get("partition_keys", ())]
+    partitions = [
+        *(said.get("partition_keys") or ()),
+        *destination.streams_override_settings.get("partition_keys", ()),
+    ]
     own: dict[str, Any] = listed["schema"] if listed else dict(schema)
     static = {
         # as its value is, so that the check of types takes it
@@ -67,12 +80,21 @@ def process_schema(destination: "Destination", stream: str, schema: Mapping[str,
     }
     declared = own.get("properties") or {}
     added = {**copied(INTERNAL_COLUMN_SCHEMA), **static}
-    of_streams(destination, "unchecked_streams")[stream] = said.get("disable_column_type_check") is True
-    of_streams(destination, "added_columns")[stream] = INTERNAL_COLUMN_SCHEMA.keys() - declared.keys()
+    of_streams(destination, "unchecked_streams")[stream] = (
+        said.get("disable_column_type_check") is True
+    )
+    of_streams(destination, "added_columns")[stream] = (
+        INTERNAL_COLUMN_SCHEMA.keys() - declared.keys()
+    )
     words: dict[str, Any] = {
-        "schemas": {**own, "properties": {**declared, **{k: v for k, v in added.items() if k not in declared}}},
+        "schemas": {
+            **own,
+            "properties": {**declared, **{k: v for k, v in added.items() if k not in declared}},
+        },
         "key_properties": list(said.get("key_properties") or ()),
-        "bookmark_properties": list(row.get("bookmark_properties") or said.get("bookmark_properties") or ()),
+        "bookmark_properties": list(
+            row.get("bookmark_properties") or said.get("bookmark_properties") or ()
+        ),
         "unique_constraints": list(said.get("unique_constraints") or ()),
         "unique_conflict_methods": said.get("unique_conflict_method"),
         "replication_methods": said.get("replication_method"),
@@ -92,7 +114,11 @@ def stream_of(destination: "Destination", name: str) -> Stream:
     checked = False if destination.disable_column_type_check.get(name) is False else None
     said = destination.schemas.get(name)
     added = of_streams(destination, "added_columns").get(name, ())
-    columns = {column: prop for column, prop in ((said or {}).get("properties") or {}).items() if column not in added}
+    columns = {
+        column: prop
+        for column, prop in ((said or {}).get("properties") or {}).items()
+        if column not in added
+    }
     return Stream(
         name,
         schema={**said, "properties": columns} if said else None,
@@ -102,16 +128,20 @@ def stream_of(destination: "Destination", name: str) -> Stream:
         unique_constraints=destination.unique_constraints.get(name) or (),
         unique_conflict_method=destination.unique_conflict_methods.get(name),
         partition_keys=destination.partition_keys.get(name) or (),
-        disable_column_type_check=True if of_streams(destination, "unchecked_streams").get(name) else checked,
+        disable_column_type_check=True
+        if of_streams(destination, "unchecked_streams").get(name)
+        else checked,
     )
 
 
-def prepared(destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def prepared(
+    destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Return the records of messages as a destination gets them: the same keys, in the schema's order.
 
     Raises:
-        DataError: The stream asks for the check of types (`disable_column_type_check: false`), and a value is not of
-            its type.
+        DataError: The stream asks for the check of types (`disable_column_type_check: false`), and
+            a value is not of its type.
     """
     stream = stream_of(destination, name)
     batch = Batch(with_added_columns(destination, name, [row["record"] for row in rows]))
@@ -153,7 +183,9 @@ def static_columns(destination: "Destination") -> dict[str, Any]:
     return dict(destination.streams_override_settings.get("columns") or {})
 
 
-def joined(name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, Any]) -> list[dict[str, Any]]:
+def joined(
+    name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Return records with more columns.
 
     Raises:
@@ -170,7 +202,10 @@ def joined(name: str, records: Sequence[Mapping[str, Any]], added: Mapping[str, 
 
 
 def export_records(
-    destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]], tags: Mapping[str, Any] | None
+    destination: "Destination",
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    tags: Mapping[str, Any] | None,
 ) -> None:
     """Export records of one stream by whichever of the hooks the destination overrides."""
     records = prepared(destination, name, rows)
@@ -179,13 +214,16 @@ def export_records(
     if overrides(destination, "export"):
         said = StreamToRead("", stream_of(destination, name))
         load_id = str((tags or {}).get("load_id", ""))
-        load = plan_load(said, destination, Start(), StreamPlan(), load_id=load_id, settled=WriteStrategy.APPEND)
+        load = plan_load(
+            said, destination, Start(), StreamPlan(), load_id=load_id, settled=WriteStrategy.APPEND
+        )
         destination.export(Batch(records), load)
         return
     told = {**(tags or {}), "records": len(records), "stream": name}
     common = {"schema": destination.schemas.get(name) or {}, "stream": name, "tags": told}
     items = [
-        {"row": {"type": "RECORD", "stream": name, "record": record}, "record": record, **common} for record in records
+        {"row": {"type": "RECORD", "stream": name, "record": record}, "record": record, **common}
+        for record in records
     ]
     kept = destination.remove_duplicate_rows(items, name)
     if kept:
@@ -196,11 +234,16 @@ def export_records(
 def export_rows(destination: "Destination", batch: Batch, load: Load) -> None:
     """Export a batch of an asset by the hooks that a pipe calls, with the stream's words where they find them."""
     name = load.stream.name
-    rows = with_added_columns(destination, name, batch.to_rows(load.stream, native_types=destination.native_types))
+    rows = with_added_columns(
+        destination, name, batch.to_rows(load.stream, native_types=destination.native_types)
+    )
     _describe(destination, batch, load.stream, rows[0].keys() if rows else ())
     load_id, number = destination.batches_of_streams.get(name, ("", 0))
     number = number + 1 if load_id == load.load_id else 0
-    destination.batches_of_streams = {**destination.batches_of_streams, name: (load.load_id, number)}
+    destination.batches_of_streams = {
+        **destination.batches_of_streams,
+        name: (load.load_id, number),
+    }
     tags = {"batch": number, "load_id": load.load_id, "records": len(rows), "stream": name}
     if overrides(destination, "_process") and not overrides(destination, "export_batch_data"):
         _through_process(destination, stream_of(destination, name), rows)
@@ -216,10 +259,19 @@ def export_rows(destination: "Destination", batch: Batch, load: Load) -> None:
         raise
 
 
-def _decimals_error(destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]) -> DestinationError:
-    """Return the error about decimals in what a destination writes as JSON; names the first field that has one."""
-    held = ((field, value) for row in rows for field, value in row.items() if _plain(value) is not value)
-    field, value = next(((field, value) for field, value in held if "Decimal(" in repr(value)), ("", None))
+def _decimals_error(
+    destination: "Destination", name: str, rows: Sequence[Mapping[str, Any]]
+) -> DestinationError:
+    """Return the error about decimals in what a destination writes as JSON.
+
+    Names the first field that has one.
+    """
+    held = (
+        (field, value) for row in rows for field, value in row.items() if _plain(value) is not value
+    )
+    field, value = next(
+        ((field, value) for field, value in held if "Decimal(" in repr(value)), ("", None)
+    )
     return DestinationError(
         f"stream {name!r}: {type(destination).__name__} writes JSON, which has no decimals; {field!r} is {value!r}.",
         hint=f"Set `json_numbers = True` on {type(destination).__name__} or on the object that you give to the assets: "
@@ -228,7 +280,9 @@ def _decimals_error(destination: "Destination", name: str, rows: Sequence[Mappin
     )
 
 
-def _through_process(destination: "Destination", stream: Stream, rows: Sequence[Mapping[str, Any]]) -> None:
+def _through_process(
+    destination: "Destination", stream: Stream, rows: Sequence[Mapping[str, Any]]
+) -> None:
     """Export records by a destination that reads messages itself, from the file that it finds as `input_file_path`."""
     schema = _types_listed(stream.schema or {})
     head = SchemaMessage(stream=stream.name, schema=schema, key_properties=stream.key_properties)
@@ -237,7 +291,9 @@ def _through_process(destination: "Destination", stream: Stream, rows: Sequence[
         path = Path(folder) / "messages.jsonl"
         with path.open("w", encoding="utf-8") as file:
             file.write(encode(head) + "\n")
-            file.writelines(encode(RecordMessage(stream=stream.name, record=row)) + "\n" for row in rows)
+            file.writelines(
+                encode(RecordMessage(stream=stream.name, record=row)) + "\n" for row in rows
+            )
         destination.target = replace(before, input_file_path=str(path))
         try:
             with path.open("rb") as file_:
@@ -261,10 +317,15 @@ def _types_listed(schema: Mapping[str, Any]) -> dict[str, Any]:
     return listed
 
 
-def _describe(destination: "Destination", batch: Batch, stream: Stream, columns: Iterable[str]) -> None:
-    """Have the destination take a stream's words as it takes a SCHEMA message; columns nobody declared are added.
+def _describe(
+    destination: "Destination", batch: Batch, stream: Stream, columns: Iterable[str]
+) -> None:
+    """Have the destination take a stream's words as it takes a SCHEMA message.
 
-    A key stands for unique constraints where there are none: a batch that comes again doubles no rows then.
+    Columns nobody declared are added.
+
+    A key stands for unique constraints where there are none: a batch that comes again doubles no
+    rows then.
     """
     if "schemas" not in vars(destination):
         begin_streams(destination)

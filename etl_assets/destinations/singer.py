@@ -34,14 +34,16 @@ class SingerDestination(SingerHost, ConnectorDestination):
     lines = get_destination("target-jsonl", {"destination_path": "out"})
     ```
 
-    A commit is confirmed by the target's good end, after it has read everything. Rows are merged by the key where the
-    target does that; a full table is replaced only by a target that is said to heed ACTIVATE_VERSION.
+    A commit is confirmed by the target's good end, after it has read everything. Rows are merged by
+    the key where the target does that; a full table is replaced only by a target that is said to
+    heed ACTIVATE_VERSION.
 
     Args:
         executor: Starts it.
         name: The connector's, such as `target-jsonl`.
         config: Its config.
-        activate_version: The target drops rows of older versions when it is told to, so it can replace.
+        activate_version: The target drops rows of older versions when it is told to, so it can
+            replace.
         options: What any connector takes.
     """
 
@@ -76,7 +78,11 @@ class SingerDestination(SingerHost, ConnectorDestination):
         self.validate_config(self.config)
         delivery = self.delivery([])
         with self.executor.start(
-            *delivery.arguments, files=delivery.files, limits=self.limits, logger=self.logger, takes_input=True
+            *delivery.arguments,
+            files=delivery.files,
+            limits=self.limits,
+            logger=self.logger,
+            takes_input=True,
         ) as process:
             for _ in process.chunks():
                 pass
@@ -86,7 +92,9 @@ class SingerDestination(SingerHost, ConnectorDestination):
     @override
     def delivery(self, parts: Sequence[Outgoing]) -> Delivery:
         config = self.config
-        return Delivery(parts, ["--config", "{config}"], {"config": self.executor.config(config)}, config)
+        return Delivery(
+            parts, ["--config", "{config}"], {"config": self.executor.config(config)}, config
+        )
 
     @override
     def lines(self, parts: Sequence[Outgoing]) -> Iterator[bytes]:
@@ -126,12 +134,15 @@ class _Echoes:
                 continue
             found = said.get("bookmarks")
             # Some targets merge states, so there may be more than ours.
-            self.confirmed = isinstance(found, Mapping) and all(found.get(n) == one for n, one in self._wanted.items())
+            self.confirmed = isinstance(found, Mapping) and all(
+                found.get(n) == one for n, one in self._wanted.items()
+            )
 
     def refusal(self, process: ConnectorProcess) -> str:
         if not self.confirmed and process.exit_code == 0:
             self._host.logger.info(
-                "%s did not print the state it was given; its good end confirms it", self._host.connector_name
+                "%s did not print the state it was given; its good end confirms it",
+                self._host.connector_name,
             )
         return ""
 

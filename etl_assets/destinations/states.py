@@ -1,9 +1,10 @@
 """Which state a Singer target may pass on, and when: everything before it is in the destination.
 
-A STATE message is about the whole tap. When some streams have failed, it is taken apart. Where it is in the shape of
-Singer's bookmarks, and each stream's bookmark is about that stream alone, the failed ones keep the bookmark up to which
-their rows are safe, and the others move on. Where that cannot be known, the state is held back: rows that are read
-again are better than rows that are lost.
+A STATE message is about the whole tap. When some streams have failed, it is taken apart. Where it
+is in the shape of Singer's bookmarks, and each stream's bookmark is about that stream alone, the
+failed ones keep the bookmark up to which their rows are safe, and the others move on. Where that
+cannot be known, the state is held back: rows that are read again are better than rows that are
+lost.
 """
 
 import time
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 _NOTHING: Any = object()
 _SHAPE = {"bookmarks", "currently_syncing"}
 
-# The Singer SDK's words. Its child streams are read for the records of their parent: a parent whose bookmark moves on
-# would not bring up the children of old records again.
+# The Singer SDK's words. Its child streams are read for the records of their parent: a parent whose
+# bookmark moves on would not bring up the children of old records again.
 _SDK_WORDS = {
     "partitions", "progress_markers", "replication_key_signpost", "replication_key_value", "starting_replication_value",
 }  # fmt: skip
@@ -30,8 +31,9 @@ _SDK_WORDS = {
 class PassedStates:
     """Passes on the states of a pipe, in their order: of several that wait, the last one.
 
-    A state is passed on, whole and unchanged, when all that came before it is in the destination. A stream that fails
-    does not stop the others; in the states that are passed on after that, it stays where its rows are safe.
+    A state is passed on, whole and unchanged, when all that came before it is in the destination. A
+    stream that fails does not stop the others; in the states that are passed on after that, it
+    stays where its rows are safe.
 
     Args:
         destination: Takes the states, by `process_state`.
@@ -39,8 +41,10 @@ class PassedStates:
 
     Attributes:
         failed: The streams that have failed, and why.
-        uncommitted: The streams with records of which nothing has told yet that they are in the destination.
-        held: The streams whose rows are published only when they are complete, so that no state can cover them now.
+        uncommitted: The streams with records of which nothing has told yet that they are in the
+            destination.
+        held: The streams whose rows are published only when they are complete, so that no state can
+            cover them now.
     """
 
     def __init__(self, destination: "Destination", *, trusted: bool) -> None:
@@ -100,16 +104,25 @@ class PassedStates:
         kept = self._safe.state_without(
             value,
             self.failed,
-            full_tables={name for name, method in told.replication_methods.items() if method == "FULL_TABLE"},
-            keyed={name for name in told.schemas if told.key_properties.get(name) or told.unique_constraints.get(name)},
+            full_tables={
+                name for name, method in told.replication_methods.items() if method == "FULL_TABLE"
+            },
+            keyed={
+                name
+                for name in told.schemas
+                if told.key_properties.get(name) or told.unique_constraints.get(name)
+            },
             trusted=self._trusted,
         )
         if kept is not None:
-            # Without a bookmark it would say to begin anew, in place of the good state that was passed on before.
+            # Without a bookmark it would say to begin anew, in place of the good state that was
+            # passed on before.
             return kept if kept["bookmarks"] else _NOTHING
         if not self._told:
             names = ", ".join(repr(name) for name in self.failed)
-            told.logger.warning("no state is passed on any more: it would cover the rows that failed, of %s", names)
+            told.logger.warning(
+                "no state is passed on any more: it would cover the rows that failed, of %s", names
+            )
             self._told = True
         return _NOTHING
 
@@ -141,14 +154,21 @@ class SafeBookmarks:
 
         Args:
             state: Its value.
-            unsafe: Streams that have failed, or that have rows which are not in the destination yet.
+            unsafe: Streams that have failed, or that have rows which are not in the destination
+                yet.
         """
         for name, bookmark in (bookmarks_of(state) or {}).items():
             if name not in unsafe:
                 self._safe[name] = bookmark
 
     def state_without(
-        self, state: Any, failed: Iterable[str], *, full_tables: Collection[str], keyed: Collection[str], trusted: bool
+        self,
+        state: Any,
+        failed: Iterable[str],
+        *,
+        full_tables: Collection[str],
+        keyed: Collection[str],
+        trusted: bool,
     ) -> Any:
         """Return a state in which the failed streams stay where they are safe, or None where there is no such state.
 
@@ -184,4 +204,7 @@ def bookmarks_of(state: Any) -> Mapping[str, Any] | None:
 
 def _depends(bookmarks: Mapping[str, Any]) -> bool:
     """Return whether a stream may depend on another: bookmarks as the Singer SDK writes them, which may be empty."""
-    return any(isinstance(one, Mapping) and (not one or _SDK_WORDS & one.keys()) for one in bookmarks.values())
+    return any(
+        isinstance(one, Mapping) and (not one or _SDK_WORDS & one.keys())
+        for one in bookmarks.values()
+    )

@@ -34,7 +34,9 @@ def load_messages(destination: "Destination", lines: Iterable[bytes | str]) -> N
     read = PipeRead(destination, lines, options, states)
     with closing(read):
         try:
-            for outcome in sync_source(read, PipeTarget(destination), plans=read.plans, observer=_Commits(states)):
+            for outcome in sync_source(
+                read, PipeTarget(destination), plans=read.plans, observer=_Commits(states)
+            ):
                 _settle(destination, states, outcome)
         except PipeBrokenError as broken:
             raise broken.error from broken.error.__cause__
@@ -79,9 +81,12 @@ def _failure(states: PassedStates, streams: int) -> DestinationError:
     errors = list(states.failed.values())
     first = next(iter(states.failed))
     error = DestinationError(
-        f"{len(errors)} of {streams} streams failed: {names}. {_said(first, errors[0])}", stream=first
+        f"{len(errors)} of {streams} streams failed: {names}. {_said(first, errors[0])}",
+        stream=first,
     )
-    error.__cause__ = errors[0] if len(errors) == 1 else ExceptionGroup("the streams' errors", errors)
+    error.__cause__ = (
+        errors[0] if len(errors) == 1 else ExceptionGroup("the streams' errors", errors)
+    )
     return error
 
 

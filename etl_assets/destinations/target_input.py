@@ -15,7 +15,10 @@ BATCH_HINT = "Set batch_folder in the config to the folder where the tap writes 
 
 
 def parts_of(source: Any, limit: int) -> Iterator[bytes | str]:
-    """Yield what can be read: whole lines, many at once, where the source gives bytes; never more than the limit."""
+    """Yield what can be read: whole lines, many at once, where the source gives bytes.
+
+    Never more than the limit.
+    """
     if hasattr(source, "read1"):
         yield from _chunks(source.read1, limit)
     elif hasattr(source, "readline"):

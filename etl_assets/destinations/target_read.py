@@ -1,11 +1,14 @@
 """Standard input as a source: what the messages of a pipe mean to a target.
 
-Of a pipe nothing is known beforehand. A stream begins with its SCHEMA, and a tap that has ended cannot be told from one
-that broke off: no table is replaced but by ACTIVATE_VERSION, the tap's word that older rows are gone. Records with a
-version that it has not activated wait in a file: only that message, or the end, tells whether they take the place of
-the table or join it.
+Of a pipe nothing is known beforehand. A stream begins with its SCHEMA, and a tap that has ended
+cannot be told from one
+that broke off: no table is replaced but by ACTIVATE_VERSION, the tap's word that older rows are
+gone. Records with a
+version that it has not activated wait in a file: only that message, or the end, tells whether they
+take the place of the table or join it.
 
-States are barriers. When one is due, everything before it is handed on and committed, and only then it is passed on.
+States are barriers. When one is due, everything before it is handed on and committed, and only then
+it is passed on.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +24,15 @@ from etl_assets.destinations.target_input import parts_of
 from etl_assets.destinations.target_streams import PipeStreams
 from etl_assets.exceptions import DataError, DestinationError, EtlAssetsError, ProtocolError
 from etl_assets.model.batch import Batch
-from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd, StreamKey, Truncate
+from etl_assets.model.events import (
+    Checkpoint,
+    Event,
+    Records,
+    SourceState,
+    StreamEnd,
+    StreamKey,
+    Truncate,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.record_forms import SingerForm
 from etl_assets.protocol.record_runs import RecordLanes, Run
@@ -66,12 +77,18 @@ class PipeRead(PipeStreams):
     finds_streams = True
 
     def __init__(
-        self, destination: "Destination", lines: Iterable[bytes | str], options: TargetOptions, states: PassedStates
+        self,
+        destination: "Destination",
+        lines: Iterable[bytes | str],
+        options: TargetOptions,
+        states: PassedStates,
     ) -> None:
         super().__init__(destination, options, states)
         self.source_name = options.source
         self._lines = lines
-        self._lanes = RecordLanes(SingerForm(), self._key_of_lane, self.current, partial(_rows, limit=self.line_limit))
+        self._lanes = RecordLanes(
+            SingerForm(), self._key_of_lane, self.current, partial(_rows, limit=self.line_limit)
+        )
 
     def open(self, state: SourceState) -> Iterator[Event]:
         """Read to the end; the tap was told by somebody else where to begin.
@@ -108,7 +125,11 @@ class PipeRead(PipeStreams):
 
     def _takes_lines(self, run: Run) -> bool:
         """Whether records of this version may be decoded together."""
-        if not self._has_sessions or run.key in self._versions.waiting or static_columns(self._destination):
+        if (
+            not self._has_sessions
+            or run.key in self._versions.waiting
+            or static_columns(self._destination)
+        ):
             return False
         return not self._waits_for_version(run.key, run.version)
 
@@ -168,7 +189,9 @@ class PipeRead(PipeStreams):
             except EtlAssetsError as error:
                 yield self._failed(key, error)
             except Exception as error:  # noqa: BLE001 - a hook may raise anything
-                told = DestinationError(f"stream {name!r}: {type(error).__name__}: {redact(str(error))}", stream=name)
+                told = DestinationError(
+                    f"stream {name!r}: {type(error).__name__}: {redact(str(error))}", stream=name
+                )
                 told.__cause__ = shown_cause(error)
                 yield self._failed(key, told)
 
@@ -182,7 +205,9 @@ class PipeRead(PipeStreams):
             yield self._failed(key, DestinationError(f"stream {name!r}: {why}", stream=name))
             return
         if WriteStrategy.REPLACE not in self._destination.capabilities.strategies:
-            error = DestinationError(f"stream {name!r}: the destination cannot replace.", stream=name)
+            error = DestinationError(
+                f"stream {name!r}: the destination cannot replace.", stream=name
+            )
             yield self._failed(key, error)
             return
         self._versions.activate(key, version)
@@ -208,7 +233,11 @@ class PipeRead(PipeStreams):
         for key in self._versions.waiting:
             yield from self._unspool(key)
         yield from self._all()
-        open_ = [key for key in self.current if key[1] not in self._states.failed and not self._is_published(key)]
+        open_ = [
+            key
+            for key in self.current
+            if key[1] not in self._states.failed and not self._is_published(key)
+        ]
         for key in open_:
             if key not in self._begun:
                 self._begin(key)
@@ -226,7 +255,9 @@ class PipeRead(PipeStreams):
 
 def _warn_of_unknown(destination: "Destination", message: object, known: Container[str]) -> None:
     if isinstance(message, Unknown) and message.type != "LOG" and message.type not in known:
-        destination.logger.warning("messages of the type %r are not known and are skipped", message.type)
+        destination.logger.warning(
+            "messages of the type %r are not known and are skipped", message.type
+        )
 
 
 def _rows(lines: bytes, key: StreamKey, *, limit: int) -> list[Mapping[str, Any]]:
@@ -237,5 +268,7 @@ def _rows(lines: bytes, key: StreamKey, *, limit: int) -> list[Mapping[str, Any]
         if isinstance(message, RecordMessage) and message.stream == key[1]:
             rows.append(message.record)
         elif message is not None:
-            raise ProtocolError("A message has two streams, or two types.", line=line, stream=key[1])
+            raise ProtocolError(
+                "A message has two streams, or two types.", line=line, stream=key[1]
+            )
     return rows

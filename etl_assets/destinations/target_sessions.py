@@ -22,7 +22,10 @@ CHECKED = SchemaContract(data_type=ContractMode.FREEZE)
 
 
 def has_sessions(destination: "Destination") -> bool:
-    """Whether rows become visible with a commit; else they are exported by Mage's hooks, and are there at once."""
+    """Whether rows become visible with a commit.
+
+    Else they are exported by Mage's hooks, and are there at once.
+    """
     return destination.capabilities.keeps_state or overrides(destination, "session")
 
 
@@ -43,7 +46,9 @@ class PipeTarget:
         del loads
         return _sessions(self._destination) if self._has_sessions else _hooks(self._destination)
 
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Stored:
         """Return what is known of a stream."""
         if not self._has_sessions:
             return Stored()
@@ -98,7 +103,11 @@ class StreamSessions(Session):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
         del shared
         committed: list[Committed] = []
@@ -147,7 +156,12 @@ class HookSession(Session):
         number = self._batches.get(name, 0)
         self._batches[name] = number + 1
         rows = [{"type": "RECORD", "stream": name, "record": record} for record in batch.rows or ()]
-        tags: dict[str, Any] = {"batch": number, "records": len(rows), "stream": name, "load_id": load.load_id}
+        tags: dict[str, Any] = {
+            "batch": number,
+            "records": len(rows),
+            "stream": name,
+            "load_id": load.load_id,
+        }
         schema = destination.schemas.get(name) or {}
         if destination.batch_processing:
             data = [{"row": row, "schema": schema, "stream": name, "tags": tags} for row in rows]
@@ -159,7 +173,11 @@ class HookSession(Session):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
         """Return a commit for each load: the hooks have written everything already."""
         del complete, shared

@@ -11,7 +11,13 @@ from etl_assets.destinations.states import PassedStates
 from etl_assets.destinations.target_input import BATCH_HINT, folder_of_batches
 from etl_assets.destinations.target_sessions import has_sessions
 from etl_assets.destinations.target_versions import Versions
-from etl_assets.exceptions import ConfigError, DataError, DestinationError, EtlAssetsError, ProtocolError
+from etl_assets.exceptions import (
+    ConfigError,
+    DataError,
+    DestinationError,
+    EtlAssetsError,
+    ProtocolError,
+)
 from etl_assets.model.batch import Batch
 from etl_assets.model.events import Event, Records, StreamEnd, StreamKey
 from etl_assets.model.stream import Stream
@@ -34,9 +40,13 @@ class PipeStreams(SingerEvents):
         states: Knows which streams have failed, and passes states on.
     """
 
-    def __init__(self, destination: "Destination", options: TargetOptions, states: PassedStates) -> None:
+    def __init__(
+        self, destination: "Destination", options: TargetOptions, states: PassedStates
+    ) -> None:
         most_bytes = options.maximum_batch_size_mb * MEGABYTE
-        super().__init__((), "the tap", rows=options.maximum_batch_rows, bytes_=most_bytes, seconds=float("inf"))
+        super().__init__(
+            (), "the tap", rows=options.maximum_batch_rows, bytes_=most_bytes, seconds=float("inf")
+        )
         self.line_limit = int(options.maximum_line_mb * MEGABYTE)
         self.plans: dict[StreamKey, StreamPlan] = {}
         """How each stream is loaded, settled when it begins."""
@@ -82,7 +92,9 @@ class PipeStreams(SingerEvents):
             self.current.setdefault(key, Stream(name))
             yield self._failed(key, error)
         if key in self._begun and old is not None and _keys(old) != _keys(self.current[key]):
-            changed = DestinationError(f"stream {name!r}: its key changed in the midst of a load.", stream=name)
+            changed = DestinationError(
+                f"stream {name!r}: its key changed in the midst of a load.", stream=name
+            )
             yield self._failed(key, changed)
 
     @override
@@ -113,8 +125,13 @@ class PipeStreams(SingerEvents):
         self._take(self._known(name), RecordMessage(name, record, version))
         yield from ()
 
-    def _take(self, key: StreamKey, message: RecordMessage, line: bytes | str | None = None) -> bool:
-        """Take a record, and the line it came in if it was one; tells whether its stream has not failed."""
+    def _take(
+        self, key: StreamKey, message: RecordMessage, line: bytes | str | None = None
+    ) -> bool:
+        """Take a record, and the line it came in if it was one.
+
+        Tells whether its stream has not failed.
+        """
         if message.stream in self._states.failed:
             return False
         self._states.uncommitted.add(message.stream)
@@ -139,7 +156,11 @@ class PipeStreams(SingerEvents):
                 for batch in batches:
                     if message.stream in self._states.failed:
                         return
-                    yield from self._file_together(key, batch) if together else self._file_rows(key, batch, message)
+                    yield from (
+                        self._file_together(key, batch)
+                        if together
+                        else self._file_rows(key, batch, message)
+                    )
         except DataError as error:
             yield self._failed(key, error)
 
@@ -168,7 +189,10 @@ class PipeStreams(SingerEvents):
     # What waits is handed on
 
     def _records_of(self, key: StreamKey) -> Iterator[Event]:
-        """Yield the records of a stream that wait; what is wrong with them fails the stream alone."""
+        """Yield the records of a stream that wait.
+
+        What is wrong with them fails the stream alone.
+        """
         try:
             for event in self.buffer.flush_before_change(key):
                 self._begin(key)
@@ -177,7 +201,10 @@ class PipeStreams(SingerEvents):
             yield self._failed(key, error)
 
     def _complete(self, event: Event) -> Event:
-        """Return an event with the columns that the config adds; the hooks get them added by themselves."""
+        """Return an event with the columns that the config adds.
+
+        The hooks get them added by themselves.
+        """
         return _with_static_columns(self._destination, event) if self._has_sessions else event
 
     def _all(self) -> Iterator[Event]:
@@ -203,17 +230,26 @@ def _tell(destination: "Destination", message: SchemaMessage) -> None:
     """Have a destination take a SCHEMA message, as Mage's do."""
     said = {key: value for key, value in vars(message).items() if value not in (None, (), [])}
     row, tags = {"type": "SCHEMA", **said}, {"stream": message.stream}
-    destination.process_schema(stream=message.stream, schema=dict(message.schema), row=row, tags=tags)
+    destination.process_schema(
+        stream=message.stream, schema=dict(message.schema), row=row, tags=tags
+    )
 
 
 def _plan(destination: "Destination", stream: Stream, options: TargetOptions) -> StreamPlan:
     """Return how a stream is loaded: `auto` never replaces a table."""
-    strategies, strategy = destination.capabilities.strategies, WriteStrategy(options.write_strategy)
+    strategies, strategy = (
+        destination.capabilities.strategies,
+        WriteStrategy(options.write_strategy),
+    )
     if not has_sessions(destination):
         strategy = WriteStrategy.APPEND
     elif strategy is WriteStrategy.AUTO:
         has_key = bool(stream.primary_key or stream.unique_constraints)
-        strategy = WriteStrategy.MERGE if has_key and WriteStrategy.MERGE in strategies else WriteStrategy.APPEND
+        strategy = (
+            WriteStrategy.MERGE
+            if has_key and WriteStrategy.MERGE in strategies
+            else WriteStrategy.APPEND
+        )
     is_unchecked = stream.disable_column_type_check is True
     return StreamPlan(
         strategy,
@@ -237,4 +273,6 @@ def _keys(stream: Stream) -> tuple[Sequence[str], Sequence[str]]:
 
 def _rows_in(batch: Batch, stream: str) -> Sequence[Mapping[str, Any]]:
     """Return records as rows, with the values that they have, whatever their stream declares."""
-    return batch.rows if batch.rows is not None else batch.to_rows(Stream(stream), native_types=True)
+    return (
+        batch.rows if batch.rows is not None else batch.to_rows(Stream(stream), native_types=True)
+    )

@@ -41,9 +41,13 @@ class Versions:
         if key not in self._files:
             self._files[key] = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115 - see close
         text = encode(message) if line is None else line
-        self._files[key].write((text.encode() if isinstance(text, str) else text).rstrip(b"\r\n") + b"\n")
+        self._files[key].write(
+            (text.encode() if isinstance(text, str) else text).rstrip(b"\r\n") + b"\n"
+        )
 
-    def taken(self, key: StreamKey, version: int | None = None) -> Iterator[tuple[Mapping[str, Any], int]]:
+    def taken(
+        self, key: StreamKey, version: int | None = None
+    ) -> Iterator[tuple[Mapping[str, Any], int]]:
         """Yield the records of a stream's file, each with its size, and drop it.
 
         Args:
@@ -54,7 +58,9 @@ class Versions:
             file.seek(0)
             for line in file:
                 message = decode(line)
-                if isinstance(message, RecordMessage) and (version is None or (message.version or 0) >= version):
+                if isinstance(message, RecordMessage) and (
+                    version is None or (message.version or 0) >= version
+                ):
                     yield message.record, len(line)
 
     def close(self) -> None:

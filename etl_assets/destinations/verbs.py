@@ -1,4 +1,7 @@
-"""PyAirbyte's verbs of a destination: what a script calls. The engine (`sync`, the assets) never calls them."""
+"""PyAirbyte's verbs of a destination: what a script calls.
+
+The engine (`sync`, the assets) never calls them.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,16 +31,20 @@ class DestinationVerbs(ConnectorBase):
         write_strategy: str | WriteStrategy = WriteStrategy.AUTO,
         force_full_refresh: bool = False,
     ) -> "WriteResult":
-        """Write a source's streams, each from where it ended here; or what a read has brought into a cache.
+        """Write a source's streams, each from where it ended here.
+
+        Or what a read has brought into a cache.
 
         Args:
-            source_data: A source, or a `ReadResult`. Of the latter only what came into the cache since the last write
-                is written.
+            source_data: A source, or a `ReadResult`. Of the latter only what came into the cache
+                since the last write is written.
             streams: Which; by default the source's selected ones, or all that were read.
             cache: Read into this cache first, and write from there; None or False to go straight.
-            state_cache: Where the bookmarks of a destination are kept that keeps none itself; False for nowhere.
+            state_cache: Where the bookmarks of a destination are kept that keeps none itself; False
+                for nowhere.
             write_strategy: How rows meet the tables.
-            force_full_refresh: Write everything: with `auto` in place of what is there, else as the strategy says.
+            force_full_refresh: Write everything: with `auto` in place of what is there, else as the
+                strategy says.
 
         Raises:
             InputError: `source_data` is neither.

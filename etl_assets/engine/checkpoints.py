@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Self
 
 CHECKPOINT_SECONDS = 30.0
-"""How often a long sync commits; `ETL_ASSETS_CHECKPOINT_SECONDS` in the environment says otherwise."""
+"""How often a long sync commits.
+
+`ETL_ASSETS_CHECKPOINT_SECONDS` in the environment says otherwise.
+"""
 CHECKPOINT_BYTES = 256 * 1024 * 1024
 
 
@@ -29,4 +32,8 @@ class Checkpoints:
 
 def seconds_between_commits(given: float | None = None) -> float:
     """Return how often a long sync commits: as given, as the environment says, or by default."""
-    return given if given is not None else float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+    return (
+        given
+        if given is not None
+        else float(os.environ.get("ETL_ASSETS_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS))
+    )

@@ -21,7 +21,9 @@ from etl_assets.model.request import NO_REQUEST, ReadRequest
 from etl_assets.model.stored import Bookmark
 
 
-def stream_events(read: Readable, bookmark: Bookmark | None, request: ReadRequest = NO_REQUEST) -> Iterator[Event]:
+def stream_events(
+    read: Readable, bookmark: Bookmark | None, request: ReadRequest = NO_REQUEST
+) -> Iterator[Event]:
     """Yield the events of a read of one stream, whose batches say how far it is.
 
     Args:
@@ -49,7 +51,9 @@ def stream_events(read: Readable, bookmark: Bookmark | None, request: ReadReques
     yield StreamEnd(stream, complete=request.is_wanted())
 
 
-def with_checkpoints(events: Iterable[Event], states: Mapping[StreamKey, Bookmark]) -> Iterator[Event]:
+def with_checkpoints(
+    events: Iterable[Event], states: Mapping[StreamKey, Bookmark]
+) -> Iterator[Event]:
     """Yield events with a `Checkpoint` where the batches of a followed stream stand for one.
 
     It is for those who hand on states, and load nothing themselves.

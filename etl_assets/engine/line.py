@@ -57,7 +57,8 @@ class Line:
         landed: And is published.
         generation: See `Truncate`.
         files: Of no use when its rows are committed.
-        named: Its write strategy was named by the caller, and so rules a source that begins the table anew.
+        named: Its write strategy was named by the caller, and so rules a source that begins the
+            table anew.
     """
 
     load: Load
@@ -139,17 +140,28 @@ class Line:
         if not len(batch):
             return batch
         if not self.result.records_read:
-            self.committed_at = time.monotonic()  # its first records: until now there was nothing to commit
+            self.committed_at = (
+                time.monotonic()
+            )  # its first records: until now there was nothing to commit
         self.result.records_read += len(batch)
         self.uncovered += len(batch)
         return batch
 
     def export(self, batch: Batch, session: Session) -> int:
-        """Return the session the rows of a batch that are to be loaded; returns their size in bytes."""
+        """Return the session the rows of a batch that are to be loaded.
+
+        Returns their size in bytes.
+        """
         if not self.load.contract.evolves:
             batch = session.screen(batch, self.load)
-        elif self.reached is not None and session.encoding == "arrow" and batch.encoded(self.load.stream) is None:
-            batch.to_arrow(self.load.stream)  # once, here: the keys are then compared in columns, not in rows
+        elif (
+            self.reached is not None
+            and session.encoding == "arrow"
+            and batch.encoded(self.load.stream) is None
+        ):
+            batch.to_arrow(
+                self.load.stream
+            )  # once, here: the keys are then compared in columns, not in rows
         if self.reached is not None:
             batch = self.reached.take(batch)
             self.result.late_rows = self.reached.late_rows
@@ -246,8 +258,13 @@ def _bookmark_before(start: Start) -> Bookmark | None:
     return start.bookmark
 
 
-def appending_of(load: Load, destination: Target, start: Start, plan: StreamPlan) -> Appending | None:
-    """Return how the rows of a load are appended, by it or by the next one after a full refresh; None if they merge."""
+def appending_of(
+    load: Load, destination: Target, start: Start, plan: StreamPlan
+) -> Appending | None:
+    """Return how the rows of a load are appended, by it or by the next one after a full refresh.
+
+    None if they merge.
+    """
     keyed, asked = bool(load.stream.primary_key), plan.wanted is WriteStrategy.APPEND
     can_merge = WriteStrategy.MERGE in destination.capabilities.strategies
     if load.strategy is WriteStrategy.MERGE or (keyed and can_merge and not asked):
@@ -276,7 +293,8 @@ def request_of(line: Line, session: Session) -> ReadRequest:
 
 def _known_fingerprint(line: Line) -> str | None:
     load = line.load
-    # Rows that a contract or a conflict may have left out are to be read again once these say otherwise.
+    # Rows that a contract or a conflict may have left out are to be read again once these say
+    # otherwise.
     is_whole = not load.contract.discards and load.on_conflict == "update"
     if not load.stream.cursor or not is_whole:
         return None
@@ -288,7 +306,10 @@ def _known_fingerprint(line: Line) -> str | None:
 
 
 def refresh_remark(load: Load, start: Start) -> str | None:
-    """Return what a full refresh does to a table that is appended to; None where it doubles nothing."""
+    """Return what a full refresh does to a table that is appended to.
+
+    None where it doubles nothing.
+    """
     if not start.full_refresh or start.state is None or load.strategy is not WriteStrategy.APPEND:
         return None
     place = f"{load.source}/{load.stream.full_name}"

@@ -1,8 +1,10 @@
-"""The one loop: the events of a read in, rows into a session. It is the only place where data moves.
+"""The one loop: the events of a read in, rows into a session.
 
-`sync` and `sync_source` settle what is read and where from. A single stream is a read of one line, whose batches say
-how far it is; many streams may share a process, a connection and a state. When they are committed, and which of them
-wait for which, is for `publishing.py` to say.
+It is the only place where data moves.
+
+`sync` and `sync_source` settle what is read and where from. A single stream is a read of one line,
+whose batches say how far it is; many streams may share a process, a connection and a state. When
+they are committed, and which of them wait for which, is for `publishing.py` to say.
 """
 
 import time
@@ -42,7 +44,8 @@ class Loop:
         session: Where they go.
         observer: Sees the read go on.
         can_replace: The destination lets a source begin a table anew.
-        begin: Begins a stream that the read has found; None where any that was not asked for is an error.
+        begin: Begins a stream that the read has found; None where any that was not asked for is an
+            error.
     """
 
     def __init__(
@@ -64,7 +67,10 @@ class Loop:
         self._looks_until = 0.0
 
     def run(self, open_read: Callable[[], Iterator[Event]]) -> Iterator[StreamOutcome]:
-        """Read to the end, then settle what is left; yields what became of each stream as it is settled."""
+        """Read to the end, then settle what is left.
+
+        Yields what became of each stream as it is settled.
+        """
         publishing = self._publishing
         for line in publishing.live:
             self._tell_refresh(line)
@@ -99,9 +105,15 @@ class Loop:
             if event.streams is None:
                 self._publishing.shared_state(event)
             else:
-                self._publishing.own_states([self._line(key) for key in event.streams], event.state, due=event.due)
+                self._publishing.own_states(
+                    [self._line(key) for key in event.streams], event.state, due=event.due
+                )
             return
-        line = self._line(event.stream.key) if self._begin is None else self._found(event.stream, self._begin)
+        line = (
+            self._line(event.stream.key)
+            if self._begin is None
+            else self._found(event.stream, self._begin)
+        )
         if line.error is not None:
             self._look_at(event)  # what still comes of a stream that failed
         elif isinstance(event, Estimate | Remark):
@@ -112,7 +124,9 @@ class Loop:
             else:
                 self._publishing.break_off(line, event.error)
         elif line.ended:
-            raise ProtocolError(f"stream {line.name!r} was said to be complete, and goes on.", stream=line.name)
+            raise ProtocolError(
+                f"stream {line.name!r} was said to be complete, and goes on.", stream=line.name
+            )
         else:
             self._go_on(line, event)
 
@@ -140,7 +154,10 @@ class Loop:
             line.remark(doubles, self._observer)
 
     def _found(self, stream: Stream, begin: Callable[[Stream], Line]) -> Line:
-        """Return the line of a stream that the read has found; one that is published begins anew."""
+        """Return the line of a stream that the read has found.
+
+        One that is published begins anew.
+        """
         line = self._lines.get(stream.key)
         if line is not None and not line.landed:
             return line
@@ -180,7 +197,9 @@ class Loop:
             return
         self._publishing.exported(line, len(batch), size)
         seconds = time.monotonic() - self._began
-        self._observer.progress(line.called, line.result.records_read, line.bytes, seconds, line.shown_bookmark())
+        self._observer.progress(
+            line.called, line.result.records_read, line.bytes, seconds, line.shown_bookmark()
+        )
 
     def _revise(self, line: Line, stream: Stream) -> None:
         if stream is not line.load.stream:
@@ -205,7 +224,11 @@ class Loop:
         )
         self._publishing.begins_anew(line)
         self._session.revise(line.load)
-        line.result.load_id, line.result.strategy, line.result.records_loaded = line.load.load_id, line.load.strategy, 0
+        line.result.load_id, line.result.strategy, line.result.records_loaded = (
+            line.load.load_id,
+            line.load.strategy,
+            0,
+        )
 
     # Wrong fields
 

@@ -16,7 +16,9 @@ class Observer:
     def begin(self, load: Load, start: Start) -> None:
         """Called when a stream of `sync_source` begins."""
 
-    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+    def progress(
+        self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None
+    ) -> None:
         """Called after each batch, so often: rows and bytes read so far, seconds since the start.
 
         The bookmark is for people to see: it lacks what tells its boundary rows apart.

@@ -1,11 +1,14 @@
 """What of a read is committed, and when: which streams wait for which.
 
-- A state of one stream is stored by the transaction of that stream's rows. A state of the whole source is stored by the
-  one transaction that has the rows of all streams up to it.
-- A stream that fails drops what was not committed of it. Where the streams share a state, that state cannot move any
-  more: it would cover rows that are nowhere. What may be read twice is still published when it is complete (a replace,
+- A state of one stream is stored by the transaction of that stream's rows. A state of the whole
+  source is stored by the one transaction that has the rows of all streams up to it.
+- A stream that fails drops what was not committed of it. Where the streams share a state, that
+state cannot move any
+  more: it would cover rows that are nowhere. What may be read twice is still published when it is
+      complete (a replace,
   a merge); an append is not, as the next read gives its rows again.
-- Where streams share a state and one of them is replaced, no state is stored before that one is complete.
+- Where streams share a state and one of them is replaced, no state is stored before that one is
+complete.
 """
 
 import time
@@ -38,9 +41,11 @@ class Publishing:
         session: Where they go.
         observer: Sees what is committed on the way.
         checkpoints: When commits are due.
-        shared: What the streams have in common; None for one stream by itself, which fails as a whole: it is published
-            when its read is closed, and if that fails, nothing is but what was committed at checkpoints.
-        runs_ahead: Records are made also where they are not taken, so that all wrong fields of a stream can be told.
+        shared: What the streams have in common; None for one stream by itself, which fails as a
+            whole: it is published when its read is closed, and if that fails, nothing is but what
+                was committed at checkpoints.
+        runs_ahead: Records are made also where they are not taken, so that all wrong fields of a
+            stream can be told.
         finds_streams: The read may find more streams, which begin on its way.
     """
 
@@ -56,7 +61,9 @@ class Publishing:
         finds_streams: bool = False,
     ) -> None:
         self.lines = {line.key: line for line in lines}
-        self.late: Exception | None = None  # what went wrong with a stream that was published already
+        self.late: Exception | None = (
+            None  # what went wrong with a stream that was published already
+        )
         self._session = session
         self._observer = observer
         self._checkpoints = checkpoints
@@ -71,12 +78,16 @@ class Publishing:
         self._began = self._committed_at = time.monotonic()
         self._failures, self._landed = len(failed), 0
         # Nothing that is done for each event may take longer, the more streams there are.
-        self._at_once = max(1, len(lines) // COMMITS) if getattr(session, "commits_many", False) else 1
+        self._at_once = (
+            max(1, len(lines) // COMMITS) if getattr(session, "commits_many", False) else 1
+        )
         self._ended: dict[StreamKey, Line] = {}
         """Those that were read completely, and wait to be published."""
         self._replacing = {line.key for line in lines if line.replaces and line.error is None}
         self._uncovered: dict[StreamKey, Line] = {}
-        self._full = False  # since the last commit some stream has given so much that another is due
+        self._full = (
+            False  # since the last commit some stream has given so much that another is due
+        )
         self._judged: tuple[int, int, bool] | None = None
         self._hopeless = False
 
@@ -106,7 +117,9 @@ class Publishing:
         now = (self._failures, self._landed, self._stuck)
         if (self._failures or self._shared.is_fixed) and now != self._judged:
             self._judged = now
-            self._hopeless = not self.live or (self._stuck and all(line.appends for line in self._open))
+            self._hopeless = not self.live or (
+                self._stuck and all(line.appends for line in self._open)
+            )
         return self._hopeless
 
     # On the way
@@ -137,8 +150,13 @@ class Publishing:
         if line.pending and not line.uncovered and self._may_commit(line):
             self._commit([line], complete=False)
 
-    def own_states(self, lines: Sequence[Line], state: Bookmark | None, *, due: bool | None = None) -> None:
-        """Take a state that covers these streams; the source may say itself whether a commit is due."""
+    def own_states(
+        self, lines: Sequence[Line], state: Bookmark | None, *, due: bool | None = None
+    ) -> None:
+        """Take a state that covers these streams.
+
+        The source may say itself whether a commit is due.
+        """
         self._own = True
         for line in lines:
             if line.error is not None:
@@ -199,13 +217,19 @@ class Publishing:
         """Publish what may be, fail what did not end; tells whether a stream carries the error."""
         for line in self._open:
             self._keep_covered(line)
-        if self._shared.is_pending and not (self._stuck or self._replacing or any(x.uncovered for x in self.live)):
+        if self._shared.is_pending and not (
+            self._stuck or self._replacing or any(x.uncovered for x in self.live)
+        ):
             self._barrier()
         for line in self.lines.values():
             self.tell_wrong(line)
         unfinished = [line for line in self._open if not line.ended]
         for line in unfinished:
-            why = _held_back(line, self.lines.values(), self._shared) if self._hopeless else _unfinished(line)
+            why = (
+                _held_back(line, self.lines.values(), self._shared)
+                if self._hopeless
+                else _unfinished(line)
+            )
             self.fail(line, error or why)
             self.tell_wrong(line)
         if self._shared.exists and not self._stuck:
@@ -214,7 +238,9 @@ class Publishing:
             for line in self._open:
                 if line.appends and line.rows:
                     self.fail(line, _held_back(line, self.lines.values(), self._shared))
-        self._own = True  # there is no more to come that could say whose state covers what was appended
+        self._own = (
+            True  # there is no more to come that could say whose state covers what was appended
+        )
         self._land_ended(1)
         return bool(unfinished)
 
@@ -222,8 +248,12 @@ class Publishing:
         """Publish the streams that have ended, once so many of them wait, or it is time."""
         if len(self._ended) < least and not (self._ended and (self._full or self._is_time)):
             return
-        # In the order of their keys: two runs that lock tables one after the other do not wait for each other.
-        ready = sorted((one for one in self._ended.values() if self._own or not one.appends), key=lambda one: one.key)
+        # In the order of their keys: two runs that lock tables one after the other do not wait for
+        # each other.
+        ready = sorted(
+            (one for one in self._ended.values() if self._own or not one.appends),
+            key=lambda one: one.key,
+        )
         for first in range(0, len(ready), self._at_once):
             group = ready[first : first + self._at_once]
             if len(group) == 1 or not self._land(group, apart=True):
@@ -240,14 +270,19 @@ class Publishing:
 
     def _barrier(self) -> None:
         """Commit all that is waiting, with the shared state that covers it."""
-        # Also those that gave nothing yet: a stream without a state row would be a new one to the next read.
+        # Also those that gave nothing yet: a stream without a state row would be a new one to the
+        # next read.
         lines = [
-            line for line in self._open if line.rows or line.ended or not (line.start.state or line.result.commits)
+            line
+            for line in self._open
+            if line.rows or line.ended or not (line.start.state or line.result.commits)
         ]
         if lines or self._shared.is_pending:
             self._land(lines, shared=self._shared.state if self._shared.is_pending else None)
 
-    def _land(self, lines: Sequence[Line], shared: SharedState | None = None, *, apart: bool = False) -> bool:
+    def _land(
+        self, lines: Sequence[Line], shared: SharedState | None = None, *, apart: bool = False
+    ) -> bool:
         """Commit, and tell whether that was possible; those that have ended are published then."""
         landing = [line for line in lines if line.ended]
         if not self._commit(lines, complete=bool(landing), shared=shared, apart=apart):
@@ -264,17 +299,26 @@ class Publishing:
     # The destination
 
     def _commit(
-        self, lines: Sequence[Line], *, complete: bool, shared: SharedState | None = None, apart: bool = False
+        self,
+        lines: Sequence[Line],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
+        apart: bool = False,
     ) -> bool:
         concerned = lines or self.live
-        bookmarks = self.attempt(concerned, lambda: {line.load.load_id: line.to_store() for line in lines}, apart=apart)
+        bookmarks = self.attempt(
+            concerned, lambda: {line.load.load_id: line.to_store() for line in lines}, apart=apart
+        )
         if bookmarks is None:
             return False
         fault("before_commit")
         # A session that knows of no shared state is not asked about one.
         more = {"shared": shared} if shared is not None else {}
         committed = self.attempt(
-            concerned, lambda: self._session.commit(bookmarks, complete=complete, **more), apart=apart
+            concerned,
+            lambda: self._session.commit(bookmarks, complete=complete, **more),
+            apart=apart,
         )
         if committed is None:
             return False
@@ -291,12 +335,19 @@ class Publishing:
             one = by_id[line.load.load_id]
             line.account(one, self._shared, at=self._committed_at)
             if not line.ended or line.landed:
-                self._observer.checkpoint(replace(one, bookmark=line.result.bookmark, shared=self._shared.exists))
+                self._observer.checkpoint(
+                    replace(one, bookmark=line.result.bookmark, shared=self._shared.exists)
+                )
 
-    def attempt(self, lines: Sequence[Line], work: Callable[[], T], *, apart: bool = False) -> T | None:
-        """Do something at the destination; an error is that of the stream it names, else of all that were in it.
+    def attempt(
+        self, lines: Sequence[Line], work: Callable[[], T], *, apart: bool = False
+    ) -> T | None:
+        """Do something at the destination.
 
-        Where each can still be done apart from the others, an error that would not go away by itself is nobody's yet.
+        An error is that of the stream it names, else of all that were in it.
+
+        Where each can still be done apart from the others, an error that would not go away by
+        itself is nobody's yet.
         """
         try:
             return work()
@@ -310,7 +361,10 @@ class Publishing:
             return None
 
     def fail(self, line: Line, error: Exception) -> None:
-        """Drop what is not committed of a stream, and tell why; where more of its fields may be wrong, at its end."""
+        """Drop what is not committed of a stream, and tell why.
+
+        Where more of its fields may be wrong, at its end.
+        """
         line.error = error
         line.rows = 0
         self._failures += 1
@@ -319,8 +373,15 @@ class Publishing:
         self._session.discard(line.load.load_id)
         line.result.duration_seconds = time.monotonic() - self._began
         if line.landed:
-            self.late = error  # its rows are published; only the state that came after them is not stored
-        elif isinstance(error, DataError) and error.columns and self._runs_ahead and line.load.contract.evolves:
+            self.late = (
+                error  # its rows are published; only the state that came after them is not stored
+            )
+        elif (
+            isinstance(error, DataError)
+            and error.columns
+            and self._runs_ahead
+            and line.load.contract.evolves
+        ):
             line.wrong = WrongFields(error, line.load.stream.name)
         else:
             self._outcomes.append(line.outcome())
@@ -338,7 +399,10 @@ def _held_back(line: Line, lines: Iterable[Line], shared: SharedProgress) -> Sou
     why, what = "which failed", "the next run reads it again from the stored state."
     if shared.is_fixed:
         others = list(shared.others)
-        why, what = "not read this time", "select all streams of its source, or give it a primary key."
+        why, what = (
+            "not read this time",
+            "select all streams of its source, or give it a primary key.",
+        )
     names = sorted(repr(".".join(filter(None, key))) for key in others)
     return SourceError(
         f"stream {line.name!r} was not published: it shares its state with {', '.join(names)}, {why}.",

@@ -15,8 +15,8 @@ class Reached:
     Args:
         read: The stream, and what is known of the order of its rows.
         bookmark: Where the read began.
-        appending: How rows are appended: those that are there already are left out. None where they are merged or
-            replace the table.
+        appending: How rows are appended: those that are there already are left out. None where they
+            are merged or replace the table.
         given: The bookmark is the caller's, who wants the rows from there on.
         asked: What the caller asks for, held against what is stored.
     """
@@ -50,7 +50,10 @@ class Reached:
             )
 
     def note(self, batch: Batch) -> Batch:
-        """Record what a batch says of the read; return it without the rows that are left to a later read."""
+        """Record what a batch says of the read.
+
+        Return it without the rows that are left to a later read.
+        """
         if batch.bookmark is not None:
             self._own = batch.bookmark
         self._fingerprint = batch.fingerprint
@@ -62,7 +65,8 @@ class Reached:
         """Follow the rows of a batch that was noted; returns those that are to be loaded.
 
         Raises:
-            BookmarkError: Their keys cannot be followed, or nothing tells which of them are loaded already.
+            BookmarkError: Their keys cannot be followed, or nothing tells which of them are loaded
+                already.
         """
         if self._tracker is None:
             return batch
@@ -70,7 +74,9 @@ class Reached:
             return self._tracker.take(batch)
         settled = self._settled.cut(batch)
         taken = self._tracker.take(settled)
-        return taken if settled is batch else batch  # the others are loaded too, and merged when they come again
+        return (
+            taken if settled is batch else batch
+        )  # the others are loaded too, and merged when they come again
 
     def covers(self, batch: Batch) -> bool:
         """Return whether the bookmark so far covers everything up to and with this batch, and may be stored."""
@@ -90,10 +96,12 @@ class Reached:
         """Return what is to be stored with the rows taken so far.
 
         Args:
-            complete: There are no more. The source's fingerprint is stored with the bookmark then, if it is of that.
+            complete: There are no more. The source's fingerprint is stored with the bookmark then,
+                if it is of that.
 
         Raises:
-            BookmarkError: Too many rows share the largest key, or nothing tells which of them are loaded already.
+            BookmarkError: Too many rows share the largest key, or nothing tells which of them are
+                loaded already.
         """
         reached = bookmark = self._bookmark()
         if self._asked is not None:

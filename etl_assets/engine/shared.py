@@ -12,9 +12,11 @@ class Shared:
     """What the streams of a read have in common, and with streams that are not part of it.
 
     Args:
-        state: The state of the whole source as it is stored, and the id under which this read stores the next one.
+        state: The state of the whole source as it is stored, and the id under which this read
+            stores the next one.
         known: There is such a state: what its streams say of themselves is stored together.
-        others: Streams that were loaded before, and share a state with those of this read if these have one.
+        others: Streams that were loaded before, and share a state with those of this read if these
+            have one.
     """
 
     state: SharedState

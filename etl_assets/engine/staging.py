@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 EXACT_DOUBLE = 2**53
 KEPT = 0.75
-"""What comes first stays in memory up to this part of what may be there; the rest waits to be written in one go."""
+"""What comes first stays in memory up to this part of what may be there.
+
+The rest waits to be written in one go.
+"""
 Side = Literal["old", "new"]
 
 
@@ -33,10 +36,18 @@ class RefusedValueError(Exception):
         column: The physical name, or None if the engine does not tell.
         message: Why.
         value: The value, where it is known.
-        character: Which the engine has not, where it tells no more: whoever has the rows finds the value by it.
+        character: Which the engine has not, where it tells no more: whoever has the rows finds the
+            value by it.
     """
 
-    def __init__(self, column: str | None, message: str, value: object = None, *, character: str | None = None) -> None:
+    def __init__(
+        self,
+        column: str | None,
+        message: str,
+        value: object = None,
+        *,
+        character: str | None = None,
+    ) -> None:
         self.column = column
         self.message = message
         self.value = value
@@ -56,8 +67,8 @@ class Staging:
     """The batches of one load between two commits, with the schema that holds them all.
 
     Args:
-        roots: Where a folder is made when it is first needed, and removed with `clear`: in the first of these that
-            takes it.
+        roots: Where a folder is made when it is first needed, and removed with `clear`: in the
+            first of these that takes it.
         memory_bytes: Keep so much in memory; what comes behind it is written to files.
     """
 
@@ -96,7 +107,10 @@ class Staging:
         return size
 
     def tables(self, schema: "pa.Schema | None" = None) -> "Iterator[pa.Table]":
-        """Yield what is staged in the order it came, as it is or cast to a schema; a missing field is NULL."""
+        """Yield what is staged in the order it came, as it is or cast to a schema.
+
+        A missing field is NULL.
+        """
         for part in self.parts():
             for table in part.tables() if isinstance(part, Encoded) else (part,):
                 yield table if schema is None else conform(table, schema)
@@ -113,7 +127,8 @@ class Staging:
             with pa.memory_map(str(stored)) as source:
                 batches = pa.ipc.open_file(source).num_record_batches
             for index in range(batches):
-                # A map of its own for each batch: what was read of it is memory of ours until it is unmapped.
+                # A map of its own for each batch: what was read of it is memory of ours until it is
+                # unmapped.
                 with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
                     yield pa.Table.from_batches([reader.get_batch(index)])
         yield from self._behind
@@ -145,12 +160,18 @@ class Staging:
 
     def fits(self, field: str, type_: "pa.DataType") -> bool:
         """Return whether all staged values of a field are exact in another type: integers, decimals, moments."""
-        return all(_fits(table.column(field), type_) for table in self.tables() if field in table.column_names)
+        return all(
+            _fits(table.column(field), type_)
+            for table in self.tables()
+            if field in table.column_names
+        )
 
     def has_values(self, field: str) -> bool:
         """Return whether a record has a value in a field."""
         return any(
-            table.column(field).null_count < table.num_rows for table in self.tables() if field in table.column_names
+            table.column(field).null_count < table.num_rows
+            for table in self.tables()
+            if field in table.column_names
         )
 
     def holding(self, text: str, field: str | None = None) -> tuple[str, str] | None:
@@ -163,7 +184,13 @@ class Staging:
         import pyarrow.compute as pc
 
         for table in self.tables():
-            for name in table.column_names if field is None else [field] if field in table.column_names else []:
+            for name in (
+                table.column_names
+                if field is None
+                else [field]
+                if field in table.column_names
+                else []
+            ):
                 texts = _texts_of(table.column(name))
                 found = None if texts is None else texts.filter(pc.match_substring(texts, text))
                 if found is not None and len(found):
@@ -174,11 +201,15 @@ class Staging:
         if self.schema is None or self.schema.equals(table.schema):
             return table.schema
         if not self.rows or not table.num_rows:
-            return _with_columns_of(*((table.schema, self.schema) if table.num_rows else (self.schema, table.schema)))
+            return _with_columns_of(
+                *((table.schema, self.schema) if table.num_rows else (self.schema, table.schema))
+            )
         return merge_schemas(
             self.schema,
             table.schema,
-            lambda name, side, type_: self.fits(name, type_) if side == "old" else _fits(_decoded(table, name), type_),
+            lambda name, side, type_: (
+                self.fits(name, type_) if side == "old" else _fits(_decoded(table, name), type_)
+            ),
         )
 
     def _spill(self) -> None:
@@ -193,7 +224,10 @@ class Staging:
                     self._files.append(first.moved_to(path))
                     continue
                 path = path.with_suffix(".arrow")
-                with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+                with (
+                    pa.OSFile(str(path), "wb") as sink,
+                    pa.ipc.new_file(sink, first.schema) as writer,
+                ):
                     for table in (first, *others):
                         writer.write_table(table)
                 self._files.append(path)
@@ -223,7 +257,9 @@ def _runs(parts: "list[pa.Table | Encoded]") -> "Iterator[list[pa.Table | Encode
 def _lacks(part: "pa.Table | Encoded", field: str) -> bool:
     if field not in part.schema.names:
         return True
-    return part.has_nulls(field) if isinstance(part, Encoded) else bool(part.column(field).null_count)
+    return (
+        part.has_nulls(field) if isinstance(part, Encoded) else bool(part.column(field).null_count)
+    )
 
 
 def _with_columns_of(schema: "pa.Schema", empty: "pa.Schema") -> "pa.Schema":
@@ -249,14 +285,16 @@ def _fits(column: "pa.ChunkedArray", type_: "pa.DataType") -> bool:
     return True
 
 
-def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side, pa.DataType], bool]") -> "pa.Schema":
+def merge_schemas(
+    old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side, pa.DataType], bool]"
+) -> "pa.Schema":
     """Merge two schemas of data that can be looked at.
 
     Args:
         old: The first; its fields come first.
         new: The second.
-        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are exact in a type:
-            integers as doubles, moments in another unit.
+        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are
+            exact in a type: integers as doubles, moments in another unit.
     """
     import pyarrow as pa
 
@@ -268,8 +306,12 @@ def merge_schemas(old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side,
         elif known.type != field.type:
             side: Side = "old" if pa.types.is_integer(known.type) else "new"
             try:
-                merged = _common_unit(known.type, field.type, partial(fit, field.name)) or merge_types(
-                    known.type, field.type, integers_fit=partial(fit, field.name, side, pa.float64())
+                merged = _common_unit(
+                    known.type, field.type, partial(fit, field.name)
+                ) or merge_types(
+                    known.type,
+                    field.type,
+                    integers_fit=partial(fit, field.name, side, pa.float64()),
                 )
             except SchemaConflictError as error:
                 raise error.named(field=field.name) from None
@@ -291,7 +333,10 @@ def _common_unit(
 
 
 def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
-    """Return whether all integers of a column are exact as doubles; true for one that holds none."""
+    """Return whether all integers of a column are exact as doubles.
+
+    True for one that holds none.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -316,9 +361,15 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
         if place is not None:
             try:
                 columns.append(cast(table.column(place), type_))
-            except (ValueError, TypeError, OverflowError) as error:  # of Arrow too: a number is not exact
+            except (
+                ValueError,
+                TypeError,
+                OverflowError,
+            ) as error:  # of Arrow too: a number is not exact
                 value = error.value if isinstance(error, _UnwritableError) else None
-                raise RefusedValueError(field.name, f"does not fit {type_}: {error}.", value) from error
+                raise RefusedValueError(
+                    field.name, f"does not fit {type_}: {error}.", value
+                ) from error
             continue
         if type_ not in missing:
             missing[type_] = pa.nulls(table.num_rows, type_)
@@ -327,7 +378,10 @@ def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
 
 
 def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | pa.Array":
-    """Cast to a merged type: exactly, which Arrow checks; to text and JSON in this library's own forms."""
+    """Cast to a merged type: exactly, which Arrow checks.
+
+    To text and JSON in this library's own forms.
+    """
     import pyarrow as pa
 
     if column.type == type_:
@@ -339,11 +393,19 @@ def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | 
         return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
     if pa.types.is_string(type_) and not _is_text(column.type):
         if is_uuid(column.type):
-            return pa.array([None if value is None else str(value) for value in column.to_pylist()], type_)
+            return pa.array(
+                [None if value is None else str(value) for value in column.to_pylist()], type_
+            )
         if pa.types.is_time64(column.type) and column.type.unit == "ns":
             return column.cast(pa.string())  # Python's time has no nanoseconds
-        if is_nested(column.type) or pa.types.is_floating(column.type) or pa.types.is_temporal(column.type):
-            return pa.array([None if value is None else to_text(value) for value in column.to_pylist()], type_)
+        if (
+            is_nested(column.type)
+            or pa.types.is_floating(column.type)
+            or pa.types.is_temporal(column.type)
+        ):
+            return pa.array(
+                [None if value is None else to_text(value) for value in column.to_pylist()], type_
+            )
         return column.cast(pa.string())
     return column.cast(type_)
 
@@ -353,7 +415,9 @@ def _texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
     import pyarrow as pa
 
     if is_json(column.type):
-        return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+        return pa.chunked_array(
+            [chunk.storage for chunk in column.chunks], column.type.storage_type
+        )
     if is_nested(column.type):
         return cast(column, pa.string())
     return column.cast(pa.string()) if _is_text(column.type) else None
@@ -362,4 +426,9 @@ def _texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
 def _is_text(type_: "pa.DataType") -> bool:
     from pyarrow import types as t
 
-    return bool(t.is_string(type_) or t.is_large_string(type_) or t.is_string_view(type_) or t.is_dictionary(type_))
+    return bool(
+        t.is_string(type_)
+        or t.is_large_string(type_)
+        or t.is_string_view(type_)
+        or t.is_dictionary(type_)
+    )

@@ -1,8 +1,9 @@
 """The folders in which batches wait: made here, and removed only where name and content prove them ours.
 
-The root of them (`staging_dir`, or a default place) may be anybody's and hold anything: of it nothing is removed but
-what was made here. The folder of a load that was killed is swept when the next one starts: its owner held a lock on a
-file in it, which the operating system released. A root that had to be made bears a mark, and goes when it is empty.
+The root of them (`staging_dir`, or a default place) may be anybody's and hold anything: of it
+nothing is removed but what was made here. The folder of a load that was killed is swept when the
+next one starts: its owner held a lock on a file in it, which the operating system released. A root
+that had to be made bears a mark, and goes when it is empty.
 """
 
 import contextlib
@@ -48,7 +49,8 @@ class StagingFolder:
         """Make a folder in the first of these roots that takes it.
 
         Raises:
-            OSError: None does; it is the error of the first. A full disk is none to go elsewhere silently.
+            OSError: None does; it is the error of the first. A full disk is none to go elsewhere
+                silently.
         """
         first: OSError | None = None
         for root in roots:
@@ -65,7 +67,8 @@ class StagingFolder:
         for _ in range(ATTEMPTS):
             _make_root(root)
             path = root / _new_name()
-            # A sweep may remove the folder while it is empty, and a root that it was the last one to need.
+            # A sweep may remove the folder while it is empty, and a root that it was the last one
+            # to need.
             with contextlib.suppress(FileNotFoundError):
                 path.mkdir(mode=0o700)
                 lock = _locked(path)
@@ -122,10 +125,13 @@ def _sweep_one(path: Path) -> None:
         try:
             lock = os.open(path / LOCK_FILE, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
-            path.rmdir()  # only if it is empty: its maker, or whoever removed it, was killed at that
+            # only if it is empty: its maker, or whoever removed it, was killed at that
+            path.rmdir()
             return
         with os.fdopen(lock, "r+b", buffering=0) as file:
-            if _try_lock(file) and (ownership.is_ours(path, path.name, lock) or _was_never_begun(path, lock)):
+            if _try_lock(file) and (
+                ownership.is_ours(path, path.name, lock) or _was_never_begun(path, lock)
+            ):
                 _remove(path)
 
 
@@ -139,7 +145,9 @@ def _remove(path: Path) -> None:
 
     A file that somebody else has put there stays, and the folder with it.
     """
-    with contextlib.suppress(OSError):  # another process may be sweeping it; what stays is swept by the next
+    with contextlib.suppress(
+        OSError
+    ):  # another process may be sweeping it; what stays is swept by the next
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             names = os.listdir(folder)  # noqa: PTH208 - of a descriptor
@@ -171,7 +179,9 @@ def _make_root(root: Path) -> None:
 
 
 def _write_mark(root: Path) -> None:
-    with contextlib.suppress(FileExistsError, FileNotFoundError):  # another has just done so, or removed the root
+    with contextlib.suppress(
+        FileExistsError, FileNotFoundError
+    ):  # another has just done so, or removed the root
         mark = os.open(root / ROOT_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(mark, ownership.mark(os.path.realpath(root)))
@@ -184,7 +194,9 @@ def _remove_root(root: Path) -> None:
     with contextlib.suppress(OSError):
         mark = os.open(root / ROOT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            if not ownership.is_ours(root, os.path.realpath(root), mark) or os.listdir(root) != [ROOT_FILE]:  # noqa: PTH208
+            if not ownership.is_ours(root, os.path.realpath(root), mark) or os.listdir(root) != [  # noqa: PTH208
+                ROOT_FILE
+            ]:
                 return
         finally:
             os.close(mark)

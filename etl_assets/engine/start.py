@@ -1,8 +1,10 @@
 """Where a sync begins, and how its rows meet their table.
 
-Where it begins: the caller's word, else the destination's state row, else what an orchestrator knows (`resolve_start`).
-How its rows meet the table is settled from there (`strategy_of`), and becomes the `Load` that a session is opened with
-(`plan_load`). Both verbs, the steps of a split and a target on standard input begin here.
+Where it begins: the caller's word, else the destination's state row, else what an orchestrator
+knows (`resolve_start`).
+How its rows meet the table is settled from there (`strategy_of`), and becomes the `Load` that a
+session is opened with (`plan_load`). Both verbs, the steps of a split and a target on standard
+input begin here.
 """
 
 import secrets
@@ -12,7 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from etl_assets.exceptions import ConfigError, DestinationError, StateError, UnsupportedWriteError, naming_stream
+from etl_assets.exceptions import (
+    ConfigError,
+    DestinationError,
+    StateError,
+    UnsupportedWriteError,
+    naming_stream,
+)
 from etl_assets.faults import fault
 from etl_assets.model.bookmarks.appending import LateRows
 from etl_assets.model.bookmarks.given import GivenBookmark, given_bookmark
@@ -31,12 +39,16 @@ class Start:
 
     Args:
         bookmark: Read from here; None from the very beginning.
-        begins_from: The load id of the state row this read begins from; the commit checks that it is still there.
-        full_refresh: Read everything. `auto` then replaces the table; one that was named rules all the same.
-        anew: The table, or its state, is not what the last load has left (somebody changed or emptied it, the state was
-            reset): it is replaced whatever the write strategy, as an append would double what is left of it.
+        begins_from: The load id of the state row this read begins from; the commit checks that it
+            is still there.
+        full_refresh: Read everything. `auto` then replaces the table; one that was named rules all
+            the same.
+        anew: The table, or its state, is not what the last load has left (somebody changed or
+            emptied it, the state was reset): it is replaced whatever the write strategy, as an
+            append would double what is left of it.
         given: The bookmark is the caller's.
-        asked: And this is what the caller asks for, held against what is stored; None where it is not known.
+        asked: And this is what the caller asks for, held against what is stored; None where it is
+            not known.
         reason: A sentence for the log.
         state: The state row, if there is one.
     """
@@ -61,7 +73,8 @@ class StreamPlan:
     """How one stream is to be loaded: the options of `sync` and `resolve_start`.
 
     Args:
-        by_default: `strategy` is what `auto` stands for and nobody's word, so a source may begin its table anew.
+        by_default: `strategy` is what `auto` stands for and nobody's word, so a source may begin
+            its table anew.
     """
 
     strategy: WriteStrategy | str = WriteStrategy.AUTO
@@ -105,11 +118,13 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
         read: What is going to be read.
         destination: Where to.
         full_refresh: Read everything, as a new stream.
-        bookmark: Begin here instead of where the stored bookmark says. If that leaves rows out, the stored bookmark
-            stays where it is.
-        keep_bookmark: Store what a read from the given bookmark reaches, so that those rows are skipped for good.
+        bookmark: Begin here instead of where the stored bookmark says. If that leaves rows out, the
+            stored bookmark stays where it is.
+        keep_bookmark: Store what a read from the given bookmark reaches, so that those rows are
+            skipped for good.
         fallback: Asked where the destination keeps no state (the newest event of a run).
-        on_table_changed: What to do when someone else emptied or dropped the table since the last load.
+        on_table_changed: What to do when someone else emptied or dropped the table since the last
+            load.
         adopt: Take over a table that this library did not make.
         table: The stream's table, where it is not the destination's default.
         partition: The partition that is synced.
@@ -123,16 +138,22 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
     fault("begin")
     if stored is None:
         with naming_stream(read.stream.name):
-            stored = destination.stored(read.source_name, read.stream, table=table, partition=partition)
+            stored = destination.stored(
+                read.source_name, read.stream, table=table, partition=partition
+            )
     _refuse_table(read, stored, adopt=adopt)
     state = stored.state
     begins_from = state.load_id if state else None
     if full_refresh:
         asked = "a full refresh was asked for"
-        return Start(None, begins_from, full_refresh=True, anew=stored.reset, reason=asked, state=state)
+        return Start(
+            None, begins_from, full_refresh=True, anew=stored.reset, reason=asked, state=state
+        )
     if stored.problem:
         if on_table_changed == "full_refresh":
-            return Start(None, begins_from, full_refresh=True, anew=True, reason=stored.problem, state=state)
+            return Start(
+                None, begins_from, full_refresh=True, anew=True, reason=stored.problem, state=state
+            )
         raise StateError(
             f"stream {read.stream.name!r}: {stored.problem}.",
             hint="Someone else changed it. Load it anew with `full_refresh` (in a script `force_full_refresh=True`), "
@@ -145,7 +166,10 @@ def resolve_start(  # noqa: PLR0913 - each is one of the things that can rule
 
 
 def _where_it_ended(stored: Stored, fallback: Callable[[], Bookmark | None] | None) -> Start:
-    """Begin where the last sync ended, as the state row says; a destination that keeps none has the fallback asked."""
+    """Begin where the last sync ended, as the state row says.
+
+    A destination that keeps none has the fallback asked.
+    """
     if stored.state:
         reached = without_fingerprint(stored.state.bookmark)
         reason = "the destination's state row" if reached else "the last sync left no bookmark"
@@ -168,10 +192,17 @@ def _given(
 ) -> Start:
     stored = state.bookmark if state else None
     if fallback is not None and not destination.capabilities.keeps_state:
-        with suppress(ConfigError):  # it shows no more than a digest, which a given bookmark takes the place of
+        with suppress(
+            ConfigError
+        ):  # it shows no more than a digest, which a given bookmark takes the place of
             stored = fallback()
-    asked, begins_from = given_bookmark(bookmark, stored, read.stream, keep=keep), state.load_id if state else None
-    return Start(bookmark, begins_from, given=True, reason="the bookmark was given", state=state, asked=asked)
+    asked, begins_from = (
+        given_bookmark(bookmark, stored, read.stream, keep=keep),
+        state.load_id if state else None,
+    )
+    return Start(
+        bookmark, begins_from, given=True, reason="the bookmark was given", state=state, asked=asked
+    )
 
 
 def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
@@ -183,7 +214,9 @@ def _refuse_table(read: StreamOfSource, stored: Stored, *, adopt: bool) -> None:
             stream=read.stream.name,
         )
     if stored.unsafe:
-        raise UnsupportedWriteError(f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name)
+        raise UnsupportedWriteError(
+            f"stream {read.stream.name!r}: {stored.unsafe}", stream=read.stream.name
+        )
 
 
 def plan_load(
@@ -205,12 +238,15 @@ def plan_load(
         plan: How the stream is to be loaded.
         run_id: Of the orchestrator's run.
         load_id: Of a load that was planned before; a new one by default.
-        settled: How the rows meet the table, where nothing is left to settle; see `strategy_of` otherwise.
+        settled: How the rows meet the table, where nothing is left to settle; see `strategy_of`
+            otherwise.
 
     Raises:
         ConfigError: The destination cannot do it, or it would lose or double rows.
     """
-    strategy = settled if settled is not None else strategy_of(read, destination, start, plan.wanted)
+    strategy = (
+        settled if settled is not None else strategy_of(read, destination, start, plan.wanted)
+    )
     return Load(
         source=read.source_name,
         stream=read.stream,
@@ -220,11 +256,16 @@ def plan_load(
         table=plan.table,
         partition=plan.partition,
         begins_from=start.begins_from,
-        bookmark=None if strategy is WriteStrategy.REPLACE else start.bookmark,  # a replace reads the whole stream
+        bookmark=None
+        if strategy is WriteStrategy.REPLACE
+        else start.bookmark,  # a replace reads the whole stream
         on_conflict=plan.on_conflict,
         adopt=plan.adopt,
         contract=contract_of(
-            plan.schema_contract, read.stream, destination.capabilities, keep_rejected=plan.keep_rejected
+            plan.schema_contract,
+            read.stream,
+            destination.capabilities,
+            keep_rejected=plan.keep_rejected,
         ),
         keep_rejected=plan.keep_rejected,
         declared_only=plan.declared_only,
@@ -235,12 +276,15 @@ def plan_load(
 def new_load_id() -> str:
     """Return a load id: 26 characters, microseconds since 1970, then chance.
 
-    It is unique and readable, and no more: clocks differ and go back, so the order of loads is that of the ledger.
+    It is unique and readable, and no more: clocks differ and go back, so the order of loads is that
+    of the ledger.
     """
     return f"{time.time_ns() // 1000:014x}{secrets.token_hex(6)}"
 
 
-def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy) -> WriteStrategy:
+def strategy_of(
+    read: StreamOfSource, destination: Target, start: Start, wanted: WriteStrategy
+) -> WriteStrategy:
     """Settle how a read meets its table.
 
     Raises:
@@ -250,12 +294,17 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
     can = destination.capabilities.strategies
     keyed = bool(stream.primary_key or stream.unique_constraints)
     chosen = resolve_strategy(wanted, incremental=stream.method != "FULL_TABLE", keyed=keyed)
-    replaces = start.anew or (start.full_refresh and wanted is WriteStrategy.AUTO)  # a strategy that was named rules
+    replaces = start.anew or (
+        start.full_refresh and wanted is WriteStrategy.AUTO
+    )  # a strategy that was named rules
     if replaces and WriteStrategy.REPLACE in can:
         chosen = WriteStrategy.REPLACE
     if chosen not in can and (replaces or wanted is WriteStrategy.AUTO):
-        # A destination of `export_batch_data` alone takes rows as they come; one that merges need not double them.
-        chosen = WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
+        # A destination of `export_batch_data` alone takes rows as they come; one that merges need
+        # not double them.
+        chosen = (
+            WriteStrategy.MERGE if keyed and WriteStrategy.MERGE in can else WriteStrategy.APPEND
+        )
     if chosen not in can:
         raise ConfigError(
             f"stream {stream.name!r}: the destination cannot {chosen}.",
@@ -278,7 +327,11 @@ def strategy_of(read: StreamOfSource, destination: Target, start: Start, wanted:
 def _refuse_given(stream: Stream, start: Start) -> None:
     """Refuse to append from a given bookmark, if the next run would load these rows again."""
     if start.asked is not None and start.asked.stays:
-        stands = "is ahead of the stored one" if start.asked.skips else "cannot be compared with the stored one"
+        stands = (
+            "is ahead of the stored one"
+            if start.asked.skips
+            else "cannot be compared with the stored one"
+        )
         raise ConfigError(
             f"stream {stream.name!r}: the given bookmark {stands}, and rows are appended: the next run, which goes on "
             "from the stored one, would load this run's rows again.",

@@ -39,7 +39,9 @@ def sync(  # noqa: PLR0913 - options of one verb
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
 ) -> SyncResult:
-    """Read a stream from its bookmark on and load it; commit the rows together with the bookmark that covers them.
+    """Read a stream from its bookmark on and load it.
+
+    Commit the rows together with the bookmark that covers them.
 
     Args:
         read: What to read.
@@ -51,24 +53,28 @@ def sync(  # noqa: PLR0913 - options of one verb
         partition: The partition that is synced.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
         adopt: Take over a table that this library did not make.
-        schema_contract: What may change about the table: `evolve`, `freeze`, `discard_value` or `discard_row`, or a
-            mapping of `columns` and `data_type` to these. By default it evolves, or freezes the types where the stream
-            says `disable_column_type_check=False`.
-        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in `<table>__rejected`.
-        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or `load`. By default they
-            are an error for a stream with a primary key, else dropped, counted and told.
-        repeated_keys: Which of several images of a key in this read is merged: the `newest` by the replication key (by
-            default), or the `last` to come.
+        schema_contract: What may change about the table: `evolve`, `freeze`, `discard_value` or
+            `discard_row`, or a mapping of `columns` and `data_type` to these. By default it
+            evolves, or freezes the types where the stream says `disable_column_type_check=False`.
+        keep_rejected: Keep the records that the contract leaves out, or takes a value from, in
+            `<table>__rejected`.
+        late_rows: What becomes of appended rows from before the bookmark: `drop`, `error` or
+            `load`. By default they are an error for a stream with a primary key, else dropped,
+            counted and told.
+        repeated_keys: Which of several images of a key in this read is merged: the `newest` by the
+            replication key (by default), or the `last` to come.
         declared_only: Leave out fields that the stream does not declare.
         observer: Sees progress and checkpoints.
-        checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last commit.
+        checkpoint_seconds: Commit at the first checkpoint after so many seconds since the last
+            commit.
         checkpoint_bytes: Or after so many bytes.
 
     Returns:
         What was done; its counts are those of the destination's ledger.
 
     Raises:
-        EtlAssetsError: Reading or loading failed. What was committed at checkpoints stays; nothing else is visible.
+        EtlAssetsError: Reading or loading failed. What was committed at checkpoints stays; nothing
+            else is visible.
     """
     plan = StreamPlan(
         strategy=strategy,
@@ -91,14 +97,18 @@ def sync(  # noqa: PLR0913 - options of one verb
     return line.result
 
 
-def _load(read: Readable, line: Line, session: Session, observer: Observer, checkpoints: Checkpoints) -> None:
+def _load(
+    read: Readable, line: Line, session: Session, observer: Observer, checkpoints: Checkpoints
+) -> None:
     """Read one stream into a session, as a read of many of which there is one.
 
     Raises:
         Exception: What it failed by.
     """
     runs_ahead = getattr(read, "runs_ahead", False)
-    publishing = Publishing([line], session, observer, checkpoints, shared=None, runs_ahead=runs_ahead)
+    publishing = Publishing(
+        [line], session, observer, checkpoints, shared=None, runs_ahead=runs_ahead
+    )
     open_read = partial(stream_events, read, line.load.bookmark, request_of(line, session))
     for outcome in Loop(publishing, session, observer).run(open_read):
         if outcome.error is not None:

@@ -31,18 +31,21 @@ def sync_source(  # noqa: PLR0913 - options of one verb
     checkpoint_seconds: float | None = None,
     checkpoint_bytes: int = CHECKPOINT_BYTES,
 ) -> Generator[StreamOutcome, None, None]:
-    """Read many streams at once from where they ended, and load each; gives what became of each as it is settled.
+    """Read many streams at once from where they ended, and load each.
+
+    Gives what became of each as it is settled.
 
     To be run to its end, or closed: then the read is ended, and what was not committed is dropped.
 
     Args:
         read: What to read.
         destination: Where to.
-        plans: How, by the key of the stream; the defaults for the others. Those of streams that the read finds are
-            looked up when they begin.
+        plans: How, by the key of the stream; the defaults for the others. Those of streams that the
+            read finds are looked up when they begin.
         run_id: Of the orchestrator's run.
         fallback: Asked for the state of the whole source where the destination keeps no state.
-        others: Streams of the source that are not read now; asked for where the destination keeps no state.
+        others: Streams of the source that are not read now; asked for where the destination keeps
+            no state.
         observer: Sees where each stream begins, progress and checkpoints.
         checkpoint_seconds: Commit at the first state after so many seconds since the last commit.
         checkpoint_bytes: Or after so many bytes.
@@ -51,14 +54,17 @@ def sync_source(  # noqa: PLR0913 - options of one verb
         One outcome for each stream of the read.
 
     Raises:
-        EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the destination.
+        EtlAssetsError: The read failed after all its streams had ended; or nothing is known of the
+            destination.
     """
     observer, plans = observer or Observer(), {} if plans is None else plans
     known = destination.stored_source(read.source_name)
     stored = _stored(read, destination, plans)
 
     def begin(stream: Stream) -> Line:
-        known_of_it = stored.pop(stream.key, None)  # one that begins once more is looked up once more
+        known_of_it = stored.pop(
+            stream.key, None
+        )  # one that begins once more is looked up once more
         plan = plans.get(stream.key) or StreamPlan()
         line = _line(read.source_name, stream, destination, plan, run_id, known_of_it)
         if line.error is None:
@@ -122,8 +128,12 @@ def _shared(
     return Shared(shared, known=state is not None or bookmark is not None, others=others)
 
 
-def _begins(live: Sequence[Line], shared: Bookmark | None, known: Collection[StreamKey]) -> SourceState:
-    unknown = {line.key for line in live if known and shared is not None and line.start.state is None}
+def _begins(
+    live: Sequence[Line], shared: Bookmark | None, known: Collection[StreamKey]
+) -> SourceState:
+    unknown = {
+        line.key for line in live if known and shared is not None and line.start.state is None
+    }
     refreshed = unknown | {line.key for line in live if line.replaces or line.start.full_refresh}
     own = {line.key: line.state for line in live if line.state is not None}
     # Streams that are not read now share it too, and would be read from the beginning without it.
@@ -134,7 +144,9 @@ def _begins(live: Sequence[Line], shared: Bookmark | None, known: Collection[Str
 def _stored(
     read: SourceReadable, destination: SourceTarget, plans: Mapping[StreamKey, StreamPlan]
 ) -> dict[StreamKey, Stored]:
-    """Look all streams up at once; {} where something is wrong with one of them, or the destination knows no such way.
+    """Look all streams up at once.
+
+    {} where something is wrong with one of them, or the destination knows no such way.
 
     Each is looked up by itself then, so that what is wrong with one leaves the others alone.
     """
@@ -151,7 +163,9 @@ def _stored(
     return {stream.key: one for (stream, _), one in zip(tables, found, strict=True)}
 
 
-def _start(read: StreamToRead, destination: SourceTarget, plan: StreamPlan, stored: Stored | None) -> Start:
+def _start(
+    read: StreamToRead, destination: SourceTarget, plan: StreamPlan, stored: Stored | None
+) -> Start:
     return resolve_start(
         read,
         destination,

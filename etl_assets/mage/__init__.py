@@ -1,9 +1,9 @@
 """What connectors written for Mage import and find nowhere else here: thin classes and functions over ours.
 
-Nothing in the rest of the package needs these modules. A connector never imports them by this name: the rule is that
-`mage_integrations.X` becomes `etl_assets.X`, so each of Mage's paths (`etl_assets.connections.postgresql`,
-`etl_assets.sources.sql.base`, `etl_assets.utils.logger`, ...) is a module of a few lines that hands on the names from
-here.
+Nothing in the rest of the package needs these modules. A connector never imports them by this name:
+the rule is that `mage_integrations.X` becomes `etl_assets.X`, so each of Mage's paths
+(`etl_assets.connections.postgresql`, `etl_assets.sources.sql.base`, `etl_assets.utils.logger`, ...)
+is a module of a few lines that hands on the names from here.
 
 | Modules | What they hold |
 | --- | --- |

@@ -24,8 +24,15 @@ def subtract(arr1: Iterable[T], arr2: Iterable[T]) -> list[T]:
     return [item for item in arr1 if item not in others]
 
 
-def find(condition: Callable[[T], Any], arr: Iterable[T], map: Callable[[T], Any] | None = None) -> Any:  # noqa: A002
-    """Return the first item of which a condition holds, or what `map` makes of it; None without one."""
+def find(
+    condition: Callable[[T], Any],
+    arr: Iterable[T],
+    map: Callable[[T], Any] | None = None,  # noqa: A002
+) -> Any:
+    """Return the first item of which a condition holds, or what `map` makes of it.
+
+    None without one.
+    """
     found = (map(item) if map else item for item in arr if condition(item))
     return next(found, None)
 

@@ -7,11 +7,15 @@ COLUMN_DEPTH = 2
 
 
 def extract_selected_columns(metadata_array: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return the columns that metadata selects, in its order: keys always; all but deselected where none is picked."""
+    """Return the columns that metadata selects, in its order: keys always.
+
+    All but deselected where none is picked.
+    """
     columns = {
         entry["breadcrumb"][1]: entry.get("metadata") or {}
         for entry in metadata_array
-        if len(entry.get("breadcrumb") or ()) == COLUMN_DEPTH and entry["breadcrumb"][0] == "properties"
+        if len(entry.get("breadcrumb") or ()) == COLUMN_DEPTH
+        and entry["breadcrumb"][0] == "properties"
     }
     any_picked = any(metadata.get("selected") for metadata in columns.values())
     return [

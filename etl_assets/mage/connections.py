@@ -41,7 +41,10 @@ class Connection:
 
 
 class SqlConnection(Connection):
-    """A way to a database whose driver follows Python's DB-API. A subclass MUST override `build_connection`."""
+    """A way to a database whose driver follows Python's DB-API.
+
+    A subclass MUST override `build_connection`.
+    """
 
     def build_connection(self) -> Any:
         """Open a connection of the driver."""
@@ -88,7 +91,9 @@ class SqlConnection(Connection):
     ) -> list[list[tuple[Any, ...]]]:
         """Run statements in a connection that is open; a hook."""
         with closing(connection.cursor()) as cursor:
-            return self.get_data_from_query_strings(cursor, query_strings, log_exception=log_exception)
+            return self.get_data_from_query_strings(
+                cursor, query_strings, log_exception=log_exception
+            )
 
     def get_data_from_query_strings(
         self,
@@ -96,7 +101,10 @@ class SqlConnection(Connection):
         query_strings: Sequence[str],
         log_exception: bool = True,  # noqa: FBT001, FBT002 - Mage's signature
     ) -> list[list[tuple[Any, ...]]]:
-        """Run statements with a cursor; a hook. The log names their first word, never the values in them."""
+        """Run statements with a cursor.
+
+        A hook. The log names their first word, never the values in them.
+        """
         found = []
         for number, statement in enumerate(query_strings, 1):
             verb = statement.split(maxsplit=1)[0].upper() if statement.strip() else ""
@@ -106,7 +114,13 @@ class SqlConnection(Connection):
                     found.append(cursor.fetchall())
             except Exception as error:
                 log = self.logger.error if log_exception else self.logger.info
-                log("statement %d of %d (%s) failed: %s", number, len(query_strings), verb, type(error).__name__)
+                log(
+                    "statement %d of %d (%s) failed: %s",
+                    number,
+                    len(query_strings),
+                    verb,
+                    type(error).__name__,
+                )
                 raise
             self.logger.debug("statement %d of %d (%s) has run", number, len(query_strings), verb)
         return found
@@ -162,7 +176,10 @@ class ServiceConnection(Connection):
     scopes: Sequence[str] | None = None
 
     def __init__(
-        self, credentials_info: Any = None, path_to_credentials_json_file: str | None = None, **kwargs: Any
+        self,
+        credentials_info: Any = None,
+        path_to_credentials_json_file: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.credentials_info = credentials_info
@@ -181,7 +198,10 @@ class ServiceConnection(Connection):
             )
 
     def credentials(self) -> Any:
-        """Return the credentials as `google.oauth2` has them; None for those of the surroundings."""
+        """Return the credentials as `google.oauth2` has them.
+
+        None for those of the surroundings.
+        """
         if self.credentials_info is not None and not isinstance(self.credentials_info, Mapping):
             return self.credentials_info
         account = driver("google.oauth2.service_account", install="google-auth").Credentials

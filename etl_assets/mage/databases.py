@@ -128,7 +128,12 @@ class MySQL(SqlConnection):
             host, port = "127.0.0.1", self.ssh_tunnel.local_bind_port
         connect = driver("mysql.connector", "pymysql", install="mysql-connector-python").connect
         return connect(
-            database=self.database, host=host, password=self.password, port=port, user=self.username, **self.conn_kwargs
+            database=self.database,
+            host=host,
+            password=self.password,
+            port=port,
+            user=self.username,
+            **self.conn_kwargs,
         )
 
     @override
@@ -154,7 +159,9 @@ class MySQL(SqlConnection):
             key = driver("paramiko", install="paramiko").RSAKey
             words["ssh_pkey"] = key.from_private_key(io.StringIO(self.ssh_pkey))
         forwarder = driver("sshtunnel", install="sshtunnel").SSHTunnelForwarder
-        tunnel = forwarder((self.ssh_host, self.ssh_port), remote_bind_address=(self.host, self.port), **words)
+        tunnel = forwarder(
+            (self.ssh_host, self.ssh_port), remote_bind_address=(self.host, self.port), **words
+        )
         tunnel.start()
         return tunnel
 
@@ -220,12 +227,19 @@ _DATETIMEOFFSET = -155
 
 def _braced(text: str | None) -> str | None:
     """Return a value of a connection string in which `;` and `}` are its own."""
-    return text if text is None or not set(text) & set(";{}=") else "{" + text.replace("}", "}}") + "}"
+    return (
+        text if text is None or not set(text) & set(";{}=") else "{" + text.replace("}", "}}") + "}"
+    )
 
 
 def _instant(raw: bytes) -> datetime:
-    """Return SQL Server's DATETIMEOFFSET; its last digit, hundreds of nanoseconds, is beyond Python's."""
-    year, month, day, hour, minute, second, nanoseconds, hours, minutes = struct.unpack("<6hI2h", raw)
+    """Return SQL Server's DATETIMEOFFSET.
+
+    Its last digit, hundreds of nanoseconds, is beyond Python's.
+    """
+    year, month, day, hour, minute, second, nanoseconds, hours, minutes = struct.unpack(
+        "<6hI2h", raw
+    )
     zone = timezone(timedelta(hours=hours, minutes=minutes))
     return datetime(year, month, day, hour, minute, second, nanoseconds // 1000, zone)
 
@@ -295,7 +309,10 @@ class _ByWords(SqlConnection):
 
 
 class Redshift(_ByWords):
-    """Amazon Redshift, by redshift-connector; its words are those of `redshift_connector.connect`."""
+    """Amazon Redshift, by redshift-connector.
+
+    Its words are those of `redshift_connector.connect`.
+    """
 
     words = (
         "access_key_id", "cluster_identifier", "database", "db_user", "host", "password", "port", "region",
@@ -311,7 +328,10 @@ class Redshift(_ByWords):
 
 
 class Snowflake(_ByWords):
-    """Snowflake, by its connector; its words are those of `snowflake.connector.connect`, and `username`."""
+    """Snowflake, by its connector.
+
+    Its words are those of `snowflake.connector.connect`, and `username`.
+    """
 
     words = (
         "account",
@@ -349,10 +369,18 @@ class Teradata(_ByWords):
 
 
 class Trino(_ByWords):
-    """Trino, by its client; its words are `catalog`, `host`, `password`, `port`, `schema`, `username` and `verify`."""
+    """Trino, by its client.
+
+    Its words are `catalog`, `host`, `password`, `port`, `schema`, `username` and `verify`.
+    """
 
     words = ("catalog", "host", "port", "schema", "verify")
-    defaults: ClassVar[Mapping[str, Any]] = {"port": 8080, "verify": False, "username": None, "password": None}
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "port": 8080,
+        "verify": False,
+        "username": None,
+        "password": None,
+    }
 
     @override
     def build_connection(self) -> Any:
@@ -389,7 +417,9 @@ class BigQuery(ServiceConnection, SqlConnection):
 
     @override
     def build_connection(self) -> Any:
-        return driver("google.cloud.bigquery.dbapi", install="google-cloud-bigquery").Connection(self.client)
+        return driver("google.cloud.bigquery.dbapi", install="google-cloud-bigquery").Connection(
+            self.client
+        )
 
 
 class Couchbase(Connection):
@@ -404,7 +434,13 @@ class Couchbase(Connection):
     """
 
     def __init__(
-        self, bucket: str, scope: str, connection_string: str, password: str, username: str, **kwargs: Any
+        self,
+        bucket: str,
+        scope: str,
+        connection_string: str,
+        password: str,
+        username: str,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.bucket = bucket
@@ -415,7 +451,9 @@ class Couchbase(Connection):
 
     def get_bucket(self) -> Any:
         """Open the bucket."""
-        login = driver("couchbase.auth", install="couchbase").PasswordAuthenticator(self.username, self.password)
+        login = driver("couchbase.auth", install="couchbase").PasswordAuthenticator(
+            self.username, self.password
+        )
         options = driver("couchbase.options", install="couchbase").ClusterOptions(login)
         return (
             driver("couchbase.cluster", install="couchbase")
@@ -430,7 +468,12 @@ class Couchbase(Connection):
     def get_all_collections(self) -> list[str]:
         """Return the names of the scope's collections."""
         scopes = self.get_bucket().collections().get_all_scopes()
-        return [found.name for scope in scopes if scope.name == self.scope for found in scope.collections]
+        return [
+            found.name
+            for scope in scopes
+            if scope.name == self.scope
+            for found in scope.collections
+        ]
 
     def load(self, query: str) -> list[Any]:
         """Return the rows of a query."""
@@ -438,7 +481,10 @@ class Couchbase(Connection):
 
 
 class Dremio(_ByWords):
-    """Dremio, by the client of its Arrow Flight endpoint; its words are those of `DremioFlightEndpoint`."""
+    """Dremio, by the client of its Arrow Flight endpoint.
+
+    Its words are those of `DremioFlightEndpoint`.
+    """
 
     words = (
         "username", "query", "hostname", "port", "password", "token", "tls", "disable_certificate_verification",

@@ -62,7 +62,9 @@ def flatten(input_data: Mapping[str, Any]) -> dict[str, Any]:
             continue
         for second, inner in value.items():
             if type(inner) is dict:
-                flat.update({f"{key}_{second}_{third}": innermost for third, innermost in inner.items()})
+                flat.update(
+                    {f"{key}_{second}_{third}": innermost for third, innermost in inner.items()}
+                )
             else:
                 flat[f"{key}_{second}"] = inner
     return flat
@@ -75,4 +77,7 @@ def extract_arrays(input_data: Mapping[Any, Any]) -> list[list[Any]]:
 
 def replace_dict_nan_value(d: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a dict with None in place of NaN."""
-    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in d.items()}
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in d.items()
+    }

@@ -45,7 +45,10 @@ class GoogleSheets(ServiceConnection):
     scopes = ("https://www.googleapis.com/auth/spreadsheets.readonly",)
 
     def __init__(
-        self, credentials_info: Any = None, path_to_credentials_json_file: str | None = None, **kwargs: Any
+        self,
+        credentials_info: Any = None,
+        path_to_credentials_json_file: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(credentials_info, path_to_credentials_json_file, **kwargs)
         self.require_credentials()
@@ -56,7 +59,10 @@ class GoogleSheets(ServiceConnection):
         return build("sheets", "v4", credentials=self.credentials())
 
     def load(
-        self, spreadsheet_id: str, value_range: str | None = None, opts: Mapping[str, Any] | None = None
+        self,
+        spreadsheet_id: str,
+        value_range: str | None = None,
+        opts: Mapping[str, Any] | None = None,
     ) -> list[list[Any]]:
         """Return the cells of a range, row by row.
 
@@ -65,17 +71,28 @@ class GoogleSheets(ServiceConnection):
             value_range: The range, such as `'Sheet1'!A2:C10`.
             opts: Other words of the call.
         """
-        words = {"spreadsheetId": spreadsheet_id, **({"range": value_range} if value_range else {}), **(opts or {})}
+        words = {
+            "spreadsheetId": spreadsheet_id,
+            **({"range": value_range} if value_range else {}),
+            **(opts or {}),
+        }
         found = self.connect().spreadsheets().values().get(**words).execute(num_retries=RETRIES)
         cells: list[list[Any]] = found.get("values", [])
         return cells
 
-    def get_spreadsheet_metadata(self, spreadsheet_id: str, sheet_title: str | None = None) -> dict[str, Any]:
-        """Return what the service says of a spreadsheet; with the first two rows of the sheet that is named."""
+    def get_spreadsheet_metadata(
+        self, spreadsheet_id: str, sheet_title: str | None = None
+    ) -> dict[str, Any]:
+        """Return what the service says of a spreadsheet.
+
+        With the first two rows of the sheet that is named.
+        """
         words: dict[str, Any] = {"spreadsheetId": spreadsheet_id}
         if sheet_title is not None:
             words |= {"includeGridData": True, "ranges": f"'{sheet_title}'!1:2"}
-        found: dict[str, Any] = self.connect().spreadsheets().get(**words).execute(num_retries=RETRIES)
+        found: dict[str, Any] = (
+            self.connect().spreadsheets().get(**words).execute(num_retries=RETRIES)
+        )
         return found
 
 
@@ -228,7 +245,9 @@ class Amplitude(Connection):
         host: The service; that of the European Union has another.
     """
 
-    def __init__(self, api_key: str, secret_key: str, host: str | None = AMPLITUDE, **kwargs: Any) -> None:
+    def __init__(
+        self, api_key: str, secret_key: str, host: str | None = AMPLITUDE, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.api_key = api_key
         self.secret_key = secret_key
@@ -252,11 +271,15 @@ class Amplitude(Connection):
         Raises:
             StreamReadError: The service did not answer, or answered with what is no event.
         """
-        start, end = build_date_range(end_date=end_date, offset=offset, sample=sample, start_date=start_date)
+        start, end = build_date_range(
+            end_date=end_date, offset=offset, sample=sample, start_date=start_date
+        )
         if start is None:
             return []
         return [
-            event for first, last in date_intervals(start, end, AMPLITUDE_DAYS) for event in self._events(first, last)
+            event
+            for first, last in date_intervals(start, end, AMPLITUDE_DAYS)
+            for event in self._events(first, last)
         ]
 
     def _events(self, first: datetime, last: datetime) -> Iterator[dict[str, Any]]:
@@ -269,7 +292,9 @@ class Amplitude(Connection):
         if answer.status_code == NOTHING_THERE:
             return
         if not answer.ok:
-            raise StreamReadError(f"Amplitude answered with the status {answer.status_code}: {answer.reason}.")
+            raise StreamReadError(
+                f"Amplitude answered with the status {answer.status_code}: {answer.reason}."
+            )
         for line in _lines_of_zip(io.BytesIO(answer.content)):
             try:
                 yield flatten(json.loads(line))
@@ -294,7 +319,10 @@ def build_date_range(
     sample: bool = False,  # noqa: FBT001, FBT002 - Mage's signature
     start_date: Any = None,
 ) -> tuple[Any, Any]:
-    """Return the first and the last hour to ask for; (None, None) where the last is before the first."""
+    """Return the first and the last hour to ask for.
+
+    (None, None) where the last is before the first.
+    """
     today = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ005 - hours of the project
     first = parse_date(start_date) if isinstance(start_date, str) else start_date
     last = parse_date(end_date) if isinstance(end_date, str) else end_date

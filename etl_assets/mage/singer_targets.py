@@ -1,4 +1,6 @@
-"""The Singer SDK's targets and sinks, which some of Mage's destinations wrap; the SDK itself must be installed.
+"""The Singer SDK's targets and sinks, which some of Mage's destinations wrap.
+
+The SDK itself must be installed.
 
 A target here writes its state to the file that its config names as `state_path`, as Mage's does.
 """
@@ -15,7 +17,9 @@ try:
     from singer_sdk import Target as _Target
     from singer_sdk.sinks import BatchSink, RecordSink
 except ModuleNotFoundError as missing:
-    raise ConfigError(f"{missing.name} cannot be imported.", hint="pip install singer-sdk") from missing
+    raise ConfigError(
+        f"{missing.name} cannot be imported.", hint="pip install singer-sdk"
+    ) from missing
 
 
 class _StateInFile:

@@ -40,7 +40,11 @@ def clean_column_name(
 ) -> str:
     """Return a column's name in a table: clean, and with `_` before it where it is a reserved word."""
     name = clean_name(col, lower_case)
-    return f"_{name}" if not allow_reserved_words and name.upper() in SQL_RESERVED_WORDS_SUBSET else name
+    return (
+        f"_{name}"
+        if not allow_reserved_words and name.upper() in SQL_RESERVED_WORDS_SUBSET
+        else name
+    )
 
 
 def flatten_record(d: Mapping[str, Any], parent_key: str = "", sep: str = "__") -> dict[str, Any]:
@@ -63,7 +67,9 @@ def update_record_with_internal_columns(record: dict[str, Any]) -> dict[str, Any
 
 
 def update_destination_state_bookmarks(
-    absolute_path_to_destination_state: str, stream: str, bookmark_values: Mapping[str, Any] | None = None
+    absolute_path_to_destination_state: str,
+    stream: str,
+    bookmark_values: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a state file that holds the bookmark of one stream."""
     document = {"bookmarks": {stream: dict(bookmark_values or {})}}
@@ -90,7 +96,9 @@ def convert_column_type(
         return plain.get(column_type)
     if string_type != "VARCHAR":
         return string_type
-    return "VARCHAR(52)" if column_settings.get("format") == COLUMN_FORMAT_DATETIME else "VARCHAR(255)"
+    return (
+        "VARCHAR(52)" if column_settings.get("format") == COLUMN_FORMAT_DATETIME else "VARCHAR(255)"
+    )
 
 
 def column_type_mapping(
@@ -120,14 +128,18 @@ def column_type_mapping(
         formats = [choice["format"] for choice in choices if "format" in choice]
         if formats and "format" not in settings:
             settings = {**given, "format": formats[0]}
-        types = [one for part in (given, *choices) for one in _types(part) if one != COLUMN_TYPE_NULL]
+        types = [
+            one for part in (given, *choices) for one in _types(part) if one != COLUMN_TYPE_NULL
+        ]
         column_type = types[0] if types else COLUMN_TYPE_STRING
         if column_type == COLUMN_TYPE_ARRAY and len(types) > 1:
             column_type = types[1]
         item_type = item_converted = None
         if column_type == COLUMN_TYPE_ARRAY:
             item_type = next(iter(_item_types(given, choices)), array_default_item_type)
-            item_converted = convert_column_type_func(item_type, settings, **words) if item_type else None
+            item_converted = (
+                convert_column_type_func(item_type, settings, **words) if item_type else None
+            )
         if item_type:
             converted: str | None = convert_array_column_type_func(item_converted)
         else:
@@ -135,7 +147,8 @@ def column_type_mapping(
         mapping[column] = {
             "column_settings": settings,
             "item_type": item_type,
-            "item_type_converted": item_converted or (otherwise if column_type == COLUMN_TYPE_ARRAY else None),
+            "item_type_converted": item_converted
+            or (otherwise if column_type == COLUMN_TYPE_ARRAY else None),
             "type": column_type,
             "type_converted": converted or otherwise,
         }
@@ -159,7 +172,13 @@ def _item_types(prop: Mapping[str, Any], choices: Iterable[Mapping[str, Any]]) -
 
 
 def _many(items: Any) -> list[Mapping[str, Any]]:
-    return [items] if isinstance(items, Mapping) and items else list(items or ()) if isinstance(items, list) else []
+    return (
+        [items]
+        if isinstance(items, Mapping) and items
+        else list(items or ())
+        if isinstance(items, list)
+        else []
+    )
 
 
 # Statements
@@ -186,10 +205,15 @@ def build_create_table_command(  # noqa: PLR0913, PLR0917 - Mage's signature
 
     parts = [f"{spelled(name)} {column_type_mapping[name]['type_converted']}" for name in columns]
     if unique_constraints:
-        names = [clean_column_name(name, use_lowercase, allow_reserved_words) for name in unique_constraints]
+        names = [
+            clean_column_name(name, use_lowercase, allow_reserved_words)
+            for name in unique_constraints
+        ]
         table = clean_column_name(full_table_name, use_lowercase, allow_reserved_words)
         constraint = f"unique{'_'.join([table, *names])}"[:MAX_NAME]
-        parts.append(f"CONSTRAINT {constraint} UNIQUE ({', '.join(spelled(name) for name in unique_constraints)})")
+        parts.append(
+            f"CONSTRAINT {constraint} UNIQUE ({', '.join(spelled(name) for name in unique_constraints)})"
+        )
     if key_properties:
         parts.append(f"PRIMARY KEY ({', '.join(spelled(name) for name in key_properties)})")
     kind = "TEMP TABLE" if create_temporary_table else "TABLE"
@@ -223,7 +247,10 @@ def build_insert_columns(
 ) -> list[str]:
     """Return columns as an INSERT names them."""
     mark = column_identifier
-    return [f"{mark}{clean_column_name(name, use_lowercase, allow_reserved_words)}{mark}" for name in columns]
+    return [
+        f"{mark}{clean_column_name(name, use_lowercase, allow_reserved_words)}{mark}"
+        for name in columns
+    ]
 
 
 def convert_column_to_type(value: Any, column_type: str) -> str:
@@ -255,35 +282,59 @@ def build_insert_command(  # noqa: PLR0913, PLR0917 - Mage's signature
         if column["type"] == COLUMN_TYPE_ARRAY:
             items = _items(value)
             return convert_array_func(items, column) if convert_array_func else _array(items)
-        if convert_datetime_func and column["column_settings"].get("format") == COLUMN_FORMAT_DATETIME:
+        if (
+            convert_datetime_func
+            and column["column_settings"].get("format") == COLUMN_FORMAT_DATETIME
+        ):
             return convert_datetime_func(value, column)
         text = json.dumps(value) if isinstance(value, dict | list) else str(value)
         if string_parse_func and column["type"] == COLUMN_TYPE_OBJECT:
             text = string_parse_func(text, column)  # which doubles the quotes itself
-        elif isinstance(value, dict | list) and not string_parse_func and escapes(column["type_converted"]):
+        elif (
+            isinstance(value, dict | list)
+            and not string_parse_func
+            and escapes(column["type_converted"])
+        ):
             pass  # Mage gives such a function JSON as it is
         else:
             text = text.replace("'", "''")
             text = string_parse_func(text, column) if string_parse_func else text
-        return convert_column_to_type_func(text, column["type_converted"]) if convert_column_types else text
+        return (
+            convert_column_to_type_func(text, column["type_converted"])
+            if convert_column_types
+            else text
+        )
 
     rows: list[Any] = []
     for record in records:
         literals = [literal(record.get(name), column_type_mapping[name]) for name in names]
         rows.append(f"({', '.join(literals)})" if stringify_values else literals)
-    return [build_insert_columns(names, column_identifier, use_lowercase, allow_reserved_words), rows]
+    return [
+        build_insert_columns(names, column_identifier, use_lowercase, allow_reserved_words),
+        rows,
+    ]
 
 
 def _escapes(convert: Callable[..., str], column_type: str) -> bool:
     """Return whether a function that makes literals escapes quotes itself: tried with a JSON text that has one."""
     try:
-        return str(convert('"\'"', column_type)) != str(convert('"#"', column_type)).replace("#", "'")
-    except (AttributeError, LookupError, TypeError, ValueError):  # it reads the text: it is no plain frame around it
+        return str(convert('"\'"', column_type)) != str(convert('"#"', column_type)).replace(
+            "#", "'"
+        )
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ):  # it reads the text: it is no plain frame around it
         return True
 
 
 def _items(value: Any) -> list[Any]:
-    """Return an array's items, which may come as the text of a JSON array; any other value is an only item."""
+    """Return an array's items, which may come as the text of a JSON array.
+
+    Any other value is an only item.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value)

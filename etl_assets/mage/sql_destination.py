@@ -1,7 +1,7 @@
 """The base of SQL destinations written for Mage: they write the statements, this has them run in their order.
 
-Tables are made and grow whenever a stream comes with columns that were not there, in whichever batch; Mage looks at the
-first batch alone. Statements are never logged: they hold the rows.
+Tables are made and grow whenever a stream comes with columns that were not there, in whichever
+batch; Mage looks at the first batch alone. Statements are never logged: they hold the rows.
 """
 
 import argparse
@@ -26,7 +26,11 @@ from etl_assets.model.batch import Batch
 from etl_assets.model.schema.json_schema import from_arrow
 from etl_assets.model.stream import Stream
 
-METHODS = (REPLICATION_METHOD_FULL_TABLE, REPLICATION_METHOD_INCREMENTAL, REPLICATION_METHOD_LOG_BASED)
+METHODS = (
+    REPLICATION_METHOD_FULL_TABLE,
+    REPLICATION_METHOD_INCREMENTAL,
+    REPLICATION_METHOD_LOG_BASED,
+)
 
 Records = list[dict[str, Any]]
 
@@ -34,8 +38,8 @@ Records = list[dict[str, Any]]
 class MageSqlDestination(Destination):
     """A SQL destination in Mage's style.
 
-    A subclass MUST override `build_connection`, `does_table_exist`, `build_create_table_commands` and
-    `build_insert_commands`.
+    A subclass MUST override `build_connection`, `does_table_exist`, `build_create_table_commands`
+    and `build_insert_commands`.
     """
 
     DATABASE_CONFIG_KEY = "database"
@@ -96,14 +100,22 @@ class MageSqlDestination(Destination):
 
     # Hooks that write statements
 
-    def does_table_exist(self, schema_name: str, table_name: str, database_name: str | None = None) -> bool:
+    def does_table_exist(
+        self, schema_name: str, table_name: str, database_name: str | None = None
+    ) -> bool:
         """Return whether there is a table."""
-        raise NotImplementedError(f"{type(self).__name__} must override does_table_exist ({table_name!r}).")
+        raise NotImplementedError(
+            f"{type(self).__name__} must override does_table_exist ({table_name!r})."
+        )
 
     def build_create_schema_commands(self, database_name: str, schema_name: str) -> list[str]:
         """Return the statements that make a schema unless it is there."""
         del database_name
-        return [f"CREATE SCHEMA IF NOT EXISTS {self._wrap_with_quotes(schema_name)}"] if schema_name else []
+        return (
+            [f"CREATE SCHEMA IF NOT EXISTS {self._wrap_with_quotes(schema_name)}"]
+            if schema_name
+            else []
+        )
 
     def build_create_table_commands(
         self,
@@ -115,7 +127,9 @@ class MageSqlDestination(Destination):
         unique_constraints: Sequence[str] | None = None,
     ) -> list[str]:
         """Return the statements that make a table for a stream's schema."""
-        raise NotImplementedError(f"{type(self).__name__} must override build_create_table_commands ({stream!r}).")
+        raise NotImplementedError(
+            f"{type(self).__name__} must override build_create_table_commands ({stream!r})."
+        )
 
     def build_alter_table_commands(
         self,
@@ -141,7 +155,9 @@ class MageSqlDestination(Destination):
         unique_constraints: Sequence[str] | None = None,
     ) -> list[str]:
         """Return the statements that insert records."""
-        raise NotImplementedError(f"{type(self).__name__} must override build_insert_commands ({table_name!r}).")
+        raise NotImplementedError(
+            f"{type(self).__name__} must override build_insert_commands ({table_name!r})."
+        )
 
     def calculate_records_inserted_and_updated(
         self,
@@ -149,21 +165,33 @@ class MageSqlDestination(Destination):
         unique_constraints: Sequence[str] | None = None,
         unique_conflict_method: str | None = None,
     ) -> tuple[int, int]:
-        """Return how many rows are new and how many have changed, from what the statements gave; for the log."""
+        """Return how many rows are new and how many have changed, from what the statements gave.
+
+        For the log.
+        """
         del data, unique_constraints, unique_conflict_method
         return self.records_inserted, self.records_updated
 
     # What it does
 
     @override
-    def export_batch_data(self, record_data: Records, stream: str, tags: Mapping[str, Any] | None = None) -> None:
-        told = {**(tags or {}), **self._place(stream), "records": len(record_data), "stream": stream}
+    def export_batch_data(
+        self, record_data: Records, stream: str, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        told = {
+            **(tags or {}),
+            **self._place(stream),
+            "records": len(record_data),
+            "stream": stream,
+        }
         self._declare(record_data, stream)
         for item in record_data:
             item[KEY_RECORD] = sql_commands.update_record_with_internal_columns(item[KEY_RECORD])
         if stream not in self._columns_made and not self.skip_schema_creation:
             place = self._place(stream)
-            commands = self.build_create_schema_commands(place["database_name"], place["schema_name"])
+            commands = self.build_create_schema_commands(
+                place["database_name"], place["schema_name"]
+            )
             self.build_connection().execute(commands, commit=True)
         statements = self.build_query_strings(record_data, stream, tags=told)
         data = self.process_queries(statements, record_data=record_data, stream=stream, tags=told)
@@ -173,21 +201,30 @@ class MageSqlDestination(Destination):
             unique_constraints=self.unique_constraints.get(stream),
             unique_conflict_method=self.unique_conflict_methods.get(stream),
         )
-        self.logger.info("Export data completed.", tags={**told, "inserted": inserted, "updated": updated})
+        self.logger.info(
+            "Export data completed.", tags={**told, "inserted": inserted, "updated": updated}
+        )
 
     def _declare(self, record_data: Records, stream: str) -> None:
         """Add columns to a stream's schema that its records have and it has not: an INSERT would leave them out."""
         schema = self.schemas[stream]
         new = [name for name in record_data[0][KEY_RECORD] if name not in schema["properties"]]
         if new:
-            rows = Batch([{name: item[KEY_RECORD].get(name) for name in new} for item in record_data])
+            rows = Batch(
+                [{name: item[KEY_RECORD].get(name) for name in new} for item in record_data]
+            )
             found = from_arrow(rows.to_arrow(Stream(stream)).schema)["properties"]
-            self.schemas = {**self.schemas, stream: {**schema, "properties": {**schema["properties"], **found}}}
+            self.schemas = {
+                **self.schemas,
+                stream: {**schema, "properties": {**schema["properties"], **found}},
+            }
 
     def build_query_strings(
         self, record_data: Records, stream: str, tags: Mapping[str, Any] | None = None
     ) -> list[str]:
-        """Return the statements that make a stream's table, or add columns to it; none where it is ready.
+        """Return the statements that make a stream's table, or add columns to it.
+
+        None where it is ready.
 
         Raises:
             ConfigError: The replication method is none of Mage's.
@@ -196,12 +233,18 @@ class MageSqlDestination(Destination):
         schema, method = self.schemas[stream], self.replication_methods.get(stream)
         if method not in METHODS:
             raise ConfigError(
-                f"stream {stream!r}: the replication method {method!r} is none of {', '.join(METHODS)}.", stream=stream
+                f"stream {stream!r}: the replication method {method!r} is none of {', '.join(METHODS)}.",
+                stream=stream,
             )
         if self._columns_made.get(stream) == list(schema["properties"]):
             return []
         place = self._place(stream)
-        words = {"schema": schema, "stream": stream, "unique_constraints": self.unique_constraints.get(stream), **place}
+        words = {
+            "schema": schema,
+            "stream": stream,
+            "unique_constraints": self.unique_constraints.get(stream),
+            **place,
+        }
         if self.does_table_exist(**place):
             return list(self.build_alter_table_commands(**words) or ())
         self.attempted_create_table = True
@@ -218,7 +261,9 @@ class MageSqlDestination(Destination):
         results = list(self.build_connection().execute(query_strings, commit=True))
         waiting: list[str] = []
         for number, part in enumerate(batch(record_data, self.BATCH_SIZE)):
-            waiting += self._handle_insert_commands_single_batch(list(part), stream, idx=number, tags=tags)
+            waiting += self._handle_insert_commands_single_batch(
+                list(part), stream, idx=number, tags=tags
+            )
             if sum(map(len, waiting)) >= MAX_QUERY_STRING_SIZE:
                 results += self.build_connection().execute(waiting, commit=True)
                 waiting = []
@@ -239,7 +284,10 @@ class MageSqlDestination(Destination):
         )
 
     def _place(self, stream: str) -> dict[str, Any]:
-        """Return where a stream's table is, by the names of the hooks' arguments; it is called as the stream is."""
+        """Return where a stream's table is, by the names of the hooks' arguments.
+
+        It is called as the stream is.
+        """
         config = self.config
         return {
             "database_name": config.get(self.DATABASE_CONFIG_KEY),
@@ -254,4 +302,6 @@ def main(destination_class: type[Destination]) -> None:
     Args:
         destination_class: The class.
     """
-    destination_class(argument_parser=argparse.ArgumentParser(), batch_processing=True).process(sys.stdin.buffer)
+    destination_class(argument_parser=argparse.ArgumentParser(), batch_processing=True).process(
+        sys.stdin.buffer
+    )

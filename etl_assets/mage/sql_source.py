@@ -1,7 +1,8 @@
 """The base of SQL sources written for Mage: they say how to connect and what to ask, this does the rest.
 
-A read is one query and one cursor, hence one state of the table: Mage's pages (`LIMIT n OFFSET m`, each a query of its
-own) skip and repeat rows while others write. Where a connector's connection is none of ours, its pages are read.
+A read is one query and one cursor, hence one state of the table: Mage's pages (`LIMIT n OFFSET m`,
+each a query of its own) skip and repeat rows while others write. Where a connector's connection is
+none of ours, its pages are read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,11 +54,16 @@ _NO_NUMBERS = ("interval", "point")
 
 
 class MageSqlSource(Source):
-    """A SQL source in Mage's style. A subclass MUST override `build_connection`; the other hooks have defaults."""
+    """A SQL source in Mage's style.
+
+    A subclass MUST override `build_connection`; the other hooks have defaults.
+    """
 
     def __new__(cls, *given: Any, **options: Any) -> Any:
         """Make an object; with a URL it is our own SQL source, which stood under this name before."""
-        if cls is MageSqlSource and (options.get("url") is not None or (given and isinstance(given[0], str))):
+        if cls is MageSqlSource and (
+            options.get("url") is not None or (given and isinstance(given[0], str))
+        ):
             return SqlSource(*given, **options)
         return super().__new__(cls)
 
@@ -78,7 +84,11 @@ class MageSqlSource(Source):
     def fetch_limit(self) -> int:
         """How many rows are fetched at once."""
         config = self.config
-        return int(config.get(SUBBATCH_FETCH_LIMIT_KEY) or config.get(BATCH_FETCH_LIMIT_KEY) or BATCH_FETCH_LIMIT)
+        return int(
+            config.get(SUBBATCH_FETCH_LIMIT_KEY)
+            or config.get(BATCH_FETCH_LIMIT_KEY)
+            or BATCH_FETCH_LIMIT
+        )
 
     @property
     def table_prefix(self) -> str:
@@ -89,7 +99,9 @@ class MageSqlSource(Source):
         """Return the name of a stream's table in a query."""
         return f"{self.table_prefix}{stream.tap_stream_id}"
 
-    def build_discover_query(self, schema: str | None = None, streams: Sequence[str] | None = None) -> str:
+    def build_discover_query(
+        self, schema: str | None = None, streams: Sequence[str] | None = None
+    ) -> str:
         """Return the query whose rows describe the columns: table, default, key, column, type, `YES` where nullable."""
         query = (
             "SELECT TABLE_NAME, COLUMN_DEFAULT, COLUMN_KEY, COLUMN_NAME, DATA_TYPE, IS_NULLABLE\n"
@@ -117,7 +129,9 @@ class MageSqlSource(Source):
         """Return a bookmark's time as the database reads it."""
         return val
 
-    def _limit_query_string(self, limit: int, offset: int, order_by_columns: Sequence[str] | None = None) -> str:
+    def _limit_query_string(
+        self, limit: int, offset: int, order_by_columns: Sequence[str] | None = None
+    ) -> str:
         del order_by_columns
         return f"LIMIT {limit} OFFSET {offset}"
 
@@ -213,13 +227,19 @@ class MageSqlSource(Source):
         if order:
             text = f"{text}\n{self._order_by_query_string(order)}"
         properties = stream.schema.to_dict()["properties"]
-        places = [place for place, name in enumerate(columns) if "contentEncoding" in (properties.get(name) or {})]
+        places = [
+            place
+            for place, name in enumerate(columns)
+            if "contentEncoding" in (properties.get(name) or {})
+        ]
         for rows in self._read(text, order, query):
             yield self._convert_to_rows(columns, _with_bytes(rows, places) if places else rows)
         if not query.get("_limit"):
             self._after_load_data(stream)
 
-    def _read(self, text: str, order: Sequence[str], query: Mapping[str, Any]) -> Iterator[Sequence[Any]]:
+    def _read(
+        self, text: str, order: Sequence[str], query: Mapping[str, Any]
+    ) -> Iterator[Sequence[Any]]:
         way = self.build_connection()
         limit, offset = query.get("_limit"), query.get("_offset", 0)
         if isinstance(way, SqlConnection) and type(way).load is SqlConnection.load:
@@ -230,22 +250,35 @@ class MageSqlSource(Source):
         left = _NO_LIMIT if limit is None else limit
         while left > 0:
             size = min(left, self.fetch_limit)
-            rows = way.load(f"{text}\n{self._limit_query_string(size, offset, order_by_columns=order)}")
+            rows = way.load(
+                f"{text}\n{self._limit_query_string(size, offset, order_by_columns=order)}"
+            )
             yield rows
             if len(rows) < size:
                 return
             left, offset = left - size, offset + size
 
     def _order(self, stream: Any, columns: list[str]) -> list[str]:
-        """Return the columns to order by: the bookmark's, then the keys; without any, all that can be compared."""
+        """Return the columns to order by: the bookmark's, then the keys.
+
+        Without any, all that can be compared.
+        """
         followed = self._get_bookmark_properties_for_stream(stream)
-        order = dict.fromkeys((*followed, *(stream.key_properties or ()), *(stream.unique_constraints or ())))
+        order = dict.fromkeys(
+            (*followed, *(stream.key_properties or ()), *(stream.unique_constraints or ()))
+        )
         if order:
             return list(order)
         types = [COLUMN_TYPE_BOOLEAN, COLUMN_TYPE_INTEGER, COLUMN_TYPE_NUMBER, COLUMN_TYPE_STRING]
         return filter_columns(columns, stream.schema.to_dict()["properties"], types)
 
-    def _query(self, stream: Any, columns: str, bookmarks: Mapping[str, Any] | None, query: Mapping[str, Any]) -> str:
+    def _query(
+        self,
+        stream: Any,
+        columns: str,
+        bookmarks: Mapping[str, Any] | None,
+        query: Mapping[str, Any],
+    ) -> str:
         properties = stream.schema.to_dict()["properties"]
         conditions = [self._since(stream, bookmarks or {}, properties)]
         selected = extract_selected_columns(stream.metadata)
@@ -258,8 +291,13 @@ class MageSqlSource(Source):
         text = f"SELECT\n{columns}\nFROM {self.build_table_name(stream)}"
         return f"{text}\nWHERE {where}" if where else text
 
-    def _since(self, stream: Any, bookmarks: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
-        """Return the condition for rows at or after the bookmark; of several fields, the first weighs most."""
+    def _since(
+        self, stream: Any, bookmarks: Mapping[str, Any], properties: Mapping[str, Any]
+    ) -> str:
+        """Return the condition for rows at or after the bookmark.
+
+        Of several fields, the first weighs most.
+        """
         followed = self._get_bookmark_properties_for_stream(stream)
         given = [(name, bookmarks[name]) for name in followed if bookmarks.get(name) is not None]
         own = stream.bookmark_property_operators or {}
@@ -269,7 +307,9 @@ class MageSqlSource(Source):
             unique = stream.unique_constraints or ()
             operators = {name: ">" if name in unique else ">=" for name, _ in given}
             for name, word in own.items():
-                operators[name] = sql_statements.predicate_operator_uuid_to_comparison_operator(word)
+                operators[name] = sql_statements.predicate_operator_uuid_to_comparison_operator(
+                    word
+                )
             return " AND ".join(
                 self._build_comparison_statement(name, value, properties, operator=operators[name])
                 for name, value in given
@@ -278,7 +318,9 @@ class MageSqlSource(Source):
         for place, (name, value) in enumerate(given):
             last = place == len(given) - 1
             equal = [self._build_comparison_statement(n, v, properties) for n, v in given[:place]]
-            beyond = self._build_comparison_statement(name, value, properties, operator=">=" if last else ">")
+            beyond = self._build_comparison_statement(
+                name, value, properties, operator=">=" if last else ">"
+            )
             choices.append(f"({' AND '.join([*equal, beyond])})")
         return f"({' OR '.join(choices)})"
 
@@ -327,7 +369,9 @@ def _entry(name: str, rows: Sequence[Sequence[Any]]) -> CatalogEntry:
         if any(part in data_type.lower() for part in _BYTES):
             prop |= {"contentEncoding": "base64", "x-arrow": "binary"}
         properties.setdefault(column, prop)
-    keys = list(primary or unique)  # together they would be another key: a row whose unique field changes would double
+    keys = list(
+        primary or unique
+    )  # together they would be another key: a row whose unique field changes would double
     schema = Schema({"type": "object", "properties": properties})
     metadata = get_standard_metadata(
         key_properties=keys,

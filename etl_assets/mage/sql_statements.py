@@ -74,7 +74,8 @@ def build_comparison_statement(  # noqa: PLR0917 - Mage's signature
         col: The column.
         val: The value.
         properties: The columns' JSON Schemas.
-        column_type_mapping: Gives the SQL type of a JSON type and format; None to compare with a text.
+        column_type_mapping: Gives the SQL type of a JSON type and format; None to compare with a
+            text.
         operator: SQL's sign.
         column_cleaned: The column as the database writes it.
         convert_datetime_func: Gives the value of a date-time column as the database reads it.
@@ -85,7 +86,8 @@ def build_comparison_statement(  # noqa: PLR0917 - Mage's signature
     prop = properties.get(col)
     if not prop:
         raise ConfigError(
-            f"The column {col!r} is not in the stream's schema.", hint="Discover the catalog anew, or leave it out."
+            f"The column {col!r} is not in the stream's schema.",
+            hint="Discover the catalog anew, or leave it out.",
         )
     said = prop.get("type") or ()
     types = [said] if isinstance(said, str) else said

@@ -27,13 +27,20 @@ def get_abs_path(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def date_intervals(start_date: datetime, end_date: datetime, timedelta: timedelta) -> list[tuple[datetime, datetime]]:
-    """Return the spans of at most `timedelta` that make up a span of time; each but the last ends a second early.
+def date_intervals(
+    start_date: datetime, end_date: datetime, timedelta: timedelta
+) -> list[tuple[datetime, datetime]]:
+    """Return the spans of at most `timedelta` that make up a span of time.
+
+    Each but the last ends a second early.
 
     Where one of the two has a time zone, it is that of both.
     """
     zone = start_date.tzinfo or end_date.tzinfo
-    first, end = (moment if moment.tzinfo else moment.replace(tzinfo=zone) for moment in (start_date, end_date))
+    first, end = (
+        moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        for moment in (start_date, end_date)
+    )
     spans = []
     while first + timedelta < end:
         spans.append((first, first + timedelta - _SECOND))

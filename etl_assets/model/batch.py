@@ -16,7 +16,12 @@ from etl_assets.model.schema.types import is_json
 from etl_assets.model.selection import column_selector
 from etl_assets.model.stream import Stream
 from etl_assets.model.values.arrays import array_of
-from etl_assets.model.values.arrow_columns import as_declared, normalised, refuse_equal_names, refuse_wide_cursor
+from etl_assets.model.values.arrow_columns import (
+    as_declared,
+    normalised,
+    refuse_equal_names,
+    refuse_wide_cursor,
+)
 from etl_assets.model.values.columns import columns_of, rows_to_arrow, to_array
 from etl_assets.model.values.dataframes import UNNAMED, is_pandas, table_of
 from etl_assets.model.values.duckdb_values import is_relation, table_of_relation
@@ -28,25 +33,30 @@ if TYPE_CHECKING:
     from etl_assets.model.refused import Refusal
 
 Encoding = Literal["rows", "arrow"]
-"""How a destination wants its batches. What a source has left encoded (`Batch.encoded`) is decoded for both."""
+"""How a destination wants its batches.
+
+What a source has left encoded (`Batch.encoded`) is decoded for both.
+"""
 
 
 class Batch:
     """Some records of one stream, and the bookmark that covers them where the source knows one.
 
     Args:
-        records: A list of dicts, a pandas DataFrame, anything with the Arrow C stream or array interface (pyarrow,
-            polars, DuckDB, ...), or the bytes of a database's own format.
-        bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by it.
-        expected: About how many records the whole read is going to have, those before this batch included; to be shown,
-            not relied on. A source that knows it says it once.
-        fingerprint: On the last batch: what the source says of all that is at and after the bookmark which this read
-            has reached. The next read from there is told it.
+        records: A list of dicts, a pandas DataFrame, anything with the Arrow C stream or array
+            interface (pyarrow, polars, DuckDB, ...), or the bytes of a database's own format.
+        bookmark: Makes this batch a checkpoint: everything up to and with this batch is covered by
+            it.
+        expected: About how many records the whole read is going to have, those before this batch
+            included; to be shown, not relied on. A source that knows it says it once.
+        fingerprint: On the last batch: what the source says of all that is at and after the
+            bookmark which this read has reached. The next read from there is told it.
         settled: Of an ordered read: rows whose first replication key is above this value may still
             be joined by others below them, so no bookmark may cover them. A value as Python has it.
         remark: What people should know of this read: a sentence for the run's log, as a warning.
-        refused: By the row's index, values that could not be read, with NULL in their places. Until a schema contract
-            has taken note of them (`accepted`), every way to the records raises the first one's error.
+        refused: By the row's index, values that could not be read, with NULL in their places. Until
+            a schema contract has taken note of them (`accepted`), every way to the records raises
+            the first one's error.
 
     Raises:
         TypeError: `records` is none of these.
@@ -108,7 +118,12 @@ class Batch:
     @property
     def has_columns_only(self) -> bool:
         """Whether there is no record, but a schema: the columns of one that had some."""
-        return not len(self) and self._table is not None and self._rows is None and bool(self._table.num_columns)
+        return (
+            not len(self)
+            and self._table is not None
+            and self._rows is None
+            and bool(self._table.num_columns)
+        )
 
     def __repr__(self) -> str:
         return f"Batch({len(self)} records, {self.encoding}, bookmark={'yes' if self.bookmark else 'no'})"
@@ -123,13 +138,19 @@ class Batch:
 
     def slice(self, start: int, stop: int) -> "Batch":
         """Return the records from `start` up to `stop`, without a bookmark."""
-        records = self._rows[start:stop] if self._rows is not None else self._arrow.slice(start, stop - start)
+        records = (
+            self._rows[start:stop]
+            if self._rows is not None
+            else self._arrow.slice(start, stop - start)
+        )
         made = Batch(records, settled=self.settled)
         made.texts_are_known = self.texts_are_known or self._encoded is not None
         if self.emitted is not None:
             made.emitted = self.emitted[start:stop]
         made.meta = {row - start: said for row, said in self.meta.items() if start <= row < stop}
-        made.refused = {row - start: said for row, said in self.refused.items() if start <= row < stop}
+        made.refused = {
+            row - start: said for row, said in self.refused.items() if start <= row < stop
+        }
         return made
 
     def accepted(self) -> "Batch":
@@ -148,7 +169,9 @@ class Batch:
     def keep(self, mask: Sequence[bool]) -> "Batch":
         """Return the records where the mask is true, with this batch's bookmark."""
         if self._rows is None:
-            kept = Batch(self._arrow.filter(_mask(mask)), bookmark=self.bookmark, settled=self.settled)
+            kept = Batch(
+                self._arrow.filter(_mask(mask)), bookmark=self.bookmark, settled=self.settled
+            )
             kept._normal, kept.texts_are_known = self._normal, self.texts_are_known
         else:
             rows = [row for row, keep in zip(self._rows, mask, strict=True) if keep]
@@ -158,10 +181,16 @@ class Batch:
         if isinstance(self.emitted, list):
             kept.emitted = [moment for moment, keep in zip(self.emitted, mask, strict=True) if keep]
         if self.rejections or self.meta or self.refused:
-            places = {old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)}
-            kept.rejections = {places[old]: found for old, found in self.rejections.items() if old in places}
+            places = {
+                old: new for new, old in enumerate(index for index, keep in enumerate(mask) if keep)
+            }
+            kept.rejections = {
+                places[old]: found for old, found in self.rejections.items() if old in places
+            }
             kept.meta = {places[old]: said for old, said in self.meta.items() if old in places}
-            kept.refused = {places[old]: said for old, said in self.refused.items() if old in places}
+            kept.refused = {
+                places[old]: said for old, said in self.refused.items() if old in places
+            }
         return kept
 
     def screened(self, table: "pa.Table", rejections: Mapping[int, Sequence[Rejection]]) -> "Batch":
@@ -179,14 +208,18 @@ class Batch:
         return self._rows
 
     def columns(self, stream: Stream) -> "dict[str, list[Any] | pa.ChunkedArray]":
-        """Return the selected columns as they came, before any conversion; of rows, those that are declared come first.
+        """Return the selected columns as they came, before any conversion.
+
+        Of rows, those that are declared come first.
 
         Raises:
             DataError: Two columns have one name, or a name is no text.
         """
         self._refuse()
         if self._rows is not None:
-            found: Mapping[str, Any] = columns_of(self._rows, declared_schema(stream), stream=stream.name)
+            found: Mapping[str, Any] = columns_of(
+                self._rows, declared_schema(stream), stream=stream.name
+            )
         else:
             refuse_equal_names(self._arrow, stream.name)
             found = {name: self._arrow.column(name) for name in self._arrow.column_names}
@@ -196,7 +229,11 @@ class Batch:
     def record(self, index: int, stream: Stream) -> dict[str, Any]:
         """Return the selected fields of one record."""
         self._refuse()
-        row = self._rows[index] if self._rows is not None else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
+        row = (
+            self._rows[index]
+            if self._rows is not None
+            else _table_rows(self._arrow.slice(index, 1), stream.name)[0]
+        )
         selects = column_selector(stream)
         return {name: value for name, value in row.items() if selects(name)}
 
@@ -225,11 +262,18 @@ class Batch:
             if self._rows is not None and self._table is None:
                 return rows_to_arrow(self._rows, declared, stream=stream.name)
             refuse_wide_cursor(self._arrow, stream.cursor, stream.name)
-            return as_declared(normalised(self._arrow, stream.name, texts_are_known=known), declared, stream.name)
+            return as_declared(
+                normalised(self._arrow, stream.name, texts_are_known=known), declared, stream.name
+            )
         except DataError as error:
-            if not stream.disable_column_type_check or declared is None or error.field not in declared.names:
+            if (
+                not stream.disable_column_type_check
+                or declared is None
+                or error.field not in declared.names
+            ):
                 raise
-            # Nobody vouches for what is declared: the values say what the column is, and it grows by them.
+            # Nobody vouches for what is declared: the values say what the column is, and it grows
+            # by them.
             return self._converted(declared.remove(declared.get_field_index(error.field)), stream)
 
     def encoded(self, stream: Stream) -> Encoded | None:
@@ -238,9 +282,15 @@ class Batch:
         if self._encoded is None or self._normal:
             return None
         schema = self._encoded.schema
-        return self._encoded if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema) else None
+        return (
+            self._encoded
+            if Batch(schema.empty_table()).to_arrow(stream).schema.equals(schema)
+            else None
+        )
 
-    def some(self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None) -> "pa.Table":
+    def some(
+        self, stream: Stream, names: Sequence[str] | None = None, rows: Sequence[int] | None = None
+    ) -> "pa.Table":
         """Return a part of what `to_arrow` gives, and decode no more than that.
 
         Args:
@@ -265,7 +315,9 @@ class Batch:
         selects = column_selector(stream)
         chosen = {name: selects(name) for name in names}
         if declared:
-            left_out = (name for name, selected in chosen.items() if not selected and name not in declared)
+            left_out = (
+                name for name, selected in chosen.items() if not selected and name not in declared
+            )
             self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out)))
         return [name for name, selected in chosen.items() if selected]
 
@@ -274,14 +326,18 @@ class Batch:
 
         Args:
             stream: Whose schema orders the keys.
-            native_types: Leave dates, times and bytes as Python's own; else they become JSON values (ISO 8601 text,
-                base64). Decimals stay `Decimal`.
+            native_types: Leave dates, times and bytes as Python's own; else they become JSON values
+                (ISO 8601 text, base64). Decimals stay `Decimal`.
 
         Raises:
             DataError: A JSON text of a column has a key twice in one object.
         """
         self._refuse()
-        rows = self._rows if self._rows is not None else _table_rows(self.to_arrow(stream), stream.name)
+        rows = (
+            self._rows
+            if self._rows is not None
+            else _table_rows(self.to_arrow(stream), stream.name)
+        )
         names = dict.fromkeys((stream.schema or {}).get("properties") or {})
         for row in rows:
             names.update(dict.fromkeys(row))
@@ -321,12 +377,18 @@ def _declared(stream: Stream) -> "pa.Schema":
     try:
         declared, selects = to_arrow(stream.schema or {}), column_selector(stream)
     except ConfigError as error:
-        raise ConfigError(f"stream {stream.name!r}: {error.message}", hint=error.hint, stream=stream.name) from error
+        raise ConfigError(
+            f"stream {stream.name!r}: {error.message}", hint=error.hint, stream=stream.name
+        ) from error
     return pa.schema([field for field in declared if selects(field.name)])
 
 
 def column_to_arrow(
-    values: "list[Any] | pa.ChunkedArray", declared: "pa.DataType | None", *, stream: str, field: str
+    values: "list[Any] | pa.ChunkedArray",
+    declared: "pa.DataType | None",
+    *,
+    stream: str,
+    field: str,
 ) -> "pa.Array | pa.ChunkedArray":
     """Return one column of a batch, of values or of Arrow's, as `Batch.to_arrow` would.
 

@@ -20,7 +20,8 @@ Key = tuple[str, str]
 class Catalog:
     """The streams of a source, by (namespace or "", name), in the source's order.
 
-    Like a mapping: `catalog["users"]`, `catalog["public.users"]` and `catalog["public", "users"]` give a stream,
+    Like a mapping: `catalog["users"]`, `catalog["public.users"]` and `catalog["public", "users"]`
+        give a stream,
     iteration gives keys. Immutable; equal to a catalog with the same streams in any order.
 
     Args:
@@ -31,14 +32,20 @@ class Catalog:
         ConfigError: Two streams have the same key.
     """
 
-    def __init__(self, streams: Iterable[Stream] = (), *, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, streams: Iterable[Stream] = (), *, extra: Mapping[str, Any] | None = None
+    ) -> None:
         known: dict[Key, Stream] = {}
         given: Any = streams
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise ArgumentTypeError(f"A Catalog is made of streams, not of the type {type(streams).__name__}.")
+            raise ArgumentTypeError(
+                f"A Catalog is made of streams, not of the type {type(streams).__name__}."
+            )
         for stream in streams:
             if not isinstance(stream, Stream):
-                raise ArgumentTypeError(f"A Catalog is made of streams; one is of the type {type(stream).__name__}.")
+                raise ArgumentTypeError(
+                    f"A Catalog is made of streams; one is of the type {type(stream).__name__}."
+                )
             if stream.key in known:
                 raise ConfigError(
                     f"The catalog has two streams {stream.full_name!r}.",
@@ -76,7 +83,10 @@ class Catalog:
         return cls([Stream.from_dict(entry) for entry in entries], extra=extra)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the catalog as Singer has it; one that was read comes out as it was, but for what has changed."""
+        """Return the catalog as Singer has it.
+
+        One that was read comes out as it was, but for what has changed.
+        """
         extra: dict[str, Any] = copied(self._extra)
         return {"streams": [stream.to_dict() for stream in self.values()], **extra}
 
@@ -90,7 +100,9 @@ class Catalog:
         try:
             document = json.loads(Path(path).read_bytes())
         except OSError as error:
-            raise ConfigError(f"The catalog {str(path)!r} cannot be read: {error.strerror}.") from error
+            raise ConfigError(
+                f"The catalog {str(path)!r} cannot be read: {error.strerror}."
+            ) from error
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"The catalog {str(path)!r} is not JSON: {error}.") from error
         if not isinstance(document, dict):
@@ -153,7 +165,9 @@ class Catalog:
                 stream=name,
             )
         wanted = f"{namespace}.{name}" if namespace else name
-        raise ConfigError(f"There is no stream {wanted!r}.", hint=did_you_mean(wanted, self._called), stream=name)
+        raise ConfigError(
+            f"There is no stream {wanted!r}.", hint=did_you_mean(wanted, self._called), stream=name
+        )
 
     def select(self, patterns: Sequence[str] | str) -> list[Stream]:
         """Return the streams that names, `namespace.name`s or globs stand for, in the catalog's order, each once.
@@ -166,7 +180,9 @@ class Catalog:
         for pattern in patterns:
             found = self._matching(pattern)
             if not found:
-                raise ConfigError(f"{pattern!r} matches no stream.", hint=did_you_mean(pattern, self._called))
+                raise ConfigError(
+                    f"{pattern!r} matches no stream.", hint=did_you_mean(pattern, self._called)
+                )
             chosen.update(found)
         return [stream for key, stream in self.items() if key in chosen]
 
@@ -178,7 +194,10 @@ class Catalog:
         """
         for stream in streams:
             self.get(stream.name, stream.namespace or "")
-        return type(self)({**self._streams, **{stream.key: stream for stream in streams}}.values(), extra=self._extra)
+        return type(self)(
+            {**self._streams, **{stream.key: stream for stream in streams}}.values(),
+            extra=self._extra,
+        )
 
     def diff(self, new: "Catalog") -> list[CatalogChange]:
         """Return what has changed from this catalog to a new one; `str()` of each is a sentence."""
@@ -202,7 +221,9 @@ class Catalog:
         if exact:
             return set(exact)
         return {
-            key for key, stream in self.items() if matches(stream.name, pattern) or matches(stream.full_name, pattern)
+            key
+            for key, stream in self.items()
+            if matches(stream.name, pattern) or matches(stream.full_name, pattern)
         }
 
     def __getitem__(self, key: str | Key) -> Stream:

@@ -7,7 +7,14 @@ from typing import Any, Literal
 from etl_assets.exceptions import shorten
 from etl_assets.model.stream import Stream
 
-Kind = Literal["stream_added", "stream_removed", "column_added", "column_removed", "column_changed", "key_changed"]
+Kind = Literal[
+    "stream_added",
+    "stream_removed",
+    "column_added",
+    "column_removed",
+    "column_changed",
+    "key_changed",
+]
 
 _KEYS = {
     "primary_key": "primary key",
@@ -56,7 +63,10 @@ class CatalogChange:
 def changes_between(
     old: Mapping[tuple[str, str], Stream], new: Mapping[tuple[str, str], Stream]
 ) -> list[CatalogChange]:
-    """Return what has changed between two catalogs, in the new one's order; streams that are gone come first."""
+    """Return what has changed between two catalogs, in the new one's order.
+
+    Streams that are gone come first.
+    """
     changes = [CatalogChange("stream_removed", old[key].full_name) for key in old if key not in new]
     for key, stream in new.items():
         if key in old:

@@ -1,7 +1,8 @@
 """Entries of a Singer catalog, with Mage's keys: what they stand for, and how they are written again.
 
-Pure functions over plain dicts. *Arguments* are what a `Stream` is made with; *values* are what its fields hold: the
-arguments checked and normalised, and filled from the metadata where they leave something open.
+Pure functions over plain dicts. *Arguments* are what a `Stream` is made with; *values* are what its
+fields hold: the arguments checked and normalised, and filled from the metadata where they leave
+something open.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,13 +39,16 @@ ENTRY_KEYS = {
 }
 """What an entry calls each field of a stream, in the order in which an entry is written."""
 
-ALWAYS_WRITTEN = frozenset({"tap_stream_id", "stream", "key_properties", "replication_method", "schema", "metadata"})
+ALWAYS_WRITTEN = frozenset(
+    {"tap_stream_id", "stream", "key_properties", "replication_method", "schema", "metadata"}
+)
 
 _LISTS = ("primary_key", "bookmark_properties", "unique_constraints", "partition_keys")
 _OBJECTS = ("schema", "bookmark_property_operators")
 _TEXTS = ("namespace", "stream_alias", "description")
 
-# Where the stream's own metadata says what an entry may also say itself; the entry's word goes first.
+# Where the stream's own metadata says what an entry may also say itself; the entry's word goes
+# first.
 _IN_METADATA = {
     "primary_key": ("table-key-properties", "view-key-properties"),
     "replication_key": ("replication-key",),
@@ -55,7 +59,10 @@ Metadata = tuple[dict[str, Any], ...]
 
 
 def copied(value: Any) -> Any:
-    """Copy the dicts, lists and tuples of a JSON value; what else is inside of them stays as it is."""
+    """Copy the dicts, lists and tuples of a JSON value.
+
+    What else is inside of them stays as it is.
+    """
     kind = type(value)
     if kind is str or value is None:  # most values by far, in catalogs of thousands of columns
         return value
@@ -114,7 +121,9 @@ def values_of(given: Mapping[str, Any]) -> dict[str, Any]:
             values[attribute] = next((own[key] for key in keys if own.get(key)), None)
     for attribute in _LISTS:
         values[attribute] = _names(name, attribute, values[attribute])
-    values["columns"] = None if given["columns"] is None else _names(name, "columns", given["columns"])
+    values["columns"] = (
+        None if given["columns"] is None else _names(name, "columns", given["columns"])
+    )
     for attribute in _OBJECTS:
         values[attribute] = _object(name, attribute, values[attribute])
     values["types"] = types_of(given["types"], name)
@@ -142,7 +151,9 @@ def entry_of(values: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str
         original: The entry it was read from; empty if there is none.
     """
     # What the original says under today's metadata: that is what must be written over.
-    before = values_of(arguments_of({"tap_stream_id": values["name"], **original, "metadata": values["metadata"]}))
+    before = values_of(
+        arguments_of({"tap_stream_id": values["name"], **original, "metadata": values["metadata"]})
+    )
     before["name"] = original.get("tap_stream_id") or original.get("stream")
     before["metadata"] = tuple(original.get("metadata") or ())
     entry = dict(original)
@@ -184,7 +195,10 @@ def changed_metadata(metadata: Metadata, changes: Mapping[str, Any]) -> Metadata
 
 def by_breadcrumb(metadata: Metadata) -> list[tuple[list[str], Mapping[str, Any]]]:
     """Return the metadata in the order of its breadcrumbs: taps write them in any."""
-    return sorted(((list(entry["breadcrumb"]), entry["metadata"]) for entry in metadata), key=lambda pair: pair[0])
+    return sorted(
+        ((list(entry["breadcrumb"]), entry["metadata"]) for entry in metadata),
+        key=lambda pair: pair[0],
+    )
 
 
 def forced_method(own: Mapping[str, Any]) -> Any:
@@ -201,10 +215,13 @@ def _replication(values: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str,
     if len(keys) > 1:
         bookmarks = tuple(dict.fromkeys((*keys, *bookmarks)))
     method = _word(name, "replication_method", values["replication_method"], REPLICATION_METHODS)
-    method = method or _word(name, "forced-replication-method", forced_method(own), REPLICATION_METHODS)
+    method = method or _word(
+        name, "forced-replication-method", forced_method(own), REPLICATION_METHODS
+    )
     method = method or ("INCREMENTAL" if keys or bookmarks else "FULL_TABLE")
     if method == "INCREMENTAL" and not keys and not bookmarks:
-        # With several to choose from none is chosen: either the source keeps a bookmark of its own, or it is an error.
+        # With several to choose from none is chosen: either the source keeps a bookmark of its own,
+        # or it is an error.
         valid = _names(name, "valid-replication-keys", own.get("valid-replication-keys"))
         keys = valid if len(valid) == 1 else ()
     return {
@@ -221,7 +238,10 @@ def _set(own: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 
 def _as_metadata(attribute: str, value: Any) -> Any:
-    """Return an argument's value as metadata has it: a list of keys, one replication key; None for nothing."""
+    """Return an argument's value as metadata has it: a list of keys, one replication key.
+
+    None for nothing.
+    """
     if not value:
         return None
     if attribute == "primary_key":
@@ -279,24 +299,36 @@ def _metadata(stream: str, value: Any, selected: Any) -> Metadata:
     entries = tuple(value or ())
     for entry in entries:
         if not (
-            isinstance(entry, dict) and _is_place(entry.get("breadcrumb")) and isinstance(entry.get("metadata"), dict)
+            isinstance(entry, dict)
+            and _is_place(entry.get("breadcrumb"))
+            and isinstance(entry.get("metadata"), dict)
         ):
-            raise _wrong(stream, "metadata", entry, "an object with a `breadcrumb` of names and `metadata`")
+            raise _wrong(
+                stream, "metadata", entry, "an object with a `breadcrumb` of names and `metadata`"
+            )
     return entries if selected is None else changed_metadata(entries, {"selected": bool(selected)})
 
 
 def _is_place(breadcrumb: Any) -> bool:
-    return isinstance(breadcrumb, list | tuple) and all(isinstance(part, str) for part in breadcrumb)
+    return isinstance(breadcrumb, list | tuple) and all(
+        isinstance(part, str) for part in breadcrumb
+    )
 
 
 def _extra(stream: str, value: Any) -> dict[str, Any]:
     extra = _object(stream, "extra", value) or {}
     taken = sorted(extra.keys() & ENTRY_KEYS.keys())
     if taken:
-        raise ConfigError(f"stream {stream!r}: {taken} are arguments of their own, not `extra`.", stream=stream)
+        raise ConfigError(
+            f"stream {stream!r}: {taken} are arguments of their own, not `extra`.", stream=stream
+        )
     return extra
 
 
 def _wrong(stream: str, what: str, value: Any, wanted: str) -> ConfigError:
-    told = " of Unicode characters" if "\\ud" in repr(value) else ""  # an unpaired surrogate is none
-    return ConfigError(f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}{told}.", stream=stream)
+    told = (
+        " of Unicode characters" if "\\ud" in repr(value) else ""
+    )  # an unpaired surrogate is none
+    return ConfigError(
+        f"stream {stream!r}: its {what} is {shorten(value)}, not {wanted}{told}.", stream=stream
+    )

@@ -1,7 +1,9 @@
 """A catalog that was discovered again: what the source says now, with what people had set in the committed one.
 
-Selection, replication and the other words that people write into a catalog stay as committed, also where the source now
-says otherwise: the notes tell of it. The columns are the source's. So is the primary key, unless somebody has set
+Selection, replication and the other words that people write into a catalog stay as committed, also
+where the source now
+says otherwise: the notes tell of it. The columns are the source's. So is the primary key, unless
+somebody has set
 another one than the source had.
 """
 
@@ -15,7 +17,12 @@ from etl_assets.model.selection import matches
 from etl_assets.model.stream import Stream
 
 _PRIMARY_KEYS = ("table-key-properties", "view-key-properties")
-_REPLICATION = ("replication_method", "replication_key", "bookmark_properties", "bookmark_property_operators")
+_REPLICATION = (
+    "replication_method",
+    "replication_key",
+    "bookmark_properties",
+    "bookmark_property_operators",
+)
 _KEPT = (
     *_REPLICATION, "unique_constraints", "unique_conflict_method", "partition_keys", "auto_add_new_fields",
     "disable_column_type_check", "run_in_parallel", "stream_alias", "columns", "types",
@@ -31,7 +38,8 @@ class Rediscovered:
 
     Args:
         catalog: To be committed.
-        changes: What is another than before, in sentences; nothing if the committed catalog would stay as it is.
+        changes: What is another than before, in sentences; nothing if the committed catalog would
+            stay as it is.
         notes: Where what people set differs from what the source says, or does not fit it any more.
     """
 
@@ -46,7 +54,8 @@ def rediscovered(before: Catalog | None, found: Catalog, *, declared: bool = Fal
     Args:
         before: The committed catalog, or what the code declares; None at first.
         found: What the source says.
-        declared: `before` is no file but the code: what it does not name is written down, but not selected.
+        declared: `before` is no file but the code: what it does not name is written down, but not
+            selected.
     """
     if before is None:
         before = Catalog([])
@@ -102,7 +111,11 @@ def _metadata(before: Stream, found: Stream) -> Iterator[dict[str, Any]]:
         place = tuple(entry["breadcrumb"])
         seen.add(place)
         told = entry["metadata"].items()
-        own = {key: value for key, value in told if not key.startswith("replication-") and key != _ESTIMATE}
+        own = {
+            key: value
+            for key, value in told
+            if not key.startswith("replication-") and key != _ESTIMATE
+        }
         yield {**entry, "metadata": {**own, **_set_by_people(before.metadata_of(*place))}}
     for entry in before.metadata:
         place, own = tuple(entry["breadcrumb"]), _set_by_people(entry["metadata"])
@@ -116,7 +129,11 @@ def _set_by_people(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_there(stream: Stream, place: tuple[str, ...]) -> bool:
-    return len(place) < 2 or stream.schema is None or place[1] in (stream.schema.get("properties") or {})  # noqa: PLR2004 - "properties", then the name
+    return (
+        len(place) < 2  # noqa: PLR2004
+        or stream.schema is None
+        or place[1] in (stream.schema.get("properties") or {})
+    )
 
 
 def _notes(kept: Stream, found: Stream) -> Iterator[str]:
@@ -134,7 +151,11 @@ def missing_columns(stream: Stream, found: Stream) -> Iterator[str]:
     columns = (found.schema or {}).get("properties")
     if not columns:
         return
-    named = {"primary key": stream.primary_key, "replication key": stream.cursor, "selection": stream.columns or ()}
+    named = {
+        "primary key": stream.primary_key,
+        "replication key": stream.cursor,
+        "selection": stream.columns or (),
+    }
     for role, names in named.items():
         for name in names:
             if not any(matches(column, name) for column in columns):

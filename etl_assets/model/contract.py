@@ -12,7 +12,8 @@ from etl_assets.exceptions import ConfigError, did_you_mean
 class ContractMode(StrEnum):
     """What happens when something does not fit.
 
-    `EVOLVE` changes the table: columns are added, types widened. With the others the table stays as it is: `FREEZE` is
+    `EVOLVE` changes the table: columns are added, types widened. With the others the table stays as
+        it is: `FREEZE` is
     an error, `DISCARD_VALUE` leaves the value out, `DISCARD_ROW` the row.
     """
 
@@ -41,7 +42,9 @@ class SchemaContract:
 
     @classmethod
     def of(cls, given: "SchemaContract | ContractMode | str | Mapping[str, Any] | None") -> Self:
-        """Read a contract: one mode for all, or a mapping of `columns` and `data_type`; None evolves.
+        """Read a contract: one mode for all, or a mapping of `columns` and `data_type`.
+
+        None evolves.
 
         Raises:
             ConfigError: There is no such mode or key.
@@ -61,7 +64,9 @@ class SchemaContract:
         keys = ("columns", "data_type")
         for key in given:
             if key not in keys:
-                raise ConfigError(f"schema_contract has no {key!r}.", hint=did_you_mean(str(key), keys))
+                raise ConfigError(
+                    f"schema_contract has no {key!r}.", hint=did_you_mean(str(key), keys)
+                )
         return cls(**{key: _mode(mode, f"schema_contract[{key!r}]") for key, mode in given.items()})
 
     @property
@@ -141,4 +146,6 @@ def summed(*parts: Iterable[Rejected]) -> list[Rejected]:
 
 def counted(rejections: Sequence[Rejection]) -> list[Rejected]:
     """Count rejections by field and reason."""
-    return summed(Rejected(one.field, one.reason, int(one.whole), int(not one.whole)) for one in rejections)
+    return summed(
+        Rejected(one.field, one.reason, int(one.whole), int(not one.whole)) for one in rejections
+    )

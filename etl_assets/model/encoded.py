@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Format = Literal["pgcopy"]
-"""`pgcopy`: tuples of PostgreSQL's binary COPY, without its header and end. Each field is of the type that PostgreSQL
+"""`pgcopy`: tuples of PostgreSQL's binary COPY, without its header and end.
+
+Each field is of the type that PostgreSQL
 has for the field's Arrow type (`numeric` for a decimal, `text` for a string, `json` for JSON, ...)."""
 
 
@@ -35,7 +37,9 @@ Decode = Callable[[Chunk, "npt.NDArray[np.int32]", Collection[str] | None], "pa.
 
 
 class Encoded:
-    """Some records of one stream in such a format; they are decoded anew each time they are asked for as Arrow.
+    """Some records of one stream in such a format.
+
+    They are decoded anew each time they are asked for as Arrow.
 
     Args:
         format_: Which.
@@ -61,8 +65,14 @@ class Encoded:
         self._nulls = nulls
         self._chunks = chunks
         self._decode = decode
-        self.num_rows = sum(len(chunk.begin) for chunk in chunks) if not isinstance(chunks, _Stored) else chunks.rows
-        self.nbytes = sum(chunk.end for chunk in chunks) if not isinstance(chunks, _Stored) else chunks.bytes
+        self.num_rows = (
+            sum(len(chunk.begin) for chunk in chunks)
+            if not isinstance(chunks, _Stored)
+            else chunks.rows
+        )
+        self.nbytes = (
+            sum(chunk.end for chunk in chunks) if not isinstance(chunks, _Stored) else chunks.bytes
+        )
 
     def __len__(self) -> int:
         return self.num_rows
@@ -111,7 +121,9 @@ class Encoded:
         return pa.concat_tables(tables)
 
     def moved_to(self, path: Path) -> "Encoded":
-        """Write the rows to a new file; gives the same records, read from there whenever they are asked for.
+        """Write the rows to a new file.
+
+        Gives the same records, read from there whenever they are asked for.
 
         Raises:
             OSError: The file cannot be written.

@@ -1,7 +1,8 @@
 """What a read of many streams yields: records, the states that cover them, and how each stream ended, in order.
 
-One process or connection may serve all the streams of a run (an Airbyte source, a Singer tap, a database's log). What
-it says is a sequence of events; `sync_source` loads them. The order is the meaning:
+One process or connection may serve all the streams of a run (an Airbyte source, a Singer tap, a
+database's log). What it says is a sequence of events; `sync_source` loads them. The order is the
+meaning:
 
 ```python
 yield Records(users, Batch([{"id": 1}]))
@@ -62,10 +63,12 @@ class Records:
     """Some records of one stream.
 
     Args:
-        stream: The stream with its present schema and keys; the schema may be another one than that of its last event.
-        batch: The records. A bookmark on it means nothing here, unless the stream is one to `Follow`: only a
-            `Checkpoint` is one.
-        files: Where the source has put them; removed when they, and all of the stream before them, are committed.
+        stream: The stream with its present schema and keys; the schema may be another one than that
+            of its last event.
+        batch: The records. A bookmark on it means nothing here, unless the stream is one to
+            `Follow`: only a `Checkpoint` is one.
+        files: Where the source has put them; removed when they, and all of the stream before them,
+            are committed.
     """
 
     stream: Stream
@@ -98,7 +101,10 @@ class Remark:
 
 @dataclass(frozen=True)
 class SchemaChange:
-    """The stream has another schema or other keys from here on; only needed where no `Records` would say so."""
+    """The stream has another schema or other keys from here on.
+
+    Only needed where no `Records` would say so.
+    """
 
     stream: Stream
 
@@ -107,18 +113,20 @@ class SchemaChange:
 class Checkpoint:
     """A state that covers every event before it, of its scope.
 
-    Opaque: the last one is stored whole, also a smaller one. It is stored in the transaction that makes all it covers
+    Opaque: the last one is stored whole, also a smaller one. It is stored in the transaction that
+        makes all it covers
     visible, or after that.
 
     Args:
         state: The state; None takes the stored one away (an Airbyte stream state of null).
-        streams: It covers these streams (Airbyte STREAM); None for the whole source (Airbyte GLOBAL and LEGACY, a
-            Singer STATE).
-        separate: A state of the whole source says of each stream apart how far it was read, and still says what it did
-            of streams that are not part of this read (`keeps_streams_apart` tells it of Singer's). Without it a read of
-            some of the streams that share a state does not move it: the rows of the others would be skipped.
-        due: Of a state of streams: whether to commit at once; None leaves it to the sync, by the time and the bytes
-            since the last commit.
+        streams: It covers these streams (Airbyte STREAM); None for the whole source (Airbyte GLOBAL
+            and LEGACY, a Singer STATE).
+        separate: A state of the whole source says of each stream apart how far it was read, and
+            still says what it did of streams that are not part of this read (`keeps_streams_apart`
+            tells it of Singer's). Without it a read of some of the streams that share a state does
+            not move it: the rows of the others would be skipped.
+        due: Of a state of streams: whether to commit at once; None leaves it to the sync, by the
+            time and the bytes since the last commit.
     """
 
     state: Bookmark | None
@@ -136,9 +144,10 @@ def keeps_streams_apart(state: Bookmark | None) -> bool:
 class StreamEnd:
     """How one stream ended: the last event that has rows of it.
 
-    A stream without one is not complete, whatever becomes of the read: what waits for its end (a replace, rows after
-    the last state) is not published. So a host that knows of no end but a clean exit yields one for each then.
-    A `Checkpoint` that covers the stream may still follow (Airbyte's COMPLETE before the last STATE).
+    A stream without one is not complete, whatever becomes of the read: what waits for its end (a
+    replace, rows after the last state) is not published. So a host that knows of no end but a clean
+    exit yields one for each then. A `Checkpoint` that covers the stream may still follow (Airbyte's
+    COMPLETE before the last STATE).
 
     Args:
         stream: The stream.
@@ -155,13 +164,15 @@ class StreamEnd:
 class Truncate:
     """A new generation of the stream begins: all rows from before this event are to go.
 
-    What follows it in this read takes the table's place when the stream is complete; until then readers see the old
-    rows, and no state that covers the stream is stored. A host yields it before the first record of the new generation:
-    for Singer before the first RECORD with a new `version`, or at an ACTIVATE_VERSION whose version no record had.
+    What follows it in this read takes the table's place when the stream is complete; until then
+    readers see the old rows, and no state that covers the stream is stored. A host yields it before
+    the first record of the new generation: for Singer before the first RECORD with a new `version`,
+        or at an ACTIVATE_VERSION whose version no record had.
 
     Args:
         stream: The stream.
-        generation: Its number (a Singer version, an Airbyte generation id). The same one again changes nothing.
+        generation: Its number (a Singer version, an Airbyte generation id). The same one again
+            changes nothing.
     """
 
     stream: Stream
@@ -182,10 +193,11 @@ class SourceState:
     Args:
         shared: The state of the whole source, as the last `Checkpoint(streams=None)` gave it.
         streams: The state of each stream that has one of its own; never that of a refreshed one.
-        refreshed: Streams to be read from their very beginning, because their tables are going to be replaced, or were
-            never loaded though others of the shared state were. What `shared` says of them MUST NOT be used; a host
-            that cannot take one stream out of its shared state raises a `ConfigError` unless all its streams are
-            refreshed (then `shared` is None).
+        refreshed: Streams to be read from their very beginning, because their tables are going to
+            be replaced, or were never loaded though others of the shared state were. What `shared`
+            says of them MUST NOT be used; a host that cannot take one stream out of its shared
+            state raises a `ConfigError` unless all its streams are refreshed (then `shared` is
+            None).
         requests: What each stream is asked for beside its state.
     """
 
@@ -205,8 +217,9 @@ class SourceReadable(Protocol):
 
     Attributes:
         source_name: The source's name, unique in a project.
-        streams: What is read; an event of any other stream is an error, unless an attribute `finds_streams` is true:
-            then a stream begins with its first event, and once more where it goes on after it was published. Its
+        streams: What is read; an event of any other stream is an error, unless an attribute
+            `finds_streams` is true: then a stream begins with its first event, and once more where
+                it goes on after it was published. Its
             states are its own.
     """
 
@@ -216,8 +229,8 @@ class SourceReadable(Protocol):
     def open(self, state: SourceState) -> Iterator[Event]:
         """Read all streams from their states on.
 
-        MUST raise an error of ours when the read as a whole fails; streams that have ended completely before stay
-        loaded. Is closed (`GeneratorExit` in a generator) when nobody wants more of it, also on a cancel: whatever it
-        has started MUST end then.
+        MUST raise an error of ours when the read as a whole fails; streams that have ended
+        completely before stay loaded. Is closed (`GeneratorExit` in a generator) when nobody wants
+        more of it, also on a cancel: whatever it has started MUST end then.
         """
         ...

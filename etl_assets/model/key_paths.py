@@ -1,7 +1,8 @@
 """Keys inside of other fields: `[["m", "k"]]` of an Airbyte stream, as a column `m.k` beside the field `m`.
 
-No database has a key inside of a JSON column, so the value is a column of its own too, by which rows are merged. A key
-is such a one where its name is no field, and is that of a path to one, joined by dots.
+No database has a key inside of a JSON column, so the value is a column of its own too, by which
+rows are merged. A key is such a one where its name is no field, and is that of a path to one,
+joined by dots.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,9 @@ def name_of(path: Sequence[str]) -> str:
 
 
 def cannot_be_key(schema: Mapping[str, Any] | None, path: Sequence[str]) -> str | None:
-    """Return why a path can be no column by which rows are merged, as the end of a sentence; None if it can.
+    """Return why a path can be no column by which rows are merged, as the end of a sentence.
+
+    None if it can.
 
     Args:
         schema: The stream's.
@@ -47,7 +50,8 @@ class KeyPaths:
 
     Args:
         stream: As it was asked for.
-        known: Paths that its source says, to be found by their names; any other is looked for in its schema.
+        known: Paths that its source says, to be found by their names; any other is looked for in
+            its schema.
     """
 
     def __init__(self, stream: Stream, known: Sequence[Sequence[str]] = ()) -> None:
@@ -75,12 +79,17 @@ class KeyPaths:
 
     def _described(self) -> Stream:
         """Return the stream with the columns for its keys among its properties, as far as their types are declared."""
-        found = {key: _property_at(self.asked.schema or {}, path) for key, path in self.paths.items()}
+        found = {
+            key: _property_at(self.asked.schema or {}, path) for key, path in self.paths.items()
+        }
         declared = {key: prop for key, prop in found.items() if prop is not None and _types(prop)}
         if not declared:
             return self.asked
         schema = self.asked.schema or {}
-        properties = {**schema["properties"], **{key: _nullable(prop) for key, prop in declared.items()}}
+        properties = {
+            **schema["properties"],
+            **{key: _nullable(prop) for key, prop in declared.items()},
+        }
         return self.asked.replace(schema={**schema, "properties": properties})
 
     def _whole(self) -> Stream:
@@ -95,7 +104,8 @@ class KeyPaths:
         """Return a batch with the columns for the keys.
 
         Raises:
-            DataError: A value cannot be a key, or the records have a field of the name of such a column.
+            DataError: A value cannot be a key, or the records have a field of the name of such a
+                column.
         """
         name = self.asked.name
         around = list(dict.fromkeys(path[0] for path in self.paths.values()))
@@ -106,8 +116,12 @@ class KeyPaths:
             there = [field for field in around if field in table.column_names]
             around_keys = Batch(table.select(there))
             around_keys.texts_are_known = True
-            rows = around_keys.to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
-        values = {key: [self._value(row, key, path) for row in rows] for key, path in self.paths.items()}
+            rows = (
+                around_keys.to_rows(Stream(name), native_types=True) if there else [{}] * len(batch)
+            )
+        values = {
+            key: [self._value(row, key, path) for row in rows] for key, path in self.paths.items()
+        }
         if batch.rows is not None:
             keyed = [dict(row) for row in batch.rows]
             for key, column in values.items():
@@ -120,7 +134,9 @@ class KeyPaths:
             types = {field.name: field.type for field in declared if field.name in self.paths}
             for key, column in values.items():
                 self._refuse_taken(key, key in table.column_names, None)
-                table = table.append_column(key, to_array(column, types.get(key), stream=name, field=key))
+                table = table.append_column(
+                    key, to_array(column, types.get(key), stream=name, field=key)
+                )
             made = Batch(table, bookmark=batch.bookmark)
             made.texts_are_known = True  # they were looked at above
         made.emitted, made.meta = batch.emitted, batch.meta
@@ -135,7 +151,9 @@ class KeyPaths:
                 raise self._no_key(key, value, "is inside of a value that is no object")
             value = value.get(part)
         if isinstance(value, Mapping | list | tuple):
-            raise self._no_key(key, value, "is an object or an array, of which one value has several texts")
+            raise self._no_key(
+                key, value, "is an object or an array, of which one value has several texts"
+            )
         return value
 
     def _no_key(self, key: str, value: Any, what: str) -> DataError:
@@ -174,8 +192,15 @@ def _property_at(schema: Mapping[str, Any], path: Sequence[str]) -> Mapping[str,
 
 
 def path_in(schema: Mapping[str, Any], name: str) -> Path | None:
-    """Return the path to a declared field inside of another one, by its name; None if there is none."""
-    found = (path for path in _cuts(name.split(".")) if len(path) > 1 and _property_at(schema, path) is not None)
+    """Return the path to a declared field inside of another one, by its name.
+
+    None if there is none.
+    """
+    found = (
+        path
+        for path in _cuts(name.split("."))
+        if len(path) > 1 and _property_at(schema, path) is not None
+    )
     return next(found, None)
 
 

@@ -14,8 +14,8 @@ class KeyRanges:
 
     Args:
         bookmark: The largest replication key before the first read; None where there was no row.
-        ranges: JSON objects, each of which the source's `load_data` takes as `query["_range"]`. Every row that there
-            is, or will be, lies in exactly one of them.
+        ranges: JSON objects, each of which the source's `load_data` takes as `query["_range"]`.
+            Every row that there is, or will be, lies in exactly one of them.
     """
 
     bookmark: Mapping[str, Any] | None

@@ -1,11 +1,13 @@
 """How large a thing from outside may be: what a few bytes of input may cost is bounded here, in one place.
 
-Each limit is far above what is met with, and below what would exhaust a machine. Whoever meets one gets an error that
-names the stream, the field, the value (shortened) and the limit.
+Each limit is far above what is met with, and below what would exhaust a machine. Whoever meets one
+gets an error that names the stream, the field, the value (shortened) and the limit.
 """
 
 MAX_ZEROS = 1_000
-"""Zeros that a number's exponent may stand for where the number becomes a text; a double ends at 324. The digits of an
+"""Zeros that a number's exponent may stand for where the number becomes a text.
+
+A double ends at 324. The digits of an
 integer have Python's own limit, of 4,300 (`sys.set_int_max_str_digits`)."""
 MAX_NUMBER_CHARACTERS = 1_000_000
 """Of a number with a fraction, as it is written."""

@@ -33,7 +33,8 @@ class Load:
         run_id: Of the orchestrator's run; "" outside of one.
         table: Where to; None leaves it to the destination.
         partition: Which partition of the asset; "" for none.
-        begins_from: The load id of the state row that this read began from (None: there was none). A commit that finds
+        begins_from: The load id of the state row that this read began from (None: there was none).
+            A commit that finds
             another one there is refused: somebody was faster.
         bookmark: Where the read began.
         on_conflict: `update` or `ignore`: what a merge does with a key that is there already.
@@ -41,8 +42,9 @@ class Load:
         contract: What becomes of what does not fit the table.
         keep_rejected: Keep the records that were left out, or lost a value, in a table beside it.
         declared_only: Leave out fields that the stream does not declare, where it declares any.
-        image: Which of several images of a key in this read the table is to have: the `newest` by the replication key,
-            or the `last` to come; None leaves it to the merge, which takes the last.
+        image: Which of several images of a key in this read the table is to have: the `newest` by
+            the replication key, or the `last` to come; None leaves it to the merge, which takes the
+            last.
     """
 
     source: str
@@ -102,8 +104,9 @@ class Capabilities:
 
     Args:
         strategies: The write strategies it takes.
-        keeps_state: It stores the state row and the ledger in the same transaction as the rows, which makes a load
-            exactly-once. Without it a load is at-least-once, and its metadata says so.
+        keeps_state: It stores the state row and the ledger in the same transaction as the rows,
+            which makes a load exactly-once. Without it a load is at-least-once, and its metadata
+            says so.
         encoding: How it wants its batches: `arrow` or `rows`.
         max_identifier_bytes: Its limit for names.
         max_columns: Its limit for the columns of a table.
@@ -132,7 +135,8 @@ def contract_of(
         keep_rejected: Rejected records are to be kept.
 
     Raises:
-        ConfigError: There is no such contract, or it rejects nothing that could be kept, or nothing could keep it.
+        ConfigError: There is no such contract, or it rejects nothing that could be kept, or nothing
+            could keep it.
     """
     contract = SchemaContract.of(given)
     if given is None and stream.disable_column_type_check is False:
@@ -153,15 +157,21 @@ def contract_of(
 
 
 def image_of(
-    read: "StreamOfSource", strategy: WriteStrategy, wanted: WriteStrategy, repeated_keys: RepeatedKeys | None = None
+    read: "StreamOfSource",
+    strategy: WriteStrategy,
+    wanted: WriteStrategy,
+    repeated_keys: RepeatedKeys | None = None,
 ) -> RepeatedKeys | None:
-    """Settle which of several images of a key in one read its table is to have; None where no key can come twice.
+    """Settle which of several images of a key in one read its table is to have.
+
+    None where no key can come twice.
 
     Args:
         read: What is read.
         strategy: How it meets the table.
         wanted: How it was to meet it: a full refresh replaces the table of a stream that merges.
-        repeated_keys: `newest`, or `last`; by default the newest by the replication key, and of a log the last.
+        repeated_keys: `newest`, or `last`; by default the newest by the replication key, and of a
+            log the last.
 
     Returns:
         `last` also where there is no replication key.
@@ -173,7 +183,9 @@ def image_of(
         and stream.method != "FULL_TABLE"
         and bool(stream.unique_constraints or stream.primary_key)
     )
-    if not merges or read.ordered:  # a database's own order by the replication key: the last image is the newest
+    if (
+        not merges or read.ordered
+    ):  # a database's own order by the replication key: the last image is the newest
         return None
     return "last" if repeated_keys == "last" or is_log(stream) or not stream.cursor else "newest"
 
@@ -191,10 +203,10 @@ class StreamOfSource(Protocol):
         source_name: The source's name, unique in a project.
         stream: What is read.
         partial: Cut by a limit or a query, so not the whole stream.
-        ordered: The engine itself orders the rows by the replication key, so that the largest key so far is a safe
-            checkpoint, also of a read cut by a limit.
-        checked_order: The source promises that order without an engine behind it: the first row out of order is an
-            error.
+        ordered: The engine itself orders the rows by the replication key, so that the largest key
+            so far is a safe checkpoint, also of a read cut by a limit.
+        checked_order: The source promises that order without an engine behind it: the first row out
+            of order is an error.
     """
 
     source_name: str
@@ -233,8 +245,8 @@ class TakesRequest(Protocol):
 class Session(Protocol):
     """One transaction after another on one destination, for one or more loads.
 
-    Nothing that was exported is visible before `commit`; leaving the session without one, by any exception (a cancelled
-    run is a `BaseException`), leaves everything as it was.
+    Nothing that was exported is visible before `commit`; leaving the session without one, by any
+    exception (a cancelled run is a `BaseException`), leaves everything as it was.
     """
 
     encoding: Encoding
@@ -254,7 +266,9 @@ class Session(Protocol):
         return None
 
     def screen(self, batch: Batch, load: Load) -> Batch:
-        """Hold a batch against its load's schema contract, if that is not to evolve; `export` leaves out what it marks.
+        """Hold a batch against its load's schema contract, if that is not to evolve.
+
+        `export` leaves out what it marks.
 
         Raises:
             SchemaConflictError: The contract freezes the table, and something does not fit.
@@ -271,19 +285,28 @@ class Session(Protocol):
         ...
 
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> Sequence[Committed]:
         """Make what was exported so far for these loads visible, with their bookmarks and ledger rows, or nothing.
 
         Args:
             bookmarks: The bookmark that covers what was exported, by load id.
-            complete: The loads have positively ended. A replace publishes only then; before, its commit is refused.
-            shared: The state of the whole source that covers all of it, stored by the same transaction.
+            complete: The loads have positively ended. A replace publishes only then; before, its
+                commit is refused.
+            shared: The state of the whole source that covers all of it, stored by the same
+                transaction.
         """
         ...
 
     def revise(self, load: Load) -> None:
-        """Go on with a load as it is given: its stream has another schema by now. An id that is new begins a load."""
+        """Go on with a load as it is given: its stream has another schema by now.
+
+        An id that is new begins a load.
+        """
         del load
 
     def discard(self, load_id: str) -> None:
@@ -300,7 +323,9 @@ class Target(Protocol):
         """Open a session for these loads."""
         ...
 
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Stored:
         """Return what is known of a stream; an empty `Stored` if the destination keeps no state."""
         ...
 
@@ -309,7 +334,10 @@ class SourceTarget(Target, Protocol):
     """The destination as `sync_source` sees it."""
 
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
-        """Return what is known of a whole source; an empty `StoredSource` if the destination keeps no state."""
+        """Return what is known of a whole source.
+
+        An empty `StoredSource` if the destination keeps no state.
+        """
         ...
 
 
@@ -318,8 +346,10 @@ class SyncResult:
     """What one sync of one stream did.
 
     Args:
-        rejected: Records that the schema contract left out, or took a value from; `rejections` says why.
-        late_rows: Records from before the bookmark, which were left out or loaded as the option of that name says.
+        rejected: Records that the schema contract left out, or took a value from; `rejections` says
+            why.
+        late_rows: Records from before the bookmark, which were left out or loaded as the option of
+            that name says.
         remarks: What people should know of what was read.
     """
 

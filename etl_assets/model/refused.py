@@ -1,8 +1,9 @@
 """Values that a reader cannot give: its batch goes on without them, and a schema contract says what becomes of that.
 
-A reader does not raise for a single value. It leaves NULL in its place and says so with the batch (`Batch.refused`).
-Nothing of such a batch can be had until a contract has taken note: all ways to its records raise the value's error. So
-a reader need not know the contract, and whoever knows of none has the error.
+A reader does not raise for a single value. It leaves NULL in its place and says so with the batch
+(`Batch.refused`). Nothing of such a batch can be had until a contract has taken note: all ways to
+its records raise the value's error. So a reader need not know the contract, and whoever knows of
+none has the error.
 """
 
 from collections.abc import Callable, Collection
@@ -37,13 +38,20 @@ class Refusal:
 
     def error(self) -> DataError:
         """Return the error that it is where no contract leaves it out."""
-        return DataError(self.message, stream=self.stream, field=self.field, value=self.value, hint=self.hint or HINT)
+        return DataError(
+            self.message,
+            stream=self.stream,
+            field=self.field,
+            value=self.value,
+            hint=self.hint or HINT,
+        )
 
 
 class Refusals:
     """What was refused of the batch that is being made, by its rows.
 
-    A reader that makes a column at a time calls `read`; one that knows more of a value's place calls `add`.
+    A reader that makes a column at a time calls `read`; one that knows more of a value's place
+    calls `add`.
     """
 
     def __init__(self) -> None:
@@ -59,7 +67,9 @@ class Refusals:
         """
         if error.field is None or error.stream is None:
             raise error  # of more than a value
-        self._found.setdefault(row, []).append(Refusal(error.stream, error.field, error.reason, value, error.hint))
+        self._found.setdefault(row, []).append(
+            Refusal(error.stream, error.field, error.reason, value, error.hint)
+        )
 
     def read(
         self,
@@ -67,7 +77,9 @@ class Refusals:
         values: Any,
         located: Callable[[int, DataError], DataError] = lambda _, error: error,
     ) -> Any:
-        """Convert a column of the batch, a list or an Arrow array; values that cannot be converted are NULL, and noted.
+        """Convert a column of the batch, a list or an Arrow array.
+
+        Values that cannot be converted are NULL, and noted.
 
         Args:
             convert: The conversion of a column, or of a part of it.
@@ -88,7 +100,10 @@ class Refusals:
         return convert(without(values, bad))
 
     def taken(self) -> dict[int, list[Refusal]]:
-        """Return what was refused, in the order of the rows, for the batch that is done; the next one begins anew."""
+        """Return what was refused, in the order of the rows, for the batch that is done.
+
+        The next one begins anew.
+        """
         taken, self._found = dict(sorted(self._found.items())), {}
         return taken
 
@@ -114,7 +129,9 @@ def _bytes_of(scalar: Any, error: DataError) -> Any:
 
 
 def refused_by(convert: Callable[[Any], Any], values: Any) -> dict[int, DataError]:
-    """Return why values, of a list or an Arrow array, cannot be converted, by their places; each cannot be by itself.
+    """Return why values, of a list or an Arrow array, cannot be converted, by their places.
+
+    Each cannot be by itself.
 
     They are looked for by halves, so it takes little where they are few.
     """
@@ -146,4 +163,8 @@ def without(values: Any, places: Collection[int]) -> Any:
     try:
         return pc.if_else(mask, pa.scalar(None, values.type), values)
     except pa.ArrowException:  # it knows not all types
-        return values.take(pa.array([None if place in places else place for place in range(len(values))], pa.int64()))
+        return values.take(
+            pa.array(
+                [None if place in places else place for place in range(len(values))], pa.int64()
+            )
+        )

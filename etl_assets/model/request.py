@@ -17,7 +17,8 @@ class TableTypes(Protocol):
     """What types a stream's table has, for a source that may choose among several: entered, it looks at the table.
 
     Attributes:
-        is_fixed: The stream's schema contract lets no type change, so that what does not fit is left out, or an error.
+        is_fixed: The stream's schema contract lets no type change, so that what does not fit is
+            left out, or an error.
         is_replaced: The rows that are there do not stay.
     """
 
@@ -63,10 +64,11 @@ class ReadRequest:
     """What one stream is asked for beside its bookmark.
 
     Args:
-        encoded_as: The format in which the destination takes rows as they are; None where something has to look into
-            them.
-        known_fingerprint: What the last batch of the read that reached the bookmark had as its fingerprint, or "" for
-            nothing; a read that finds it still holds gives no records. None where nobody asks for one.
+        encoded_as: The format in which the destination takes rows as they are; None where something
+            has to look into them.
+        known_fingerprint: What the last batch of the read that reached the bookmark had as its
+            fingerprint, or "" for nothing; a read that finds it still holds gives no records. None
+            where nobody asks for one.
         table: What types the stream's table has, where that is known.
         is_wanted: Tells whether somebody still takes the records; not once the stream has failed.
     """

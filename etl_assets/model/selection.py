@@ -1,10 +1,12 @@
 """What of a catalog is selected, by Singer's precedence.
 
-`inclusion: unsupported` is never selected, `automatic` always; else `selected` decides, else `selected-by-default`.
+`inclusion: unsupported` is never selected, `automatic` always; else `selected` decides, else
+`selected-by-default`.
 
-Two things Singer leaves open. A stream about which nothing at all is said (no metadata of its own, as one written by
-hand) is selected; one with metadata that says nothing about selection, as a tap discovers it, is not. And a stream none
-of whose columns is picked is read whole, but for the columns that were deselected one by one.
+Two things Singer leaves open. A stream about which nothing at all is said (no metadata of its own,
+as one written by hand) is selected; one with metadata that says nothing about selection, as a tap
+discovers it, is not. And a stream none of whose columns is picked is read whole, but for the
+columns that were deselected one by one.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +18,10 @@ from etl_assets.model.catalog_entries import metadata_at
 from etl_assets.model.stream import Stream
 
 _COLUMN_DEPTH = 2
-"""Parts of a column's breadcrumb: `properties` and its name. Deeper ones are parts of a column, which is read whole."""
+"""Parts of a column's breadcrumb: `properties` and its name.
+
+Deeper ones are parts of a column, which is read whole.
+"""
 
 
 def is_selected(stream: Stream) -> bool:
@@ -57,11 +62,16 @@ def selected_columns(stream: Stream) -> tuple[str, ...] | None:
 
 def key_columns(stream: Stream) -> frozenset[str]:
     """Return the columns that are read whatever is selected: rows could not be told apart or followed without them."""
-    return frozenset((*stream.primary_key, *stream.cursor, *stream.unique_constraints, *stream.partition_keys))
+    return frozenset(
+        (*stream.primary_key, *stream.cursor, *stream.unique_constraints, *stream.partition_keys)
+    )
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Return whether a name is a pattern's: the same text, or what the glob stands for. Case counts."""
+    """Return whether a name is a pattern's: the same text, or what the glob stands for.
+
+    Case counts.
+    """
     return name == pattern or fnmatchcase(name, pattern)
 
 

@@ -65,8 +65,8 @@ class SharedState:
         bookmark: The state; opaque.
         run_id: As in a `Load`.
         partition: As in a `Load`.
-        begins_from: The load id of the shared state row that the read began from (None: there was none); checked as
-            that of a `Load`.
+        begins_from: The load id of the shared state row that the read began from (None: there was
+            none); checked as that of a `Load`.
     """
 
     source: str
@@ -126,8 +126,10 @@ class Stored:
         state: The state row, if there is one.
         problem: Why the table is not as its ledger says (missing, emptied, columns gone), or None.
         foreign: Why the table is not this stream's to write to, or None.
-        reset: There is no state row though the ledger knows the table: its state was reset, so a sync replaces it.
-        unsafe: Why a load that fails could not be rolled back, with the statement that changes it; or None.
+        reset: There is no state row though the ledger knows the table: its state was reset, so a
+            sync replaces it.
+        unsafe: Why a load that fails could not be rolled back, with the statement that changes it;
+            or None.
     """
 
     state: StreamState | None = None

@@ -1,7 +1,8 @@
 """One stream of a catalog: what it is called, what its rows look like, and how they are read.
 
-A `Stream` is written by hand in few words, or read from an entry of a Singer catalog, with or without Mage's keys. An
-entry that was read is given back by `to_dict` exactly as it was, but for what `replace` has changed since.
+A `Stream` is written by hand in few words, or read from an entry of a Singer catalog, with or
+without Mage's keys. An entry that was read is given back by `to_dict` exactly as it was, but for
+what `replace` has changed since.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,31 +41,35 @@ class Stream:
         namespace: The schema or the like it comes from, where names alone are not unique.
         schema: JSON Schema with `properties`; None if the columns are to be found in the rows.
         primary_key: The field, or fields, that tell rows apart.
-        replication_key: The field whose largest value says how far the stream was read; several make a composite one.
-        replication_method: `FULL_TABLE`, `INCREMENTAL` or `LOG_BASED`; None is `INCREMENTAL` where there is a
-            replication key, else `FULL_TABLE`.
+        replication_key: The field whose largest value says how far the stream was read; several
+            make a composite one.
+        replication_method: `FULL_TABLE`, `INCREMENTAL` or `LOG_BASED`; None is `INCREMENTAL` where
+            there is a replication key, else `FULL_TABLE`.
         bookmark_properties: Mage's word for the fields of a composite replication key.
         bookmark_property_operators: Mage's comparison per bookmark property, such as `{"id": ">"}`.
         unique_constraints: Fields to merge by where they are not the primary key.
-        unique_conflict_method: `UPDATE` or `IGNORE`: what a merge does with a key that is there already.
+        unique_conflict_method: `UPDATE` or `IGNORE`: what a merge does with a key that is there
+            already.
         auto_add_new_fields: New columns of the source are selected as they appear.
-        disable_column_type_check: Mage's switch for the check of values against the schema; None leaves it open.
+        disable_column_type_check: Mage's switch for the check of values against the schema; None
+            leaves it open.
         partition_keys: Hints for destinations that partition their tables.
         run_in_parallel: Mage's hint for its scheduler.
         stream_alias: The name of the table, where it is not the stream's.
         selected: None leaves it to the metadata.
         columns: Names or globs of the columns to read; None leaves it to the metadata.
-        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`: they beat its schema, also
-            one that it changes in the midst of a read. `string`, `integer`, `number`, `boolean`, `date`, `time`,
-            `date-time`, `object`, `array`, `json`, or a JSON Schema.
+        types: Types of fields whose source is wrong about them, such as `{"id": "string"}`: they
+            beat its schema, also one that it changes in the midst of a read. `string`, `integer`,
+            `number`, `boolean`, `date`, `time`, `date-time`, `object`, `array`, `json`, or a JSON
+            Schema.
         metadata: Singer's metadata: entries of `breadcrumb` and `metadata`. Kept as given.
         description: What the stream is, for people.
         extra: Keys of a catalog entry that this library does not know. Kept as given.
 
     Raises:
-        ConfigError: An argument is not of its kind, the replication method is unknown, or it is `INCREMENTAL` and
-            there is neither a replication key nor metadata that says the source keeps a bookmark of its own
-            (`forced-replication-method`).
+        ConfigError: An argument is not of its kind, the replication method is unknown, or it is
+            `INCREMENTAL` and there is neither a replication key nor metadata that says the source
+            keeps a bookmark of its own (`forced-replication-method`).
     """
 
     name: str
@@ -118,7 +123,9 @@ class Stream:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         # The arguments are the only locals, and each has a field of its name.
-        given = {argument: copied(value) for argument, value in locals().items() if argument != "self"}
+        given = {
+            argument: copied(value) for argument, value in locals().items() if argument != "self"
+        }
         self._fill({**given, "stream": None}, {})
 
     def _fill(self, given: dict[str, Any], entry: dict[str, Any]) -> None:
@@ -158,7 +165,9 @@ class Stream:
         given = self._kept("_given")
         for name in changes:
             if name not in given:
-                raise ConfigError(f"A stream has no {name!r}.", hint=did_you_mean(name, given), stream=self.name)
+                raise ConfigError(
+                    f"A stream has no {name!r}.", hint=did_you_mean(name, given), stream=self.name
+                )
         follow: dict[str, Any] = {"metadata": changed_metadata(self.metadata, changes)}
         if "replication_key" in changes:
             follow["bookmark_properties"] = ()
@@ -212,7 +221,10 @@ class Stream:
 
     @property
     def cursor(self) -> tuple[str, ...]:
-        """The fields that say how far the stream was read, the weightiest first; () for a full table."""
+        """The fields that say how far the stream was read, the weightiest first.
+
+        () for a full table.
+        """
         if self.replication_method == "FULL_TABLE":
             return ()
         first = () if self.replication_key is None else (self.replication_key,)
@@ -250,11 +262,19 @@ class Stream:
         if not isinstance(other, Stream):
             return NotImplemented
         mine, others = self._values(), other._values()
-        mine["metadata"], others["metadata"] = by_breadcrumb(self.metadata), by_breadcrumb(other.metadata)
+        mine["metadata"], others["metadata"] = (
+            by_breadcrumb(self.metadata),
+            by_breadcrumb(other.metadata),
+        )
         return mine == others
 
     def __repr__(self) -> str:
-        usual = {"name": self.name, "stream": self.name, "auto_add_new_fields": False, "run_in_parallel": False}
+        usual = {
+            "name": self.name,
+            "stream": self.name,
+            "auto_add_new_fields": False,
+            "run_in_parallel": False,
+        }
         shown = {
             name: value
             for name, value in self._values().items()
@@ -264,5 +284,8 @@ class Stream:
             shown["schema"] = f"<{len(self.schema.get('properties') or {})} columns>"
         if self.metadata:
             shown["metadata"] = f"<{len(self.metadata)} entries>"
-        words = [f"{name}={value if name in {'schema', 'metadata'} else repr(value)}" for name, value in shown.items()]
+        words = [
+            f"{name}={value if name in {'schema', 'metadata'} else repr(value)}"
+            for name, value in shown.items()
+        ]
         return f"Stream({', '.join([repr(self.name), *words])})"

@@ -1,6 +1,7 @@
 """What is wrong in the fields of a stream, told at once: a read that has failed by them is looked at to its end.
 
-Nothing is loaded of what is looked at. Of each wrong field one error is kept, the kinds of its values and their number.
+Nothing is loaded of what is looked at. Of each wrong field one error is kept, the kinds of its
+values and their number.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,11 @@ class _Wrong:
     def said(self) -> str:
         """How many values are wrong, beside the one that is shown."""
         more = self.count - 1
-        return f" (and {'at least ' if self.count >= COUNTED else ''}{more:,} more)" if more > 0 else ""
+        return (
+            f" (and {'at least ' if self.count >= COUNTED else ''}{more:,} more)"
+            if more > 0
+            else ""
+        )
 
 
 class WrongFields:
@@ -62,9 +67,13 @@ class WrongFields:
     @property
     def error(self) -> DataError:
         """The first error, which tells of all wrong fields that were seen."""
-        kinds = {name: wrong.kinds for name, wrong in self._fields.items() if wrong.kinds is not None}
+        kinds = {
+            name: wrong.kinds for name, wrong in self._fields.items() if wrong.kinds is not None
+        }
         said: dict[str | None, str] = {name: wrong.said for name, wrong in self._fields.items()}
-        error = wrong_types([wrong.error for wrong in self._fields.values()], kinds, self._stream, said)
+        error = wrong_types(
+            [wrong.error for wrong in self._fields.values()], kinds, self._stream, said
+        )
         error.__cause__ = self._first.__cause__
         return error
 

@@ -1,7 +1,8 @@
 """Records that wait to be handed on together, and the states between them.
 
-A tap may send a state after every record. A later state of the same scope takes an earlier one's place, so only the
-last one of each hand-over counts; but none is ever handed on behind a record that came after it.
+A tap may send a state after every record. A later state of the same scope takes an earlier one's
+place, so only the last one of each hand-over counts; but none is ever handed on behind a record
+that came after it.
 """
 
 import time
@@ -93,12 +94,15 @@ class EventBuffer:
         self._states.pop(scope, None)  # the new one comes last
         self._states[scope] = (state, covered)
 
-    def follow(self, chunks: Iterable[bytes], take: Callable[[bytes], Iterator[Event]]) -> Iterator[Event]:
+    def follow(
+        self, chunks: Iterable[bytes], take: Callable[[bytes], Iterator[Event]]
+    ) -> Iterator[Event]:
         """Yield the events of an output to its end, without those that still wait then.
 
         Args:
             chunks: The output.
-            take: Takes a chunk: adds its records and states here, and gives the events that cannot wait.
+            take: Takes a chunk: adds its records and states here, and gives the events that cannot
+                wait.
 
         Raises:
             EtlAssetsError: The read has failed.

@@ -1,6 +1,7 @@
 """How record lines look in the two protocols: what they begin with, and what all lines of one stream have in common.
 
-What a line may leave out is counted where it does, so that the keys of many lines are known: see `repeated_keys`.
+What a line may leave out is counted where it does, so that the keys of many lines are known: see
+`repeated_keys`.
 """
 
 import re
@@ -24,23 +25,36 @@ class AirbyteForm:
     """Airbyte's record lines."""
 
     head = re.compile(
-        rb'\{"type":\s?"RECORD",\s?"record":\s?\{(?:"namespace":\s?(?P<namespace>' + _TEXT + rb"),\s?)?"
+        rb'\{"type":\s?"RECORD",\s?"record":\s?\{(?:"namespace":\s?(?P<namespace>'
+        + _TEXT
+        + rb"),\s?)?"
         rb'"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"data":\s?\{'
     )
     path = "record.data"
     emitted: str | None = "record.emitted_at"
 
-    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+    def line(
+        self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
+    ) -> type:
         """Return the type of a line of one stream: of no other one, and with no more to say than the record."""
         del version
         namespace, _ = key
-        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("stream", _word(name)), ("data", record)]
-        said.append(("namespace", _word(namespace)) if namespace else ("namespace", _word("") | None, missing.field()))
+        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+            ("stream", _word(name)),
+            ("data", record),
+        ]
+        said.append(
+            ("namespace", _word(namespace))
+            if namespace
+            else ("namespace", _word("") | None, missing.field())
+        )
         said.append(("meta", _Unchanged, missing.field(keys=2)))  # itself, and the one it must have
         said += [("file_reference", None, missing.field()), ("emitted_at", Any, missing.field())]
         around = msgspec.defstruct("RecordPart", said, gc=False)
         missing.always(4 + bool(namespace))
-        return msgspec.defstruct("RecordLine", [("type", _word("RECORD")), ("record", around)], gc=False)
+        return msgspec.defstruct(
+            "RecordLine", [("type", _word("RECORD")), ("record", around)], gc=False
+        )
 
     def version(self, line: bytes) -> None:
         """Airbyte's records have none."""
@@ -53,19 +67,28 @@ class _Version(msgspec.Struct, gc=False):
 class SingerForm:
     """Singer's record lines."""
 
-    head = re.compile(rb'\{"type":\s?"RECORD",\s?"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"record":\s?\{')
+    head = re.compile(
+        rb'\{"type":\s?"RECORD",\s?"stream":\s?(?P<stream>' + _TEXT + rb'),\s?"record":\s?\{'
+    )
     path = "record"
     emitted: str | None = None
 
     def __init__(self) -> None:
         self._version = msgspec.json.Decoder(_Version)
 
-    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+    def line(
+        self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
+    ) -> type:
         """Return the type of a line of one stream, and of one version of its table."""
         del key
-        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [("type", _word("RECORD")), ("stream", _word(name))]
+        said: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+            ("type", _word("RECORD")),
+            ("stream", _word(name)),
+        ]
         said.append(("record", record))
-        said.append(("version", None, missing.field()) if version is None else ("version", _word(version)))
+        said.append(
+            ("version", None, missing.field()) if version is None else ("version", _word(version))
+        )
         said.append(("time_extracted", Any, missing.field()))
         missing.always(3 + (version is not None))
         return msgspec.defstruct("RecordLine", said, gc=False)

@@ -29,20 +29,28 @@ class Form(Protocol):
     """How a protocol's record lines look."""
 
     head: re.Pattern[bytes]
-    """What such a line begins with, up to the fields of the record; names the `stream`, perhaps its `namespace`."""
+    """What such a line begins with, up to the fields of the record.
+
+    Names the `stream`, perhaps its `namespace`.
+    """
     path: str
     """Where in a line the record is."""
     emitted: str | None
     """Where it stands when the record was emitted, if that is said."""
 
-    def line(self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None) -> type:
+    def line(
+        self, record: type, missing: Missing, name: str, key: StreamKey, version: int | None
+    ) -> type:
         """Return the type of a line of one stream: what it must say, and must not say, stands in it.
 
         The keys around the record are told to `missing`.
         """
 
     def version(self, line: bytes) -> int | None:
-        """Return the version of the table that a line's record is part of; a `ValueError` where it is no such line."""
+        """Return the version of the table that a line's record is part of.
+
+        A `ValueError` where it is no such line.
+        """
 
 
 @dataclass
@@ -57,7 +65,8 @@ class Parsing:
         """Yield the records in their order: as columns, but for blocks of lines that need to be read as rows.
 
         Raises:
-            DataError: A record has a key twice; those before it are given first, as a state may cover them.
+            DataError: A record has a key twice; those before it are given first, as a state may
+                cover them.
         """
         tables: list[tuple[pa.Table, list[Any] | None]] = []
         for block in blocks_of(lines):
@@ -88,11 +97,18 @@ def _joined(tables: "list[tuple[pa.Table, list[Any] | None]]") -> Iterator[Batch
     if tables:
         try:
             table = pa.concat_tables([table for table, _ in tables], promote_options="default")
-        except (pa.ArrowInvalid, pa.ArrowTypeError):  # instants with a zone here and without one there
+        except (
+            pa.ArrowInvalid,
+            pa.ArrowTypeError,
+        ):  # instants with a zone here and without one there
             for one, emitted in tables:
                 yield _batch(one, emitted)
             return
-        moments = None if tables[0][1] is None else list(chain.from_iterable(emitted or () for _, emitted in tables))
+        moments = (
+            None
+            if tables[0][1] is None
+            else list(chain.from_iterable(emitted or () for _, emitted in tables))
+        )
         yield _batch(table, moments)
 
 
@@ -112,7 +128,10 @@ class _Lane:
     key: StreamKey
 
     def end_in(self, chunk: bytes, position: int) -> int:
-        """Return where the lines that begin so end, of which there is one at this position; a line has an end."""
+        """Return where the lines that begin so end, of which there is one at this position.
+
+        A line has an end.
+        """
         found = self.other.search(chunk, position)
         return found.end() if found is not None else max(position, chunk.rfind(b"\n") + 1)
 
@@ -134,8 +153,8 @@ class RecordLanes:
 
     Args:
         form: The protocol's.
-        key_of: Gives the stream that a namespace and a name stand for, if they stand for one alone; the namespace is
-            None where a line does not begin with it.
+        key_of: Gives the stream that a namespace and a name stand for, if they stand for one alone;
+            the namespace is None where a line does not begin with it.
         streams: The streams as they are now.
         rows: Decodes lines of records one by one.
     """
@@ -150,7 +169,8 @@ class RecordLanes:
     def cut(self, chunk: bytes) -> Iterator[Run]:
         """Yield a chunk's lines, run by run, in their order.
 
-        What stands before a run is given before the run is looked at: a schema there may change how it is decoded.
+        What stands before a run is given before the run is looked at: a schema there may change how
+        it is decoded.
         """
         start = position = 0
         end = len(chunk)
@@ -186,7 +206,11 @@ class RecordLanes:
         except (ValueError, RecursionError):
             return None
         parsing = self._parsing(lane, version)
-        return Run(lines, count_lines(lines), lane.key, version, parsing) if parsing is not None else None
+        return (
+            Run(lines, count_lines(lines), lane.key, version, parsing)
+            if parsing is not None
+            else None
+        )
 
     def _lane(self, head: re.Match[bytes]) -> _Lane | None:
         prefix = head.group()
@@ -207,7 +231,8 @@ class RecordLanes:
         parsing = self._parsings.get(known)
         if parsing is None or parsing.stream is not stream:
             line = partial(self.form.line, name=lane.name, key=lane.key, version=version)
-            # A decoder for a schema that has changed may soon be of no use again: some taps send one after each record.
+            # A decoder for a schema that has changed may soon be of no use again: some taps send
+            # one after each record.
             few = 0 if parsing is None else FEW_LINES
             parser = ColumnParser(stream, line, self.form.path, self.form.emitted, few=few)
             parsing = Parsing(stream, parser, self.rows)
@@ -222,7 +247,9 @@ def one_message_a_line(key: StreamKey, lines: bytes, messages: int) -> None:
         ProtocolError: There are more messages than lines.
     """
     if messages != count_lines(lines):
-        raise ProtocolError(f"stream {key[1]!r}: a line holds more than one message.", stream=key[1])
+        raise ProtocolError(
+            f"stream {key[1]!r}: a line holds more than one message.", stream=key[1]
+        )
 
 
 def _text(quoted: bytes | None) -> str | None:

@@ -1,9 +1,11 @@
 """The one redactor: what leaves the process as a log line, an error, a warning or metadata passes `redact`.
 
-It masks the secrets that it was told of by `remember`, in every form they may appear in (`forms`), and what is secret
+It masks the secrets that it was told of by `remember`, in every form they may appear in (`forms`),
+and what is secret
 by its place: a password in a URL, a `password=...` in a connection string (`places`).
 
-It is the lowest layer: an `EtlAssetsError` is masked when it is made, so that nobody who shows one has to think of it.
+It is the lowest layer: an `EtlAssetsError` is masked when it is made, so that nobody who shows one
+has to think of it.
 """
 
 from typing import Any
@@ -11,7 +13,15 @@ from typing import Any
 from etl_assets.redaction.places import MASK
 from etl_assets.redaction.redactor import SHORTEST_SECRET, Redactor
 
-__all__ = ["MASK", "SHORTEST_SECRET", "Redactor", "redact", "redactor", "remember", "remember_config"]
+__all__ = [
+    "MASK",
+    "SHORTEST_SECRET",
+    "Redactor",
+    "redact",
+    "redactor",
+    "remember",
+    "remember_config",
+]
 
 _redactor = Redactor()
 
@@ -22,7 +32,10 @@ def redactor() -> Redactor:
 
 
 def remember(value: Any) -> None:
-    """Have a secret masked from now on; of a URL only its secret parts, so that errors can still name the host."""
+    """Have a secret masked from now on.
+
+    Of a URL only its secret parts, so that errors can still name the host.
+    """
     _redactor.remember(value)
 
 

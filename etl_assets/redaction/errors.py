@@ -17,7 +17,10 @@ _OF_FILES = ("strerror", "filename", "filename2")
 
 
 class MaskedError(Exception):
-    """Stands for an error that cannot be changed and whose message holds a secret; where it was raised is kept."""
+    """Stands for an error that cannot be changed and whose message holds a secret.
+
+    Where it was raised is kept.
+    """
 
 
 def mask(error: BaseException | None) -> None:
@@ -35,11 +38,16 @@ def mask(error: BaseException | None) -> None:
 
 
 def shown_cause(error: Exception) -> Exception:
-    """Return an error, masked, to raise another from; in place of one that refuses to be masked, what stands for it."""
+    """Return an error, masked, to raise another from.
+
+    In place of one that refuses to be masked, what stands for it.
+    """
     mask(error)
     text = "".join(traceback.format_exception_only(error))
     shown = redact(text)
-    return error if shown == text else MaskedError(shown.rstrip()).with_traceback(error.__traceback__)
+    return (
+        error if shown == text else MaskedError(shown.rstrip()).with_traceback(error.__traceback__)
+    )
 
 
 def tell_failure(error: Exception) -> int:
@@ -57,7 +65,8 @@ def tell_failure(error: Exception) -> int:
 def masked_errors() -> Iterator[None]:
     """Mask what is raised inside, and let it pass: nobody may catch it, and Python then shows it.
 
-    Whoever does catch it gets the same error. If nobody has said how Python shows errors, it shows this one masked as
+    Whoever does catch it gets the same error. If nobody has said how Python shows errors, it shows
+    this one masked as
     a whole: with the lines of the script, and the messages of errors that refuse to be masked.
     """
     try:
@@ -69,7 +78,9 @@ def masked_errors() -> Iterator[None]:
         raise
 
 
-def _show_masked(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _show_masked(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
@@ -100,7 +111,10 @@ def _beside_its_vars(error: BaseException) -> Iterator[tuple[str, Any]]:
 
 
 def _masked(value: Any) -> Any:
-    """Return a text masked; of a container that holds a secret, its masked `repr`; anything else as it is."""
+    """Return a text masked.
+
+    Of a container that holds a secret, its masked `repr`; anything else as it is.
+    """
     if type(value) is str:
         return redact(value)
     if isinstance(value, list) and all(type(item) is str for item in value):  # notes

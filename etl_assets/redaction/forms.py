@@ -69,7 +69,9 @@ def _json(text: str) -> str:
 
 def _json_for_html(text: str) -> str:
     """Return a text as writers of JSON do that mind where it is put: `<`, `>` and `&` as numbers."""
-    return re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False)[1:-1])
+    return re.sub(
+        "[<>&]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(text, ensure_ascii=False)[1:-1]
+    )
 
 
 _WRITERS: tuple[Callable[[str], str], ...] = (
@@ -86,7 +88,10 @@ _WRITERS: tuple[Callable[[str], str], ...] = (
 
 
 def _escaped(text: str) -> set[str]:
-    """Return a text as it is within a `repr` or JSON, and within one of these in another; and within HTML."""
+    """Return a text as it is within a `repr` or JSON, and within one of these in another.
+
+    And within HTML.
+    """
     if text.isascii() and text.isalnum():
         return {text}
     once = {text, *(write(text) for write in _WRITERS)}
@@ -120,7 +125,8 @@ def _in_base64(text: str) -> Iterator[str]:
         for encode in (b64encode, urlsafe_b64encode):
             yield from _wrapped(encode(raw).decode())
             for before in range(3):
-                # What stands before it shifts the digits; those that hold a part of a neighbour are left out.
+                # What stands before it shifts the digits; those that hold a part of a neighbour are
+                # left out.
                 digits = encode(b"\0" * before + raw).decode().rstrip("=")
                 yield digits[(8 * before + 5) // 6 :]
                 yield digits[(8 * before + 5) // 6 : 8 * (before + len(raw)) // 6]

@@ -14,7 +14,11 @@ class _Masking(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         try:
             text = record.getMessage()
-        except (TypeError, ValueError, KeyError):  # of arguments that do not fit: the handler shows them
+        except (
+            TypeError,
+            ValueError,
+            KeyError,
+        ):  # of arguments that do not fit: the handler shows them
             text = f"{record.msg} {record.args}"
         shown = redact(text)
         if shown != text:

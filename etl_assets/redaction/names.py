@@ -7,12 +7,17 @@ _WORDS = (
     "|(?:api|private|access|account|signing|encryption)_?key"
 )
 _SECRET = re.compile(rf"{_WORDS}|pwd|dsn", re.IGNORECASE)
-_PARAMETER = re.compile(rf"{_WORDS}|pwd|(?:^|[-_.])(?:key|sig|auth|code|pass|pw|jwt)$", re.IGNORECASE)
+_PARAMETER = re.compile(
+    rf"{_WORDS}|pwd|(?:^|[-_.])(?:key|sig|auth|code|pass|pw|jwt)$", re.IGNORECASE
+)
 _ABOUT_A_SECRET = re.compile(r"[-_](?:path|file|type)$", re.IGNORECASE)
 """Where it is, or of which kind."""
 
 PAIR_NAME = rf"(?:{_WORDS}|pwd|[?&;](?:[\w.-]{{0,40}}[-_.])?(?:key|sig|auth|code|pass|pw|jwt))"
-"""The end of a name before a `=` in any text; short words count only where a URL's parameter begins."""
+"""The end of a name before a `=` in any text.
+
+Short words count only where a URL's parameter begins.
+"""
 
 
 def says_secret(name: str) -> bool:

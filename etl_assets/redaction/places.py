@@ -11,7 +11,8 @@ MASK = "****"
 
 _SCHEME = re.compile(r"[a-zA-Z][\w+.-]*://")
 _IN_TEXT = re.compile(
-    # A password up to the last @: one that is not percent-encoded may hold others. (Our hints have one for the word.)
+    # A password up to the last @: one that is not percent-encoded may hold others. (Our hints have
+    # one for the word.)
     r"""://[^\s/:?#"'<>]*:(?!password@)(?P<password>(?:(?!://)[^\s"'<>])+)@"""
     # A token that is all there is of a user.
     r"""|https?://(?P<user>[\w.~%-]{20,256})@"""
@@ -43,7 +44,8 @@ def _secret_values(text: str) -> Iterator[Span]:
     """Yield where the values of `password=...` and the like are, in a URL, a connection string, or any text."""
     end = odbc_end = 0
     for equal in _EQUAL.finditer(text):
-        # A value within one that has no quotes ends where that does: each would be read to its end again.
+        # A value within one that has no quotes ends where that does: each would be read to its end
+        # again.
         within = equal.end() < end
         if within and text[equal.end()] != "{" and not _ends_in_odbc(text, equal.start()):
             continue
@@ -96,7 +98,9 @@ def _address(rest: str) -> str:
 
 
 def masked_address(text: str) -> str:
-    """Return the address of a database without its secrets; of one that cannot be read for sure, its scheme alone.
+    """Return the address of a database without its secrets.
+
+    Of one that cannot be read for sure, its scheme alone.
 
     Args:
         text: A URL, or a connection string such as `host=... password=...`.
@@ -114,7 +118,10 @@ def masked_address(text: str) -> str:
 
 
 def masked(text: str, spans: Iterable[Span], begin: int = 0, end: int | None = None) -> str:
-    """Return the text from `begin` to `end` with each span of it masked; of one that is cut, nothing is shown."""
+    """Return the text from `begin` to `end` with each span of it masked.
+
+    Of one that is cut, nothing is shown.
+    """
     end = len(text) if end is None else end
     shown = []
     at = begin
@@ -128,7 +135,9 @@ def masked(text: str, spans: Iterable[Span], begin: int = 0, end: int | None = N
 
 def _has_wrong_port(address: str) -> bool:
     """Return whether what should be a port is no number: it may be the beginning of a password."""
-    ports = (host.rpartition("]")[2].partition(":")[2] for host in address.rpartition("@")[2].split(","))
+    ports = (
+        host.rpartition("]")[2].partition(":")[2] for host in address.rpartition("@")[2].split(",")
+    )
     return any(port and not port.isdigit() for port in ports)
 
 

@@ -36,14 +36,21 @@ class Redactor:
     # Told
 
     def remember(self, value: Any) -> None:
-        """Have a secret masked from now on; of a URL only its secret parts, so that errors can still name the host."""
+        """Have a secret masked from now on.
+
+        Of a URL only its secret parts, so that errors can still name the host.
+        """
         if not isinstance(value, str):
             return
         text = str.__str__(value)
         if text in self._told:
             return
         self._told.add(text)
-        for secret in {*secrets_of_address(text), *_leaves(text), *(() if is_url(text) else (text,))}:
+        for secret in {
+            *secrets_of_address(text),
+            *_leaves(text),
+            *(() if is_url(text) else (text,)),
+        }:
             if len(secret) >= SHORTEST_SECRET:
                 self._forms.add(forms(secret))
                 self._add_lines(lines_of(secret))
@@ -82,17 +89,23 @@ class Redactor:
             return False
         if text.endswith(self._first_lines):
             return True
-        return any(text.endswith(beginning) for beginning in self._beginnings.get(text.rpartition("\n")[2], ()))
+        return any(
+            text.endswith(beginning)
+            for beginning in self._beginnings.get(text.rpartition("\n")[2], ())
+        )
 
     def redact(self, text: str, *, begin: int = 0, end: int | None = None) -> str:
         """Return the text with every secret in it masked.
 
         Args:
             text: What is to be shown.
-            begin: Leave out what is before this character of `text`: it is masked first and cut then.
+            begin: Leave out what is before this character of `text`: it is masked first and cut
+                then.
             end: Leave out what is from this character on.
         """
-        if end is not None:  # of a long text, only what is shown, and what a secret in it may go on in
+        if (
+            end is not None
+        ):  # of a long text, only what is shown, and what a secret in it may go on in
             text = text[: end + BEYOND + self.longest]
         return masked(text, (*self._forms.find(text), *secret_places(text)), begin, end)
 

@@ -11,8 +11,9 @@ _BLOCK = 3
 class ManyTexts:
     """A set of texts, and where any of them is in another.
 
-    The search looks at blocks of three characters. A block that is in the beginning of none of the texts lets it jump;
-    so it takes about as long for a thousand texts as for one, and a text is added without work for the others.
+    The search looks at blocks of three characters. A block that is in the beginning of none of the
+    texts lets it jump; so it takes about as long for a thousand texts as for one, and a text is
+    added without work for the others.
 
     Args:
         shortest: How many characters each of the texts has at least; three or more.

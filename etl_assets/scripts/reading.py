@@ -56,7 +56,9 @@ class Watch(Observer):
         self._tracker = tracker
 
     @override
-    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+    def progress(
+        self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None
+    ) -> None:
         self._tracker.tally(stream, rows, bytes_, seconds)
 
     @override
@@ -67,7 +69,8 @@ class Watch(Observer):
 def pyairbyte_auto(stream: Stream, strategy: WriteStrategy) -> WriteStrategy:
     """Settle `auto` as PyAirbyte does: a primary key merges, else a replication key appends, else replace.
 
-    Appending is left to the engine, which does not append what a stream has a key for that cannot be used.
+    Appending is left to the engine, which does not append what a stream has a key for that cannot
+    be used.
     """
     if strategy is not WriteStrategy.AUTO:
         return strategy
@@ -136,7 +139,10 @@ def create_tables(source: Any, cache: Any, streams: str | Sequence[str] | None) 
         table = cache.place_of(source.state_name, stream)
         stored = destination.stored(stored_as, stream, table=table)
         if stored.state is None and stored.foreign is None:
-            one, plan = StreamToRead(stored_as, stream), StreamPlan(WriteStrategy.APPEND, table=table)
+            one, plan = (
+                StreamToRead(stored_as, stream),
+                StreamPlan(WriteStrategy.APPEND, table=table),
+            )
             load = plan_load(one, destination, Start(), plan)
             with destination.session([load]) as session:
                 session.commit({load.load_id: None}, complete=True)
@@ -166,7 +172,9 @@ class Loaded:
             self.results[name] = result
 
 
-def wanted_streams(source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False) -> list[Stream]:
+def wanted_streams(
+    source: Any, streams: str | Sequence[str] | None, *, skip_validation: bool = False
+) -> list[Stream]:
     """Select streams, where some are named, check the config, and give what is selected."""
     if streams:
         selecting.select(source, streams)
@@ -237,7 +245,9 @@ def _loaded(  # noqa: PLR0917 - of `load`, once it is planned
     noted = _config_noted(source, destination, stored_as)
     run = _together if source.granularity == "source" else _one_by_one
     try:
-        for stream, result, error in run(source, stored_as, streams, destination, plans, Watch(progress)):
+        for stream, result, error in run(
+            source, stored_as, streams, destination, plans, Watch(progress)
+        ):
             loaded.take(stream.name, result, error)
             if memory and result is not None and error is None:
                 memory.keep(stream.name, result.bookmark)
@@ -257,7 +267,8 @@ def _config_noted(source: Any, destination: Any, stored_as: str) -> Mapping[str,
     """Log which keys of a connector's config have changed since it was last read into these tables.
 
     Returns:
-        What is to be noted once it was read; None where that is noted already, or nobody would note it.
+        What is to be noted once it was read; None where that is noted already, or nobody would note
+        it.
     """
     if not (hasattr(source, "connector_name") and destination.capabilities.keeps_state):
         return None
@@ -340,7 +351,9 @@ def _one_by_one(
             yield stream, done, None
 
 
-def records(source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool) -> LazyDataset:
+def records(
+    source: Any, stream: str, *, limit: int | None, normalize: bool, prune: bool
+) -> LazyDataset:
     """Return the records of a stream as they are read; see `ReadVerbs.get_records`."""
     found = selecting.with_own_keys(selecting.one(source, stream))
     schema = found.schema or {}
@@ -361,7 +374,9 @@ def records(source: Any, stream: str, *, limit: int | None, normalize: bool, pru
 class _Records:
     """The records of a stream, read anew by each iteration."""
 
-    def __init__(self, source: Any, stream: Stream, handler: StreamRecordHandler, limit: int | None) -> None:
+    def __init__(
+        self, source: Any, stream: Stream, handler: StreamRecordHandler, limit: int | None
+    ) -> None:
         self._source = source
         self._stream = stream
         self._handler = handler
@@ -410,7 +425,9 @@ def _batches_of_one(source: Any, stream: Stream) -> Iterator[Batch]:
         failed.log_text, failed.exit_code = error.log_text, error.exit_code
         raise failed from error
     if not ended:
-        raise ConnectorFailedError(f"stream {stream.name!r} ended before it was complete.", stream=stream.name)
+        raise ConnectorFailedError(
+            f"stream {stream.name!r} ended before it was complete.", stream=stream.name
+        )
 
 
 def samples(
@@ -418,11 +435,15 @@ def samples(
 ) -> dict[str, InMemoryDataset | None]:
     """Return the first records of streams."""
     if on_error not in {"raise", "ignore", "log"}:
-        raise InputError(f"on_error is one of 'raise', 'ignore', 'log', not {on_error!r}.", input_value=on_error)
+        raise InputError(
+            f"on_error is one of 'raise', 'ignore', 'log', not {on_error!r}.", input_value=on_error
+        )
     found: dict[str, InMemoryDataset | None] = {}
     for stream in selecting.chosen(source, streams):
         try:
-            found[stream.name] = records(source, stream.name, limit=limit, normalize=False, prune=True).fetch_all()
+            found[stream.name] = records(
+                source, stream.name, limit=limit, normalize=False, prune=True
+            ).fetch_all()
         except EtlAssetsError as error:
             if on_error == "raise":
                 raise
@@ -443,14 +464,21 @@ def print_samples(found: Mapping[str, InMemoryDataset | None]) -> None:
         if dataset is None:
             console.print(f"{name}: no sample", markup=False)
             continue
-        rows = [{key: value for key, value in row.items() if not key.startswith("_airbyte_")} for row in dataset]
+        rows = [
+            {key: value for key, value in row.items() if not key.startswith("_airbyte_")}
+            for row in dataset
+        ]
         columns = list(dict.fromkeys(key for row in rows for key in row))
         table = Table(title=Text(f"{name}: {len(rows)} records"))
         across = len(columns) <= _COLUMNS_ACROSS
-        heads: Iterable[str] = columns if across else ["field", *(str(number + 1) for number in range(len(rows)))]
+        heads: Iterable[str] = (
+            columns if across else ["field", *(str(number + 1) for number in range(len(rows)))]
+        )
         for head in heads:
             table.add_column(Text(head))
-        lines = [[row.get(c) for c in columns] for row in rows] if across else _pivoted(columns, rows)
+        lines = (
+            [[row.get(c) for c in columns] for row in rows] if across else _pivoted(columns, rows)
+        )
         for line in lines:
             table.add_row(*(Text(str(value)) for value in line))
         console.print(table)
@@ -463,9 +491,13 @@ def _pivoted(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[
     return [[column, *(row.get(column) for row in rows)] for column in columns]
 
 
-def _say_incremental(streams: Sequence[Stream], known: Collection[StreamKey], *, full_refresh: bool) -> None:
+def _say_incremental(
+    streams: Sequence[Stream], known: Collection[StreamKey], *, full_refresh: bool
+) -> None:
     """Say which streams go on from where they ended, and which are going to."""
-    incremental = [] if full_refresh else [stream for stream in streams if stream.method != "FULL_TABLE"]
+    incremental = (
+        [] if full_refresh else [stream for stream in streams if stream.method != "FULL_TABLE"]
+    )
     going_on = [stream.name for stream in incremental if stream.key in known]
     new = [stream.name for stream in incremental if stream.key not in known]
     if going_on:
@@ -487,6 +519,8 @@ def _failed(source: Any, errors: Mapping[str, Exception], result: ReadResult) ->
         read_result=result,
     )
     failed.__cause__ = (
-        errors[first] if len(errors) == 1 else ExceptionGroup("the streams' errors", list(errors.values()))
+        errors[first]
+        if len(errors) == 1
+        else ExceptionGroup("the streams' errors", list(errors.values()))
     )
     return failed

@@ -19,8 +19,9 @@ IDS_AT_ONCE = 1_000
 class CachedRead(Readable):
     """One stream of a cache, to be loaded elsewhere.
 
-    Its bookmark is the load id of the cache's last load: rows that came or changed since carry the id of one that the
-    cache's ledger has behind it. (The ids themselves begin with a time, and say nothing of the order.)
+    Its bookmark is the load id of the cache's last load: rows that came or changed since carry the
+    id of one that the cache's ledger has behind it. (The ids themselves begin with a time, and say
+    nothing of the order.)
 
     Args:
         result: What was read into the cache.
@@ -36,7 +37,9 @@ class CachedRead(Readable):
         dataset = result[name]
         properties = {
             key: prop
-            for key, prop in ((dataset.stream_metadata.schema or {}).get("properties") or {}).items()
+            for key, prop in (
+                (dataset.stream_metadata.schema or {}).get("properties") or {}
+            ).items()
             if key not in self._own
         }
         self.stream = Stream(
@@ -79,5 +82,8 @@ def _is_one_of(column: str, load_ids: Sequence[str]) -> str:
     """Return the condition that a row is of one of these loads, as SQL."""
     groups = [load_ids[at : at + IDS_AT_ONCE] for at in range(0, len(load_ids), IDS_AT_ONCE)]
     return (
-        " OR ".join(f"{column} IN ({', '.join(quote(one, chr(39)) for one in group)})" for group in groups) or "1 = 0"
+        " OR ".join(
+            f"{column} IN ({', '.join(quote(one, chr(39)) for one in group)})" for group in groups
+        )
+        or "1 = 0"
     )

@@ -1,7 +1,8 @@
 """The name under which a script's source has its state, and what is noted of its config.
 
-State goes by the source's name and the place of its tables, whatever the config says: one that changed goes on, and the
-keys that did are logged. Two accounts of one connector need two places, or names of their own.
+State goes by the source's name and the place of its tables, whatever the config says: one that
+changed goes on, and the keys that did are logged. Two accounts of one connector need two places, or
+names of their own.
 """
 
 import hmac
@@ -25,8 +26,9 @@ Path = tuple[str, ...]
 def stored_name(source: Any, destination: Any, streams: Collection[StreamKey]) -> str:
     """Return the name under which the state of a source is stored in a destination, for a script.
 
-    It is the source's own name, or `source_name` of `get_source`; of a connector without one, the connector's name as a
-    word. Where the name has state in another place of the destination too, this one's is added.
+    It is the source's own name, or `source_name` of `get_source`; of a connector without one, the
+    connector's name as a word. Where the name has state in another place of the destination too,
+    this one's is added.
 
     Raises:
         ConfigError: The source has no name.
@@ -36,16 +38,20 @@ def stored_name(source: Any, destination: Any, streams: Collection[StreamKey]) -
     if name is None:
         kind = type(source).__name__
         raise ConfigError(
-            f"{kind} has no name.", hint=f'Give it one, under which its state is stored: {kind}(name="...").'
+            f"{kind} has no name.",
+            hint=f'Give it one, under which its state is stored: {kind}(name="...").',
         )
-    stored: str = destination.stored_under(name, streams, hashed=not getattr(source, "is_named", True))
+    stored: str = destination.stored_under(
+        name, streams, hashed=not getattr(source, "is_named", True)
+    )
     return stored
 
 
 def note_of(source: Any, known: Any) -> dict[str, Any]:
     """Return what is noted of a source's config: a salt, and a digest of the value of each key.
 
-    Of a secret it has eight bits, which tell that it was rotated and are of no use to whoever guesses it.
+    Of a secret it has eight bits, which tell that it was rotated and are of no use to whoever
+    guesses it.
 
     Args:
         source: A connector.
@@ -63,12 +69,16 @@ def changed_keys(known: Any, now: Mapping[str, Any]) -> list[str]:
     return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
 
 
-def _leaves(value: Any, marked: set[Path], path: Path = (), *, secret: bool = False) -> Iterator[tuple[str, Any]]:
+def _leaves(
+    value: Any, marked: set[Path], path: Path = (), *, secret: bool = False
+) -> Iterator[tuple[str, Any]]:
     """Yield each value of a config by its place, with whether it is a secret."""
     secret = secret or path in marked
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            yield from _leaves(item, marked, (*path, str(key)), secret=secret or _is_secret(str(key), item))
+            yield from _leaves(
+                item, marked, (*path, str(key)), secret=secret or _is_secret(str(key), item)
+            )
     elif path:
         # A reference goes by what it refers to: it is not resolved here.
         shown = name_of(value) if is_reference(value) else value
@@ -81,7 +91,10 @@ def _digest(salt: str, key: str, value: Any, secret: bool) -> str:  # noqa: FBT0
 
 
 def secret_places(spec: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the places of a config that its JSON Schema says are secret; positions in lists are left out."""
+    """Yield the places of a config that its JSON Schema says are secret.
+
+    Positions in lists are left out.
+    """
     if isinstance(spec, list):
         for one in spec:
             yield from secret_places(one, path)

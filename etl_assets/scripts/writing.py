@@ -31,11 +31,15 @@ def write(
     """Write; see `DestinationVerbs.write`."""
     strategy = strategy_named(write_strategy)
     if isinstance(source_data, Source) and checked_cache(cache):
-        source_data = source_data.read(cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh)
+        source_data = source_data.read(
+            cache, streams=streams, write_strategy=strategy, force_full_refresh=full_refresh
+        )
     late = None
     if isinstance(source_data, ReadResult):
         memory = _memory(destination, source_data.stored_as, state_cache or source_data.cache)
-        results, errors = _write_cached(destination, source_data, streams, strategy, memory, full_refresh=full_refresh)
+        results, errors = _write_cached(
+            destination, source_data, streams, strategy, memory, full_refresh=full_refresh
+        )
     elif isinstance(source_data, Source):
         wanted = reading.wanted_streams(source_data, streams)
         stored_as = stored_name(source_data, destination, [stream.key for stream in wanted])
@@ -98,28 +102,52 @@ def _write_cached(
     *,
     full_refresh: bool,
 ) -> tuple[dict[str, SyncResult], dict[str, Exception]]:
-    names = list(result) if streams in (None, "*") else [streams] if isinstance(streams, str) else list(streams or ())
+    names = (
+        list(result)
+        if streams in (None, "*")
+        else [streams]
+        if isinstance(streams, str)
+        else list(streams or ())
+    )
     done: dict[str, SyncResult] = {}
     errors: dict[str, Exception] = {}
     for name in names:
         if name not in result:
-            raise InputError(f"{name!r} was not read: {', '.join(map(repr, result))} were.", input_value=name)
+            raise InputError(
+                f"{name!r} was not read: {', '.join(map(repr, result))} were.", input_value=name
+            )
         try:
-            done[name] = _write_one(destination, result, name, strategy, memory, full_refresh=full_refresh)
+            done[name] = _write_one(
+                destination, result, name, strategy, memory, full_refresh=full_refresh
+            )
         except EtlAssetsError as error:
             errors[name] = error
     return done, errors
 
 
 def _write_one(
-    destination: Any, result: ReadResult, name: str, strategy: WriteStrategy, memory: StateMemory, *, full_refresh: bool
+    destination: Any,
+    result: ReadResult,
+    name: str,
+    strategy: WriteStrategy,
+    memory: StateMemory,
+    *,
+    full_refresh: bool,
 ) -> SyncResult:
-    stored_as = destination.stored_under(result.stored_as, [("", name)], hashed=result.state_name != result.source_name)
+    stored_as = destination.stored_under(
+        result.stored_as, [("", name)], hashed=result.state_name != result.source_name
+    )
     read = CachedRead(result, name, source_name=stored_as)
     can = destination.capabilities.strategies
     table = destination.table_for(result.state_name, read.stream)
-    start = resolve_start(read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name), table=table)
-    if not start.full_refresh and start.bookmark is not None and not read.is_continued_by(start.bookmark):
+    start = resolve_start(
+        read, destination, full_refresh=full_refresh, fallback=lambda: memory.of(name), table=table
+    )
+    if (
+        not start.full_refresh
+        and start.bookmark is not None
+        and not read.is_continued_by(start.bookmark)
+    ):
         start = resolve_start(read, destination, full_refresh=True, table=table)
     if strategy is WriteStrategy.AUTO and not start.full_refresh:
         # As it came into the cache: what was merged is merged, what was replaced is replaced.

@@ -1,4 +1,6 @@
-"""Secrets: found late, by name; shown masked; kept out of what leaves the process by the one redactor.
+"""Secrets: found late, by name.
+
+Shown masked; kept out of what leaves the process by the one redactor.
 
 ```python
 from etl_assets import get_secret

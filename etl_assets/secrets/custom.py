@@ -22,7 +22,8 @@ class CustomSecretManager(SecretManager, ABC):
     Vault()
     ```
 
-    Class attributes: `auto_register` (True), `replace_existing` (be the only one), `as_backup` (be asked last).
+    Class attributes: `auto_register` (True), `replace_existing` (be the only one), `as_backup` (be
+        asked last).
     """
 
     auto_register: ClassVar[bool] = True
@@ -32,7 +33,9 @@ class CustomSecretManager(SecretManager, ABC):
         if self.auto_register:
             self.register()
 
-    def register(self, *, as_backup: bool | None = None, replace_existing: bool | None = None) -> None:
+    def register(
+        self, *, as_backup: bool | None = None, replace_existing: bool | None = None
+    ) -> None:
         """Have `get_secret` ask this manager too.
 
         Args:
@@ -42,5 +45,7 @@ class CustomSecretManager(SecretManager, ABC):
         register_secret_manager(
             self,
             as_backup=self.as_backup if as_backup is None else as_backup,
-            replace_existing=self.replace_existing if replace_existing is None else replace_existing,
+            replace_existing=self.replace_existing
+            if replace_existing is None
+            else replace_existing,
         )

@@ -10,7 +10,13 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from etl_assets.exceptions import AuthenticationError, ConfigError, InputError, SecretNotFoundError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    InputError,
+    SecretNotFoundError,
+    UnavailableError,
+)
 from etl_assets.packages import require
 from etl_assets.secrets.custom import CustomSecretManager
 from etl_assets.secrets.handle import SecretHandle
@@ -31,7 +37,10 @@ class GSMSecretHandle(SecretHandle):
     """
 
     def __init__(
-        self, parent: "GoogleGSMSecretManager", secret_name: str, labels: Mapping[str, str] | None = None
+        self,
+        parent: "GoogleGSMSecretManager",
+        secret_name: str,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(parent, secret_name)
         self._manager = parent
@@ -51,8 +60,8 @@ class GoogleGSMSecretManager(CustomSecretManager):
     Args:
         project: The project's id.
         credentials_path: The file with the JSON key of a service account.
-        credentials_json: Or that JSON itself. Without either, the environment variable `GCP_GSM_CREDENTIALS`, and
-            without that what the machine is logged in as.
+        credentials_json: Or that JSON itself. Without either, the environment variable
+            `GCP_GSM_CREDENTIALS`, and without that what the machine is logged in as.
         auto_register: Have `get_secret` ask it without `register()`.
         as_backup: Be asked last.
 
@@ -79,7 +88,9 @@ class GoogleGSMSecretManager(CustomSecretManager):
             raise InputError("Give credentials_path or credentials_json, not both.")
         self.project = project
         self._credentials_path = credentials_path
-        self._credentials_json = None if credentials_json is None else SecretString(credentials_json)
+        self._credentials_json = (
+            None if credentials_json is None else SecretString(credentials_json)
+        )
         self._made: Any = None
         super().__init__()
         if auto_register:
@@ -89,7 +100,9 @@ class GoogleGSMSecretManager(CustomSecretManager):
 
     @override
     def get_secret(self, secret_name: str) -> SecretString | None:
-        """Return the newest version of a secret, by its short or its full name; None where there is none.
+        """Return the newest version of a secret, by its short or its full name.
+
+        None where there is none.
 
         Raises:
             ConnectError: Google did not let us in, or cannot be reached.
@@ -100,7 +113,10 @@ class GoogleGSMSecretManager(CustomSecretManager):
         return None if found is None else SecretString(found.payload.data.decode("utf-8"))
 
     def get_secret_handle(self, secret_name: str) -> GSMSecretHandle:
-        """Return the handle of a secret; whether there is one is seen when its value is asked for."""
+        """Return the handle of a secret.
+
+        Whether there is one is seen when its value is asked for.
+        """
         return GSMSecretHandle(self, secret_name)
 
     def fetch_secrets(self, *, filter_string: str) -> Iterator[GSMSecretHandle]:
@@ -133,11 +149,15 @@ class GoogleGSMSecretManager(CustomSecretManager):
 
     def labels_of(self, secret_name: str) -> dict[str, str]:
         """Return the labels of a secret; {} where there is none of that name."""
-        found = self._call("get_secret", name=self._full_name(secret_name).partition("/versions/")[0])
+        found = self._call(
+            "get_secret", name=self._full_name(secret_name).partition("/versions/")[0]
+        )
         return {} if found is None else dict(found.labels)
 
     def _full_name(self, secret_name: str) -> str:
-        return secret_name if "/" in secret_name else f"projects/{self.project}/secrets/{secret_name}"
+        return (
+            secret_name if "/" in secret_name else f"projects/{self.project}/secrets/{secret_name}"
+        )
 
     def _call(self, method: str, **arguments: Any) -> Any:
         client = self._client()

@@ -55,7 +55,9 @@ class SecretHandle:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = self.get_value()
         path.unlink(missing_ok=True)  # its rights are those it was made with
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(text)
         if not silent:
             print(f"Wrote the secret {self.secret_name!r} to {path}.")  # noqa: T201 - said unless it is told to be silent

@@ -34,7 +34,8 @@ def detect_hardcoded_secrets(
 
     Args:
         config: The config.
-        spec_json_schema: Its JSON Schema, which says what is secret; without it, a `SecretString` is.
+        spec_json_schema: Its JSON Schema, which says what is secret; without it, a `SecretString`
+            is.
     """
     secret = set(_secret_places(spec_json_schema or {}))
     return [

@@ -30,7 +30,8 @@ class SecretSourceEnum(str, Enum):  # noqa: UP042 - as in PyAirbyte, where `str(
 class SecretManager(ABC):
     """Something that gives secrets by their names.
 
-    A subclass MUST override `get_secret`; it gives None where it has none of that name. An empty text counts as none.
+    A subclass MUST override `get_secret`; it gives None where it has none of that name. An empty
+    text counts as none.
     """
 
     name: str = ""
@@ -76,7 +77,9 @@ class DotenvSecrets(SecretManager):
 
     @override
     def get_secret(self, secret_name: str) -> SecretString | None:
-        path = next((f / ".env" for f in (Path.cwd(), *Path.cwd().parents) if (f / ".env").is_file()), None)
+        path = next(
+            (f / ".env" for f in (Path.cwd(), *Path.cwd().parents) if (f / ".env").is_file()), None
+        )
         if path is None:
             return None
         from dotenv import dotenv_values
@@ -84,7 +87,9 @@ class DotenvSecrets(SecretManager):
         try:
             return _secret(dotenv_values(path).get(secret_name))
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"The file {str(path)!r} cannot be read: {type(error).__name__}.") from None
+            raise InputError(
+                f"The file {str(path)!r} cannot be read: {type(error).__name__}."
+            ) from None
 
 
 class ColabSecrets(SecretManager):

@@ -36,10 +36,18 @@ def _url_taken(value: Any) -> Any:
 def wrap_secrets(value: Any, *, secret: bool = False) -> Any:
     """Return a value with each secret in it as a `SecretString`: by the name it is under, or as part of an address."""
     if isinstance(value, Mapping):
-        return {key: wrap_secrets(item, secret=secret or says_secret(str(key))) for key, item in value.items()}
+        return {
+            key: wrap_secrets(item, secret=secret or says_secret(str(key)))
+            for key, item in value.items()
+        }
     if type(value) in {list, tuple}:
         return type(value)(wrap_secrets(item, secret=secret) for item in value)
-    if not isinstance(value, str) or not value or is_reference(value) or isinstance(value, SecretString | SecretUrl):
+    if (
+        not isinstance(value, str)
+        or not value
+        or is_reference(value)
+        or isinstance(value, SecretString | SecretUrl)
+    ):
         return value
     return SecretString(value) if secret or any(secrets_of_address(value)) else value
 
@@ -65,7 +73,9 @@ SecretOption = Annotated[
     PlainSerializer(masked_value, return_type=str),
     WithJsonSchema(_WRITTEN_ONLY),
 ]
-"""A text becomes a `SecretString`; a reference (`dagster.EnvVar`, `secret_reference::NAME`) stays one, to be resolved
+"""A text becomes a `SecretString`.
+
+A reference (`dagster.EnvVar`, `secret_reference::NAME`) stays one, to be resolved
 where a connection is opened. A dump has the mask of the one, and the name of the other."""
 
 OptionalSecretOption = Annotated[
@@ -76,8 +86,13 @@ OptionalSecretOption = Annotated[
 ]
 """The same, or None."""
 
-UrlOption = Annotated[Any, PlainValidator(_url_taken), PlainSerializer(masked_value, return_type=str)]
-"""A text or a SQLAlchemy URL becomes a `SecretUrl`; a reference stays one. A dump has the masked url, or the name."""
+UrlOption = Annotated[
+    Any, PlainValidator(_url_taken), PlainSerializer(masked_value, return_type=str)
+]
+"""A text or a SQLAlchemy URL becomes a `SecretUrl`.
+
+A reference stays one. A dump has the masked url, or the name.
+"""
 
 ArgumentsOption = Annotated[
     dict[str, Any], AfterValidator(wrap_secrets), PlainSerializer(masked_value, return_type=Any)

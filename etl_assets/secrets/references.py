@@ -1,8 +1,8 @@
 """Config values that stand for something kept elsewhere.
 
 They are anything with a `get_value()`, such as Dagster's `EnvVar` or a `SecretHandle`, and texts
-`secret_reference::NAME`. They are resolved when a connection is opened, never when definitions load, and stored config
-keeps the reference.
+`secret_reference::NAME`. They are resolved when a connection is opened, never when definitions
+load, and stored config keeps the reference.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -39,12 +39,16 @@ def resolve(value: Any, *, name: str = "config") -> Any:
     if isinstance(value, Mapping):
         return {key: resolve(item, name=f"{name}.{key}") for key, item in value.items()}
     if type(value) in {list, tuple}:  # no subclass: SQLAlchemy's URL is a named tuple
-        return type(value)(resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value))
+        return type(value)(
+            resolve(item, name=f"{name}[{index}]") for index, item in enumerate(value)
+        )
     return value
 
 
 class ResolvedConfig(dict[str, Any]):
-    """A config with its references resolved; what is set in it is set in the config it was made of too.
+    """A config with its references resolved.
+
+    What is set in it is set in the config it was made of too.
 
     Connectors written for Mage keep things in their config: `self.config["state_path"] = ...`.
 
@@ -91,7 +95,9 @@ class ResolvedConfig(dict[str, Any]):
 
 def is_reference(value: Any) -> bool:
     """Return whether a value only stands for one that is kept elsewhere."""
-    return callable(getattr(value, "get_value", None)) or (isinstance(value, str) and value.startswith(PREFIX))
+    return callable(getattr(value, "get_value", None)) or (
+        isinstance(value, str) and value.startswith(PREFIX)
+    )
 
 
 def name_of(reference: Any) -> str:

@@ -21,7 +21,12 @@ from etl_assets.secrets.string import SecretString
 PREFIX = "secret_reference::"
 """A text that begins so in a config stands for the secret whose name follows."""
 
-_managers: list[SecretManager] = [EnvironmentSecrets(), DotenvSecrets(), ColabSecrets(), PromptedSecrets()]
+_managers: list[SecretManager] = [
+    EnvironmentSecrets(),
+    DotenvSecrets(),
+    ColabSecrets(),
+    PromptedSecrets(),
+]
 
 
 @checked(secret_name=(str, "the name of a secret, a text"), default=TEXT)
@@ -29,7 +34,10 @@ def get_secret(
     secret_name: str,
     /,
     *,
-    sources: Sequence[SecretManager | SecretSourceEnum] | SecretManager | SecretSourceEnum | None = None,
+    sources: Sequence[SecretManager | SecretSourceEnum]
+    | SecretManager
+    | SecretSourceEnum
+    | None = None,
     default: str | SecretString | None = None,
     allow_prompt: bool = True,
     source: Any = None,
@@ -38,8 +46,8 @@ def get_secret(
 
     Args:
         secret_name: Its name; `secret_reference::NAME` is the same as `NAME`.
-        sources: Ask these, in this order (a prompt comes last); by default every manager that is registered and
-            available.
+        sources: Ask these, in this order (a prompt comes last); by default every manager that is
+            registered and available.
         default: Given where nobody has it; before anybody is asked at the terminal.
         allow_prompt: Ask at the terminal where nobody else has it. Never within a run.
         source: The old name of `sources`.
@@ -76,7 +84,10 @@ def is_secret_available(
     secret_name: str,
     /,
     *,
-    sources: Sequence[SecretManager | SecretSourceEnum] | SecretManager | SecretSourceEnum | None = None,
+    sources: Sequence[SecretManager | SecretSourceEnum]
+    | SecretManager
+    | SecretSourceEnum
+    | None = None,
 ) -> bool:
     """Return whether `get_secret` would find it without asking at the terminal."""
     try:
@@ -86,7 +97,9 @@ def is_secret_available(
     return True
 
 
-def try_get_secret(secret_name: str, /, default: str | None = None, **options: Any) -> SecretString | None:
+def try_get_secret(
+    secret_name: str, /, default: str | None = None, **options: Any
+) -> SecretString | None:
     """Return a secret, or the default, or None; nobody is asked at the terminal."""
     try:
         return get_secret(secret_name, default=default, allow_prompt=False, **options)
@@ -111,7 +124,10 @@ def clear_secret_sources() -> None:
 
 
 def disable_secret_source(source: SecretManager | SecretSourceEnum | str) -> None:
-    """Have `get_secret` not ask a manager, or a kind of place, any more; one that is not registered is fine."""
+    """Have `get_secret` not ask a manager, or a kind of place, any more.
+
+    One that is not registered is fine.
+    """
     _managers[:] = [known for known in _managers if known != source]
 
 

@@ -18,8 +18,9 @@ _SHOWN = f"<SecretString: {MASK}>"
 class SecretString(str):
     """A `str` that shows itself masked, and that the redactor knows from the moment it is made.
 
-    `str(secret)`, an f-string, a driver and `json.dumps` get the value itself: scripts rely on it. `repr`, a pickle and
-    a pydantic dump get the mask; a copy within the process is the secret itself.
+    `str(secret)`, an f-string, a driver and `json.dumps` get the value itself: scripts rely on it.
+    `repr`, a pickle and a pydantic dump get the mask; a copy within the process is the secret
+    itself.
     """
 
     __slots__ = ()
@@ -67,21 +68,29 @@ class SecretString(str):
         try:
             return json.loads(self)
         except json.JSONDecodeError as error:
-            raise InputError(f"The secret is no JSON: {error.msg} at character {error.pos}.") from None
+            raise InputError(
+                f"The secret is no JSON: {error.msg} at character {error.pos}."
+            ) from None
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
         """Let pydantic take any text, and dump the mask."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(
             cls,
             core_schema.str_schema(),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK, when_used="always"),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda _: MASK, when_used="always"
+            ),
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler") -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
+    ) -> dict[str, Any]:
         """Return in a JSON Schema that it is written and not shown."""
         del schema, handler
         return {"type": "string", "format": "password", "writeOnly": True}

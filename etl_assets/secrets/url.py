@@ -10,14 +10,18 @@ from etl_assets.secrets.references import is_reference, resolve
 
 
 class SecretUrl(str):
-    """A URL or connection string whose text is the masked one; what it stands for is only told by `reveal()`.
+    """A URL or connection string whose text is the masked one.
 
-    So `str`, `repr`, an f-string, `json.dumps`, a log line, a slice of it and whatever else reads a text see
-    `postgresql://me:****@host/db`. A pickle holds the masked text alone; a copy within the process is the address.
+    What it stands for is only told by `reveal()`.
 
-    The password, and every parameter whose name says that it is secret, is masked, also in `odbc_connect`, and in
-    connection strings such as `host=... password=...`. Of an address that cannot be read for sure, such as one whose
-    password holds an `@` that is not percent-encoded, nothing is shown but the scheme.
+    So `str`, `repr`, an f-string, `json.dumps`, a log line, a slice of it and whatever else reads a
+    text see `postgresql://me:****@host/db`. A pickle holds the masked text alone; a copy within the
+    process is the address.
+
+    The password, and every parameter whose name says that it is secret, is masked, also in
+    `odbc_connect`, and in connection strings such as `host=... password=...`. Of an address that
+    cannot be read for sure, such as one whose password holds an `@` that is not percent-encoded,
+    nothing is shown but the scheme.
 
     Two are equal where what they stand for is; so are one and the plain text it stands for.
     """
@@ -73,7 +77,10 @@ def revealed(address: Any) -> str:
 
 
 def secret_url(address: Any) -> Any:
-    """Return a text or a SQLAlchemy URL as a `SecretUrl`; a reference, or anything else, as it is."""
+    """Return a text or a SQLAlchemy URL as a `SecretUrl`.
+
+    A reference, or anything else, as it is.
+    """
     is_text = isinstance(address, str) and not is_reference(address)
     return SecretUrl(address) if is_text or hasattr(address, "render_as_string") else address
 
@@ -87,4 +94,6 @@ def resolve_url(address: Any, *, name: str = "url") -> SecretUrl:
     if isinstance(address, SecretUrl):
         return address
     # A SQLAlchemy URL is a tuple, which `resolve` would go into.
-    return SecretUrl(address if hasattr(address, "render_as_string") else resolve(address, name=name))
+    return SecretUrl(
+        address if hasattr(address, "render_as_string") else resolve(address, name=name)
+    )

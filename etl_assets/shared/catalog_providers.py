@@ -3,10 +3,18 @@
 from typing import Any, Self
 
 from etl_assets.exceptions import InputError
-from etl_assets.protocol.airbyte.catalog import AirbyteStream, ConfiguredAirbyteCatalog, ConfiguredAirbyteStream
+from etl_assets.protocol.airbyte.catalog import (
+    AirbyteStream,
+    ConfiguredAirbyteCatalog,
+    ConfiguredAirbyteStream,
+)
 from etl_assets.strategies import WriteMethod, WriteStrategy
 
-_MODES = {WriteStrategy.APPEND: "append", WriteStrategy.MERGE: "append_dedup", WriteStrategy.REPLACE: "overwrite"}
+_MODES = {
+    WriteStrategy.APPEND: "append",
+    WriteStrategy.MERGE: "append_dedup",
+    WriteStrategy.REPLACE: "overwrite",
+}
 
 
 class CatalogProvider:
@@ -26,7 +34,9 @@ class CatalogProvider:
         return cls(
             ConfiguredAirbyteCatalog(
                 streams=[
-                    ConfiguredAirbyteStream(stream=AirbyteStream.of(stream), sync_mode="full_refresh")
+                    ConfiguredAirbyteStream(
+                        stream=AirbyteStream.of(stream), sync_mode="full_refresh"
+                    )
                     for stream in streams
                 ]
             )
@@ -51,7 +61,11 @@ class CatalogProvider:
         for each in self._catalog.streams:
             if each.stream.name == stream_name:
                 return each
-        raise InputError(f"The catalog has no stream {stream_name!r}.", input_value=stream_name, stream=stream_name)
+        raise InputError(
+            f"The catalog has no stream {stream_name!r}.",
+            input_value=stream_name,
+            stream=stream_name,
+        )
 
     def get_stream_json_schema(self, stream_name: str) -> dict[str, Any]:
         """Return the JSON Schema of a stream."""
@@ -80,14 +94,22 @@ class CatalogProvider:
         return WriteMethod.APPEND if self.get_cursor_key(stream_name) else WriteMethod.REPLACE
 
     def with_write_strategy(self, write_strategy: WriteStrategy) -> "CatalogProvider":
-        """Return a copy with the destination's mode for a strategy; `auto` goes by the keys of each stream."""
+        """Return a copy with the destination's mode for a strategy.
+
+        `auto` goes by the keys of each stream.
+        """
 
         def mode(each: ConfiguredAirbyteStream) -> str:
             if write_strategy is not WriteStrategy.AUTO:
                 return _MODES[write_strategy]
             if each.primary_key:
                 return _MODES[WriteStrategy.MERGE]
-            return _MODES[WriteStrategy.APPEND if each.sync_mode == "incremental" else WriteStrategy.REPLACE]
+            return _MODES[
+                WriteStrategy.APPEND if each.sync_mode == "incremental" else WriteStrategy.REPLACE
+            ]
 
-        streams = [each.model_copy(update={"destination_sync_mode": mode(each)}) for each in self._catalog.streams]
+        streams = [
+            each.model_copy(update={"destination_sync_mode": mode(each)})
+            for each in self._catalog.streams
+        ]
         return CatalogProvider(ConfiguredAirbyteCatalog(streams=streams))

@@ -38,7 +38,9 @@ class StateProviderBase(ABC):
         if stream_name in self.states:
             return self.states[stream_name]
         if not_found == "raise":
-            raise StateNotFoundError(f"There is no state of stream {stream_name!r}.", stream=stream_name)
+            raise StateNotFoundError(
+                f"There is no state of stream {stream_name!r}.", stream=stream_name
+            )
         return not_found
 
     @property
@@ -55,7 +57,10 @@ class StateProviderBase(ABC):
         """Return the states as the file that a connector reads: Airbyte STREAM states."""
         return json.dumps(
             [
-                {"type": "STREAM", "stream": {"stream_descriptor": {"name": name}, "stream_state": dict(state)}}
+                {
+                    "type": "STREAM",
+                    "stream": {"stream_descriptor": {"name": name}, "stream_state": dict(state)},
+                }
                 for name, state in self.states.items()
             ],
             default=str,

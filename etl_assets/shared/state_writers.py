@@ -25,7 +25,9 @@ class StateWriterBase(StateProviderBase, ABC):
 
     def write_state(self, state_message: Any) -> None:
         """Take an Airbyte STREAM state: an object or a dict."""
-        document = state_message.model_dump() if hasattr(state_message, "model_dump") else state_message
+        document = (
+            state_message.model_dump() if hasattr(state_message, "model_dump") else state_message
+        )
         part = document["stream"]
         self._kept[part["stream_descriptor"]["name"]] = part.get("stream_state") or {}
         self._write(document)

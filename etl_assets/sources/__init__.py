@@ -4,7 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etl_assets.registry import ConnectorMetadata, get_available_connectors, get_connector_metadata
+    from etl_assets.registry import (
+        ConnectorMetadata,
+        get_available_connectors,
+        get_connector_metadata,
+    )
     from etl_assets.sources.base import Source
     from etl_assets.sources.benchmark import get_benchmark_source
     from etl_assets.sources.connectors import get_source

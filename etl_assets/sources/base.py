@@ -32,8 +32,9 @@ main = run_source
 class Source(ProcessModes, DiscoveryHooks, Verbs):
     """Something that rows are read from.
 
-    A subclass MUST override `load_data`, and SHOULD declare `streams` and override `test_connection`. It MUST NOT
-    connect in `__init__` or `declared_catalog`: both run whenever Dagster loads definitions.
+    A subclass MUST override `load_data`, and SHOULD declare `streams` and override
+    `test_connection`. It MUST NOT connect in `__init__` or `declared_catalog`: both run whenever
+    Dagster loads definitions.
 
     ```python
     class Shop(Source):
@@ -49,28 +50,32 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     Args:
         args: Ignored; Mage's first parameter.
         catalog: The streams, where they are not declared on the class.
-        config: Whatever the source needs. Values may be references (`dagster.EnvVar`): read them with `self.config`
-            inside a hook, where they are resolved.
-        is_sorted: The rows of an incremental stream come in the order of its replication key. Checked: the first row
-            out of order is an error.
+        config: Whatever the source needs. Values may be references (`dagster.EnvVar`): read them
+            with `self.config` inside a hook, where they are resolved.
+        is_sorted: The rows of an incremental stream come in the order of its replication key.
+            Checked: the first row out of order is an error.
         logger: Where the source logs.
         query: What `load_data` is given as `query` when the caller gives none.
         schemas_folder: Folder of `<stream>.json` JSON Schemas beside the class.
         selected_streams: Names of the streams to read.
         settings: Mage's settings, kept as given.
         state: Mage's state; a read gives the copy it works on its own.
-        name: Unique in a project; part of the key under which state is stored, so changing it begins anew.
+        name: Unique in a project; part of the key under which state is stored, so changing it
+            begins anew.
         streams: The streams, where they are not declared on the class.
-        options: The rest of Mage's parameters: the modes (`count_records`, `discover_mode`, `discover_streams_mode`,
-            `load_sample_data`, `show_templates`, `test_connection`), which `process` reads where Mage keeps them, and
-            `verbose`; and `state_message_every`.
+        options: The rest of Mage's parameters: the modes (`count_records`, `discover_mode`,
+            `discover_streams_mode`, `load_sample_data`, `show_templates`, `test_connection`), which
+            `process` reads where Mage keeps them, and `verbose`; and `state_message_every`.
     """
 
     name: str | None = None
     streams: Sequence[Stream] = ()
     is_sorted: bool = True
     state_message_every: int | None = None
-    """Run as a tap: write a STATE message after so many records of a sorted stream; None for one per batch."""
+    """Run as a tap: write a STATE message after so many records of a sorted stream.
+
+    None for one per batch.
+    """
     storage_kind: str | None = None
     """What the UI shows as the source's kind, such as `postgresql`."""
     catalog: Catalog | None
@@ -118,15 +123,26 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         if name is not None:
             check(type(self).__name__, "name", name, TEXT)
         self.logger = Logger(
-            self, logger=logger or f"etl_assets.sources.{type(self).__name__}", verbose=options.get("verbose", 1)
+            self,
+            logger=logger or f"etl_assets.sources.{type(self).__name__}",
+            verbose=options.get("verbose", 1),
         )
         self.schemas_folder = schemas_folder
         self.settings = settings
-        self.state_message_every = options.pop("state_message_every", type(self).state_message_every)
+        self.state_message_every = options.pop(
+            "state_message_every", type(self).state_message_every
+        )
         self.options = options
         self.versions: dict[str, int] = {}
-        documents = {"catalog": catalog, "config": config, "query": query, "selected_streams": selected_streams}
-        take_arguments(self, {**documents, "state": state, **dict.fromkeys(MODES, False), **options})
+        documents = {
+            "catalog": catalog,
+            "config": config,
+            "query": query,
+            "selected_streams": selected_streams,
+        }
+        take_arguments(
+            self, {**documents, "state": state, **dict.fromkeys(MODES, False), **options}
+        )
         if is_sorted is not None:
             self.is_sorted = is_sorted
         if streams is not None:
@@ -153,7 +169,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
         self._config = dict(value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(name={self.name!r})"  # never the config: it may hold a secret
+        return (
+            f"{type(self).__name__}(name={self.name!r})"  # never the config: it may hold a secret
+        )
 
     # Hooks
 
@@ -187,31 +205,39 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     ) -> Iterator[Any]:
         """Yield the stream's rows, batch by batch.
 
-        A batch is a list of dicts, a DataFrame, anything with the Arrow C stream or array interface, or a
-        `Batch(records, bookmark=...)` where the source knows a better checkpoint than the largest replication key:
-        rows first, then the bookmark that covers them.
+        A batch is a list of dicts, a DataFrame, anything with the Arrow C stream or array
+        interface, or a `Batch(records, bookmark=...)` where the source knows a better checkpoint
+        than the largest replication key: rows first, then the bookmark that covers them.
 
-        MUST yield every row whose replication key is at or after the bookmark (`>=`: ties at the boundary are taken
-        care of), and SHOULD yield no others.
+        MUST yield every row whose replication key is at or after the bookmark (`>=`: ties at the
+        boundary are taken care of), and SHOULD yield no others.
 
         Args:
             stream: What to read.
-            bookmarks: JSON values by replication key (dates and times as ISO 8601 text), or what the source itself
-                gave as a bookmark; None at first.
-            query: What the caller asks for: column = value, and Mage's `_limit`, `_offset`, `_start_date`, `_end_date`.
-            kwargs: `start_date`: the config's, as a datetime, where nothing was read before; `sample_data`: True where
-                some rows are enough; and room for what later versions pass. A hook that names `request` among its
+            bookmarks: JSON values by replication key (dates and times as ISO 8601 text), or what
+                the source itself gave as a bookmark; None at first.
+            query: What the caller asks for: column = value, and Mage's `_limit`, `_offset`,
+                `_start_date`, `_end_date`.
+            kwargs: `start_date`: the config's, as a datetime, where nothing was read before;
+                `sample_data`: True where some rows are enough; and room for what later versions
+                    pass. A hook that names `request` among its
                 parameters is told what is asked for beside the bookmark (`model/request.py`).
         """
-        raise NotImplementedError(f"{type(self).__name__} must override load_data to read {stream.name!r}.")
+        raise NotImplementedError(
+            f"{type(self).__name__} must override load_data to read {stream.name!r}."
+        )
 
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         """Yield the events of many streams that share a process, a connection or a state (`granularity = "source"`).
 
-        By default a source that writes Singer messages is run as a tap, and any other reads one stream after the other.
+        By default a source that writes Singer messages is run as a tap, and any other reads one
+        stream after the other.
 
-        MUST yield a `StreamEnd` for each stream that was read completely, and a `Checkpoint` only after all the records
-        that it covers. MUST read a stream in `state.refreshed` from its very beginning.
+        MUST yield a `StreamEnd` for each stream that was read completely, and a `Checkpoint` only
+        after all the records that it covers. MUST read a stream in `state.refreshed` from its very
+        beginning.
 
         Args:
             streams: What to read; their tables take the fields of these.
@@ -219,7 +245,9 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
             kwargs: Room for what later versions pass.
         """
         del kwargs
-        from etl_assets.sources.together import load_streams  # it reads sources, so it lies above them
+        from etl_assets.sources.together import (
+            load_streams,
+        )  # it reads sources, so it lies above them
 
         return load_streams(self, streams, state)
 
@@ -243,9 +271,10 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     ) -> dict[Stream, bool | None]:
         """Return which streams have something new, for a sensor; None where the source cannot tell.
 
-        By default `count_records` is asked: of a full table for another number of rows than were loaded, of an
-        incremental stream for more than the one row that is the bookmark. A source whose replication key has many
-        equal values SHOULD override this and compare its largest one.
+        By default `count_records` is asked: of a full table for another number of rows than were
+            loaded, of an
+        incremental stream for more than the one row that is the bookmark. A source whose
+        replication key has many equal values SHOULD override this and compare its largest one.
 
         Args:
             bookmarks: The stored bookmark of each stream asked about.
@@ -268,25 +297,30 @@ class Source(ProcessModes, DiscoveryHooks, Verbs):
     def key_ranges(self, stream: Stream, parts: int) -> KeyRanges:
         """Split a stream into ranges of its key, which `load_data` MUST then take one by one as `query["_range"]`.
 
-        The bookmark beside them MUST be taken before the first of them is read, or in the same snapshot.
+        The bookmark beside them MUST be taken before the first of them is read, or in the same
+        snapshot.
         """
         del parts
         raise ConfigError(
-            f"{type(self).__name__} cannot split the stream {stream.name!r} into ranges.", stream=stream.name
+            f"{type(self).__name__} cannot split the stream {stream.name!r} into ranges.",
+            stream=stream.name,
         )
 
     def orders(self, stream: Stream, query: Mapping[str, Any] | None = None) -> bool:
         """Return whether the engine behind this source itself orders such a read by the replication key.
 
-        Only then is the largest key so far a safe checkpoint. A filter in the query makes it False: rows it leaves out
-        would be lost behind the bookmark.
+        Only then is the largest key so far a safe checkpoint. A filter in the query makes it False:
+        rows it leaves out would be lost behind the bookmark.
         """
         del stream, query
         return False
 
 
 def _connector_class(executor: Any) -> Any:
-    """Return the class of sources that an executor starts; None for anything else, such as Mage's `args`."""
+    """Return the class of sources that an executor starts.
+
+    None for anything else, such as Mage's `args`.
+    """
     from etl_assets.connectors.executors import Executor
 
     if not isinstance(executor, Executor):

@@ -25,7 +25,12 @@ class BenchmarkSource(Source):
 
     name = "benchmark"
     storage_kind = "generated"
-    streams = (Stream("stream1", schema={"type": "object", "properties": {c: {"type": "string"} for c in COLUMNS}}),)
+    streams = (
+        Stream(
+            "stream1",
+            schema={"type": "object", "properties": {c: {"type": "string"} for c in COLUMNS}},
+        ),
+    )
 
     def __init__(self, num_records: int, *, name: str = "benchmark") -> None:
         super().__init__(name=name)
@@ -53,21 +58,28 @@ class BenchmarkSource(Source):
         import pyarrow.compute as pc
 
         for start in range(0, self.num_records, BATCH_ROWS):
-            number = pc.cast(pa.array(range(start, min(start + BATCH_ROWS, self.num_records))), pa.string())
+            number = pc.cast(
+                pa.array(range(start, min(start + BATCH_ROWS, self.num_records))), pa.string()
+            )
             columns = {
-                name: pc.binary_join_element_wise(pa.scalar(f"{name} of row "), number, pa.scalar(""))
+                name: pc.binary_join_element_wise(
+                    pa.scalar(f"{name} of row "), number, pa.scalar("")
+                )
                 for name in COLUMNS
             }
             yield pa.table(columns)
 
 
 @checked(num_records=((int, float, str), "a number, or its text"), install_if_missing=FLAG)
-def get_benchmark_source(num_records: int | str = "5e5", *, install_if_missing: bool = True) -> BenchmarkSource:
+def get_benchmark_source(
+    num_records: int | str = "5e5", *, install_if_missing: bool = True
+) -> BenchmarkSource:
     """Return a source of so many made-up rows.
 
     Args:
         num_records: A number, or its text, such as `5e5`.
-        install_if_missing: There is nothing to install; taken for the sake of scripts written for PyAirbyte.
+        install_if_missing: There is nothing to install; taken for the sake of scripts written for
+            PyAirbyte.
 
     Raises:
         InputError: It is no whole number from 0 on.
@@ -79,5 +91,8 @@ def get_benchmark_source(num_records: int | str = "5e5", *, install_if_missing: 
     except (TypeError, ValueError, OverflowError):
         number, wanted = 0.0, -1
     if wanted != number or wanted < 0:
-        raise InputError(f"num_records is a whole number from 0 on, not {num_records!r}.", input_value=num_records)
+        raise InputError(
+            f"num_records is a whole number from 0 on, not {num_records!r}.",
+            input_value=num_records,
+        )
     return BenchmarkSource(wanted)

@@ -1,7 +1,9 @@
-"""Catalogs as sources written for Mage make and read them; each is one of ours with Mage's words beside ours.
+"""Catalogs as sources written for Mage make and read them.
 
-The engine's streams cannot be changed; what a source written for Mage is handed can, as Mage's can. It is a copy:
-nothing that happens to it reaches the engine's own stream, or another read.
+Each is one of ours with Mage's words beside ours.
+
+The engine's streams cannot be changed; what a source written for Mage is handed can, as Mage's can.
+It is a copy: nothing that happens to it reaches the engine's own stream, or another read.
 """
 
 import sys
@@ -51,7 +53,8 @@ class Schema(dict[str, Any]):
         properties = self.get("properties")
         if isinstance(properties, Mapping):
             self["properties"] = {
-                name: Schema(prop) if isinstance(prop, Mapping) else prop for name, prop in properties.items()
+                name: Schema(prop) if isinstance(prop, Mapping) else prop
+                for name, prop in properties.items()
             }
 
     @property
@@ -87,11 +90,14 @@ class CatalogEntry(Stream):
     Args:
         tap_stream_id: The stream's name.
         schema: A `Schema` or plain dicts.
-        words: The other keys of a catalog entry (`key_properties`, `metadata`, `replication_method`, ...), also
-            `database` and `table`, as Singer's class has them.
+        words: The other keys of a catalog entry (`key_properties`, `metadata`,
+            `replication_method`, ...), also `database` and `table`, as Singer's class has them.
     """
 
-    _RENAMED: ClassVar[Mapping[str, str]] = {"key_properties": "primary_key", "tap_stream_id": "name"}
+    _RENAMED: ClassVar[Mapping[str, str]] = {
+        "key_properties": "primary_key",
+        "tap_stream_id": "name",
+    }
     _IN_EXTRA: ClassVar[Mapping[str, str]] = {
         "database": "database_name",
         "is_view": "is_view",
@@ -99,7 +105,9 @@ class CatalogEntry(Stream):
         "table": "table_name",
     }
 
-    def __init__(self, tap_stream_id: str | None = None, *, schema: Any = None, **words: Any) -> None:
+    def __init__(
+        self, tap_stream_id: str | None = None, *, schema: Any = None, **words: Any
+    ) -> None:
         renamed = {"database": "database_name", "table": "table_name"}
         said = {renamed.get(key, key): value for key, value in words.items() if value is not None}
         entry = {key: value for key, value in said.items() if value or key not in _WRITTEN_IF_ANY}
@@ -107,11 +115,15 @@ class CatalogEntry(Stream):
         if schema is not None:
             entry["schema"] = schema.to_dict() if hasattr(schema, "to_dict") else schema
         name = tap_stream_id or entry.get("stream")
-        made = Stream.from_dict({"tap_stream_id": name or _UNNAMED, "stream": name or _UNNAMED, **entry})
+        made = Stream.from_dict(
+            {"tap_stream_id": name or _UNNAMED, "stream": name or _UNNAMED, **entry}
+        )
         self._fill(made._kept("_given"), made._kept("_entry"))  # noqa: SLF001 - its own class
         if name is None:
             for word in ("name", "stream"):
-                setattr(self, word, None)  # named by and by: `entry = CatalogEntry(); entry.tap_stream_id = ...`
+                setattr(
+                    self, word, None
+                )  # named by and by: `entry = CatalogEntry(); entry.tap_stream_id = ...`
 
     @override
     def remembered(self, name: str, make: Callable[[], T]) -> T:
@@ -142,7 +154,9 @@ class CatalogEntry(Stream):
         for column in (stream.schema or {}).get("properties") or {}:
             place = ("properties", column)
             word = {"inclusion": "available", **words.get(place, {})}
-            if picks:  # where nothing is picked, a word on one column would leave out those that are not declared
+            # where nothing is picked, a word on one column would leave out those that are not
+            # declared
+            if picks:
                 word["selected"] = selects(column)
             said.append({"breadcrumb": [*place], "metadata": word})
         entry.__dict__["metadata"] = copied(said)
@@ -178,7 +192,9 @@ class CatalogEntry(Stream):
             plain = value.to_dict() if hasattr(value, "to_dict") else value
             self.__dict__[name] = None if plain is None else Schema.from_dict(plain)
         else:
-            self.__dict__[name] = list(value or ()) if name in _LISTS and not isinstance(value, str) else value
+            self.__dict__[name] = (
+                list(value or ()) if name in _LISTS and not isinstance(value, str) else value
+            )
 
     def __delattr__(self, name: str) -> None:
         setattr(self, name, None)
@@ -227,7 +243,9 @@ class Catalog(OwnCatalog):
 
     _listed: "_Entries | None" = None
 
-    def __init__(self, streams: Iterable[Any] = (), *, extra: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, streams: Iterable[Any] = (), *, extra: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(map(_entry, streams), extra=extra)
 
     @property
@@ -251,7 +269,9 @@ class Catalog(OwnCatalog):
         self._streams, self._called = made._streams, made._called  # noqa: SLF001 - its own class
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_listed"}  # it is this catalog's own
+        return {
+            name: value for name, value in self.__dict__.items() if name != "_listed"
+        }  # it is this catalog's own
 
     @classmethod
     def of(cls, found: Any) -> "Catalog":
@@ -266,7 +286,8 @@ class Catalog(OwnCatalog):
 
     @classmethod
     def _copy_of(cls, catalog: OwnCatalog) -> "Catalog":
-        # Each read has a copy, and most reads look at one entry: thousands of streams times thousands of entries.
+        # Each read has a copy, and most reads look at one entry: thousands of streams times
+        # thousands of entries.
         made = cls(extra=catalog._extra)  # noqa: SLF001 - its own class
         made._streams, made._called = _Copies(catalog._streams), catalog._called  # noqa: SLF001
         return made
@@ -275,7 +296,9 @@ class Catalog(OwnCatalog):
         """Return a stream by its name, or None."""
         called = (self._streams[key] for key in self._called.get(tap_stream_id, ()))
         # A source may have given an entry another name since.
-        return next((one for one in chain(called, self.values()) if one.name == tap_stream_id), None)
+        return next(
+            (one for one in chain(called, self.values()) if one.name == tap_stream_id), None
+        )
 
     def get_selected_streams(self, state: Mapping[str, Any] | None = None) -> Sequence[Stream]:
         """Return the selected streams, the one that was interrupted first."""
@@ -288,12 +311,17 @@ class Catalog(OwnCatalog):
         if path is not None:
             super().dump(path)
             return
-        sys.stdout.write(simplejson.dumps(self.to_dict(), use_decimal=True, ensure_ascii=False) + "\n")
+        sys.stdout.write(
+            simplejson.dumps(self.to_dict(), use_decimal=True, ensure_ascii=False) + "\n"
+        )
         sys.stdout.flush()
 
 
 class _Copies(Mapping[Key, Stream]):
-    """Streams by their keys; each is copied when it is first looked at, and is that copy from then on."""
+    """Streams by their keys.
+
+    Each is copied when it is first looked at, and is that copy from then on.
+    """
 
     def __init__(self, originals: Mapping[Key, Stream]) -> None:
         self._originals = originals

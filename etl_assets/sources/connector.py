@@ -30,10 +30,11 @@ class ConnectorSource(ConnectorHost, Source):
         name: The connector's, such as `source-faker` or `tap-jsonl`.
         config: Its config; values may be references, also nested.
         config_change_callback: Called with the whole new config when the connector changes it.
-        streams: Names of the streams that are selected; `"*"` or None for all. Looked up when the first is read.
+        streams: Names of the streams that are selected; `"*"` or None for all. Looked up when the
+            first is read.
         validate: Check the config against the connector's specification now: starts it.
-        source_name: Unique in a project, the name under which state is stored; without one, assets have the connector's
-            name as a word.
+        source_name: Unique in a project, the name under which state is stored; without one, assets
+            have the connector's name as a word.
         limits: Of time and size.
         cursor_key_overrides: By stream, the field to read it by, as `set_cursor_keys` sets it.
         primary_key_overrides: By stream, the fields of its key, as `set_primary_keys` sets them.
@@ -41,7 +42,8 @@ class ConnectorSource(ConnectorHost, Source):
         options: The rest of what a source takes: `catalog`, ...
 
     Raises:
-        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification asks for.
+        ConnectorConfigInvalidError: The config is to be checked, and is not what the specification
+            asks for.
     """
 
     granularity: Literal["stream", "source"] = "source"
@@ -68,7 +70,9 @@ class ConnectorSource(ConnectorHost, Source):
         self.types = {name: types_of(fields, name) for name, fields in (types or {}).items()}
         names = [streams] if isinstance(streams, str) else streams
         chosen = None if names is None or list(names) == ["*"] else names
-        super().__init__(config=config, name=source_name or normalise(name), selected_streams=chosen, **options)
+        super().__init__(
+            config=config, name=source_name or normalise(name), selected_streams=chosen, **options
+        )
         self.name = source_name or name
         self.executor = executor
         self.connector_name = name
@@ -77,7 +81,10 @@ class ConnectorSource(ConnectorHost, Source):
         self.limits = limits or Limits()
         self.logger = masked_logger(options.get("logger") or f"etl_assets.connectors.{self.name}")
         self._discovered: Catalog | None = None
-        self.keys_to_set = {"replication_key": cursor_key_overrides or {}, "primary_key": primary_key_overrides or {}}
+        self.keys_to_set = {
+            "replication_key": cursor_key_overrides or {},
+            "primary_key": primary_key_overrides or {},
+        }
         if streams is not None:
             selecting.select_later(self, streams)
         if validate and config is not None:
@@ -101,7 +108,9 @@ class ConnectorSource(ConnectorHost, Source):
             ConnectorError: It fails; the end of its log is told.
         """
         if self._discovered is None:
-            self._discovered = Catalog([self._typed(stream) for stream in self._discover().values()])
+            self._discovered = Catalog(
+                [self._typed(stream) for stream in self._discover().values()]
+            )
         found = self._discovered
         return Catalog(found.select(streams)) if streams else found
 
@@ -142,7 +151,9 @@ class ConnectorSource(ConnectorHost, Source):
                         stream=stream.name,
                     )
         if not ended:
-            raise ConnectorError(f"stream {stream.name!r}: the connector did not complete it.", stream=stream.name)
+            raise ConnectorError(
+                f"stream {stream.name!r}: the connector did not complete it.", stream=stream.name
+            )
 
     def completed(self, streams: Sequence[Stream]) -> list[Stream]:
         """Return the streams with what the connector says of those that were only named: it is asked, if there are any.
@@ -160,8 +171,12 @@ class ConnectorSource(ConnectorHost, Source):
 
     # Processes
 
-    def _start(self, *arguments: str, files: Mapping[str, Any], limits: Limits | None = None) -> ConnectorProcess:
-        return self.executor.start(*arguments, files=files, limits=limits or self.limits, logger=self.logger)
+    def _start(
+        self, *arguments: str, files: Mapping[str, Any], limits: Limits | None = None
+    ) -> ConnectorProcess:
+        return self.executor.start(
+            *arguments, files=files, limits=limits or self.limits, logger=self.logger
+        )
 
 
 def _names(stream: Stream) -> tuple[str, str | None]:

@@ -41,36 +41,46 @@ def get_source(  # noqa: PLR0913 - PyAirbyte's arguments, and ours
     allow_custom_code: bool = False,
     **options: Any,
 ) -> ConnectorSource:
-    """Return a source by its name: an Airbyte connector, a Singer tap, or a class. Neither installs nor connects.
+    """Return a source by its name: an Airbyte connector, a Singer tap, or a class.
+
+    Neither installs nor connects.
 
     Args:
-        name: Such as `source-faker` or `tap-jsonl`; or a name that a package has registered (see `registry`), for which
-            only `config`, `streams`, `source_name` and what its class takes are given.
-        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and in lists.
-        config_change_callback: Called with the whole new config when the connector changes it, before anything else
-            goes on; what it raises fails the read.
-        streams: Names of the streams to read; `"*"` or None for all. They are looked up when the first is read.
-        version: Of its package, or the tag of its image; None or `latest` for the newest when it is installed.
-        use_python: The interpreter of its environment: True for this one, a version or a path; False for Docker.
+        name: Such as `source-faker` or `tap-jsonl`; or a name that a package has registered (see
+            `registry`), for which only `config`, `streams`, `source_name` and what its class takes
+            are given.
+        config: The connector's config; values may be references (`dagster.EnvVar`), also nested and
+            in lists.
+        config_change_callback: Called with the whole new config when the connector changes it,
+            before anything else goes on; what it raises fails the read.
+        streams: Names of the streams to read; `"*"` or None for all. They are looked up when the
+            first is read.
+        version: Of its package, or the tag of its image; None or `latest` for the newest when it is
+            installed.
+        use_python: The interpreter of its environment: True for this one, a version or a path;
+            False for Docker.
         pip_url: What pip installs, in place of what the index of names says.
-        local_executable: A program that is there: a path, or a name on PATH; True for the connector's own name.
+        local_executable: A program that is there: a path, or a name on PATH; True for the
+            connector's own name.
         docker_image: An image; True for the connector's own.
         use_host_network: Of a container.
         source_manifest: The manifest of a low-code connector: the document, a path or a URL.
         install_if_missing: Install it at its first use, outside of a run.
-        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`, else
-            `./.etl_assets/connectors`.
+        install_root: The directory of all environments; by default `$ETL_ASSETS_HOME/connectors`,
+            else `./.etl_assets/connectors`.
         no_executor: Only describe it.
-        source_name: Unique in a project, the name under which state is stored, beside the place of the tables; by
-            default the connector's name as a word. Two accounts of one connector need two of them, or two places.
+        source_name: Unique in a project, the name under which state is stored, beside the place of
+            the tables; by default the connector's name as a word. Two accounts of one connector
+            need two of them, or two places.
         protocol: `airbyte` or `singer`, where the name does not tell.
-        working_directory: Where it runs, and what relative paths in its config start from; by default the working
-            directory of this process. A container sees it only if it is given.
+        working_directory: Where it runs, and what relative paths in its config start from; by
+            default the working directory of this process. A container sees it only if it is given.
         env: More environment variables for it; values may be references (`dagster.EnvVar`).
-        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments are seen by everybody.
+        arguments: More arguments for it, behind those of the protocol. Never a secret: arguments
+            are seen by everybody.
         allow_custom_code: Run Python code that a manifest names.
-        options: What the source takes: `limits`, `catalog`, `types`, `cursor_keys` (Airbyte), `use_properties` and
-            `batch_folder` (Singer).
+        options: What the source takes: `limits`, `catalog`, `types`, `cursor_keys` (Airbyte),
+            `use_properties` and `batch_folder` (Singer).
 
     Raises:
         InputError: There is no such argument, or it is of another type.

@@ -18,12 +18,17 @@ _log = logging.getLogger(__name__)
 
 
 class DiscoveryHooks:
-    """What a source written for Mage overrides to say what its streams are like. None of them may connect."""
+    """What a source written for Mage overrides to say what its streams are like.
+
+    None of them may connect.
+    """
 
     schemas_folder: str = "schemas"
 
     def load_schemas_from_folder(self) -> dict[str, Schema]:
-        """Return the JSON Schemas of the folder `schemas_folder` beside the class, by stream; {} without a folder.
+        """Return the JSON Schemas of the folder `schemas_folder` beside the class, by stream.
+
+        {} without a folder.
 
         Raises:
             ConfigError: A file is no JSON object.
@@ -46,7 +51,8 @@ class DiscoveryHooks:
             stream_id: The stream.
             schema: Its JSON Schema.
             bookmark_properties: The fields of its bookmark.
-            key_properties: Its primary key; without one, the metadata name what `get_table_key_properties` says.
+            key_properties: Its primary key; without one, the metadata name what
+                `get_table_key_properties` says.
             replication_key: The first of `bookmark_properties` by default.
             replication_method: What `get_forced_replication_method` says by default.
             kwargs: Other words of the entry.
@@ -58,7 +64,8 @@ class DiscoveryHooks:
             replication_method=method,
             schema=plain,
             stream_id=stream_id,
-            valid_replication_keys=bookmark_properties or self.get_valid_replication_keys(stream_id),
+            valid_replication_keys=bookmark_properties
+            or self.get_valid_replication_keys(stream_id),
         )
         metadata[0]["metadata"]["selected"] = False
         words = {
@@ -70,7 +77,9 @@ class DiscoveryHooks:
             "stream": stream_id,
             **kwargs,
         }
-        return CatalogEntry(tap_stream_id=words.pop("tap_stream_id", stream_id), schema=plain, **words)
+        return CatalogEntry(
+            tap_stream_id=words.pop("tap_stream_id", stream_id), schema=plain, **words
+        )
 
     def get_forced_replication_method(self, stream_id: str) -> str:
         """Return the replication method of a stream; a hook."""
@@ -88,7 +97,10 @@ class DiscoveryHooks:
         return []
 
     def get_stream_ids(self: Any) -> list[str]:
-        """Return the names of all streams; a hook for sources that know them at less cost than `discover`."""
+        """Return the names of all streams.
+
+        A hook for sources that know them at less cost than `discover`.
+        """
         return [stream.tap_stream_id for stream in Catalog.of(self.discover()).streams]
 
     def discover_streams(self) -> list[dict[str, Any]]:
@@ -106,7 +118,11 @@ class DiscoveryHooks:
 def catalog_of_schemas(source: Any) -> Catalog | None:
     """Return the catalog that a source's schema files make, or None without any."""
     schemas = source.load_schemas_from_folder()
-    return Catalog([source.build_catalog_entry(name, schema) for name, schema in schemas.items()]) if schemas else None
+    return (
+        Catalog([source.build_catalog_entry(name, schema) for name, schema in schemas.items()])
+        if schemas
+        else None
+    )
 
 
 def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
@@ -136,12 +152,17 @@ def schemas_beside(class_: type, folder_name: str) -> dict[str, Schema]:
 
 
 def with_columns(stream: Stream, columns: Mapping[str, Mapping[str, Any]]) -> Stream:
-    """Return a stream with more columns, all of them selected; one it has already stays as it is."""
+    """Return a stream with more columns, all of them selected.
+
+    One it has already stays as it is.
+    """
     known = (stream.schema or {}).get("properties") or {}
     new = {name: dict(prop) for name, prop in columns.items() if name not in known}
     if not new or not known:
         return stream  # without a schema, its columns are found in its rows
-    said = [{"breadcrumb": ["properties", name], "metadata": {"inclusion": "automatic"}} for name in new]
+    said = [
+        {"breadcrumb": ["properties", name], "metadata": {"inclusion": "automatic"}} for name in new
+    ]
     schema = {**(stream.schema or {}), "properties": {**known, **new}}
     return stream.replace(schema=schema, metadata=[*stream.metadata, *said])
 

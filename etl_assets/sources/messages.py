@@ -71,15 +71,17 @@ def write_schema(
         key_properties: The primary key.
         bookmark_properties: The replication key.
         disable_column_type_check: Values need not follow the schema.
-        more: `partition_keys`, `replication_method`, `unique_conflict_method`, `unique_constraints`; and
-            `stream_alias`, which stands in place of the stream's name.
+        more: `partition_keys`, `replication_method`, `unique_conflict_method`,
+            `unique_constraints`; and `stream_alias`, which stands in place of the stream's name.
     """
     known = ("partition_keys", "replication_method", "unique_conflict_method", "unique_constraints")
     write_message(
         SchemaMessage(
             stream=more.get("stream_alias") or stream_name,
             schema=schema,
-            key_properties=[key_properties] if isinstance(key_properties, str) else list(key_properties),
+            key_properties=[key_properties]
+            if isinstance(key_properties, str)
+            else list(key_properties),
             bookmark_properties=list(bookmark_properties or ()),
             disable_column_type_check=disable_column_type_check,
             **{name: more[name] for name in known if more.get(name)},
@@ -88,7 +90,10 @@ def write_schema(
 
 
 def write_record(
-    stream_name: str, record: Mapping[str, Any], stream_alias: str | None = None, time_extracted: Any = None
+    stream_name: str,
+    record: Mapping[str, Any],
+    stream_alias: str | None = None,
+    time_extracted: Any = None,
 ) -> None:
     """Write a RECORD message.
 
@@ -98,10 +103,16 @@ def write_record(
         stream_alias: In place of the stream's name.
         time_extracted: When it was read.
     """
-    write_message(RecordMessage(stream=stream_alias or stream_name, record=record, time_extracted=time_extracted))
+    write_message(
+        RecordMessage(
+            stream=stream_alias or stream_name, record=record, time_extracted=time_extracted
+        )
+    )
 
 
-def write_records(stream_name: str, records: Iterable[Mapping[str, Any]], *, version: int | None = None) -> None:
+def write_records(
+    stream_name: str, records: Iterable[Mapping[str, Any]], *, version: int | None = None
+) -> None:
     """Write a RECORD message for each record.
 
     Args:

@@ -61,10 +61,12 @@ class StreamRead:
         full_refresh: Read without a bookmark; `auto` then replaces the table.
         bookmark: Read from this bookmark instead of the stored one.
         as_tap: The source runs as a program: it may write Singer messages itself.
-        key_range: Read this one of the source's `key_ranges`, which is the whole of what goes into a table of its own.
+        key_range: Read this one of the source's `key_ranges`, which is the whole of what goes into
+            a table of its own.
 
     Raises:
-        ConfigError: The source has no name, or writes Singer messages itself though it is no program.
+        ConfigError: The source has no name, or writes Singer messages itself though it is no
+            program.
     """
 
     request: ReadRequest = NO_REQUEST
@@ -135,7 +137,8 @@ class StreamRead:
             sample: Some rows are enough.
 
         Raises:
-            StreamReadError: Whatever the source raised, with the stream's name; our own errors pass as they are.
+            StreamReadError: Whatever the source raised, with the stream's name; our own errors pass
+                as they are.
         """
         source = self._copy_for_this_read(bookmark)
         arguments: dict[str, Any] = {
@@ -186,7 +189,9 @@ class StreamRead:
             while True:
                 with messages_to(writer):
                     item = next(items, _END)
-                _raise(heard.refused)  # also where the source has caught what the message had raised
+                _raise(
+                    heard.refused
+                )  # also where the source has caught what the message had raised
                 while heard.bookmarks:
                     yield Batch([], bookmark=heard.bookmarks.pop(0))
                 if item is _END:
@@ -197,9 +202,16 @@ class StreamRead:
                 items.close()
 
     def _own_bookmark(self, message: Message) -> Bookmark | None:
-        """Return the bookmark of a STATE that `load_data` writes about this stream alone; it covers all rows before."""
+        """Return the bookmark of a STATE that `load_data` writes about this stream alone.
+
+        It covers all rows before.
+        """
         value = message.value if isinstance(message, StateMessage) else None
-        bookmarks = value.get("bookmarks") if isinstance(value, Mapping) and value.keys() == {"bookmarks"} else None
+        bookmarks = (
+            value.get("bookmarks")
+            if isinstance(value, Mapping) and value.keys() == {"bookmarks"}
+            else None
+        )
         if not isinstance(bookmarks, Mapping) or bookmarks.keys() != {self.stream.name}:
             return None
         found = bookmarks[self.stream.name]
@@ -214,7 +226,9 @@ class StreamRead:
             if bookmark is not None:
                 heard.bookmarks.append(bookmark)
                 return
-            heard.refused.append(tap_error(self.source, f"`load_data` writes a {type(message).__name__} itself"))
+            heard.refused.append(
+                tap_error(self.source, f"`load_data` writes a {type(message).__name__} itself")
+            )
             raise heard.refused[-1]
 
         return refuse
@@ -231,7 +245,8 @@ class StreamRead:
                 )
 
     def _copy_for_this_read(self, bookmark: Bookmark | None) -> Source:
-        # One source object serves many assets at once, and Mage's sources keep what they read from on themselves.
+        # One source object serves many assets at once, and Mage's sources keep what they read from
+        # on themselves.
         source = copy.copy(self.source)
         source.name = self.source_name
         source._config = dict(source._config)  # noqa: SLF001 - a copy of this read's own
@@ -266,12 +281,17 @@ def tap_error(source: Source, why: str) -> ConfigError:
     )
 
 
-def _followed(source: Source, stream: Stream, batches: Iterable[Batch], bookmark: Bookmark | None) -> Iterator[Batch]:
+def _followed(
+    source: Source, stream: Stream, batches: Iterable[Batch], bookmark: Bookmark | None
+) -> Iterator[Batch]:
     """Yield batches, with the bookmark of the fields by which the source says it is followed, if not by its key.
 
     Mage's PostgreSQL source names its position in the log so.
     """
-    if type(source)._get_bookmark_properties_for_stream is ProcessModes._get_bookmark_properties_for_stream:  # noqa: SLF001
+    if (
+        type(source)._get_bookmark_properties_for_stream  # noqa: SLF001
+        is ProcessModes._get_bookmark_properties_for_stream  # noqa: SLF001
+    ):
         yield from batches
         return
     entry = CatalogEntry.of(stream, selected=True)
@@ -304,7 +324,9 @@ def _start_date(source: Source) -> datetime | None:
     try:
         found: datetime = parse_date(str(given))
     except (ValueError, OverflowError) as error:
-        raise ConfigError(f"The config's start_date {given!r} is no date and time (ISO 8601).") from error
+        raise ConfigError(
+            f"The config's start_date {given!r} is no date and time (ISO 8601)."
+        ) from error
     return found
 
 

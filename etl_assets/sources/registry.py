@@ -8,4 +8,10 @@ from etl_assets.connectors.names import (
     get_connector_metadata,
 )
 
-__all__ = ["ConnectorMetadata", "InstallType", "Language", "get_available_connectors", "get_connector_metadata"]
+__all__ = [
+    "ConnectorMetadata",
+    "InstallType",
+    "Language",
+    "get_available_connectors",
+    "get_connector_metadata",
+]

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets import configuring
 from etl_assets.arguments import KEY, check
-from etl_assets.exceptions import EtlAssetsError, InputError, NoStreamsSelectedError, StreamNotFoundError
+from etl_assets.exceptions import (
+    EtlAssetsError,
+    InputError,
+    NoStreamsSelectedError,
+    StreamNotFoundError,
+)
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import merged
 from etl_assets.model.key_paths import path_in
@@ -20,7 +25,9 @@ def catalog_of(source: Any) -> Catalog:
     """Return all streams of a source, asked for once, as they were declared and with the keys that were set by hand."""
     if source.found_catalog is None:
         configuring.get_config(source)
-        source.found_catalog = with_declared(Catalog(source.discover().values()), declared_by(source))
+        source.found_catalog = with_declared(
+            Catalog(source.discover().values()), declared_by(source)
+        )
     if source.keys_to_set:
         _set_keys_of_arguments(source)
     found: Catalog = source.found_catalog
@@ -40,7 +47,10 @@ def _set_keys_of_arguments(source: Any) -> None:
 
 
 def declared_by(source: Any) -> Catalog:
-    """Return the streams that a source was declared with, without asking it; an empty catalog if there are none."""
+    """Return the streams that a source was declared with, without asking it.
+
+    An empty catalog if there are none.
+    """
     return source.declared_catalog() or Catalog([])
 
 
@@ -48,10 +58,10 @@ def with_declared(found: Catalog, declared: Catalog) -> Catalog:
     """Return the streams of a source, each that was declared with what was declared of it.
 
     Args:
-        found: What the source has discovered. It says the columns of a stream that was declared without a schema, and
-            its key where none is declared.
-        declared: Comes first. A stream that was declared without a namespace is the one of its name, in whatever
-            namespace that was found.
+        found: What the source has discovered. It says the columns of a stream that was declared
+            without a schema, and its key where none is declared.
+        declared: Comes first. A stream that was declared without a namespace is the one of its
+            name, in whatever namespace that was found.
     """
     left = dict(found.items())
     streams = []
@@ -93,12 +103,16 @@ def configured(
     from etl_assets.protocol.airbyte.catalog import ConfiguredAirbyteCatalog
 
     if streams is not None and streams != "*" and not isinstance(streams, list | tuple):
-        raise InputError(f"streams is a list of names or '*', not {streams!r}.", input_value=streams)
+        raise InputError(
+            f"streams is a list of names or '*', not {streams!r}.", input_value=streams
+        )
     return ConfiguredAirbyteCatalog.of(chosen(source, streams), full_refresh=full_refresh)
 
 
 def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
-    """Return the named streams; without names the selected ones, else those that are declared, else all.
+    """Return the named streams.
+
+    Without names the selected ones, else those that are declared, else all.
 
     Raises:
         StreamNotFoundError: One is not there.
@@ -113,7 +127,9 @@ def chosen(source: Any, streams: Sequence[str] | str | None) -> list[Stream]:
     keys = [stream.key for stream in declared.selected] if len(declared) else list(catalog)
     found = [catalog[key] for key in keys]
     if not found:
-        raise NoStreamsSelectedError(f"{source!r} has no streams.", hint="Look at its config with check().")
+        raise NoStreamsSelectedError(
+            f"{source!r} has no streams.", hint="Look at its config with check()."
+        )
     return found
 
 
@@ -128,7 +144,8 @@ def names_of(streams: Any) -> list[str]:
     if isinstance(streams, Iterable):
         return list(streams)
     raise InputError(
-        f"Streams are given by their names, not by {streams!r}.", hint='Write "orders", "*", or ["orders", "users"].'
+        f"Streams are given by their names, not by {streams!r}.",
+        hint='Write "orders", "*", or ["orders", "users"].',
     )
 
 
@@ -152,14 +169,22 @@ def _one(source: Any, catalog: Catalog, name: str) -> Stream:
         )
     if len(found) > 1:
         names = ", ".join(repr(stream.full_name) for stream in found)
-        raise InputError(f"{source!r} has {len(found)} streams {name!r}: {names}.", hint="Say which.", stream=name)
+        raise InputError(
+            f"{source!r} has {len(found)} streams {name!r}: {names}.",
+            hint="Say which.",
+            stream=name,
+        )
     return found[0]
 
 
 def with_own_keys(stream: Stream) -> Stream:
     """Return a stream without keys inside of other fields: those have columns in tables, and none in its records."""
     known = (stream.schema or {}).get("properties")
-    return stream.replace(primary_key=[key for key in stream.primary_key if key in known]) if known else stream
+    return (
+        stream.replace(primary_key=[key for key in stream.primary_key if key in known])
+        if known
+        else stream
+    )
 
 
 def schema_of(source: Any, name: str) -> dict[str, Any]:
@@ -194,7 +219,9 @@ def select_later(source: Any, streams: str | Sequence[str]) -> None:
 
 def select_by_old_name(source: Any, streams: Sequence[str]) -> None:
     """Select streams, and say that the verb is called otherwise now."""
-    warnings.warn("set_streams() is deprecated, use select_streams().", DeprecationWarning, stacklevel=3)
+    warnings.warn(
+        "set_streams() is deprecated, use select_streams().", DeprecationWarning, stacklevel=3
+    )
     select(source, streams)
 
 
@@ -217,11 +244,20 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
     by_name = {stream.name.lower(): stream.name for stream in catalog.values()}
     for given, key in keys.items():
         stream = _one(source, catalog, by_name.get(given.lower(), given))
-        check("set_cursor_key" if word == "replication_key" else "set_primary_key", f"the key of {given!r}", key, KEY)
+        check(
+            "set_cursor_key" if word == "replication_key" else "set_primary_key",
+            f"the key of {given!r}",
+            key,
+            KEY,
+        )
         fields = [key] if isinstance(key, str) else list(key)
         known = (stream.schema or {}).get("properties") or {}
         for name in fields:
-            inside = word == "primary_key" and getattr(source, "merges_by_paths", False) and isinstance(name, str)
+            inside = (
+                word == "primary_key"
+                and getattr(source, "merges_by_paths", False)
+                and isinstance(name, str)
+            )
             is_there = not known or name in known or (inside and path_in(stream.schema or {}, name))
             if not isinstance(name, str) or not is_there:
                 raise InputError(
@@ -230,7 +266,10 @@ def set_keys(source: Any, word: str, keys: Mapping[str, Any]) -> None:
                     stream=stream.name,
                     input_value=name,
                 )
-        words = {word: fields, **({"replication_method": "INCREMENTAL"} if word == "replication_key" else {})}
+        words = {
+            word: fields,
+            **({"replication_method": "INCREMENTAL"} if word == "replication_key" else {}),
+        }
         source.set_words = {
             **source.set_words,
             stream.full_name: {**source.set_words.get(stream.full_name, {}), **words},

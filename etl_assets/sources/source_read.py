@@ -29,11 +29,14 @@ class SourceRead:
         ConfigError: The source has no name.
     """
 
-    def __init__(self, source: Source, streams: Sequence[Stream], *, source_name: str | None = None) -> None:
+    def __init__(
+        self, source: Source, streams: Sequence[Stream], *, source_name: str | None = None
+    ) -> None:
         name = source_name or source.state_name
         if not name:
             raise ConfigError(
-                f"{type(source).__name__} has no name.", hint="Give it one: its state is stored under its name."
+                f"{type(source).__name__} has no name.",
+                hint="Give it one: its state is stored under its name.",
             )
         self.source = source
         self.source_name = name
@@ -65,7 +68,10 @@ class SourceRead:
                 f"reading from {self.source_name!r} failed: {type(error).__name__}: {redact(str(error))}"
             ) from shown_cause(error)
         finally:
-            if isinstance(events, Generator) and inspect.getgeneratorstate(events) != inspect.GEN_CLOSED:
+            if (
+                isinstance(events, Generator)
+                and inspect.getgeneratorstate(events) != inspect.GEN_CLOSED
+            ):
                 events.close()  # at once, not when it is collected: it may hold a process
 
     def _copy_for_this_read(self) -> Source:
@@ -73,7 +79,9 @@ class SourceRead:
         source = copy.copy(self.source)
         source.name = self.source_name
         source.selected_streams = [stream.name for stream in self.streams]
-        source.catalog = Catalog.of(source.catalog if source.catalog is not None else OwnCatalog(self.streams))
+        source.catalog = Catalog.of(
+            source.catalog if source.catalog is not None else OwnCatalog(self.streams)
+        )
         return source
 
 
@@ -83,7 +91,9 @@ def first_of(source: Source, stream: Stream, source_name: str) -> None:
     Raises:
         EtlAssetsError: What went wrong.
     """
-    with closing(SourceRead(source, [stream], source_name=source_name).open(SourceState())) as events:
+    with closing(
+        SourceRead(source, [stream], source_name=source_name).open(SourceState())
+    ) as events:
         for event in events:
             if isinstance(event, StreamEnd) and event.error is not None:
                 raise event.error

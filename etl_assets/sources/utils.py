@@ -23,12 +23,17 @@ def get_standard_metadata(
     said = {
         "table-key-properties": None if key_properties is None else list(key_properties),
         "forced-replication-method": replication_method or None,
-        "valid-replication-keys": None if valid_replication_keys is None else list(valid_replication_keys),
+        "valid-replication-keys": None
+        if valid_replication_keys is None
+        else list(valid_replication_keys),
         "inclusion": "available" if schema else None,
         "schema-name": (stream_id or None) if schema else None,
     }
     metadata: list[dict[str, Any]] = [
-        {"breadcrumb": (), "metadata": {word: value for word, value in said.items() if value is not None}}
+        {
+            "breadcrumb": (),
+            "metadata": {word: value for word, value in said.items() if value is not None},
+        }
     ]
     automatic = {*(key_properties or ()), *(valid_replication_keys or ())}
     for name in (schema or {}).get("properties") or {}:

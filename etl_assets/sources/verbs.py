@@ -1,4 +1,7 @@
-"""PyAirbyte's verbs of a source: what a script calls. The engine (`sync`, the assets) never calls them."""
+"""PyAirbyte's verbs of a source: what a script calls.
+
+The engine (`sync`, the assets) never calls them.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -37,7 +40,10 @@ class StreamVerbs:
 
     @checked()
     def get_configured_catalog(
-        self, streams: Sequence[str] | Literal["*"] | None = None, *, force_full_refresh: bool = False
+        self,
+        streams: Sequence[str] | Literal["*"] | None = None,
+        *,
+        force_full_refresh: bool = False,
     ) -> Any:
         """Return streams and how they are read; by default the selected ones.
 
@@ -72,7 +78,10 @@ class StreamVerbs:
         selecting.select_by_old_name(self, streams)
 
     def get_selected_streams(self) -> list[str]:
-        """Return the names of the selected streams; [] where none was: the declared ones are read then, else all."""
+        """Return the names of the selected streams.
+
+        [] where none was: the declared ones are read then, else all.
+        """
         return selecting.selected_names(self)
 
     @checked(stream_name=STREAM, cursor_key=KEY)
@@ -115,15 +124,17 @@ class ReadVerbs:
 
         Args:
             cache: Where to; `get_default_cache()` by default.
-            streams: Which, `"*"` for all; by default the selected ones, else those that the source was declared with
-                (`streams=`, `catalog=`), and all where none is.
-            write_strategy: How rows meet the table. `auto`: merge by a primary key, append by a replication key, else
-                replace.
-            force_full_refresh: Read everything. `auto` replaces the tables; any other strategy rules all the same.
+            streams: Which, `"*"` for all; by default the selected ones, else those that the source
+                was declared with (`streams=`, `catalog=`), and all where none is.
+            write_strategy: How rows meet the table. `auto`: merge by a primary key, append by a
+                replication key, else replace.
+            force_full_refresh: Read everything. `auto` replaces the tables; any other strategy
+                rules all the same.
             skip_validation: Do not check the config first.
-            prune_undeclared_fields: Leave out fields that a stream does not declare, if it declares any; the log says
-                which.
-            adopt: Take over tables that are there and that neither this library nor PyAirbyte has made.
+            prune_undeclared_fields: Leave out fields that a stream does not declare, if it declares
+                any; the log says which.
+            adopt: Take over tables that are there and that neither this library nor PyAirbyte has
+                made.
 
         Raises:
             EtlAssetsError: Streams failed; the others are in the cache.
@@ -149,7 +160,9 @@ class ReadVerbs:
         normalize_field_names: bool = False,
         prune_undeclared_fields: bool = True,
     ) -> LazyDataset:
-        """Return the records of a stream, read from its beginning as they are asked for; no state is used or moved.
+        """Return the records of a stream, read from its beginning as they are asked for.
+
+        No state is used or moved.
 
         Args:
             stream: The stream.
@@ -161,7 +174,11 @@ class ReadVerbs:
             InputError: There is no such stream.
         """
         found: LazyDataset = reach("records")(
-            self, stream, limit=limit, normalize=normalize_field_names, prune=prune_undeclared_fields
+            self,
+            stream,
+            limit=limit,
+            normalize=normalize_field_names,
+            prune=prune_undeclared_fields,
         )
         return found
 
@@ -193,9 +210,12 @@ class ReadVerbs:
         Args:
             streams: Which; by default the selected ones.
             limit: How many of each.
-            on_error: What becomes of a stream that fails: raise, or give None in its place, with or without a log line.
+            on_error: What becomes of a stream that fails: raise, or give None in its place, with or
+                without a log line.
         """
-        samples: dict[str, InMemoryDataset | None] = reach("samples")(self, streams, limit=limit, on_error=on_error)
+        samples: dict[str, InMemoryDataset | None] = reach("samples")(
+            self, streams, limit=limit, on_error=on_error
+        )
         return samples
 
     @checked(limit=COUNT)
@@ -222,7 +242,8 @@ class Verbs(ConnectorBase, StreamVerbs, ReadVerbs):
         picked: The names of the selected streams.
         to_select: What is to be selected as soon as there is a config.
         set_words: Keys that were set by hand, by the stream's full name.
-        keys_to_set: Those it was made with, by `replication_key` and `primary_key`, until its streams are known.
+        keys_to_set: Those it was made with, by `replication_key` and `primary_key`, until its
+            streams are known.
     """
 
     connector_type = "source"

@@ -14,14 +14,19 @@ from etl_assets.exceptions import ConfigError
 
 if any(find_spec(name) is None for name in ("pytest", "hypothesis")):
     raise ConfigError(
-        "etl_assets.testing needs pytest and hypothesis.", hint="Install them: pip install 'etl-assets[testing]'."
+        "etl_assets.testing needs pytest and hypothesis.",
+        hint="Install them: pip install 'etl-assets[testing]'.",
     )
 
 import pytest
 
-pytest.register_assert_rewrite("etl_assets.testing.destination", "etl_assets.testing.state", "etl_assets.testing.rows")
+pytest.register_assert_rewrite(
+    "etl_assets.testing.destination", "etl_assets.testing.state", "etl_assets.testing.rows"
+)
 pytest.register_assert_rewrite("etl_assets.testing.kit", "etl_assets.testing.source")
-pytest.register_assert_rewrite("etl_assets.testing.failing", "etl_assets.testing.kills", "etl_assets.testing.site")
+pytest.register_assert_rewrite(
+    "etl_assets.testing.failing", "etl_assets.testing.kills", "etl_assets.testing.site"
+)
 
 from etl_assets.testing.cases import Case, load_cases  # noqa: E402 - after their asserts are known to pytest
 from etl_assets.testing.destination import DestinationConformance  # noqa: E402 - after their asserts are known to pytest

@@ -76,7 +76,10 @@ class Case:
 
     @property
     def sent(self) -> Sequence[Mapping[str, Any]]:
-        """The rows as they were given, in the order of `wanted` where there are as many; of an update the last one."""
+        """The rows as they were given, in the order of `wanted` where there are as many.
+
+        Of an update the last one.
+        """
         every = [row for load in self.loads for row in load.rows]
         return every if len(every) == len(self.wanted) else self.wanted
 
@@ -102,7 +105,9 @@ def read_case(path: Path) -> Case:
     unknown = set(written) - _KEYS
     accept = frozenset(written.get("accept") or ())
     if unknown or not accept or not accept <= FORMS:
-        raise ValueError(f"{path.name}: unknown keys {sorted(unknown)}, or nothing known to accept: {sorted(accept)}")
+        raise ValueError(
+            f"{path.name}: unknown keys {sorted(unknown)}, or nothing known to accept: {sorted(accept)}"
+        )
     loads = _loads(written, path.name)
     return Case(
         name=path.stem,
@@ -123,7 +128,14 @@ def _loads(written: Mapping[str, Any], name: str) -> Sequence[CaseLoad]:
     if "values" in written:
         declared = written.get("declared")
         properties = None if declared is None else {"id": {"type": "integer"}, FIELD: declared}
-        return [CaseLoad(_numbered(decode(written["values"])), _schema(properties), "append", full_refresh=False)]
+        return [
+            CaseLoad(
+                _numbered(decode(written["values"])),
+                _schema(properties),
+                "append",
+                full_refresh=False,
+            )
+        ]
     loads = []
     for one in written["loads"]:
         if set(one) - _LOAD_KEYS:

@@ -34,7 +34,9 @@ def same(found: Any, sent: Any) -> bool:
         return set(sent) == set(found) and all(same(found[name], sent[name]) for name in sent)
     if isinstance(sent, list | tuple) and isinstance(found, list | tuple):
         return len(sent) == len(found) and all(map(same, found, sent))
-    if isinstance(sent, bytes | bytearray | memoryview) and isinstance(found, bytes | bytearray | memoryview):
+    if isinstance(sent, bytes | bytearray | memoryview) and isinstance(
+        found, bytes | bytearray | memoryview
+    ):
         return bytes(sent) == bytes(found)
     return type(sent) is type(found) and bool(sent == found)
 
@@ -116,7 +118,11 @@ def _as_base64(found: str, sent: Any) -> bool:
         return False
 
 
-_FORMS: Mapping[str, Callable[[str, Any], bool]] = {TEXT: _as_text, JSON: _as_json, BASE64: _as_base64}
+_FORMS: Mapping[str, Callable[[str, Any], bool]] = {
+    TEXT: _as_text,
+    JSON: _as_json,
+    BASE64: _as_base64,
+}
 
 
 def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
@@ -128,9 +134,14 @@ def form_of_field(found: Any, wanted: Any, sent: Any) -> str | None:
 
 
 def row_forms(found: Row, wanted: Row, sent: Row) -> dict[str, str | None]:
-    """Return the form of each field; a field that the row did not have must be NULL or not there."""
+    """Return the form of each field.
+
+    A field that the row did not have must be NULL or not there.
+    """
     names = dict.fromkeys([*wanted, *found])
-    return {name: form_of_field(found.get(name), wanted.get(name), sent.get(name)) for name in names}
+    return {
+        name: form_of_field(found.get(name), wanted.get(name), sent.get(name)) for name in names
+    }
 
 
 def paired(found: Sequence[Row], wanted: Sequence[Row]) -> list[tuple[Row, int]]:
@@ -140,13 +151,17 @@ def paired(found: Sequence[Row], wanted: Sequence[Row]) -> list[tuple[Row, int]]
         AssertionError: Rows are missing or too many; says which.
     """
     if len(found) != len(wanted):
-        raise AssertionError(f"{len(found)} rows were read back, not {len(wanted)}: {_shown(found)}")
+        raise AssertionError(
+            f"{len(found)} rows were read back, not {len(wanted)}: {_shown(found)}"
+        )
     left = list(range(len(wanted)))
     pairs = []
     for row in found:
         position = next((at for at in left if _is_for(row, wanted[at])), None)
         if position is None:
-            raise AssertionError(f"a row that was not to be there: {_shown([row])}; left: {_shown(wanted)}")
+            raise AssertionError(
+                f"a row that was not to be there: {_shown([row])}; left: {_shown(wanted)}"
+            )
         left.remove(position)
         pairs.append((row, position))
     return pairs

@@ -21,8 +21,9 @@ REFUSED = "refused"
 class DestinationConformance(FaultChecks, RowHookChecks, DestinationKit):
     """The promises of a destination, as tests.
 
-    A subclass, in a module of tests and with a name that begins with `Test`, gives a fixture `destination`: fresh and
-    empty for each test. It may override `read_back` and `left_over`, and declare `known_gaps`.
+    A subclass, in a module of tests and with a name that begins with `Test`, gives a fixture
+    `destination`: fresh and empty for each test. It may override `read_back` and `left_over`, and
+        declare `known_gaps`.
     """
 
     def test_case(self, case: Case, request: pytest.FixtureRequest) -> None:
@@ -64,24 +65,34 @@ class DestinationConformance(FaultChecks, RowHookChecks, DestinationKit):
             last = number == len(case.loads)
             before = self.snapshot(stream) if last and number > 1 else (None, [])
             try:
-                result = self.give(stream, *_batches(load), strategy=load.strategy, full_refresh=load.full_refresh)
+                result = self.give(
+                    stream, *_batches(load), strategy=load.strategy, full_refresh=load.full_refresh
+                )
             except EtlAssetsError as error:
                 if not last:
                     pytest.fail(f"load {number} was refused: {error}")
                 self._check_refusal(case, stream, error, before)
                 return None
-        assert case.accept != {"error"}, f"it was loaded, and should have been refused: {_shown(self, stream)}"
+        assert case.accept != {"error"}, (
+            f"it was loaded, and should have been refused: {_shown(self, stream)}"
+        )
         return result
 
-    def _check_refusal(self, case: Case, stream: Stream, error: EtlAssetsError, before: Any) -> None:
+    def _check_refusal(
+        self, case: Case, stream: Stream, error: EtlAssetsError, before: Any
+    ) -> None:
         text = str(error)
         assert "error" in case.accept or self._beyond_limits(case), f"it was refused: {text}"
         shown = repr(stream.name)[1:-1]
         assert stream.name in text or shown in text, f"the error does not name the stream: {text}"
         for name in case.error_names:
-            assert re.search(rf"\b{re.escape(name)}\b", text), f"the error does not name {name!r}: {text}"
+            assert re.search(rf"\b{re.escape(name)}\b", text), (
+                f"the error does not name {name!r}: {text}"
+            )
         if self.destination.capabilities.keeps_state and len(case.streams) == 1:
-            assert self.snapshot(stream) == before, "the refused load has changed the table or its state"
+            assert self.snapshot(stream) == before, (
+                "the refused load has changed the table or its state"
+            )
 
     def _beyond_limits(self, case: Case) -> bool:
         limit = self.destination.capabilities.max_columns
@@ -116,7 +127,9 @@ def _check_told_apart(pairs: Sequence[tuple[Any, Any]]) -> None:
 
 
 def _stream(case: Case, load: CaseLoad, name: str) -> Stream:
-    return Stream(name, schema=load.schema, primary_key=case.primary_key, replication_key=case.replication_key)
+    return Stream(
+        name, schema=load.schema, primary_key=case.primary_key, replication_key=case.replication_key
+    )
 
 
 def _batches(load: CaseLoad) -> list[Any]:

@@ -6,17 +6,29 @@ from typing import ClassVar
 import pytest
 
 from etl_assets.faults import FaultError
-from etl_assets.testing.points import POINTS, POSITIONS, PROJECT_POINTS, SOURCE_POINTS, STRATEGIES, passing
+from etl_assets.testing.points import (
+    POINTS,
+    POSITIONS,
+    PROJECT_POINTS,
+    SOURCE_POINTS,
+    STRATEGIES,
+    passing,
+)
 from etl_assets.testing.site import armed
 from etl_assets.testing.state import FIRST, THEN, StateChecks, expected
 
 
 class FaultChecks(StateChecks):
-    """Tests that fail a sync at each of its fault points; skipped where no state is kept, or no such point passed."""
+    """Tests that fail a sync at each of its fault points.
+
+    Skipped where no state is kept, or no such point passed.
+    """
 
     _passed: ClassVar[dict[tuple[type, type, str], Counter[str]]] = {}
 
-    @pytest.mark.parametrize("point", [one for one in POINTS if one not in {*SOURCE_POINTS, *PROJECT_POINTS}])
+    @pytest.mark.parametrize(
+        "point", [one for one in POINTS if one not in {*SOURCE_POINTS, *PROJECT_POINTS}]
+    )
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_fails_at_a_point(self, strategy: str, point: str) -> None:
         """An exception at the first, a middle and the last passing of a point: nothing is lost, doubled or ahead."""
@@ -30,12 +42,16 @@ class FaultChecks(StateChecks):
             with armed(f"{point}:{nth}:raise"), pytest.raises(FaultError, match=point):
                 self._sync(strategy, THEN)
             self._check_whole(strategy)
-            assert not self.left_over(), f"something is left of the sync that failed at passing {nth} of {passed}"
+            assert not self.left_over(), (
+                f"something is left of the sync that failed at passing {nth} of {passed}"
+            )
             self._sync(strategy, THEN)
             assert self._numbers(strategy) == expected(strategy, THEN)
         again = self._sync(strategy, THEN)
         assert self._numbers(strategy) == expected(strategy, THEN)
-        assert strategy == "replace" or again.records_loaded == 0, "the sync after the recovery has changed rows"
+        assert strategy == "replace" or again.records_loaded == 0, (
+            "the sync after the recovery has changed rows"
+        )
 
     def _count_passed(self, strategy: str) -> Counter[str]:
         """Count how often the second sync of a stream passes each point; once for all tests."""

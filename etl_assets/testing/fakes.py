@@ -101,14 +101,18 @@ class FailingRead(Readable):
 class MemoryDestination:
     """Keeps rows and bookmarks in memory, exactly once: what a source is checked against."""
 
-    capabilities = Capabilities(strategies=frozenset(set(WriteStrategy) - {WriteStrategy.AUTO}), keeps_state=True)
+    capabilities = Capabilities(
+        strategies=frozenset(set(WriteStrategy) - {WriteStrategy.AUTO}), keeps_state=True
+    )
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.state: StreamState | None = None
         self.bookmarks: list[Bookmark | None] = []
 
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Stored:
         """Return where the last load ended."""
         del source, stream, table, partition
         return Stored(self.state)
@@ -138,7 +142,11 @@ class _MemorySession(Session):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
         load, memory = self._load, self._memory
         bookmark = bookmarks[load.load_id]
@@ -147,11 +155,15 @@ class _MemorySession(Session):
         memory.rows.extend(self._waiting)
         if load.strategy is WriteStrategy.MERGE:
             keys = load.stream.unique_constraints or load.stream.primary_key
-            memory.rows = list({tuple(repr(row[key]) for key in keys): row for row in memory.rows}.values())
+            memory.rows = list(
+                {tuple(repr(row[key]) for key in keys): row for row in memory.rows}.values()
+            )
         count, now = len(self._waiting), datetime.now(UTC)
         self._waiting = []
         memory.bookmarks.append(bookmark)
         name = load.stream.name
-        memory.state = StreamState(load.source, "", name, "", load.load_id, "", bookmark, now, TableName(name))
+        memory.state = StreamState(
+            load.source, "", name, "", load.load_id, "", bookmark, now, TableName(name)
+        )
         self._load = replace(load, begins_from=load.load_id)
         return [Committed(load.load_id, count, len(memory.rows), bookmark, now, name)]

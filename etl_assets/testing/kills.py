@@ -26,7 +26,14 @@ import pytest
 from etl_assets.model.bookmarks.tracker import plain
 from etl_assets.testing.lines import FIRST, STREAMS, THEN, Lines, expected, load, numbered
 from etl_assets.testing.place import Place
-from etl_assets.testing.points import ENGINE_POINTS, POINTS, PROJECT_POINTS, STRATEGIES, passing, positions
+from etl_assets.testing.points import (
+    ENGINE_POINTS,
+    POINTS,
+    PROJECT_POINTS,
+    STRATEGIES,
+    passing,
+    positions,
+)
 from etl_assets.testing.proxy import LosingProxy
 from etl_assets.testing.site import TIMEOUT_SECONDS, Site, armed, ended, wait_for
 
@@ -64,16 +71,25 @@ class Kill:
 def kills(place: type[Place]) -> list[Kill]:
     """Return every way in which syncs into a place are ended.
 
-    By SIGKILL at every point and position; by an exception (in this process) at every point, the other positions being
-    the conformance kit's; at some points also by an exit and by the signals that may be caught.
+    By SIGKILL at every point and position; by an exception (in this process) at every point, the
+    other positions being the conformance kit's; at some points also by an exit and by the signals
+    that may be caught.
     """
-    points = [point for point in POINTS if point not in ENGINE_POINTS or point in place.engine_points]
+    points = [
+        point for point in POINTS if point not in ENGINE_POINTS or point in place.engine_points
+    ]
     found = []
     for strategy in STRATEGIES:
         own = [point for point in points if point not in ENGINE_POINTS or strategy == "replace"]
-        found += [Kill(strategy, point, where, "kill") for point in own for where in positions(strategy, point)]
+        found += [
+            Kill(strategy, point, where, "kill")
+            for point in own
+            for where in positions(strategy, point)
+        ]
         found += [Kill(strategy, point, "first", "raise") for point in own]
-        found += [Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALS]
+        found += [
+            Kill(strategy, point, "first", action) for point in SIGNALLED_AT for action in SIGNALS
+        ]
     return found
 
 
@@ -109,7 +125,11 @@ class KillConformance:
         site.place.drop()
 
     def test_ended_then_run_again(
-        self, kill: Kill, site: Site, folders: pytest.TempPathFactory, record_property: RecordProperty
+        self,
+        kill: Kill,
+        site: Site,
+        folders: pytest.TempPathFactory,
+        record_property: RecordProperty,
     ) -> None:
         """A run ends at a point: all invariants hold at once, after the next run, and after the one after it."""
         passed = self.passed(kill.strategy, folders)[kill.point]
@@ -200,7 +220,10 @@ class KillConformance:
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_no_room_for_staging(self, strategy: str, site: Site) -> None:
-        """A staged file cannot be written: the sync fails and names the directory; nothing is changed, nothing left."""
+        """A staged file cannot be written: the sync fails and names the directory.
+
+        Nothing is changed, nothing left.
+        """
         self.begin(site, strategy)
         site.give(numbered(60, old=30, text="x" * LARGE_BYTES))
         with ended(site.start_bare(strategy, file_bytes=FILE_BYTES)) as process:
@@ -213,7 +236,11 @@ class KillConformance:
         self.check_recovery(site, strategy, site.reached(strategy))
 
     def test_random_kill(
-        self, seed: int, site: Site, folders: pytest.TempPathFactory, record_property: RecordProperty
+        self,
+        seed: int,
+        site: Site,
+        folders: pytest.TempPathFactory,
+        record_property: RecordProperty,
     ) -> None:
         """A sync is killed at a random moment: all invariants hold at once and after the next run."""
         chance = random.Random(seed)  # noqa: S311 - chance with a seed is what this wants
@@ -221,7 +248,10 @@ class KillConformance:
         site.give(CHAOS_FIRST)
         load(Lines(site.rows), site.place.destination(), strategy)
         site.give(CHAOS_THEN)
-        early, moment = chance.random() < EARLY, chance.uniform(0, LATER) * self.seconds(strategy, folders)
+        early, moment = (
+            chance.random() < EARLY,
+            chance.uniform(0, LATER) * self.seconds(strategy, folders),
+        )
         with ended(site.start_bare(strategy)) as process:
             if not early:
                 wait_for(site.home / "started", process)
@@ -230,7 +260,10 @@ class KillConformance:
             process.communicate()
         assert process.returncode in {0, -signal.SIGKILL}
         reached = site.check(strategy, CHAOS_FIRST, CHAOS_THEN)
-        record_property(PROPERTY, _random_outcome(process.returncode, reached, len(site.found(strategy)), strategy))
+        record_property(
+            PROPERTY,
+            _random_outcome(process.returncode, reached, len(site.found(strategy)), strategy),
+        )
         assert site.run(strategy)
         site.check_recovered(strategy, CHAOS_THEN)
 
@@ -268,10 +301,14 @@ class KillConformance:
         crash = POINTS[kill.point]
         if crash in {"P0", "P1"} or (replaces and crash in {"P2", "P3", "P4", "P5", "P9", "P10"}):
             assert old, "nothing was committed, and yet the table is not the old one"
-        if kill.point in {"last_committed", "event", "dropping", "dropped"} or (crash == "P9" and not replaces):
+        if kill.point in {"last_committed", "event", "dropping", "dropped"} or (
+            crash == "P9" and not replaces
+        ):
             assert not old, "what was committed is gone"
             assert replaces or reached == last, "what was committed is gone"
-        assert len(site.events(kill.strategy)) == (2 if crash == "P8" else 1), "an event only of a load that has ended"
+        assert len(site.events(kill.strategy)) == (2 if crash == "P8" else 1), (
+            "an event only of a load that has ended"
+        )
 
     def check_recovery(self, site: Site, strategy: str, reached: int) -> None:
         """Check the next run, and that the one after it changes nothing (I7)."""
@@ -307,7 +344,10 @@ class KillConformance:
         return self._passed[key]
 
     def seconds(self, strategy: str, folders: pytest.TempPathFactory) -> float:
-        """Measure how long the sync takes that is killed at random, from its first read on; once for all tests."""
+        """Measure how long the sync takes that is killed at random, from its first read on.
+
+        Once for all tests.
+        """
         key = (self.place, strategy)
         if key not in self._seconds:
             site = Site(self.place(folders.mktemp("seconds")))

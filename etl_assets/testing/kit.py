@@ -28,7 +28,9 @@ class DestinationKit:
     """The ground on which the checks stand; `DestinationConformance` is the class to inherit."""
 
     known_gaps: ClassVar[Mapping[str, str]] = {}
-    """What this destination cannot do: the name of a case, or of a check without `test_` -> why. A gap that is none
+    """What this destination cannot do: the name of a case, or of a check without `test_` -> why.
+
+    A gap that is none
     fails."""
 
     case_folders: ClassVar[Sequence[Path]] = (FOLDER,)
@@ -70,19 +72,30 @@ class DestinationKit:
         if state and not can.keeps_state:
             pytest.skip("its capabilities do not promise to keep state")
         if reading and not self.reads_back:
-            pytest.skip("it cannot be read back: override read_table, or read_back on the test class")
+            pytest.skip(
+                "it cannot be read back: override read_table, or read_back on the test class"
+            )
 
     def load(
-        self, read: Readable, *, strategy: str = "append", full_refresh: bool = False, checkpoints: bool = False
+        self,
+        read: Readable,
+        *,
+        strategy: str = "append",
+        full_refresh: bool = False,
+        checkpoints: bool = False,
     ) -> SyncResult:
         """Sync a read; with `checkpoints` each of its bookmarks is committed."""
         start = resolve_start(read, self.destination, full_refresh=full_refresh)
         seconds = 0.0 if checkpoints else math.inf
-        result = sync(read, self.destination, start=start, strategy=strategy, checkpoint_seconds=seconds)
+        result = sync(
+            read, self.destination, start=start, strategy=strategy, checkpoint_seconds=seconds
+        )
         self._columns[read.stream.name] = result.columns
         return result
 
-    def give(self, stream: Stream, *batches: Any, strategy: str = "append", full_refresh: bool = False) -> SyncResult:
+    def give(
+        self, stream: Stream, *batches: Any, strategy: str = "append", full_refresh: bool = False
+    ) -> SyncResult:
         """Sync these rows."""
         return self.load(GivenRead(stream, batches), strategy=strategy, full_refresh=full_refresh)
 
@@ -91,7 +104,10 @@ class DestinationKit:
         physical = {column.physical: column.name for column in self._columns_of(stream)}
         ours = set(self.destination.own_columns)
         found = self.read_back(self.destination.table_for(SOURCE, stream))
-        return [{physical.get(name, name): value for name, value in row.items() if name not in ours} for row in found]
+        return [
+            {physical.get(name, name): value for name, value in row.items() if name not in ours}
+            for row in found
+        ]
 
     def _columns_of(self, stream: Stream) -> Sequence[Column]:
         return self._columns.get(stream.name, ())
@@ -136,10 +152,21 @@ class DestinationKit:
         escaped = [path.name for path in self.around.iterdir() if path.name != "inside"]
         assert not escaped, f"files outside of the working directory: {escaped}"
 
-    def tell(self, request: pytest.FixtureRequest, case: Case, outcome: str, type_: str = "") -> None:
+    def tell(
+        self, request: pytest.FixtureRequest, case: Case, outcome: str, type_: str = ""
+    ) -> None:
         """Note for the report what became of a case."""
-        told = {"destination": self.title or type(self.destination).__name__, "outcome": outcome, "type": type_}
-        told |= {"case": case.name, "group": case.group, "title": case.title, "gap": self.known_gaps.get(case.name, "")}
+        told = {
+            "destination": self.title or type(self.destination).__name__,
+            "outcome": outcome,
+            "type": type_,
+        }
+        told |= {
+            "case": case.name,
+            "group": case.group,
+            "title": case.title,
+            "gap": self.known_gaps.get(case.name, ""),
+        }
         request.node.user_properties.append((PROPERTY, json.dumps(told)))
 
 

@@ -1,7 +1,9 @@
 """Processes that begin with everything imported: forked off one that has imported it and done nothing else.
 
-Most of what a short run of Dagster costs is imports, and a fault harness ends hundreds of runs. A forked one is as much
-a process as any other: a child of whoever asked for it, with an exit status of its own. Linux only; `start` gives an
+Most of what a short run of Dagster costs is imports, and a fault harness ends hundreds of runs. A
+forked one is as much
+a process as any other: a child of whoever asked for it, with an exit status of its own. Linux only;
+`start` gives an
 ordinary process elsewhere.
 """
 
@@ -28,7 +30,10 @@ IMPORTED = (
     "duckdb",
     "pandas",
 )
-"""What nearly every process of the harness imports; none of it may start a thread, which no fork would have."""
+"""What nearly every process of the harness imports.
+
+None of it may start a thread, which no fork would have.
+"""
 _ADOPT_ORPHANS = 36
 """PR_SET_CHILD_SUBREAPER."""
 _POLL_SECONDS = 0.01
@@ -70,7 +75,9 @@ class Forked:
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
-        """Wait for its end; gives what it wrote to standard output (nothing is kept) and to standard error.
+        """Wait for its end.
+
+        Gives what it wrote to standard output (nothing is kept) and to standard error.
 
         Raises:
             subprocess.TimeoutExpired: It runs still, after so many seconds.
@@ -87,7 +94,12 @@ Process = Forked | subprocess.Popen[str]
 
 
 def start(
-    module: str, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, errors: Path
+    module: str,
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    errors: Path,
 ) -> Process:
     """Begin `python -m module arguments...`.
 
@@ -137,7 +149,10 @@ def _nursery() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    """Import what takes long; then fork off a process for each line of standard input, and answer with its id."""
+    """Import what takes long.
+
+    Then fork off a process for each line of standard input, and answer with its id.
+    """
     for name in IMPORTED:
         import_module(name)
     assert threading.active_count() == 1, "a thread was started by an import"

@@ -26,9 +26,9 @@ Commit = tuple[str, int, int, Bookmark | None]
 class Place:
     """A scratch place in a destination.
 
-    The process that is killed makes its own from the same folder, so everything about it (a file, the name of a
-    schema) must follow from the folder, and the class must be importable by its name. A subclass gives `destination`,
-    and whatever else is not as it is here.
+    The process that is killed makes its own from the same folder, so everything about it (a file,
+    the name of a schema) must follow from the folder, and the class must be importable by its name.
+    A subclass gives `destination`, and whatever else is not as it is here.
 
     Args:
         folder: Its own; holds the rows of the source and Dagster's storage, too.
@@ -38,7 +38,10 @@ class Place:
     """The points of `points.ENGINE_POINTS` that this destination passes."""
 
     server: ClassVar[tuple[str, int] | None] = None
-    """Host and port of a server; `destination` connects to `self.address`, which a test may put a proxy in place of."""
+    """Host and port of a server.
+
+    `destination` connects to `self.address`, which a test may put a proxy in place of.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -50,14 +53,19 @@ class Place:
     """How long a sync is to wait for whoever holds the destination."""
 
     def destination(self) -> Destination:
-        """Make the destination; it stages in files beyond `SMALL_STAGING_BYTES`, and waits `lock_seconds` for a lock.
+        """Make the destination.
+
+        It stages in files beyond `SMALL_STAGING_BYTES`, and waits `lock_seconds` for a lock.
 
         Called anew for each sync, also in other processes.
         """
         raise NotImplementedError
 
     def left_over(self) -> Sequence[str]:
-        """Name what no sync may leave behind: temporary files, staging tables. Files in the folder, by default."""
+        """Name what no sync may leave behind: temporary files, staging tables.
+
+        Files in the folder, by default.
+        """
         return sorted(path.name for path in self.folder.iterdir() if path.name not in self.files())
 
     def files(self) -> set[str]:
@@ -69,7 +77,10 @@ class Place:
         pytest.skip(f"{type(self).__name__} has no `hold`: nothing keeps others out")
 
     def disconnect(self) -> int:
-        """End the connections that syncs have to a server, as its operator would; gives how many."""
+        """End the connections that syncs have to a server, as its operator would.
+
+        Gives how many.
+        """
         pytest.skip(f"{type(self).__name__} has no `disconnect`: it is no server")
 
     def drop(self) -> None:
@@ -111,7 +122,10 @@ class Place:
 
     def environment(self) -> Mapping[str, str]:
         """Return what another process needs to make the same place."""
-        return {PLACE: f"{type(self).__module__}:{type(self).__qualname__}", FOLDER: str(self.folder)}
+        return {
+            PLACE: f"{type(self).__module__}:{type(self).__qualname__}",
+            FOLDER: str(self.folder),
+        }
 
 
 def place_here() -> Place:
@@ -122,7 +136,10 @@ def place_here() -> Place:
 
 
 def processes_of(place: Place) -> Iterator[int]:
-    """Return the ids of processes that were started for a place and still run; none where there is no /proc."""
+    """Return the ids of processes that were started for a place and still run.
+
+    None where there is no /proc.
+    """
     wanted = f"{FOLDER}={place.folder}".encode()
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:

@@ -20,13 +20,19 @@ _LEGEND = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    parser.addoption("--etl-assets-report", metavar="FILE", help="write the Markdown table of supported types here")
+    parser.addoption(
+        "--etl-assets-report",
+        metavar="FILE",
+        help="write the Markdown table of supported types here",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Begin to collect, in the process that sees all reports."""
     if config.getoption("--etl-assets-report") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Report(Path(config.getoption("--etl-assets-report"))), "etl_assets_report")
+        config.pluginmanager.register(
+            _Report(Path(config.getoption("--etl-assets-report"))), "etl_assets_report"
+        )
 
 
 class _Report:
@@ -38,7 +44,9 @@ class _Report:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self._told += [json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY]
+            self._told += [
+                json.loads(str(value)) for name, value in report.user_properties if name == PROPERTY
+            ]
 
     def pytest_sessionfinish(self) -> None:
         self._path.write_text(table(self._told), encoding="utf-8")
@@ -59,8 +67,17 @@ def table(told: Sequence[Mapping[str, Any]]) -> str:
         if not cases:
             continue
         heads = ["Case", *destinations]
-        lines += ["", f"## {group[0].upper()}{group[1:]}", "", _row(heads), _row(["---"] * len(heads))]
-        lines += [_row([title, *(cells.get((case, one), "-") for one in destinations)]) for title, case in cases]
+        lines += [
+            "",
+            f"## {group[0].upper()}{group[1:]}",
+            "",
+            _row(heads),
+            _row(["---"] * len(heads)),
+        ]
+        lines += [
+            _row([title, *(cells.get((case, one), "-") for one in destinations)])
+            for title, case in cases
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,8 @@ POINTS: Mapping[str, str] = {
     "rows": "P4",  # in it: the rows are written
     "state": "P5",  # in it: the state row and the ledger are written
     "swapped": "P11",  # engines without transactional DDL: between the two renames of a replace
-    "dropping": "P13",  # there: after the COMMIT, before the tables it replaced or no longer wants are dropped
+    # there: after the COMMIT, before the tables it replaced or no longer wants are dropped
+    "dropping": "P13",
     "dropped": "P13",  # there: one is dropped, and its note not yet
     "committed": "P6",  # after a COMMIT; an exception here is an answer that was lost
     "last_committed": "P7",  # after the last one
@@ -29,10 +30,22 @@ ENGINE_POINTS = ("swapped", "dropping", "dropped")
 """Passed by a replace, by some engines only: `Place.engine_points` names those of one."""
 SOURCE_POINTS = ("source_started", "source_ended")
 PROJECT_POINTS = ("event",)
-ONCE = frozenset({"begin", "opened", "source_started", "source_ended", "read", "last_committed", "event"})
+ONCE = frozenset(
+    {"begin", "opened", "source_started", "source_ended", "read", "last_committed", "event"}
+)
 """Passed once in a sync; the others at every batch or commit."""
 PER_COMMIT = frozenset(
-    {"before_commit", "altered", "rows", "state", "committed", "cleaning", "cleaned", "after_commit", *ENGINE_POINTS}
+    {
+        "before_commit",
+        "altered",
+        "rows",
+        "state",
+        "committed",
+        "cleaning",
+        "cleaned",
+        "after_commit",
+        *ENGINE_POINTS,
+    }
 )
 POSITIONS = ("first", "middle", "last")
 STRATEGIES = ("append", "merge", "replace")

@@ -41,11 +41,15 @@ def _limit_files(bytes_: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(bytes_), resource.RLIM_INFINITY))
 
 
-if __name__ == "__main__":  # one sync without Dagster: `python -m etl_assets.testing.project STREAM [BYTES]`
+if (
+    __name__ == "__main__"
+):  # one sync without Dagster: `python -m etl_assets.testing.project STREAM [BYTES]`
     here = place_here()
     if sys.argv[2:]:
         _limit_files(sys.argv[2])
-    lines = Lines(here.folder / "rows.jsonl", pause=PAUSE_SECONDS, started=here.folder / "home" / "started")
+    lines = Lines(
+        here.folder / "rows.jsonl", pause=PAUSE_SECONDS, started=here.folder / "home" / "started"
+    )
     load(lines, here.destination(), sys.argv[1])
 elif PLACE in os.environ:
     defs = dg.Definitions(assets=[*assets_of(place_here()), *map(after, STREAMS)])

@@ -10,16 +10,21 @@ Address = tuple[str, int]
 
 
 class LosingProxy:
-    """Forwards connections to a server, up to a message that is lost or whose answer is; a context manager.
+    """Forwards connections to a server, up to a message that is lost or whose answer is.
+
+    A context manager.
 
     Args:
         server: Host and port.
         word: What the message holds; upper and lower case are one.
-        nth: Which of the messages with it, from 1. The connection is closed instead of its answer, and others go on.
+        nth: Which of the messages with it, from 1. The connection is closed instead of its answer,
+            and others go on.
         deliver: The server gets the message, and does what it says.
     """
 
-    def __init__(self, server: Address, *, word: bytes = b"COMMIT", nth: int = 1, deliver: bool = True) -> None:
+    def __init__(
+        self, server: Address, *, word: bytes = b"COMMIT", nth: int = 1, deliver: bool = True
+    ) -> None:
         self._server = server
         self._word = word.upper()
         self._left = nth

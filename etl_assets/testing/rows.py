@@ -15,18 +15,34 @@ JSON_TYPES = (str, int, float, bool, Decimal, type(None), list, dict)
 ROWS: list[list[dict[str, Any]]] = [
     [{"id": 1, "late": "a"}, {"b": b"\x00\xff", "id": 2, "at": datetime(2026, 1, 1, 2, 30)}],  # noqa: DTZ001
     [],
-    [{"id": 3, "on": date(2026, 1, 1), "clock": time(2, 30), "sum": Decimal("1.10"), "deep": {"when": [date.max]}}],
+    [
+        {
+            "id": 3,
+            "on": date(2026, 1, 1),
+            "clock": time(2, 30),
+            "sum": Decimal("1.10"),
+            "deep": {"when": [date.max]},
+        }
+    ],
 ]
-SCHEMA = {"type": "object", "properties": {name: {} for name in ("id", "at", "b", "on", "clock", "sum", "deep")}}
+SCHEMA = {
+    "type": "object",
+    "properties": {name: {} for name in ("id", "at", "b", "on", "clock", "sum", "deep")},
+}
 
 
 class RowHookChecks(DestinationKit):
     """Tests for a destination of `export_batch_data`; skipped for one with a session of its own."""
 
-    def _watched(self, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[list[dict[str, Any]]]]:
+    def _watched(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[list[str], list[list[dict[str, Any]]]]:
         """Load rows of all kinds, and note what the destination was asked."""
         kind = type(self.destination)
-        if kind.session is not Destination.session or kind.export_batch_data is Destination.export_batch_data:
+        if (
+            kind.session is not Destination.session
+            or kind.export_batch_data is Destination.export_batch_data
+        ):
             pytest.skip("it does not take rows by export_batch_data")
         calls: list[str] = []
         batches: list[list[dict[str, Any]]] = []

@@ -50,7 +50,10 @@ class Site:
     # Syncs
 
     def run(self, stream: str, fault: str | None = None) -> bool:
-        """Materialize a stream in this process, committing at every checkpoint; gives whether that succeeded."""
+        """Materialize a stream in this process, committing at every checkpoint.
+
+        Gives whether that succeeded.
+        """
         from etl_assets.testing.project import chosen
 
         assets = chosen(self.place, stream, later=_is_later(fault))
@@ -60,7 +63,16 @@ class Site:
     def start(self, stream: str, fault: str | None = None) -> Process:
         """Begin `dagster asset materialize` in a process of its own."""
         select = f"key:{SOURCE}/{stream}" + (f" or key:after_{stream}" if _is_later(fault) else "")
-        materialize = ["asset", "materialize", "-m", PROJECT, "--select", select, "--config-json", IN_PROCESS]
+        materialize = [
+            "asset",
+            "materialize",
+            "-m",
+            PROJECT,
+            "--select",
+            select,
+            "--config-json",
+            IN_PROCESS,
+        ]
         return self._start("dagster", materialize, fault)
 
     def start_bare(self, stream: str, *, file_bytes: int | None = None) -> Process:
@@ -69,7 +81,9 @@ class Site:
         return self._start(PROJECT, [stream, *limit], None)
 
     def _start(self, module: str, arguments: Sequence[str], fault: str | None) -> Process:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")
+        }
         ours = {
             **self.place.environment(),
             "DAGSTER_HOME": str(self.home),
@@ -79,13 +93,17 @@ class Site:
         fault_point = {faults.VARIABLE: fault} if fault else {}
         environment = kept | ours | fault_point
         errors = self.home / "errors.txt"
-        return start(module, arguments, environment=environment, folder=self.place.folder, errors=errors)
+        return start(
+            module, arguments, environment=environment, folder=self.place.folder, errors=errors
+        )
 
     # What is there
 
     def found(self, stream: str) -> list[tuple[Any, ...]]:
         """Read the table."""
-        return sorted((row["n"], row["id"], row["text"]) for row in self.place.rows(STREAMS[stream]))
+        return sorted(
+            (row["n"], row["id"], row["text"]) for row in self.place.rows(STREAMS[stream])
+        )
 
     def reached(self, stream: str) -> int:
         """Return how far the destination's state says a stream was read; -1 for not at all."""
@@ -98,22 +116,30 @@ class Site:
             key = dg.AssetKey([SOURCE, stream])
             records = instance.fetch_materializations(key, limit=100, ascending=True).records
             found = [record.asset_materialization for record in records]
-        return [{name: value.value for name, value in one.metadata.items()} for one in found if one is not None]
+        return [
+            {name: value.value for name, value in one.metadata.items()}
+            for one in found
+            if one is not None
+        ]
 
     # What must hold
 
     def check(self, stream: str, first: Rows, then: Rows) -> int:
         """Check what must hold at any time (I2, I3, I4); gives how far the bookmark is.
 
-        The state is neither ahead of the rows nor behind them (each batch has its bookmark), and a replace is whole:
-        the old table or the new one.
+        The state is neither ahead of the rows nor behind them (each batch has its bookmark), and a
+        replace is whole: the old table or the new one.
         """
         found, reached = self.found(stream), self.reached(stream)
         if stream == "replace":
-            assert found in (expected(stream, first), expected(stream, then)), f"a table of {len(found)} rows, mixed"
+            assert found in (expected(stream, first), expected(stream, then)), (
+                f"a table of {len(found)} rows, mixed"
+            )
         else:
             covered = expected(stream, [row for row in then if row["n"] <= reached])
-            assert found == covered, f"{len(found)} rows are there; the stored bookmark says {reached}"
+            assert found == covered, (
+                f"{len(found)} rows are there; the stored bookmark says {reached}"
+            )
         return reached
 
     def check_events(self, stream: str) -> None:
@@ -123,7 +149,9 @@ class Site:
             load_id = event["etl_assets/load_id"]
             own = [commit for commit in commits if commit[0] == load_id]
             assert own, f"an event tells of load {load_id}, which the ledger does not know"
-            assert event["etl_assets/records_loaded"] == sum(rows for _, rows, _, _ in own), "an event's rows"
+            assert event["etl_assets/records_loaded"] == sum(rows for _, rows, _, _ in own), (
+                "an event's rows"
+            )
             assert event["dagster/row_count"] == own[-1][2], "an event's rows in the table"
             assert event.get("etl_assets/bookmark") == own[-1][3], "an event's bookmark"
 
@@ -134,8 +162,12 @@ class Site:
         event = self.events(stream)[-1]
         state = self.place.state(STREAMS[stream])
         assert state is not None
-        assert event["etl_assets/load_id"] == state.load_id, "the newest event is not of the last load"
-        assert event["dagster/row_count"] == len(expected(stream, rows)), "the newest event's rows in the table"
+        assert event["etl_assets/load_id"] == state.load_id, (
+            "the newest event is not of the last load"
+        )
+        assert event["dagster/row_count"] == len(expected(stream, rows)), (
+            "the newest event's rows in the table"
+        )
         self.check_clean()
 
     def check_clean(self) -> None:
@@ -150,7 +182,10 @@ def _is_later(fault: str | None) -> bool:
 
 @contextmanager
 def armed(fault: str | None) -> Iterator[Counter[str]]:
-    """Arm a point in this process and commit at every checkpoint; gives how often each point was passed since."""
+    """Arm a point in this process and commit at every checkpoint.
+
+    Gives how often each point was passed since.
+    """
     passed: Counter[str] = Counter()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ETL_ASSETS_CHECKPOINT_SECONDS", "0")

@@ -30,7 +30,15 @@ from etl_assets.sources.read import StreamRead
 from etl_assets.testing.fakes import FailingRead, MemoryDestination, PlannedError
 
 EXAMPLES = 10
-EVENTS = frozenset({"socket.connect", "socket.getaddrinfo", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
+EVENTS = frozenset(
+    {
+        "socket.connect",
+        "socket.getaddrinfo",
+        "sqlite3.connect",
+        "subprocess.Popen",
+        "os.posix_spawn",
+    }
+)
 """What Python tells of itself when something connects, or starts a program (`sys.addaudithook`)."""
 
 
@@ -48,12 +56,16 @@ class Reference:
 class SourceConformance:
     """The promises of a source, as tests of each of its streams.
 
-    A subclass, in a module of tests and with a name that begins with `Test`, gives a fixture `source` that has some
-    rows. It may override `add_rows` and `source_with_secret`, and declare `known_gaps`.
+    A subclass, in a module of tests and with a name that begins with `Test`, gives a fixture
+    `source` that has some rows. It may override `add_rows` and `source_with_secret`, and declare
+    `known_gaps`.
     """
 
     known_gaps: ClassVar[dict[str, str]] = {}
-    """What this source cannot do: the name of a check without `test_` -> why. A gap that is none fails."""
+    """What this source cannot do: the name of a check without `test_` -> why.
+
+    A gap that is none fails.
+    """
 
     source: Any
     """The fixture of that name."""
@@ -61,7 +73,10 @@ class SourceConformance:
     # To be overridden
 
     def add_rows(self) -> bool:
-        """Add a row to each stream at the source's end, later than all others; tells whether it can."""
+        """Add a row to each stream at the source's end, later than all others.
+
+        Tells whether it can.
+        """
         return False
 
     def source_with_secret(self, reference: Any) -> Source | None:
@@ -74,7 +89,9 @@ class SourceConformance:
     def test_discover_is_stable_and_reads_no_rows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Two discoveries give the same catalog, without reading data."""
         monkeypatch.setattr(self.source, "load_data", _refused)
-        first, second = (json.dumps(self.source.discover().to_dict(), default=str) for _ in range(2))
+        first, second = (
+            json.dumps(self.source.discover().to_dict(), default=str) for _ in range(2)
+        )
         assert first == second
         assert self.streams(), "it has no streams"
 
@@ -107,13 +124,19 @@ class SourceConformance:
                 table = batch.to_arrow(stream)
                 missing = [key for key in stream.primary_key if key not in table.column_names]
                 assert not missing, f"{stream.name}: rows without their key {missing}"
-                assert not any(table.column(key).null_count for key in stream.primary_key), f"{stream.name}: NULL key"
+                assert not any(table.column(key).null_count for key in stream.primary_key), (
+                    f"{stream.name}: NULL key"
+                )
                 for field in table.schema:
                     if declared is None:
                         continue
-                    assert field.name in declared.names, f"{stream.name}.{field.name} is not declared"
+                    assert field.name in declared.names, (
+                        f"{stream.name}.{field.name} is not declared"
+                    )
                     known = declared.field(field.name).type
-                    assert field.type in {known, _null()}, f"{stream.name}.{field.name}: {field.type}, not {known}"
+                    assert field.type in {known, _null()}, (
+                        f"{stream.name}.{field.name}: {field.type}, not {known}"
+                    )
 
     def test_reading_twice_gives_the_same(self) -> None:
         """A second read from the beginning gives the same rows: nothing is kept from the first one."""
@@ -125,7 +148,10 @@ class SourceConformance:
         for stream in self.streams():
             for bookmark in (None, plain(self._straight(stream).bookmarks[-1])):
                 counted = self.source.count_records(stream, bookmarks=bookmark)
-                assert counted in {None, self._hashes(stream, bookmark).total()}, (stream.name, bookmark)
+                assert counted in {None, self._hashes(stream, bookmark).total()}, (
+                    stream.name,
+                    bookmark,
+                )
 
     # The bookmark
 
@@ -149,11 +175,15 @@ class SourceConformance:
             memory = self._straight(stream)
             bookmark = plain(memory.bookmarks[-1])
             again, known = self._rows(stream, bookmark), self._hashes(stream, None)
-            assert not Counter(map(row_hash, again)) - known, f"{stream.name}: rows that were not there"
+            assert not Counter(map(row_hash, again)) - known, (
+                f"{stream.name}: rows that were not there"
+            )
             for row in again:
                 for field in set(stream.cursor) & set(bookmark or {}):
                     value, stored = row[field], (bookmark or {})[field]
-                    assert comparable(stored, value) == value, f"{stream.name}: {field} = {value!r}, not {stored!r}"
+                    assert comparable(stored, value) == value, (
+                        f"{stream.name}: {field} = {value!r}, not {stored!r}"
+                    )
 
     def test_second_sync_loads_nothing_twice(self) -> None:
         """A sync that goes on from the last bookmark leaves what is there as it is."""
@@ -196,7 +226,9 @@ class SourceConformance:
                 with suppress(PlannedError):
                     sync(FailingRead(self._read(stream), after), memory, checkpoint_seconds=0)
             self._sync(stream, memory)
-            assert memory.hashes() == straight.hashes(), f"{stream.name}, failed after {failures} batches"
+            assert memory.hashes() == straight.hashes(), (
+                f"{stream.name}, failed after {failures} batches"
+            )
 
         check()
 
@@ -245,7 +277,9 @@ class SourceConformance:
 
     def _rows(self, stream: Stream, bookmark: Bookmark | None) -> list[dict[str, Any]]:
         read = self._read(stream)
-        return [row for batch in read.open(bookmark) for row in batch.to_rows(stream, native_types=True)]
+        return [
+            row for batch in read.open(bookmark) for row in batch.to_rows(stream, native_types=True)
+        ]
 
     def _hashes(self, stream: Stream, bookmark: Bookmark | None) -> Counter[str]:
         return Counter(map(row_hash, self._rows(stream, bookmark)))
@@ -297,11 +331,18 @@ def _exhaust(read: StreamRead) -> None:
 
 
 def _check_order(stream: Stream, before: Bookmark, after: Bookmark) -> None:
-    """Compare two bookmarks by the replication key; what a source itself made of its bookmark is its own."""
-    if not stream.cursor or not all(name in one for one in (before, after) for name in stream.cursor):
+    """Compare two bookmarks by the replication key.
+
+    What a source itself made of its bookmark is its own.
+    """
+    if not stream.cursor or not all(
+        name in one for one in (before, after) for name in stream.cursor
+    ):
         return
     was, now = (tuple(bookmark[name] for name in stream.cursor) for bookmark in (before, after))
-    assert tuple(map(_orderable, was)) <= tuple(map(_orderable, now)), f"{stream.name}: from {was} back to {now}"
+    assert tuple(map(_orderable, was)) <= tuple(map(_orderable, now)), (
+        f"{stream.name}: from {was} back to {now}"
+    )
 
 
 def _orderable(value: Any) -> Any:

@@ -43,7 +43,10 @@ def expected(strategy: str, rows: Rows) -> list[tuple[Any, ...]]:
 
 
 class StateChecks(DestinationKit):
-    """Tests of the write strategies and of the stored state; skipped where the capabilities do not promise them."""
+    """Tests of the write strategies and of the stored state.
+
+    Skipped where the capabilities do not promise them.
+    """
 
     suffix = ""
     """Of the streams' names: with another one the same check begins anew."""
@@ -52,15 +55,23 @@ class StateChecks(DestinationKit):
         found = self.rows(stream_of(strategy, self.suffix))
         return sorted((int(row["id"]), int(row["n"]), row["text"]) for row in found)
 
-    def _sync(self, strategy: str, rows: Rows, *, checkpoints: bool = True, **failing: Any) -> SyncResult:
+    def _sync(
+        self, strategy: str, rows: Rows, *, checkpoints: bool = True, **failing: Any
+    ) -> SyncResult:
         """Load by a strategy; a replace gives no bookmarks."""
         kind = NumbersRead if strategy != "replace" else GivenRead
-        cuts = rows if strategy != "replace" else [rows[start : start + 3] for start in range(0, len(rows), 3)]
+        cuts = (
+            rows
+            if strategy != "replace"
+            else [rows[start : start + 3] for start in range(0, len(rows), 3)]
+        )
         read = kind(stream_of(strategy, self.suffix), cuts, **failing)
         return self.load(read, strategy=strategy, checkpoints=checkpoints)
 
     def _check_whole(self, strategy: str) -> None:
-        """Check what must hold at any time: the rows are those of the bookmark; a replace is the old table or the new.
+        """Check what must hold at any time: the rows are those of the bookmark.
+
+        A replace is the old table or the new.
 
         Raises:
             AssertionError: It does not hold.
@@ -84,7 +95,10 @@ class StateChecks(DestinationKit):
 
     @pytest.mark.parametrize("strategy", STRATEGIES)
     def test_second_sync_goes_on(self, strategy: str) -> None:
-        """A second sync begins at the bookmark, a third one finds nothing new; nothing is lost or doubled."""
+        """A second sync begins at the bookmark, a third one finds nothing new.
+
+        Nothing is lost or doubled.
+        """
         self.needs(strategy, state=True)
         for rows in (FIRST, THEN, THEN):
             self._sync(strategy, rows)
@@ -103,7 +117,9 @@ class StateChecks(DestinationKit):
                 self._sync(strategy, THEN, checkpoints=checkpoints, fails_after=after, error=error)
             self._check_whole(strategy)
             unchanged = strategy == "replace" or not checkpoints
-            assert not unchanged or self._numbers(strategy) == expected(strategy, FIRST), "an uncommitted row is there"
+            assert not unchanged or self._numbers(strategy) == expected(strategy, FIRST), (
+                "an uncommitted row is there"
+            )
             assert not self.left_over(), "something is left of the sync that failed"
         self._sync(strategy, THEN)
         assert self._numbers(strategy) == expected(strategy, THEN)
@@ -112,7 +128,12 @@ class StateChecks(DestinationKit):
         """A bookmark is JSON of the source's own: large, nested, with integers of any size and any text."""
         self.needs("append", state=True)
         stream = stream_of("append")
-        given = {"n": 2**70, "text": "é\u0000'\"", "nested": {"a": [None, True, {}]}, "large": "x" * 1_000_000}
+        given = {
+            "n": 2**70,
+            "text": "é\u0000'\"",
+            "nested": {"a": [None, True, {}]},
+            "large": "x" * 1_000_000,
+        }
         self.load(GivenRead(stream, [Batch(FIRST, bookmark=given)]))
         assert self.bookmark(stream) == given
 
@@ -128,7 +149,10 @@ class StateChecks(DestinationKit):
     def test_no_rows_make_a_table(self) -> None:
         """A schema and a bookmark but no rows: a table with its columns, and the state."""
         self.needs("append", state=True)
-        schema = {"type": "object", "properties": {"n": {"type": "integer"}, "text": {"type": "string"}}}
+        schema = {
+            "type": "object",
+            "properties": {"n": {"type": "integer"}, "text": {"type": "string"}},
+        }
         stream = Stream("nothing", schema=schema, replication_key="n")
         result = self.load(GivenRead(stream, [Batch([], bookmark={"n": 4})]))
         assert self.rows(stream) == []
@@ -199,4 +223,6 @@ class StateChecks(DestinationKit):
         """A destination that keeps no state says that it delivers at least once."""
         strategy = min(self.destination.capabilities.strategies)
         delivery = self.give(stream_of(strategy), FIRST, strategy=strategy).delivery
-        assert delivery == ("exactly_once" if self.destination.capabilities.keeps_state else "at_least_once")
+        assert delivery == (
+            "exactly_once" if self.destination.capabilities.keeps_state else "at_least_once"
+        )

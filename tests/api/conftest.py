@@ -26,7 +26,11 @@ def connector(tmp_path: Path) -> Make:
     """Make an Airbyte source of a program; the one that does what its config's script says, if none is named."""
 
     def made(
-        *script: Any, program: Path = FAKE, name: str | None = None, streams: Any = None, **config: Any
+        *script: Any,
+        program: Path = FAKE,
+        name: str | None = None,
+        streams: Any = None,
+        **config: Any,
     ) -> ConnectorSource:
         path = tmp_path / program.stem
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{program}" "$@"\n')

@@ -7,7 +7,10 @@ from typing import Any
 ROWS = [{"id": 1, "line": 1, "changed": 1}, {"id": 1, "line": 2, "changed": 2}]
 STREAM = {
     "name": "orders",
-    "json_schema": {"type": "object", "properties": {name: {"type": "integer"} for name in ROWS[0]}},
+    "json_schema": {
+        "type": "object",
+        "properties": {name: {"type": "integer"} for name in ROWS[0]},
+    },
     "supported_sync_modes": ["full_refresh", "incremental"],
 }
 

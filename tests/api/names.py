@@ -1,6 +1,7 @@
 """Every public name of PyAirbyte's documentation, where it is imported from here, and what it does.
 
-The table below is walked by `test_names.py`, and `docs/pyairbyte.md` is made of it: `python -m tests.api.names`.
+The table below is walked by `test_names.py`, and `docs/pyairbyte.md` is made of it:
+`python -m tests.api.names`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ class Row:
     """Names that stand together.
 
     Args:
-        where: The modules that each of them is imported from, without `etl_assets.`; "" for the top.
+        where: The modules that each of them is imported from, without `etl_assets.`; "" for the
+            top.
         names: The names.
         ours: What they do here.
     """
@@ -46,8 +48,28 @@ class Members:
 
 
 MODULES = (
-    *("caches", "callbacks", "constants", "datasets", "destinations", "documents", "exceptions", "experimental"),
-    *("logs", "progress", "records", "registry", "results", "secrets", "sources", "strategies", "types", "version"),
+    *(
+        "caches",
+        "callbacks",
+        "constants",
+        "datasets",
+        "destinations",
+        "documents",
+        "exceptions",
+        "experimental",
+    ),
+    *(
+        "logs",
+        "progress",
+        "records",
+        "registry",
+        "results",
+        "secrets",
+        "sources",
+        "strategies",
+        "types",
+        "version",
+    ),
 )
 NOT_TAKEN_OVER = {"cloud": "Airbyte Cloud", "mcp": "agents"}
 """By module: a word of the reason that the error gives."""
@@ -154,7 +176,13 @@ ROWS = (
     ),
     Row(
         ("secrets",),
-        ("SecretManager", "CustomSecretManager", "SecretHandle", "SecretString", "GoogleGSMSecretManager"),
+        (
+            "SecretManager",
+            "CustomSecretManager",
+            "SecretHandle",
+            "SecretString",
+            "GoogleGSMSecretManager",
+        ),
         "A secret is masked in pickles and pydantic dumps too, and in every log, error and event.",
     ),
     Row(
@@ -185,10 +213,19 @@ ROWS = (
     ),
     Row(
         ("constants",),
-        ("AB_RAW_ID_COLUMN", "AB_EXTRACTED_AT_COLUMN", "AB_META_COLUMN", "DEFAULT_ARROW_MAX_CHUNK_SIZE"),
+        (
+            "AB_RAW_ID_COLUMN",
+            "AB_EXTRACTED_AT_COLUMN",
+            "AB_META_COLUMN",
+            "DEFAULT_ARROW_MAX_CHUNK_SIZE",
+        ),
         "As in PyAirbyte.",
     ),
-    Row(("callbacks",), ("ConfigChangeCallback",), "What it raises fails the sync: a token is not lost."),
+    Row(
+        ("callbacks",),
+        ("ConfigChangeCallback",),
+        "What it raises fails the sync: a token is not lost.",
+    ),
     Row(("shared.catalog_providers",), ("CatalogProvider",), "As in PyAirbyte."),
     Row(
         ("shared.state_providers",),
@@ -202,9 +239,15 @@ ROWS = (
     ),
     Row(("types",), ("SQLTypeConverter",), "SQL's types, by JSON Schema."),
     Row(("version",), ("get_version",), "Of this library."),
-    Row(("logs",), ("get_global_file_logger", "warn_once"), "Python's own `logging`, under `etl_assets`."),
+    Row(
+        ("logs",),
+        ("get_global_file_logger", "warn_once"),
+        "Python's own `logging`, under `etl_assets`.",
+    ),
     Row(("_connector_base",), ("ConnectorBase",), "The base of `Source` and `Destination`."),
-    Row(("_writers.base",), ("AirbyteWriterInterface",), "Every destination and every cache is one."),
+    Row(
+        ("_writers.base",), ("AirbyteWriterInterface",), "Every destination and every cache is one."
+    ),
     Row(("_message_iterators",), ("AirbyteMessageIterator",), "Messages are dicts."),
     Row(("_executors.base",), ("Executor",), "What starts a connector."),
 )
@@ -214,12 +257,51 @@ MEMBERS = (
         "sources.connector",
         "ConnectorSource",
         (
-            *("name", "connector_type", "executor", "config_change_callback", "set_config", "get_config"),
-            *("config_hash", "validate_config", "config_spec", "print_config_spec", "docs_url", "connector_version"),
-            *("check", "install", "uninstall", "select_streams", "select_all_streams", "set_streams"),
-            *("get_selected_streams", "get_available_streams", "discovered_catalog", "configured_catalog"),
-            *("get_configured_catalog", "get_stream_json_schema", "get_records", "get_documents", "get_samples"),
-            *("print_samples", "set_cursor_key", "set_cursor_keys", "set_primary_key", "set_primary_keys", "read"),
+            *(
+                "name",
+                "connector_type",
+                "executor",
+                "config_change_callback",
+                "set_config",
+                "get_config",
+            ),
+            *(
+                "config_hash",
+                "validate_config",
+                "config_spec",
+                "print_config_spec",
+                "docs_url",
+                "connector_version",
+            ),
+            *(
+                "check",
+                "install",
+                "uninstall",
+                "select_streams",
+                "select_all_streams",
+                "set_streams",
+            ),
+            *(
+                "get_selected_streams",
+                "get_available_streams",
+                "discovered_catalog",
+                "configured_catalog",
+            ),
+            *(
+                "get_configured_catalog",
+                "get_stream_json_schema",
+                "get_records",
+                "get_documents",
+                "get_samples",
+            ),
+            *(
+                "print_samples",
+                "set_cursor_key",
+                "set_cursor_keys",
+                "set_primary_key",
+                "set_primary_keys",
+                "read",
+            ),
         ),
         "`name` is what `get_source` was given (`source-faker`); keys and schemas have the word `source_faker`. The "
         "specification and the catalog are asked for once. `to_assets` makes Dagster assets of it.",
@@ -228,8 +310,22 @@ MEMBERS = (
         "destinations.connector",
         "ConnectorDestination",
         (
-            *("name", "connector_type", "executor", "config_change_callback", "set_config", "get_config"),
-            *("config_hash", "validate_config", "config_spec", "print_config_spec", "docs_url", "connector_version"),
+            *(
+                "name",
+                "connector_type",
+                "executor",
+                "config_change_callback",
+                "set_config",
+                "get_config",
+            ),
+            *(
+                "config_hash",
+                "validate_config",
+                "config_spec",
+                "print_config_spec",
+                "docs_url",
+                "connector_version",
+            ),
             *("check", "install", "uninstall", "write"),
         ),
         "Without `cache=`, what a source gives is written straight. Of a read result, what was written before is left "
@@ -239,12 +335,43 @@ MEMBERS = (
         "caches.duckdb",
         "DuckDBCache",
         (
-            *("cache_dir", "cleanup", "config_hash", "name", "schema_name", "table_prefix", "db_path"),
+            *(
+                "cache_dir",
+                "cleanup",
+                "config_hash",
+                "name",
+                "schema_name",
+                "table_prefix",
+                "db_path",
+            ),
             *("get_database_name", "get_sql_engine", "get_sql_alchemy_url", "get_vendor_client"),
-            *("get_create_table_extra_clauses", "execute_sql", "run_sql_query", "processor", "get_record_processor"),
-            *("get_records", "get_pandas_dataframe", "get_arrow_dataset", "streams", "get_state_provider"),
-            *("get_state_writer", "register_source", "paired_destination_name", "fetch_table_statistics"),
-            *("get_sql_connection", "catalog_provider", "sql_config", "database_name", "fetch_row_count"),
+            *(
+                "get_create_table_extra_clauses",
+                "execute_sql",
+                "run_sql_query",
+                "processor",
+                "get_record_processor",
+            ),
+            *(
+                "get_records",
+                "get_pandas_dataframe",
+                "get_arrow_dataset",
+                "streams",
+                "get_state_provider",
+            ),
+            *(
+                "get_state_writer",
+                "register_source",
+                "paired_destination_name",
+                "fetch_table_statistics",
+            ),
+            *(
+                "get_sql_connection",
+                "catalog_provider",
+                "sql_config",
+                "database_name",
+                "fetch_row_count",
+            ),
             *("model_dump", "model_copy", "model_validate", "model_json_schema"),
         ),
         "`processor` and `get_record_processor` give the cache itself, which answers to their names. There is nothing "
@@ -253,19 +380,43 @@ MEMBERS = (
     Members(
         "caches.postgres",
         "PostgresCache",
-        ("host", "port", "database", "username", "password", "schema_name", "paired_destination_name"),
+        (
+            "host",
+            "port",
+            "database",
+            "username",
+            "password",
+            "schema_name",
+            "paired_destination_name",
+        ),
         "The password may be a reference.",
     ),
     Members(
         "caches.snowflake",
         "SnowflakeCache",
-        ("account", "username", "password", "warehouse", "database", "role", "schema_name", "paired_destination_name"),
+        (
+            "account",
+            "username",
+            "password",
+            "warehouse",
+            "database",
+            "role",
+            "schema_name",
+            "paired_destination_name",
+        ),
         "A private key instead of a password, too.",
     ),
     Members(
         "caches.bigquery",
         "BigQueryCache",
-        ("project_name", "dataset_name", "database_name", "credentials_path", "schema_name", "paired_destination_name"),
+        (
+            "project_name",
+            "dataset_name",
+            "database_name",
+            "credentials_path",
+            "schema_name",
+            "paired_destination_name",
+        ),
         "As in PyAirbyte.",
     ),
     Members(
@@ -278,31 +429,74 @@ MEMBERS = (
         "datasets",
         "CachedDataset",
         (
-            *("stream_name", "records", "column_names", "with_filter", "to_pandas", "to_arrow", "to_polars"),
+            *(
+                "stream_name",
+                "records",
+                "column_names",
+                "with_filter",
+                "to_pandas",
+                "to_arrow",
+                "to_polars",
+            ),
             *("to_sql_table", "to_documents", "__len__", "__iter__", "__eq__", "__hash__"),
         ),
         "`len` counts anew each time.",
     ),
-    Members("datasets", "LazyDataset", ("fetch_all", "close", "to_arrow", "to_pandas"), "Read again, it reads again."),
+    Members(
+        "datasets",
+        "LazyDataset",
+        ("fetch_all", "close", "to_arrow", "to_pandas"),
+        "Read again, it reads again.",
+    ),
     Members(
         "records",
         "StreamRecord",
-        ("from_record_message", "__getitem__", "__setitem__", "__delitem__", "__contains__", "__eq__", "__hash__"),
+        (
+            "from_record_message",
+            "__getitem__",
+            "__setitem__",
+            "__delitem__",
+            "__contains__",
+            "__eq__",
+            "__hash__",
+        ),
         "As in PyAirbyte.",
     ),
-    Members("records", "StreamRecordHandler", ("to_index_case",), "`index_keys` are those of the JSON Schema."),
+    Members(
+        "records",
+        "StreamRecordHandler",
+        ("to_index_case",),
+        "`index_keys` are those of the JSON Schema.",
+    ),
     Members(
         "results",
         "ReadResult",
         (
-            *("__getitem__", "__contains__", "__iter__", "__len__", "get", "keys", "items", "values"),
+            *(
+                "__getitem__",
+                "__contains__",
+                "__iter__",
+                "__len__",
+                "get",
+                "keys",
+                "items",
+                "values",
+            ),
             *("get_sql_engine", "processed_records", "streams", "cache"),
         ),
         "When streams fail, the error has the result of the others as `read_result`.",
     ),
-    Members("results", "WriteResult", ("processed_records", "get_state_provider"), "What the destination confirmed."),
     Members(
-        "documents", "Document", ("id", "content", "metadata", "last_modified", "page_content"), "As in PyAirbyte."
+        "results",
+        "WriteResult",
+        ("processed_records", "get_state_provider"),
+        "What the destination confirmed.",
+    ),
+    Members(
+        "documents",
+        "Document",
+        ("id", "content", "metadata", "last_modified", "page_content"),
+        "As in PyAirbyte.",
     ),
     Members(
         "secrets",
@@ -506,8 +700,14 @@ def page() -> str:
         lines.append(f"| {where} | {', '.join(f'`{name}`' for name in row.names)} | {row.ours} |")
     gone = ", ".join(f"`{name}`" for name in NOT_TAKEN_OVER)
     lines.append(f"| the top, as modules | {gone} | Not taken over: importing them says why. |")
-    lines.append("| `cli` | PyAirbyte's commands | Not taken over: it is the command line of this library. |")
-    lines += ["", "Every other public name of PyAirbyte 0.71.3 is where it has it, but for these:", ""]
+    lines.append(
+        "| `cli` | PyAirbyte's commands | Not taken over: it is the command line of this library. |"
+    )
+    lines += [
+        "",
+        "Every other public name of PyAirbyte 0.71.3 is where it has it, but for these:",
+        "",
+    ]
     lines += ["| not taken over | why |", "| --- | --- |"]
     for why in dict.fromkeys(REASONS.values()):
         patterns = ", ".join(f"`{pattern}`" for pattern, own in REASONS.items() if own == why)
@@ -520,7 +720,12 @@ def page() -> str:
         "| a cache | `paired_destination_config`, `paired_destination_config_class` | Not taken over: they are types "
         "of Airbyte Cloud's client. |"
     )
-    lines += ["", "## Errors and warnings", "", "In `etl_assets.exceptions`, as other names of our own tree."]
+    lines += [
+        "",
+        "## Errors and warnings",
+        "",
+        "In `etl_assets.exceptions`, as other names of our own tree.",
+    ]
     lines += ["", "| name | is ours | can be caught as |", "| --- | --- | --- |"]
     lines += [f"| `{name}` | `{_own(name)}` | {_code(bases)} |" for name, bases in ERRORS.items()]
     lines += ["", f"Each error has {', '.join(f'`{name}`' for name in ERROR_ATTRIBUTES)}."]

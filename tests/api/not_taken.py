@@ -59,7 +59,9 @@ REASONS: dict[str, str] = {
 
 def names() -> list[str]:
     """Return every public name of PyAirbyte's, with its module."""
-    return [f"{module}.{name}".lstrip(".") for module, found in TREE.items() for name in found.split()]
+    return [
+        f"{module}.{name}".lstrip(".") for module, found in TREE.items() for name in found.split()
+    ]
 
 
 def reason(name: str) -> str | None:

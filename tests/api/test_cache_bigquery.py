@@ -32,17 +32,33 @@ def cache(client: FakeBigQuery, tmp_path: Path) -> BigQueryCache:
 def test_read_merge_filter_replace(cache: BigQueryCache, client: FakeBigQuery) -> None:
     shop = Shop(name="shop")
     orders = shop.read(cache, streams=["orders"])["orders"]
-    assert sorted((row["id"], row["full_name"], row["price"]) for row in orders) == [tuple(r.values()) for r in ROWS]
+    assert sorted((row["id"], row["full_name"], row["price"]) for row in orders) == [
+        tuple(r.values()) for r in ROWS
+    ]
     assert [row["id"] for row in orders.with_filter("id > 3", "id <> 5")] == [4]
-    assert cache.run_sql_query("SELECT id FROM raw.orders ORDER BY id", max_records=1) == [{"id": 1}]
-    shop.rows = [ROWS[4], {**ROWS[0], "price": ROWS[1]["price"]}, {"id": 6, "more": "x"}, {"id": 6, "more": "last"}]
+    assert cache.run_sql_query("SELECT id FROM raw.orders ORDER BY id", max_records=1) == [
+        {"id": 1}
+    ]
+    shop.rows = [
+        ROWS[4],
+        {**ROWS[0], "price": ROWS[1]["price"]},
+        {"id": 6, "more": "x"},
+        {"id": 6, "more": "last"},
+    ]
     result = shop.read(cache, streams=["orders"]).results["orders"]
     assert (result.records_loaded, result.rows_in_table) == (2, 6)
     assert [row["more"] for row in cache["orders"].with_filter("id = 6")] == ["last"]
     shop.rows = ROWS[:2]
-    result = shop.read(cache, streams=["orders"], force_full_refresh=True, write_strategy="replace").results["orders"]
+    result = shop.read(
+        cache, streams=["orders"], force_full_refresh=True, write_strategy="replace"
+    ).results["orders"]
     assert (result.records_loaded, result.rows_in_table) == (2, 2)
-    assert client.tables() == {"orders", "_etl_assets_state", "_etl_assets_loads", "_etl_assets_lock"}
+    assert client.tables() == {
+        "orders",
+        "_etl_assets_state",
+        "_etl_assets_loads",
+        "_etl_assets_lock",
+    }
 
 
 def test_values_come_back_exactly(cache: BigQueryCache) -> None:
@@ -53,7 +69,9 @@ def test_values_come_back_exactly(cache: BigQueryCache) -> None:
     }
 
 
-def test_rows_state_and_ledger_are_in_one_transaction(cache: BigQueryCache, client: FakeBigQuery) -> None:
+def test_rows_state_and_ledger_are_in_one_transaction(
+    cache: BigQueryCache, client: FakeBigQuery
+) -> None:
     sync(StreamRead(Shop(name="shop"), Shop.streams[2]), cache.destination)
     last = client.jobs[client.jobs.index("BEGIN TRANSACTION") :]
     last = last[: last.index("COMMIT TRANSACTION")]
@@ -84,7 +102,9 @@ def test_a_failure_after_the_rows_leaves_nothing(
     assert (len(cache["log"]), sync(log, cache.destination).rows_in_table) == (5, 6)
 
 
-def test_two_publications_at_once_do_not_both_go_in(cache: BigQueryCache, client: FakeBigQuery) -> None:
+def test_two_publications_at_once_do_not_both_go_in(
+    cache: BigQueryCache, client: FakeBigQuery
+) -> None:
     Shop(name="shop").read(cache, streams=["log"])
     with cache.destination.transaction() as first:
         first.lock("one")

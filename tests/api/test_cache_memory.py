@@ -8,7 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from etl_assets.caches import CacheBase, MySQLCache, PostgresCache
-from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
+from tests.servers import (
+    MYSQL,
+    POSTGRES,
+    mysql_query,
+    mysql_schema,
+    postgres_schema,
+    postgres_server,
+)
 
 READ = """
 import resource, sys
@@ -29,8 +36,16 @@ print(rows, found.count_rows(), peak - before)
 
 def read_all(cache: CacheBase) -> tuple[int, int]:
     """Read the table `big` in a process of its own; gives its rows, and by how many MB its memory grew."""
-    given = [sys.executable, "-c", READ, type(cache).__name__, cache.model_dump_json(exclude={"password"})]
-    rows, counted, grown = subprocess.run(given, check=True, capture_output=True, text=True).stdout.split()
+    given = [
+        sys.executable,
+        "-c",
+        READ,
+        type(cache).__name__,
+        cache.model_dump_json(exclude={"password"}),
+    ]
+    rows, counted, grown = subprocess.run(
+        given, check=True, capture_output=True, text=True
+    ).stdout.split()
     assert rows == counted
     return int(rows), int(grown)
 
@@ -57,7 +72,9 @@ def test_postgresql(rows: int, tmp_path: Path) -> None:
 def test_mariadb(rows: int, tmp_path: Path) -> None:
     url = urlsplit(MYSQL)
     with mysql_schema() as name:
-        numbers = f"SELECT seq AS id, CONCAT(REPEAT('x', 200), seq) AS t FROM {name}.seq_1_to_{rows}"
+        numbers = (
+            f"SELECT seq AS id, CONCAT(REPEAT('x', 200), seq) AS t FROM {name}.seq_1_to_{rows}"
+        )
         mysql_query(f"CREATE TABLE {name}.big AS {numbers}")
         cache = MySQLCache(
             host=url.hostname or "", port=url.port or 3306, username=url.username or "", database=name,

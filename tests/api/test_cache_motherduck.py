@@ -18,7 +18,9 @@ from tests.api.test_cache_snowflake import Shop
 TOKEN = "md-token-0123456789"  # noqa: S105 - looked for
 
 
-def test_the_same_way_is_taken_as_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_way_is_taken_as_for_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[tuple[str, dict[str, Any]]] = []
     connect = duckdb.connect
 
@@ -33,7 +35,12 @@ def test_the_same_way_is_taken_as_for_a_file(tmp_path: Path, monkeypatch: pytest
     assert shop.read(cache, streams=["orders"]).processed_records == 5
     assert [row["id"] for row in cache["orders"].with_filter("id > 4")] == [5]
     assert {(path, config["motherduck_token"]) for path, config in opened} == {("md:raw", TOKEN)}
-    shown = (repr(cache), cache.model_dump_json(), repr(cache.destination), redact(f"token {TOKEN}"))
+    shown = (
+        repr(cache),
+        cache.model_dump_json(),
+        repr(cache.destination),
+        redact(f"token {TOKEN}"),
+    )
     assert not [one for one in shown if TOKEN in one]
     assert cache.get_database_name() == "raw"
 

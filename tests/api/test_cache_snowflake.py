@@ -22,10 +22,14 @@ from etl_assets.sync import sync
 from tests.snowflakes import fake_snowflake
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result", "ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Arrow output on a DB-API result", "ignore::DeprecationWarning"
+    ),
     pytest.mark.xdist_group("snowflake"),  # they share the stand-in of a server
 ]
-ROWS: list[dict[str, Any]] = [{"id": n, "Full Name": f"n'{n}", "price": Decimal("1.10") * n} for n in range(1, 6)]
+ROWS: list[dict[str, Any]] = [
+    {"id": n, "Full Name": f"n'{n}", "price": Decimal("1.10") * n} for n in range(1, 6)
+]
 KINDS = {
     "big": 2**63 - 1, "wide": 2**64 - 1, "money": Decimal("12345678901234567890.123456789"), "half": 0.1,
     "small": 5e-324, "yes": True, "raw": b"\x00\xff", "day": date(1, 1, 1), "none": None, "empty": "",
@@ -37,11 +41,17 @@ KINDS = {
 class Shop(Source):
     """Orders, by key."""
 
-    streams = (Stream("orders", primary_key="id"), Stream("kinds"), Stream("log", replication_key="id"))
+    streams = (
+        Stream("orders", primary_key="id"),
+        Stream("kinds"),
+        Stream("log", replication_key="id"),
+    )
     rows = ROWS
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [KINDS] if stream.name == "kinds" else self.rows
 
 
@@ -61,18 +71,27 @@ def cache(account: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Snowf
 def test_read_merge_filter_replace(cache: SnowflakeCache) -> None:
     shop = Shop(name="shop")
     orders = shop.read(cache, streams=["orders"])["orders"]
-    assert sorted((row["id"], row["full_name"], row["price"]) for row in orders) == [tuple(r.values()) for r in ROWS]
+    assert sorted((row["id"], row["full_name"], row["price"]) for row in orders) == [
+        tuple(r.values()) for r in ROWS
+    ]
     assert [row["id"] for row in orders.with_filter("id > 3", "full_name <> 'n''5'")] == [4]
     assert cache.run_sql_query("SELECT id, full_name FROM orders ORDER BY id", max_records=1) == [
         {"id": 1, "full_name": "n'1"}
     ]
-    shop.rows = [ROWS[4], {**ROWS[0], "price": Decimal(0)}, {"id": 6, "more": "x"}, {"id": 6, "more": "last"}]
+    shop.rows = [
+        ROWS[4],
+        {**ROWS[0], "price": Decimal(0)},
+        {"id": 6, "more": "x"},
+        {"id": 6, "more": "last"},
+    ]
     result = shop.read(cache, streams=["orders"]).results["orders"]
     assert (result.records_loaded, result.rows_in_table) == (2, 6)
     assert result.schema_changes == ['added column "more" VARCHAR']
     assert [row["more"] for row in cache["orders"].with_filter("id = 6")] == ["last"]
     shop.rows = ROWS[:2]
-    result = shop.read(cache, streams=["orders"], force_full_refresh=True, write_strategy="replace").results["orders"]
+    result = shop.read(
+        cache, streams=["orders"], force_full_refresh=True, write_strategy="replace"
+    ).results["orders"]
     assert (result.records_loaded, result.rows_in_table) == (2, 2)
 
 
@@ -87,7 +106,9 @@ def test_values_come_back_exactly(cache: SnowflakeCache) -> None:
     assert cache["kinds"].to_arrow().schema.field("big").type == pa.int64()
 
 
-def test_a_failure_after_the_rows_leaves_nothing(cache: SnowflakeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_after_the_rows_leaves_nothing(
+    cache: SnowflakeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop = Shop(name="shop")
     log = StreamRead(shop, shop.streams[2])
     sync(log, cache.destination)

@@ -30,7 +30,13 @@ SCHEMA: dict[str, Any] = {
     }
 }
 ROWS: list[dict[str, Any]] = [
-    {"id": 1, "place": {"a": [1, {"b": None}], "n": 2.5}, "tags": ["x", 1], "either": {"a": 1}, "text": "plain"},
+    {
+        "id": 1,
+        "place": {"a": [1, {"b": None}], "n": 2.5},
+        "tags": ["x", 1],
+        "either": {"a": 1},
+        "text": "plain",
+    },
     {"id": 2, "place": {}, "tags": [], "either": "a text", "text": '{"not": "parsed"}'},
     {"id": 3, "place": None, "tags": None, "either": '{"a": 1}', "text": "1"},
     {"id": 4, "place": {"exact": 0.1}, "tags": [[1], None, True], "either": None, "text": ""},
@@ -44,7 +50,9 @@ class Things(Source):
     rows = ROWS
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield self.rows
 
 
@@ -56,10 +64,18 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheBase]
         yield make(db_path=tmp_path / f"x.{kind}", cache_dir=tmp_path)
         return
     url = urlsplit(POSTGRES if kind == "postgres" else MYSQL)
-    login: dict[str, Any] = {"host": url.hostname, "username": url.username, "password": url.password or ""}
+    login: dict[str, Any] = {
+        "host": url.hostname,
+        "username": url.username,
+        "password": url.password or "",
+    }
     if kind == "postgres":
         with postgres_schema() as name:
-            place: dict[str, Any] = {"port": url.port or 5432, "database": url.path.strip("/"), "schema_name": name}
+            place: dict[str, Any] = {
+                "port": url.port or 5432,
+                "database": url.path.strip("/"),
+                "schema_name": name,
+            }
             yield PostgresCache(**login, **place, cache_dir=tmp_path)
     else:
         with mysql_schema() as name:
@@ -84,7 +100,9 @@ def test_the_same_type_out_as_in_through_each_way_of_reading(cache: CacheBase) -
     asked = cache.run_sql_query(f"SELECT * FROM {table} ORDER BY id")
     assert [{key: row[key] for key in ROWS[0]} for row in asked] == ROWS
     assert asked[0]["_airbyte_meta"] == {}
-    assert cache.run_sql_query(f"SELECT place FROM {table} ORDER BY id", max_records=1) == [{"place": ROWS[0]["place"]}]
+    assert cache.run_sql_query(f"SELECT place FROM {table} ORDER BY id", max_records=1) == [
+        {"place": ROWS[0]["place"]}
+    ]
     texts = {row.content for row in result["things"].to_documents(content_properties=["text"])}
     assert texts == {row["text"] for row in ROWS}
 
@@ -121,7 +139,10 @@ def test_a_table_without_the_columns_gets_them_and_no_row_is_read_again(cache: C
     older = list(cache["things"])
     assert [own(row) for row in older] == older
     result = shop.read(cache)
-    assert (result.results["things"].records_loaded, result.results["things"].schema_changes) == (0, [])
+    assert (result.results["things"].records_loaded, result.results["things"].schema_changes) == (
+        0,
+        [],
+    )
     assert {row["_airbyte_raw_id"] for row in result["things"]} == {None}
     shop.rows = [*ROWS, {**ROWS[0], "id": 5}]
     result = shop.read(cache)
@@ -131,8 +152,14 @@ def test_a_table_without_the_columns_gets_them_and_no_row_is_read_again(cache: C
 
 def test_a_record_was_extracted_when_its_source_emitted_it(connector: Make, tmp_path: Path) -> None:
     cache = DuckDBCache(db_path=tmp_path / "x.duckdb", cache_dir=tmp_path)
-    changed = {"changes": [{"field": "name", "change": "NULLED", "reason": "SOURCE_FIELD_SIZE_LIMITATION"}]}
-    script = [["rows", "a", 0, 3], ["record", "a", {"id": 3, "name": None}, changed], ["rows", "a", 4, 5]]
+    changed = {
+        "changes": [{"field": "name", "change": "NULLED", "reason": "SOURCE_FIELD_SIZE_LIMITATION"}]
+    }
+    script = [
+        ["rows", "a", 0, 3],
+        ["record", "a", {"id": 3, "name": None}, changed],
+        ["rows", "a", 4, 5],
+    ]
     script[1] = ["raw", _line({"id": 3, "name": None}, emitted_at=1_700_000_000_123, meta=changed)]
     result = connector(*script, ["status", "a", "COMPLETE"], streams=["a"]).read(cache)
     rows = {row["id"]: row for row in result["a"]}
@@ -152,7 +179,9 @@ def test_they_are_an_option_elsewhere_and_do_not_travel(tmp_path: Path) -> None:
     wanted = DuckDBDestination(str(tmp_path / "wanted.duckdb"), airbyte_columns=True)
     for destination in (plain, wanted):
         destination.write(result)
-        names = destination.read_table(destination.table_for("shop", Things.streams[0])).column_names
+        names = destination.read_table(
+            destination.table_for("shop", Things.streams[0])
+        ).column_names
         assert set(names) - set(destination.own_columns) == set(ROWS[0])
         assert (set(names) >= AB_INTERNAL_COLUMNS) is (destination is wanted)
 

@@ -21,7 +21,13 @@ from etl_assets.sync import sync
 
 WHEN = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
 ROWS = [
-    {"id": number, "name": f"n'{number}", "price": Decimal("1.10") * number, "at": WHEN, "tags": {"a": [number]}}
+    {
+        "id": number,
+        "name": f"n'{number}",
+        "price": Decimal("1.10") * number,
+        "at": WHEN,
+        "tags": {"a": [number]},
+    }
     for number in range(1, 6)
 ]
 
@@ -67,7 +73,10 @@ def test_it_is_a_mapping_of_streams(cache: DuckDBCache) -> None:
         cache["none"]
     with pytest.raises(StreamNotFoundError, match=r"'order'.*'orders'"):
         cache.get_records("order")
-    assert cache.fetch_table_statistics() == {"orders": {"row_count": 5}, "refunds": {"row_count": 0}}
+    assert cache.fetch_table_statistics() == {
+        "orders": {"row_count": 5},
+        "refunds": {"row_count": 0},
+    }
 
 
 def test_records_come_back_exactly(cache: DuckDBCache) -> None:
@@ -75,7 +84,12 @@ def test_records_come_back_exactly(cache: DuckDBCache) -> None:
     assert len(dataset) == 5
     assert dataset.column_names[:5] == ["id", "name", "price", "at", "tags"]
     first = next(iter(dataset))
-    assert (first["id"], first["name"], first["price"], first["at"]) == (1, "n'1", Decimal("1.10"), WHEN)
+    assert (first["id"], first["name"], first["price"], first["at"]) == (
+        1,
+        "n'1",
+        Decimal("1.10"),
+        WHEN,
+    )
     assert dataset.to_pandas()["price"].to_list()[4] == Decimal("5.50")
     assert dataset.to_polars().height == 5
     assert next(iter(dataset.to_documents(content_properties=["name"]))).content == "n'1"
@@ -123,7 +137,9 @@ def test_sql_by_engine_table_and_text(cache: DuckDBCache) -> None:
     assert isinstance(table.c.at.type, sa.DateTime)
     assert table.c.at.type.timezone
     with cache.get_sql_engine().connect() as connection:
-        found = connection.execute(sa.select(table.c.id).where(table.c.name == "n'3")).scalars().all()
+        found = (
+            connection.execute(sa.select(table.c.id).where(table.c.name == "n'3")).scalars().all()
+        )
         # A load of the same process comes in beside an engine's open connection.
         sync(StreamRead(Shop(name="shop"), Shop.streams[0]), cache.destination)
     assert found == [3]
@@ -147,7 +163,9 @@ def test_the_default_cache_and_one_by_name(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.chdir(tmp_path)
     assert get_default_cache().db_path == Path(".cache/default_cache/default_cache.duckdb")
     assert new_local_cache("mine_1").db_path == Path(".cache/mine_1/db_mine_1.duckdb")
-    assert new_local_cache("mine", tmp_path / "there").db_path == tmp_path / "there" / "db_mine.duckdb"
+    assert (
+        new_local_cache("mine", tmp_path / "there").db_path == tmp_path / "there" / "db_mine.duckdb"
+    )
     assert new_local_cache().db_path != new_local_cache().db_path
     for wrong in ("two words", "a-b", ""):
         with pytest.raises(InputError, match="name of a cache"):
@@ -163,7 +181,9 @@ def test_a_cache_is_a_pydantic_model(tmp_path: Path) -> None:
     assert DuckDBCache.paired_destination_name == "destination-duckdb"
 
 
-def test_colab_outside_and_inside_of_a_notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_colab_outside_and_inside_of_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with pytest.raises(ImportError, match="Colab"):
         get_colab_cache()
     colab: Any = ModuleType("google.colab")

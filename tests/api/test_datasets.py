@@ -18,7 +18,10 @@ from etl_assets.model.stream import Stream
 
 STREAM = Stream(
     "people",
-    schema={"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": ["string", "null"]}}},
+    schema={
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "name": {"type": ["string", "null"]}},
+    },
     primary_key=["id"],
 )
 ROWS = [{"id": number, "name": f"n{number}"} for number in range(5)]
@@ -91,12 +94,21 @@ def test_frames_hold_every_value_exactly() -> None:
 
 
 def test_an_arrow_dataset_is_read_again_filtered_and_gone_with_its_file(tmp_path: Path) -> None:
-    tables = [pa.table({"id": [1, 2]}), pa.table({"id": [3.5], "name": ["x"]}), pa.table({"name": ["y"]})]
+    tables = [
+        pa.table({"id": [1, 2]}),
+        pa.table({"id": [3.5], "name": ["x"]}),
+        pa.table({"name": ["y"]}),
+    ]
     dataset = to_dataset(tables, chunk_rows=1, directory=tmp_path)
     for _ in range(2):
-        assert dataset.to_table().to_pydict() == {"id": [1.0, 2.0, 3.5, None], "name": [None, None, "x", "y"]}
+        assert dataset.to_table().to_pydict() == {
+            "id": [1.0, 2.0, 3.5, None],
+            "name": [None, None, "x", "y"],
+        }
     assert max(len(batch) for batch in dataset.to_batches()) == 1
-    assert dataset.to_table(filter=pc.field("id") > 1.5, columns=["id"]).to_pydict() == {"id": [2.0, 3.5]}
+    assert dataset.to_table(filter=pc.field("id") > 1.5, columns=["id"]).to_pydict() == {
+        "id": [2.0, 3.5]
+    }
     assert list(tmp_path.iterdir())
     some = dataset.filter(pc.field("id") > 1.5)
     del dataset
@@ -132,6 +144,9 @@ def test_a_lazy_dataset_as_arrow_is_read_from_the_source_once() -> None:
 
 def test_documents_take_their_ids_from_the_key() -> None:
     documents = list(InMemoryDataset(ROWS, STREAM).to_documents(content_properties=["name"]))
-    assert [(d.id, d.content, d.metadata) for d in documents[:2]] == [("0", "n0", {"id": 0}), ("1", "n1", {"id": 1})]
+    assert [(d.id, d.content, d.metadata) for d in documents[:2]] == [
+        ("0", "n0", {"id": 0}),
+        ("1", "n1", {"id": 1}),
+    ]
     with pytest.raises(InputError, match="nam"):
         InMemoryDataset(ROWS, STREAM).to_documents(title_property="nam")

@@ -37,7 +37,9 @@ def test_write_loads_the_declared_streams_only(shop: Path, tmp_path: Path) -> No
     destination = DuckDBDestination(str(tmp_path / "out.duckdb"))
     assert sorted(destination.write(source).results) == ["items", "orders"]
     with destination.connect() as connection:
-        found = connection.execute("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'shop'").fetchall()
+        found = connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'shop'"
+        ).fetchall()
     assert sorted(found) == [("items",), ("orders",)]
 
 
@@ -63,13 +65,17 @@ def test_streams_that_are_named_are_read_whatever_was_declared(shop: Path, tmp_p
 
 def test_a_catalog_says_which_streams_are_selected(shop: Path, tmp_path: Path) -> None:
     found = SQLiteSource(shop, name="shop").discover()
-    chosen = found.replace(found["items"].replace(selected=False), found["staff_pay"].replace(selected=False))
+    chosen = found.replace(
+        found["items"].replace(selected=False), found["staff_pay"].replace(selected=False)
+    )
     source = SQLiteSource(shop, name="shop", catalog=chosen)
     assert list(source.read(DuckDBCache(db_path=tmp_path / "cache.duckdb")).keys()) == ["orders"]
 
 
 def test_samples_are_of_the_declared_streams(shop: Path) -> None:
-    assert list(SQLiteSource(shop, name="shop", streams=[Stream("items")]).get_samples()) == ["items"]
+    assert list(SQLiteSource(shop, name="shop", streams=[Stream("items")]).get_samples()) == [
+        "items"
+    ]
 
 
 class Found(Source):
@@ -80,13 +86,19 @@ class Found(Source):
     @override
     def discover(self, streams: Any = None) -> Catalog:
         schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-        return Catalog([Stream("a", namespace="x", schema=schema), Stream("b", namespace="x", schema=schema)])
+        return Catalog(
+            [Stream("a", namespace="x", schema=schema), Stream("b", namespace="x", schema=schema)]
+        )
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [{"id": 1}]
 
 
-def test_a_stream_that_is_declared_without_its_namespace_is_the_one_of_its_name(tmp_path: Path) -> None:
+def test_a_stream_that_is_declared_without_its_namespace_is_the_one_of_its_name(
+    tmp_path: Path,
+) -> None:
     result = Found(streams=[Stream("a")]).read(DuckDBCache(db_path=tmp_path / "cache.duckdb"))
     assert list(result.keys()) == ["a"]

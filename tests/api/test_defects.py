@@ -28,7 +28,9 @@ class Rows(Source):
         self.rows = list(rows)
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield self.rows
 
 
@@ -40,7 +42,9 @@ def bookmarks(cache: DuckDBCache, source: str) -> dict[str, Any]:
     return dict(cache.get_state_provider(source).states)
 
 
-def test_01_one_failing_stream_does_not_lose_the_others(connector: Make, cache: DuckDBCache) -> None:
+def test_01_one_failing_stream_does_not_lose_the_others(
+    connector: Make, cache: DuckDBCache
+) -> None:
     source = connector(
         ["rows", "a", 0, 3], ["state", "a", {"at": 3}], ["status", "a", "COMPLETE"],
         ["rows", "b", 0, 2], ["exit", 1],
@@ -51,13 +55,19 @@ def test_01_one_failing_stream_does_not_lose_the_others(connector: Make, cache: 
     assert ids(cache, "a") == [0, 1, 2]
     assert bookmarks(cache, "source-fake") == {"a": {"at": 3}}
     assert "b" not in cache
-    late = connector(["rows", "a", 0, 1], ["state", "a", {"at": 9}], ["status", "a", "COMPLETE"], ["exit", 1])
-    with pytest.raises(StreamsFailedError, match="All streams of 'source-fake' were read, but then") as caught:
+    late = connector(
+        ["rows", "a", 0, 1], ["state", "a", {"at": 9}], ["status", "a", "COMPLETE"], ["exit", 1]
+    )
+    with pytest.raises(
+        StreamsFailedError, match="All streams of 'source-fake' were read, but then"
+    ) as caught:
         late.read(cache.model_copy(update={"table_prefix": "late_"}), streams=["a"])
     assert list(caught.value.read_result) == ["a"]
 
 
-def test_02_an_error_that_the_connector_tells_fails_the_read(connector: Make, cache: DuckDBCache) -> None:
+def test_02_an_error_that_the_connector_tells_fails_the_read(
+    connector: Make, cache: DuckDBCache
+) -> None:
     source = connector(
         ["rows", "a", 0, 1], ["state", "a", {"at": 1}], ["status", "a", "COMPLETE"],
         ["rows", "b", 0, 2], ["error", "the ledger is closed", "system_error", "b"], ["status", "b", "INCOMPLETE"],
@@ -80,7 +90,9 @@ def test_03_a_malformed_record_is_no_record_less(connector: Make, cache: DuckDBC
     assert bookmarks(cache, "source-fake") == {}, "the state that covers it is not stored"
 
 
-def test_04_a_connector_that_is_killed_has_not_succeeded(connector: Make, cache: DuckDBCache) -> None:
+def test_04_a_connector_that_is_killed_has_not_succeeded(
+    connector: Make, cache: DuckDBCache
+) -> None:
     source = connector(["rows", "a", 0, 3], ["kill", 15], streams=["a"])
     with pytest.raises(AirbyteConnectorError, match=r"SIGTERM|signal 15"):
         source.read(cache)
@@ -90,7 +102,9 @@ def test_04_a_connector_that_is_killed_has_not_succeeded(connector: Make, cache:
 def test_05_a_global_state_is_stored_and_given_back_as_global(
     connector: Make, cache: DuckDBCache, tmp_path: Path
 ) -> None:
-    states = [{"stream_descriptor": {"name": name}, "stream_state": {"at": 1}} for name in ("a", "b")]
+    states = [
+        {"stream_descriptor": {"name": name}, "stream_state": {"at": 1}} for name in ("a", "b")
+    ]
     state = {"shared_state": {"lsn": 7}, "stream_states": states}
     noted = tmp_path / "noted.json"
     source = connector(
@@ -111,7 +125,12 @@ def test_06_another_account_has_a_state_of_its_own_in_a_place_or_under_a_name_of
     connector: Make, cache: DuckDBCache, tmp_path: Path
 ) -> None:
     noted = tmp_path / "noted.json"
-    script = [["note", str(noted)], ["rows", "a", 0, 1], ["state", "a", {"at": 9}], ["status", "a", "COMPLETE"]]
+    script = [
+        ["note", str(noted)],
+        ["rows", "a", 0, 1],
+        ["state", "a", {"at": 9}],
+        ["status", "a", "COMPLETE"],
+    ]
 
     def given(cache: DuckDBCache, name: str | None = None, **config: Any) -> Any:
         connector(*script, streams=["a"], name=name, **config).read(cache)
@@ -121,7 +140,9 @@ def test_06_another_account_has_a_state_of_its_own_in_a_place_or_under_a_name_of
     assert not given(cache, account="one", key="the-first-one")
     assert not given(other, account="two", key="the-first-one"), "another place"
     assert given(cache, account="one", key="the-next-one")[0]["stream"]["stream_state"] == {"at": 9}
-    with pytest.raises(AirbyteError, match=r"belongs to stream 'a' of source 'source_fake', not to 'a' of 'three'"):
+    with pytest.raises(
+        AirbyteError, match=r"belongs to stream 'a' of source 'source_fake', not to 'a' of 'three'"
+    ):
         given(cache, "three", account="three")
 
 
@@ -158,8 +179,12 @@ def test_10_nobody_else_can_read_the_config_and_12_rows_arrive_while_it_reads(
     assert [row["what"] for row in result["seen"]] == ["0o600 0o700", "arrived"]
 
 
-def test_11_what_a_connector_wrote_to_its_log_is_in_the_error(connector: Make, cache: DuckDBCache) -> None:
-    source = connector(["rows", "a", 0, 1], ["no such step's arguments", 1], ["rows", "a"], streams=["a"])
+def test_11_what_a_connector_wrote_to_its_log_is_in_the_error(
+    connector: Make, cache: DuckDBCache
+) -> None:
+    source = connector(
+        ["rows", "a", 0, 1], ["no such step's arguments", 1], ["rows", "a"], streams=["a"]
+    )
     with pytest.raises(AirbyteConnectorError) as caught:
         source.read(cache)
     text = str(caught.value)
@@ -174,13 +199,21 @@ def test_13_a_column_widens_where_its_values_ask_for_it(cache: DuckDBCache) -> N
     source.read(cache, write_strategy="merge")
     source.rows = [{"id": 3, "v": "three"}]
     result = source.read(cache, write_strategy="merge")
-    assert [(row["id"], row["v"]) for row in result["items"]] == [(1, "1.0"), (2, f"{2**40}.5"), (3, "three")]
+    assert [(row["id"], row["v"]) for row in result["items"]] == [
+        (1, "1.0"),
+        (2, f"{2**40}.5"),
+        (3, "three"),
+    ]
 
 
 def test_14_it_is_light_and_binds_nobody_to_one_version() -> None:
     code = "import time; began = time.process_time(); import etl_assets; print(time.process_time() - began)"
     seconds = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            ).stdout
+        )
         for _ in range(3)
     )
     assert seconds < 0.25, "PyAirbyte takes seconds; here it is some hundredths"

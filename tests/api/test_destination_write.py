@@ -25,7 +25,9 @@ class Shop(Source):
     rows: Sequence[dict[str, Any]] = [{"id": 1, "at": 1}, {"id": 2, "at": 2}]
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [row for row in self.rows if not bookmarks or row["at"] >= bookmarks["at"]]
 
 
@@ -66,7 +68,9 @@ def rows(destination: DuckDBDestination, stream: str) -> list[tuple[int, int]]:
     return sorted((row["id"], row["at"]) for row in found)
 
 
-def test_straight_from_a_source_each_time_from_where_it_ended(shop: Shop, warehouse: DuckDBDestination) -> None:
+def test_straight_from_a_source_each_time_from_where_it_ended(
+    shop: Shop, warehouse: DuckDBDestination
+) -> None:
     result = warehouse.write(shop)
     assert result.processed_records == 4
     assert result.get_state_provider().get_stream_state("users") == {"at": 2}
@@ -83,7 +87,10 @@ def test_from_a_cache_only_what_is_new_and_nothing_of_ours(
     shop: Shop, cache: DuckDBCache, warehouse: DuckDBDestination
 ) -> None:
     first = warehouse.write(shop.read(cache))
-    assert {name: done.records_read for name, done in first.results.items()} == {"users": 2, "orders": 2}
+    assert {name: done.records_read for name, done in first.results.items()} == {
+        "users": 2,
+        "orders": 2,
+    }
     columns = warehouse.read_table(TableName("users", "shop")).column_names
     assert columns.count("_etl_assets_load_id") == 1
     shop.rows = [{"id": 2, "at": 9}, {"id": 3, "at": 9}]
@@ -108,7 +115,9 @@ def test_a_cache_that_was_replaced_and_merged_since_is_written_whole(
     assert rows(warehouse, "users") == [(5, 5), (6, 6)]
 
 
-def test_through_a_cache_on_the_way(shop: Shop, cache: DuckDBCache, warehouse: DuckDBDestination) -> None:
+def test_through_a_cache_on_the_way(
+    shop: Shop, cache: DuckDBCache, warehouse: DuckDBDestination
+) -> None:
     warehouse.write(shop, cache=cache, streams=["users"])
     assert len(cache["users"]) == 2
     assert rows(warehouse, "users") == [(1, 1), (2, 2)]
@@ -135,12 +144,17 @@ def test_without_a_state_cache_it_begins_anew_and_says_so(shop: Shop) -> None:
 def test_a_stream_that_is_refused_leaves_the_others(shop: Shop) -> None:
     api = Api()
     api.refuses = "users"
-    with pytest.raises(AirbyteConnectorWriteError, match=r"1 of 2 streams were not written: 'users'.*no users today"):
+    with pytest.raises(
+        AirbyteConnectorWriteError,
+        match=r"1 of 2 streams were not written: 'users'.*no users today",
+    ):
         api.write(shop, state_cache=False)
     assert list(api.sent) == ["orders"]
 
 
-def test_nothing_else_can_be_written(shop: Shop, cache: DuckDBCache, warehouse: DuckDBDestination) -> None:
+def test_nothing_else_can_be_written(
+    shop: Shop, cache: DuckDBCache, warehouse: DuckDBDestination
+) -> None:
     with pytest.raises(InputError, match="list cannot be written"):
         warehouse.write([1])
     with pytest.raises(InputError, match="'none' was not read"):

@@ -48,7 +48,9 @@ def faker() -> ConnectorSource:
 
 @pytest.mark.connectors
 @pytest.mark.timeout(900)
-def test_reading_into_the_default_cache_and_writing(faker: ConnectorSource, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_into_the_default_cache_and_writing(
+    faker: ConnectorSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In one test, with `source-faker` on PATH (an example names no folder): each start of it takes seconds."""
     assert isinstance(faker.executor, PythonExecutor)
     monkeypatch.setenv("PATH", f"{faker.executor.environment.bin}{os.pathsep}{os.environ['PATH']}")
@@ -63,7 +65,12 @@ def test_reading_into_the_default_cache_and_writing(faker: ConnectorSource, monk
     noop, other = ab.get_noop_destination(), ab.get_noop_destination()
     source.select_streams(["users"])
     with pytest.warns(UserWarning, match="state_cache"):
-        run("write_source", get_source=lambda _: source, get_destination=lambda _: noop, source_faker=source)
+        run(
+            "write_source",
+            get_source=lambda _: source,
+            get_destination=lambda _: noop,
+            source_faker=source,
+        )
     assert noop.counts == {"users": USERS}
 
     class Source:
@@ -97,7 +104,11 @@ def test_colab_outside_of_it() -> None:
 def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stand in for Colab's package, whose drive is a folder here."""
     mounted: list[str] = []
-    google, colab, package = ModuleType("google"), ModuleType("google.colab"), ModuleType("google.colab.drive")
+    google, colab, package = (
+        ModuleType("google"),
+        ModuleType("google.colab"),
+        ModuleType("google.colab.drive"),
+    )
     package.mount = mounted.append  # type: ignore[attr-defined]
     colab.drive = package  # type: ignore[attr-defined]
     google.colab = colab  # type: ignore[attr-defined]
@@ -105,11 +116,15 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setitem(sys.modules, module.__name__, module)
     made = ab.caches.util.get_colab_cache
     paths = {"mount_path": str(tmp_path / "drive")}
-    monkeypatch.setattr("etl_assets.caches.colab.get_colab_cache", lambda **given: made(**paths, **given))
+    monkeypatch.setattr(
+        "etl_assets.caches.colab.get_colab_cache", lambda **given: made(**paths, **given)
+    )
     return mounted
 
 
-def test_colab_within_it(drive: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_colab_within_it(
+    drive: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = run("colab")
     mounted = tmp_path / "drive"
     assert drive == [str(mounted)] * 2

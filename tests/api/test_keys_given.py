@@ -12,14 +12,18 @@ from tests.api.conftest import Make
 KEYED = Path(__file__).with_name("keyed.py")
 
 
-def test_keys_that_a_source_is_made_with_are_those_it_is_read_by(connector: Make, cache: DuckDBCache) -> None:
+def test_keys_that_a_source_is_made_with_are_those_it_is_read_by(
+    connector: Make, cache: DuckDBCache
+) -> None:
     there = connector(program=KEYED, pause=0)
 
     def made(**keys: Any) -> Any:
         make: Any = Source  # which makes one of our classes of it
         return make(there.executor, "source-keyed", there.get_config(), **keys)
 
-    one = made(cursor_key_overrides={"ORDERS": "changed"}, primary_key_overrides={"orders": ["id", "line"]})
+    one = made(
+        cursor_key_overrides={"ORDERS": "changed"}, primary_key_overrides={"orders": ["id", "line"]}
+    )
     (configured,) = one.get_configured_catalog().streams
     assert (configured.cursor_field, configured.primary_key) == (["changed"], [["id"], ["line"]])
     one.read(cache)

@@ -13,12 +13,26 @@ import pytest
 from typing_extensions import override
 
 import etl_assets
-from etl_assets import DuckDBCache, ReadResult, Source, Stream, SyncResult, WriteStrategy, exceptions, get_source
+from etl_assets import (
+    DuckDBCache,
+    ReadResult,
+    Source,
+    Stream,
+    SyncResult,
+    WriteStrategy,
+    exceptions,
+    get_source,
+)
 from etl_assets._connector_base import ConnectorBase
 from etl_assets._executors.base import Executor
 from etl_assets._message_iterators import AirbyteMessageIterator
 from etl_assets._writers.base import AirbyteWriterInterface
-from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
+from etl_assets.connectors.executors import (
+    DockerExecutor,
+    LocalExecutor,
+    ManifestExecutor,
+    PythonExecutor,
+)
 from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.singer.source import SingerSource
 from tests.api import names
@@ -64,7 +78,10 @@ def test_what_is_not_taken_over_says_why(module: str, word: str) -> None:
     with pytest.raises(AttributeError, match=word):
         getattr(etl_assets, module)
     done = subprocess.run(
-        [sys.executable, "-c", f"from etl_assets import {module}"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"from etl_assets import {module}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert word in done.stderr.splitlines()[-1]
 
@@ -74,7 +91,9 @@ def test_each_member_is_there(members: names.Members) -> None:
     cls = found(f"{members.module}.{members.cls}")
     fields = {*getattr(cls, "model_fields", {}), *getattr(cls, "__dataclass_fields__", {})}
     own = set(inspect.signature(cls.__init__).parameters)
-    missing = [name for name in members.names if not hasattr(cls, name) and name not in fields | own]
+    missing = [
+        name for name in members.names if not hasattr(cls, name) and name not in fields | own
+    ]
     assert missing == []
 
 
@@ -108,15 +127,24 @@ def test_each_error_is_one_of_ours_and_can_be_caught_as_the_table_says() -> None
     for name, bases in names.ERRORS.items():
         error = getattr(exceptions, name)
         for base in bases.split(", "):
-            assert issubclass(error, getattr(exceptions, base, None) or getattr(builtins, base)), (name, base)
+            assert issubclass(error, getattr(exceptions, base, None) or getattr(builtins, base)), (
+                name,
+                base,
+            )
 
 
 def test_each_error_says_what_it_knows() -> None:
     error = exceptions.AirbyteStreamNotFoundError(
         "There is no 'user'.", available_streams=["users"], connector_name="source-x", stream="user"
     )
-    assert [hasattr(error, name) for name in names.ERROR_ATTRIBUTES] == [True] * len(names.ERROR_ATTRIBUTES)
-    assert (error.message, error.stream_name, error.input_value) == ("There is no 'user'.", "user", "user")
+    assert [hasattr(error, name) for name in names.ERROR_ATTRIBUTES] == [True] * len(
+        names.ERROR_ATTRIBUTES
+    )
+    assert (error.message, error.stream_name, error.input_value) == (
+        "There is no 'user'.",
+        "user",
+        "user",
+    )
     assert error.guidance is not None
     assert "'users'" in error.guidance
     assert error.context == {
@@ -124,7 +152,9 @@ def test_each_error_says_what_it_knows() -> None:
     }  # fmt: skip
     cause = OSError("gone")
     with pytest.raises(exceptions.AirbyteError) as caught:
-        raise exceptions.AirbyteConnectorReadError("It ended.", log_text="Traceback: gone") from cause
+        raise exceptions.AirbyteConnectorReadError(
+            "It ended.", log_text="Traceback: gone"
+        ) from cause
     assert caught.value.original_exception is cause
     assert caught.value.log_text == "Traceback: gone"
 
@@ -162,15 +192,26 @@ def test_a_connector_is_made_of_its_executor(capsys: pytest.CaptureFixture[str])
     starts = LocalExecutor("source-x", "airbyte", "/bin/true")
     changed = list[Any]().append
     called: Any = Source  # its types are those of a source of one's own
-    source = called(starts, "source-x", {"a": 1}, config_change_callback=changed, streams=["users"], validate=False)
+    source = called(
+        starts,
+        "source-x",
+        {"a": 1},
+        config_change_callback=changed,
+        streams=["users"],
+        validate=False,
+    )
     assert type(source) is AirbyteSource
     assert (source.executor, source.name, source.connector_name) == (starts, "source-x", "source-x")
     assert (source.get_config(), source.config_change_callback) == ({"a": 1}, changed)
-    by_keyword = called(executor=LocalExecutor("tap-x", "singer", "/bin/true"), name="tap-x", streams="*")
+    by_keyword = called(
+        executor=LocalExecutor("tap-x", "singer", "/bin/true"), name="tap-x", streams="*"
+    )
     assert type(by_keyword) is SingerSource
     assert "selects all streams" in capsys.readouterr().out
     destination = etl_assets.Destination(
-        executor=LocalExecutor("destination-x", "airbyte", "/bin/true"), name="destination-x", config={"b": 2}
+        executor=LocalExecutor("destination-x", "airbyte", "/bin/true"),
+        name="destination-x",
+        config={"b": 2},
     )
     assert type(destination) is etl_assets.AirbyteDestination
     assert destination.get_config() == {"b": 2}
@@ -185,8 +226,14 @@ class Shop(Source):
     streams = (Stream("users", primary_key="id", replication_key="at"),)
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
-        yield [row for row in ({"id": 1, "at": 1}, {"id": 2, "at": 2}) if not bookmarks or row["at"] >= bookmarks["at"]]
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
+        yield [
+            row
+            for row in ({"id": 1, "at": 1}, {"id": 2, "at": 2})
+            if not bookmarks or row["at"] >= bookmarks["at"]
+        ]
 
 
 @pytest.fixture
@@ -243,22 +290,37 @@ def test_what_a_cache_answers_to(cache: DuckDBCache, result: ReadResult) -> None
 
 
 def test_results_that_a_script_makes_itself(cache: DuckDBCache, result: ReadResult) -> None:
-    tracker = etl_assets.progress.ProgressTracker("none", source=None, cache=cache, destination=None)
-    done = SyncResult("users", "shop", "load", WriteStrategy.MERGE, records_read=3, records_loaded=2)
+    tracker = etl_assets.progress.ProgressTracker(
+        "none", source=None, cache=cache, destination=None
+    )
+    done = SyncResult(
+        "users", "shop", "load", WriteStrategy.MERGE, records_read=3, records_loaded=2
+    )
     tracker.ended("users", done)
-    made = ReadResult(source_name="shop", processed_streams=["users"], cache=cache, progress_tracker=tracker)
+    made = ReadResult(
+        source_name="shop", processed_streams=["users"], cache=cache, progress_tracker=tracker
+    )
     assert (made.processed_records, len(made["users"])) == (3, 2)
     provider = cache.get_state_writer("shop")
     written = etl_assets.WriteResult(
-        destination=None, source_data=made, catalog_provider=None, state_writer=provider, progress_tracker=tracker
+        destination=None,
+        source_data=made,
+        catalog_provider=None,
+        state_writer=provider,
+        progress_tracker=tracker,
     )
     assert (written.processed_records, written.get_state_provider()) == (2, provider)
 
 
 def test_records_of_a_result_as_messages(result: ReadResult) -> None:
     messages = list(AirbyteMessageIterator.from_read_result(result))
-    assert [message["record"]["data"] for message in messages] == [{"id": 1, "at": 1}, {"id": 2, "at": 2}]
-    assert all(message["record"]["emitted_at"] > 1_700_000_000_000 for message in messages), "in milliseconds"
+    assert [message["record"]["data"] for message in messages] == [
+        {"id": 1, "at": 1},
+        {"id": 2, "at": 2},
+    ]
+    assert all(message["record"]["emitted_at"] > 1_700_000_000_000 for message in messages), (
+        "in milliseconds"
+    )
 
 
 def test_a_benchmark_source_gives_as_many_records_as_asked_for(cache: DuckDBCache) -> None:
@@ -277,9 +339,14 @@ def test_the_ways_to_run_a_connector(tmp_path: Path) -> None:
     latest = get_source("source-faker", version="latest", install_root=tmp_path).executor
     assert isinstance(latest, PythonExecutor)
     assert latest.environment.requirement == "airbyte-source-faker"
-    pinned = get_source("source-faker", version="6.2.1", use_python="3.11", install_root=tmp_path).executor
+    pinned = get_source(
+        "source-faker", version="6.2.1", use_python="3.11", install_root=tmp_path
+    ).executor
     assert isinstance(pinned, PythonExecutor)
-    assert (pinned.environment.requirement, pinned.environment.python) == ("airbyte-source-faker==6.2.1", "3.11")
+    assert (pinned.environment.requirement, pinned.environment.python) == (
+        "airbyte-source-faker==6.2.1",
+        "3.11",
+    )
     for given, image in (
         ({"docker_image": True}, "airbyte/source-faker:latest"),
         ({"docker_image": True, "version": "1.0"}, "airbyte/source-faker:1.0"),
@@ -292,7 +359,9 @@ def test_the_ways_to_run_a_connector(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text("version: 6.0.0\n")
     for document in ({"version": "6.0.0"}, manifest, "https://example.com/manifest.yaml"):
-        assert isinstance(get_source("source-x", source_manifest=document).executor, ManifestExecutor)
+        assert isinstance(
+            get_source("source-x", source_manifest=document).executor, ManifestExecutor
+        )
     with pytest.raises(exceptions.ConfigError, match="Give the manifest itself"):
         get_source("source-x", source_manifest=True)
 
@@ -324,7 +393,9 @@ def test_an_unknown_connector_is_not_registered() -> None:
 
 def test_reading_one_by_one_moves_no_state(cache: DuckDBCache, result: ReadResult) -> None:
     shop = Shop(name="shop")
-    assert len(list(shop.get_records("users"))) == 2, "from the beginning, though a cache has read it"
+    assert len(list(shop.get_records("users"))) == 2, (
+        "from the beginning, though a cache has read it"
+    )
     assert cache.get_state_provider("shop").get_stream_state("users") == {"at": 2}
 
 
@@ -336,8 +407,14 @@ def test_streams_of_a_constructor_are_selected(capsys: pytest.CaptureFixture[str
 
 
 def test_odds_and_ends(caplog: pytest.LogCaptureFixture) -> None:
-    assert str(etl_assets.types.SQLTypeConverter().to_sql_type({"type": ["null", "integer"]})) == "BIGINT"
-    assert etl_assets.types.SQLTypeConverter({"integer": "mine"}).to_sql_type({"type": "integer"}) == "mine"
+    assert (
+        str(etl_assets.types.SQLTypeConverter().to_sql_type({"type": ["null", "integer"]}))
+        == "BIGINT"
+    )
+    assert (
+        etl_assets.types.SQLTypeConverter({"integer": "mine"}).to_sql_type({"type": "integer"})
+        == "mine"
+    )
     assert etl_assets.version.get_version() == etl_assets.__version__
     for _ in range(2):
         etl_assets.logs.warn_once("a warning of its own")

@@ -17,12 +17,16 @@ ENDS = [["state", "a", {"at": 9}], ["status", "a", "COMPLETE"]]
 
 def given(connector: Make, cache: DuckDBCache, noted: Path, **options: Any) -> Any:
     """Read one row of stream `a`, and return the state that the connector was given."""
-    connector(["note", str(noted)], ["rows", "a", 0, 1], *ENDS, streams=["a"], **options).read(cache)
+    connector(["note", str(noted)], ["rows", "a", 0, 1], *ENDS, streams=["a"], **options).read(
+        cache
+    )
     found = json.loads(noted.read_text())["state"]
     return found and found[0]["stream"]["stream_state"]
 
 
-@pytest.mark.parametrize("place", [{"table_prefix": "other_"}, {"schema_name": "other"}, {"table_prefix": "a_"}])
+@pytest.mark.parametrize(
+    "place", [{"table_prefix": "other_"}, {"schema_name": "other"}, {"table_prefix": "a_"}]
+)
 def test_two_places_of_one_database_have_tables_and_states_of_their_own(
     place: dict[str, str], cache: DuckDBCache, connector: Make, tmp_path: Path
 ) -> None:
@@ -44,7 +48,10 @@ def test_two_places_of_one_database_have_tables_and_states_of_their_own(
         assert each.get_state_provider("source-fake").states == {"a": {"at": 9}}
         assert each.get_state_provider("shop").states == {"users": {"at": 2}}
     other.get_state_writer("source-fake").write_state(
-        {"type": "STREAM", "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"at": 1}}}
+        {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"at": 1}},
+        }
     )
     assert given(connector, cache, noted) == {"at": 9}
 
@@ -78,7 +85,9 @@ def hashed(cache: DuckDBCache, *names: str) -> None:
             ledger.insert(state.__class__(**{**vars(state), "source": name, "stream": "b"}))
 
 
-def test_a_state_under_a_hashed_name_is_renamed(cache: DuckDBCache, connector: Make, tmp_path: Path) -> None:
+def test_a_state_under_a_hashed_name_is_renamed(
+    cache: DuckDBCache, connector: Make, tmp_path: Path
+) -> None:
     noted = tmp_path / "noted.json"
     given(connector, cache, noted)
     hashed(cache, "source_fake_3f1c09ab")
@@ -93,7 +102,9 @@ def test_several_hashed_names_are_an_error_that_says_what_to_do(
     noted = tmp_path / "noted.json"
     given(connector, cache, noted)
     hashed(cache, "source_fake_3f1c09ab", "source_fake_aaaaaaaa")
-    with pytest.raises(InputError, match=r"'source_fake_3f1c09ab', 'source_fake_aaaaaaaa'.*source_name="):
+    with pytest.raises(
+        InputError, match=r"'source_fake_3f1c09ab', 'source_fake_aaaaaaaa'.*source_name="
+    ):
         given(connector, cache, noted)
     assert given(connector, cache, noted, name="source_fake_3f1c09ab") == {"at": 9}
 
@@ -106,7 +117,10 @@ def test_what_was_stored_before_places_counted_is_of_the_place_of_its_table(tmp_
     shop.read(first, streams=["users"])
     shop.read(second, streams=["orders"])
     second.execute_sql(
-        [f"UPDATE main.{table} SET source = 'shop'" for table in ("_etl_assets_state", "_etl_assets_loads")]
+        [
+            f"UPDATE main.{table} SET source = 'shop'"
+            for table in ("_etl_assets_state", "_etl_assets_loads")
+        ]
     )
     assert (list(first), list(second)) == (["users"], ["orders"])
     shop.read(second, streams=["orders", "users"], write_strategy=WriteStrategy.APPEND)
@@ -114,7 +128,12 @@ def test_what_was_stored_before_places_counted_is_of_the_place_of_its_table(tmp_
     assert {(state.source, state.stream) for state in first.destination.states()} == {
         ("shop", "users"), ("shop", "orders"), ("shop@main.p_", "users"), ("shop@main.p_", "orders"),
     }  # fmt: skip
-    assert [len(each[name]) for each in (first, second) for name in ("users", "orders")] == [2, 2, 2, 4]
+    assert [len(each[name]) for each in (first, second) for name in ("users", "orders")] == [
+        2,
+        2,
+        2,
+        4,
+    ]
 
 
 def test_a_script_and_assets_share_a_state_where_they_share_the_tables(cache: DuckDBCache) -> None:

@@ -42,7 +42,9 @@ def nobody_names_a_style(monkeypatch: pytest.MonkeyPatch) -> None:
 def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[InteractiveShell]:
     """Give IPython's shell as a notebook's kernel has it: without a terminal."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    monkeypatch.setattr(sys, "ps1", "", raising=False)  # which the shell sets, for all tests that come after
+    monkeypatch.setattr(
+        sys, "ps1", "", raising=False
+    )  # which the shell sets, for all tests that come after
     shell = InteractiveShell.instance()
     history: Any = shell.history_manager
     history.enabled = False
@@ -52,7 +54,9 @@ def notebook(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Intera
 
 
 def done(*, read: int, loaded: int) -> SyncResult:
-    return SyncResult("users", "shop", "load", WriteStrategy.MERGE, records_read=read, records_loaded=loaded)
+    return SyncResult(
+        "users", "shop", "load", WriteStrategy.MERGE, records_read=read, records_loaded=loaded
+    )
 
 
 def told(tracker: ProgressTracker) -> ProgressTracker:
@@ -68,7 +72,11 @@ def told(tracker: ProgressTracker) -> ProgressTracker:
 
 def test_what_is_counted() -> None:
     now = iter(range(100))
-    tracker = told(ProgressTracker("none", expected_streams=["users", "orders", "late"], clock=lambda: next(now)))
+    tracker = told(
+        ProgressTracker(
+            "none", expected_streams=["users", "orders", "late"], clock=lambda: next(now)
+        )
+    )
     assert (tracker.total_records_read, tracker.total_destination_records_delivered) == (2407, 2300)
     assert tracker.elapsed_seconds == tracker.elapsed_seconds == 1
     assert [(one.name, one.state) for one in tracker.streams.values()] == [
@@ -84,7 +92,10 @@ def test_a_terminal_has_a_table_that_is_drawn_anew(monkeypatch: pytest.MonkeyPat
     text = stream.getvalue()
     assert "\x1b[" in text, "it goes back to where the table begins"
     shown = [re.split(r"\s*│\s*", line.strip("│ ")) for line in text.splitlines() if "│" in line]
-    assert shown[-2:] == [["users", "2,400", "9.0 MB", "600", "done"], ["orders", "7", "", "7", "failed"]]
+    assert shown[-2:] == [
+        ["users", "2,400", "9.0 MB", "600", "done"],
+        ["orders", "7", "", "7", "failed"],
+    ]
 
 
 def test_elsewhere_each_stream_has_a_line_at_its_end() -> None:
@@ -106,7 +117,9 @@ def test_the_style_can_be_chosen(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert ProgressTracker(name, stream=stream).style is ProgressStyle(name)
     monkeypatch.setenv("ETL_ASSETS_PROGRESS", name)
     assert ProgressTracker(stream=stream).style is ProgressStyle(name)
-    assert ProgressTracker("none", stream=stream).style is ProgressStyle.NONE, "what the code says goes first"
+    assert ProgressTracker("none", stream=stream).style is ProgressStyle.NONE, (
+        "what the code says goes first"
+    )
     if name == "none":
         told(ProgressTracker(stream=stream))
         assert not stream.getvalue()
@@ -157,7 +170,12 @@ def test_a_read_on_a_terminal_shows_it_there_and_prints_nothing_of_it(tmp_path: 
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     environment.pop("ETL_ASSETS_PROGRESS", None)
     done = subprocess.run(
-        [sys.executable, "-c", READ], stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path, env=environment, check=False
+        [sys.executable, "-c", READ],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        cwd=tmp_path,
+        env=environment,
+        check=False,
     )
     os.close(theirs)
     shown = os.read(terminal, 100_000).decode()

@@ -17,7 +17,11 @@ import etl_assets as ab
 from etl_assets import DuckDBCache, exceptions, secrets
 from etl_assets.caches.generic import GenericSQLCacheConfig
 from etl_assets.destinations.database.record_columns import new_ids
-from etl_assets.exceptions import AirbyteConnectorFailedError, AirbyteStreamNotFoundError, PyAirbyteInputError
+from etl_assets.exceptions import (
+    AirbyteConnectorFailedError,
+    AirbyteStreamNotFoundError,
+    PyAirbyteInputError,
+)
 from etl_assets.records import StreamRecord, StreamRecordHandler
 from etl_assets.secrets.hydration import deep_update, detect_hardcoded_secrets, hydrate_secrets
 from etl_assets.shared.catalog_providers import CatalogProvider
@@ -44,7 +48,9 @@ def _is_there(name: str) -> bool:
 def test_each_public_name_is_there_or_named_as_not_taken_over() -> None:
     wrong = [name for name in names() if _is_there(name) is (reason(name) is not None)]
     assert wrong == []
-    assert [pattern for pattern in REASONS if not any(fnmatchcase(name, pattern) for name in names())] == []
+    assert [
+        pattern for pattern in REASONS if not any(fnmatchcase(name, pattern) for name in names())
+    ] == []
 
 
 def test_a_cache_is_closed_and_opened_again(tmp_path: Path) -> None:
@@ -76,7 +82,9 @@ def test_tables_are_made_before_anything_is_read(tmp_path: Path) -> None:
 
 
 def test_a_cache_of_any_dialect(tmp_path: Path) -> None:
-    cache = GenericSQLCacheConfig(sql_alchemy_url=f"sqlite:///{tmp_path / 'x.db'}", cache_dir=tmp_path)
+    cache = GenericSQLCacheConfig(
+        sql_alchemy_url=f"sqlite:///{tmp_path / 'x.db'}", cache_dir=tmp_path
+    )
     Things(name="shop").read(cache)
     assert len(cache["things"]) == 4
     assert cache.get_database_name().endswith("x.db")
@@ -130,13 +138,20 @@ def test_a_relative_executable_is_one_of_the_working_directory(
 
 
 def test_errors_say_and_take_what_pyairbytes_do() -> None:
-    error = PyAirbyteInputError(message="It is\nwrong.", guidance="Do this.", input_value=3, context={"more": 1})
+    error = PyAirbyteInputError(
+        message="It is\nwrong.", guidance="Do this.", input_value=3, context={"more": 1}
+    )
     assert (error.get_message(), error.guidance, error.input_value) == ("It is", "Do this.", 3)
     assert error.context == {"input_value": 3, "more": 1}
     assert error.safe_logging_dict() == {"class": "InputError", "message": "It is"}
     assert AirbyteStreamNotFoundError(stream_name="x", available_streams=["y"]).stream_name == "x"
     given = ValueError("this")
-    assert exceptions.AirbyteConnectorReadError(original_exception=given, log_text="log").original_exception is given
+    assert (
+        exceptions.AirbyteConnectorReadError(
+            original_exception=given, log_text="log"
+        ).original_exception
+        is given
+    )
     for name in (name for name in vars(exceptions) if name.startswith(("Airbyte", "PyAirbyte"))):
         kind = getattr(exceptions, name)
         if not issubclass(kind, Warning):
@@ -171,7 +186,11 @@ def test_secret_managers_are_registered_as_it_is_said(monkeypatch: pytest.Monkey
 def test_configs_are_put_together_and_searched_for_secrets() -> None:
     config: dict[str, Any] = {"a": 1, "login": {"user": "ada"}}
     deep_update(config, {"login": {"password": "p"}, "b": {"token": "secret_reference::T"}})
-    assert config == {"a": 1, "login": {"user": "ada", "password": "p"}, "b": {"token": "secret_reference::T"}}
+    assert config == {
+        "a": 1,
+        "login": {"user": "ada", "password": "p"},
+        "b": {"token": "secret_reference::T"},
+    }
     spec = {
         "properties": {
             "login": {"oneOf": [{"properties": {"password": {"airbyte_secret": True}}}]},
@@ -183,7 +202,9 @@ def test_configs_are_put_together_and_searched_for_secrets() -> None:
 
 def test_states_as_messages(connector: Make, tmp_path: Path) -> None:
     cache = DuckDBCache(db_path=tmp_path / "x.duckdb", cache_dir=tmp_path)
-    connector(["rows", "a", 0, 1], ["state", "a", {"at": 1}], ["status", "a", "COMPLETE"], streams=["a"]).read(cache)
+    connector(
+        ["rows", "a", 0, 1], ["state", "a", {"at": 1}], ["status", "a", "COMPLETE"], streams=["a"]
+    ).read(cache)
     provider = cache.get_state_provider("source-fake")
     (message,) = provider.state_message_artifacts
     assert (message.type, message.stream.stream_descriptor.name, message.stream.stream_state) == (
@@ -193,14 +214,20 @@ def test_states_as_messages(connector: Make, tmp_path: Path) -> None:
 
 
 def test_a_record_finds_a_field_by_its_columns_name() -> None:
-    handler = StreamRecordHandler(json_schema={"properties": {"Full Name": {}, "id": {}}}, prune_extra_fields=False)
+    handler = StreamRecordHandler(
+        json_schema={"properties": {"Full Name": {}, "id": {}}}, prune_extra_fields=False
+    )
     record = StreamRecord({"Full Name": "Ada", "id": 1}, stream_record_handler=handler)
     assert record["full_name"] == record["FULL NAME"] == record.get("Full_Name") == "Ada"
     record["full_name"] = "Bo"
     assert record["Full Name"] == "Bo"
     assert "full_names" not in record
-    two = StreamRecordHandler(json_schema={"properties": {"a b": {}, "a-b": {}}}, prune_extra_fields=False)
-    assert "a_b" not in StreamRecord({"a b": 1, "a-b": 2}, stream_record_handler=two), "it could be either"
+    two = StreamRecordHandler(
+        json_schema={"properties": {"a b": {}, "a-b": {}}}, prune_extra_fields=False
+    )
+    assert "a_b" not in StreamRecord({"a b": 1, "a-b": 2}, stream_record_handler=two), (
+        "it could be either"
+    )
 
 
 def test_the_types_of_sql() -> None:
@@ -220,8 +247,12 @@ def test_the_types_of_sql() -> None:
     for prop, kind in kinds:
         assert isinstance(to_type(prop), kind), prop
     assert to_type({"type": "string", "format": "date-time"}).timezone is True
-    assert to_type({"type": "string", "airbyte_type": "timestamp_without_timezone"}).timezone is False
-    assert isinstance(SQLTypeConverter({"string": sa.TEXT}).to_sql_type({"type": "string"}), sa.TEXT)
+    assert (
+        to_type({"type": "string", "airbyte_type": "timestamp_without_timezone"}).timezone is False
+    )
+    assert isinstance(
+        SQLTypeConverter({"string": sa.TEXT}).to_sql_type({"type": "string"}), sa.TEXT
+    )
 
 
 def test_how_a_stream_is_written() -> None:

@@ -10,23 +10,37 @@ import pytest
 from etl_assets.exceptions import DataError
 from etl_assets.records import StreamRecord, StreamRecordHandler, new_record_id
 
-SCHEMA = {"type": "object", "properties": {"Id": {"type": "integer"}, "Full-Name": {"type": "string"}, "tags": {}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"Id": {"type": "integer"}, "Full-Name": {"type": "string"}, "tags": {}},
+}
 
 
 def handler(*, prune: bool = True, normalize: bool = False) -> StreamRecordHandler:
-    return StreamRecordHandler(json_schema=SCHEMA, prune_extra_fields=prune, normalize_keys=normalize, stream="people")
+    return StreamRecordHandler(
+        json_schema=SCHEMA, prune_extra_fields=prune, normalize_keys=normalize, stream="people"
+    )
 
 
-def record(fields: dict[str, object], *, prune: bool = True, normalize: bool = False) -> StreamRecord:
+def record(
+    fields: dict[str, object], *, prune: bool = True, normalize: bool = False
+) -> StreamRecord:
     return StreamRecord(
-        fields, stream_record_handler=handler(prune=prune, normalize=normalize), with_internal_columns=False
+        fields,
+        stream_record_handler=handler(prune=prune, normalize=normalize),
+        with_internal_columns=False,
     )
 
 
 def test_keys_are_found_whatever_their_case() -> None:
     one = record({"ID": 1, "full-name": "Ada"})
     assert list(one) == ["Id", "Full-Name", "tags"]
-    assert (one["id"], one["FULL-NAME"], one.get("TAGS", "there"), one.get("none", 0)) == (1, "Ada", None, 0)
+    assert (one["id"], one["FULL-NAME"], one.get("TAGS", "there"), one.get("none", 0)) == (
+        1,
+        "Ada",
+        None,
+        0,
+    )
     assert "iD" in one
     assert "none" not in one
     assert 1 not in one  # type: ignore[comparison-overlap]
@@ -68,12 +82,16 @@ def test_two_keys_that_meet_are_an_error_and_nothing_is_overwritten() -> None:
         record({"x": 1, "X": 2}, prune=False)
     with pytest.raises(DataError, match="normalised"):
         StreamRecordHandler(
-            json_schema={"properties": {"a-b": {}, "a b": {}}}, prune_extra_fields=True, normalize_keys=True
+            json_schema={"properties": {"a-b": {}, "a b": {}}},
+            prune_extra_fields=True,
+            normalize_keys=True,
         )
 
 
 def test_the_columns_about_the_record_itself() -> None:
-    message = SimpleNamespace(data={"Id": 1}, emitted_at=1_700_000_000_123, meta={"changes": [{"field": "x"}]})
+    message = SimpleNamespace(
+        data={"Id": 1}, emitted_at=1_700_000_000_123, meta={"changes": [{"field": "x"}]}
+    )
     one = StreamRecord.from_record_message(message, stream_record_handler=handler())
     assert UUID(one["_airbyte_raw_id"]).version == 7
     assert one["_airbyte_extracted_at"] == datetime(2023, 11, 14, 22, 13, 20, 123000, UTC)

@@ -26,7 +26,11 @@ from etl_assets.scripts.reading import StreamsFailedError
 
 SCHEMA = {
     "type": "object",
-    "properties": {"id": {"type": "integer"}, "Name": {"type": "string"}, "at": {"type": "integer"}},
+    "properties": {
+        "id": {"type": "integer"},
+        "Name": {"type": "string"},
+        "at": {"type": "integer"},
+    },
 }
 
 
@@ -44,7 +48,10 @@ class Shop(Source):
     needs_config = True
     broken = False
     reads = 0
-    rows: Sequence[dict[str, Any]] = [{"id": 1, "Name": "a", "at": 1}, {"id": 2, "Name": "b", "at": 2}]
+    rows: Sequence[dict[str, Any]] = [
+        {"id": 1, "Name": "a", "at": 1},
+        {"id": 2, "Name": "b", "at": 2},
+    ]
 
     streams = (
         Stream("users", schema=SCHEMA, primary_key="id", replication_key="at"),
@@ -58,7 +65,9 @@ class Shop(Source):
             raise UnavailableError("no way in")
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         Shop.reads += 1
         if stream.name == "refunds":
             if self.broken:
@@ -78,7 +87,9 @@ def cache(tmp_path: Path) -> DuckDBCache:
     return DuckDBCache(db_path=tmp_path / "x.duckdb", cache_dir=tmp_path / "cache")
 
 
-def test_the_config_and_what_it_can_be(shop: Shop, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_the_config_and_what_it_can_be(
+    shop: Shop, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert shop.get_config() == {"token": "the-token"}
     assert shop.config_hash != Shop(name="shop", config={"token": "other-token"}).config_hash
     assert (
@@ -95,14 +106,18 @@ def test_the_config_and_what_it_can_be(shop: Shop, capsys: pytest.CaptureFixture
     shop.validate_config()
     with pytest.raises(AirbyteConnectorValidationFailedError, match="'token' must be there"):
         shop.set_config({"pages": 1})
-    with pytest.raises(AirbyteConnectorValidationFailedError, match="pages does not meet the rule type") as caught:
+    with pytest.raises(
+        AirbyteConnectorValidationFailedError, match="pages does not meet the rule type"
+    ) as caught:
         shop.validate_config({"token": "t", "pages": "the-secret-value"})
     assert "the-secret-value" not in str(caught.value)
     assert shop.get_config() == {"token": "the-token"}
     assert shop.docs_url.endswith("/sources/shop")
 
 
-def test_a_check_says_that_it_worked_or_why_it_did_not(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_says_that_it_worked_or_why_it_did_not(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     shop.check()
     assert "succeeded" in capsys.readouterr().out
     shop.set_config({"token": "wrong-token"})
@@ -110,7 +125,9 @@ def test_a_check_says_that_it_worked_or_why_it_did_not(shop: Shop, capsys: pytes
         shop.check()
 
 
-def test_streams_selected_before_there_is_a_config_are_selected_then(capsys: pytest.CaptureFixture[str]) -> None:
+def test_streams_selected_before_there_is_a_config_are_selected_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     shop = Shop(name="shop")
     assert shop.config_hash is None
     for verb in (shop.get_config, shop.check, shop.get_available_streams):
@@ -150,7 +167,10 @@ def test_catalogs_in_airbytes_shape(shop: Shop) -> None:
     (configured,) = shop.configured_catalog.streams
     assert (configured.stream.name, configured.sync_mode) == ("orders", "full_refresh")
     assert shop.get_configured_catalog("*").streams[0].sync_mode == "incremental"
-    assert shop.get_configured_catalog(["users"], force_full_refresh=True).streams[0].sync_mode == "full_refresh"
+    assert (
+        shop.get_configured_catalog(["users"], force_full_refresh=True).streams[0].sync_mode
+        == "full_refresh"
+    )
     document = json.loads(shop.get_configured_catalog(["users"]).model_dump_json(exclude_none=True))
     assert document["streams"][0]["primary_key"] == [["id"]]
     with pytest.raises(InputError, match="bad"):
@@ -164,7 +184,11 @@ def test_keys_set_by_hand(shop: Shop, cache: DuckDBCache) -> None:
     shop.set_primary_key("ORDERS", "id")
     shop.set_cursor_keys(orders="at")
     (orders,) = shop.get_configured_catalog(["orders"]).streams
-    assert (orders.primary_key, orders.cursor_field, orders.sync_mode) == ([["id"]], ["at"], "incremental")
+    assert (orders.primary_key, orders.cursor_field, orders.sync_mode) == (
+        [["id"]],
+        ["at"],
+        "incremental",
+    )
     with pytest.raises(InputError, match="no field 'ID'"):
         shop.set_primary_key("users", "ID")
     with pytest.raises(AirbyteStreamNotFoundError):
@@ -183,8 +207,14 @@ def test_records_one_by_one(shop: Shop) -> None:
     assert len(list(dataset)) == 2
     assert Shop.reads == before + 2
     assert [row["id"] for row in shop.get_records("users", limit=1)] == [1]
-    assert list(next(iter(shop.get_records("users", normalize_field_names=True))))[:3] == ["id", "name", "at"]
-    assert next(iter(shop.get_records("refunds")))["undeclared"] is True, "nothing is declared, so nothing is pruned"
+    assert list(next(iter(shop.get_records("users", normalize_field_names=True))))[:3] == [
+        "id",
+        "name",
+        "at",
+    ]
+    assert next(iter(shop.get_records("refunds")))["undeclared"] is True, (
+        "nothing is declared, so nothing is pruned"
+    )
     with pytest.raises(InputError, match="'non'"):
         shop.get_records("non")
     (document, _) = shop.get_documents("users", title_property="Name", content_properties=["at"])
@@ -226,7 +256,9 @@ def test_reading_all_streams_where_none_is_selected(
     assert next(iter(result["users"].to_documents(content_properties=["name"]))).id == "1"
 
 
-def test_the_second_read_goes_on_and_a_full_refresh_begins_anew(shop: Shop, cache: DuckDBCache) -> None:
+def test_the_second_read_goes_on_and_a_full_refresh_begins_anew(
+    shop: Shop, cache: DuckDBCache
+) -> None:
     shop.select_streams("users")
     shop.read(cache)
     shop.rows = [{"id": 2, "Name": "B", "at": 3}, {"id": 3, "Name": "c", "at": 3}]
@@ -240,7 +272,9 @@ def test_the_second_read_goes_on_and_a_full_refresh_begins_anew(shop: Shop, cach
     assert len(appended["orders"]) == 2
 
 
-@pytest.mark.parametrize(("strategy", "expected"), [("append", 4), ("merge", 2), ("replace", 2), ("auto", 2)])
+@pytest.mark.parametrize(
+    ("strategy", "expected"), [("append", 4), ("merge", 2), ("replace", 2), ("auto", 2)]
+)
 def test_a_strategy_that_was_named_rules_a_full_refresh(
     strategy: str, expected: int, shop: Shop, cache: DuckDBCache
 ) -> None:
@@ -261,7 +295,9 @@ def test_strategies_by_name(shop: Shop, cache: DuckDBCache) -> None:
 
 def test_a_failing_stream_leaves_the_others(shop: Shop, cache: DuckDBCache) -> None:
     shop.broken = True
-    with pytest.raises(StreamsFailedError, match=r"1 of 3 streams of 'shop' failed: 'refunds'.*on fire") as caught:
+    with pytest.raises(
+        StreamsFailedError, match=r"1 of 3 streams of 'shop' failed: 'refunds'.*on fire"
+    ) as caught:
         shop.read(cache)
     assert list(caught.value.read_result) == ["users", "orders"]
     assert len(cache["users"]) == len(cache["orders"]) == 2
@@ -272,7 +308,9 @@ def test_a_source_without_streams_says_so(cache: DuckDBCache) -> None:
         Source(name="empty").read(cache)
 
 
-def test_reading_into_the_default_cache(shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_reading_into_the_default_cache(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = shop.read(streams=["orders"])
     assert (tmp_path / ".cache/default_cache/default_cache.duckdb").exists()
@@ -286,7 +324,9 @@ class Pair(Source):
     streams = (Stream("a", primary_key="id"), Stream("b", primary_key="id"))
 
     @override
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         begins = (state.shared or {}).get("at", 0)
         for stream in streams:
             yield Records(stream, Batch([{"id": begins + 1, "of": stream.name}]))
@@ -300,7 +340,10 @@ def test_a_source_whose_streams_are_read_together(cache: DuckDBCache) -> None:
     result = pair.read(cache)
     assert {name: len(result[name]) for name in result} == {"a": 1, "b": 1}
     again = pair.read(cache, write_strategy="append")
-    assert {name: sorted(row["id"] for row in again[name]) for name in again} == {"a": [1, 2], "b": [1, 2]}
+    assert {name: sorted(row["id"] for row in again[name]) for name in again} == {
+        "a": [1, 2],
+        "b": [1, 2],
+    }
     assert [row["of"] for row in pair.get_records("b")] == ["b"]
 
 

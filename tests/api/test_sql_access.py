@@ -28,7 +28,10 @@ def test_the_url_is_a_text_that_is_masked() -> None:
     assert "the-p" not in repr(url)
     assert "postgres" in url
     assert sa.make_url(url).password == "the-p@ss"  # noqa: S105 - a test's
-    assert "motherduck_token=the-token" in MotherDuckCache(database="d", api_key="the-token").get_sql_alchemy_url()
+    assert (
+        "motherduck_token=the-token"
+        in MotherDuckCache(database="d", api_key="the-token").get_sql_alchemy_url()
+    )
 
 
 @pytest.mark.parametrize("cache", KINDS, indirect=True)
@@ -44,7 +47,9 @@ def test_pandas_reads_tables_and_queries_by_the_engine(cache: CacheBase) -> None
     assert asked["text"].to_list() == ["1", ""]
     reflected = sa.Table(table.name, sa.MetaData(), autoload_with=engine, schema=schema)
     with engine.connect() as connection:
-        found = connection.execute(sa.select(reflected.c.text).where(reflected.c.id == 1)).scalar_one()
+        found = connection.execute(
+            sa.select(reflected.c.text).where(reflected.c.id == 1)
+        ).scalar_one()
     assert found == ROWS[0]["text"]
     assert table.name in sa.inspect(engine).get_table_names(schema=schema)
     with pytest.raises(sa.exc.NoSuchTableError):
@@ -53,7 +58,9 @@ def test_pandas_reads_tables_and_queries_by_the_engine(cache: CacheBase) -> None
 
 def test_types_are_reflected(tmp_path: Path) -> None:
     other = DuckDBCache(db_path=tmp_path / "x.duckdb")
-    other.execute_sql("CREATE TABLE t (a DECIMAL(10, 2), b TIMESTAMPTZ, c JSON, d INTEGER[], e VARCHAR, f BIGINT)")
+    other.execute_sql(
+        "CREATE TABLE t (a DECIMAL(10, 2), b TIMESTAMPTZ, c JSON, d INTEGER[], e VARCHAR, f BIGINT)"
+    )
     table = sa.Table("t", sa.MetaData(), autoload_with=other.get_sql_engine())
     assert [type(column.type).__name__ for column in table.c] == [
         "Numeric", "DateTime", "JSON", "NullType", "String", "BigInteger",
@@ -69,9 +76,13 @@ def test_an_engine_that_the_script_has_open_makes_nobody_wait(by: str, tmp_path:
     other = DuckDBCache(db_path=tmp_path / "x.duckdb", cache_dir=tmp_path)
     shop = Things(name="shop")
     shop.read(other)
-    engine = sa.create_engine(other.get_sql_alchemy_url()) if by == "url" else other.get_sql_engine()
+    engine = (
+        sa.create_engine(other.get_sql_alchemy_url()) if by == "url" else other.get_sql_engine()
+    )
     with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM main.things")).scalar_one() == len(ROWS)
+        assert connection.execute(sa.text("SELECT count(*) FROM main.things")).scalar_one() == len(
+            ROWS
+        )
         connection.rollback()
         began = time.monotonic()
         assert len(other["things"]) == len(ROWS)
@@ -79,14 +90,19 @@ def test_an_engine_that_the_script_has_open_makes_nobody_wait(by: str, tmp_path:
         assert shop.read(other).results["things"].records_loaded == 1
         assert other.run_sql_query("SELECT max(id) AS m FROM main.things") == [{"m": 5}]
         assert time.monotonic() - began < 15
-        assert connection.execute(sa.text("SELECT count(*) FROM main.things")).scalar_one() == len(ROWS) + 1
+        assert (
+            connection.execute(sa.text("SELECT count(*) FROM main.things")).scalar_one()
+            == len(ROWS) + 1
+        )
     engine.dispose()
 
 
 def test_a_connection_with_other_settings_is_told_at_once(tmp_path: Path) -> None:
     other = DuckDBCache(db_path=tmp_path / "x.duckdb", cache_dir=tmp_path)
     Things(name="shop").read(other)
-    with duckdb.connect(str(other.db_path), config={"default_null_order": "nulls_first", "threads": 1}):
+    with duckdb.connect(
+        str(other.db_path), config={"default_null_order": "nulls_first", "threads": 1}
+    ):
         began = time.monotonic()
         with pytest.raises(BusyError, match="is open in this process, with other settings"):
             len(other["things"])

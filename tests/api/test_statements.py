@@ -13,7 +13,10 @@ from etl_assets.datasets import CachedDataset
 from etl_assets.exceptions import AirbyteConnectorValidationFailedError
 from etl_assets.records import StreamRecordHandler
 
-SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}},
+}
 
 
 class Strict(BaseModel):
@@ -28,7 +31,9 @@ class Shop(Source):
     Options = Strict
     streams = (Stream("users", schema=SCHEMA, primary_key="id"),)
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [{"id": 1, "name": "a"}]
 
 

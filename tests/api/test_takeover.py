@@ -25,13 +25,19 @@ PRICE = {"price": {"type": "number"}}
 def theirs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheBase]:
     """A database that PyAirbyte has read streams `a` and `b` into; of `b` it has no state."""
     if request.param == "duckdb":
-        cache: CacheBase = DuckDBCache(db_path=tmp_path / "x.duckdb", table_prefix=PREFIX, cache_dir=tmp_path)
+        cache: CacheBase = DuckDBCache(
+            db_path=tmp_path / "x.duckdb", table_prefix=PREFIX, cache_dir=tmp_path
+        )
         made_by_pyairbyte(cache)
         yield cache
         return
     url = urlsplit(POSTGRES)
     with postgres_schema() as name:
-        login: dict[str, Any] = {"host": url.hostname, "username": url.username, "password": url.password or ""}
+        login: dict[str, Any] = {
+            "host": url.hostname,
+            "username": url.username,
+            "password": url.password or "",
+        }
         login |= {"port": url.port or 5432, "database": url.path.strip("/"), "schema_name": name}
         cache = PostgresCache(**login, table_prefix=PREFIX, cache_dir=tmp_path)
         cache.execute_sql(f"CREATE SCHEMA IF NOT EXISTS {name}")
@@ -41,15 +47,20 @@ def theirs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheBase
 
 def made_by_pyairbyte(cache: CacheBase) -> None:
     schema = cache.schema_name
-    message = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "a", "namespace": None}, "global_": None}}
+    message = {
+        "type": "STREAM",
+        "stream": {"stream_descriptor": {"name": "a", "namespace": None}, "global_": None},
+    }
     message["stream"]["stream_state"] = STATE  # type: ignore[index]
     about = "_airbyte_raw_id VARCHAR, _airbyte_extracted_at TIMESTAMP, _airbyte_meta JSON"
-    streams = "stream_name VARCHAR, source_name VARCHAR, table_name VARCHAR, catalog_metadata VARCHAR"
-    states = (
-        "source_name VARCHAR, stream_name VARCHAR, table_name VARCHAR, state_json VARCHAR, last_updated TIMESTAMPTZ"
+    streams = (
+        "stream_name VARCHAR, source_name VARCHAR, table_name VARCHAR, catalog_metadata VARCHAR"
     )
+    states = "source_name VARCHAR, stream_name VARCHAR, table_name VARCHAR, state_json VARCHAR, last_updated TIMESTAMPTZ"
     named = ", ".join(f"('{name}', 'DuckDBCache', '{table}', '{{}}')" for name, table in NAMED)
-    rows = ", ".join(f"({number}, 'old', '06b{number}', '2026-01-02 03:04:05', '{{}}')" for number in (1, 2))
+    rows = ", ".join(
+        f"({number}, 'old', '06b{number}', '2026-01-02 03:04:05', '{{}}')" for number in (1, 2)
+    )
     cache.execute_sql(
         [
             f"CREATE TABLE {schema}._airbyte_streams ({streams}, PRIMARY KEY (table_name))",
@@ -58,7 +69,10 @@ def made_by_pyairbyte(cache: CacheBase) -> None:
             f"INSERT INTO {schema}._airbyte_state VALUES ('source-fake', 'a', 'old_a', '{json.dumps(message)}', NULL)",
             f"CREATE TABLE {schema}.a (id BIGINT)",
             f"CREATE TABLE {schema}.old_somebodys (id BIGINT)",
-            *(f"CREATE TABLE {schema}.old_{name} (id BIGINT, name VARCHAR, {about})" for name in ("a", "b")),
+            *(
+                f"CREATE TABLE {schema}.old_{name} (id BIGINT, name VARCHAR, {about})"
+                for name in ("a", "b")
+            ),
             f"INSERT INTO {schema}.old_a VALUES {rows}",
             f"INSERT INTO {schema}.old_somebodys VALUES (9)",
         ]
@@ -75,11 +89,19 @@ def test_a_cache_of_pyairbyte_goes_on_where_that_ended(
     rows = [["record", "a", {"id": 2, "name": "new"}], ["rows", "b", 0, 1]]
     ends = [["state", "a", {"at": 8}], *(["status", name, "COMPLETE"] for name in ("a", "b"))]
     result = connector(["note", str(noted)], *rows, *ends).read(theirs)
-    assert "a: the table that PyAirbyte has made is adopted; it goes on from the state there" in caplog.text
+    assert (
+        "a: the table that PyAirbyte has made is adopted; it goes on from the state there"
+        in caplog.text
+    )
     (given,) = json.loads(noted.read_text())["state"]
-    assert (given["stream"]["stream_descriptor"]["name"], given["stream"]["stream_state"]) == ("a", STATE)
+    assert (given["stream"]["stream_descriptor"]["name"], given["stream"]["stream_state"]) == (
+        "a",
+        STATE,
+    )
     assert sorted((row["id"], row["name"]) for row in result["a"]) == [(1, "old"), (2, "new")]
-    assert result.results["a"].schema_changes == [], "times and texts keep their types, and say that they are in UTC"
+    assert result.results["a"].schema_changes == [], (
+        "times and texts keep their types, and say that they are in UTC"
+    )
     assert sorted(row["id"] for row in result["b"]) == [0]
     assert theirs.get_state_provider("source-fake").states["a"] == {"at": 8}
     caplog.clear()
@@ -98,7 +120,9 @@ def test_any_table_can_be_read_and_is_written_into_once_it_is_adopted(
     assert theirs["somebodys"].column_names == ["id"]
     with pytest.raises(StreamNotFoundError, match="no table of this name"):
         theirs.get_records("nobodys")
-    source = connector(["rows", "somebodys", 0, 2], ["status", "somebodys", "COMPLETE"], discovered=["somebodys"])
+    source = connector(
+        ["rows", "somebodys", 0, 2], ["status", "somebodys", "COMPLETE"], discovered=["somebodys"]
+    )
     with pytest.raises(AirbyteError, match=r"was not made by this library.*adopt=True"):
         source.read(theirs)
     if by == "read":
@@ -109,7 +133,9 @@ def test_any_table_can_be_read_and_is_written_into_once_it_is_adopted(
     assert sorted(row["id"] for row in theirs["somebodys"]) == [0, 1, 9]
 
 
-def test_a_table_whose_state_is_another_sources_is_no_ones_to_take(tmp_path: Path, connector: Make) -> None:
+def test_a_table_whose_state_is_another_sources_is_no_ones_to_take(
+    tmp_path: Path, connector: Make
+) -> None:
     cache = DuckDBCache(db_path=tmp_path / "x.duckdb", table_prefix=PREFIX, cache_dir=tmp_path)
     made_by_pyairbyte(cache)
     cache.execute_sql("UPDATE main._airbyte_state SET source_name = 'source-other'")
@@ -119,7 +145,9 @@ def test_a_table_whose_state_is_another_sources_is_no_ones_to_take(tmp_path: Pat
 
 def test_decimals_become_doubles_where_that_changes_none(tmp_path: Path, connector: Make) -> None:
     for number, exact in (("0.100000000", True), ("12345678901234567890.123456789", False)):
-        cache = DuckDBCache(db_path=tmp_path / f"{exact}.duckdb", table_prefix=PREFIX, cache_dir=tmp_path)
+        cache = DuckDBCache(
+            db_path=tmp_path / f"{exact}.duckdb", table_prefix=PREFIX, cache_dir=tmp_path
+        )
         made_by_pyairbyte(cache)
         cache.execute_sql(
             [
@@ -129,7 +157,9 @@ def test_decimals_become_doubles_where_that_changes_none(tmp_path: Path, connect
             ]
         )
         row = {"id": 2, "name": "x", "price": 0.5}
-        source = connector(["record", "a", row], ["status", "a", "COMPLETE"], streams=["a"], properties=PRICE)
+        source = connector(
+            ["record", "a", row], ["status", "a", "COMPLETE"], streams=["a"], properties=PRICE
+        )
         source.read(cache)
         prices = [row["price"] for row in sorted(cache["a"], key=lambda row: row["id"])]
         assert [float(price) for price in prices] == [float(number), 0.5]
@@ -143,9 +173,14 @@ def test_what_pyairbyte_has_read_since_is_not_read_again(
     anew: bool, theirs: CacheBase, connector: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     noted, ends = tmp_path / "noted.json", [["status", name, "COMPLETE"] for name in ("a", "b")]
-    connector(["record", "a", {"id": 3, "name": "ours"}], ["state", "a", {"at": 8}], *ends).read(theirs)
+    connector(["record", "a", {"id": 3, "name": "ours"}], ["state", "a", {"at": 8}], *ends).read(
+        theirs
+    )
     schema = theirs.schema_name
-    message = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"at": 9}}}
+    message = {
+        "type": "STREAM",
+        "stream": {"stream_descriptor": {"name": "a"}, "stream_state": {"at": 9}},
+    }
     about = "'06b9', TIMESTAMP '2026-01-02 03:04:05', CAST(NULL AS JSON)"
     row = f"SELECT 4 AS id, 'theirs' AS name, {about}"
     names = "_airbyte_raw_id, _airbyte_extracted_at, _airbyte_meta"
@@ -164,7 +199,12 @@ def test_what_pyairbyte_has_read_since_is_not_read_again(
             f"UPDATE {schema}._airbyte_state {state} WHERE table_name = 'old_a'",
         ]
     )
-    script = [["note", str(noted)], ["record", "a", {"id": 5, "name": "ours"}], ["state", "a", {"at": 10}], *ends]
+    script = [
+        ["note", str(noted)],
+        ["record", "a", {"id": 5, "name": "ours"}],
+        ["state", "a", {"at": 10}],
+        *ends,
+    ]
     result = connector(*script).read(theirs)
     assert "a: PyAirbyte has read it since; it goes on from the state of that read" in caplog.text
     assert json.loads(noted.read_text())["state"][0]["stream"]["stream_state"] == {"at": 9}

@@ -33,7 +33,17 @@ def test_mypy_knows_which_names_there_are(tmp_path: Path) -> None:
     (tmp_path / "right.py").write_text(RIGHT)
     for number, code in enumerate(WRONG):
         (tmp_path / f"wrong{number}.py").write_text(code)
-    mypy = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path / "cache"), "--follow-imports=silent", "."]
+    mypy = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--cache-dir",
+        str(tmp_path / "cache"),
+        "--follow-imports=silent",
+        ".",
+    ]
     done = subprocess.run(mypy, cwd=tmp_path, capture_output=True, text=True, check=False)
     failing = {line.partition(":")[0] for line in done.stdout.splitlines() if ": error:" in line}
-    assert failing == {f"wrong{number}.py" for number in range(len(WRONG))}, done.stdout + done.stderr
+    assert failing == {f"wrong{number}.py" for number in range(len(WRONG))}, (
+        done.stdout + done.stderr
+    )

@@ -14,11 +14,18 @@ from tests.api.test_caches import Shop
 
 @pytest.mark.parametrize(
     ("given", "near"),
-    [({"clean_up": True}, "cleanup"), ({"schema": "lms"}, "schema_name"), ({"dbpath": "x"}, "db_path")],
+    [
+        ({"clean_up": True}, "cleanup"),
+        ({"schema": "lms"}, "schema_name"),
+        ({"dbpath": "x"}, "db_path"),
+    ],
 )
-def test_an_option_that_there_is_not_has_no_effect_and_is_warned_of(given: dict[str, Any], near: str) -> None:
+def test_an_option_that_there_is_not_has_no_effect_and_is_warned_of(
+    given: dict[str, Any], near: str
+) -> None:
     with pytest.warns(
-        EtlAssetsWarning, match=f"DuckDBCache has no option '{next(iter(given))}'.*Did you mean '{near}'"
+        EtlAssetsWarning,
+        match=f"DuckDBCache has no option '{next(iter(given))}'.*Did you mean '{near}'",
     ):
         made = DuckDBCache(db_path="x.duckdb", **given)
     assert (made.schema_name, made.cleanup, made.db_path) == ("main", True, "x.duckdb")
@@ -28,12 +35,17 @@ def test_an_error_about_options_shows_no_secret() -> None:
     with pytest.raises(InputError, match="username") as caught:
         PostgresCache(host="h", database="d", password="hunter22")  # type: ignore[call-arg]  # noqa: S106
     assert "hunter22" not in str(caught.value)
-    with pytest.warns(EtlAssetsWarning, match="apikey"), pytest.raises(InputError, match="api_key") as caught:
+    with (
+        pytest.warns(EtlAssetsWarning, match="apikey"),
+        pytest.raises(InputError, match="api_key") as caught,
+    ):
         MotherDuckCache(database="d", apikey="hunter22")  # type: ignore[call-arg]
     assert "hunter22" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("given", "said"), [("x.duckdb", "not the text 'x.duckdb'"), (5, "not of the type int")])
+@pytest.mark.parametrize(
+    ("given", "said"), [("x.duckdb", "not the text 'x.duckdb'"), (5, "not of the type int")]
+)
 def test_what_is_no_cache_is_told(given: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         Shop(name="shop").read(given)
@@ -56,7 +68,9 @@ def test_a_table_that_was_dropped_is_loaded_anew_as_the_hint_says(cache: DuckDBC
     cache.execute_sql("DROP TABLE orders")
     with pytest.raises(ConnectorError, match="in a script `force_full_refresh=True`"):
         Shop(name="shop").read(cache, streams=["orders"], write_strategy="merge")
-    again = Shop(name="shop").read(cache, streams=["orders"], write_strategy="merge", force_full_refresh=True)
+    again = Shop(name="shop").read(
+        cache, streams=["orders"], write_strategy="merge", force_full_refresh=True
+    )
     assert len(again["orders"]) == 5
 
 

@@ -30,7 +30,9 @@ CUSTOMERS = Stream("customers", primary_key="id", replication_key="updated_at")
 class Cut(SqlSource):
     """A SQL source whose connection can be cut from outside."""
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         first = "_range" in (query or {}) and "from" not in query["_range"]
         if CUT.exists() and not first:
             raise StreamReadError(f"The line of {stream.name} was cut.", stream=stream.name)
@@ -43,12 +45,18 @@ def _source(name: str) -> SqlSource:
 
 split = {"orders": {"split": 2}}
 shop, keyed, crm = _source("shop"), _source("keyed"), _source("crm")
-shop_assets = stream_assets(shop, destination=DuckDBDestination(str(FOLDER / "lake.duckdb")), options=split)
+shop_assets = stream_assets(
+    shop, destination=DuckDBDestination(str(FOLDER / "lake.duckdb")), options=split
+)
 keyed_assets = stream_assets(keyed, io_manager_key="warehouse", options=split)
 crm_assets = stream_assets(crm, io_manager_key="warehouse", granularity="source")
 
 
-@dg.asset(key=["reports", "spent"], io_manager_key="warehouse", ins={"orders": dg.AssetIn(["shop", "orders"])})
+@dg.asset(
+    key=["reports", "spent"],
+    io_manager_key="warehouse",
+    ins={"orders": dg.AssetIn(["shop", "orders"])},
+)
 def spent(orders: pd.DataFrame) -> pd.DataFrame:
     """Read what a split has published."""
     return orders[["id"]]

@@ -53,7 +53,9 @@ class Project:
         with self.shop() as shop:
             for table in ("orders", "customers"):
                 shop.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, updated_at INTEGER)")
-                shop.executemany(f"INSERT INTO {table} VALUES (?, ?)", [(n, n) for n in range(ROWS)])
+                shop.executemany(
+                    f"INSERT INTO {table} VALUES (?, ?)", [(n, n) for n in range(ROWS)]
+                )
 
     @contextmanager
     def shop(self) -> Iterator[sqlite3.Connection]:
@@ -64,9 +66,16 @@ class Project:
     @property
     def env(self) -> dict[str, str]:
         paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        return {**os.environ, "PYTHONPATH": paths, "DAGSTER_HOME": str(self.home), "LAUNCHED_IN": str(self.folder)}
+        return {
+            **os.environ,
+            "PYTHONPATH": paths,
+            "DAGSTER_HOME": str(self.home),
+            "LAUNCHED_IN": str(self.folder),
+        }
 
-    def command(self, *words: str, program: Sequence[str] = (sys.executable, "-m", "dagster")) -> None:
+    def command(
+        self, *words: str, program: Sequence[str] = (sys.executable, "-m", "dagster")
+    ) -> None:
         """Run a command of Dagster's on the project; it must succeed."""
         done = subprocess.run(
             [*program, *words, "-f", str(PROJECT)],
@@ -88,7 +97,10 @@ class Project:
         table = key.replace("/", ".")
         file = self.folder / ("lake.duckdb" if table.startswith("shop.") else "warehouse.duckdb")
         with duckdb.connect(str(file), read_only=True) as connection:
-            return [id_ for (id_,) in connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall()]
+            return [
+                id_
+                for (id_,) in connection.execute(f"SELECT id FROM {table} ORDER BY id").fetchall()
+            ]
 
     def instance(self) -> dg.DagsterInstance:
         """Return the project's instance."""
@@ -99,7 +111,9 @@ class Project:
         with self.instance() as instance:
             records = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_SUCCESS)
         keys = [str(one.step_key) for one in records]
-        return sorted(f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}" for key in keys)
+        return sorted(
+            f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}" for key in keys
+        )
 
 
 class Server:
@@ -119,18 +133,28 @@ class Server:
         (answer,) = told["data"].values()
         return answer
 
-    def launch(self, *keys: str, job: str = WHOLE_PROJECT, config: Mapping[str, Any] | None = None) -> str:
+    def launch(
+        self, *keys: str, job: str = WHOLE_PROJECT, config: Mapping[str, Any] | None = None
+    ) -> str:
         """Press the button of some assets, or of a job; gives the run's id."""
         selector: dict[str, Any] = {**REPOSITORY, "pipelineName": job}
         if keys:
             selector["assetSelection"] = [path(key) for key in keys]
-        answer = self.ask(LAUNCH, params={"selector": selector, "runConfigData": dict(config or {}), "mode": "default"})
+        answer = self.ask(
+            LAUNCH,
+            params={"selector": selector, "runConfigData": dict(config or {}), "mode": "default"},
+        )
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return str(answer["run"]["runId"])
 
     def ended(self, run_id: str) -> str:
         """Wait until a run has ended; gives its status."""
-        return str(wait_for(lambda: (status := self._status(run_id)) in ENDED and status, f"the end of run {run_id}"))
+        return str(
+            wait_for(
+                lambda: (status := self._status(run_id)) in ENDED and status,
+                f"the end of run {run_id}",
+            )
+        )
 
     def _status(self, run_id: str) -> str:
         query = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"

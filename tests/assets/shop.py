@@ -69,13 +69,19 @@ class Shop(Source):
     def _has_more(self, stream: Stream, bookmark: Bookmark | None) -> bool | None:
         if not stream.cursor:
             return None
-        largest = max((str(row[stream.cursor[0]]) for row in self.rows.get(stream.name, [])), default="")
+        largest = max(
+            (str(row[stream.cursor[0]]) for row in self.rows.get(stream.name, [])), default=""
+        )
         return largest > (str(bookmark[stream.cursor[0]]) if bookmark else "")
 
 
 def person(number: int, name: str = "Ada") -> dict[str, Any]:
     """Give a row of `customers` or `orders`."""
-    return {"id": number, "name": f"{name} {number}", "updated_at": f"2026-01-{number:02d}T00:00:00Z"}
+    return {
+        "id": number,
+        "name": f"{name} {number}",
+        "updated_at": f"2026-01-{number:02d}T00:00:00Z",
+    }
 
 
 def people(count: int) -> Rows:
@@ -106,7 +112,11 @@ def run(
         tags: Of the run.
         resources: Of the project.
     """
-    defs = assets if isinstance(assets, dg.Definitions) else dg.Definitions(assets=assets, resources=resources)
+    defs = (
+        assets
+        if isinstance(assets, dg.Definitions)
+        else dg.Definitions(assets=assets, resources=resources)
+    )
     return defs.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=instance,
         asset_selection=[dg.AssetKey.from_user_string(name) for name in names] or None,
@@ -140,7 +150,8 @@ def failure_text(result: dg.ExecuteInProcessResult) -> str:
 def logged(result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance) -> str:
     """Give all that a run logged."""
     return "\n".join(
-        record.event_log_entry.user_message for record in instance.get_records_for_run(result.run_id).records
+        record.event_log_entry.user_message
+        for record in instance.get_records_for_run(result.run_id).records
     )
 
 

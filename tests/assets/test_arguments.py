@@ -46,7 +46,9 @@ def test_a_wrong_argument_says_what_would_be_right(given: dict[str, Any], messag
         ea.stream_assets(**call)
 
 
-@pytest.mark.parametrize(("given", "message"), WRONG[:15], ids=[message for _, message in WRONG[:15]])
+@pytest.mark.parametrize(
+    ("given", "message"), WRONG[:15], ids=[message for _, message in WRONG[:15]]
+)
 def test_so_it_is_of_the_specs_alone(given: dict[str, Any], message: str) -> None:
     call: dict[str, Any] = {"source": SHOP, "streams": ["orders"], **given}
     with pytest.raises(ConfigError, match=message):
@@ -54,7 +56,9 @@ def test_so_it_is_of_the_specs_alone(given: dict[str, Any], message: str) -> Non
 
 
 def test_names_may_come_from_a_generator() -> None:
-    made = ea.stream_assets(SHOP, (name for name in ["orders"]), destination=ea.DuckDBDestination("warehouse.duckdb"))  # type: ignore[arg-type]
+    made = ea.stream_assets(
+        SHOP, (name for name in ["orders"]), destination=ea.DuckDBDestination("warehouse.duckdb")
+    )  # type: ignore[arg-type]
     assert [asset.key.path for asset in made] == [["shop", "orders"]]
 
 

@@ -6,7 +6,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from etl_assets.assets.bookmark_metadata import BOOKMARK, DIGEST, MAX_BYTES, from_metadata, to_metadata
+from etl_assets.assets.bookmark_metadata import (
+    BOOKMARK,
+    DIGEST,
+    MAX_BYTES,
+    from_metadata,
+    to_metadata,
+)
 from etl_assets.assets.bookmarks import newest_bookmark, newest_event, newest_events
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.bookmarks.appending import BOUNDARY
@@ -18,7 +24,9 @@ def shown(bookmark: Any, *, may_cut: bool = True) -> dg.MetadataValue[Any]:
     return to_metadata(bookmark, show_with="etl-assets state get shop/orders", may_cut=may_cut)
 
 
-def materialize(instance: dg.DagsterInstance, metadata: dict[str, Any], *, fails: bool = False) -> None:
+def materialize(
+    instance: dg.DagsterInstance, metadata: dict[str, Any], *, fails: bool = False
+) -> None:
     """Have a run write an event; one that fails writes an observation only."""
 
     @dg.op
@@ -76,7 +84,9 @@ class TestEvents:
         assert newest_bookmark(instance, KEY, "") is None
         assert newest_events(instance, [KEY]) == {KEY: None}
 
-    def test_the_newest_of_a_run_is_found_behind_many_without_one(self, instance: dg.DagsterInstance) -> None:
+    def test_the_newest_of_a_run_is_found_behind_many_without_one(
+        self, instance: dg.DagsterInstance
+    ) -> None:
         materialize(instance, {BOOKMARK: {"id": 1}})
         materialize(instance, {BOOKMARK: {"id": 2}})
         materialize(instance, {"something": "else"})
@@ -99,7 +109,9 @@ class TestEvents:
         assert newest_bookmark(instance, KEY, "") == {"id": 5}
         materialize(instance, {BOOKMARK: {"id": 3}})
         assert newest_bookmark(instance, KEY, "") == {"id": 3}
-        instance.report_runless_asset_event(dg.AssetObservation(KEY, metadata={BOOKMARK: {"id": 99}}))
+        instance.report_runless_asset_event(
+            dg.AssetObservation(KEY, metadata={BOOKMARK: {"id": 99}})
+        )
         assert newest_bookmark(instance, KEY, "") == {"id": 3}
 
     def test_a_digest_is_nothing_to_go_on_from(self, instance: dg.DagsterInstance) -> None:

@@ -19,7 +19,9 @@ class Printer(Destination):
         self.printed: list[Any] = []
 
     @override
-    def export_batch_data(self, record_data: list[dict[str, Any]], stream: str, tags: Any = None) -> None:
+    def export_batch_data(
+        self, record_data: list[dict[str, Any]], stream: str, tags: Any = None
+    ) -> None:
         self.printed.extend(item["record"]["id"] for item in record_data)
 
 
@@ -47,7 +49,11 @@ def test_a_destination_without_state_begins_anew_and_then_goes_on_from_its_own_e
 def test_an_asset_that_returns_its_input_does_not_get_our_columns_twice(
     shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
 ) -> None:
-    @dg.asset(key=["shop", "copy"], ins={"orders": dg.AssetIn(["shop", "orders"])}, io_manager_key="copies")
+    @dg.asset(
+        key=["shop", "copy"],
+        ins={"orders": dg.AssetIn(["shop", "orders"])},
+        io_manager_key="copies",
+    )
     def copy(orders: Any) -> Any:
         return orders
 
@@ -58,5 +64,12 @@ def test_an_asset_that_returns_its_input_does_not_get_our_columns_twice(
     defs = dg.Definitions(assets=[*orders, copy], resources={"copies": io_manager})
     for _ in range(2):
         assert run(defs, instance).success
-    names = [column.name for state in warehouse.states() for column in state.columns if state.stream == "copy"]
-    assert names == ["id", "name", "updated_at"] or not any(name.startswith("_etl") for name in names)
+    names = [
+        column.name
+        for state in warehouse.states()
+        for column in state.columns
+        if state.stream == "copy"
+    ]
+    assert names == ["id", "name", "updated_at"] or not any(
+        name.startswith("_etl") for name in names
+    )

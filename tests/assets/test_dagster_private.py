@@ -38,7 +38,9 @@ def test_what_an_output_context_keeps_to_itself(instance: dg.DagsterInstance) ->
         return 1
 
     looking = Looking()
-    result = dg.materialize([thing], instance=instance, resources={"io_manager": looking}, tags={"a": "b"})
+    result = dg.materialize(
+        [thing], instance=instance, resources={"io_manager": looking}, tags={"a": "b"}
+    )
     assert looking.seen["instance"] is instance
     assert looking.seen["tags"]["a"] == "b"
     assert looking.seen["policy"] == policy
@@ -78,7 +80,10 @@ def test_the_assets_of_a_repository_are_known_in_it_and_none_without() -> None:
 
 def test_metadata_sets_are_mappings_of_what_is_set() -> None:
     shown = private.TableMetadataSet(row_count=1, table_name="t")
-    assert {key: shown[key] for key in shown.keys()} == {"dagster/row_count": 1, "dagster/table_name": "t"}  # noqa: SIM118 - it has no __iter__ of its own
+    assert {key: shown[key] for key in shown.keys()} == {  # noqa: SIM118
+        "dagster/row_count": 1,
+        "dagster/table_name": "t",
+    }
     assert issubclass(private.TableMetadataSet, private.NamespacedMetadataSet)
 
 
@@ -102,7 +107,9 @@ def test_what_a_step_may_yield_is_worked_out_once(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(StepExecutionContext, "get_output_asset_keys", counted)
 
-    @dg.multi_asset(specs=[dg.AssetSpec(f"asset_{n}", skippable=True) for n in range(9)], can_subset=True)
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(f"asset_{n}", skippable=True) for n in range(9)], can_subset=True
+    )
     def many(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         asked.clear()
         private.work_out_outputs_once(context)

@@ -29,7 +29,9 @@ class Frames(Source):
         super().__init__(name="shop")
         self.frame, self.in_batch = frame, in_batch
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield Batch(self.frame) if self.in_batch else self.frame
 
 
@@ -38,28 +40,38 @@ def by_asset(frame: Any, warehouse: DuckDBDestination) -> dg.ExecuteInProcessRes
     def made() -> Any:
         return frame
 
-    return dg.materialize([made], resources={"io": DestinationIOManager(warehouse)}, raise_on_error=False)
+    return dg.materialize(
+        [made], resources={"io": DestinationIOManager(warehouse)}, raise_on_error=False
+    )
 
 
 def by_source(frame: Any, warehouse: DuckDBDestination) -> dg.ExecuteInProcessResult:
-    return dg.materialize(stream_assets(Frames(frame, in_batch=False), destination=warehouse), raise_on_error=False)
+    return dg.materialize(
+        stream_assets(Frames(frame, in_batch=False), destination=warehouse), raise_on_error=False
+    )
 
 
 def by_batch(frame: Any, warehouse: DuckDBDestination) -> dg.ExecuteInProcessResult:
-    return dg.materialize(stream_assets(Frames(frame, in_batch=True), destination=warehouse), raise_on_error=False)
+    return dg.materialize(
+        stream_assets(Frames(frame, in_batch=True), destination=warehouse), raise_on_error=False
+    )
 
 
 def by_step(frame: Any, warehouse: DuckDBDestination) -> dg.ExecuteInProcessResult:
     source = Frames(frame, in_batch=False)
     assets = stream_assets(source, destination=warehouse, granularity="source")
-    return dg.materialize([assets] if isinstance(assets, dg.AssetsDefinition) else [*assets], raise_on_error=False)
+    return dg.materialize(
+        [assets] if isinstance(assets, dg.AssetsDefinition) else [*assets], raise_on_error=False
+    )
 
 
 WAYS = [by_asset, by_source, by_batch, by_step]
 
 
 def rows(warehouse: DuckDBDestination) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in row if name not in OURS} for row in held(warehouse, "t").rows]
+    return [
+        {name: row[name] for name in row if name not in OURS} for row in held(warehouse, "t").rows
+    ]
 
 
 def frame(index: Any) -> pd.DataFrame:
@@ -102,10 +114,19 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "field 'v': the DataFrame has a column of",
     ),
     "complex numbers": (pd.DataFrame({"c": [1 + 2j]}), "field 'c': a builtins.complex"),
-    "two columns of one name": (pd.DataFrame([[1, 2]], columns=["a", "a"]), "field 'a': two columns have this name"),
-    "names that are one as text": (pd.DataFrame([[1, 2]], columns=[0, "0"]), "field '0': two columns have this name"),
+    "two columns of one name": (
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        "field 'a': two columns have this name",
+    ),
+    "names that are one as text": (
+        pd.DataFrame([[1, 2]], columns=[0, "0"]),
+        "field '0': two columns have this name",
+    ),
     "a set": (pd.DataFrame({"s": [{1}]}), "field 's': a builtins.set"),
-    "text that is none": (pd.DataFrame({"s": pd.Series(["\ud800"], dtype=object)}), "field 's': holds an unpaired"),
+    "text that is none": (
+        pd.DataFrame({"s": pd.Series(["\ud800"], dtype=object)}),
+        "field 's': holds an unpaired",
+    ),
     "a series without a name": (pd.Series([1]), "a Series without a name"),
 }
 

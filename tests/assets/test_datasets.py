@@ -23,7 +23,9 @@ from etl_assets.destinations.duckdb.destination import DuckDBDestination
 class Shop(Source):
     """Five orders."""
 
-    streams = (Stream("orders", primary_key="id", schema={"properties": {"id": {"type": "integer"}}}),)
+    streams = (
+        Stream("orders", primary_key="id", schema={"properties": {"id": {"type": "integer"}}}),
+    )
 
     @override
     def load_data(self, stream: Stream, *_: Any, **__: Any) -> Iterator[Any]:
@@ -53,7 +55,9 @@ def consumer(annotation: Any, seen: list[Any]) -> Any:
     [CachedDataset, DatasetBase, ds.Dataset, pd.DataFrame, pa.Table, pl.DataFrame],
     ids=lambda one: one.__name__,
 )
-def test_a_cache_is_an_io_manager_and_an_input_is_what_its_annotation_says(annotation: Any, cache: DuckDBCache) -> None:
+def test_a_cache_is_an_io_manager_and_an_input_is_what_its_annotation_says(
+    annotation: Any, cache: DuckDBCache
+) -> None:
     seen: list[Any] = []
     assets = stream_assets(Shop(name="shop"), destination=cache)
     assert materialize([*assets, consumer(annotation, seen)], cache).success
@@ -68,8 +72,13 @@ def test_a_cache_is_an_io_manager_and_an_input_is_what_its_annotation_says(annot
         assert orders.count_rows() == orders.to_table().num_rows == 5
     else:
         assert len(orders) == 5
-        assert (orders.column_names if isinstance(orders, pa.Table) else list(orders.columns)) == ["id", "name"]
-    assert list(cache["orders"].to_pandas()["id"]) == [1, 2, 3, 4, 5], "a script reads what an asset has stored"
+        assert (orders.column_names if isinstance(orders, pa.Table) else list(orders.columns)) == [
+            "id",
+            "name",
+        ]
+    assert list(cache["orders"].to_pandas()["id"]) == [1, 2, 3, 4, 5], (
+        "a script reads what an asset has stored"
+    )
     assert cache.table_of("orders").name == "p_orders"
 
 
@@ -80,7 +89,9 @@ def test_columns_are_chosen_before_a_dataset_is_read(cache: DuckDBCache) -> None
     def report(orders: ds.Dataset) -> None:
         seen.append(orders)
 
-    assert materialize([*stream_assets(Shop(name="shop"), destination=cache), report], cache).success
+    assert materialize(
+        [*stream_assets(Shop(name="shop"), destination=cache), report], cache
+    ).success
     assert seen[0].schema.names == ["name"]
 
 
@@ -109,7 +120,10 @@ def test_a_dataset_is_a_value_of_an_asset(tmp_path: Path) -> None:
 
     assert materialize([asset(name, value) for name, value in values.items()], stored).success
     table = stored.destination.read_table
-    counts = {state.stream: table(state.table, columns=["id"]).num_rows for state in stored.destination.states()}
+    counts = {
+        state.stream: table(state.table, columns=["id"]).num_rows
+        for state in stored.destination.states()
+    }
     assert counts == {
         "read_results_stream": 5, "filtered": 2, "arrow": 2, "lazy": 3, "in_memory": 2, "records": 5,
     }  # fmt: skip
@@ -120,7 +134,9 @@ def test_a_dataset_is_a_value_of_an_asset(tmp_path: Path) -> None:
 
 
 def test_a_merge_takes_the_key_of_the_dataset(tmp_path: Path, cache: DuckDBCache) -> None:
-    result = Shop(name="shop").read(DuckDBCache(db_path=tmp_path / "other.duckdb", cache_dir=tmp_path))
+    result = Shop(name="shop").read(
+        DuckDBCache(db_path=tmp_path / "other.duckdb", cache_dir=tmp_path)
+    )
 
     @dg.asset(key=["marts", "orders"], metadata={"etl_assets/write_strategy": "merge"})
     def orders():  # type: ignore[no-untyped-def] # noqa: ANN202 - no annotation: Dagster would read it
@@ -131,14 +147,20 @@ def test_a_merge_takes_the_key_of_the_dataset(tmp_path: Path, cache: DuckDBCache
     assert len(cache["orders"]) == 5
 
 
-def test_a_whole_read_result_is_refused_with_a_word_on_what_to_return(tmp_path: Path, cache: DuckDBCache) -> None:
-    result = Shop(name="shop").read(DuckDBCache(db_path=tmp_path / "other.duckdb", cache_dir=tmp_path))
+def test_a_whole_read_result_is_refused_with_a_word_on_what_to_return(
+    tmp_path: Path, cache: DuckDBCache
+) -> None:
+    result = Shop(name="shop").read(
+        DuckDBCache(db_path=tmp_path / "other.duckdb", cache_dir=tmp_path)
+    )
 
     @dg.asset
     def orders():  # type: ignore[no-untyped-def] # noqa: ANN202 - no annotation: Dagster would read it
         return result
 
-    failed = dg.materialize([orders], resources={"io_manager": cache.as_io_manager()}, raise_on_error=False)
+    failed = dg.materialize(
+        [orders], resources={"io_manager": cache.as_io_manager()}, raise_on_error=False
+    )
     error = failed.failure_data_for_node("orders")
     assert error is not None
     assert "result['name']" in str(error)

@@ -48,9 +48,13 @@ class Nameless(Source):
 
 
 class TestStreams:
-    def test_they_are_those_the_source_declares(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_they_are_those_the_source_declares(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         assets = stream_assets(shop, destination=warehouse)
-        assert keys_of(assets) == [["shop", name] for name in ("customers", "orders", "visits", "countries")]
+        assert keys_of(assets) == [
+            ["shop", name] for name in ("customers", "orders", "visits", "countries")
+        ]
 
     def test_globs_choose_among_them(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         assert keys_of(stream_assets(shop, "c*", destination=warehouse)) == [
@@ -58,18 +62,28 @@ class TestStreams:
             ["shop", "countries"],
         ]
 
-    def test_an_unknown_name_is_an_error_with_the_nearest(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_an_unknown_name_is_an_error_with_the_nearest(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         with pytest.raises(ConfigError, match="Did you mean 'customers'"):
             stream_assets(shop, ["custmers"], destination=warehouse)
 
-    def test_names_alone_are_enough_where_nothing_is_declared(self, warehouse: DuckDBDestination) -> None:
+    def test_names_alone_are_enough_where_nothing_is_declared(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         assets = stream_assets(Nameless(name="db"), ["a", "b"], destination=warehouse)
         assert keys_of(assets) == [["db", "a"], ["db", "b"]]
 
-    def test_a_catalog_goes_before_what_the_source_declares(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_a_catalog_goes_before_what_the_source_declares(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         catalog = Catalog([Stream("returns", primary_key=["id"])])
-        assert keys_of(stream_assets(shop, catalog=catalog, destination=warehouse)) == [["shop", "returns"]]
-        assert keys_of(stream_assets(shop, catalog=catalog.to_dict() | {}, streams="*", destination=warehouse))
+        assert keys_of(stream_assets(shop, catalog=catalog, destination=warehouse)) == [
+            ["shop", "returns"]
+        ]
+        assert keys_of(
+            stream_assets(shop, catalog=catalog.to_dict() | {}, streams="*", destination=warehouse)
+        )
 
     def test_the_committed_catalog_is_read(
         self, warehouse: DuckDBDestination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -77,7 +91,10 @@ class TestStreams:
         monkeypatch.chdir(tmp_path)
         Catalog([Stream("a"), Stream("b", selected=False)]).dump(tmp_path / "catalogs" / "db.json")
         assert keys_of(stream_assets(Nameless(name="db"), destination=warehouse)) == [["db", "a"]]
-        assert keys_of(stream_assets(Nameless(name="db"), "*", destination=warehouse)) == [["db", "a"], ["db", "b"]]
+        assert keys_of(stream_assets(Nameless(name="db"), "*", destination=warehouse)) == [
+            ["db", "a"],
+            ["db", "b"],
+        ]
 
     def test_the_committed_catalog_is_found_beside_the_definitions_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,17 +119,23 @@ class TestStreams:
         with pytest.raises(ConfigError, match="etl-assets discover"):
             stream_assets(Nameless(name="db"), streams, destination=warehouse)
 
-    def test_a_missing_catalog_file_is_an_error(self, shop: Shop, warehouse: DuckDBDestination, tmp_path: Path) -> None:
+    def test_a_missing_catalog_file_is_an_error(
+        self, shop: Shop, warehouse: DuckDBDestination, tmp_path: Path
+    ) -> None:
         with pytest.raises(ConfigError, match="cannot be read"):
             stream_assets(shop, catalog=tmp_path / "none.json", destination=warehouse)
 
     def test_nothing_selected_is_an_error(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         with pytest.raises(ConfigError, match="No stream"):
-            stream_assets(shop, catalog=Catalog([Stream("a", selected=False)]), destination=warehouse)
+            stream_assets(
+                shop, catalog=Catalog([Stream("a", selected=False)]), destination=warehouse
+            )
 
 
 class TestRefused:
-    def test_neither_and_both_of_destination_and_key(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_neither_and_both_of_destination_and_key(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         with pytest.raises(ConfigError, match="needs a destination or an io_manager_key"):
             stream_assets(shop)
         with pytest.raises(ConfigError, match="got both"):
@@ -121,7 +144,9 @@ class TestRefused:
     def test_a_source_without_a_name(self, warehouse: DuckDBDestination) -> None:
         with pytest.raises(ConfigError, match="Nameless has no name"):
             stream_assets(Nameless(), ["a"], destination=warehouse)
-        assert keys_of(stream_assets(Nameless(), ["a"], name="db", destination=warehouse)) == [["db", "a"]]
+        assert keys_of(stream_assets(Nameless(), ["a"], name="db", destination=warehouse)) == [
+            ["db", "a"]
+        ]
 
     def test_a_destination_that_is_none(self, shop: Shop) -> None:
         with pytest.raises(ConfigError, match="is no destination"):
@@ -129,7 +154,9 @@ class TestRefused:
         with pytest.raises(ConfigError, match="is a class"):
             stream_assets(shop, destination=DuckDBDestination)
 
-    def test_two_streams_on_one_key_names_both(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_two_streams_on_one_key_names_both(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         class One(StreamTranslator):
             @override
             def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -141,29 +168,41 @@ class TestRefused:
     def test_two_streams_on_one_table_names_both(self, warehouse: DuckDBDestination) -> None:
         options = {"people": {"table": "db.Users"}}
         with pytest.raises(ConfigError, match="'users' and 'people' share the table"):
-            stream_assets(Nameless(name="db"), ["users", "people"], destination=warehouse, options=options)
+            stream_assets(
+                Nameless(name="db"), ["users", "people"], destination=warehouse, options=options
+            )
 
     def test_streams_of_like_names_have_a_table_each(self, warehouse: DuckDBDestination) -> None:
         for names in (["Users", "users"], ["a.b", "a-b"]):
             assets = stream_assets(Nameless(name="db"), names, destination=warehouse)
             again = stream_assets(Nameless(name="db"), names[::-1], destination=warehouse)
             tables = [
-                {key: spec.metadata["etl_assets/table"] for one in some for key, spec in one.specs_by_key.items()}
+                {
+                    key: spec.metadata["etl_assets/table"]
+                    for one in some
+                    for key, spec in one.specs_by_key.items()
+                }
                 for some in (assets, again)
             ]
             assert tables[0] == tables[1]
             assert len({table["name"].lower() for table in tables[0].values()}) == len(names)
         assert stream_assets(Nameless(name="db"), ["a.b", "a-b"], io_manager_key="warehouse")
 
-    def test_options_of_a_stream_that_is_not_there(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_options_of_a_stream_that_is_not_there(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         with pytest.raises(ConfigError, match="Did you mean 'orders'"):
             stream_assets(shop, destination=warehouse, options={"order": {}})
         with pytest.raises(ConfigError, match="no option 'strategy'"):
             stream_assets(shop, destination=warehouse, options={"orders": {"strategy": "append"}})
         with pytest.raises(ConfigError, match="no write strategy 'overwrite'"):
-            stream_assets(shop, destination=warehouse, options={"orders": {"write_strategy": "overwrite"}})
+            stream_assets(
+                shop, destination=warehouse, options={"orders": {"write_strategy": "overwrite"}}
+            )
         with pytest.raises(ConfigError, match="on_conflict cannot be 'explode'"):
-            stream_assets(shop, destination=warehouse, options={"orders": {"on_conflict": "explode"}})
+            stream_assets(
+                shop, destination=warehouse, options={"orders": {"on_conflict": "explode"}}
+            )
 
 
 class TestSpecs:
@@ -179,13 +218,17 @@ class TestSpecs:
         assert spec.metadata["etl_assets/table"] == {"schema": "shop", "name": "orders"}
         assert asset.op.name == "shop__orders"
 
-    def test_a_namespace_is_part_of_the_key_and_the_table(self, warehouse: DuckDBDestination) -> None:
+    def test_a_namespace_is_part_of_the_key_and_the_table(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         catalog = Catalog([Stream("users", namespace="public")])
         (asset,) = stream_assets(Nameless(name="db"), catalog=catalog, destination=warehouse)
         assert asset.key.path == ["db", "public", "users"]
         assert asset.get_asset_spec().metadata["dagster/table_name"] == "db.public_users"
 
-    def test_a_declared_schema_is_shown_under_the_columns_names(self, warehouse: DuckDBDestination) -> None:
+    def test_a_declared_schema_is_shown_under_the_columns_names(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         schema = {
             "properties": {
                 "Id": {"type": "integer"},
@@ -194,9 +237,14 @@ class TestSpecs:
             },
             "required": ["Id"],
         }
-        catalog = Catalog([Stream("users", schema=schema, primary_key=["Id"], replication_key="made")])
+        catalog = Catalog(
+            [Stream("users", schema=schema, primary_key=["Id"], replication_key="made")]
+        )
         (asset,) = stream_assets(Nameless(name="db"), catalog=catalog, destination=warehouse)
-        columns = {one.name: one for one in asset.get_asset_spec().metadata["dagster/column_schema"].columns}
+        columns = {
+            one.name: one
+            for one in asset.get_asset_spec().metadata["dagster/column_schema"].columns
+        }
         assert list(columns) == ["id", "made", "any"]
         assert columns["id"].description == "Field 'Id' of the source."
         assert columns["id"].constraints.other == ["primary key"]
@@ -244,19 +292,31 @@ class TestSpecs:
     def test_defaults_of_the_call(self, shop: Shop, warehouse: DuckDBDestination) -> None:
         retries = dg.RetryPolicy(max_retries=1)
         (asset,) = stream_assets(
-            shop, ["orders"], destination=warehouse, retry_policy=retries, pool="p", write_strategy="replace"
+            shop,
+            ["orders"],
+            destination=warehouse,
+            retry_policy=retries,
+            pool="p",
+            write_strategy="replace",
         )
         assert asset.op.pool == "p"
         assert asset.op.retry_policy == retries
         assert asset.get_asset_spec().metadata["etl_assets/write_strategy"] == "replace"
 
-    def test_a_replication_key_makes_a_full_table_incremental(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_a_replication_key_makes_a_full_table_incremental(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         (asset,) = stream_assets(
-            shop, ["countries"], destination=warehouse, options={"countries": {"replication_key": "seen"}}
+            shop,
+            ["countries"],
+            destination=warehouse,
+            options={"countries": {"replication_key": "seen"}},
         )
         assert bindings_of([asset])[asset.key].stream.cursor == ("seen",)
 
-    def test_a_translator_changes_what_it_overrides_only(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_a_translator_changes_what_it_overrides_only(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         class Upper(StreamTranslator):
             @override
             def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -277,9 +337,14 @@ class TestSpecs:
         assert specs[0].metadata["dagster/table_name"] == "shop.orders"
         dg.Definitions(assets=specs).resolve_asset_graph()
 
-    def test_a_binding_survives_new_keys_and_resources(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_a_binding_survives_new_keys_and_resources(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         assets = stream_assets(shop, ["orders"], destination=warehouse)
-        moved = [one.with_attributes(asset_key_replacements={one.key: dg.AssetKey("moved")}) for one in assets]
+        moved = [
+            one.with_attributes(asset_key_replacements={one.key: dg.AssetKey("moved")})
+            for one in assets
+        ]
         assert list(bindings_of(moved)) == [dg.AssetKey("moved")]
         assert bindings_of(moved)[dg.AssetKey("moved")].stream == ORDERS
 
@@ -288,17 +353,29 @@ class TestOddNames:
     def test_each_stream_gets_an_op_a_key_and_a_table_of_its_own(
         self, instance: dg.DagsterInstance, warehouse: DuckDBDestination, path: Path
     ) -> None:
-        names = [name for name in ODD_NAMES if name not in {"a-b", "a/b"}]  # they share a table with "a.b"
-        shop = Shop({name: people(1) for name in names}, streams=[Stream(name, primary_key=["id"]) for name in names])
+        names = [
+            name for name in ODD_NAMES if name not in {"a-b", "a/b"}
+        ]  # they share a table with "a.b"
+        shop = Shop(
+            {name: people(1) for name in names},
+            streams=[Stream(name, primary_key=["id"]) for name in names],
+        )
         result = run(stream_assets(shop, destination=warehouse), instance)
         assert result.success
-        stored = {one.materialization.asset_key.path[-1] for one in result.get_asset_materialization_events()}
+        stored = {
+            one.materialization.asset_key.path[-1]
+            for one in result.get_asset_materialization_events()
+        }
         assert stored == set(names)
-        assert query(path, "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'shop'") == [(len(names),)]
+        assert query(path, "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'shop'") == [
+            (len(names),)
+        ]
 
     def test_names_that_look_alike_get_different_ops(self, warehouse: DuckDBDestination) -> None:
         options = {name: {"table": f"t{index}"} for index, name in enumerate(ODD_NAMES)}
-        assets = stream_assets(Nameless(name="db"), ODD_NAMES, destination=warehouse, options=options)
+        assets = stream_assets(
+            Nameless(name="db"), ODD_NAMES, destination=warehouse, options=options
+        )
         assert len({one.op.name for one in assets}) == len(ODD_NAMES)
         dg.Definitions(assets=assets).resolve_implicit_global_asset_job_def()
 
@@ -309,7 +386,9 @@ class TestOddNames:
 
 
 class TestDestinations:
-    def test_two_live_in_one_project(self, shop: Shop, instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    def test_two_live_in_one_project(
+        self, shop: Shop, instance: dg.DagsterInstance, tmp_path: Path
+    ) -> None:
         one, two = tmp_path / "one.duckdb", tmp_path / "two.duckdb"
         assets = [
             *stream_assets(shop, ["customers"], destination=DuckDBDestination(str(one))),
@@ -319,7 +398,9 @@ class TestDestinations:
         assert query(one, "SELECT count(*) FROM shop.customers") == [(3,)]
         assert query(two, "SELECT count(*) FROM shop.orders") == [(5,)]
 
-    def test_one_serves_two_calls(self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination) -> None:
+    def test_one_serves_two_calls(
+        self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination
+    ) -> None:
         other = Shop({"customers": people(2)}, name="other")
         assets = [
             *stream_assets(shop, ["customers"], destination=warehouse),
@@ -343,17 +424,24 @@ class TestDestinations:
         self, shop: Shop, instance: dg.DagsterInstance, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("WAREHOUSE", str(path))
-        managers = [DestinationIOManager(DuckDBDestination(str(path))), DuckDBIOManager(path=dg.EnvVar("WAREHOUSE"))]
+        managers = [
+            DestinationIOManager(DuckDBDestination(str(path))),
+            DuckDBIOManager(path=dg.EnvVar("WAREHOUSE")),
+        ]
         for manager in managers:
             assert run(stream_assets(shop, ["orders"], destination=manager), instance).success
         assert query(path, "SELECT count(*) FROM shop.orders") == [(5,)]
 
-    def test_any_object_with_export_batch_data_is_one(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_any_object_with_export_batch_data_is_one(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         class Mage:
             def __init__(self) -> None:
                 self.seen: list[Any] = []
 
-            def export_batch_data(self, record_data: list[Any], stream: str, tags: Any = None) -> None:
+            def export_batch_data(
+                self, record_data: list[Any], stream: str, tags: Any = None
+            ) -> None:
                 del tags
                 self.seen += [(stream, item["record"]["id"]) for item in record_data]
 
@@ -364,7 +452,9 @@ class TestDestinations:
 
 
 class TestOneName:
-    def test_two_sources_of_one_name_do_not_share_a_stream(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_two_sources_of_one_name_do_not_share_a_stream(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         class Other(StreamTranslator):
             @override
             def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -385,11 +475,15 @@ class TestOneName:
         assert clashes(shop, shop) == 0
         assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "here"})) == 0
         assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"})) == 1
-        assert clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"}, name="other")) == 0
+        assert (
+            clashes(Shop(config={"url": "here"}), Shop(config={"url": "there"}, name="other")) == 0
+        )
 
 
 class TestCollecting:
-    def test_the_command_line_learns_what_a_file_declares(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_the_command_line_learns_what_a_file_declares(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         with collecting() as declared:
             assets = stream_assets(shop, ["orders"], destination=DestinationIOManager(warehouse))
             stream_assets(shop, ["customers"], io_manager_key="warehouse")
@@ -397,15 +491,23 @@ class TestCollecting:
         assert len(assets) == 1
         assert (first.source, first.source_name, first.destination) == (shop, "shop", warehouse)
         assert list(first.streams) == [ORDERS]
-        assert (second.destination, second.io_manager_key, list(second.streams)) == (None, "warehouse", [CUSTOMERS])
+        assert (second.destination, second.io_manager_key, list(second.streams)) == (
+            None,
+            "warehouse",
+            [CUSTOMERS],
+        )
 
-    def test_a_missing_catalog_is_told_and_is_no_error_there(self, warehouse: DuckDBDestination) -> None:
+    def test_a_missing_catalog_is_told_and_is_no_error_there(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         source = Nameless(name="db")
         with collecting() as declared:
             assets = stream_assets(source, "*", destination=warehouse)
             sensor = build_source_sensor(source, assets=assets)
             schedule = build_sync_schedule(assets, "@daily")
-            dg.Definitions(assets=assets, sensors=[sensor], schedules=[schedule]).resolve_asset_graph()
+            dg.Definitions(
+                assets=assets, sensors=[sensor], schedules=[schedule]
+            ).resolve_asset_graph()
         assert assets == []
         assert declared[0].catalog_missing
         assert declared[0].catalog_path.name == "db.json"

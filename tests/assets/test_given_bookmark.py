@@ -52,7 +52,10 @@ def test_what_it_skips_stays_skipped_where_that_is_asked_for(
     shop.rows["orders"] += people(9)[5:]
     ahead = {"updated_at": "2026-01-08T00:00:00Z"}
     result = run(assets, instance, "shop/orders", config=asked(ahead, keep_bookmark=True))
-    assert event(instance, "shop/orders")["etl_assets/bookmark_skipped"] == {"after": STORED, "before": ahead}
+    assert event(instance, "shop/orders")["etl_assets/bookmark_skipped"] == {
+        "after": STORED,
+        "before": ahead,
+    }
     assert "they are skipped for good" in logged(result, instance)
     run(assets, instance, "shop/orders")
     assert query(path, ORDERS) == [(7, 7)]
@@ -66,7 +69,10 @@ def test_rows_that_are_appended_need_the_word(
     config: dict[str, Any] = {"shop__visits": {"bookmark": {"at": "2027-01-01T00:00:00Z"}}}
     result = run(assets, instance, "shop/visits", config=config)
     assert not result.success
-    assert "'visits': the given bookmark is ahead of the stored one, and rows are appended" in failure_text(result)
+    assert (
+        "'visits': the given bookmark is ahead of the stored one, and rows are appended"
+        in failure_text(result)
+    )
     assert "Set keep_bookmark: true in the run config" in failure_text(result)
     config["shop__visits"]["keep_bookmark"] = True  # as the hint says
     assert run(assets, instance, "shop/visits", config=config).success
@@ -76,7 +82,9 @@ def test_behind_the_stored_one_it_never_takes_that_back(
     shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
 ) -> None:
     run(assets, instance, "shop/orders")
-    shop.rows["orders"] = [row for row in shop.rows["orders"] if row["id"] != 5]  # the row at the bookmark is gone
+    shop.rows["orders"] = [
+        row for row in shop.rows["orders"] if row["id"] != 5
+    ]  # the row at the bookmark is gone
     behind = {"updated_at": "2026-01-02T00:00:00Z"}
     result = run(assets, instance, "shop/orders", config=asked(behind))
     assert shop.reads[-1] == ("orders", behind)

@@ -83,7 +83,9 @@ class TestOutputs:
         assert shown["dagster/table_name"] == "marts.daily"
 
     def test_a_reader_stays_lazy(self, io: Io, instance: dg.DagsterInstance, path: Path) -> None:
-        reader = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), [pa.record_batch({"a": [1]})] * 3)
+        reader = pa.RecordBatchReader.from_batches(
+            pa.schema([("a", pa.int64())]), [pa.record_batch({"a": [1]})] * 3
+        )
         assert run([returning(reader)], instance, resources=io).success
         assert query(path, "SELECT count(*) FROM marts.daily") == [(3,)]
 
@@ -103,33 +105,49 @@ class TestOutputs:
         self, key: Any, io: Io, instance: dg.DagsterInstance, path: Path
     ) -> None:
         merge = {"etl_assets/write_strategy": "merge", "etl_assets/primary_key": key}
-        run([returning([{"id": 1, "v": "a"}, {"id": 2, "v": "a"}], metadata=merge)], instance, resources=io)
+        run(
+            [returning([{"id": 1, "v": "a"}, {"id": 2, "v": "a"}], metadata=merge)],
+            instance,
+            resources=io,
+        )
         run([returning([{"id": 2, "v": "b"}], metadata=merge)], instance, resources=io)
         assert query(path, "SELECT id, v FROM marts.daily ORDER BY id") == [(1, "a"), (2, "b")]
 
     def test_none_is_an_error_that_says_so(self, io: Io, instance: dg.DagsterInstance) -> None:
-        assert "returned None, which has no rows" in failure_text(run([returning(None)], instance, resources=io))
+        assert "returned None, which has no rows" in failure_text(
+            run([returning(None)], instance, resources=io)
+        )
 
     @pytest.mark.parametrize("value", ["text", 7, {"a": 1}])
-    def test_what_has_no_rows_is_an_error(self, value: Any, io: Io, instance: dg.DagsterInstance) -> None:
+    def test_what_has_no_rows_is_an_error(
+        self, value: Any, io: Io, instance: dg.DagsterInstance
+    ) -> None:
         assert "which has no rows" in failure_text(run([returning(value)], instance, resources=io))
 
-    def test_an_asset_annotated_none_is_left_alone(self, io: Io, instance: dg.DagsterInstance) -> None:
+    def test_an_asset_annotated_none_is_left_alone(
+        self, io: Io, instance: dg.DagsterInstance
+    ) -> None:
         @dg.asset
         def alone() -> None:
             """Writes its own table."""
 
         assert run([alone], instance, resources=io).success
 
-    def test_a_partitioned_asset_never_replaces_its_table(self, io: Io, instance: dg.DagsterInstance) -> None:
+    def test_a_partitioned_asset_never_replaces_its_table(
+        self, io: Io, instance: dg.DagsterInstance
+    ) -> None:
         @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
         def parted() -> pd.DataFrame:
             return pd.DataFrame({"a": [1]})
 
-        result = dg.materialize([parted], instance=instance, resources=io, partition_key="a", raise_on_error=False)
+        result = dg.materialize(
+            [parted], instance=instance, resources=io, partition_key="a", raise_on_error=False
+        )
         assert "is partitioned" in failure_text(result)
 
-    def test_one_part_and_many_parts_of_a_key(self, io: Io, instance: dg.DagsterInstance, path: Path) -> None:
+    def test_one_part_and_many_parts_of_a_key(
+        self, io: Io, instance: dg.DagsterInstance, path: Path
+    ) -> None:
         @dg.asset(key=["a", "b", "c"])
         def three() -> list[dict[str, int]]:
             return [{"v": 3}]
@@ -152,7 +170,11 @@ class TestOutputs:
         def alone() -> int:
             return 1
 
-        @dg.job(resource_defs={"io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io["io_manager"])})
+        @dg.job(
+            resource_defs={
+                "io_manager": dg.IOManagerDefinition.hardcoded_io_manager(io["io_manager"])
+            }
+        )
         def work() -> None:
             alone()
 
@@ -167,11 +189,19 @@ class TestOutputs:
             def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
                 seen.extend(item["record"] for item in record_data)
 
-        assert run([returning([{"a": 1}])], instance, resources={"io_manager": DestinationIOManager(Sink())}).success
+        assert run(
+            [returning([{"a": 1}])],
+            instance,
+            resources={"io_manager": DestinationIOManager(Sink())},
+        ).success
         assert seen == [{"a": 1}]
 
-    def test_an_io_manager_without_anything_says_what_it_needs(self, instance: dg.DagsterInstance) -> None:
-        result = run([returning([{"a": 1}])], instance, resources={"io_manager": DestinationIOManager()})
+    def test_an_io_manager_without_anything_says_what_it_needs(
+        self, instance: dg.DagsterInstance
+    ) -> None:
+        result = run(
+            [returning([{"a": 1}])], instance, resources={"io_manager": DestinationIOManager()}
+        )
         assert "has no destination" in failure_text(result)
 
 
@@ -195,7 +225,13 @@ def stored(io: Io, instance: dg.DagsterInstance) -> dg.AssetsDefinition:
     return asset
 
 
-def load(annotation: Any, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance, **options: Any) -> Any:
+def load(
+    annotation: Any,
+    stored: dg.AssetsDefinition,
+    io: Io,
+    instance: dg.DagsterInstance,
+    **options: Any,
+) -> Any:
     """Give what a downstream asset with this annotation is handed."""
     seen: list[Any] = []
 
@@ -235,14 +271,20 @@ class TestInputs:
         reader = load(pa.RecordBatchReader, stored, io, instance)
         assert reader.read_all().num_rows == 2
 
-    def test_polars(self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance) -> None:
+    def test_polars(
+        self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance
+    ) -> None:
         frame = load(pl.DataFrame, stored, io, instance)
         assert isinstance(frame, pl.DataFrame)
         assert frame["money"][0] == VALUES["money"]
         assert load(pl.LazyFrame, stored, io, instance).collect().height == 2
 
     def test_polars_that_is_not_installed_is_a_clear_error(
-        self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+        self,
+        stored: dg.AssetsDefinition,
+        io: Io,
+        instance: dg.DagsterInstance,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         annotation = pl.DataFrame
         monkeypatch.setitem(__import__("sys").modules, "polars", None)
@@ -253,7 +295,9 @@ class TestInputs:
         self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance, path: Path
     ) -> None:
         relation = load(duckdb.DuckDBPyRelation, stored, io, instance)
-        with duckdb.connect(str(path), read_only=True):  # "different configuration" if somebody held it
+        with duckdb.connect(
+            str(path), read_only=True
+        ):  # "different configuration" if somebody held it
             assert relation.aggregate("max(big)").fetchall() == [(2**53 + 1,)]
             assert relation.filter("big IS NULL").count("*").fetchall() == [(1,)]
 
@@ -261,7 +305,9 @@ class TestInputs:
         rows = load(list, stored, io, instance)
         assert rows[0]["big"] == 2**53 + 1
 
-    def test_columns_are_pushed_down(self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance) -> None:
+    def test_columns_are_pushed_down(
+        self, stored: dg.AssetsDefinition, io: Io, instance: dg.DagsterInstance
+    ) -> None:
         frame = load(pd.DataFrame, stored, io, instance, metadata={"columns": ["text", "big"]})
         assert list(frame.columns) == ["text", "big"]
 
@@ -274,7 +320,10 @@ class TestInputs:
     def test_json_comes_as_its_text(self, io: Io, instance: dg.DagsterInstance) -> None:
         asset = returning([{"v": {"a": [1, "x"]}}, {"v": 7}])
         assert run([asset], instance, resources=io).success
-        assert [str(value) for value in load(pd.DataFrame, asset, io, instance)["v"]] == ['{"a":[1,"x"]}', "7"]
+        assert [str(value) for value in load(pd.DataFrame, asset, io, instance)["v"]] == [
+            '{"a":[1,"x"]}',
+            "7",
+        ]
 
     def test_a_stream_is_loaded_from_where_its_definition_says(
         self, shop: Shop, instance: dg.DagsterInstance, tmp_path: Path
@@ -297,7 +346,9 @@ class TestInputs:
         assert run([*carried, down], instance).success
         assert seen == [5, 5]
 
-    def test_what_cannot_be_read_back_says_so(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_what_cannot_be_read_back_says_so(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         class Sink(Destination):
             @override
             def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
@@ -322,7 +373,9 @@ class TestResources:
     ) -> None:
         monkeypatch.setenv("WAREHOUSE", str(path))
         resources = {"warehouse": DuckDBIOManager(path=dg.EnvVar("WAREHOUSE"))}
-        assert run(stream_assets(shop, io_manager_key="warehouse"), instance, resources=resources).success
+        assert run(
+            stream_assets(shop, io_manager_key="warehouse"), instance, resources=resources
+        ).success
         assert query(path, "SELECT count(*) FROM shop.orders") == [(5,)]
         assert not Path("WAREHOUSE").exists()
         assert os.environ["WAREHOUSE"]
@@ -334,9 +387,15 @@ class TestResources:
         )
         assert defs.get_repository_def().get_top_level_resources()
 
-    def test_a_wrong_option_is_named(self, shop: Shop, instance: dg.DagsterInstance, path: Path) -> None:
+    def test_a_wrong_option_is_named(
+        self, shop: Shop, instance: dg.DagsterInstance, path: Path
+    ) -> None:
         resources = {"warehouse": DuckDBIOManager(path=str(path), naming="shouting")}
-        result = run(stream_assets(shop, ["orders"], io_manager_key="warehouse"), instance, resources=resources)
+        result = run(
+            stream_assets(shop, ["orders"], io_manager_key="warehouse"),
+            instance,
+            resources=resources,
+        )
         assert "no naming 'shouting'" in failure_text(result)
 
     def test_a_destination_without_options_has_none(self) -> None:

@@ -52,7 +52,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_each_asset_alone_can_be_planned(key: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_asset_alone_can_be_planned(
+    key: str, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LAUNCHED_IN", str(project.folder))
     monkeypatch.delitem(sys.modules, "tests.assets.launched", raising=False)
     defs = import_module("tests.assets.launched").defs
@@ -86,7 +88,9 @@ def test_a_job_of_some_assets(server: Server) -> None:
 def test_some_assets_of_a_job(server: Server) -> None:
     launched = server.launch("keyed/orders", job="everything")
     assert server.ended(launched) == "SUCCESS"
-    assert {one.partition(".")[0] for one in server.project.succeeded(launched)} == {"keyed__orders"}
+    assert {one.partition(".")[0] for one in server.project.succeeded(launched)} == {
+        "keyed__orders"
+    }
 
 
 @pytest.mark.full
@@ -97,8 +101,12 @@ def test_the_button_of_each_asset(server: Server) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("program", "keys"), [(DAGSTER, KEYS), (DG, ["shop/orders", "crm/orders"])])
-def test_each_asset_on_the_command_line(program: list[str], keys: list[str], project: Project) -> None:
+@pytest.mark.parametrize(
+    ("program", "keys"), [(DAGSTER, KEYS), (DG, ["shop/orders", "crm/orders"])]
+)
+def test_each_asset_on_the_command_line(
+    program: list[str], keys: list[str], project: Project
+) -> None:
     for key in keys:
         project.command(key, program=program)
         assert project.ids(key) == ALL

@@ -10,7 +10,14 @@ import pyarrow as pa
 import pytest
 from typing_extensions import override
 
-from etl_assets import DuckDBCache, DuckDBDestination, DuckDBIOManager, Source, Stream, stream_assets
+from etl_assets import (
+    DuckDBCache,
+    DuckDBDestination,
+    DuckDBIOManager,
+    Source,
+    Stream,
+    stream_assets,
+)
 from etl_assets.destinations.database.destination import DatabaseDestination
 from etl_assets.model.batch import Batch
 from etl_assets.model.load import Load
@@ -22,10 +29,15 @@ from tests.pairs.places import DESTINATIONS, destination
 
 
 class Alike(Source):
-    streams = [Stream(name, primary_key="id", replication_key="n") for name in ("a.b", "a-b", "a b", "other")]
+    streams = [
+        Stream(name, primary_key="id", replication_key="n")
+        for name in ("a.b", "a-b", "a b", "other")
+    ]
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [{"id": 1, "n": 1, "of": stream.name}]
 
 
@@ -37,7 +49,9 @@ def tables(warehouse: DatabaseDestination) -> dict[str, list[str]]:
             for state in warehouse.ledger(tx).states()
         }
         schema = next(iter(warehouse.ledger(tx).states())).table.schema
-        assert {name for name in tx.tables(schema) if not name.startswith("_etl_assets")} == set(found)
+        assert {name for name in tx.tables(schema) if not name.startswith("_etl_assets")} == set(
+            found
+        )
     return found
 
 
@@ -97,10 +111,16 @@ def test_a_stream_keeps_the_table_that_the_ledger_knows(kind: str, tmp_path: Pat
 def test_names_that_differ_in_case_alone(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         made = destination(kind, tmp_path, stack)
-        warehouse = type(made)(**{**made.options.model_dump(exclude_unset=True), "naming": "preserve"})
+        warehouse = type(made)(
+            **{**made.options.model_dump(exclude_unset=True), "naming": "preserve"}
+        )
         for name in ("Orders", "orders", "ORDERS", "Orders"):
             stream = Stream(name, primary_key="id")
-            sync(GivenRead(stream, [[{"id": 1, "of": name}]], source_name="shop"), warehouse, strategy="merge")
+            sync(
+                GivenRead(stream, [[{"id": 1, "of": name}]], source_name="shop"),
+                warehouse,
+                strategy="merge",
+            )
         found = tables(warehouse)
         assert sorted(found.values()) == [["ORDERS"], ["Orders"], ["orders"]]
         assert len({name.lower() for name in found}) == 3
@@ -108,7 +128,9 @@ def test_names_that_differ_in_case_alone(kind: str, tmp_path: Path) -> None:
 
 def test_two_streams_in_one_session(tmp_path: Path) -> None:
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
-    loads = [Load("shop", Stream(name), WriteStrategy.APPEND, new_load_id()) for name in ("a.b", "a-b")]
+    loads = [
+        Load("shop", Stream(name), WriteStrategy.APPEND, new_load_id()) for name in ("a.b", "a-b")
+    ]
     with warehouse.session(loads) as session:
         for load in loads:
             session.export(Batch([{"of": load.stream.name}]), load)
@@ -119,20 +141,28 @@ def test_two_streams_in_one_session(tmp_path: Path) -> None:
 def test_an_asset_reads_the_table_of_its_own_stream(tmp_path: Path) -> None:
     """Also where the ledger knows another table than the definitions say by themselves."""
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
-    first = GivenRead(Stream("a.b", primary_key="id", replication_key="n"), [[{"id": 1, "n": 1, "of": "a.b"}]])
+    first = GivenRead(
+        Stream("a.b", primary_key="id", replication_key="n"), [[{"id": 1, "n": 1, "of": "a.b"}]]
+    )
     first.source_name = "shop"
     sync(first, warehouse)
     seen: dict[str, Sequence[str]] = {}
 
     def downstream(name: str) -> Any:
-        @dg.asset(name=f"of_{name.encode().hex()}", ins={"rows": dg.AssetIn(key=dg.AssetKey(["shop", name]))})
+        @dg.asset(
+            name=f"of_{name.encode().hex()}",
+            ins={"rows": dg.AssetIn(key=dg.AssetKey(["shop", name]))},
+        )
         def read(rows: pa.Table) -> None:
             seen[name] = rows.column("of").to_pylist()
 
         return read
 
     names = ["a.b", "a-b", "a b"]
-    definitions = [*stream_assets(Alike(name="shop"), destination=warehouse), *map(downstream, names)]
+    definitions = [
+        *stream_assets(Alike(name="shop"), destination=warehouse),
+        *map(downstream, names),
+    ]
     assert dg.materialize(definitions).success
     assert seen == {name: [name] for name in names}
 
@@ -141,7 +171,12 @@ def test_with_a_destination_that_is_a_resource(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     assets = stream_assets(Alike(name="shop"), io_manager_key="warehouse")
     assert dg.materialize(assets, resources={"warehouse": DuckDBIOManager(path=str(path))}).success
-    assert sorted(tables(DuckDBDestination(str(path))).values()) == [["a b"], ["a-b"], ["a.b"], ["other"]]
+    assert sorted(tables(DuckDBDestination(str(path))).values()) == [
+        ["a b"],
+        ["a-b"],
+        ["a.b"],
+        ["other"],
+    ]
 
 
 def test_a_table_that_was_named_is_refused_where_it_is_another_streams(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ print(json.dumps({"heavy": heavy, "assets": len(list(defs.resolve_all_asset_keys
 """
 
 
-def start(*command: str, folder: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def start(
+    *command: str, folder: Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [sys.executable, *command],
@@ -83,9 +85,17 @@ def test_the_quick_start_from_the_command_line(project: Path, path: Path) -> Non
     for selection in ("shop/customers", "group:shop"):
         done = start(*select, selection, folder=project, env=env)
         assert done.returncode == 0, done.stderr
-    assert query(path, "SELECT id, name FROM shop.customers ORDER BY id") == [(1, "Ada"), (2, "Grace")]
+    assert query(path, "SELECT id, name FROM shop.customers ORDER BY id") == [
+        (1, "Ada"),
+        (2, "Grace"),
+    ]
     assert query(path, "SELECT customer FROM shop.orders") == [(1,)]
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert event(instance, "shop/customers")["dagster/row_count"] == 2
-    failed = start(*select, "shop/orders", folder=project, env={**env, "SHOP_URL": "sqlite:////nowhere/at/all.db"})
+    failed = start(
+        *select,
+        "shop/orders",
+        folder=project,
+        env={**env, "SHOP_URL": "sqlite:////nowhere/at/all.db"},
+    )
     assert failed.returncode == 1

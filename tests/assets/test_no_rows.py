@@ -12,7 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from etl_assets import DuckDBCache, DuckDBDestination, FileSource, Source, SqlSource, Stream, stream_assets
+from etl_assets import (
+    DuckDBCache,
+    DuckDBDestination,
+    FileSource,
+    Source,
+    SqlSource,
+    Stream,
+    stream_assets,
+)
 from etl_assets.assets.io_manager import DestinationIOManager
 from etl_assets.destinations.database.destination import DatabaseDestination
 from tests.pairs.places import DESTINATIONS, destination
@@ -32,7 +40,9 @@ class Given(Source):
         super().__init__(name="shop")
         self.items = items
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield from self.items
 
 
@@ -69,16 +79,28 @@ def table(folder: Path) -> Source:
 
 def declared(folder: Path) -> Source:
     source = Given()
-    source.streams = [Stream("t", schema={"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}})]
+    source.streams = [
+        Stream("t", schema={"properties": {"a": {"type": "integer"}, "b": {"type": "string"}}})
+    ]
     return source
 
 
-MADE: list[Callable[[Path], Source]] = [frame, arrow, parquet, parquet_without_row_groups, header, table, declared]
+MADE: list[Callable[[Path], Source]] = [
+    frame,
+    arrow,
+    parquet,
+    parquet_without_row_groups,
+    header,
+    table,
+    declared,
+]
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("made", MADE, ids=lambda one: one.__name__)
-def test_the_table_has_its_columns(made: Callable[[Path], Source], kind: str, tmp_path: Path) -> None:
+def test_the_table_has_its_columns(
+    made: Callable[[Path], Source], kind: str, tmp_path: Path
+) -> None:
     source = made(tmp_path)
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
@@ -98,7 +120,9 @@ def test_both_ways_of_running_a_source_make_the_table(granularity: Any, tmp_path
     assert set(held(warehouse, "t").types) - OURS == {"a", "b"}
 
 
-@pytest.mark.parametrize("made", [frame, arrow, parquet, header, table], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "made", [frame, arrow, parquet, header, table], ids=lambda one: one.__name__
+)
 def test_a_script_gets_the_columns(made: Callable[[Path], Source], tmp_path: Path) -> None:
     source = made(tmp_path)
     source.select_streams(["t"])
@@ -111,7 +135,10 @@ def test_an_asset_that_returns_an_empty_frame(kind: str, tmp_path: Path) -> None
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
         load_frame(warehouse, pd.DataFrame({"a": [1], "old": [1]}))
-        load_frame(warehouse, pd.DataFrame({"a": pd.Series([], dtype="int64"), "b": pd.Series([], dtype=object)}))
+        load_frame(
+            warehouse,
+            pd.DataFrame({"a": pd.Series([], dtype="int64"), "b": pd.Series([], dtype=object)}),
+        )
         found = held(warehouse, "t")
     assert set(found.types) - OURS == {"a", "b"}  # a replace: what is gone is gone
     assert found.rows == []

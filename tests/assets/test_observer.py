@@ -94,7 +94,9 @@ class TestObserver:
         assert "orders: 150 rows" in context.log.lines[0]
         assert "bookmark 15" in context.log.lines[0]
 
-    def test_an_estimate_is_shown_until_it_is_exceeded_or_the_end_has_come(self, clock: Clock) -> None:
+    def test_an_estimate_is_shown_until_it_is_exceeded_or_the_end_has_come(
+        self, clock: Clock
+    ) -> None:
         context, stream = Context(), Terminal()
         with observing(context, clock, ProgressBar(stream=stream, clock=clock)) as observer:
             observer.expect("orders", 100)
@@ -133,7 +135,9 @@ class TestObserver:
             observer.checkpoint(committed(1))
         assert "disk full" in context.log.lines[0]
 
-    def test_a_silent_source_still_beats(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_silent_source_still_beats(
+        self, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(observer_module, "BEAT_SECONDS", 0.01)
         context = Context()
         with observing(context, clock):
@@ -156,7 +160,9 @@ class Slow(Source):
     streams = (Stream("numbers", primary_key=["n"], replication_key="n"),)
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield Batch([{"n": 1}], bookmark={"n": 1})
         yield Batch([{"n": 2}], bookmark={"n": 2})
         if not bookmarks:
@@ -227,5 +233,7 @@ class TestProgress:
             (3 * 10**12, 1.0, "x: 1,000 rows, 3000.0 GB in 1.0 s (1,000 rows/s)"),
         ],
     )
-    def test_a_line_says_rows_size_time_and_rate(self, bytes_: int, seconds: float, text: str) -> None:
+    def test_a_line_says_rows_size_time_and_rate(
+        self, bytes_: int, seconds: float, text: str
+    ) -> None:
         assert describe("x", 1000, bytes_, seconds) == text

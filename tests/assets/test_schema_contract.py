@@ -27,11 +27,15 @@ def loaded(shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstanc
 
 
 class TestRuns:
-    def test_frozen(self, loaded: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path) -> None:
+    def test_frozen(
+        self, loaded: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+    ) -> None:
         loaded.rows["orders"].append({**person(6), "colour": "red"})
         failed = run(assets(loaded, warehouse, schema_contract="freeze"), instance)
         text = failure_text(failed)
-        assert all(one in text for one in ("'orders'", "'colour'", "'red'", 'schema_contract="evolve"'))
+        assert all(
+            one in text for one in ("'orders'", "'colour'", "'red'", 'schema_contract="evolve"')
+        )
         assert query(path, "SELECT count(*) FROM shop.orders") == [(5,)]
         assert run(assets(loaded, warehouse), instance).success
         assert query(path, "SELECT count(colour) FROM shop.orders") == [(1,)]
@@ -39,7 +43,11 @@ class TestRuns:
     def test_discarded_rows_are_counted_and_kept(
         self, loaded: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
     ) -> None:
-        loaded.rows["orders"] += [{**person(6), "name": {"secret": "s"}}, person(7), {**person(8), "id": None}]
+        loaded.rows["orders"] += [
+            {**person(6), "name": {"secret": "s"}},
+            person(7),
+            {**person(8), "id": None},
+        ]
         options = {"orders": {"schema_contract": "discard_row", "keep_rejected": True}}
         ran = run(assets(loaded, warehouse, options=options), instance)
         shown = event(instance, "shop/orders")
@@ -63,7 +71,10 @@ class TestRuns:
         loaded.rows["orders"] += [{**person(6), "name": [1]}, {**person(7), "extra": 1}]
         assert run(assets(loaded, warehouse, schema_contract="discard_value"), instance).success
         assert event(instance, "shop/orders")["etl_assets/rejected"] == 2
-        assert query(path, "SELECT id, name FROM shop.orders WHERE id > 5 ORDER BY id") == [(6, None), (7, "Ada 7")]
+        assert query(path, "SELECT id, name FROM shop.orders WHERE id > 5 ORDER BY id") == [
+            (6, None),
+            (7, "Ada 7"),
+        ]
 
     def test_nothing_rejected_says_so(
         self, loaded: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
@@ -78,7 +89,9 @@ class TestRuns:
     ) -> None:
         loaded.rows["orders"].append({**person(6), "colour": "red"})
         options = {"orders": {"schema_contract": {"columns": "evolve", "data_type": "freeze"}}}
-        assert run(assets(loaded, warehouse, schema_contract="freeze", options=options), instance).success
+        assert run(
+            assets(loaded, warehouse, schema_contract="freeze", options=options), instance
+        ).success
 
     def test_mages_switch_in_a_catalog(
         self, loaded: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
@@ -88,7 +101,9 @@ class TestRuns:
         failed = run(assets(loaded, warehouse, catalog=catalog, schema_contract="evolve"), instance)
         assert "'name'" in failure_text(failed)
 
-    def test_a_hand_written_asset(self, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path) -> None:
+    def test_a_hand_written_asset(
+        self, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+    ) -> None:
         rows: list[dict[str, Any]] = [{"id": 1}]
 
         @dg.asset(key_prefix="lab", metadata={"etl_assets/schema_contract": "discard_row"})
@@ -130,16 +145,25 @@ class TestDefinitions:
         with pytest.raises(ConfigError, match=r"'orders'.*transactions"):
             assets(shop, Destination(), options=options)
 
-    def test_the_table_of_rejected_records_is_no_other_streams(self, shop: Shop, warehouse: DuckDBDestination) -> None:
+    def test_the_table_of_rejected_records_is_no_other_streams(
+        self, shop: Shop, warehouse: DuckDBDestination
+    ) -> None:
         options: dict[str, Any] = {
             "orders": {"keep_rejected": True, "schema_contract": "discard_row"},
             "customers": {"table": "shop.orders__rejected"},
         }
-        with pytest.raises(ConfigError, match=r"'orders' and 'customers' share the table 'shop.orders__rejected'"):
+        with pytest.raises(
+            ConfigError, match=r"'orders' and 'customers' share the table 'shop.orders__rejected'"
+        ):
             assets(shop, warehouse, "customers", "orders", options=options)
 
     def test_people_see_it_in_the_spec(self, shop: Shop) -> None:
-        (spec,) = build_stream_asset_specs(shop, ["orders"], schema_contract={"data_type": "freeze"})
-        assert spec.metadata["etl_assets/schema_contract"] == {"columns": "evolve", "data_type": "freeze"}
+        (spec,) = build_stream_asset_specs(
+            shop, ["orders"], schema_contract={"data_type": "freeze"}
+        )
+        assert spec.metadata["etl_assets/schema_contract"] == {
+            "columns": "evolve",
+            "data_type": "freeze",
+        }
         (spec,) = build_stream_asset_specs(shop, ["orders"])
         assert "etl_assets/schema_contract" not in spec.metadata

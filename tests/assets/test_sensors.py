@@ -38,7 +38,9 @@ ORDERS = dg.AssetKey(["shop", "orders"])
 class Project:
     """Assets of a shop, their sensor, and the instance they live in."""
 
-    def __init__(self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
+    ) -> None:
         self.shop = shop
         self.instance = instance
         self.assets = stream_assets(shop, ["customers", "orders"], destination=warehouse)
@@ -47,7 +49,9 @@ class Project:
 
     def evaluate(self, later: float = 0.0) -> tuple[list[str], dict[str, str]]:
         """Give the keys that would be launched now, or some seconds later, and why the others would not."""
-        polled = Polled(self.shop, {CUSTOMERS: self.shop.streams[0], ORDERS: self.shop.streams[1]}, 1800, 10)
+        polled = Polled(
+            self.shop, {CUSTOMERS: self.shop.streams[0], ORDERS: self.shop.streams[1]}, 1800, 10
+        )
         requests, reasons = polled.evaluate(self.instance, time.time() + later)
         return [request.asset_selection[0].to_user_string() for request in requests], reasons  # type: ignore[index] # always there
 
@@ -59,7 +63,9 @@ class Project:
     def start(self, *keys: dg.AssetKey, tags: Mapping[str, str] | None = None) -> str:
         """Start a run that this process does not execute."""
         job = self.defs.resolve_implicit_global_asset_job_def()
-        made = self.instance.create_run_for_job(job, asset_selection=frozenset(keys) or None, tags=dict(tags or {}))
+        made = self.instance.create_run_for_job(
+            job, asset_selection=frozenset(keys) or None, tags=dict(tags or {})
+        )
         self.instance.report_engine_event("here", made)
         self.instance.handle_new_event(_started(made))
         return str(made.run_id)
@@ -90,7 +96,10 @@ class TestSensor:
 
     def test_only_what_has_new_data_is_launched(self, project: Project) -> None:
         run(project.defs, project.instance)
-        assert project.evaluate() == ([], {"shop/customers": "nothing new", "shop/orders": "nothing new"})
+        assert project.evaluate() == (
+            [],
+            {"shop/customers": "nothing new", "shop/orders": "nothing new"},
+        )
         project.shop.rows["orders"] += [person(6)]
         assert project.evaluate() == (["shop/orders"], {"shop/customers": "nothing new"})
         assert len(project.shop.asked) == 2  # one question for all streams
@@ -105,7 +114,9 @@ class TestSensor:
     def test_an_event_without_a_run_hides_nothing(self, project: Project) -> None:
         run(project.defs, project.instance)
         forged = {"etl_assets/bookmark": {"updated_at": "2030-01-01T00:00:00Z"}}
-        project.instance.report_runless_asset_event(dg.AssetMaterialization(ORDERS, metadata=forged))
+        project.instance.report_runless_asset_event(
+            dg.AssetMaterialization(ORDERS, metadata=forged)
+        )
         project.instance.report_runless_asset_event(dg.AssetMaterialization(ORDERS))
         project.evaluate()
         assert project.shop.asked[-1]["orders"] == {"updated_at": "2026-01-05T00:00:00Z"}
@@ -150,7 +161,9 @@ class TestSensor:
         project.start(ORDERS)
         assert project.evaluate()[0] == ["shop/customers"]
 
-    def test_a_run_that_waits_for_its_turn_is_never_taken_for_dead(self, instance: dg.DagsterInstance) -> None:
+    def test_a_run_that_waits_for_its_turn_is_never_taken_for_dead(
+        self, instance: dg.DagsterInstance
+    ) -> None:
         # Only a code location can put a run into the queue, so this one stands in for it.
         waiting: Any = SimpleNamespace(status=dg.DagsterRunStatus.QUEUED, run_id="waiting")
         assert waiting.status in UNFINISHED
@@ -162,7 +175,9 @@ class TestSensor:
         shop.rows["countries"] = [{"code": "NZ"}]
         assets = stream_assets(shop, ["countries"], destination=warehouse)
         run(assets, instance)
-        requests, reasons = Polled(shop, {assets[0].key: shop.streams[3]}, 1800, 10).evaluate(instance, time.time())
+        requests, reasons = Polled(shop, {assets[0].key: shop.streams[3]}, 1800, 10).evaluate(
+            instance, time.time()
+        )
         assert requests == []
         assert "cannot tell" in reasons["shop/countries"]
 
@@ -172,28 +187,41 @@ class TestSensor:
             return project.sensor.evaluate_tick(context)
 
         requests = evaluate().run_requests or []
-        assert [request.tags[STREAM_TAG] for request in requests] == ["shop/customers", "shop/orders"]
+        assert [request.tags[STREAM_TAG] for request in requests] == [
+            "shop/customers",
+            "shop/orders",
+        ]
         assert all(request.run_key is None for request in requests)
         assert evaluate().cursor is None
         run(project.defs, project.instance)
         assert evaluate().skip_message == "shop/customers: nothing new; shop/orders: nothing new"
 
-    def test_a_source_that_is_down_fails_the_tick_with_its_own_words(self, project: Project) -> None:
+    def test_a_source_that_is_down_fails_the_tick_with_its_own_words(
+        self, project: Project
+    ) -> None:
         class Down(Shop):
             @override
             def pending(
-                self, bookmarks: Mapping[Stream, Bookmark | None], *, timeout: float, rows: Any = None
+                self,
+                bookmarks: Mapping[Stream, Bookmark | None],
+                *,
+                timeout: float,
+                rows: Any = None,
             ) -> dict[Stream, bool | None]:
                 raise UnavailableError("nobody home")
 
         run(project.defs, project.instance)
         sensor = build_source_sensor(Down(), assets=project.assets)
         with pytest.raises(dg.Failure, match="nobody home"):
-            sensor.evaluate_tick(dg.build_sensor_context(instance=project.instance, definitions=project.defs))
+            sensor.evaluate_tick(
+                dg.build_sensor_context(instance=project.instance, definitions=project.defs)
+            )
 
 
 class TestKeys:
-    def test_by_the_same_arguments_as_the_assets(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_by_the_same_arguments_as_the_assets(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         class Raw(StreamTranslator):
             @override
             def get_asset_key(self, props: StreamProps) -> dg.AssetKey:
@@ -201,20 +229,29 @@ class TestKeys:
 
         assets = stream_assets(shop, ["orders"], io_manager_key="warehouse", translator=Raw())
         sensor = build_source_sensor(shop, ["orders"], translator=Raw())
-        defs = dg.Definitions(assets=assets, sensors=[sensor], resources={"warehouse": DestinationIOManager()})
+        defs = dg.Definitions(
+            assets=assets, sensors=[sensor], resources={"warehouse": DestinationIOManager()}
+        )
         tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, definitions=defs))
-        assert [request.asset_selection for request in tick.run_requests or []] == [[dg.AssetKey(["raw", "orders"])]]
+        assert [request.asset_selection for request in tick.run_requests or []] == [
+            [dg.AssetKey(["raw", "orders"])]
+        ]
 
     def test_only_the_named_ones_among_the_assets(self, project: Project) -> None:
         sensor = build_source_sensor(project.shop, ["orders"], assets=project.assets)
-        tick = sensor.evaluate_tick(dg.build_sensor_context(instance=project.instance, definitions=project.defs))
+        tick = sensor.evaluate_tick(
+            dg.build_sensor_context(instance=project.instance, definitions=project.defs)
+        )
         assert [request.asset_selection for request in tick.run_requests or []] == [[ORDERS]]
 
     def test_keys_that_the_user_changed(
         self, shop: Shop, warehouse: DuckDBDestination, instance: dg.DagsterInstance
     ) -> None:
         made = stream_assets(shop, ["orders"], destination=warehouse)
-        moved = [one.with_attributes(asset_key_replacements={one.key: dg.AssetKey("moved")}) for one in made]
+        moved = [
+            one.with_attributes(asset_key_replacements={one.key: dg.AssetKey("moved")})
+            for one in made
+        ]
         sensor = build_source_sensor(shop, assets=moved)
         defs = dg.Definitions(assets=moved, sensors=[sensor])
         assert run(defs, instance, "moved").success
@@ -226,13 +263,19 @@ class TestKeys:
             build_source_sensor(shop, assets=[])
 
 
-def test_a_full_table_is_launched_when_its_number_of_rows_is_another(project: Project, tmp_path: Path) -> None:
+def test_a_full_table_is_launched_when_its_number_of_rows_is_another(
+    project: Project, tmp_path: Path
+) -> None:
     class Counting(Shop):
         pending = Source.pending  # what a source has that overrides only count_records
 
         @override
         def count_records(
-            self, stream: Stream, bookmarks: Bookmark | None = None, query: Any = None, **kwargs: Any
+            self,
+            stream: Stream,
+            bookmarks: Bookmark | None = None,
+            query: Any = None,
+            **kwargs: Any,
         ) -> int:
             return len(self.after(stream, bookmarks))
 
@@ -244,7 +287,10 @@ def test_a_full_table_is_launched_when_its_number_of_rows_is_another(project: Pr
     assert streams_with_news(shop, assets, project.instance) == []
     shop.rows["countries"] = [*shop.rows["countries"], {"code": "XX"}]
     shop.rows["orders"] += [person(9)]
-    assert set(streams_with_news(shop, assets, project.instance)) == {dg.AssetKey(["shop", "countries"]), ORDERS}
+    assert set(streams_with_news(shop, assets, project.instance)) == {
+        dg.AssetKey(["shop", "countries"]),
+        ORDERS,
+    }
 
 
 def test_a_script_may_ask_for_the_streams_with_news(project: Project) -> None:
@@ -262,15 +308,21 @@ class Counting(Source):
     count: int | None = 0
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [{"id": 1}]
 
     @override
-    def count_records(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> int | None:
+    def count_records(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> int | None:
         return self.count
 
 
-def test_a_source_may_only_count(warehouse: DuckDBDestination, instance: dg.DagsterInstance) -> None:
+def test_a_source_may_only_count(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
     source = Counting(name="counting")
     assets = stream_assets(source, destination=warehouse)
     run(assets, instance)
@@ -285,7 +337,9 @@ class TestSchedule:
         schedule = build_sync_schedule(project.assets, "0 * * * *")
         defs = dg.Definitions(assets=project.assets, schedules=[schedule])
         context = dg.build_schedule_context(
-            instance=project.instance, repository_def=defs.get_repository_def(), scheduled_execution_time=None
+            instance=project.instance,
+            repository_def=defs.get_repository_def(),
+            scheduled_execution_time=None,
         )
         (request,) = schedule.evaluate_tick(context).run_requests or []
         assert set(request.asset_selection or ()) == {CUSTOMERS, ORDERS}
@@ -294,7 +348,9 @@ class TestSchedule:
     def test_it_can_refresh_everything(self, project: Project) -> None:
         schedule = build_sync_schedule(["shop/orders"], "@weekly", full_refresh=True)
         defs = dg.Definitions(assets=project.assets, schedules=[schedule])
-        context = dg.build_schedule_context(instance=project.instance, repository_def=defs.get_repository_def())
+        context = dg.build_schedule_context(
+            instance=project.instance, repository_def=defs.get_repository_def()
+        )
         (request,) = schedule.evaluate_tick(context).run_requests or []
         assert request.tags[FULL_REFRESH_TAG] == "*"
         assert list(request.asset_selection or ()) == [ORDERS]
@@ -305,7 +361,9 @@ class TestSchedule:
             build_sync_schedule([], "@daily")
 
 
-def test_a_project_on_disk_keeps_what_a_sensor_needs(shop: Shop, warehouse: DuckDBDestination, tmp_path: Path) -> None:
+def test_a_project_on_disk_keeps_what_a_sensor_needs(
+    shop: Shop, warehouse: DuckDBDestination, tmp_path: Path
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     for expected in (["shop/customers", "shop/orders"], []):

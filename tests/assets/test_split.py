@@ -43,7 +43,9 @@ class Watched(SqlSource):
         self.reads: list[Any] = []
         self.before: Callable[[Any], None] = lambda _range: None
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         wanted = (query or {}).get("_range")
         self.reads.append(bookmarks if wanted is None else wanted)
         self.before(wanted)
@@ -53,12 +55,16 @@ class Watched(SqlSource):
 class World:
     """One source and one destination."""
 
-    def __init__(self, shop: Database, warehouse: DatabaseDestination, instance: dg.DagsterInstance) -> None:
+    def __init__(
+        self, shop: Database, warehouse: DatabaseDestination, instance: dg.DagsterInstance
+    ) -> None:
         self.shop = shop
         self.warehouse = warehouse
         self.instance = instance
         self.source = Watched("shop", shop.url, streams=[ORDERS])
-        shop.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(50), updated_at INTEGER)")
+        shop.run(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(50), updated_at INTEGER)"
+        )
         shop.insert("orders", [(n, f"first {n}", n) for n in range(1, 101)])
 
     def run(self, *, full_refresh: bool = False, **options: Any) -> dg.ExecuteInProcessResult:
@@ -74,7 +80,9 @@ class World:
     def loaded(self) -> list[tuple[Any, ...]]:
         """Give the table's rows by key; none where there is no table."""
         with self.warehouse.transaction() as tx:
-            if "id" not in tx.type_names(self.table):  # of a table that was empty, no column is known
+            if "id" not in tx.type_names(
+                self.table
+            ):  # of a table that was empty, no column is known
                 return []
             found = tx.read(self.table, ["id", "name", "updated_at"]).to_pylist()
         return sorted(tuple(row.values()) for row in found)
@@ -82,24 +90,36 @@ class World:
     def given(self) -> list[tuple[Any, ...]]:
         """Give the source's rows by key."""
         with self.shop.engine.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql("SELECT * FROM orders ORDER BY id")]
+            return [
+                tuple(row) for row in connection.exec_driver_sql("SELECT * FROM orders ORDER BY id")
+            ]
 
     def left(self) -> list[str]:
         """Give the names of the staging tables that are there, and what else is known of ranges."""
         with self.warehouse.transaction() as tx:
             ledger = self.warehouse.ledger(tx)
             rows = ledger.splits("shop", ORDERS) if ledger.exists() else []
-            return [row.table.name for row in rows if row.table != self.table and tx.exists(row.table)] + [
-                row.partition for row in rows
-            ]
+            return [
+                row.table.name for row in rows if row.table != self.table and tx.exists(row.table)
+            ] + [row.partition for row in rows]
 
 
-WORLDS = ["sqlite-duckdb", "postgresql-duckdb", "sqlite-postgresql", "postgresql-mysql", "mysql-sqlite"]
+WORLDS = [
+    "sqlite-duckdb",
+    "postgresql-duckdb",
+    "sqlite-postgresql",
+    "postgresql-mysql",
+    "mysql-sqlite",
+]
 EVERY = pytest.mark.parametrize("world", WORLDS, indirect=True)
 
 
-@pytest.fixture(params=[WORLDS[0], *(pytest.param(one, marks=pytest.mark.full) for one in WORLDS[1:])])
-def world(request: pytest.FixtureRequest, tmp_path: Path, instance: dg.DagsterInstance) -> Iterator[World]:
+@pytest.fixture(
+    params=[WORLDS[0], *(pytest.param(one, marks=pytest.mark.full) for one in WORLDS[1:])]
+)
+def world(
+    request: pytest.FixtureRequest, tmp_path: Path, instance: dg.DagsterInstance
+) -> Iterator[World]:
     source, _, target = request.param.partition("-")
     with ExitStack() as stack:
         shop = stack.enter_context(database(source, tmp_path))
@@ -109,7 +129,10 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, instance: dg.DagsterIn
 def steps(result: dg.ExecuteInProcessResult) -> list[str]:
     """Give the steps that succeeded, without the load id."""
     found = [str(one.step_key) for one in result.all_events if one.is_step_success]
-    return [f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}".replace(WORDS, "") for key in found]
+    return [
+        f"{key.partition('[')[0]}{key[-3:] if key.endswith(']') else ''}".replace(WORDS, "")
+        for key in found
+    ]
 
 
 @EVERY
@@ -130,10 +153,22 @@ def test_a_first_load_is_read_in_ranges_and_the_next_run_in_one_step(world: Worl
     assert told["etl_assets/records_loaded"] == told["dagster/row_count"] == 100
     assert told["etl_assets/write_strategy"] == "replace"
     assert told["dagster/column_schema"].columns[0].name == "id"
-    load_ids = world.warehouse.read_table(world.table, columns=["_etl_assets_load_id"]).column(0).unique().to_pylist()
-    assert load_ids == [told["etl_assets/load_id"]] == [state.load_id for state in world.warehouse.states()]
+    load_ids = (
+        world.warehouse.read_table(world.table, columns=["_etl_assets_load_id"])
+        .column(0)
+        .unique()
+        .to_pylist()
+    )
+    assert (
+        load_ids
+        == [told["etl_assets/load_id"]]
+        == [state.load_id for state in world.warehouse.states()]
+    )
 
-    world.shop.run("INSERT INTO orders VALUES (101, 'new', 101)", "UPDATE orders SET name = 'then' WHERE id = 100")
+    world.shop.run(
+        "INSERT INTO orders VALUES (101, 'new', 101)",
+        "UPDATE orders SET name = 'then' WHERE id = 100",
+    )
     then = world.run()
     assert steps(then) == ["plan", "publish"]
     assert world.source.reads[4:] == [{"updated_at": 100}]
@@ -185,9 +220,13 @@ def test_a_range_that_fails_is_retried_alone_and_readers_see_the_old_table(world
     assert event(world.instance, ASSET)["etl_assets/bookmark_previous"] == {"updated_at": 100}
 
 
-def test_a_retry_drops_what_its_range_had_staged_before(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retry_drops_what_its_range_had_staged_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # It fails behind its COMMIT: its staging table is there when it is read again.
-    monkeypatch.setattr("etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})())
+    monkeypatch.setattr(
+        "etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})()
+    )
     monkeypatch.setenv("ETL_ASSETS_FAULT", "after_commit:2:raise")
     assert world.run(retry_policy=dg.RetryPolicy(max_retries=1)).success
     assert len(world.source.reads) == 5
@@ -197,7 +236,9 @@ def test_a_retry_drops_what_its_range_had_staged_before(world: World, monkeypatc
 def test_a_publish_whose_event_was_lost_is_told_of_and_not_done_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})())
+    monkeypatch.setattr(
+        "etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})()
+    )
     monkeypatch.setenv("ETL_ASSETS_FAULT", "last_committed:5:raise")
     assert world.run(retry_policy=dg.RetryPolicy(max_retries=1)).success
     assert world.loaded() == world.given()
@@ -234,7 +275,9 @@ def test_a_later_plan_fences_an_earlier_one_out(world: World) -> None:
     world.source.before = other
     failed = world.run()
     assert not failed.success
-    data = [one.step_failure_data.user_failure_data for one in failed.all_events if one.is_step_failure]
+    data = [
+        one.step_failure_data.user_failure_data for one in failed.all_events if one.is_step_failure
+    ]
     told = [str(one.description) for one in data if one is not None]
     assert "synced by nobody, but its state was reset meanwhile" in told[0]
     assert all("a later run has planned anew" in one for one in told[1:])
@@ -245,7 +288,11 @@ def test_a_staging_table_that_somebody_changed_is_not_published(world: World) ->
     def steal(wanted: Any) -> None:
         if wanted == {"from": 76}:
             with world.warehouse.transaction() as tx:
-                row = next(one for one in world.warehouse.ledger(tx).splits("shop", ORDERS) if one.rows_in_table)
+                row = next(
+                    one
+                    for one in world.warehouse.ledger(tx).splits("shop", ORDERS)
+                    if one.rows_in_table
+                )
                 tx.execute(f"DELETE FROM {tx.quoted(row.table)} WHERE id % 2 = 0")
 
     world.source.before = steal
@@ -263,13 +310,22 @@ def test_an_empty_table_is_published_empty(world: World) -> None:
     assert world.loaded() == [(1, "late", 5)]
 
 
-def test_ranges_that_met_other_types_come_together_exactly(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_ranges_that_met_other_types_come_together_exactly(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     with database("sqlite", tmp_path) as shop:
         world = World(shop, DuckDBDestination(str(tmp_path / "w.duckdb")), instance)
-        shop.run("DROP TABLE orders", "CREATE TABLE orders (id INTEGER PRIMARY KEY, name, updated_at INTEGER)")
-        shop.insert("orders", [(n, None if n < 3 else n if n < 5 else n / 2, n) for n in range(1, 9)])
+        shop.run(
+            "DROP TABLE orders",
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, name, updated_at INTEGER)",
+        )
+        shop.insert(
+            "orders", [(n, None if n < 3 else n if n < 5 else n / 2, n) for n in range(1, 9)]
+        )
         whole = World.__new__(World)
-        whole.__dict__.update(world.__dict__, warehouse=DuckDBDestination(str(tmp_path / "whole.duckdb")))
+        whole.__dict__.update(
+            world.__dict__, warehouse=DuckDBDestination(str(tmp_path / "whole.duckdb"))
+        )
         assert world.run().success
         assert whole.run(split=None).success
         assert world.loaded() == whole.loaded()
@@ -286,7 +342,11 @@ def test_a_cut_read_is_synced_in_one_step_and_waits_for_what_it_depends_on(
         def before() -> None:
             assert world.source.reads == []
 
-        options = {"orders": StreamOptions(split=2, deps=[before], pool="p", description="Orders.", group="g")}
+        options = {
+            "orders": StreamOptions(
+                split=2, deps=[before], pool="p", description="Orders.", group="g"
+            )
+        }
         assets = stream_assets(world.source, destination=world.warehouse, options=options)
         assert [binding.stream for binding in bindings_of(assets).values()] == [ORDERS]
         assert assets[0].get_asset_spec(dg.AssetKey(["shop", "orders"])).description == "Orders."
@@ -328,7 +388,9 @@ def kill(fault: str, *arguments: str) -> None:
     assert killed.returncode == -9
 
 
-def test_a_kill_between_ranges_leaves_the_old_table(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_kill_between_ranges_leaves_the_old_table(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     path = str(tmp_path / "w.duckdb")
     with database("sqlite", tmp_path) as shop:
         world = World(shop, DuckDBDestination(path), instance)
@@ -356,24 +418,36 @@ def staged(schema: str) -> list[str]:
 @pytest.mark.parametrize(
     ("fault", "left"),
     [
-        pytest.param(f"dropping:{RANGES + 1}:raise", RANGES, marks=pytest.mark.full),  # before the old table goes
+        pytest.param(
+            f"dropping:{RANGES + 1}:raise", RANGES, marks=pytest.mark.full
+        ),  # before the old table goes
         (f"dropping:{RANGES + 2}:raise", RANGES),
         (f"dropped:{RANGES + 2}:raise", RANGES - 1),
-        pytest.param(f"dropped:{RANGES + 1 + RANGES}:raise", 0, marks=pytest.mark.full),  # but for a note
+        pytest.param(
+            f"dropped:{RANGES + 1 + RANGES}:raise", 0, marks=pytest.mark.full
+        ),  # but for a note
     ],
 )
 def test_what_a_publication_left_behind_its_commit_is_dropped_by_the_next_start(
-    fault: str, left: int, tmp_path: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    fault: str,
+    left: int,
+    tmp_path: Path,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with ExitStack() as stack:
         shop = stack.enter_context(database("sqlite", tmp_path))
         warehouse = destination("mysql", tmp_path, stack)
         world, schema = World(shop, warehouse, instance), str(warehouse.options.schema_name)
-        monkeypatch.setattr("etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})())
+        monkeypatch.setattr(
+            "etl_assets.faults._passed", type("Passed", (dict,), {"__missing__": lambda *_: 0})()
+        )
         monkeypatch.setenv("ETL_ASSETS_FAULT", fault)
         assert not world.run().success
         monkeypatch.undo()
-        assert len([name for name in staged(schema) if "__split_" in name and " " not in name]) == left
+        assert (
+            len([name for name in staged(schema) if "__split_" in name and " " not in name]) == left
+        )
         assert staged(schema), "there is something to put right"
         assert world.loaded() == world.given()
         assert staged(schema) == []
@@ -415,14 +489,21 @@ def test_every_row_lies_in_one_range(kind: str, tmp_path: Path) -> None:
     with database(kind, tmp_path) as shop:
         shop.run("CREATE TABLE words (word VARCHAR(20) PRIMARY KEY, n INTEGER)")
         words = ["", "a", "A", "ä", "b", "Z", "zz", "é", "e", "0", "~", "漢"]
-        shop.insert("words", [(word, n) for n, word in enumerate(words) if kind != "mysql" or word not in "Aäé"])
+        shop.insert(
+            "words",
+            [(word, n) for n, word in enumerate(words) if kind != "mysql" or word not in "Aäé"],
+        )
         stream = Stream("words", primary_key=["word"], replication_key="n")
         source = shop.source(streams=[stream])
         found = source.key_ranges(stream, 3)
         assert found.bookmark == {"n": 11}
         assert len(found.ranges) == 3
         parts = [
-            [row for batch in source.load_data(stream, None, {"_range": one}) for row in batch.to_rows(stream)]
+            [
+                row
+                for batch in source.load_data(stream, None, {"_range": one})
+                for row in batch.to_rows(stream)
+            ]
             for one in found.ranges
         ]
         assert all(parts)
@@ -438,7 +519,11 @@ def test_a_row_without_a_key_is_in_the_first_range(tmp_path: Path) -> None:
         stream = Stream("words", primary_key=["word"], replication_key="n")
         source = shop.source(streams=[stream])
         found = [
-            [row["n"] for batch in source.load_data(stream, None, {"_range": one}) for row in batch.to_rows(stream)]
+            [
+                row["n"]
+                for batch in source.load_data(stream, None, {"_range": one})
+                for row in batch.to_rows(stream)
+            ]
             for one in source.key_ranges(stream, 2).ranges
         ]
         assert found == [[1, 2, 4], [3]]
@@ -480,21 +565,35 @@ def test_a_source_or_destination_that_cannot_split_is_refused(tmp_path: Path) ->
     source = SqlSource("shop", "sqlite:///no.db", streams=[ORDERS])
     options = {"orders": {"split": 2}}
     with pytest.raises(ConfigError, match="Shop cannot split a stream"):
-        stream_assets(Shop(), ["orders"], destination=DuckDBDestination(str(tmp_path / "w.duckdb")), options=options)
+        stream_assets(
+            Shop(),
+            ["orders"],
+            destination=DuckDBDestination(str(tmp_path / "w.duckdb")),
+            options=options,
+        )
     with pytest.raises(ConfigError, match="cannot be published by"):
         stream_assets(source, destination=SqlDestination("sqlite:///no.db"), options=options)
     with pytest.raises(ConfigError, match="read together in one step"):
         stream_assets(
-            source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), options=options, granularity="source"
+            source,
+            destination=DuckDBDestination(str(tmp_path / "w.duckdb")),
+            options=options,
+            granularity="source",
         )
 
 
-def test_a_resource_may_publish_a_split_if_it_can(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+def test_a_resource_may_publish_a_split_if_it_can(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
     with database("sqlite", tmp_path) as shop:
         world = World(shop, DuckDBDestination(str(tmp_path / "w.duckdb")), instance)
-        assets = stream_assets(world.source, io_manager_key="warehouse", options={"orders": {"split": 2}})
+        assets = stream_assets(
+            world.source, io_manager_key="warehouse", options={"orders": {"split": 2}}
+        )
         cannot = DestinationIOManager(SqlDestination(f"sqlite:///{tmp_path}/no.db"))
-        failed = dg.materialize(assets, instance=instance, resources={"warehouse": cannot}, raise_on_error=False)
+        failed = dg.materialize(
+            assets, instance=instance, resources={"warehouse": cannot}, raise_on_error=False
+        )
         assert "stream 'orders': a split cannot be published by" in failure_text(failed)
         assert "Give the resource 'warehouse' a destination for DuckDB" in failure_text(failed)
         assert world.source.reads == []

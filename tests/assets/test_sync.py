@@ -41,13 +41,19 @@ def assets(shop: Shop, warehouse: DuckDBDestination) -> list[dg.AssetsDefinition
     return stream_assets(shop, ["customers", "orders"], destination=warehouse)
 
 
-def only_orders(shop: Shop, warehouse: DuckDBDestination, **options: Any) -> list[dg.AssetsDefinition]:
+def only_orders(
+    shop: Shop, warehouse: DuckDBDestination, **options: Any
+) -> list[dg.AssetsDefinition]:
     return stream_assets(shop, ["orders"], destination=warehouse, **options)
 
 
 class TestIncremental:
     def test_the_second_run_goes_on_from_the_first(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         assert run(assets, instance).success
         first = event(instance, "shop/orders")
@@ -84,7 +90,11 @@ class TestIncremental:
         assert shown["etl_assets/records_loaded"] == 3
         assert shown["dagster/table_name"] == "shop.customers"
         assert shown["etl_assets/write_strategy"] == "merge"
-        assert [one.name for one in shown["dagster/column_schema"].columns] == ["id", "name", "updated_at"]
+        assert [one.name for one in shown["dagster/column_schema"].columns] == [
+            "id",
+            "name",
+            "updated_at",
+        ]
 
     def test_nothing_new_is_a_materialization_with_the_data_version_of_the_last_change(
         self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination
@@ -114,7 +124,11 @@ class TestIncremental:
 
 class TestFailures:
     def test_a_failed_run_leaves_rows_and_bookmark(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         run(assets, instance)
         before = event(instance, "shop/orders")
@@ -125,7 +139,9 @@ class TestFailures:
         assert failure_text(result) == "the shop is on fire\nCall the fire brigade."
         assert event(instance, "shop/orders") == before
         assert query(path, ORDERS) == [(5, 5)]
-        assert event(instance, "shop/customers")["etl_assets/records_loaded"] >= 0  # the others went on
+        assert (
+            event(instance, "shop/customers")["etl_assets/records_loaded"] >= 0
+        )  # the others went on
         assert run(assets, instance).success
         assert query(path, ORDERS) == [(6, 6)]
 
@@ -153,7 +169,8 @@ class TestFailures:
         result = run(only_orders(shop, warehouse), instance)
         assert not result.success
         events = [
-            dg.serialize_value(record.event_log_entry) for record in instance.get_records_for_run(result.run_id).records
+            dg.serialize_value(record.event_log_entry)
+            for record in instance.get_records_for_run(result.run_id).records
         ]
         assert any("login failed: ****" in text for text in events)
         assert not any("canary" in text for text in events)
@@ -184,7 +201,9 @@ class TestFailures:
         orders = only_orders(shop, warehouse, retry_policy=dg.RetryPolicy(max_retries=1, delay=600))
         shop.failures["orders"] = [RateLimitedError("slow down", retry_after=0.01)]
         assert run(orders, instance).success
-        shop.failures["orders"] = [RateLimitedError("slow down", retry_after=0.01) for _ in range(3)]
+        shop.failures["orders"] = [
+            RateLimitedError("slow down", retry_after=0.01) for _ in range(3)
+        ]
         result = run(orders, instance)
         assert not result.success
         assert "slow down" in failure_text(result)
@@ -197,7 +216,9 @@ class TestFailures:
         assert not result.success
         assert len(shop.reads) == 1
 
-    def test_an_error_of_a_custom_destination_is_redacted_too(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_an_error_of_a_custom_destination_is_redacted_too(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         class Angry(Destination):
             @override
             def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
@@ -230,7 +251,11 @@ class TestWhoRules:
         assert event(instance, "shop/orders")["etl_assets/records_loaded"] == 5
 
     def test_a_new_instance_over_an_old_file_loads_only_what_is_new(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         run(assets, instance)
         shop.rows["orders"] += [person(6)]
@@ -246,11 +271,14 @@ class TestWhoRules:
     ) -> None:
         countries = stream_assets(shop, ["countries"], destination=warehouse)
         run(countries, instance)
-        assert "countries: begins (the last sync left no bookmark)" in logged(run(countries, instance), instance)
+        assert "countries: begins (the last sync left no bookmark)" in logged(
+            run(countries, instance), instance
+        )
         warehouse.set_bookmark(warehouse.states()[0], None)
         result = run(countries, instance)
-        assert "shop/countries was last changed by no run of Dagster (a script, or `etl-assets state`)." in logged(
-            result, instance
+        assert (
+            "shop/countries was last changed by no run of Dagster (a script, or `etl-assets state`)."
+            in logged(result, instance)
         )
 
     def test_an_event_without_a_run_changes_nothing(
@@ -258,7 +286,8 @@ class TestWhoRules:
     ) -> None:
         run(assets, instance)
         forged = dg.AssetMaterialization(
-            dg.AssetKey(["shop", "orders"]), metadata={"etl_assets/bookmark": {"updated_at": "2020-01-01T00:00:00Z"}}
+            dg.AssetKey(["shop", "orders"]),
+            metadata={"etl_assets/bookmark": {"updated_at": "2020-01-01T00:00:00Z"}},
         )
         instance.report_runless_asset_event(forged)
         run(assets, instance)
@@ -275,7 +304,11 @@ class TestWhoRules:
         assert "`full_refresh`" in logged(result, instance)
 
     def test_a_lost_event_is_told_of(
-        self, shop: Shop, instance: dg.DagsterInstance, warehouse: DuckDBDestination, monkeypatch: pytest.MonkeyPatch
+        self,
+        shop: Shop,
+        instance: dg.DagsterInstance,
+        warehouse: DuckDBDestination,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         orders = only_orders(shop, warehouse)
         monkeypatch.setenv("ETL_ASSETS_FAULT", "after_commit:1:raise")
@@ -297,7 +330,9 @@ class TestWhoRules:
         result = run(only_orders(shop, warehouse), instance)
         assert not result.success
         assert "full_refresh" in failure_text(result)
-        again = only_orders(shop, warehouse, options={"orders": {"on_table_changed": "full_refresh"}})
+        again = only_orders(
+            shop, warehouse, options={"orders": {"on_table_changed": "full_refresh"}}
+        )
         assert run(again, instance).success
         assert query(path, ORDERS) == [(5, 5)]
 
@@ -314,14 +349,18 @@ class TestWhoRules:
             )
         assert "adopt" in failure_text(run(only_orders(shop, warehouse), instance))
         assert query(path, ORDERS) == [(1, 1)]
-        assert run(only_orders(shop, warehouse, options={"orders": {"adopt": True}}), instance).success
+        assert run(
+            only_orders(shop, warehouse, options={"orders": {"adopt": True}}), instance
+        ).success
         assert query(path, ORDERS) == [(6, 6)]
 
 
 class TestWithoutState:
     """A destination of `export_batch_data` alone: the newest event of a run rules."""
 
-    def test_the_newest_event_of_a_run_is_where_it_goes_on(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_the_newest_event_of_a_run_is_where_it_goes_on(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         class Sink(Destination):
             @override
             def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
@@ -350,7 +389,9 @@ class TestWithoutState:
             began_at: Any = None
 
             @override
-            def load_data(self, stream: Stream, bookmarks: Any = None, **kwargs: Any) -> Iterator[Batch]:  # type: ignore[override] # a source may leave parameters out
+            def load_data(
+                self, stream: Stream, bookmarks: Any = None, **kwargs: Any
+            ) -> Iterator[Batch]:  # type: ignore[override] # a source may leave parameters out
                 Counter.began_at = bookmarks
                 yield Batch([{"n": 1}], bookmark={"n": 1})
                 if Counter.fails:
@@ -370,7 +411,11 @@ class TestWithoutState:
 
 class TestRunConfig:
     def test_full_refresh_by_config(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         run(assets, instance)
         shop.rows["orders"] = people(2)
@@ -378,7 +423,9 @@ class TestRunConfig:
         assert query(path, ORDERS) == [(2, 2)]
         assert query(path, "SELECT count(*) FROM shop.customers") == [(3,)]
 
-    @pytest.mark.parametrize(("strategy", "expected"), [("append", (7, 5)), ("merge", (5, 5)), ("replace", (2, 2))])
+    @pytest.mark.parametrize(
+        ("strategy", "expected"), [("append", (7, 5)), ("merge", (5, 5)), ("replace", (2, 2))]
+    )
     @pytest.mark.parametrize("together", [False, True])
     def test_a_strategy_that_was_named_rules_a_full_refresh(
         self,
@@ -415,7 +462,11 @@ class TestRunConfig:
         assert query(path, ORDERS) == [(2, 2)]
 
     def test_a_run_tag_for_others_changes_nothing(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         run(assets, instance)
         shop.rows["orders"] = people(2)
@@ -423,7 +474,11 @@ class TestRunConfig:
         assert query(path, ORDERS) == [(5, 5)]
 
     def test_limit_and_query_reach_the_source(
-        self, shop: Shop, assets: list[dg.AssetsDefinition], instance: dg.DagsterInstance, path: Path
+        self,
+        shop: Shop,
+        assets: list[dg.AssetsDefinition],
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         config = {"limit": 3, "query": {"name": "Ada"}}
         assert run(assets, instance, "shop/orders", config={"shop__orders": config}).success
@@ -438,14 +493,18 @@ class TestRunConfig:
     ) -> None:
         run(assets, instance)
         given = {"updated_at": "2026-01-02T00:00:00Z"}
-        assert run(assets, instance, "shop/orders", config={"shop__orders": {"bookmark": given}}).success
+        assert run(
+            assets, instance, "shop/orders", config={"shop__orders": {"bookmark": given}}
+        ).success
         assert shop.reads[-1] == ("orders", given)
 
 
 class TestPartDefinitions:
     """Part 0 of the first issue, as a user writes it."""
 
-    def test_a_printer_is_ten_lines(self, shop: Shop, instance: dg.DagsterInstance, capsys: Any) -> None:
+    def test_a_printer_is_ten_lines(
+        self, shop: Shop, instance: dg.DagsterInstance, capsys: Any
+    ) -> None:
         class Printer(Destination):
             def test_connection(self): ...  # type: ignore[no-untyped-def] # noqa: ANN202 - as in the issue
 
@@ -456,7 +515,9 @@ class TestPartDefinitions:
         assert run(stream_assets(shop, ["customers"], destination=Printer()), instance).success
         assert "customers {'id': 1, 'name': 'Ada 1'" in capsys.readouterr().out
 
-    def test_an_io_manager_of_export_batch_data_alone(self, shop: Shop, instance: dg.DagsterInstance) -> None:
+    def test_an_io_manager_of_export_batch_data_alone(
+        self, shop: Shop, instance: dg.DagsterInstance
+    ) -> None:
         seen: list[Any] = []
 
         class Printer(DestinationIOManager):
@@ -473,7 +534,9 @@ class TestPartDefinitions:
     ) -> None:
         monkeypatch.setenv("WAREHOUSE_PATH", str(path))
         shop = Shop({"customers": people(1)}, config={"password": dg.EnvVar("SHOP_PASSWORD")})
-        assets = stream_assets(shop, ["customers"], destination=DuckDBDestination(dg.EnvVar("WAREHOUSE_PATH")))
+        assets = stream_assets(
+            shop, ["customers"], destination=DuckDBDestination(dg.EnvVar("WAREHOUSE_PATH"))
+        )
         assert run(assets, instance).success
         assert query(path, "SELECT id FROM shop.customers") == [(1,)]
         assert not (Path.cwd() / "WAREHOUSE_PATH").exists()

@@ -15,7 +15,13 @@ from etl_assets.assets.iomanagers import DuckDBIOManager
 from etl_assets.assets.sensors import streams_with_news
 from etl_assets.assets.source_step import two_of_one_name
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import ConfigError, EtlAssetsError, RateLimitedError, SourceError, UnavailableError
+from etl_assets.exceptions import (
+    ConfigError,
+    EtlAssetsError,
+    RateLimitedError,
+    SourceError,
+    UnavailableError,
+)
 from etl_assets.model.batch import Batch
 from etl_assets.model.events import Checkpoint, Event, Records, SourceState, StreamEnd
 from etl_assets.model.stream import Stream
@@ -39,12 +45,16 @@ class Log(Source):
         self.failures: dict[str, list[EtlAssetsError]] = {}
 
     @override
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         self.reads.append(([one.name for one in streams], state))
         for stream in streams:
-            at = ({} if stream.key in state.refreshed else state.shared or state.streams.get(stream.key) or {}).get(
-                "n", 0
-            )
+            at = (
+                {}
+                if stream.key in state.refreshed
+                else state.shared or state.streams.get(stream.key) or {}
+            ).get("n", 0)
             yield Records(stream, Batch([{"n": n} for n in range(at + 1, self.last + 1)]))
             if self.failures.get(stream.name):
                 yield StreamEnd(stream, complete=False, error=self.failures[stream.name].pop(0))
@@ -63,7 +73,9 @@ def log() -> Log:
 
 def materialized(result: dg.ExecuteInProcessResult) -> list[str]:
     return [
-        one.asset_key.to_user_string() for one in result.all_events if one.is_step_materialization and one.asset_key
+        one.asset_key.to_user_string()
+        for one in result.all_events
+        if one.is_step_materialization and one.asset_key
     ]
 
 
@@ -75,7 +87,11 @@ def test_a_source_that_needs_it_becomes_one_step(log: Log, warehouse: DuckDBDest
     (assets,) = stream_assets(log, destination=warehouse)
     assert assets.keys == {dg.AssetKey(["log", name]) for name in "abc"}
     assert assets.can_subset
-    assert {key.path[-1]: one.stream for key, one in bindings_of([assets]).items()} == {"a": A, "b": B, "c": C}
+    assert {key.path[-1]: one.stream for key, one in bindings_of([assets]).items()} == {
+        "a": A,
+        "b": B,
+        "c": C,
+    }
 
 
 def test_every_stream_is_materialized_with_the_metadata_of_a_stream_asset(
@@ -98,10 +114,15 @@ def test_every_stream_is_materialized_with_the_metadata_of_a_stream_asset(
     assert next(iter(found)) == "etl_assets/bookmark"
     plain = stream_assets(Shop({"orders": people(1)}), "orders", destination=warehouse)
     run(plain, instance)
-    assert set(event(instance, "shop/orders")) - set(found) <= {"etl_assets/schema_changes", "dagster/uri"}
+    assert set(event(instance, "shop/orders")) - set(found) <= {
+        "etl_assets/schema_changes",
+        "dagster/uri",
+    }
 
 
-def test_zero_rows_are_a_materialization(log: Log, warehouse: DuckDBDestination, instance: dg.DagsterInstance) -> None:
+def test_zero_rows_are_a_materialization(
+    log: Log, warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
     assets = stream_assets(log, destination=warehouse)
     run(assets, instance)
     assert materialized(run(assets, instance)) == ["log/a", "log/b", "log/c"]
@@ -132,7 +153,9 @@ def test_a_failed_stream_is_named_and_the_others_are_there(
     assert (rows(path, "a"), rows(path, "c")) == ([1], [1])
 
 
-def test_a_hundred_streams_one_fails(warehouse: DuckDBDestination, instance: dg.DagsterInstance) -> None:
+def test_a_hundred_streams_one_fails(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance
+) -> None:
     streams = [Stream(f"s{n:03d}", replication_key="n") for n in range(100)]
     log = Log(streams=streams)
     log.failures["s042"] = [SourceError("it is on fire")]
@@ -155,7 +178,9 @@ class TestRetries:
         def after() -> None:
             """Comes after both."""
 
-        result = run([*stream_assets(log, destination=warehouse, retry_policy=self.policy), after], instance)
+        result = run(
+            [*stream_assets(log, destination=warehouse, retry_policy=self.policy), after], instance
+        )
         assert result.success
         assert materialized(result) == ["log/a", "log/c", "log/b", "after"]
         assert [names for names, _ in log.reads] == [["a", "b", "c"], ["b"]]
@@ -172,7 +197,10 @@ class TestRetries:
     def test_it_is_retried_where_that_may_help_one(
         self, log: Log, warehouse: DuckDBDestination, instance: dg.DagsterInstance
     ) -> None:
-        log.failures |= {"a": [SourceError("gone for good")] * 3, "b": [UnavailableError("not now")]}
+        log.failures |= {
+            "a": [SourceError("gone for good")] * 3,
+            "b": [UnavailableError("not now")],
+        }
         result = run(stream_assets(log, destination=warehouse, retry_policy=self.policy), instance)
         assert not result.success
         assert [names for names, _ in log.reads] == [["a", "b", "c"], ["a", "b"]]
@@ -182,22 +210,39 @@ class TestRetries:
         self, log: Log, warehouse: DuckDBDestination, instance: dg.DagsterInstance
     ) -> None:
         log.failures["b"] = [RateLimitedError("slower", retry_after=0.01)]
-        assert run(stream_assets(log, destination=warehouse, retry_policy=self.policy), instance).success
+        assert run(
+            stream_assets(log, destination=warehouse, retry_policy=self.policy), instance
+        ).success
 
 
 class TestFullRefresh:
     @pytest.mark.parametrize("by", ["config", "tag"])
     def test_of_one_stream(
-        self, by: str, log: Log, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+        self,
+        by: str,
+        log: Log,
+        warehouse: DuckDBDestination,
+        instance: dg.DagsterInstance,
+        path: Path,
     ) -> None:
         assets = stream_assets(log, destination=warehouse)
         run(assets, instance)
         log.last = 2
         config = {assets[0].op.name: {"full_refresh": ["log/a"]}} if by == "config" else None
-        result = run(assets, instance, config=config, tags={"etl_assets/full_refresh": "a"} if by == "tag" else None)
+        result = run(
+            assets,
+            instance,
+            config=config,
+            tags={"etl_assets/full_refresh": "a"} if by == "tag" else None,
+        )
         assert result.success
-        assert log.reads[1][1] == SourceState(None, {B.key: {"n": 1}, C.key: {"n": 1}}, frozenset({A.key}))
-        assert [event(instance, f"log/{name}")["etl_assets/write_strategy"] for name in "ab"] == ["replace", "append"]
+        assert log.reads[1][1] == SourceState(
+            None, {B.key: {"n": 1}, C.key: {"n": 1}}, frozenset({A.key})
+        )
+        assert [event(instance, f"log/{name}")["etl_assets/write_strategy"] for name in "ab"] == [
+            "replace",
+            "append",
+        ]
         assert rows(path, "a") == rows(path, "b") == [1, 2]
 
 
@@ -212,7 +257,10 @@ class TestSharedState:
         assert run(assets, instance).success
         assert log.reads[1][1].shared == {"n": 1}
         found = event(instance, "log/a")
-        assert (found["etl_assets/bookmark"], found["etl_assets/bookmark_previous"]) == ({"n": 2}, {"n": 1})
+        assert (found["etl_assets/bookmark"], found["etl_assets/bookmark_previous"]) == (
+            {"n": 2},
+            {"n": 1},
+        )
         assert found["etl_assets/bookmark_scope"] == "source"
         assert rows(path, "a") == [1, 2]
 
@@ -234,14 +282,18 @@ class TestSharedState:
         self, warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
     ) -> None:
         log = Log(shared=True)
-        assets = stream_assets(log, destination=warehouse, retry_policy=dg.RetryPolicy(max_retries=1))
+        assets = stream_assets(
+            log, destination=warehouse, retry_policy=dg.RetryPolicy(max_retries=1)
+        )
         run(assets, instance)
         log.last, log.failures["b"] = 2, [UnavailableError("not now")]
         assert run(assets, instance).success
         assert [names for names, _ in log.reads[1:]] == [["a", "b", "c"]] * 2
         assert [rows(path, name) for name in "abc"] == [[1, 2]] * 3
 
-    def test_a_destination_without_state_goes_on_from_the_newest_event(self, instance: dg.DagsterInstance) -> None:
+    def test_a_destination_without_state_goes_on_from_the_newest_event(
+        self, instance: dg.DagsterInstance
+    ) -> None:
         seen: list[Any] = []
 
         class Printer(DestinationIOManager):
@@ -259,13 +311,17 @@ class TestSharedState:
 
 
 class TestPlaces:
-    def test_a_resource_of_the_project(self, log: Log, instance: dg.DagsterInstance, path: Path) -> None:
+    def test_a_resource_of_the_project(
+        self, log: Log, instance: dg.DagsterInstance, path: Path
+    ) -> None:
         assets = stream_assets(log, io_manager_key="warehouse")
         result = run(assets, instance, resources={"warehouse": DuckDBIOManager(path=str(path))})
         assert result.success
         assert rows(path, "a") == [1]
 
-    def test_an_io_manager_without_a_destination_is_refused(self, log: Log, instance: dg.DagsterInstance) -> None:
+    def test_an_io_manager_without_a_destination_is_refused(
+        self, log: Log, instance: dg.DagsterInstance
+    ) -> None:
         result = run(stream_assets(log, io_manager_key="io_manager"), instance)
         assert "no destination that many streams" in failure_text(result)
 
@@ -295,10 +351,14 @@ class TestPlaces:
     def test_pool_retries_and_options(self, log: Log, warehouse: DuckDBDestination) -> None:
         policy = dg.RetryPolicy(max_retries=1)
         options = {"a": {"group": "other", "deps": ["upstream"], "tags": {"t": "1"}}}
-        (assets,) = stream_assets(log, destination=warehouse, pool="p", retry_policy=policy, options=options)
+        (assets,) = stream_assets(
+            log, destination=warehouse, pool="p", retry_policy=policy, options=options
+        )
         assert (assets.op.pool, assets.op.retry_policy) == ("p", policy)
         assert assets.specs_by_key[dg.AssetKey(["log", "a"])].group_name == "other"
-        assert [dep.asset_key.path for dep in assets.specs_by_key[dg.AssetKey(["log", "a"])].deps] == [["upstream"]]
+        assert [
+            dep.asset_key.path for dep in assets.specs_by_key[dg.AssetKey(["log", "a"])].deps
+        ] == [["upstream"]]
         assert list(assets.specs_by_key[dg.AssetKey(["log", "b"])].deps) == []
         with pytest.raises(ConfigError, match="'a'"):
             stream_assets(log, destination=warehouse, options={"a": {"pool": "own"}})
@@ -307,7 +367,9 @@ class TestPlaces:
         self, log: Log, warehouse: DuckDBDestination, instance: Any, path: Path
     ) -> None:
         (assets,) = stream_assets(log, destination=warehouse)
-        renamed = assets.with_attributes(asset_key_replacements={key: key.with_prefix("raw") for key in assets.keys})
+        renamed = assets.with_attributes(
+            asset_key_replacements={key: key.with_prefix("raw") for key in assets.keys}
+        )
         result = run([renamed], instance, "raw/log/b")
         assert result.success
         assert materialized(result) == ["raw/log/b"]
@@ -317,18 +379,28 @@ class TestPlaces:
 class TestOrdinarySources:
     """A source that reads stream by stream may be read in one step, where somebody wants that."""
 
-    def test_one_after_the_other(self, shop: Shop, warehouse: DuckDBDestination, instance: Any, path: Path) -> None:
-        assets = stream_assets(shop, ["customers", "orders", "visits"], destination=warehouse, granularity="source")
+    def test_one_after_the_other(
+        self, shop: Shop, warehouse: DuckDBDestination, instance: Any, path: Path
+    ) -> None:
+        assets = stream_assets(
+            shop, ["customers", "orders", "visits"], destination=warehouse, granularity="source"
+        )
         shop.rows["visits"] = [{"at": "2026-01-01"}, {"at": "2026-01-01"}]
         assert run(assets, instance).success
         shop.rows["visits"].append({"at": "2026-01-01"})
         shop.rows["orders"] = people(7)
         assert run(assets, instance).success
-        assert query(path, "SELECT count(*) FROM shop.visits") == [(3,)], "the rows at the boundary come once"
+        assert query(path, "SELECT count(*) FROM shop.visits") == [(3,)], (
+            "the rows at the boundary come once"
+        )
         assert query(path, "SELECT count(*) FROM shop.orders") == [(7,)]
-        assert event(instance, "shop/orders")["etl_assets/bookmark"] == {"updated_at": "2026-01-07T00:00:00Z"}
+        assert event(instance, "shop/orders")["etl_assets/bookmark"] == {
+            "updated_at": "2026-01-07T00:00:00Z"
+        }
 
-    def test_the_same_state_serves_both(self, shop: Shop, warehouse: DuckDBDestination, instance: Any) -> None:
+    def test_the_same_state_serves_both(
+        self, shop: Shop, warehouse: DuckDBDestination, instance: Any
+    ) -> None:
         run(stream_assets(shop, "visits", destination=warehouse), instance)
         shop.rows["visits"] = [{"at": "2026-01-01"}]
         run(stream_assets(shop, "visits", destination=warehouse, granularity="source"), instance)
@@ -336,9 +408,13 @@ class TestOrdinarySources:
         assert result.success
         assert event(instance, "shop/visits")["etl_assets/records_loaded"] == 0
 
-    def test_a_failing_one_leaves_the_others(self, shop: Shop, warehouse: DuckDBDestination, instance: Any) -> None:
+    def test_a_failing_one_leaves_the_others(
+        self, shop: Shop, warehouse: DuckDBDestination, instance: Any
+    ) -> None:
         shop.failures["customers"] = [OSError("the disk is gone")]
-        assets = stream_assets(shop, ["customers", "orders"], destination=warehouse, granularity="source")
+        assets = stream_assets(
+            shop, ["customers", "orders"], destination=warehouse, granularity="source"
+        )
         result = run(assets, instance)
         assert materialized(result) == ["shop/orders"]
         assert "shop/customers: stream 'customers'" in logged(result, instance)
@@ -381,10 +457,14 @@ def test_two_sources_of_one_name_are_told_apart(log: Log, warehouse: DuckDBDesti
     assert "Two sources are named 'log'" in str(two_of_one_name(binding, clash))
 
 
-def test_a_failure_of_the_read_is_told(warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path) -> None:
+def test_a_failure_of_the_read_is_told(
+    warehouse: DuckDBDestination, instance: dg.DagsterInstance, path: Path
+) -> None:
     class Dying(Log):
         @override
-        def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+        def load_streams(
+            self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+        ) -> Iterator[Event]:
             yield from list(super().load_streams(streams[:1], state))
             raise OSError("the cable was cut")
 

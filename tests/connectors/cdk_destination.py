@@ -27,12 +27,18 @@ class Lines(Destination):  # type: ignore[misc]
         return AirbyteConnectionStatus(status=Status.SUCCEEDED)
 
     def write(self, config: Any, configured_catalog: Any, input_messages: Any) -> Any:
-        modes = {one.stream.name: one.destination_sync_mode.value for one in configured_catalog.streams}
+        modes = {
+            one.stream.name: one.destination_sync_mode.value for one in configured_catalog.streams
+        }
         with Path(config["out"]).open("w") as out:
             for message in input_messages:
                 if message.type == Type.RECORD:
                     record = message.record
-                    line = {"mode": modes[record.stream], "at": record.emitted_at, "data": record.data}
+                    line = {
+                        "mode": modes[record.stream],
+                        "at": record.emitted_at,
+                        "data": record.data,
+                    }
                     out.write(json.dumps(line, default=str) + "\n")
                 elif message.type == Type.STATE:
                     yield message

@@ -38,7 +38,12 @@ def main():
 def wheel(tmp_path: Path) -> Wheel:
     """Make a wheel of a tap that does next to nothing."""
 
-    def made(body: str = "pass", requires_python: str = ">=3.8", name: str = "tap_tiny", version: str = "1.2") -> str:
+    def made(
+        body: str = "pass",
+        requires_python: str = ">=3.8",
+        name: str = "tap_tiny",
+        version: str = "1.2",
+    ) -> str:
         info = f"{name}-{version}.dist-info"
         files = {
             f"{name}_module.py": PROGRAM.format(body=body),
@@ -54,7 +59,10 @@ def wheel(tmp_path: Path) -> Wheel:
         ]
         path = tmp_path / f"{name}-{version}-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as archive:
-            for file, text in {**files, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,", ""])}.items():
+            for file, text in {
+                **files,
+                f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,", ""]),
+            }.items():
                 archive.writestr(file, text)
         return str(path)
 
@@ -105,7 +113,9 @@ def singer(program: Callable[[str], Path]) -> Callable[..., ConnectorSource]:
     ) -> ConnectorSource:
         document = {"lines": lines, **config}
         where = program("fake_singer")
-        return get_source("tap-fake", document, local_executable=where, limits=limits, batch_folder=batch_folder)
+        return get_source(
+            "tap-fake", document, local_executable=where, limits=limits, batch_folder=batch_folder
+        )
 
     return made
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """An Airbyte source that does what its config says, message by message, and misbehaves where that is asked for.
 
-Config: `script`: a list of steps, each `[verb, arguments...]`; see `step`. `{state}` in a script is what it was given.
+Config: `script`: a list of steps, each `[verb, arguments...]`; see `step`. `{state}` in a script is
+what it was given.
 """
 
 import base64
@@ -19,14 +20,23 @@ NOW = 1_700_000_000_000
 
 
 def say(message: Any, *, spaced: bool = False) -> None:
-    text = message if isinstance(message, str) else json.dumps(message, separators=None if spaced else (",", ":"))
+    text = (
+        message
+        if isinstance(message, str)
+        else json.dumps(message, separators=None if spaced else (",", ":"))
+    )
     sys.stdout.write(text + "\n")
 
 
 def status(name: str, word: str, namespace: str | None = None) -> None:
     descriptor = {"name": name, **({"namespace": namespace} if namespace else {})}
     trace = {"stream_descriptor": descriptor, "status": word}
-    say({"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": NOW, "stream_status": trace}})
+    say(
+        {
+            "type": "TRACE",
+            "trace": {"type": "STREAM_STATUS", "emitted_at": NOW, "stream_status": trace},
+        }
+    )
 
 
 def record(stream: str, data: dict[str, Any], **more: Any) -> None:
@@ -34,12 +44,27 @@ def record(stream: str, data: dict[str, Any], **more: Any) -> None:
 
 
 def state(stream: str, value: Any, count: float | None = None) -> None:
-    one = {"type": "STREAM", "stream": {"stream_descriptor": {"name": stream}, "stream_state": value}}
-    say({"type": "STATE", "state": {**one, **({"sourceStats": {"recordCount": count}} if count is not None else {})}})
+    one = {
+        "type": "STREAM",
+        "stream": {"stream_descriptor": {"name": stream}, "stream_state": value},
+    }
+    say(
+        {
+            "type": "STATE",
+            "state": {
+                **one,
+                **({"sourceStats": {"recordCount": count}} if count is not None else {}),
+            },
+        }
+    )
 
 
 def error(message: str, kind: str = "system_error", stream: str | None = None) -> None:
-    said = {"message": message, "failure_type": kind, **({"stream_descriptor": {"name": stream}} if stream else {})}
+    said = {
+        "message": message,
+        "failure_type": kind,
+        **({"stream_descriptor": {"name": stream}} if stream else {}),
+    }
     say({"type": "TRACE", "trace": {"type": "ERROR", "emitted_at": NOW, "error": said}})
 
 
@@ -59,13 +84,24 @@ def step(config: dict[str, Any], verb: str, *given: Any) -> None:  # noqa: C901,
             status(*given)
         case "estimate":
             about = {"name": given[0], "type": "STREAM", "row_estimate": given[1]}
-            say({"type": "TRACE", "trace": {"type": "ESTIMATE", "emitted_at": NOW, "estimate": about}})
+            say(
+                {
+                    "type": "TRACE",
+                    "trace": {"type": "ESTIMATE", "emitted_at": NOW, "estimate": about},
+                }
+            )
         case "error":
             error(*given)
         case "raw":
             sys.stdout.write(given[0])
         case "spaced":
-            say({"type": "RECORD", "record": {"stream": given[0], "data": given[1], "emitted_at": NOW}}, spaced=True)
+            say(
+                {
+                    "type": "RECORD",
+                    "record": {"stream": given[0], "data": given[1], "emitted_at": NOW},
+                },
+                spaced=True,
+            )
         case "config":
             say(
                 {
@@ -136,7 +172,12 @@ def main() -> None:
     config = given_document("--config") or {}
     match sys.argv[1]:
         case "spec":
-            say({"type": "SPEC", "spec": {"connectionSpecification": {"type": "object", "properties": {}}}})
+            say(
+                {
+                    "type": "SPEC",
+                    "spec": {"connectionSpecification": {"type": "object", "properties": {}}},
+                }
+            )
         case "check":
             bad = config.get("bad")
             word = {"status": "FAILED", "message": bad} if bad else {"status": "SUCCEEDED"}
@@ -145,18 +186,29 @@ def main() -> None:
             names = config.get("discovered") or config.get("streams", ["a", "b"])
             more = config.get("properties") or {}
             keys = {"source_defined_primary_key": config["keys"]} if "keys" in config else {}
-            say({"type": "CATALOG", "catalog": {"streams": [{**entry(name, more), **keys} for name in names]}})
+            say(
+                {
+                    "type": "CATALOG",
+                    "catalog": {"streams": [{**entry(name, more), **keys} for name in names]},
+                }
+            )
         case "read":
             for one in config["script"]:
                 step(config, *one)
 
 
 def entry(name: str, more: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, **more}}
+    schema = {
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "name": {"type": "string"}, **more},
+    }
     return {
         "name": name,
         "json_schema": schema,
-        "supported_sync_modes": ["full_refresh", *([] if name.startswith("full") else ["incremental"])],
+        "supported_sync_modes": [
+            "full_refresh",
+            *([] if name.startswith("full") else ["incremental"]),
+        ],
         "source_defined_cursor": not name.startswith("full"),
         "source_defined_primary_key": key_of(name),
     }

@@ -24,7 +24,12 @@ def write(config: dict[str, Any], mode: str) -> None:
         os.read(0, 60)
         return
     if mode == "token":
-        say({"type": "CONTROL", "control": {"connectorConfig": {"config": {**config, "token": "the next one"}}}})
+        say(
+            {
+                "type": "CONTROL",
+                "control": {"connectorConfig": {"config": {**config, "token": "the next one"}}},
+            }
+        )
     with Path(config["out"]).open("a") as out:
         out.write(json.dumps({"type": "CATALOG", "catalog": document("--catalog")}) + "\n")
         count = -1.0 if mode == "loses" else 0.0
@@ -36,7 +41,10 @@ def write(config: dict[str, Any], mode: str) -> None:
             out.write(line)
             count += message["type"] == "RECORD"
             if message["type"] == "STATE" and mode != "silent":
-                stats = {"recordCount": count, "rejectedRecordCount": 2.0 if mode == "rejects" else 0.0}
+                stats = {
+                    "recordCount": count,
+                    "rejectedRecordCount": 2.0 if mode == "rejects" else 0.0,
+                }
                 say({"type": "STATE", "state": {**message["state"], "destinationStats": stats}})
     if mode == "trace":
         error = {"message": "the table is locked", "failure_type": "transient_error"}
@@ -49,11 +57,20 @@ def write(config: dict[str, Any], mode: str) -> None:
 
 def main() -> None:
     if sys.argv[1] == "spec":
-        say({"type": "SPEC", "spec": {"connectionSpecification": {"type": "object", "properties": {"out": {}}}}})
+        say(
+            {
+                "type": "SPEC",
+                "spec": {"connectionSpecification": {"type": "object", "properties": {"out": {}}}},
+            }
+        )
         return
     config = document("--config")
     if sys.argv[1] == "check":
-        status = {"status": "FAILED", "message": config["bad"]} if config.get("bad") else {"status": "SUCCEEDED"}
+        status = (
+            {"status": "FAILED", "message": config["bad"]}
+            if config.get("bad")
+            else {"status": "SUCCEEDED"}
+        )
         say({"type": "CONNECTION_STATUS", "connectionStatus": status})
         return
     write(config, config.get("mode", "good"))

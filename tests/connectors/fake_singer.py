@@ -18,7 +18,11 @@ def given(*flags: str) -> Any:
 def main() -> None:
     config = given("--config", "-c") or {}
     if "--about" in sys.argv:
-        print(json.dumps({"name": "tap-fake", "settings": {"type": "object", "properties": {"lines": {}}}}))
+        print(
+            json.dumps(
+                {"name": "tap-fake", "settings": {"type": "object", "properties": {"lines": {}}}}
+            )
+        )
         return
     if "--help" in sys.argv:
         print("usage")
@@ -28,10 +32,18 @@ def main() -> None:
             sys.stderr.write(f"{config['bad']}\n")
             sys.exit(1)
         print("a line of text first")
-        print(json.dumps({"streams": [entry(one) for one in config.get("streams", ["a", "b"])]}, indent=2))
+        print(
+            json.dumps(
+                {"streams": [entry(one) for one in config.get("streams", ["a", "b"])]}, indent=2
+            )
+        )
         return
     if config.get("note"):
-        note = {"argv": sys.argv, "state": given("--state"), "catalog": given("--catalog", "--properties")}
+        note = {
+            "argv": sys.argv,
+            "state": given("--state"),
+            "catalog": given("--catalog", "--properties"),
+        }
         Path(config["note"]).write_text(json.dumps(note))
     exec(config.get("does", ""), {"here": Path(os.environ["HOME"])})  # noqa: S102 - what this tap does to its own folder
     for line in config["lines"]:
@@ -50,7 +62,10 @@ def entry(name: str) -> dict[str, Any]:
         metadata.update({"replication-method": "INCREMENTAL", "replication-key": "id"})
     told = properties if name.startswith("told") else {}
     columns = [
-        {"breadcrumb": ["properties", column], "metadata": {"inclusion": "available", "selected-by-default": True}}
+        {
+            "breadcrumb": ["properties", column],
+            "metadata": {"inclusion": "available", "selected-by-default": True},
+        }
         for column in told
     ]
     return {

@@ -11,7 +11,11 @@ from typing import Any
 
 def main() -> None:  # noqa: C901, PLR0912 - a case each
     if "--about" in sys.argv:
-        print(json.dumps({"name": "target-fake", "settings": {"type": "object", "properties": {"out": {}}}}))
+        print(
+            json.dumps(
+                {"name": "target-fake", "settings": {"type": "object", "properties": {"out": {}}}}
+            )
+        )
         return
     config: dict[str, Any] = json.loads(Path(sys.argv[sys.argv.index("--config") + 1]).read_text())
     mode = config.get("mode", "good")

@@ -57,13 +57,17 @@ def _installed(connector: C) -> C:
     return connector
 
 
-def overheard(source: ConnectorSource, folder: Path) -> tuple[ConnectorSource, Callable[[], dict[str, Rows]]]:
+def overheard(
+    source: ConnectorSource, folder: Path
+) -> tuple[ConnectorSource, Callable[[], dict[str, Rows]]]:
     """Give an Airbyte source of which a copy is kept of all that it says, and what gives the records it has sent."""
     executor = source.executor
     assert isinstance(executor, PythonExecutor)
     copy, program = folder / "said", folder / source.connector_name
     command = shlex.join(executor.command())
-    program.write_text(f'#!/bin/bash\nset -o pipefail\n{command} "$@" | tee -a {shlex.quote(str(copy))}\n')
+    program.write_text(
+        f'#!/bin/bash\nset -o pipefail\n{command} "$@" | tee -a {shlex.quote(str(copy))}\n'
+    )
     program.chmod(0o700)
     listening = get_source(source.connector_name, source.config, local_executable=program)
 
@@ -103,7 +107,11 @@ def place(engine: str, folder: Path) -> Iterator[Place]:
     with contextlib.nullcontext("arrived") if engine == "duckdb" else postgres_schema() as name:
         if engine == "postgres":
             state = {"state_schema": f"{name}_state"}
-            yield Place(name, PostgresDestination(POSTGRES, staging_dir=str(folder / "staging"), **state), _postgres)
+            yield Place(
+                name,
+                PostgresDestination(POSTGRES, staging_dir=str(folder / "staging"), **state),
+                _postgres,
+            )
         else:
             path = str(folder / "w.duckdb")
             yield Place(name, DuckDBDestination(path), lambda query: _duckdb(path, query))
@@ -126,7 +134,10 @@ def _postgres(query: str) -> Rows:
 
 
 def materialized(
-    source: ConnectorSource, destination: Destination, instance: dg.DagsterInstance, catalog: Catalog | None = None
+    source: ConnectorSource,
+    destination: Destination,
+    instance: dg.DagsterInstance,
+    catalog: Catalog | None = None,
 ) -> dict[str, Mapping[str, Any]]:
     """Materialize all streams of a source; give the metadata of each event, by the last word of its key."""
     found = catalog or source.discover()
@@ -150,7 +161,10 @@ def differences(wanted: Rows, stored: Rows, key: str | None) -> list[Any]:
     wrong = []
     for record in wanted:
         rows = [by_key[record[key]]] if key and record[key] in by_key else [] if key else stored
-        if not any(all(same(value, row[_column(name, row)]) for name, value in record.items()) for row in rows):
+        if not any(
+            all(same(value, row[_column(name, row)]) for name, value in record.items())
+            for row in rows
+        ):
             wrong.append((record, rows[:1]))
     return wrong
 
@@ -158,7 +172,11 @@ def differences(wanted: Rows, stored: Rows, key: str | None) -> list[Any]:
 def _column(name: str, row: Mapping[str, Any]) -> str:
     """Give the column of a field; a long name is cut, and ends in a hash."""
     whole = normalise(name)
-    return whole if whole in row else next(one for one in row if len(one) > 50 and one[:50] == whole[:50])
+    return (
+        whole
+        if whole in row
+        else next(one for one in row if len(one) > 50 and one[:50] == whole[:50])
+    )
 
 
 def same(value: Any, stored: Any) -> bool:

@@ -14,7 +14,13 @@ import pytest
 from etl_assets.assets.factory import stream_assets
 from etl_assets.connectors.process import Limits
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectorError, ProtocolError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    ConnectorError,
+    ProtocolError,
+    UnavailableError,
+)
 from etl_assets.model.events import SourceState
 from etl_assets.sources.airbyte.source import AirbyteSource
 from etl_assets.sources.connector import ConnectorSource
@@ -46,16 +52,24 @@ def test_two_streams_land_with_their_states_and_the_next_read_gets_them(
     assert first.rows("source_fake.a") == [0, 1, 2, 3, 4]
     assert (first.bookmark("a"), first.bookmark("b")) == ({"n": 5}, {"n": 3})
     second = load(
-        airbyte(["note", str(tmp_path / "note")], *complete("a", 4, 6, {"n": 6}), *complete("b", 3, 3, {"n": 3}))
+        airbyte(
+            ["note", str(tmp_path / "note")],
+            *complete("a", 4, 6, {"n": 6}),
+            *complete("b", 3, 3, {"n": 3}),
+        )
     )
     noted = json.loads((tmp_path / "note").read_text())
     assert [
-        (one["type"], one["stream"]["stream_descriptor"], one["stream"]["stream_state"]) for one in noted["state"]
+        (one["type"], one["stream"]["stream_descriptor"], one["stream"]["stream_state"])
+        for one in noted["state"]
     ] == [
         ("STREAM", {"name": "a"}, {"n": 5}),
         ("STREAM", {"name": "b"}, {"n": 3}),
     ]
-    assert [one["sync_mode"] for one in noted["catalog"]["streams"]] == ["incremental", "incremental"]
+    assert [one["sync_mode"] for one in noted["catalog"]["streams"]] == [
+        "incremental",
+        "incremental",
+    ]
     assert second.rows("source_fake.a") == [0, 1, 2, 3, 4, 5]
     assert second.outcomes["b"].result.records_loaded == 0
 
@@ -115,7 +129,9 @@ SUMMARY = ["error", "the following streams did not sync successfully: b", "confi
 
 
 @pytest.mark.parametrize("kind", ["transient_error", "system_error", "config_error"])
-def test_a_closing_summary_explains_nothing_that_a_stream_explains(airbyte: Make, load: Load, kind: str) -> None:
+def test_a_closing_summary_explains_nothing_that_a_stream_explains(
+    airbyte: Make, load: Load, kind: str
+) -> None:
     failing = [["rows", "b", 0, 3], ["error", "HTTP 500", kind, "b"], ["status", "b", "INCOMPLETE"]]
     result = load(airbyte(*complete("a", 0, 5, {"n": 5}), *failing, SUMMARY, ["exit", 1]))
     assert result.error is None
@@ -127,14 +143,18 @@ def test_a_closing_summary_explains_nothing_that_a_stream_explains(airbyte: Make
     assert "did not sync" not in str(error)
 
 
-def test_a_summary_is_told_of_a_stream_that_has_no_error_of_its_own(airbyte: Make, load: Load) -> None:
+def test_a_summary_is_told_of_a_stream_that_has_no_error_of_its_own(
+    airbyte: Make, load: Load
+) -> None:
     result = load(airbyte(["error", "HTTP 500", "transient_error", "b"], SUMMARY, ["exit", 1]))
     assert "did not sync successfully" in result.failure("a")
     assert getattr(result.outcomes["a"].error, "retryable", None) is True
     assert "HTTP 500" in result.failure("b")
 
 
-def test_an_error_of_a_stream_that_was_complete_already_is_not_lost(airbyte: Make, load: Load) -> None:
+def test_an_error_of_a_stream_that_was_complete_already_is_not_lost(
+    airbyte: Make, load: Load
+) -> None:
     result = load(airbyte(*GOOD, ["error", "out of memory", "system_error", "b"], ["exit", 1]))
     assert [outcome.error for outcome in result.outcomes.values()] == [None, None]
     assert "out of memory" in str(result.error)
@@ -159,7 +179,9 @@ def test_a_stream_that_may_pass_is_tried_again_whatever_the_summary_says(
 
 
 def test_incomplete_with_exit_0_is_a_failure_of_that_stream(airbyte: Make, load: Load) -> None:
-    result = load(airbyte(*complete("a", 0, 1, {}), ["rows", "b", 0, 3], ["status", "b", "INCOMPLETE"]))
+    result = load(
+        airbyte(*complete("a", 0, 1, {}), ["rows", "b", 0, 3], ["status", "b", "INCOMPLETE"])
+    )
     assert result.outcomes["a"].error is None
     assert "INCOMPLETE" in result.failure("b")
 
@@ -169,15 +191,23 @@ def test_a_stream_it_says_nothing_of_is_a_failure(airbyte: Make, load: Load) -> 
     assert "nothing of it" in result.failure("b")
 
 
-def test_one_that_never_says_how_streams_end_is_complete_at_a_clean_end(airbyte: Make, load: Load) -> None:
-    result = load(airbyte(["rows", "a", 0, 3], ["state", "a", {"n": 2}], ["rows", "a", 3, 5], ["rows", "b", 0, 1]))
+def test_one_that_never_says_how_streams_end_is_complete_at_a_clean_end(
+    airbyte: Make, load: Load
+) -> None:
+    result = load(
+        airbyte(
+            ["rows", "a", 0, 3], ["state", "a", {"n": 2}], ["rows", "a", 3, 5], ["rows", "b", 0, 1]
+        )
+    )
     assert result.error is None
     assert result.rows("source_fake.a") == [0, 1, 2, 3, 4]  # also those after the last state
     assert result.bookmark("a") == {"n": 2}
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_kill_is_a_failure_and_half_a_line_is_no_row(airbyte: Make, load: Load, number: int) -> None:
+def test_a_kill_is_a_failure_and_half_a_line_is_no_row(
+    airbyte: Make, load: Load, number: int
+) -> None:
     half = '{"type":"RECORD","record":{"stream":"a","data":{"id":9'
     script = [["rows", "a", 0, 3], ["state", "a", {"n": 3}], ["raw", half], ["kill", int(number)]]
     result = load(airbyte(*script, streams=["a"]))
@@ -187,7 +217,9 @@ def test_a_kill_is_a_failure_and_half_a_line_is_no_row(airbyte: Make, load: Load
 
 def test_half_a_message_at_a_clean_end_is_a_failure(airbyte: Make, load: Load) -> None:
     half = '{"type":"RECORD","record":{"stream":"a","data":{"id":9'
-    result = load(airbyte(["rows", "a", 0, 3], ["state", "a", {"n": 3}], ["raw", half], streams=["a"]))
+    result = load(
+        airbyte(["rows", "a", 0, 3], ["state", "a", {"n": 3}], ["raw", half], streams=["a"])
+    )
     assert isinstance(result.outcomes["a"].error, ProtocolError)
     assert result.bookmark("a") == {"n": 3}
     assert result.rows("source_fake.a") == [0, 1, 2]
@@ -195,13 +227,17 @@ def test_half_a_message_at_a_clean_end_is_a_failure(airbyte: Make, load: Load) -
 
 def test_a_corrupt_line_is_told_shortened(airbyte: Make, load: Load) -> None:
     corrupt = '{"type":"RECORD","record":{"stream":"a","data":{"id":' + "x" * 5000 + "}}}\n"
-    result = load(airbyte(["rows", "a", 0, 1], ["raw", corrupt], ["state", "a", {"n": 9}], streams=["a"]))
+    result = load(
+        airbyte(["rows", "a", 0, 1], ["raw", corrupt], ["state", "a", {"n": 9}], streams=["a"])
+    )
     assert "not JSON" in result.failure("a")
     assert len(result.failure("a")) < 500
     assert result.bookmark("a") is None
 
 
-@pytest.mark.parametrize("noise", ["hello\n", "[1, 2]\n", "12\n", "WARNING: {not a message}\n", '{"level": "info"}\n'])
+@pytest.mark.parametrize(
+    "noise", ["hello\n", "[1, 2]\n", "12\n", "WARNING: {not a message}\n", '{"level": "info"}\n']
+)
 def test_noise_between_messages_loses_nothing(airbyte: Make, load: Load, noise: str) -> None:
     result = load(airbyte(["rows", "a", 0, 2], ["raw", noise], ["rows", "a", 2, 4], streams=["a"]))
     assert result.error is None
@@ -214,10 +250,14 @@ def test_a_message_behind_text_in_one_line_is_an_error(airbyte: Make, load: Load
     assert "behind other text" in result.failure("a")
 
 
-def test_a_hang_with_a_grandchild_ends_within_its_time(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_a_hang_with_a_grandchild_ends_within_its_time(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     began = time.monotonic()
     script = [["rows", "a", 0, 2], ["state", "a", {"n": 2}], ["hang", str(tmp_path / "pids")]]
-    result = load(airbyte(*script, streams=["a"], limits=Limits(silence_seconds=2, grace_seconds=0.5)))
+    result = load(
+        airbyte(*script, streams=["a"], limits=Limits(silence_seconds=2, grace_seconds=0.5))
+    )
     assert time.monotonic() - began < 15
     assert "said nothing for 2 seconds" in result.failure("a")
     assert result.rows("source_fake.a") == [0, 1]
@@ -227,7 +267,11 @@ def test_a_hang_with_a_grandchild_ends_within_its_time(airbyte: Make, load: Load
 
 
 def test_twenty_megabytes_of_log_before_each_line_change_nothing(airbyte: Make, load: Load) -> None:
-    script = [one for number in range(3) for one in (["stderr", 20_000], ["rows", "a", number, number + 1])]
+    script = [
+        one
+        for number in range(3)
+        for one in (["stderr", 20_000], ["rows", "a", number, number + 1])
+    ]
     result = load(airbyte(*script, streams=["a"]))
     assert result.error is None
     assert result.rows("source_fake.a") == [0, 1, 2]
@@ -244,7 +288,9 @@ def test_its_own_password_is_in_no_error(
     assert "Y2FuYXJ5" not in repr(result.outcomes) + caplog.text
 
 
-def test_a_global_state_is_given_back_whole_as_global(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_a_global_state_is_given_back_whole_as_global(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     shared = {
         "shared_state": {"lsn": 2**70},
         "stream_states": [{"stream_descriptor": {"name": "a"}, "stream_state": {"x": 1}}],
@@ -252,7 +298,9 @@ def test_a_global_state_is_given_back_whole_as_global(airbyte: Make, load: Load,
     first = load(airbyte(["rows", "a", 0, 2], ["rows", "b", 0, 2], ["global", shared]))
     assert first.error is None
     load(airbyte(["note", str(tmp_path / "note")], ["rows", "a", 2, 3], ["global", shared]))
-    assert json.loads((tmp_path / "note").read_text())["state"] == [{"type": "GLOBAL", "global": shared}]
+    assert json.loads((tmp_path / "note").read_text())["state"] == [
+        {"type": "GLOBAL", "global": shared}
+    ]
 
 
 def test_an_empty_full_refresh_empties_the_table(airbyte: Make, load: Load, tmp_path: Path) -> None:
@@ -269,7 +317,9 @@ def test_an_empty_full_refresh_empties_the_table(airbyte: Make, load: Load, tmp_
 
 def test_a_full_refresh_that_dies_leaves_the_old_table(airbyte: Make, load: Load) -> None:
     load(airbyte(*complete("full", 0, 3, {}), streams=["full"]))
-    result = load(airbyte(["rows", "full", 0, 1], ["state", "full", {"p": 1}], ["exit", 1], streams=["full"]))
+    result = load(
+        airbyte(["rows", "full", 0, 1], ["state", "full", {"p": 1}], ["exit", 1], streams=["full"])
+    )
     assert "exit code 1" in result.failure("full")
     assert result.rows("source_fake.full") == [0, 1, 2]
 
@@ -301,14 +351,21 @@ def test_fewer_records_than_the_source_says_it_sent_is_an_error(airbyte: Make, l
 
 
 def test_complete_before_the_last_state(airbyte: Make, load: Load) -> None:
-    script = [["rows", "a", 0, 3], ["state", "a", {"n": 2}], ["status", "a", "COMPLETE"], ["state", "a", {"n": 3}, 0]]
+    script = [
+        ["rows", "a", 0, 3],
+        ["state", "a", {"n": 2}],
+        ["status", "a", "COMPLETE"],
+        ["state", "a", {"n": 3}, 0],
+    ]
     result = load(airbyte(*script, streams=["a"]))
     assert result.error is None
     assert result.bookmark("a") == {"n": 3}
 
 
 def test_exit_1_after_everything_is_told_and_the_rows_are_there(airbyte: Make, load: Load) -> None:
-    result = load(airbyte(["rows", "a", 0, 3], ["state", "a", {"n": 3}], ["exit", 1], streams=["a"]))
+    result = load(
+        airbyte(["rows", "a", 0, 3], ["state", "a", {"n": 3}], ["exit", 1], streams=["a"])
+    )
     assert "exit code 1" in result.failure("a")
     assert result.rows("source_fake.a") == [0, 1, 2]
     complete_too = load(airbyte(*complete("a", 3, 4, {"n": 4}), ["exit", 1], streams=["a"]))
@@ -332,21 +389,37 @@ def test_a_state_may_lag_behind_interleaved_rows_and_be_smaller(airbyte: Make, l
 
 def test_a_changed_config_is_kept_before_anything_goes_on(airbyte: Make, load: Load) -> None:
     kept: list[dict[str, Any]] = []
-    result = load(airbyte(["config", {"token": "new-token"}], ["rows", "a", 0, 1], streams=["a"], callback=kept.append))
+    result = load(
+        airbyte(
+            ["config", {"token": "new-token"}],
+            ["rows", "a", 0, 1],
+            streams=["a"],
+            callback=kept.append,
+        )
+    )
     assert result.error is None
     assert [one["token"] for one in kept] == ["new-token"]
 
     def broken(config: dict[str, Any]) -> None:
         raise OSError("the vault is sealed")
 
-    result = load(airbyte(["config", {"token": "newer-one"}], ["rows", "a", 5, 6], streams=["a"], callback=broken))
+    result = load(
+        airbyte(
+            ["config", {"token": "newer-one"}], ["rows", "a", 5, 6], streams=["a"], callback=broken
+        )
+    )
     assert "the vault is sealed" in result.failure("a")
     assert result.rows("source_fake.a") == [0]
 
 
 def test_two_spacings_in_one_output(airbyte: Make, load: Load) -> None:
     result = load(
-        airbyte(["rows", "a", 0, 2], ["spaced", "a", {"id": 2, "name": "x"}], ["rows", "a", 3, 4], streams=["a"])
+        airbyte(
+            ["rows", "a", 0, 2],
+            ["spaced", "a", {"id": 2, "name": "x"}],
+            ["rows", "a", 3, 4],
+            streams=["a"],
+        )
     )
     assert result.rows("source_fake.a") == [0, 1, 2, 3]
 
@@ -372,9 +445,14 @@ def test_a_record_of_a_stream_that_was_not_asked_for_is_told(airbyte: Make, load
     assert "'c', which was not asked for" in result.failure("a")
 
 
-def test_what_the_source_nulled_is_told(airbyte: Make, load: Load, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_source_nulled_is_told(
+    airbyte: Make, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
     meta = {"changes": [{"field": "name", "change": "NULLED", "reason": "SOURCE_RETRIEVAL_ERROR"}]}
-    raw = {"type": "RECORD", "record": {"stream": "a", "data": {"id": 1}, "emitted_at": 1, "meta": meta}}
+    raw = {
+        "type": "RECORD",
+        "record": {"stream": "a", "data": {"id": 1}, "emitted_at": 1, "meta": meta},
+    }
     load(airbyte(["raw", json.dumps(raw) + "\n"], streams=["a"]))
     assert "1 values were nulled by the source in a.name (SOURCE_RETRIEVAL_ERROR)" in caplog.text
 
@@ -411,10 +489,15 @@ def test_an_environment_variable_is_resolved_late_and_never_its_own_name(
 PLAN = StreamPlan(full_refresh=True)
 
 
-def test_a_refresh_of_one_stream_gets_no_state_of_it(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_a_refresh_of_one_stream_gets_no_state_of_it(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     load(airbyte(*GOOD))
     note = ["note", str(tmp_path / "note")]
-    result = load(airbyte(note, *complete("a", 0, 2, {"n": 2}), *complete("b", 3, 3, {"n": 3})), {("", "a"): PLAN})
+    result = load(
+        airbyte(note, *complete("a", 0, 2, {"n": 2}), *complete("b", 3, 3, {"n": 3})),
+        {("", "a"): PLAN},
+    )
     given = json.loads((tmp_path / "note").read_text())["state"]
     assert [one["stream"]["stream_descriptor"]["name"] for one in given] == ["b"]
     assert result.rows("source_fake.a") == [0, 1]
@@ -427,7 +510,14 @@ def test_each_read_is_of_a_later_generation_and_a_full_refresh_of_none_before(
     seen = []
     for number in range(2):
         note = tmp_path / f"note{number}"
-        load(airbyte(["note", str(note)], ["rows", "a", 0, 1], ["rows", "full", 0, 1], streams=["a", "full"]))
+        load(
+            airbyte(
+                ["note", str(note)],
+                ["rows", "a", 0, 1],
+                ["rows", "full", 0, 1],
+                streams=["a", "full"],
+            )
+        )
         entries = json.loads(note.read_text())["catalog"]["streams"]
         seen.append({one["stream"]["name"]: one for one in entries})
     first, second = seen
@@ -457,10 +547,22 @@ def test_one_of_many_streams_fails_alone(airbyte: Make, load: Load, many: int) -
     ("line", "stream"),
     [
         ('{"type":"RECORD","record":{"stream":"a","data":{"id":', "a"),
-        ('{"type":"RECORD","record":{"namespace":"n","stream":"a","data":{"id":"x\x00y"},"emitted_at":1}}', "a"),
-        ('{"type":"RECORD","record":{"data":{"stream":"b"},"stream":"a","emitted_at":', None),  # it might be a value
-        ('{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{', "a"),
-        ('{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"stream_descriptor":{"name":"a"}', "a"),
+        (
+            '{"type":"RECORD","record":{"namespace":"n","stream":"a","data":{"id":"x\x00y"},"emitted_at":1}}',
+            "a",
+        ),
+        (
+            '{"type":"RECORD","record":{"data":{"stream":"b"},"stream":"a","emitted_at":',
+            None,
+        ),  # it might be a value
+        (
+            '{"type":"STATE","state":{"type":"STREAM","stream":{"stream_descriptor":{"name":"a"},"stream_state":{',
+            "a",
+        ),
+        (
+            '{"type":"TRACE","trace":{"type":"STREAM_STATUS","stream_status":{"stream_descriptor":{"name":"a"}',
+            "a",
+        ),
     ],
 )
 def test_a_broken_line_names_its_connector_and_the_stream_that_it_tells(
@@ -469,9 +571,13 @@ def test_a_broken_line_names_its_connector_and_the_stream_that_it_tells(
     failure = load(airbyte(["raw", line + "\n"], streams=["a"])).outcomes["a"].error
     assert isinstance(failure, ProtocolError)
     assert failure.stream == stream
-    assert str(failure).startswith(f"stream {stream!r}: source-fake: " if stream else "source-fake: ")
+    assert str(failure).startswith(
+        f"stream {stream!r}: source-fake: " if stream else "source-fake: "
+    )
 
 
-def test_a_byte_order_mark_before_the_first_message_is_none_of_it(airbyte: Make, load: Load) -> None:
+def test_a_byte_order_mark_before_the_first_message_is_none_of_it(
+    airbyte: Make, load: Load
+) -> None:
     line = '{"type":"RECORD","record":{"stream":"a","data":{"id":1},"emitted_at":1}}\n'
     assert load(airbyte(["raw", "\ufeff" + line], streams=["a"])).rows("source_fake.a") == [1]

@@ -10,7 +10,15 @@ import dagster as dg
 import pytest
 from typing_extensions import override
 
-from etl_assets import Catalog, DuckDBDestination, Source, Stream, get_destination, get_source, stream_assets
+from etl_assets import (
+    Catalog,
+    DuckDBDestination,
+    Source,
+    Stream,
+    get_destination,
+    get_source,
+    stream_assets,
+)
 from etl_assets.sources.connector import ConnectorSource
 
 from .conftest import Wheel
@@ -19,9 +27,13 @@ Make = Callable[..., ConnectorSource]
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_missing_connector_fails_the_run_at_once_and_says_what_to_do(wheel: Wheel, tmp_path: Path) -> None:
+def test_a_missing_connector_fails_the_run_at_once_and_says_what_to_do(
+    wheel: Wheel, tmp_path: Path
+) -> None:
     root = tmp_path / "root"
-    source = get_source("tap-tiny", pip_url=wheel(), install_root=root, catalog=Catalog([Stream("a")]))
+    source = get_source(
+        "tap-tiny", pip_url=wheel(), install_root=root, catalog=Catalog([Stream("a")])
+    )
     assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
     result = dg.materialize(assets, raise_on_error=False)
     assert not result.success
@@ -54,7 +66,9 @@ def test_one_stream_fails_and_the_other_lands_with_its_state(airbyte: Make, tmp_
     assert "b is out of reach" in str(told.description)
 
 
-def test_a_retry_reads_only_what_was_not_materialized_and_estimates_are_progress(airbyte: Make, tmp_path: Path) -> None:
+def test_a_retry_reads_only_what_was_not_materialized_and_estimates_are_progress(
+    airbyte: Make, tmp_path: Path
+) -> None:
     note = tmp_path / "note"
     source = airbyte(
         ["note", str(note)],
@@ -67,11 +81,17 @@ def test_a_retry_reads_only_what_was_not_materialized_and_estimates_are_progress
     )
     source.catalog = source.discover()
     policy = dg.RetryPolicy(max_retries=1)
-    assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), retry_policy=policy)
+    assets = stream_assets(
+        source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), retry_policy=policy
+    )
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(assets, instance=instance, raise_on_error=False)
         log = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
-    assert [event.asset_key.path[-1] for event in result.get_asset_materialization_events() if event.asset_key] == ["a"]
+    assert [
+        event.asset_key.path[-1]
+        for event in result.get_asset_materialization_events()
+        if event.asset_key
+    ] == ["a"]
     (asked,) = json.loads(note.read_text())["catalog"]["streams"]  # by the retry
     assert asked["stream"]["name"] == "b"
     assert "a: about 4,100 rows are expected" in log
@@ -81,16 +101,25 @@ class Counter(Source):
     """Numbers from the bookmark on."""
 
     streams = (
-        Stream("numbers", primary_key="n", replication_key="n", schema={"properties": {"n": {"type": "integer"}}}),
+        Stream(
+            "numbers",
+            primary_key="n",
+            replication_key="n",
+            schema={"properties": {"n": {"type": "integer"}}},
+        ),
     )
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         first = bookmarks["n"] if bookmarks else 0
         yield [{"n": number} for number in range(first, first + 3)]
 
 
-def test_a_target_as_the_destination_of_assets(program: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_target_as_the_destination_of_assets(
+    program: Callable[[str], Path], tmp_path: Path
+) -> None:
     config = {"out": str(tmp_path / "out"), "mode": "good"}
     target = get_destination("target-fake", config, local_executable=program("fake_target"))
     assets = stream_assets(Counter(name="counter"), destination=target)
@@ -105,12 +134,26 @@ def test_a_target_as_the_destination_of_assets(program: Callable[[str], Path], t
         failed = dg.materialize(assets, instance=instance, raise_on_error=False)
         assert not failed.get_asset_materialization_events()
     lines = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
-    assert [line["record"]["n"] for line in lines if line["type"] == "RECORD"][:6] == [0, 1, 2, 2, 3, 4]
+    assert [line["record"]["n"] for line in lines if line["type"] == "RECORD"][:6] == [
+        0,
+        1,
+        2,
+        2,
+        3,
+        4,
+    ]
 
 
-def test_the_example_loads_without_installing_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_loads_without_installing_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     found = runpy.run_path(str(ROOT / "examples" / "connectors.py"))
     keys = {spec.key.to_user_string() for spec in found["defs"].resolve_all_asset_specs()}
-    assert keys == {"source_faker/users", "source_faker/products", "source_faker/purchases", "tap_jsonl/orders"}
+    assert keys == {
+        "source_faker/users",
+        "source_faker/products",
+        "source_faker/purchases",
+        "tap_jsonl/orders",
+    }
     assert list(tmp_path.iterdir()) == []

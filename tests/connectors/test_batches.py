@@ -42,14 +42,19 @@ def writes(number: int = 1, name: str = "part.jsonl") -> str:
 
 @pytest.mark.parametrize("compression", [None, "gzip"])
 @pytest.mark.parametrize(
-    "url", ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "{here}/x/p a.jsonl"]
+    "url",
+    ["file://{here}/x/p%20a.jsonl", "file://localhost{here}/x/p a.jsonl", "{here}/x/p a.jsonl"],
 )
-def test_files_in_its_own_folder_are_read(singer: Make, load: Load, compression: str | None, url: str) -> None:
+def test_files_in_its_own_folder_are_read(
+    singer: Make, load: Load, compression: str | None, url: str
+) -> None:
     data = "".join(LINE % number for number in range(5)).encode()
     data = gzip.compress(data[:60]) + gzip.compress(data[60:]) if compression else data
     does = f"(here / 'x').mkdir(); (here / 'x' / 'p a.jsonl').write_bytes({data!r})"
     message = batch(url, compression=compression)
-    result = load(singer(schema("a"), record("a", 9), message, state(a=9), streams=["a"], does=does))
+    result = load(
+        singer(schema("a"), record("a", 9), message, state(a=9), streams=["a"], does=does)
+    )
     assert result.rows("tap_fake.a") == [0, 1, 2, 3, 4, 9]
 
 
@@ -65,7 +70,11 @@ def test_parquet_is_read(singer: Make, load: Load) -> None:
     sink = io.BytesIO()
     parquet.write_table(pa.table({"id": [1, 2], "name": ["x", None]}), sink)
     does = f"(here / 'p.parquet').write_bytes({sink.getvalue()!r})"
-    result = load(singer(schema("a"), batch("file://{here}/p.parquet", kind="parquet"), streams=["a"], does=does))
+    result = load(
+        singer(
+            schema("a"), batch("file://{here}/p.parquet", kind="parquet"), streams=["a"], does=does
+        )
+    )
     assert result.rows("tap_fake.a", "id, name") == [(1, "x"), (2, None)]
 
 
@@ -79,7 +88,9 @@ def there(name):
 """
 
 
-def test_a_file_goes_once_its_rows_are_committed_and_not_before(singer: Make, load: Load, tmp_path: Path) -> None:
+def test_a_file_goes_once_its_rows_are_committed_and_not_before(
+    singer: Make, load: Load, tmp_path: Path
+) -> None:
     first, second = batch("file://{here}/first.jsonl"), batch("file://{here}/second.jsonl")
     said = [json.dumps(one) for one in (schema("a"), first, state(a=0), second)]
     does = (
@@ -113,10 +124,16 @@ HOSTILE = {
     "of another host": ("", "file://example.org{outside}"),
     "another scheme": ("", "s3://bucket{outside}"),
     "by dots": ("", "file://{here}/../../../../../../../../../..{outside}"),
-    "by encoded dots": ("", "file://{here}/%2e%2e/%2E%2E/..%2f..%2f..%2f..%2f..%2f..%2f..{outside}"),
+    "by encoded dots": (
+        "",
+        "file://{here}/%2e%2e/%2E%2E/..%2f..%2f..%2f..%2f..%2f..%2f..{outside}",
+    ),
     "by dots from here": ("", "../../../../../../../../..{outside}"),
     "a link": ("(here / 'link').symlink_to({outside!r})", "file://{here}/link"),
-    "a linked folder": ("(here / 'link').symlink_to(Path({outside!r}).parent)", "file://{here}/link/secret.jsonl"),
+    "a linked folder": (
+        "(here / 'link').symlink_to(Path({outside!r}).parent)",
+        "file://{here}/link/secret.jsonl",
+    ),
     "a hard link": ("os.link({outside!r}, here / 'link')", "file://{here}/link"),
     "a FIFO": ("os.mkfifo(here / 'fifo')", "file://{here}/fifo"),
     "a device": ("", "file:///dev/zero"),
@@ -131,13 +148,27 @@ HOSTILE = {
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("case", HOSTILE)
-def test_what_is_elsewhere_is_neither_read_nor_removed(case: str, singer: Make, load: Load, tmp_path: Path) -> None:
+def test_what_is_elsewhere_is_neither_read_nor_removed(
+    case: str, singer: Make, load: Load, tmp_path: Path
+) -> None:
     outside = tmp_path / "secret.jsonl"
     outside.write_text(LINE % 666)
     does, url = HOSTILE[case]
-    does = f"import os\nfrom pathlib import Path\n{does.format(outside=str(outside))}" if does else ""
+    does = (
+        f"import os\nfrom pathlib import Path\n{does.format(outside=str(outside))}" if does else ""
+    )
     url = url.replace("{outside}", str(outside))
-    result = load(singer(schema("a"), record("a", 1), state(a=1), batch(url), state(a=2), streams=["a"], does=does))
+    result = load(
+        singer(
+            schema("a"),
+            record("a", 1),
+            state(a=1),
+            batch(url),
+            state(a=2),
+            streams=["a"],
+            does=does,
+        )
+    )
     error = result.outcomes["a"].error
     assert isinstance(error, ProtocolError)
     assert "stream 'a'" in str(error)
@@ -164,9 +195,13 @@ def test_a_file_that_is_replaced_by_a_link_after_it_was_read_is_not_removed_thro
     assert (tmp_path / "part.jsonl").read_text() == LINE % 666
 
 
-def test_the_hint_works_when_it_is_followed_to_the_letter(singer: Make, load: Load, tmp_path: Path) -> None:
+def test_the_hint_works_when_it_is_followed_to_the_letter(
+    singer: Make, load: Load, tmp_path: Path
+) -> None:
     (tmp_path / "part.jsonl").write_text(LINE % 1)
-    failure = load(singer(schema("a"), batch((tmp_path / "part.jsonl").as_uri()), streams=["a"])).failure("a")
+    failure = load(
+        singer(schema("a"), batch((tmp_path / "part.jsonl").as_uri()), streams=["a"])
+    ).failure("a")
     found = re.search(r'batch_folder="(.*?)".* to "file://(.*?)"', failure)
     assert found is not None, failure
     assert found[1] == found[2] == str(Path.cwd() / "batches")
@@ -183,12 +218,23 @@ def test_a_folder_of_the_users_is_read_and_its_files_are_removed(
     for path in (outside, folder / "other.jsonl", folder / "p.jsonl"):
         path.write_text(LINE % 3)
     (folder / "link").symlink_to(outside)
-    result = load(singer(schema("a"), batch(name.format(folder=folder)), streams=["a"], batch_folder="batches"))
+    result = load(
+        singer(
+            schema("a"), batch(name.format(folder=folder)), streams=["a"], batch_folder="batches"
+        )
+    )
     assert result.error is None
     assert result.rows("tap_fake.a") == [3]
     assert not (folder / "p.jsonl").exists()
-    for refused in (str(outside), f"{folder}/../secret.jsonl", f"file://{folder}/link", "secret.jsonl"):
-        failure = load(singer(schema("a"), batch(refused), streams=["a"], batch_folder=folder)).failure("a")
+    for refused in (
+        str(outside),
+        f"{folder}/../secret.jsonl",
+        f"file://{folder}/link",
+        "secret.jsonl",
+    ):
+        failure = load(
+            singer(schema("a"), batch(refused), streams=["a"], batch_folder=folder)
+        ).failure("a")
         assert f'"batch_config" to "file://{folder}"' in failure
     assert outside.exists()
     assert (folder / "other.jsonl").exists()
@@ -224,19 +270,29 @@ def in_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
     def made(*lines: Any, **config: Any) -> ConnectorSource:
         document = {"lines": lines, **config}
-        return get_source("tap-fake", document, docker_image="x/tap-fake", protocol=kind, limits=LIMITS)
+        return get_source(
+            "tap-fake", document, docker_image="x/tap-fake", protocol=kind, limits=LIMITS
+        )
 
     return made
 
 
 def test_a_container_names_its_files_as_it_sees_them(in_docker: Make, load: Load) -> None:
-    result = load(in_docker(schema("a"), batch("file:///etl_assets/part.jsonl"), streams=["a"], does=writes(5)))
+    result = load(
+        in_docker(
+            schema("a"), batch("file:///etl_assets/part.jsonl"), streams=["a"], does=writes(5)
+        )
+    )
     assert result.error is None
     assert result.rows("tap_fake.a") == [5]
 
 
-@pytest.mark.parametrize("url", ["file://{outside}", "file:///etl_assets/..{outside}", "file:///etl_assets/link"])
-def test_a_container_reaches_no_file_of_the_host(in_docker: Make, load: Load, tmp_path: Path, url: str) -> None:
+@pytest.mark.parametrize(
+    "url", ["file://{outside}", "file:///etl_assets/..{outside}", "file:///etl_assets/link"]
+)
+def test_a_container_reaches_no_file_of_the_host(
+    in_docker: Make, load: Load, tmp_path: Path, url: str
+) -> None:
     outside = tmp_path / "secret.jsonl"
     outside.write_text(LINE % 666)
     does = f"(here / 'link').symlink_to({str(outside)!r})"
@@ -268,7 +324,10 @@ def damaged() -> dict[str, tuple[str, dict[str, Any]]]:
         "no object": ("(here / 'part').write_text('[1]\\n')", batch("{here}/part")),
         "too deep": ("(here / 'part').write_text('[' * 20000 + '\\n')", batch("{here}/part")),
         "another encoding": ("(here / 'part').write_text('')", batch("{here}/part", kind="csv")),
-        "an encoding of no kind": ("(here / 'part').write_text('')", batch("{here}/part", kind=["jsonl"])),  # type: ignore[arg-type]
+        "an encoding of no kind": (
+            "(here / 'part').write_text('')",
+            batch("{here}/part", kind=["jsonl"]),
+        ),  # type: ignore[arg-type]
     }
 
 
@@ -283,27 +342,39 @@ def test_a_damaged_file_is_a_named_error(case: str, singer: Make, load: Load) ->
 def test_a_line_that_never_ends_is_refused_before_it_is_held(singer: Make, load: Load) -> None:
     write = "for _ in range(300): file.write(b'x' * 1000000)"
     does = f"import gzip\nwith gzip.open(here / 'part', 'wb') as file:\n    {write}\n"
-    result = load(singer(schema("a"), batch("{here}/part", compression="gzip"), streams=["a"], does=does))
+    result = load(
+        singer(schema("a"), batch("{here}/part", compression="gzip"), streams=["a"], does=does)
+    )
     assert "a line is longer than 67,108,864 bytes" in result.failure("a")
 
 
-def test_a_file_that_unpacks_to_too_much_is_refused(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_unpacks_to_too_much_is_refused(
+    singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_files, "RATIO_COUNTS_FROM", 1000)
     message = batch("{here}/part", compression="gzip")
-    result = load(singer(schema("a"), message, streams=["a"], does=packed((LINE % 1).encode() * 100_000)))
+    result = load(
+        singer(schema("a"), message, streams=["a"], does=packed((LINE % 1).encode() * 100_000))
+    )
     assert "may be a bomb" in result.failure("a")
     monkeypatch.undo()
     monkeypatch.setattr(batch_files, "MAX_FILE_BYTES", 1000)
-    result = load(singer(schema("a"), message, streams=["a"], does=packed((LINE % 1).encode() * 100)))
+    result = load(
+        singer(schema("a"), message, streams=["a"], does=packed((LINE % 1).encode() * 100))
+    )
     assert "unpacks to more than 1,000 bytes" in result.failure("a")
 
 
-def test_rows_of_a_parquet_file_are_counted(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_parquet_file_are_counted(
+    singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(batch_files, "MAX_FILE_BYTES", 100_000)
     sink = io.BytesIO()
     parquet.write_table(pa.table({"id": list(range(5000)), "name": ["x" * 100] * 5000}), sink)
     does = f"(here / 'part').write_bytes({sink.getvalue()!r})"
-    result = load(singer(schema("a"), batch("{here}/part", kind="parquet"), streams=["a"], does=does))
+    result = load(
+        singer(schema("a"), batch("{here}/part", kind="parquet"), streams=["a"], does=does)
+    )
     assert "unpacks to more than 100,000 bytes" in result.failure("a")
 
 
@@ -337,7 +408,10 @@ def test_a_tap_of_the_singer_sdk_writes_its_batches_where_the_hint_says(
     with_sdk: str, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = HERE.parents[1] / ".venv-pipes" / with_sdk / "bin" / "python"
-    if not python.exists() or subprocess.run([python, "-c", "import singer_sdk"], check=False).returncode:
+    if (
+        not python.exists()
+        or subprocess.run([python, "-c", "import singer_sdk"], check=False).returncode
+    ):
         pytest.skip("there is no Singer SDK here")
     (tmp_path / "its_code.py").write_text(SDK_TAP)
     program = tmp_path / "tap-numbers"
@@ -349,7 +423,9 @@ def test_a_tap_of_the_singer_sdk_writes_its_batches_where_the_hint_says(
     place.mkdir()
     for folder, rows in ((None, None), (place, list(range(25)))):
         config = {"batch_config": {"encoding": encoding, "storage": {"root": f"file://{place}"}}}
-        source = get_source("tap-numbers", config, local_executable=program, limits=LIMITS, batch_folder=folder)
+        source = get_source(
+            "tap-numbers", config, local_executable=program, limits=LIMITS, batch_folder=folder
+        )
         result = load(source)
         if rows is None:
             failure = result.failure("numbers")

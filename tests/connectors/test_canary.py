@@ -59,13 +59,27 @@ def test_a_run_leaves_no_trace_of_a_secret(tmp_path: Path, step: str, code: int)
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fake_airbyte.py"}" "$@"\n')
     program.chmod(0o700)
     note = tmp_path / "note"
-    text = DEFINITIONS.format(note=str(note), step=step, program=str(program), path=str(tmp_path / "w.duckdb"))
+    text = DEFINITIONS.format(
+        note=str(note), step=step, program=str(program), path=str(tmp_path / "w.duckdb")
+    )
     (tmp_path / "definitions.py").write_text(text)
     variables = {
         **os.environ, "CANARY": CANARY, "DAGSTER_HOME": str(home), "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)
     }  # fmt: skip
-    command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*", "-f", "definitions.py"]
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "asset",
+        "materialize",
+        "--select",
+        "*",
+        "-f",
+        "definitions.py",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, done.stderr[-3000:]
     noted = json.loads(note.read_text())
     assert noted["config"]["nested"] == [{"key": CANARY}]  # it did get it

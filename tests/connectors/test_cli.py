@@ -34,7 +34,9 @@ def test_the_connectors_of_a_project_are_installed_and_locked(
     assert "installed: 1.2" in capsys.readouterr().out
 
 
-def test_a_project_without_connectors_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_project_without_connectors_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "definitions.py"
     file.write_text("import dagster as dg\ndefs = dg.Definitions()\n")
     assert main(["connectors", "install", "-f", str(file)]) == 1
@@ -54,7 +56,13 @@ def test_one_connector_is_asked(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"streams": ["a"]}')
-    more = ["source-fake", "--local-executable", str(program("fake_airbyte")), "--config", str(config)]
+    more = [
+        "source-fake",
+        "--local-executable",
+        str(program("fake_airbyte")),
+        "--config",
+        str(config),
+    ]
     assert main(["connectors", "check", *more]) == 0
     assert "connected" in capsys.readouterr().out
     assert main(["connectors", "spec", *more]) == 0
@@ -88,7 +96,13 @@ def test_a_destination_is_asked(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"bad": "no such user"}')
-    more = ["destination-fake", "--local-executable", str(program("fake_destination")), "--config", str(config)]
+    more = [
+        "destination-fake",
+        "--local-executable",
+        str(program("fake_destination")),
+        "--config",
+        str(config),
+    ]
     assert main(["connectors", "spec", *more]) == 0
     assert "out" in json.loads(capsys.readouterr().out)["properties"]
     assert main(["connectors", "check", *more]) == 1

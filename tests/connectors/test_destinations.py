@@ -48,7 +48,13 @@ ORDERS = Stream(
     replication_key=["id"],
 )
 ROWS: list[dict[str, Any]] = [
-    {"id": 1, "amount": Decimal("12345678901234567.89"), "at": AT, "tags": ["a", {"b": None}], "new": 2**62},
+    {
+        "id": 1,
+        "amount": Decimal("12345678901234567.89"),
+        "at": AT,
+        "tags": ["a", {"b": None}],
+        "new": 2**62,
+    },
     {"id": 2, "amount": None, "at": AT, "tags": None},
     {"id": 2, "amount": Decimal("0.10"), "at": AT, "tags": []},
 ]
@@ -60,7 +66,9 @@ class Shop(Source):
     rows: Sequence[Mapping[str, Any]] = ROWS
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield self.rows
 
 
@@ -74,7 +82,11 @@ class Kept:
         if not self.path.exists():
             return []
         lines = self.path.read_text().splitlines()
-        return [one for one in (json.loads(line, parse_float=Decimal) for line in lines) if one["type"] == kind]
+        return [
+            one
+            for one in (json.loads(line, parse_float=Decimal) for line in lines)
+            if one["type"] == kind
+        ]
 
 
 @pytest.fixture
@@ -87,20 +99,28 @@ Make = Callable[..., ConnectorDestination]
 
 @pytest.fixture
 def target(program: Callable[[str], Path], kept: Kept) -> Make:
-    def made(mode: str = "good", limits: Limits = LIMITS, options: Any = None, **config: Any) -> ConnectorDestination:
+    def made(
+        mode: str = "good", limits: Limits = LIMITS, options: Any = None, **config: Any
+    ) -> ConnectorDestination:
         document = {"mode": mode, "out": str(kept.path), **config}
         where = program("fake_target")
-        return get_destination("target-fake", document, local_executable=where, limits=limits, **(options or {}))
+        return get_destination(
+            "target-fake", document, local_executable=where, limits=limits, **(options or {})
+        )
 
     return made
 
 
 @pytest.fixture
 def airbyte(program: Callable[[str], Path], kept: Kept) -> Make:
-    def made(mode: str = "good", limits: Limits = LIMITS, options: Any = None, **config: Any) -> ConnectorDestination:
+    def made(
+        mode: str = "good", limits: Limits = LIMITS, options: Any = None, **config: Any
+    ) -> ConnectorDestination:
         document = {"mode": mode, "out": str(kept.path), **config}
         where = program("fake_destination")
-        return get_destination("destination-fake", document, local_executable=where, limits=limits, **(options or {}))
+        return get_destination(
+            "destination-fake", document, local_executable=where, limits=limits, **(options or {})
+        )
 
     return made
 
@@ -111,7 +131,9 @@ def either(request: pytest.FixtureRequest) -> Make:
     return made
 
 
-def loaded(destination: ConnectorDestination, rows: Any = ROWS, stream: Stream = ORDERS, **how: Any) -> SyncResult:
+def loaded(
+    destination: ConnectorDestination, rows: Any = ROWS, stream: Stream = ORDERS, **how: Any
+) -> SyncResult:
     shop = Shop(name="shop")
     shop.rows = rows
     return sync(StreamRead(shop, stream), destination, **how)
@@ -122,7 +144,11 @@ def loaded(destination: ConnectorDestination, rows: Any = ROWS, stream: Stream =
 
 def test_a_target_gets_schema_records_and_a_state(target: Make, kept: Kept) -> None:
     result = loaded(target())
-    assert (result.records_loaded, result.delivery, result.strategy) == (2, "at_least_once", "merge")
+    assert (result.records_loaded, result.delivery, result.strategy) == (
+        2,
+        "at_least_once",
+        "merge",
+    )
     assert result.bookmark == {"id": 2}
     (schema,) = kept.messages("SCHEMA")
     assert schema["key_properties"] == ["id"]
@@ -139,14 +165,22 @@ def test_a_target_gets_schema_records_and_a_state(target: Make, kept: Kept) -> N
             "tags": ["a", {"b": None}],
             "new": 2**62,
         },
-        {"id": 2, "amount": Decimal("0.10"), "at": "2026-01-02T03:04:05+00:00", "tags": [], "new": None},
+        {
+            "id": 2,
+            "amount": Decimal("0.10"),
+            "at": "2026-01-02T03:04:05+00:00",
+            "tags": [],
+            "new": None,
+        },
     ], "of a key that came twice, the last row"
     assert [message["value"] for message in kept.messages("STATE")] == [
         {"bookmarks": {"orders": {"etl_assets_load_id": result.load_id}}}
     ]
 
 
-def test_an_airbyte_destination_gets_a_catalog_records_a_state_and_the_end(airbyte: Make, kept: Kept) -> None:
+def test_an_airbyte_destination_gets_a_catalog_records_a_state_and_the_end(
+    airbyte: Make, kept: Kept
+) -> None:
     before = time.time_ns() // 1_000_000
     result = loaded(airbyte(), table=TableName("orders", "shop_raw"))
     assert (result.records_read, result.records_loaded, result.delivery) == (3, 2, "at_least_once")
@@ -156,14 +190,20 @@ def test_an_airbyte_destination_gets_a_catalog_records_a_state_and_the_end(airby
     assert entry["stream"]["namespace"] == "shop_raw"
     records = [message["record"] for message in kept.messages("RECORD")]
     assert [record["data"]["id"] for record in records] == [1, 2]
-    assert set(records[0]["data"]) == {"id", "amount", "at", "tags", "new"}, "nothing of ours is among the data"
+    assert set(records[0]["data"]) == {"id", "amount", "at", "tags", "new"}, (
+        "nothing of ours is among the data"
+    )
     assert all(before <= record["emitted_at"] <= time.time_ns() // 1_000_000 for record in records)
-    assert {(record["stream"], record["namespace"]) for record in records} == {("orders", "shop_raw")}
+    assert {(record["stream"], record["namespace"]) for record in records} == {
+        ("orders", "shop_raw")
+    }
     assert kept.messages("STATE")[0]["state"]["sourceStats"] == {"recordCount": 2}
     assert kept.messages("TRACE")[0]["trace"]["stream_status"]["status"] == "COMPLETE"
 
 
-def test_each_strategy_is_a_sync_mode_and_a_replace_a_newer_generation(airbyte: Make, kept: Kept) -> None:
+def test_each_strategy_is_a_sync_mode_and_a_replace_a_newer_generation(
+    airbyte: Make, kept: Kept
+) -> None:
     destination = airbyte()
     loaded(destination, strategy="replace")
     loaded(destination, strategy="append")
@@ -175,7 +215,9 @@ def test_each_strategy_is_a_sync_mode_and_a_replace_a_newer_generation(airbyte: 
     assert generations == sorted(generations)
     assert generations[0] < generations[2]
     assert [mode["minimum_generation_id"] for mode in modes] == [generations[0], 0, generations[2]]
-    assert len(kept.messages("RECORD")) == 6, "an append takes rows as they come, a replace of nothing empties"
+    assert len(kept.messages("RECORD")) == 6, (
+        "an append takes rows as they come, a replace of nothing empties"
+    )
 
 
 def test_an_append_of_nothing_starts_nothing(either: Make, kept: Kept) -> None:
@@ -197,7 +239,9 @@ def test_a_target_replaces_only_where_it_is_said_to_heed_versions(target: Make, 
 def test_a_failing_read_leaves_nothing_behind(either: Make, kept: Kept, tmp_path: Path) -> None:
     class Broken(Shop):
         @override
-        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield ROWS
             raise RuntimeError("gone")
 
@@ -211,13 +255,19 @@ def test_a_failing_read_leaves_nothing_behind(either: Make, kept: Kept, tmp_path
 
 def test_many_batches_wait_in_files(either: Make, kept: Kept, tmp_path: Path) -> None:
     rows = [{"id": number, "tags": []} for number in range(5000)]
-    loaded(either(options={"staging_dir": tmp_path / "staging", "staging_memory_bytes": 0}), rows=rows)
+    loaded(
+        either(options={"staging_dir": tmp_path / "staging", "staging_memory_bytes": 0}), rows=rows
+    )
     assert len(kept.messages("RECORD")) == 5000
 
 
 def test_a_value_without_a_form_in_json_is_an_error_by_name(either: Make) -> None:
     with pytest.raises(DataError, match=r"orders.*amount"):
-        loaded(either(), rows=[{"id": 1, "amount": float("nan")}], stream=Stream("orders", primary_key=["id"]))
+        loaded(
+            either(),
+            rows=[{"id": 1, "amount": float("nan")}],
+            stream=Stream("orders", primary_key=["id"]),
+        )
 
 
 def test_streams_of_one_read_share_a_run_and_fail_together(either: Make, kept: Kept) -> None:
@@ -225,7 +275,10 @@ def test_streams_of_one_read_share_a_run_and_fail_together(either: Make, kept: K
     destination = either()
     outcomes = list(sync_source(SourceRead(Shop(name="shop"), streams), destination))
     sent = 2 if destination.protocol == "singer" else 3  # merged, or replaced
-    assert {one.stream.name: one.result.records_loaded for one in outcomes if not one.error} == {"a": sent, "b": sent}
+    assert {one.stream.name: one.result.records_loaded for one in outcomes if not one.error} == {
+        "a": sent,
+        "b": sent,
+    }
     outcomes = list(sync_source(SourceRead(Shop(name="shop"), streams), either("die")))
     assert all("disk is full" in str(one.error) and one.result.commits == 0 for one in outcomes)
 
@@ -279,7 +332,9 @@ def test_records_that_an_airbyte_destination_rejected_are_not_loaded(airbyte: Ma
         loaded(airbyte("loses"))
 
 
-def test_a_password_that_it_prints_is_masked(target: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_password_that_it_prints_is_masked(
+    target: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(0)
     with pytest.raises(ConnectorWriteError, match="cannot log in with") as caught:
         loaded(target("leak", password="canary-of-the-target"))  # noqa: S106 - a canary
@@ -289,7 +344,9 @@ def test_a_password_that_it_prints_is_masked(target: Make, caplog: pytest.LogCap
 
 def test_records_without_their_key_are_an_error_by_name(either: Make, kept: Kept) -> None:
     with pytest.raises(DataError, match=r"orders.*id"):
-        loaded(either(), rows=[{"n": 1}], stream=Stream("orders", primary_key=["id"]), strategy="merge")
+        loaded(
+            either(), rows=[{"n": 1}], stream=Stream("orders", primary_key=["id"]), strategy="merge"
+        )
     assert not kept.messages("RECORD")
 
 
@@ -335,7 +392,9 @@ def test_arguments_that_make_no_sense(name: str, options: Any, why: str) -> None
 
 
 def test_making_one_neither_installs_nor_starts(tmp_path: Path) -> None:
-    destination = get_destination("target-jsonl", {"password": "canary"}, install_root=tmp_path, destination_name="x")
+    destination = get_destination(
+        "target-jsonl", {"password": "canary"}, install_root=tmp_path, destination_name="x"
+    )
     assert (destination.connector_version, list(tmp_path.iterdir())) == (None, [])
     assert "canary" not in repr(destination)
     assert destination.identity == "SingerDestination:x"

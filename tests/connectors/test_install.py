@@ -16,12 +16,22 @@ import pytest
 from etl_assets.connectors import install as install_module
 from etl_assets.connectors import interpreters, newest, progress
 from etl_assets.connectors.chosen import Choice
-from etl_assets.connectors.executors import DockerExecutor, LocalExecutor, ManifestExecutor, PythonExecutor
+from etl_assets.connectors.executors import (
+    DockerExecutor,
+    LocalExecutor,
+    ManifestExecutor,
+    PythonExecutor,
+)
 from etl_assets.connectors.install import Environment, in_run, install, install_root
 from etl_assets.connectors.names import InstallType, get_available_connectors, known_connectors
 from etl_assets.connectors.requirements import Asked, Pins
 from etl_assets.connectors.too_new import is_too_new
-from etl_assets.exceptions import ConfigError, ConnectorError, ConnectorInstallationError, ConnectorNotFoundError
+from etl_assets.exceptions import (
+    ConfigError,
+    ConnectorError,
+    ConnectorInstallationError,
+    ConnectorNotFoundError,
+)
 from etl_assets.sources.connectors import get_source
 
 from .conftest import Wheel
@@ -116,11 +126,22 @@ def test_what_pyairbyte_has_installed_is_run(
     monkeypatch.chdir(tmp_path / "here")
     assert chosen().executable == str(program)
     for asked in ({"version": "6.2.0"}, {"pip_url": "airbyte-source-faker"}, {"use_python": True}):
-        assert isinstance(chosen(**asked), PythonExecutor)  # of which nobody says that it is this one
+        assert isinstance(
+            chosen(**asked), PythonExecutor
+        )  # of which nobody says that it is this one
     installed = chosen(version="latest").environment
-    marker = {"name": "source-faker", "requirement": "", "version": "1", "python": "3", "packages": {}, "at": ""}
+    marker = {
+        "name": "source-faker",
+        "requirement": "",
+        "version": "1",
+        "python": "3",
+        "packages": {},
+        "at": "",
+    }
     (installed.folder).mkdir(parents=True)
-    (installed.folder / "installed.json").write_text(json.dumps({**marker, "executable": str(program), "format": 1}))
+    (installed.folder / "installed.json").write_text(
+        json.dumps({**marker, "executable": str(program), "format": 1})
+    )
     assert isinstance(chosen(), PythonExecutor)  # our own goes before it
 
 
@@ -201,7 +222,9 @@ def test_a_python_that_is_missing_is_named_before_anything_is_built(
     only_this(monkeypatch)
     nothing_is_built(monkeypatch)
     one = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
-    with pytest.raises(ConfigError, match=r"tap-tiny 1\.2 requires Python (>=3\.8,<3\.10|<3\.10,>=3\.8)") as raised:
+    with pytest.raises(
+        ConfigError, match=r"tap-tiny 1\.2 requires Python (>=3\.8,<3\.10|<3\.10,>=3\.8)"
+    ) as raised:
         one.ensure()
     assert "Python 3.9 is missing" in str(raised.value)
     assert "pyenv install 3.9" in str(raised.value)
@@ -215,7 +238,9 @@ def test_a_python_that_was_asked_for_is_not_replaced(
     nothing_is_built(monkeypatch)
     python = interpreters.this().minor if given == "this" else given
     one = executor(wheel(requires_python="<3.10"), tmp_path / "root", use_python=python)
-    with pytest.raises(ConfigError, match=rf"requires Python <3\.10, and use_python={python!r} is 3\."):
+    with pytest.raises(
+        ConfigError, match=rf"requires Python <3\.10, and use_python={python!r} is 3\."
+    ):
         one.ensure()
     monkeypatch.setattr(install_module, "find_uv", lambda: None)
     other = executor(wheel(), tmp_path / "root", use_python="3.99")
@@ -224,7 +249,10 @@ def test_a_python_that_was_asked_for_is_not_replaced(
 
 
 def test_another_python_that_is_here_is_taken(
-    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    wheel: Wheel,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = interpreters.this()
     others = [one for one in interpreters.all_here() if one.minor not in {here.minor, "3.6", "3.7"}]
@@ -237,7 +265,10 @@ def test_another_python_that_is_here_is_taken(
     assert found is not None
     assert found.python == others[0].version
     said = capsys.readouterr().err
-    assert f"requires Python =={others[0].minor}.*, and this is {here.version}: {others[0].version} is taken" in said
+    assert (
+        f"requires Python =={others[0].minor}.*, and this is {here.version}: {others[0].version} is taken"
+        in said
+    )
     assert "tap-tiny: installing " in said
     assert "tap-tiny: starting it once" in said
 
@@ -255,11 +286,16 @@ GONE = [
 
 
 def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_take(
-    wheel: Wheel, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    wheel: Wheel,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = interpreters.this()
     older = [
-        one for one in interpreters.all_here() if one.is_older_than(here.version) and one.minor not in {"3.6", "3.7"}
+        one
+        for one in interpreters.all_here()
+        if one.is_older_than(here.version) and one.minor not in {"3.6", "3.7"}
     ]
     if not older:
         pytest.skip("there is no older Python here")
@@ -271,7 +307,10 @@ def test_an_older_python_is_tried_where_this_one_is_too_new_whatever_it_says_to_
     assert found is not None
     assert found.python == older[0].version
     told = capsys.readouterr().err
-    assert f"Python {here.version} is too new for it, whatever it says that it takes: {older[0].version}" in told
+    assert (
+        f"Python {here.version} is too new for it, whatever it says that it takes: {older[0].version}"
+        in told
+    )
     with one.start() as process:
         assert b"".join(process.chunks()) == b"tap-tiny\n"
 
@@ -301,8 +340,12 @@ def test_a_python_that_is_too_new_is_told_with_the_one_to_give(
     here = interpreters.this()
     minor = int(here.minor.split(".")[1])
     path = wheel(body, requires_python=f">=3.6,!=3.{minor - 1}.*")
-    with pytest.raises(ConnectorError, match=rf"does not start under Python {here.version}") as raised:
-        executor(path, tmp_path / "root", use_python=here.minor).ensure()  # what was asked for is not replaced
+    with pytest.raises(
+        ConnectorError, match=rf"does not start under Python {here.version}"
+    ) as raised:
+        executor(
+            path, tmp_path / "root", use_python=here.minor
+        ).ensure()  # what was asked for is not replaced
     assert f'give use_python="3.{minor - 2}"' in str(raised.value)
     only_this(monkeypatch)
     with pytest.raises(ConnectorError, match="is too new for it"):
@@ -332,7 +375,9 @@ def test_a_long_installation_says_that_it_goes_on(capsys: pytest.CaptureFixture[
         patch.setattr(progress, "EVERY_SECONDS", 0.2)
         patch.setenv("ETL_ASSETS_PROGRESS", "plain")
         command = [sys.executable, "-c", "import time; print('x'); time.sleep(1)"]
-        done = progress.run(command, "tap-x: still at it", cwd="/", env=dict(os.environ), timeout=30)
+        done = progress.run(
+            command, "tap-x: still at it", cwd="/", env=dict(os.environ), timeout=30
+        )
         assert done.stdout == b"x\n"
         with pytest.raises(subprocess.TimeoutExpired):
             progress.run(command, "tap-x", cwd="/", env=dict(os.environ), timeout=0.1)
@@ -347,7 +392,9 @@ def test_a_python_it_does_not_take_is_told_afterwards_where_nobody_could_be_aske
     one = executor(wheel(requires_python=">=3.8,<3.10"), tmp_path / "root")
     with pytest.raises((ConfigError, ConnectorError), match=r"(?i)requires.*python"):
         one.ensure()
-    monkeypatch.setattr(install_module._Installation, "_ask", lambda self: {"requires": "<3.10", "python": "3.11.7"})
+    monkeypatch.setattr(
+        install_module._Installation, "_ask", lambda self: {"requires": "<3.10", "python": "3.11.7"}
+    )
     hint = install_module._Installation(one.environment)._python_hint()
     assert "use_python" in hint
 
@@ -395,7 +442,9 @@ def test_a_requirement_cannot_carry_options(tmp_path: Path) -> None:
         one.ensure()
 
 
-def test_several_requirements_and_two_options_are_words_of_one(wheel: Wheel, tmp_path: Path) -> None:
+def test_several_requirements_and_two_options_are_words_of_one(
+    wheel: Wheel, tmp_path: Path
+) -> None:
     asked = Asked.of(f"--no-deps --ignore-requires-python tap-a==1.0 {tmp_path} 'b >=1'")
     assert (asked.lines, asked.distribution) == (["tap-a==1.0", str(tmp_path), "b >=1"], "tap-a")
     assert (asked.no_deps, asked.any_python) == (True, True)
@@ -404,19 +453,25 @@ def test_several_requirements_and_two_options_are_words_of_one(wheel: Wheel, tmp
     refused = executor(wheel(requires_python="<3.6"), tmp_path / "root")
     with pytest.raises((ConfigError, ConnectorError)):
         refused.ensure()
-    taken = executor(f"--ignore-requires-python {refused.environment.requirement}", tmp_path / "root")
+    taken = executor(
+        f"--ignore-requires-python {refused.environment.requirement}", tmp_path / "root"
+    )
     taken.ensure()
     assert taken.version == "1.2"
 
 
-def test_a_lock_installs_what_it_pins_and_a_file_from_where_it_was(wheel: Wheel, tmp_path: Path) -> None:
+def test_a_lock_installs_what_it_pins_and_a_file_from_where_it_was(
+    wheel: Wheel, tmp_path: Path
+) -> None:
     path = wheel()
     made = executor(path, tmp_path / "one").install_pinned(None)
     assert made.distribution == "tap-tiny"
     pins = Pins(made.packages, {}, made.distribution)
     again = executor(path, tmp_path / "other").install_pinned(pins)
     assert again.packages == made.packages
-    lines = Asked.of("tap-a").pinned(Pins({"tap-a": "1.0", "b": "2"}, {"tap-a": ["sha256:0"], "b": ["sha256:1"]}))
+    lines = Asked.of("tap-a").pinned(
+        Pins({"tap-a": "1.0", "b": "2"}, {"tap-a": ["sha256:0"], "b": ["sha256:1"]})
+    )
     assert lines == ["tap-a==1.0 --hash=sha256:0", "b==2 --hash=sha256:1"]
 
 
@@ -448,7 +503,9 @@ def test_a_name_becomes_no_path(tmp_path: Path) -> None:
         ({"source_manifest": True}, "Give the manifest itself"),
     ],
 )
-def test_arguments_that_contradict_each_other_are_told(arguments: dict[str, Any], said: str) -> None:
+def test_arguments_that_contradict_each_other_are_told(
+    arguments: dict[str, Any], said: str
+) -> None:
     with pytest.raises(ConfigError, match=said):
         get_source("source-faker", **arguments)
 
@@ -473,7 +530,10 @@ def test_the_index_has_a_name_once_and_in_its_kind() -> None:
     assert "source-postgres" in get_available_connectors(InstallType.JAVA)
     assert "source-postgres" not in get_available_connectors("python")
     assert "source-pokeapi" in get_available_connectors("yaml")
-    assert (known["source-pokeapi"].package, known["source-pokeapi"].install) == ("airbyte-source-pokeapi", "python")
+    assert (known["source-pokeapi"].package, known["source-pokeapi"].install) == (
+        "airbyte-source-pokeapi",
+        "python",
+    )
     assert known["target-duckdb"].package == "target-duckdb duckdb<1.2"
     assert known["destination-csv"].install == "docker"  # it was never a package
     assert sum(one.protocol == "airbyte" and bool(one.package) for one in known.values()) > 280
@@ -499,17 +559,28 @@ echo '{{"type":"CONNECTION_STATUS","connectionStatus":{{"status":"SUCCEEDED"}}}}
 """
 
 
-def test_a_container_gets_its_files_and_nothing_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_container_gets_its_files_and_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = tmp_path / "docker"
     fake.write_text(FAKE_DOCKER.format(note=tmp_path / "note"))
     fake.chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    get_source("source-mysql", {"password": "pw-in-a-file"}, use_host_network=True).test_connection()
+    get_source(
+        "source-mysql", {"password": "pw-in-a-file"}, use_host_network=True
+    ).test_connection()
     words = (tmp_path / "note").read_text().splitlines()
     assert words[0] == "run"
-    assert words[-4:] == ["airbyte/source-mysql:latest", "check", "--config", "/etl_assets/config.json"]
+    assert words[-4:] == [
+        "airbyte/source-mysql:latest",
+        "check",
+        "--config",
+        "/etl_assets/config.json",
+    ]
     assert words[words.index("--network") : words.index("--network") + 2] == ["--network", "host"]
-    assert ["--user", f"{os.getuid()}:{os.getgid()}"] == words[words.index("--user") : words.index("--user") + 2]
+    assert ["--user", f"{os.getuid()}:{os.getgid()}"] == words[
+        words.index("--user") : words.index("--user") + 2
+    ]
     assert "pw-in-a-file" not in " ".join(words)
     assert json.loads((tmp_path / "note.config").read_text()) == {"password": "pw-in-a-file"}
 
@@ -532,11 +603,18 @@ def test_an_executable_that_anybody_could_change_is_refused(tmp_path: Path) -> N
         LocalExecutor("tap-x", "singer", tmp_path / "gone").ensure()
 
 
-MANIFEST = {"version": "6.0.0", "type": "DeclarativeSource", "spec": {"connection_specification": {"type": "object"}}}
+MANIFEST = {
+    "version": "6.0.0",
+    "type": "DeclarativeSource",
+    "spec": {"connection_specification": {"type": "object"}},
+}
 
 
 def test_a_manifest_with_code_is_refused_unless_allowed(tmp_path: Path) -> None:
-    code = {**MANIFEST, "streams": [{"retriever": {"type": "CustomRetriever", "class_name": "evil.Retriever"}}]}
+    code = {
+        **MANIFEST,
+        "streams": [{"retriever": {"type": "CustomRetriever", "class_name": "evil.Retriever"}}],
+    }
     made = Choice("source-x", source_manifest=code).executor()
     assert isinstance(made, ManifestExecutor)
     with pytest.raises(ConfigError, match=r"evil\.Retriever"):
@@ -544,7 +622,9 @@ def test_a_manifest_with_code_is_refused_unless_allowed(tmp_path: Path) -> None:
     allowed = Choice("source-x", source_manifest=code, allow_custom_code=True).executor()
     assert allowed.config({"a": 1})["__injected_declarative_manifest"] == code
     with pytest.raises(ConfigError, match="could be code"):
-        Choice("source-x", source_manifest=MANIFEST).executor().config({"__injected_components_py": "import os"})
+        Choice("source-x", source_manifest=MANIFEST).executor().config(
+            {"__injected_components_py": "import os"}
+        )
     path = tmp_path / "manifest.yaml"
     path.write_text("version: 6.0.0\nspec: !!python/object/apply:os.system ['true']\n")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -552,7 +632,9 @@ def test_a_manifest_with_code_is_refused_unless_allowed(tmp_path: Path) -> None:
     assert get_source("source-x", source_manifest=MANIFEST).config_spec == {"type": "object"}
 
 
-def test_making_a_source_does_nothing_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_making_a_source_does_nothing_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     source = get_source("source-faker", {"count": 1})
     assert (source.name, source.state_name) == ("source-faker", "source_faker")
@@ -563,7 +645,9 @@ def test_making_a_source_does_nothing_at_all(tmp_path: Path, monkeypatch: pytest
         described.discover()
 
 
-def test_a_package_may_add_names_and_its_value_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_may_add_names_and_its_value_is_not_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     points = [EntryPoint("tap-mine", "nowhere_to_be_found:singer", "etl_assets.connectors")]
     monkeypatch.setattr("etl_assets.connectors.names.entry_points", lambda group: points)
     known_connectors.cache_clear()

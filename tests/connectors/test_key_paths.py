@@ -52,15 +52,22 @@ def test_rows_are_merged_by_the_value_at_the_path(
     assert second.outcomes["nested"].error is None
     assert second.outcomes["nested"].result.strategy == "merge"
     found = second.rows("source_fake.nested", "id, name, m_k, m->>'k'")
-    assert found == [(n, "y" if n in {0, count} else "x", f"k{n}", f"k{n}") for n in range(count + 1)]
+    assert found == [
+        (n, "y" if n in {0, count} else "x", f"k{n}", f"k{n}") for n in range(count + 1)
+    ]
 
 
-def test_the_type_is_the_declared_one_behind_references_and_a_composite_key_is_one(airbyte: Make, load: Load) -> None:
+def test_the_type_is_the_declared_one_behind_references_and_a_composite_key_is_one(
+    airbyte: Make, load: Load
+) -> None:
     properties = {
         "m": {"$ref": "#/properties/shape"},
         "shape": {"type": "object", "properties": {"k": {"type": "integer"}}},
     }
-    lines = [record({"id": n, "m": {"k": 2**53 + 1}, "name": name}) for n, name in ((1, "a"), (2, "b"), (1, "c"))]
+    lines = [
+        record({"id": n, "m": {"k": 2**53 + 1}, "name": name})
+        for n, name in ((1, "a"), (2, "b"), (1, "c"))
+    ]
     paths = [["id"], ["m", "k"]]
     result = load(nested(airbyte, *lines, STATE, properties=properties, keys=paths))
     assert result.rows("source_fake.nested", "id, name, m_k, typeof(m_k)") == [
@@ -69,14 +76,18 @@ def test_the_type_is_the_declared_one_behind_references_and_a_composite_key_is_o
     ]
 
 
-def test_a_stream_without_records_has_its_table_and_a_later_one_merges(airbyte: Make, load: Load) -> None:
+def test_a_stream_without_records_has_its_table_and_a_later_one_merges(
+    airbyte: Make, load: Load
+) -> None:
     load(nested(airbyte, STATE))
     for name in ("x", "y"):
         result = load(nested(airbyte, *rows_of(1, 2, name=name), STATE))
     assert result.rows("source_fake.nested", "m_k, name") == [("k1", "y"), ("k2", "y")]
 
 
-def test_the_connector_is_asked_as_it_described_itself(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_the_connector_is_asked_as_it_described_itself(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     note = tmp_path / "note"
     source = nested(airbyte, *rows_of(1), STATE, ["note", str(note)])
     load(source)
@@ -112,7 +123,9 @@ def test_a_field_that_is_not_selected_gives_its_key_all_the_same(airbyte: Make, 
         (stream,) = source.discover().values()
         source._discovered = Catalog([stream.replace(columns=["id", "name"])])
         result = load(source)
-    assert result.rows("source_fake.nested", "count(*), count(DISTINCT m_k), max(name)") == [(300, 300, "y")]
+    assert result.rows("source_fake.nested", "count(*), count(DISTINCT m_k), max(name)") == [
+        (300, 300, "y")
+    ]
     assert "m" not in result.columns("source_fake.nested")
 
 
@@ -124,10 +137,16 @@ def test_postgres_merges_by_it(airbyte: Make, tmp_path: Path) -> None:
         for name in ("x", "y"):
             source = nested(airbyte, *rows_of(1, 2, name=name), STATE)
             source.name = schema
-            where = PostgresDestination(POSTGRES, staging_dir=str(tmp_path), state_schema=f"{schema}_state")
-            assert dg.materialize(stream_assets(source, catalog=source.discover(), destination=where)).success
+            where = PostgresDestination(
+                POSTGRES, staging_dir=str(tmp_path), state_schema=f"{schema}_state"
+            )
+            assert dg.materialize(
+                stream_assets(source, catalog=source.discover(), destination=where)
+            ).success
         with psycopg.connect(POSTGRES.replace("+psycopg", "")) as connection:
-            found = connection.execute(f'SELECT m_k, name FROM "{schema}".nested ORDER BY 1').fetchall()
+            found = connection.execute(
+                f'SELECT m_k, name FROM "{schema}".nested ORDER BY 1'
+            ).fetchall()
             connection.execute(f'DROP SCHEMA IF EXISTS "{schema}_state" CASCADE')
         assert found == [("k1", "y"), ("k2", "y")]
 
@@ -140,7 +159,10 @@ def test_postgres_merges_by_it(airbyte: Make, tmp_path: Path) -> None:
         ({"id": 1, "m": None}, "field 'm.k': a key is NULL or missing"),
         ({"id": 1}, "field 'm.k': a key is NULL or missing"),
         ({"id": 1, "m": {"k": {"a": 1}}}, "field 'm.k': a primary key is an object"),
-        ({"id": 1, "m": {"k": "a"}, "m.k": "b"}, "field 'm.k': the column for the primary key at m > k has the name"),
+        (
+            {"id": 1, "m": {"k": "a"}, "m.k": "b"},
+            "field 'm.k': the column for the primary key at m > k has the name",
+        ),
     ],
 )
 def test_a_record_whose_key_can_be_none_is_told(
@@ -155,7 +177,10 @@ def test_a_record_whose_key_can_be_none_is_told(
     ("more", "said"),
     [
         ({"keys": [["m", "o"]]}, "it is an object or an array"),
-        ({"properties": {"m": M, "m_k": {"type": "string"}}}, "would be called as the field 'm_k' is"),
+        (
+            {"properties": {"m": M, "m_k": {"type": "string"}}},
+            "would be called as the field 'm_k' is",
+        ),
     ],
 )
 def test_a_key_that_no_column_can_have_is_refused_and_the_hint_works(
@@ -166,7 +191,9 @@ def test_a_key_that_no_column_can_have_is_refused_and_the_hint_works(
     assert isinstance(error, ConfigError)
     assert "stream 'nested': its primary key 'm." in str(error)
     assert said in str(error)
-    with pytest.raises(Exception, match=r"read\(write_strategy=\"append\"\) or set_primary_key\(\"nested\""):
+    with pytest.raises(
+        Exception, match=r"read\(write_strategy=\"append\"\) or set_primary_key\(\"nested\""
+    ):
         nested(airbyte, *script, **more).read(DuckDBCache(db_path=str(tmp_path / "cache.duckdb")))
     options = re.search(r"options=(\{.*?\}\})", str(error))
     assert options is not None
@@ -175,14 +202,19 @@ def test_a_key_that_no_column_can_have_is_refused_and_the_hint_works(
         for _ in range(2):
             source = nested(airbyte, *script, **more)
             assets = stream_assets(
-                source, catalog=source.discover(), destination=DuckDBDestination(path), options=given
+                source,
+                catalog=source.discover(),
+                destination=DuckDBDestination(path),
+                options=given,
             )
             assert dg.materialize(assets).success
         with duckdb.connect(path) as connection:
             assert connection.sql("SELECT count(*) FROM source_fake.nested").fetchall() == [(rows,)]
 
 
-def test_a_catalog_from_before_says_what_to_do_and_that_works(airbyte: Make, tmp_path: Path) -> None:
+def test_a_catalog_from_before_says_what_to_do_and_that_works(
+    airbyte: Make, tmp_path: Path
+) -> None:
     script = [*rows_of(1), STATE]
     path = str(tmp_path / "w.duckdb")
 
@@ -190,7 +222,9 @@ def test_a_catalog_from_before_says_what_to_do_and_that_works(airbyte: Make, tmp
         source = nested(airbyte, *script)
         (stream,) = source.discover().values()
         catalog = Catalog([stream.replace(primary_key=[])])
-        assets = stream_assets(source, catalog=catalog, destination=DuckDBDestination(path), **options)
+        assets = stream_assets(
+            source, catalog=catalog, destination=DuckDBDestination(path), **options
+        )
         return dg.materialize(assets, raise_on_error=False)
 
     failed = run()
@@ -204,7 +238,9 @@ def test_a_catalog_from_before_says_what_to_do_and_that_works(airbyte: Make, tmp
         assert connection.sql("SELECT id, m_k FROM source_fake.nested").fetchall() == [(1, "k1")]
 
 
-def test_a_path_that_somebody_names_is_followed_also_in_a_full_table(airbyte: Make, load: Load) -> None:
+def test_a_path_that_somebody_names_is_followed_also_in_a_full_table(
+    airbyte: Make, load: Load
+) -> None:
     for _ in range(2):
         result = load(airbyte(["rows", "full_nested", 0, 2], streams=["full_nested"]))
         assert result.rows("source_fake.full_nested") == [0, 1]
@@ -219,10 +255,15 @@ def test_a_path_is_set_as_the_primary_key_of_a_script(airbyte: Make, tmp_path: P
         start = '{"type":"RECORD","record":{"stream":"log_a","emitted_at":1,"data":'
         rows = [f'{{"id":{n},"name":"{name}","m.x":{{"k":{n}.10}}}}' for n in (1, 2)]
         lines = [["raw", f"{start}{row}}}}}\n"] for row in rows]
-        source = airbyte(*lines, ["state", "log_a", {"n": 1}], streams=["log_a"], properties=properties)
+        source = airbyte(
+            *lines, ["state", "log_a", {"n": 1}], streams=["log_a"], properties=properties
+        )
         with pytest.raises(InputError, match=r"no field 'm\.x\.z'"):
             source.set_primary_key("log_a", "m.x.z")
         source.set_primary_key("log_a", "m.x.k")
         source.read(cache)
     found = cache.run_sql_query("SELECT name, m_x_k FROM log_a ORDER BY 2")
-    assert found == [{"name": "y", "m_x_k": Decimal("1.10")}, {"name": "y", "m_x_k": Decimal("2.10")}]
+    assert found == [
+        {"name": "y", "m_x_k": Decimal("1.10")},
+        {"name": "y", "m_x_k": Decimal("2.10")},
+    ]

@@ -37,7 +37,9 @@ AIRBYTE, SINGER = AirbyteForm(), SingerForm()
 
 
 def parser_of(stream: Stream, form: Form = AIRBYTE) -> ColumnParser:
-    return ColumnParser(stream, partial(form.line, name=stream.name, key=stream.key, version=None), form.path)
+    return ColumnParser(
+        stream, partial(form.line, name=stream.name, key=stream.key, version=None), form.path
+    )
 
 
 PARSER = parser_of(STREAM)
@@ -49,7 +51,11 @@ def line(data: str, more: str = "") -> bytes:
 
 def rows(lines: bytes, key: StreamKey = STREAM.key) -> list[Any]:
     del key
-    return [message.record.data for message in decoder(print).decode(lines) if message.record is not None]
+    return [
+        message.record.data
+        for message in decoder(print).decode(lines)
+        if message.record is not None
+    ]
 
 
 def exactly(lines: bytes) -> Batch:
@@ -68,16 +74,30 @@ def said(table: pa.Table) -> tuple[list[pa.DataType], list[Any]]:
 
 
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**80), 2**80), st.floats(allow_nan=False), st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**80), 2**80),
+        st.floats(allow_nan=False),
+        st.text(max_size=5),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 VALUES = st.fixed_dictionaries(
     {},
     optional={
         "id": st.integers(-(2**63), 2**63 - 1),
-        "x": st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**60), 2**60)),
-        "price": st.one_of(st.none(), st.decimals(-(10**9), 10**9, places=2).map(float), st.integers(0, 10**6)),
+        "x": st.one_of(
+            st.none(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.integers(-(2**60), 2**60),
+        ),
+        "price": st.one_of(
+            st.none(), st.decimals(-(10**9), 10**9, places=2).map(float), st.integers(0, 10**6)
+        ),
         "ok": st.one_of(st.none(), st.booleans()),
         "name": st.one_of(st.none(), st.text()),
         "at": st.datetimes().map(lambda moment: moment.isoformat() + "+02:00"),
@@ -90,7 +110,9 @@ VALUES = st.fixed_dictionaries(
 
 @settings(max_examples=60)
 @given(st.lists(VALUES, min_size=1, max_size=5), st.booleans(), st.booleans())
-def test_columns_are_what_the_rows_give(records: list[dict[str, Any]], ascii_only: bool, compact: bool) -> None:
+def test_columns_are_what_the_rows_give(
+    records: list[dict[str, Any]], ascii_only: bool, compact: bool
+) -> None:
     separators = (",", ":") if compact else (", ", ": ")
     text = [json.dumps(row, ensure_ascii=ascii_only, separators=separators) for row in records]
     lines = b"".join(line(one.replace("\ud800", "?")) for one in text)
@@ -103,7 +125,10 @@ NUMBERS = st.from_regex(r"\A-?(0|[1-9][0-9]{0,22})(\.[0-9]{1,22})?([eE][+-]?[0-9
 
 
 @settings(max_examples=60)
-@given(st.lists(NUMBERS | st.just("null"), min_size=1, max_size=4), st.sampled_from(["id", "x", "price", "any"]))
+@given(
+    st.lists(NUMBERS | st.just("null"), min_size=1, max_size=4),
+    st.sampled_from(["id", "x", "price", "any"]),
+)
 def test_every_number_is_what_the_rows_give(numbers: list[str], field: str) -> None:
     lines = b"".join(line(f'{{"{field}":{number}}}') for number in numbers)
     table = PARSER.parse(lines)
@@ -112,7 +137,9 @@ def test_every_number_is_what_the_rows_give(numbers: list[str], field: str) -> N
 
 
 @settings(max_examples=60)
-@given(st.lists(st.one_of(JSON.map(json.dumps), st.text(max_size=9), NUMBERS), min_size=1, max_size=6))
+@given(
+    st.lists(st.one_of(JSON.map(json.dumps), st.text(max_size=9), NUMBERS), min_size=1, max_size=6)
+)
 def test_hostile_records_are_refused_or_what_the_rows_give(texts: list[str]) -> None:
     fields = ",".join(f'"{name}":{text}' for name, text in zip(PROPERTIES, texts, strict=False))
     lines = line("{" + fields.replace("\n", "").replace("\ud800", "") + "}")
@@ -197,10 +224,15 @@ def test_odd_values_are_what_the_rows_give(data: str) -> None:
     assert said(found.to_arrow(STREAM)) == said(exactly(line(data)).to_arrow(STREAM))
 
 
-@pytest.mark.parametrize("more", [',"meta":{"changes":[{"field":"x"}]}', ',"namespace":"n"', ',"file_reference":{}'])
+@pytest.mark.parametrize(
+    "more", [',"meta":{"changes":[{"field":"x"}]}', ',"namespace":"n"', ',"file_reference":{}']
+)
 def test_what_a_line_says_beside_its_record_is_not_passed_over(more: str) -> None:
     assert PARSER.parse(line('{"id":1}', more)) is None
-    assert PARSER.parse(line('{"id":1}', ',"meta":{"changes":[]},"namespace":null,"other":1')) is not None
+    assert (
+        PARSER.parse(line('{"id":1}', ',"meta":{"changes":[]},"namespace":null,"other":1'))
+        is not None
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,7 +253,9 @@ def test_lines_that_are_not_as_they_began_are_refused(lines: bytes) -> None:
 
 
 @pytest.mark.parametrize("properties", [{}, {'a"b': {"type": "integer"}}])
-def test_without_columns_that_it_can_tell_a_stream_is_read_as_rows(properties: dict[str, Any]) -> None:
+def test_without_columns_that_it_can_tell_a_stream_is_read_as_rows(
+    properties: dict[str, Any],
+) -> None:
     assert not parser_of(Stream("s", schema={"type": "object", "properties": properties})).usable
 
 
@@ -236,14 +270,23 @@ def test_only_the_block_that_needs_it_is_read_as_rows(monkeypatch: pytest.Monkey
 
 def test_blocks_of_nothing_but_null_join_those_with_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("etl_assets.model.json.columns.BLOCK_BYTES", 100)
-    records = ['{"id":null}', '{"id":1,"x":0.5}', '{"tree":{"a":1},"price":1.25}', '{"at":"2026-01-01T00:00:00Z"}']
+    records = [
+        '{"id":null}',
+        '{"id":1,"x":0.5}',
+        '{"tree":{"a":1},"price":1.25}',
+        '{"at":"2026-01-01T00:00:00Z"}',
+    ]
     (batch,) = Parsing(STREAM, PARSER, rows)(b"".join(map(line, records)))
-    assert said(batch.to_arrow(STREAM)) == said(exactly(b"".join(map(line, records))).to_arrow(STREAM))
+    assert said(batch.to_arrow(STREAM)) == said(
+        exactly(b"".join(map(line, records))).to_arrow(STREAM)
+    )
 
 
 def lanes(form: Form, **streams: Stream) -> RecordLanes:
     keys: dict[str, StreamKey] = {name: stream.key for name, stream in streams.items()}
-    return RecordLanes(form, lambda _, name: keys.get(name), {s.key: s for s in streams.values()}, rows)
+    return RecordLanes(
+        form, lambda _, name: keys.get(name), {s.key: s for s in streams.values()}, rows
+    )
 
 
 def test_a_chunk_is_cut_into_runs_and_no_line_is_lost_or_moved() -> None:

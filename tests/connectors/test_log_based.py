@@ -1,7 +1,9 @@
 """The real tap that reads a database's log, from a PostgreSQL that has the plugin for it: run, killed, run again.
 
-The server is one of the test's own: that of the others writes no such log. Debian's `postgresql-15-wal2json` and the
-like have the plugin; `ETL_ASSETS_TEST_WAL2JSON` is the folder of one that is not where the server looks.
+The server is one of the test's own: that of the others writes no such log. Debian's
+`postgresql-15-wal2json` and the
+like have the plugin; `ETL_ASSETS_TEST_WAL2JSON` is the folder of one that is not where the server
+looks.
 """
 
 import contextlib
@@ -41,7 +43,9 @@ Query = Callable[[str], list[Any]]
 def _programs() -> Path | None:
     found = shutil.which("initdb")
     places = (
-        [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        [Path(found).resolve().parent]
+        if found
+        else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     )
     return next((place for place in places if (place / "initdb").exists()), None)
 
@@ -82,17 +86,29 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def ask(server: int) -> Iterator[Query]:
     """Make a table and a slot; gives what runs a statement."""
-    with psycopg.connect(f"postgresql://postgres@127.0.0.1:{server}/postgres", autocommit=True) as connection:
+    with psycopg.connect(
+        f"postgresql://postgres@127.0.0.1:{server}/postgres", autocommit=True
+    ) as connection:
         run = connection.execute
         if run("SELECT 1 FROM pg_settings WHERE name = 'output_plugin_libraries'").fetchone():
-            run(f"ALTER SYSTEM SET output_plugin_libraries = pgoutput, {PLUGIN}")  # newer servers ask for it
+            run(
+                f"ALTER SYSTEM SET output_plugin_libraries = pgoutput, {PLUGIN}"
+            )  # newer servers ask for it
             run("SELECT pg_reload_conf()")
             _until(lambda: PLUGIN in run("SHOW output_plugin_libraries").fetchone()[0])
-        run("CREATE TABLE orders (id bigint PRIMARY KEY, note text, price numeric(10, 2), at timestamptz)")
+        run(
+            "CREATE TABLE orders (id bigint PRIMARY KEY, note text, price numeric(10, 2), at timestamptz)"
+        )
         at = "2026-01-02 03:04:05.678901Z"
-        run(f"INSERT INTO orders SELECT i, 'n' || i, i / 3.0, '{at}' FROM generate_series(1, 500) i")
+        run(
+            f"INSERT INTO orders SELECT i, 'n' || i, i / 3.0, '{at}' FROM generate_series(1, 500) i"
+        )
         run(f"SELECT pg_create_logical_replication_slot('pipelinewise_postgres', '{PLUGIN}')")
-        yield lambda statement: run(statement).fetchall() if statement.startswith("SELECT") else [run(statement)]
+        yield (
+            lambda statement: (
+                run(statement).fetchall() if statement.startswith("SELECT") else [run(statement)]
+            )
+        )
 
 
 def _until(is_so: Callable[[], bool], seconds: float = 60) -> None:
@@ -112,9 +128,15 @@ class Project:
         }  # fmt: skip
         source_of("tap-postgres", config, pip_url="pipelinewise-tap-postgres")
         self.folder = folder
-        (folder / "definitions.py").write_text(DEFINITIONS.format(name="tap-postgres", config=config, where=WHERE))
+        (folder / "definitions.py").write_text(
+            DEFINITIONS.format(name="tap-postgres", config=config, where=WHERE)
+        )
         (folder / "home").mkdir()
-        self.environment = {**os.environ, "DAGSTER_HOME": str(folder / "home"), "ETL_ASSETS_PROGRESS": "none"}
+        self.environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(folder / "home"),
+            "ETL_ASSETS_PROGRESS": "none",
+        }
         self._run("etl-assets", "discover")
 
     def _start(self, *command: str) -> "subprocess.Popen[str]":
@@ -132,7 +154,9 @@ class Project:
         self._run("dagster", "asset", "materialize", "--select", "*", "-f", "definitions.py")
 
     def killed_when(self, is_so: Callable[[], bool]) -> None:
-        process = self._start("dagster", "asset", "materialize", "--select", "*", "-f", "definitions.py")
+        process = self._start(
+            "dagster", "asset", "materialize", "--select", "*", "-f", "definitions.py"
+        )
         try:
             _until(is_so)
         finally:
@@ -149,7 +173,9 @@ class Project:
         return {row[0]: row[1:] for row in found}
 
 
-def test_changes_from_the_log_come_once_whatever_is_killed(server: int, ask: Query, tmp_path: Path) -> None:
+def test_changes_from_the_log_come_once_whatever_is_killed(
+    server: int, ask: Query, tmp_path: Path
+) -> None:
     project = Project(tmp_path, server)
     project.materialize()
     assert len(project.rows("true")) == 500

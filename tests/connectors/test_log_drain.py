@@ -64,11 +64,15 @@ def test_a_secret_of_short_lines_is_held_until_it_is_known_to_be_one(
 
 def test_a_key_that_other_lines_interrupt_is_masked_line_by_line(logger: logging.Logger) -> None:
     remember(PEM)
-    told = tail_of("\n".join(line for each in PEM.split("\n")[:20] for line in (each, "-")).encode(), logger)
+    told = tail_of(
+        "\n".join(line for each in PEM.split("\n")[:20] for line in (each, "-")).encode(), logger
+    )
     assert set(told.split("\n")) == {MASK, "-"}
 
 
-@pytest.mark.parametrize("before", [0, LINE_BYTES - 10, LINE_BYTES, LINE_BYTES + 10, 3 * LINE_BYTES])
+@pytest.mark.parametrize(
+    "before", [0, LINE_BYTES - 10, LINE_BYTES, LINE_BYTES + 10, 3 * LINE_BYTES]
+)
 def test_a_secret_longer_than_a_shown_line_is_not_shown_in_part(
     before: int, logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,7 +43,9 @@ elif given.properties:
 
 
 def old_tap(tmp_path: Path, *flags: str, name: str = "tap-old", **options: Any) -> ConnectorSource:
-    code = OLD.format(note=str(tmp_path / "note"), flags=["--config", "--state", "--properties", *flags])
+    code = OLD.format(
+        note=str(tmp_path / "note"), flags=["--config", "--state", "--properties", *flags]
+    )
     (tmp_path / "its_code.py").write_text(code)
     path = tmp_path / name
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{tmp_path / "its_code.py"}" "$@"\n')
@@ -61,7 +63,10 @@ def test_a_tap_is_recognised_that_refuses_or_overlooks_its_catalog(
     assert "takes its catalog by --properties: give use_properties=True" in caplog.text
     before = (tmp_path / "note").read_text().count("\n")
     assert load(old_tap(tmp_path, *flags, use_properties=True)).rows("tap_old.a") == [1]
-    assert (tmp_path / "note").read_text().splitlines()[before:] == ["--config --discover", "--config --properties"]
+    assert (tmp_path / "note").read_text().splitlines()[before:] == [
+        "--config --discover",
+        "--config --properties",
+    ]
 
 
 def test_what_was_said_of_it_is_not_doubted(tmp_path: Path, load: Load) -> None:
@@ -92,12 +97,18 @@ botocore.exceptions.NoCredentialsError: Unable to locate credentials
     ("log", "cause"),
     [
         (TRACEBACK, "botocore.exceptions.NoCredentialsError: Unable to locate credentials"),
-        ("time=2026 level=CRITICAL message=no\nCRITICAL Config is missing required keys: ['host']\n", None),
+        (
+            "time=2026 level=CRITICAL message=no\nCRITICAL Config is missing required keys: ['host']\n",
+            None,
+        ),
         (
             "CRITICAL Traceback (most recent call last):\nCRITICAL   File 'x'\nCRITICAL KeyError: 'host'\nINFO b",
             "KeyError: 'host'",
         ),
-        ("time=2026 name=tap level=CRITICAL message=Config is missing keys\n", "Config is missing keys"),
+        (
+            "time=2026 name=tap level=CRITICAL message=Config is missing keys\n",
+            "Config is missing keys",
+        ),
         ("2026-01-01 | ERROR    | tap | it broke.\n  more", "tap | it broke"),
         (
             "usage: tap [-h]\ntap: error: the following arguments are required: -c/--config\n",
@@ -114,16 +125,29 @@ def test_the_cause_is_found_in_a_log(log: str, cause: str | None) -> None:
         assert found is None
     else:
         assert found is not None
-        assert found.startswith(cause if cause is not None else "Config is missing required keys: ['host']")
+        assert found.startswith(
+            cause if cause is not None else "Config is missing required keys: ['host']"
+        )
         assert len(found) <= 300
 
 
-def test_the_headline_of_a_failure_is_its_cause(program: Program, load: Load, tmp_path: Path) -> None:
+def test_the_headline_of_a_failure_is_its_cause(
+    program: Program, load: Load, tmp_path: Path
+) -> None:
     config = {"streams": ["a"], "lines": [], "does": "raise KeyError('host')"}
     source = get_source("tap-fake", config, local_executable=program("fake_singer"), limits=LIMITS)
-    assert load(source).failure("a").startswith("tap-fake: KeyError: 'host' (it ended with exit code 1)")
-    broken = get_source("tap-fake", {"bad": "no such host"}, local_executable=program("fake_singer"), limits=LIMITS)
-    with pytest.raises(ConnectorError, match=r"^tap-fake: no such host \(it ended with exit code 1 \(--discover\)\)"):
+    assert (
+        load(source)
+        .failure("a")
+        .startswith("tap-fake: KeyError: 'host' (it ended with exit code 1)")
+    )
+    broken = get_source(
+        "tap-fake", {"bad": "no such host"}, local_executable=program("fake_singer"), limits=LIMITS
+    )
+    with pytest.raises(
+        ConnectorError,
+        match=r"^tap-fake: no such host \(it ended with exit code 1 \(--discover\)\)",
+    ):
         broken.discover()
 
 
@@ -135,7 +159,9 @@ case "$*" in *--about*) echo '{"settings": {"required": ["host"], "properties": 
 """
 
 
-def test_a_check_says_what_it_can_know(program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_says_what_it_can_know(
+    program: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"out": str(tmp_path / "out")}))
     more = ["--config", str(config), "--local-executable"]
@@ -154,7 +180,9 @@ def test_a_check_says_what_it_can_know(program: Program, tmp_path: Path, capsys:
 
 
 @pytest.mark.parametrize("name", ["tap-about", "target-about"])
-def test_a_config_is_held_against_the_specification_before_a_check(name: str, tmp_path: Path) -> None:
+def test_a_config_is_held_against_the_specification_before_a_check(
+    name: str, tmp_path: Path
+) -> None:
     path = tmp_path / name
     path.write_text(ABOUT)
     path.chmod(stat.S_IRWXU)
@@ -165,7 +193,9 @@ def test_a_config_is_held_against_the_specification_before_a_check(name: str, tm
 
 
 def test_the_config_of_an_airbyte_source_too(tmp_path: Path) -> None:
-    spec = {"connectionSpecification": {"type": "object", "properties": {"count": {"type": "integer"}}}}
+    spec = {
+        "connectionSpecification": {"type": "object", "properties": {"count": {"type": "integer"}}}
+    }
     code = (
         "import json, sys\n"
         f"if sys.argv[1] == 'spec': print(json.dumps({{'type': 'SPEC', 'spec': {spec!r}}}))\n"
@@ -181,11 +211,21 @@ def test_the_config_of_an_airbyte_source_too(tmp_path: Path) -> None:
         get_source("source-vague", {"count": 1}, local_executable=path).test_connection()
 
 
-def test_a_part_of_a_specification_that_is_no_schema_takes_nothing_from_the_others(tmp_path: Path) -> None:
-    wrong = {"anyOf": [{"const": "__NULL__"}, {"type": "null"}, "null"]}  # as some versions of the SDK write it
-    properties = {"paths": {"type": "array"}, "stream_maps": {"type": "object", "properties": {"else": wrong}}}
+def test_a_part_of_a_specification_that_is_no_schema_takes_nothing_from_the_others(
+    tmp_path: Path,
+) -> None:
+    wrong = {
+        "anyOf": [{"const": "__NULL__"}, {"type": "null"}, "null"]
+    }  # as some versions of the SDK write it
+    properties = {
+        "paths": {"type": "array"},
+        "stream_maps": {"type": "object", "properties": {"else": wrong}},
+    }
     path = tmp_path / "tap-vague"
-    about = {"name": "tap-vague", "settings": {"type": "object", "properties": properties, "required": ["paths"]}}
+    about = {
+        "name": "tap-vague",
+        "settings": {"type": "object", "properties": properties, "required": ["paths"]},
+    }
     path.write_text(
         f"#!{sys.executable}\nimport json, sys\n"
         f"if '--about' in sys.argv: print(json.dumps({about!r}))\n"
@@ -200,9 +240,13 @@ def test_a_part_of_a_specification_that_is_no_schema_takes_nothing_from_the_othe
     ):
         with pytest.raises(ConnectorConfigInvalidError, match=said):
             get_source("tap-vague", given, local_executable=path).test_connection()
-    with pytest.raises(ConnectorConfigInvalidError, match="'paths' must be there"):  # and no KeyError of the tap
+    with pytest.raises(
+        ConnectorConfigInvalidError, match="'paths' must be there"
+    ):  # and no KeyError of the tap
         get_source("tap-vague", {"path": "x"}, local_executable=path).discover()
-    good = get_source("tap-vague", {"paths": ["a"], "stream_maps": {"else": 3}}, local_executable=path)
+    good = get_source(
+        "tap-vague", {"paths": ["a"], "stream_maps": {"else": 3}}, local_executable=path
+    )
     good.test_connection()
     assert list(good.discover()) == [("", "a")]
 
@@ -219,14 +263,23 @@ def test_a_target_that_its_python_is_too_new_for_is_told_so_and_its_check_claims
     target = get_destination("target-old", {}, local_executable=path)
     target.check()
     said = capsys.readouterr().out
-    assert said.startswith("target-old: it took this config and an empty input. A Singer target has no check")
+    assert said.startswith(
+        "target-old: it took this config and an empty input. A Singer target has no check"
+    )
     assert "succeeded" not in said
     tap = tmp_path / "tap-one"
     lines: list[dict[str, Any]] = [
-        {"type": "SCHEMA", "stream": "a", "schema": {"properties": {"id": {"type": "integer"}}}, "key_properties": []},
+        {
+            "type": "SCHEMA",
+            "stream": "a",
+            "schema": {"properties": {"id": {"type": "integer"}}},
+            "key_properties": [],
+        },
         {"type": "RECORD", "stream": "a", "record": {"id": 1}},
     ]
-    tap.write_text(f"#!{sys.executable}\nfor line in {list(map(json.dumps, lines))!r}: print(line)\n")
+    tap.write_text(
+        f"#!{sys.executable}\nfor line in {list(map(json.dumps, lines))!r}: print(line)\n"
+    )
     tap.chmod(stat.S_IRWXU)
     source = get_source("tap-one", {}, local_executable=tap)
     (outcome,) = sync_source(SourceRead(source, [Stream("a", schema=lines[0]["schema"])]), target)

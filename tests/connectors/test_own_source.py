@@ -45,7 +45,13 @@ def test_it_says_what_it_is(shop: Make) -> None:
     assert {one.name: (one.method, one.primary_key) for one in found.values()} == {
         "orders": ("INCREMENTAL", ("id",)), "values": ("FULL_TABLE", ()), "broken": ("INCREMENTAL", ("id",)),
     }  # fmt: skip
-    assert set((found.get("values").schema or {})["properties"]) == {"n", "price", "at", "day", "raw"}
+    assert set((found.get("values").schema or {})["properties"]) == {
+        "n",
+        "price",
+        "at",
+        "day",
+        "raw",
+    }
     with pytest.raises(AuthenticationError) as caught:
         shop(token="wrong" + "-token").test_connection()
     assert "the token '****' is wrong" in str(caught.value)
@@ -54,7 +60,9 @@ def test_it_says_what_it_is(shop: Make) -> None:
 def test_what_it_reads_arrives_exact_and_the_next_read_goes_on(shop: Make, load: Load) -> None:
     first = load(shop(last=4), streams=["orders", "values"])
     assert (first.error, first.outcomes["values"].error) == (None, None)
-    assert first.rows("source_shop.orders", "id, note") == [(n, f"Größe \u2028 {n}") for n in range(5)]
+    assert first.rows("source_shop.orders", "id, note") == [
+        (n, f"Größe \u2028 {n}") for n in range(5)
+    ]
     assert first.bookmark("orders") == {"id": 4}
     numbers = first.rows("source_shop.values", "CAST(n AS VARCHAR)", "n")
     assert sorted(map(int, numbers)) == sorted(own_source.NUMBERS)
@@ -96,9 +104,15 @@ main(Tap)
 """
 
 
-def test_a_source_that_writes_singer_messages_has_a_global_state(tmp_path: Path, load: Load) -> None:
+def test_a_source_that_writes_singer_messages_has_a_global_state(
+    tmp_path: Path, load: Load
+) -> None:
     (tmp_path / "tap.py").write_text(TAP)
-    source = get_source("source-tap", {}, local_executable=command(tmp_path / "source-tap", str(tmp_path / "tap.py")))
+    source = get_source(
+        "source-tap",
+        {},
+        local_executable=command(tmp_path / "source-tap", str(tmp_path / "tap.py")),
+    )
     for rows in (3, 6):
         found = load(source)
         assert found.error is None
@@ -113,7 +127,9 @@ def run(tmp_path: Path, *arguments: str, **documents: Any) -> tuple[int, list[di
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
         options += [f"--{name}", str(tmp_path / f"{name}.json")]
     program = str(command(tmp_path / "source-shop"))
-    done = subprocess.run([program, *arguments, *options], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, *arguments, *options], capture_output=True, text=True, check=False
+    )
     return done.returncode, [json.loads(line) for line in done.stdout.split("\n")[:-1]]
 
 
@@ -122,10 +138,19 @@ def catalog(*names: str, mode: str = "incremental") -> dict[str, Any]:
 
 
 def test_a_full_refresh_ignores_the_state_and_ends_with_none(tmp_path: Path) -> None:
-    state = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "orders"}, "stream_state": {"id": 5}}}]
-    code, messages = run(tmp_path, "read", config={}, catalog=catalog("orders", mode="full_refresh"), state=state)
+    state = [
+        {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": {"name": "orders"}, "stream_state": {"id": 5}},
+        }
+    ]
+    code, messages = run(
+        tmp_path, "read", config={}, catalog=catalog("orders", mode="full_refresh"), state=state
+    )
     assert code == 0
-    assert [one["record"]["data"]["id"] for one in messages if one["type"] == "RECORD"] == list(range(6))
+    assert [one["record"]["data"]["id"] for one in messages if one["type"] == "RECORD"] == list(
+        range(6)
+    )
     (only,) = [one["state"] for one in messages if one["type"] == "STATE"]
     assert only["stream"]["stream_state"] == {"__ab_no_cursor_state_message": True}
     assert only["sourceStats"] == {"recordCount": 6.0}

@@ -22,7 +22,10 @@ FAKE = [sys.executable, str(Path(__file__).with_name("fake_output.py"))]
 
 
 def started(
-    *arguments: str, limits: Limits | None = None, logger: logging.Logger | None = None, takes_input: bool = False
+    *arguments: str,
+    limits: Limits | None = None,
+    logger: logging.Logger | None = None,
+    takes_input: bool = False,
 ) -> ConnectorProcess:
     return ConnectorProcess(
         [*FAKE, *arguments],
@@ -82,7 +85,9 @@ def test_it_gets_an_allow_list_and_nothing_else(monkeypatch: pytest.MonkeyPatch)
 def test_its_config_is_private_and_gone_at_the_end() -> None:
     workspace = Workspace()
     config = workspace.write("config.json", {"password": "pa$$word"})
-    with ConnectorProcess([*FAKE, "private", str(config)], workspace=workspace, name="fake") as process:
+    with ConnectorProcess(
+        [*FAKE, "private", str(config)], workspace=workspace, name="fake"
+    ) as process:
         modes, here, document, arguments = json.loads(output_of(process))
     assert modes == [0o600, 0o700]
     assert here
@@ -95,7 +100,9 @@ def test_its_config_goes_with_the_process_and_what_it_wrote_stays_until_all_is_r
     workspace = Workspace()
     config = workspace.write("config.json", {"password": "pa$$word"})
     write = "from pathlib import Path; Path('batch').write_text('data'); print('done')"
-    with ConnectorProcess([sys.executable, "-c", write], workspace=workspace, name="fake") as process:
+    with ConnectorProcess(
+        [sys.executable, "-c", write], workspace=workspace, name="fake"
+    ) as process:
         assert output_of(process) == b"done\n"
         assert not config.exists()
         assert (workspace.path / "batch").read_text() == "data"
@@ -143,13 +150,18 @@ def test_a_line_may_have_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(process_module, "READ_BYTES", 1000)
     with started("long", "9999", limits=Limits(line_bytes=9999)) as process:
         assert len(output_of(process)) == 10_000
-    with started("long", "10_000", limits=Limits(line_bytes=9999)) as process, pytest.raises(ProtocolError) as caught:
+    with (
+        started("long", "10_000", limits=Limits(line_bytes=9999)) as process,
+        pytest.raises(ProtocolError) as caught,
+    ):
         output_of(process)
     assert "9,999 bytes" in str(caught.value)
     assert len(str(caught.value)) < 300
 
 
-def test_a_flood_on_standard_error_blocks_nothing_and_is_logged_in_part(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flood_on_standard_error_blocks_nothing_and_is_logged_in_part(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     caplog.set_level(logging.INFO)
     with started("noise", "20000", logger=logging.getLogger("flood")) as process:
         assert output_of(process) == b"line 0\nline 1\nline 2\n"
@@ -163,7 +175,9 @@ def test_silence_ends_it_and_all_it_has_started(tmp_path: Path) -> None:
     began = time.monotonic()
     with (
         pytest.raises(ConnectorError, match="said nothing for 1 seconds"),
-        started("hang", str(tmp_path / "pids"), limits=Limits(silence_seconds=1, grace_seconds=0.5)) as process,
+        started(
+            "hang", str(tmp_path / "pids"), limits=Limits(silence_seconds=1, grace_seconds=0.5)
+        ) as process,
     ):
         output_of(process)
     assert time.monotonic() - began < 10
@@ -182,7 +196,9 @@ def test_the_time_its_reader_takes_is_not_its_silence() -> None:
 def test_the_whole_time_is_limited_too(tmp_path: Path) -> None:
     with (
         pytest.raises(ConnectorError, match="took longer than 1 seconds"),
-        started("hang", str(tmp_path / "pids"), limits=Limits(total_seconds=1, grace_seconds=0.2)) as process,
+        started(
+            "hang", str(tmp_path / "pids"), limits=Limits(total_seconds=1, grace_seconds=0.2)
+        ) as process,
     ):
         output_of(process)
     assert gone(pids_in(tmp_path / "pids"), 1)
@@ -232,10 +248,10 @@ def test_a_killed_parent_takes_all_of_it_along_its_config_too(tmp_path: Path) ->
 
 def test_what_was_left_by_the_killed_is_swept_and_what_is_in_use_is_not() -> None:
     used = Workspace()
-    script = (
-        "from etl_assets.connectors.workspace import Workspace; import os; w = Workspace(); print(w.path); os._exit(9)"
-    )
-    left = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False).stdout.strip()
+    script = "from etl_assets.connectors.workspace import Workspace; import os; w = Workspace(); print(w.path); os._exit(9)"
+    left = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    ).stdout.strip()
     fresh = Workspace()
     assert used.path.exists()
     assert left
@@ -245,13 +261,17 @@ def test_what_was_left_by_the_killed_is_swept_and_what_is_in_use_is_not() -> Non
     fresh.remove()
 
 
-ENDED = PARENT.replace("    output_of(process)", "    output_of(process); print('read', flush=True); sys.stdin.read()")
+ENDED = PARENT.replace(
+    "    output_of(process)", "    output_of(process); print('read', flush=True); sys.stdin.read()"
+)
 
 
 def test_a_parent_that_is_killed_after_the_end_takes_what_was_written_along() -> None:
     write = "from pathlib import Path; Path('batch').write_text('data')"
     command = [sys.executable, "-c", ENDED, sys.executable, "-c", write]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout
         workspace = Path(parent.stdout.readline().strip())
         assert parent.stdout.readline() == "read\n"
@@ -265,7 +285,9 @@ def test_a_parent_that_is_killed_after_the_end_takes_what_was_written_along() ->
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(tmp_path: Path, *, killed: bool) -> None:
+def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(
+    tmp_path: Path, *, killed: bool
+) -> None:
     """Neither the parent nor, where that is killed, the supervisor goes through the link."""
     (tmp_path / "tmp").mkdir()
     for name in ("config.json", "thesis.txt", "tmp/more.txt"):
@@ -273,7 +295,9 @@ def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(tmp_path: Path
     moved, place = str(tmp_path / "moved"), str(tmp_path)
     swap = f"import os; here = os.getcwd(); os.rename(here, {moved!r}); os.symlink({place!r}, here)"
     command = [sys.executable, "-c", ENDED, sys.executable, "-c", swap]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
         assert parent.stdout
         link = Path(parent.stdout.readline().strip())
         assert parent.stdout.readline() == "read\n"
@@ -288,7 +312,9 @@ def test_a_folder_that_the_process_puts_in_place_of_its_own_stays(tmp_path: Path
     link.unlink()
 
 
-def test_a_sweep_removes_no_directory_that_is_not_proven_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_removes_no_directory_that_is_not_proven_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     foreign = {name: private_root() / name for name in ("run-unmarked", "run-locked", "run-other")}
     for path in foreign.values():
@@ -301,7 +327,9 @@ def test_a_sweep_removes_no_directory_that_is_not_proven_ours(tmp_path: Path, mo
     assert all((path / "thesis.txt").exists() for path in foreign.values())
 
 
-def test_a_directory_that_others_may_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_others_may_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / f"etl_assets-{os.getuid()}").mkdir(mode=0o755)
     with pytest.raises(ConfigError, match="not a private directory"):
@@ -319,7 +347,9 @@ def test_what_it_is_given_is_all_it_reads_and_it_may_answer_meanwhile() -> None:
 
 
 def test_full_pipes_on_both_sides_are_no_deadlock() -> None:
-    with started("talk first", takes_input=True, limits=Limits(total_seconds=60, grace_seconds=0.5)) as process:
+    with started(
+        "talk first", takes_input=True, limits=Limits(total_seconds=60, grace_seconds=0.5)
+    ) as process:
         said = b"".join(process.chunks(LINES))
         assert process.wait() == 0
         assert process.took_all
@@ -336,7 +366,9 @@ def test_one_that_stops_to_read_did_not_take_all(count: int) -> None:
 
 
 def test_one_that_closes_its_output_does_not_wait_for_more_for_ever() -> None:
-    with started("mute", takes_input=True, limits=Limits(total_seconds=20, grace_seconds=0.5)) as process:
+    with started(
+        "mute", takes_input=True, limits=Limits(total_seconds=20, grace_seconds=0.5)
+    ) as process:
         assert b"".join(process.chunks(LINES)) == b""
         assert process.wait() == 0
         assert not process.took_all, "what came after that was not given to it"
@@ -344,7 +376,10 @@ def test_one_that_closes_its_output_does_not_wait_for_more_for_ever() -> None:
 
 def test_one_that_never_reads_is_ended_for_its_silence() -> None:
     limits = Limits(silence_seconds=1, grace_seconds=0.2)
-    with started("deaf", takes_input=True, limits=limits) as process, pytest.raises(ConnectorError, match="silence"):
+    with (
+        started("deaf", takes_input=True, limits=limits) as process,
+        pytest.raises(ConnectorError, match="silence"),
+    ):
         list(process.chunks(LINES))
 
 

@@ -35,7 +35,9 @@ from .real import source_of, target_of
 pytestmark = [pytest.mark.connectors, pytest.mark.timeout(1800)]
 
 
-def loaded(source: ConnectorSource, path: Path, streams: list[str] | None = None) -> dict[str, StreamOutcome]:
+def loaded(
+    source: ConnectorSource, path: Path, streams: list[str] | None = None
+) -> dict[str, StreamOutcome]:
     found = source.discover()
     source.catalog = found
     chosen = found.select(streams) if streams else list(found.values())
@@ -58,36 +60,56 @@ def test_a_wrong_config_is_a_clear_failure_in_the_connectors_own_words(tmp_path:
     source = source_of(
         "source-faker",
         {"count": "many"},
-        catalog=Catalog([Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})]),
+        catalog=Catalog(
+            [Stream("users", primary_key="id", schema={"properties": {"id": {"type": "integer"}}})]
+        ),
     )
-    destination, policy = DuckDBDestination(str(tmp_path / "w.duckdb")), dg.RetryPolicy(max_retries=2)
+    destination, policy = (
+        DuckDBDestination(str(tmp_path / "w.duckdb")),
+        dg.RetryPolicy(max_retries=2),
+    )
     assets = stream_assets(source, destination=destination, retry_policy=policy)
     result = dg.materialize(assets, raise_on_error=False)
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert not any(event.is_step_up_for_retry for event in result.all_events)
     told = failure.step_failure_data.user_failure_data
     assert told is not None
-    assert re.search(r"source-faker: .*'many' is not of type 'integer'", str(told.description)), told.description
+    assert re.search(r"source-faker: .*'many' is not of type 'integer'", str(told.description)), (
+        told.description
+    )
 
 
 def test_tap_jsonl_arrives_exact_twice(tmp_path: Path) -> None:
     file = tmp_path / "items.jsonl"
-    file.write_text("".join(f'{{"id":{n},"name":"Größe {n}","big":{2**53 + n}}}\n' for n in range(1, 501)))
-    config = {"path": str(file), "stream_name": "items", "primary_keys": ["id"], "emit_state_every": 100}
+    file.write_text(
+        "".join(f'{{"id":{n},"name":"Größe {n}","big":{2**53 + n}}}\n' for n in range(1, 501))
+    )
+    config = {
+        "path": str(file),
+        "stream_name": "items",
+        "primary_keys": ["id"],
+        "emit_state_every": 100,
+    }
     source = source_of("tap-jsonl", config)
     for _ in range(2):
         loaded(source, tmp_path / "w.duckdb")
-        assert rows(tmp_path / "w.duckdb", "SELECT id, name, big FROM tap_jsonl.items ORDER BY id") == [
-            (n, f"Größe {n}", 2**53 + n) for n in range(1, 501)
-        ]
+        assert rows(
+            tmp_path / "w.duckdb", "SELECT id, name, big FROM tap_jsonl.items ORDER BY id"
+        ) == [(n, f"Größe {n}", 2**53 + n) for n in range(1, 501)]
 
 
-PAGES = {None: {"items": [{"id": 1, "n": 10**20}, {"id": 2, "n": 0.1}], "next": "b"}, "b": {"items": [{"id": 3}]}}
+PAGES = {
+    None: {"items": [{"id": 1, "n": 10**20}, {"id": 2, "n": 0.1}], "next": "b"},
+    "b": {"items": [{"id": 3}]},
+}
 MANIFEST: dict[str, Any] = {
     "version": "6.0.0",
     "type": "DeclarativeSource",
     "check": {"type": "CheckStream", "stream_names": ["items"]},
-    "spec": {"type": "Spec", "connection_specification": {"type": "object", "properties": {"url": {"type": "string"}}}},
+    "spec": {
+        "type": "Spec",
+        "connection_specification": {"type": "object", "properties": {"url": {"type": "string"}}},
+    },
     "streams": [
         {
             "type": "DeclarativeStream",
@@ -95,7 +117,10 @@ MANIFEST: dict[str, Any] = {
             "primary_key": ["id"],
             "schema_loader": {
                 "type": "InlineSchemaLoader",
-                "schema": {"type": "object", "properties": {"id": {"type": "integer"}, "n": {"type": "number"}}},
+                "schema": {
+                    "type": "object",
+                    "properties": {"id": {"type": "integer"}, "n": {"type": "number"}},
+                },
             },
             "retriever": {
                 "type": "SimpleRetriever",
@@ -104,7 +129,10 @@ MANIFEST: dict[str, Any] = {
                     "url_base": "{{ config['url'] }}",
                     "path": "/items",
                     "http_method": "GET",
-                    "authenticator": {"type": "BearerAuthenticator", "api_token": "{{ config['token'] }}"},
+                    "authenticator": {
+                        "type": "BearerAuthenticator",
+                        "api_token": "{{ config['token'] }}",
+                    },
                 },
                 "record_selector": {
                     "type": "RecordSelector",
@@ -150,7 +178,11 @@ CURSOR = {
     "cursor_field": "at",
     "datetime_format": "%Y-%m-%dT%H:%M:%SZ",
     "start_datetime": "2026-01-01T00:00:00Z",
-    "start_time_option": {"type": "RequestOption", "inject_into": "request_parameter", "field_name": "since"},
+    "start_time_option": {
+        "type": "RequestOption",
+        "inject_into": "request_parameter",
+        "field_name": "since",
+    },
 }
 ALL = {
     **MANIFEST,
@@ -158,7 +190,11 @@ ALL = {
         *MANIFEST["streams"],
         stream(
             "events",
-            {"id": {"type": "integer"}, "at": {"type": "string", "format": "date-time"}, "note": {"type": "string"}},
+            {
+                "id": {"type": "integer"},
+                "at": {"type": "string", "format": "date-time"},
+                "note": {"type": "string"},
+            },
             incremental_sync=CURSOR,
         ),
         stream("broken", {"id": {"type": "integer"}}),
@@ -216,13 +252,17 @@ def test_a_manifest_reads_pages_with_a_token_and_goes_on_from_its_cursor(
     source = source_of("source-items", api, source_manifest=ALL)
     source.catalog = source.discover()
     assets = stream_assets(
-        source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")), streams=["items", "events", "broken"]
+        source,
+        destination=DuckDBDestination(str(tmp_path / "w.duckdb")),
+        streams=["items", "events", "broken"],
     )
     for count in (3, 4):
         monkeypatch.setattr(f"{__name__}.EVENTS", EVENTS[:count] if count < len(EVENTS) else EVENTS)
         result = dg.materialize(assets, raise_on_error=False)
         landed = {
-            str(event.asset_key.path[-1]) for event in result.get_asset_materialization_events() if event.asset_key
+            str(event.asset_key.path[-1])
+            for event in result.get_asset_materialization_events()
+            if event.asset_key
         }
         assert landed == {"items", "events"}
         (failure,) = [event for event in result.all_events if event.is_step_failure]
@@ -233,12 +273,20 @@ def test_a_manifest_reads_pages_with_a_token_and_goes_on_from_its_cursor(
         found = rows(tmp_path / "w.duckdb", "SELECT id, note FROM source_items.events ORDER BY id")
         assert found == [(n, "Größe") for n in range(1, count + 1)]
         monkeypatch.undo()
-    found = rows(tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id")
+    found = rows(
+        tmp_path / "w.duckdb", "SELECT id, CAST(n AS VARCHAR) FROM source_items.items ORDER BY id"
+    )
     assert [(one, None if n is None else Decimal(n)) for one, n in found] == [
         (1, Decimal(10**20)), (2, Decimal("0.1")), (3, None),
     ]  # fmt: skip
-    since = [parse_qs(urlsplit(path).query)["since"][0] for path in Api.asked if path.startswith("/events")]
-    assert since == ["2026-01-01T00:00:00Z"] * 2 + ["2026-01-03T00:00:00Z"] * 2  # 429, then the rows
+    since = [
+        parse_qs(urlsplit(path).query)["since"][0]
+        for path in Api.asked
+        if path.startswith("/events")
+    ]
+    assert (
+        since == ["2026-01-01T00:00:00Z"] * 2 + ["2026-01-03T00:00:00Z"] * 2
+    )  # 429, then the rows
 
 
 def test_a_manifest_tells_a_wrong_token_and_not_the_token(api: dict[str, str]) -> None:
@@ -253,7 +301,13 @@ def test_a_manifest_tells_a_wrong_token_and_not_the_token(api: dict[str, str]) -
 SCHEMA = "conn_test_real"
 VALUES = [
     (1, "2026-01-02 03:04:05.678901+00", "1.5", "a", True),
-    (2**62, "0001-01-01 00:00:00+00", "-12345678901234567890.123456789", "Größe \U0001f600 'x'", False),
+    (
+        2**62,
+        "0001-01-01 00:00:00+00",
+        "-12345678901234567890.123456789",
+        "Größe \U0001f600 'x'",
+        False,
+    ),
     (-5, None, None, None, None),
 ]
 
@@ -262,7 +316,9 @@ VALUES = [
 def table() -> Iterator[None]:
     psycopg = pytest.importorskip("psycopg")
     try:
-        connection = psycopg.connect("host=127.0.0.1 user=postgres dbname=test", autocommit=True, connect_timeout=3)
+        connection = psycopg.connect(
+            "host=127.0.0.1 user=postgres dbname=test", autocommit=True, connect_timeout=3
+        )
     except psycopg.OperationalError as error:
         pytest.skip(f"no PostgreSQL: {error}")
     connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}")
@@ -279,7 +335,13 @@ def table() -> Iterator[None]:
 def test_target_postgres_merges_exact_values(table: None) -> None:
     psycopg = pytest.importorskip("psycopg")
     del table
-    login = {"host": "127.0.0.1", "port": 5432, "user": "postgres", "password": "none", "database": "test"}
+    login = {
+        "host": "127.0.0.1",
+        "port": 5432,
+        "user": "postgres",
+        "password": "none",
+        "database": "test",
+    }
     target = target_of("target-postgres", {**login, "default_target_schema": SCHEMA})
     url = "postgresql://postgres@127.0.0.1:5432/test"
     source = PostgresSource(url, name="shop", schema=SCHEMA, streams=["things"])
@@ -291,28 +353,50 @@ def test_target_postgres_merges_exact_values(table: None) -> None:
         connection.execute("SET TimeZone = 'UTC'")
         columns = "id, at::text, price::text, name, ok"
         found = connection.execute(f"SELECT {columns} FROM {SCHEMA}.arrived ORDER BY id").fetchall()
-        expected = connection.execute(f"SELECT id, (at AT TIME ZONE 'UTC')::text, {columns[13:]} FROM {SCHEMA}.things")
+        expected = connection.execute(
+            f"SELECT id, (at AT TIME ZONE 'UTC')::text, {columns[13:]} FROM {SCHEMA}.things"
+        )
         assert found == sorted(expected.fetchall())
 
 
-def test_target_duckdb_merges_exact_values_and_replaces_at_a_version(table: None, tmp_path: Path) -> None:
+def test_target_duckdb_merges_exact_values_and_replaces_at_a_version(
+    table: None, tmp_path: Path
+) -> None:
     del table
-    config = {"filepath": str(tmp_path / "t.duckdb"), "default_target_schema": "main", "hard_delete": True}
+    config = {
+        "filepath": str(tmp_path / "t.duckdb"),
+        "default_target_schema": "main",
+        "hard_delete": True,
+    }
     target = target_of("target-duckdb", config, activate_version=True)
-    source = PostgresSource("postgresql://postgres@127.0.0.1:5432/test", name="shop", schema=SCHEMA, streams=["things"])
+    source = PostgresSource(
+        "postgresql://postgres@127.0.0.1:5432/test", name="shop", schema=SCHEMA, streams=["things"]
+    )
     (found,) = source.discover(["things"]).values()
     for strategy in ("merge", "replace"):
-        result = sync(StreamRead(source, found), target, table=TableName("arrived"), strategy=strategy)
+        result = sync(
+            StreamRead(source, found), target, table=TableName("arrived"), strategy=strategy
+        )
         assert (result.records_loaded, result.strategy) == (3, strategy)
-        stored = rows(tmp_path / "t.duckdb", 'SELECT id, name, ok, CAST("at" AS VARCHAR) FROM arrived')
+        stored = rows(
+            tmp_path / "t.duckdb", 'SELECT id, name, ok, CAST("at" AS VARCHAR) FROM arrived'
+        )
         assert {row[:3] for row in stored} == {(key, name, ok) for key, _, _, name, ok in VALUES}
-        assert {row[3] for row in stored} == {"2026-01-02 03:04:05.678901", "0001-01-01 00:00:00", None}
+        assert {row[3] for row in stored} == {
+            "2026-01-02 03:04:05.678901",
+            "0001-01-01 00:00:00",
+            None,
+        }
 
 
 def test_target_jsonl_takes_what_it_is_given(tmp_path: Path) -> None:
     config = {"destination_path": str(tmp_path), "do_timestamp_file": False}
     target = target_of("target-jsonl", config)
-    config_of_tap = {"path": str(tmp_path / "in.jsonl"), "stream_name": "orders", "primary_keys": ["id"]}
+    config_of_tap = {
+        "path": str(tmp_path / "in.jsonl"),
+        "stream_name": "orders",
+        "primary_keys": ["id"],
+    }
     (tmp_path / "in.jsonl").write_text('{"id": 1, "note": "Größe"}\n{"id": 2, "note": null}\n')
     source = source_of("tap-jsonl", config_of_tap)
     found = source.discover()
@@ -336,10 +420,18 @@ def test_a_destination_of_airbyte_s_own_kit_understands_every_message(tmp_path: 
     destination.check()
     items = [{"id": 1, "note": "Größe"}, {"id": 2, "note": None}, {"id": 2, "note": "later"}]
     (tmp_path / "in.jsonl").write_text("".join(f"{json.dumps(item)}\n" for item in items))
-    tap = source_of("tap-jsonl", {"path": str(tmp_path / "in.jsonl"), "stream_name": "items", "primary_keys": ["id"]})
-    for strategy, mode, sent in (("merge", "append_dedup", items[::2]), ("replace", "overwrite", items)):
+    tap = source_of(
+        "tap-jsonl",
+        {"path": str(tmp_path / "in.jsonl"), "stream_name": "items", "primary_keys": ["id"]},
+    )
+    for strategy, mode, sent in (
+        ("merge", "append_dedup", items[::2]),
+        ("replace", "overwrite", items),
+    ):
         plans = {stream.key: StreamPlan(strategy=strategy) for stream in tap.discover().values()}
-        (outcome,) = sync_source(SourceRead(tap, list(tap.discover().values())), destination, plans=plans)
+        (outcome,) = sync_source(
+            SourceRead(tap, list(tap.discover().values())), destination, plans=plans
+        )
         assert (outcome.error, outcome.result.records_loaded) == (None, len(sent))
         written = [json.loads(line) for line in out.read_text().splitlines()]
         found = [{"id": line["data"]["id"], "note": line["data"]["note"]} for line in written]

@@ -37,7 +37,13 @@ def named(source: ConnectorSource, name: str) -> ConnectorSource:
     return source
 
 
-FAKER = {"count": 300, "seed": 42, "always_updated": False, "parallelism": 1, "records_per_slice": 100}
+FAKER = {
+    "count": 300,
+    "seed": 42,
+    "always_updated": False,
+    "parallelism": 1,
+    "records_per_slice": 100,
+}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,10 @@ def test_source_faker_arrives_exact_and_its_second_run_is_incremental(
     assert {name: found["etl_assets/records_loaded"] for name, found in first.items()} == {
         name: len(rows) for name, rows in records.items()
     }
-    assert {name: len(rows) for name, rows in records.items() if name != "purchases"} == {"products": 100, "users": 300}
+    assert {name: len(rows) for name, rows in records.items() if name != "purchases"} == {
+        "products": 100,
+        "users": 300,
+    }
     for name, rows in records.items():
         assert differences(rows, engine.rows(name), "id") == []
     second = materialized(source, engine.destination, instance, faker.discover())
@@ -72,12 +81,16 @@ def test_every_edge_case_of_source_smoke_test_arrives_exact(
     smoke_test: ConnectorSource, engine: Place, instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     source, sent = overheard(smoke_test, tmp_path)
-    found = materialized(named(source, engine.name), engine.destination, instance, smoke_test.discover())
+    found = materialized(
+        named(source, engine.name), engine.destination, instance, smoke_test.discover()
+    )
     assert len(found) > 5
     records = sent()
     for stream in smoke_test.discover().values():
         wanted = records.get(stream.name, [])
-        keyed = stream.primary_key if found[stream.name]["etl_assets/write_strategy"] == "merge" else ()
+        keyed = (
+            stream.primary_key if found[stream.name]["etl_assets/write_strategy"] == "merge" else ()
+        )
         if keyed:
             wanted = list({tuple(one[key] for key in keyed): one for one in wanted}.values())
         assert differences(wanted, engine.rows(stream.name), None) == [], stream.name
@@ -85,25 +98,40 @@ def test_every_edge_case_of_source_smoke_test_arrives_exact(
 
 THINGS = [
     (1, "2026-01-02 03:04:05.678901+00", Decimal("1.5"), "a", True, {"n": [1, None, "x"]}),
-    (2**62, "0001-01-01 00:00:00+00", Decimal("-12345678901234567890.123456789"), "Größe \U0001f600 'x'", False, {}),
+    (
+        2**62,
+        "0001-01-01 00:00:00+00",
+        Decimal("-12345678901234567890.123456789"),
+        "Größe \U0001f600 'x'",
+        False,
+        {},
+    ),
     (-5, None, None, None, None, None),
 ]
 
 
 @pytest.fixture(scope="module")
 def things() -> Iterator[str]:
-    with postgres_schema() as schema, psycopg.connect(POSTGRES.replace("+psycopg", ""), autocommit=True) as connection:
+    with (
+        postgres_schema() as schema,
+        psycopg.connect(POSTGRES.replace("+psycopg", ""), autocommit=True) as connection,
+    ):
         connection.execute(f"CREATE SCHEMA {schema}".encode())
         columns = "id bigint PRIMARY KEY, moment timestamptz, price numeric(38,9), name text, ok boolean, more jsonb"
         connection.execute(f"CREATE TABLE {schema}.things ({columns})".encode())
         for row in THINGS:
             values = (*row[:-1], None if row[-1] is None else Jsonb(row[-1]))
-            connection.execute(f"INSERT INTO {schema}.things VALUES (%s, %s, %s, %s, %s, %s)".encode(), values)
+            connection.execute(
+                f"INSERT INTO {schema}.things VALUES (%s, %s, %s, %s, %s, %s)".encode(), values
+            )
         yield schema
 
 
 TAPS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
-    "meltanolabs": ("meltanolabs-tap-postgres", lambda schema: {"database": "test", "filter_schemas": [schema]}),
+    "meltanolabs": (
+        "meltanolabs-tap-postgres",
+        lambda schema: {"database": "test", "filter_schemas": [schema]},
+    ),
     # It says that it takes no Python above 3.9, and runs under this one.
     "pipelinewise": (
         "--ignore-requires-python pipelinewise-tap-postgres==2.1.0",
@@ -113,9 +141,17 @@ TAPS: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize("tap", sorted(TAPS))
-def test_a_postgres_tap_arrives_exact(things: str, tap: str, engine: Place, instance: dg.DagsterInstance) -> None:
+def test_a_postgres_tap_arrives_exact(
+    things: str, tap: str, engine: Place, instance: dg.DagsterInstance
+) -> None:
     package, config = TAPS[tap]
-    login = {"host": "127.0.0.1", "port": 5432, "user": "postgres", "password": "none", **config(things)}
+    login = {
+        "host": "127.0.0.1",
+        "port": 5432,
+        "user": "postgres",
+        "password": "none",
+        **config(things),
+    }
     source = source_of("tap-postgres", login, pip_url=package, source_name=engine.name)
     (stream,) = source.discover().values()
     materialized(source, engine.destination, instance)
@@ -139,19 +175,41 @@ ORDERS: Rows = [
 
 @pytest.fixture
 def orders() -> Iterator[str]:
-    with mysql_schema() as database, mysql_connect(database=database) as connection, connection.cursor() as cursor:
+    with (
+        mysql_schema() as database,
+        mysql_connect(database=database) as connection,
+        connection.cursor() as cursor,
+    ):
         columns = "big bigint unsigned, price decimal(38,9), name varchar(200), ok tinyint(1), at datetime(6), d double"
-        cursor.execute(f"CREATE TABLE orders (id bigint PRIMARY KEY, {columns}, n int) CHARACTER SET utf8mb4")
+        cursor.execute(
+            f"CREATE TABLE orders (id bigint PRIMARY KEY, {columns}, n int) CHARACTER SET utf8mb4"
+        )
         for row in ORDERS:
-            cursor.execute("INSERT INTO orders VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", list(row.values()))
+            cursor.execute(
+                "INSERT INTO orders VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", list(row.values())
+            )
         yield database
 
 
-def test_tap_mysql_arrives_exact_and_goes_on(orders: str, engine: Place, instance: dg.DagsterInstance) -> None:
-    login = {"host": "127.0.0.1", "port": "3306", "user": "root", "password": "", "filter_dbs": orders}
+def test_tap_mysql_arrives_exact_and_goes_on(
+    orders: str, engine: Place, instance: dg.DagsterInstance
+) -> None:
+    login = {
+        "host": "127.0.0.1",
+        "port": "3306",
+        "user": "root",
+        "password": "",
+        "filter_dbs": orders,
+    }
     source = source_of("tap-mysql", {**login, "database": orders}, source_name=engine.name)
     (found,) = source.discover().values()
-    chosen = Catalog([found.replace(replication_method="INCREMENTAL", replication_key="n", stream_alias="orders")])
+    chosen = Catalog(
+        [
+            found.replace(
+                replication_method="INCREMENTAL", replication_key="n", stream_alias="orders"
+            )
+        ]
+    )
     for _ in range(2):
         (told,) = materialized(source, engine.destination, instance, chosen).values()
         assert told["etl_assets/bookmark"]["bookmarks"][found.name]["replication_key_value"] == 3

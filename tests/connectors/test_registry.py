@@ -148,5 +148,7 @@ def test_nothing_is_imported_before_it_is_asked_for(package: Path) -> None:
         "import sys; import etl_assets.registry as r; r.registered('source'); r.registered('destination');"
         "print([m for m in ('mycrm', 'sqlalchemy', 'duckdb', 'pandas', 'pyarrow') if m in sys.modules])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=package)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=package
+    )
     assert ran.stdout.strip() == "[]"

@@ -24,11 +24,19 @@ from .conftest import Loaded
 Make = Callable[..., ConnectorSource]
 Load = Callable[..., Loaded]
 
-SCHEMA: dict[str, Any] = {"properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}}
+SCHEMA: dict[str, Any] = {
+    "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}
+}
 SAID = "stream 'a', field 'name': the key comes twice in one object, and only one of its values could be kept. Value: "
 TWICE = {
-    "columns": ('{"id":2,"name":"x","name":"y"}', SAID + "'x', then 'y'. Have the source send each key once"),
-    "rows": ('{"id":2,"name":"x","more":1,"name":null}', SAID + "'x', then None. Have the source send each key once"),
+    "columns": (
+        '{"id":2,"name":"x","name":"y"}',
+        SAID + "'x', then 'y'. Have the source send each key once",
+    ),
+    "rows": (
+        '{"id":2,"name":"x","more":1,"name":null}',
+        SAID + "'x', then None. Have the source send each key once",
+    ),
 }
 BOTH = pytest.mark.parametrize(("twice", "said"), TWICE.values(), ids=TWICE)
 
@@ -36,8 +44,16 @@ BOTH = pytest.mark.parametrize(("twice", "said"), TWICE.values(), ids=TWICE)
 def singer_lines(twice: str) -> list[str]:
     record = '{{"type":"RECORD","stream":"a","record":{}}}'
     state = '{{"type":"STATE","value":{{"bookmarks":{{"a":{}}}}}}}'
-    schema = json.dumps({"type": "SCHEMA", "stream": "a", "schema": SCHEMA, "key_properties": ["id"]})
-    return [schema, record.format('{"id":1,"name":"n"}'), state.format(1), record.format(twice), state.format(2)]
+    schema = json.dumps(
+        {"type": "SCHEMA", "stream": "a", "schema": SCHEMA, "key_properties": ["id"]}
+    )
+    return [
+        schema,
+        record.format('{"id":1,"name":"n"}'),
+        state.format(1),
+        record.format(twice),
+        state.format(2),
+    ]
 
 
 @BOTH
@@ -69,9 +85,16 @@ def test_of_an_airbyte_source(airbyte: Make, load: Load, twice: str, said: str) 
         assert result.bookmark("a") == {"n": 1}
 
 
-@pytest.mark.parametrize("twice", ['{"id":2,"name":"x","name":"y"}', '{"id":2,"name":"x","n\\u0061me" : "y"}'])
+@pytest.mark.parametrize(
+    "twice", ['{"id":2,"name":"x","name":"y"}', '{"id":2,"name":"x","n\\u0061me" : "y"}']
+)
 def test_of_the_file_of_a_batch(singer: Make, load: Load, twice: str) -> None:
-    batch = {"type": "BATCH", "stream": "a", "encoding": {"format": "jsonl"}, "manifest": ["file://{here}/part.jsonl"]}
+    batch = {
+        "type": "BATCH",
+        "stream": "a",
+        "encoding": {"format": "jsonl"},
+        "manifest": ["file://{here}/part.jsonl"],
+    }
     lines = singer_lines("{}")
     does = f"(here / 'part.jsonl').write_text({twice + chr(10)!r})"
     result = load(singer(*lines[:3], json.dumps(batch), lines[-1], streams=["a"], does=does))
@@ -80,7 +103,9 @@ def test_of_the_file_of_a_batch(singer: Make, load: Load, twice: str) -> None:
 
 
 @BOTH
-def test_on_its_way_into_a_target(tmp_path: Path, capsys: pytest.CaptureFixture[str], twice: str, said: str) -> None:
+def test_on_its_way_into_a_target(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], twice: str, said: str
+) -> None:
     path = tmp_path / "w.duckdb"
     lines = singer_lines(twice)
     for more in ([lines[0], lines[1], lines[2]], lines):

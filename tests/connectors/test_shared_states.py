@@ -21,7 +21,9 @@ def refreshed(*names: str) -> dict[StreamKey, StreamPlan]:
     return {("", name): ANEW for name in names}
 
 
-def test_streams_of_an_airbyte_source_are_refreshed_together(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_streams_of_an_airbyte_source_are_refreshed_together(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     legacy = {"type": "STATE", "state": {"type": "LEGACY", "data": {"at": 1}}}
 
     def lines(*ids: int) -> list[Any]:
@@ -45,7 +47,9 @@ def test_streams_of_a_tap_are_refreshed_together(singer: Make, load: Load, tmp_p
     def lines(*ids: int) -> list[dict[str, object]]:
         found: list[dict[str, object]] = []
         for name in ("a", "b"):
-            found.append({"type": "SCHEMA", "stream": name, "schema": fields, "key_properties": ["id"]})
+            found.append(
+                {"type": "SCHEMA", "stream": name, "schema": fields, "key_properties": ["id"]}
+            )
             found += [{"type": "RECORD", "stream": name, "record": {"id": one}} for one in ids]
         return [*found, {"type": "STATE", "value": {"at": ids[-1]}}]
 

@@ -23,7 +23,12 @@ Load = Callable[..., Loaded]
 
 def schema(stream: str, *, keys: tuple[str, ...] = ("id",), **properties: Any) -> dict[str, Any]:
     fields = properties or {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}
-    return {"type": "SCHEMA", "stream": stream, "schema": {"properties": fields}, "key_properties": list(keys)}
+    return {
+        "type": "SCHEMA",
+        "stream": stream,
+        "schema": {"properties": fields},
+        "key_properties": list(keys),
+    }
 
 
 def record(stream: str, number: int, version: int | None = None, **more: Any) -> dict[str, Any]:
@@ -39,8 +44,18 @@ def activate(stream: str, version: int) -> dict[str, Any]:
     return {"type": "ACTIVATE_VERSION", "stream": stream, "version": version}
 
 
-def test_interleaved_streams_land_and_the_whole_state_comes_back(singer: Make, load: Load, tmp_path: Path) -> None:
-    lines = [schema("a"), schema("b"), record("a", 1), record("b", 7), record("a", 2), state(a=2), state(a=2, b=7)]
+def test_interleaved_streams_land_and_the_whole_state_comes_back(
+    singer: Make, load: Load, tmp_path: Path
+) -> None:
+    lines = [
+        schema("a"),
+        schema("b"),
+        record("a", 1),
+        record("b", 7),
+        record("a", 2),
+        state(a=2),
+        state(a=2, b=7),
+    ]
     first = load(singer(*lines))
     assert first.error is None
     assert first.rows("tap_fake.a") == [1, 2]
@@ -73,12 +88,30 @@ def test_rows_after_the_last_state_are_committed_at_a_clean_end(singer: Make, lo
     assert result.rows("tap_fake.a") == [1, 2]
 
 
-def test_a_death_keeps_what_a_state_covers_and_the_next_read_has_each_row_once(singer: Make, load: Load) -> None:
-    dead = [schema("log", keys=()), record("log", 1), state(log=1), record("log", 2), state(log=2), record("log", 3), 1]
+def test_a_death_keeps_what_a_state_covers_and_the_next_read_has_each_row_once(
+    singer: Make, load: Load
+) -> None:
+    dead = [
+        schema("log", keys=()),
+        record("log", 1),
+        state(log=1),
+        record("log", 2),
+        state(log=2),
+        record("log", 3),
+        1,
+    ]
     first = load(singer(*dead, streams=["log"]))
     assert "exit code 1" in first.failure("log")
     assert first.rows("tap_fake.log") == [1, 2]
-    second = load(singer(schema("log", keys=()), record("log", 3), record("log", 4), state(log=4), streams=["log"]))
+    second = load(
+        singer(
+            schema("log", keys=()),
+            record("log", 3),
+            record("log", 4),
+            state(log=4),
+            streams=["log"],
+        )
+    )
     assert second.rows("tap_fake.log") == [1, 2, 3, 4]
 
 
@@ -88,15 +121,26 @@ def test_a_record_before_its_schema_is_told(singer: Make, load: Load) -> None:
     assert "'a'" in result.failure("a")
 
 
-def test_the_same_schema_again_changes_nothing_and_another_adds_its_column(singer: Make, load: Load) -> None:
+def test_the_same_schema_again_changes_nothing_and_another_adds_its_column(
+    singer: Make, load: Load
+) -> None:
     wider = schema("a", id={"type": "integer"}, name={"type": "string"}, extra={"type": "string"})
-    lines = [schema("a"), record("a", 1), schema("a"), record("a", 2), wider, record("a", 3, extra="x")]
+    lines = [
+        schema("a"),
+        record("a", 1),
+        schema("a"),
+        record("a", 2),
+        wider,
+        record("a", 3, extra="x"),
+    ]
     result = load(singer(*lines, streams=["a"]))
     assert result.error is None
     assert result.rows("tap_fake.a", "id, extra") == [(1, None), (2, None), (3, "x")]
 
 
-def test_a_schema_without_records_makes_the_table_and_saves_the_state(singer: Make, load: Load) -> None:
+def test_a_schema_without_records_makes_the_table_and_saves_the_state(
+    singer: Make, load: Load
+) -> None:
     result = load(singer(schema("a"), state(a=5), streams=["a"]))
     assert result.rows("tap_fake.a", "id, name") == []
     assert result.bookmark("a") == {"bookmarks": {"a": 5}}
@@ -108,8 +152,19 @@ def test_a_stream_it_says_nothing_of_is_a_failure(singer: Make, load: Load) -> N
 
 
 def test_a_new_version_takes_the_place_of_the_old_rows(singer: Make, load: Load) -> None:
-    load(singer(schema("a"), activate("a", 1), record("a", 1, 1), record("a", 2, 1), activate("a", 1), streams=["a"]))
-    second = load(singer(schema("a"), record("a", 2, 2), record("a", 3, 2), activate("a", 2), streams=["a"]))
+    load(
+        singer(
+            schema("a"),
+            activate("a", 1),
+            record("a", 1, 1),
+            record("a", 2, 1),
+            activate("a", 1),
+            streams=["a"],
+        )
+    )
+    second = load(
+        singer(schema("a"), record("a", 2, 2), record("a", 3, 2), activate("a", 2), streams=["a"])
+    )
     assert second.error is None
     assert second.rows("tap_fake.a") == [2, 3]
     empty = load(singer(schema("a"), activate("a", 3), streams=["a"]))
@@ -118,9 +173,24 @@ def test_a_new_version_takes_the_place_of_the_old_rows(singer: Make, load: Load)
 
 def test_a_version_that_the_state_knows_removes_nothing(singer: Make, load: Load) -> None:
     bookmark = {"version": 5, "id": 2}
-    load(singer(schema("a"), activate("a", 5), record("a", 1, 5), record("a", 2, 5), state(a=bookmark), streams=["a"]))
+    load(
+        singer(
+            schema("a"),
+            activate("a", 5),
+            record("a", 1, 5),
+            record("a", 2, 5),
+            state(a=bookmark),
+            streams=["a"],
+        )
+    )
     second = load(
-        singer(schema("a"), activate("a", 5), record("a", 3, 5), state(a={**bookmark, "id": 3}), streams=["a"])
+        singer(
+            schema("a"),
+            activate("a", 5),
+            record("a", 3, 5),
+            state(a={**bookmark, "id": 3}),
+            streams=["a"],
+        )
     )
     assert second.error is None
     assert second.rows("tap_fake.a") == [1, 2, 3]
@@ -133,7 +203,9 @@ def test_a_new_version_that_dies_leaves_the_old_rows(singer: Make, load: Load) -
     assert second.rows("tap_fake.a") == [1, 2]
 
 
-def test_an_unknown_type_is_counted_not_fatal(singer: Make, load: Load, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_type_is_counted_not_fatal(
+    singer: Make, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
     result = load(singer(schema("a"), {"type": "FUTURE", "x": 1}, record("a", 1), streams=["a"]))
     assert result.error is None
     assert result.rows("tap_fake.a") == [1]
@@ -141,9 +213,16 @@ def test_an_unknown_type_is_counted_not_fatal(singer: Make, load: Load, caplog: 
 
 
 @pytest.mark.parametrize(
-    "line", ['{"type": "RECORD", "stream": "a", "rec', '{"type": "RECORD", "stream": "a"}', '{"type": "STATE"}']
+    "line",
+    [
+        '{"type": "RECORD", "stream": "a", "rec',
+        '{"type": "RECORD", "stream": "a"}',
+        '{"type": "STATE"}',
+    ],
 )
-def test_a_broken_message_is_a_failure_and_the_state_before_it_stays(singer: Make, load: Load, line: str) -> None:
+def test_a_broken_message_is_a_failure_and_the_state_before_it_stays(
+    singer: Make, load: Load, line: str
+) -> None:
     result = load(singer(schema("a"), record("a", 1), state(a=1), line, streams=["a"]))
     assert isinstance(result.outcomes["a"].error, ProtocolError)
     assert result.rows("tap_fake.a") == [1]
@@ -159,7 +238,11 @@ def test_nan_in_one_line_leaves_the_others_exact(singer: Make, load: Load) -> No
     ]
     result = load(singer(*lines, streams=["a"]))
     assert result.error is None
-    assert [str(row) for row in result.rows("tap_fake.a", "id, x")] == ["(1, 0.5)", "(2, nan)", "(3, 1e-300)"]
+    assert [str(row) for row in result.rows("tap_fake.a", "id, x")] == [
+        "(1, 0.5)",
+        "(2, nan)",
+        "(3, 1e-300)",
+    ]
 
 
 def test_discovery_that_fails_tells_the_taps_own_words(singer: Make) -> None:
@@ -174,16 +257,25 @@ def test_about_gives_the_schema_of_the_config(singer: Make) -> None:
 def test_streams_that_cannot_be_told_apart_are_refused(singer: Make) -> None:
     source = singer(schema("a"))
     fields = {"properties": {"id": {"type": "integer"}}}
-    twins = [Stream("a", namespace="one", schema=fields), Stream("a", namespace="two", schema=fields)]
+    twins = [
+        Stream("a", namespace="one", schema=fields),
+        Stream("a", namespace="two", schema=fields),
+    ]
     with pytest.raises(ConfigError, match="do not tell them apart"):
         list(source.load_streams(twins, SourceState()))
 
 
 def test_a_refreshed_stream_is_taken_out_of_the_state() -> None:
     a, b = Stream("a", replication_key="id"), Stream("b", replication_key="id")
-    shared: dict[str, Any] = {"bookmarks": {"a": {"id": 1}, "b": {"id": 2}}, "currently_syncing": "a"}
+    shared: dict[str, Any] = {
+        "bookmarks": {"a": {"id": 1}, "b": {"id": 2}},
+        "currently_syncing": "a",
+    }
     refreshed = SourceState(shared, refreshed=frozenset({a.key}))
-    assert state_given(refreshed, [a, b]) == {"bookmarks": {"b": {"id": 2}}, "currently_syncing": None}
+    assert state_given(refreshed, [a, b]) == {
+        "bookmarks": {"b": {"id": 2}},
+        "currently_syncing": None,
+    }
     assert shared["bookmarks"]["a"] == {"id": 1}
     with pytest.raises(ConfigError, match="which part of it"):
         state_given(SourceState({"cursor": 1}, refreshed=frozenset({a.key})), [a, b])
@@ -195,7 +287,9 @@ def test_the_state_of_a_full_table_is_not_given_back() -> None:
     assert state_given(shared, [full, b]) == {"bookmarks": {"b": 2}}
 
 
-def test_a_run_of_one_stream_leaves_the_others_where_they_were(singer: Make, load: Load, tmp_path: Path) -> None:
+def test_a_run_of_one_stream_leaves_the_others_where_they_were(
+    singer: Make, load: Load, tmp_path: Path
+) -> None:
     load(singer(schema("a"), schema("b"), record("a", 1), record("b", 1), state(a=1, b=1)))
     alone = load(singer(schema("a"), record("a", 2), state(a=2, b=1)), streams=["a"])
     assert alone.outcomes["a"].error is None
@@ -204,19 +298,27 @@ def test_a_run_of_one_stream_leaves_the_others_where_they_were(singer: Make, loa
     assert json.loads(note.read_text())["state"] == {"bookmarks": {"a": 2, "b": 1}}
 
 
-def test_a_stream_that_was_only_named_gets_its_schema_and_keys_from_the_tap(singer: Make, tmp_path: Path) -> None:
+def test_a_stream_that_was_only_named_gets_its_schema_and_keys_from_the_tap(
+    singer: Make, tmp_path: Path
+) -> None:
     note = tmp_path / "note"
     source = singer(schema("a"), record("a", 1), note=str(note))
     events = list(source.load_streams([Stream("a")], SourceState()))
     assert events[-1].stream.primary_key == ("id",)  # type: ignore[union-attr]
-    (entry,) = [one for one in json.loads(note.read_text())["catalog"]["streams"] if one["tap_stream_id"] == "a"]
+    (entry,) = [
+        one
+        for one in json.loads(note.read_text())["catalog"]["streams"]
+        if one["tap_stream_id"] == "a"
+    ]
     assert entry["schema"]["properties"]
     assert entry["metadata"][0]["metadata"]["replication-method"] == "FULL_TABLE"
     with pytest.raises(ConfigError, match="'aa'"):
         list(singer(schema("a")).load_streams([Stream("aa")], SourceState()))
 
 
-def test_a_schema_that_grows_with_each_record_costs_what_it_weighs(singer: Make, load: Load) -> None:
+def test_a_schema_that_grows_with_each_record_costs_what_it_weighs(
+    singer: Make, load: Load
+) -> None:
     lines: list[Any] = []
     properties: dict[str, Any] = {"id": {"type": "integer"}}
     for number in range(150):
@@ -247,7 +349,11 @@ NUMERIC = {"type": ["null", "number"], "multipleOf": 1e-38, "minimum": -(10**62)
         ({"type": "number", "multipleOf": 1e-60, "maximum": 1}, ["0.5"], "DOUBLE"),
         ({"type": "number", "multipleOf": 0.01, "maximum": 10**37}, ["5.25"], "DOUBLE"),
         ({"type": "number", "multipleOf": 0.01, "maximum": 10**36}, ["5.25"], "DECIMAL(38,2)"),
-        ({"type": "number", "multipleOf": 0.01, "minimum": -(10**6), "maximum": 100}, ["5.25"], "DECIMAL(8,2)"),
+        (
+            {"type": "number", "multipleOf": 0.01, "minimum": -(10**6), "maximum": 100},
+            ["5.25"],
+            "DECIMAL(8,2)",
+        ),
     ],
 )
 def test_a_numeric_of_any_size_has_the_type_that_its_values_need(
@@ -278,7 +384,10 @@ def test_a_control_character_in_a_line_is_told_in_words(singer: Make, load: Load
         ('{"type":"RECORD","stream":"a","record":{"id":1}} {"x":', "a"),
         ('text {"type":"RECORD","stream":"a","record":{"id":1}}', "a"),
         ('{"stream":"say \\"a\\" ","type":"RECORD","record":{"id":1}', 'say "a" '),
-        ('{"type":"RECORD","record":{"id":1,"o":{"stream":"b"}},"stream":"a"', None),  # it might be a value
+        (
+            '{"type":"RECORD","record":{"id":1,"o":{"stream":"b"}},"stream":"a"',
+            None,
+        ),  # it might be a value
         ('{"type":"STATE","value":{"x":', None),
     ],
 )

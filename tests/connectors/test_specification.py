@@ -27,7 +27,11 @@ class Connector:
     def __init__(self, folder: Path, requirement: str = "tap-tiny==1.2") -> None:
         self._starts = folder / "starts"
         self._starts.write_text("")
-        self._options = {"pip_url": requirement, "install_root": folder / "root", "protocol": "airbyte"}
+        self._options = {
+            "pip_url": requirement,
+            "install_root": folder / "root",
+            "protocol": "airbyte",
+        }
         executor = self.source().executor
         assert isinstance(executor, PythonExecutor)
         self.environment = executor.environment
@@ -37,7 +41,15 @@ class Connector:
         self.program = self.environment.bin / "tap-tiny"
         self.program.write_text(PROGRAM.format(starts=str(self._starts)))
         self.program.chmod(0o755)
-        made = Installed("tap-tiny", requirement, "1.2", "3.11", {}, str(self.program), "2026-01-01T00:00:00+00:00")
+        made = Installed(
+            "tap-tiny",
+            requirement,
+            "1.2",
+            "3.11",
+            {},
+            str(self.program),
+            "2026-01-01T00:00:00+00:00",
+        )
         (self.environment.folder / MARKER).write_text(json.dumps(asdict(made)))
 
     def source(self, **config: Any) -> Any:
@@ -80,7 +92,9 @@ def test_it_is_asked_again_when_something_has_changed(change: str, tmp_path: Pat
         assert connector.starts == starts
 
 
-def test_what_may_change_unseen_is_asked_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_change_unseen_is_asked_every_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     in_place = Connector(tmp_path, f"-e {tmp_path}")
     program = get_source("tap-tiny", {}, local_executable=in_place.program, protocol="airbyte")
     for source in (in_place.source, in_place.source, lambda: program):

@@ -42,7 +42,9 @@ class Own(Source):
 
 def tap(program: Program, does: str, **options: Any) -> ConnectorSource:
     config = {"lines": [], "streams": ["a"], "does": does}
-    return get_source("tap-fake", config, local_executable=program("fake_singer"), limits=LIMITS, **options)
+    return get_source(
+        "tap-fake", config, local_executable=program("fake_singer"), limits=LIMITS, **options
+    )
 
 
 def with_data(folder: Path, *ids: int) -> Path:
@@ -95,10 +97,14 @@ def test_its_files_are_private_and_its_config_is_as_it_was_given(
     assert {path.name for path in tmp_path.iterdir()} == {"fake_singer", "note.json", "w.duckdb"}
 
 
-def test_a_target_writes_where_the_script_is(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_writes_where_the_script_is(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    target = get_destination("target-fake", {"out": "out.jsonl"}, local_executable=program("fake_target"))
+    target = get_destination(
+        "target-fake", {"out": "out.jsonl"}, local_executable=program("fake_target")
+    )
     assert dg.materialize(stream_assets(Own(name="own"), destination=target)).success
     assert (tmp_path / "here" / "out.jsonl").read_text().count("RECORD") == 5
 
@@ -142,7 +148,9 @@ def test_a_container_gets_the_directory_only_if_it_is_given_and_no_value_is_an_a
     docker.chmod(0o700)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     for given in (None, tmp_path):
-        source = get_source("source-x", {}, docker_image="x/y", env={"SECRET": "c4n4ry"}, working_directory=given)
+        source = get_source(
+            "source-x", {}, docker_image="x/y", env={"SECRET": "c4n4ry"}, working_directory=given
+        )
         with pytest.raises(Exception, match="exit code 1"):
             source.discover()
     first, _, second, value = argv.read_text().splitlines()
@@ -159,7 +167,9 @@ def test_the_example_of_the_docs_reads_and_writes_by_relative_paths(
     monkeypatch.chdir(with_data(tmp_path / "here", 1, 2))
     monkeypatch.setenv("ETL_ASSETS_PROGRESS", "none")
     source = tap(program, READS)
-    assets = stream_assets(source, catalog=source.discover(), destination=DuckDBDestination("w.duckdb"))
+    assets = stream_assets(
+        source, catalog=source.discover(), destination=DuckDBDestination("w.duckdb")
+    )
     (event,) = dg.materialize(assets).get_asset_materialization_events()
     assert event.materialization.metadata["etl_assets/records_loaded"].value == 2
 
@@ -177,7 +187,9 @@ def test_a_config_that_has_no_form_in_json_names_the_key_and_never_the_value(
     program: Program, config: dict[str, Any], said: str
 ) -> None:
     source = get_source("tap-fake", config, local_executable=program("fake_singer"), limits=LIMITS)
-    with pytest.raises(ConfigError, match=rf"config\.json cannot be written as JSON: .*{said}") as raised:
+    with pytest.raises(
+        ConfigError, match=rf"config\.json cannot be written as JSON: .*{said}"
+    ) as raised:
         source.discover()
     assert "c4n4ry" not in str(raised.value)
 
@@ -185,5 +197,7 @@ def test_a_config_that_has_no_form_in_json_names_the_key_and_never_the_value(
 def test_a_silent_connector_is_said_to_have_timed_out(program: Program) -> None:
     source = tap(program, "import time; time.sleep(60)")
     source.limits = Limits(silence_seconds=1, grace_seconds=0.5)
-    with pytest.raises(ConnectorError, match=r"tap-fake timed out: it said nothing for 1 seconds.*silence_seconds="):
+    with pytest.raises(
+        ConnectorError, match=r"tap-fake timed out: it said nothing for 1 seconds.*silence_seconds="
+    ):
         next(source.load_data(Stream("a", schema={"properties": {"id": {"type": "integer"}}})))

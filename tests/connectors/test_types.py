@@ -38,8 +38,16 @@ WRONG = schema(
     tags={"type": "integer"},
 )
 ROWS = [
-    {"type": "RECORD", "stream": "a", "record": {"id": "A-1", "at": "never", "flag": 1, "n": 7, "tags": ["x"]}},
-    {"type": "RECORD", "stream": "a", "record": {"id": "A-2", "at": "2026-01-01", "flag": 0, "n": 8, "tags": None}},
+    {
+        "type": "RECORD",
+        "stream": "a",
+        "record": {"id": "A-1", "at": "never", "flag": 1, "n": 7, "tags": ["x"]},
+    },
+    {
+        "type": "RECORD",
+        "stream": "a",
+        "record": {"id": "A-2", "at": "2026-01-01", "flag": 0, "n": 8, "tags": None},
+    },
 ]
 LINES = [WRONG, *ROWS, state(a=1)]
 
@@ -49,7 +57,9 @@ def types_in(path: Path, table: str = "tap_fake.a") -> dict[str, str]:
         return {name: type_ for name, type_, *_ in connection.sql(f"DESCRIBE {table}").fetchall()}
 
 
-def materialized(source: ConnectorSource, tmp_path: Path, **options: Any) -> dg.ExecuteInProcessResult:
+def materialized(
+    source: ConnectorSource, tmp_path: Path, **options: Any
+) -> dg.ExecuteInProcessResult:
     assets = stream_assets(
         source,
         ["a"],
@@ -60,7 +70,9 @@ def materialized(source: ConnectorSource, tmp_path: Path, **options: Any) -> dg.
     return dg.materialize(assets, raise_on_error=False)
 
 
-def test_every_wrong_field_is_told_and_the_hint_works_as_it_stands(singer: Make, load: Load, tmp_path: Path) -> None:
+def test_every_wrong_field_is_told_and_the_hint_works_as_it_stands(
+    singer: Make, load: Load, tmp_path: Path
+) -> None:
     failure = load(singer(*LINES, streams=["a"])).outcomes["a"].error
     assert isinstance(failure, DataError)
     for field, value in (("id", "'A-1'"), ("at", "'never'"), ("flag", "1"), ("tags", r"\['x'\]")):
@@ -69,7 +81,9 @@ def test_every_wrong_field_is_told_and_the_hint_works_as_it_stands(singer: Make,
     said = re.search(r"options=(\{.*\}\}\}) of stream_assets", str(failure))
     assert said is not None
     options = json.loads(said[1])
-    assert options == {"a": {"types": {"id": "string", "at": "string", "flag": "integer", "tags": "json"}}}
+    assert options == {
+        "a": {"types": {"id": "string", "at": "string", "flag": "integer", "tags": "json"}}
+    }
     for _ in range(2):  # also once there is a table, and a SCHEMA message that contradicts it
         assert materialized(singer(*LINES, streams=["a"]), tmp_path, options=options).success
     found = types_in(tmp_path / "w.duckdb")
@@ -81,7 +95,9 @@ def test_every_wrong_field_is_told_and_the_hint_works_as_it_stands(singer: Make,
         "JSON",
     ]
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
-        assert connection.sql('SELECT id, "at", flag, tags FROM tap_fake.a ORDER BY 1').fetchall() == [
+        assert connection.sql(
+            'SELECT id, "at", flag, tags FROM tap_fake.a ORDER BY 1'
+        ).fetchall() == [
             ("A-1", "never", 1, '["x"]'),
             ("A-2", "2026-01-01", 0, None),
         ]
@@ -91,15 +107,21 @@ def test_the_hint_works_in_a_script_too(singer: Make, tmp_path: Path) -> None:
     cache = DuckDBCache(db_path=str(tmp_path / "cache.duckdb"))
     with pytest.raises(Exception, match=r"types=\{.*\} of get_source") as raised:
         singer(*LINES, streams=["a"]).read(cache)
-    said = re.search(r"types=(\{[^=]*\}\}) of get_source", str(raised.value) + str(raised.value.__cause__))
+    said = re.search(
+        r"types=(\{[^=]*\}\}) of get_source", str(raised.value) + str(raised.value.__cause__)
+    )
     assert said is not None
     source = singer(*LINES, streams=["a"])
-    typed = type(source)(source.executor, source.connector_name, source.get_config(), types=json.loads(said[1]))
+    typed = type(source)(
+        source.executor, source.connector_name, source.get_config(), types=json.loads(said[1])
+    )
     assert typed.read(cache).processed_records == 2
 
 
 def test_a_type_is_no_conversion_beyond_what_any_declared_type_is(singer: Make, load: Load) -> None:
-    source = singer(schema("a", id={"type": "string"}), {**ROWS[0], "record": {"id": "x"}}, streams=["a"])
+    source = singer(
+        schema("a", id={"type": "string"}), {**ROWS[0], "record": {"id": "x"}}, streams=["a"]
+    )
     source.types = {"a": {"id": "integer"}}
     assert "field 'id': str in a column declared int64" in load(source).failure("a")
 
@@ -113,20 +135,33 @@ def test_types_of_an_airbyte_source_beat_its_catalog(airbyte: Make, load: Load) 
 
 
 def test_a_json_schema_is_a_type(singer: Make, tmp_path: Path) -> None:
-    options = {"a": StreamOptions(types={"n": {"type": "number", "multipleOf": 0.01, "maximum": 100}})}
-    lines = [schema("a", id={"type": "integer"}, n={"type": "string"}), {**ROWS[0], "record": {"id": 1, "n": 7}}]
+    options = {
+        "a": StreamOptions(types={"n": {"type": "number", "multipleOf": 0.01, "maximum": 100}})
+    }
+    lines = [
+        schema("a", id={"type": "integer"}, n={"type": "string"}),
+        {**ROWS[0], "record": {"id": 1, "n": 7}},
+    ]
     assert materialized(singer(*lines, streams=["a"]), tmp_path, options=options).success
     assert types_in(tmp_path / "w.duckdb")["n"] == "DECIMAL(4,2)"
 
 
 def test_types_stay_in_a_catalog_that_is_discovered_again() -> None:
-    found = Stream("a", schema={"properties": {"id": {"type": "integer", "description": "The key"}, "n": {}}})
+    found = Stream(
+        "a", schema={"properties": {"id": {"type": "integer", "description": "The key"}, "n": {}}}
+    )
     typed = found.replace(types={"id": "string", "gone": "string"})
-    assert typed.schema == {"properties": {"id": {"type": ["null", "string"], "description": "The key"}, "n": {}}}
-    again = rediscovered(Catalog([Stream.from_dict(typed.to_dict())]), Catalog([found])).catalog["a"]
+    assert typed.schema == {
+        "properties": {"id": {"type": ["null", "string"], "description": "The key"}, "n": {}}
+    }
+    again = rediscovered(Catalog([Stream.from_dict(typed.to_dict())]), Catalog([found])).catalog[
+        "a"
+    ]
     assert again.types == typed.types
     assert again.schema == typed.schema
-    changed = again.replace(schema={"properties": {"id": {"type": "integer"}, "gone": {"type": "integer"}}})
+    changed = again.replace(
+        schema={"properties": {"id": {"type": "integer"}, "gone": {"type": "integer"}}}
+    )
     assert changed.schema is not None
     assert {name: one["type"] for name, one in changed.schema["properties"].items()} == {
         "id": ["null", "string"],
@@ -137,7 +172,10 @@ def test_types_stay_in_a_catalog_that_is_discovered_again() -> None:
 @pytest.mark.parametrize(
     ("types", "said"),
     [
-        ({"id": "strng"}, r"stream 'a', field 'id': there is no type 'strng'.*Did you mean 'string'"),
+        (
+            {"id": "strng"},
+            r"stream 'a', field 'id': there is no type 'strng'.*Did you mean 'string'",
+        ),
         ({"id": 3}, r"field 'id': there is no type 3"),
         (["id"], r"types is \['id'\]"),
     ],
@@ -151,7 +189,9 @@ def test_a_replication_method_is_an_option(singer: Make, tmp_path: Path) -> None
     note = tmp_path / "note.json"
     lines = [schema("a"), {**ROWS[0], "record": {"id": 1}}, state(a=1)]
     source = singer(*lines, streams=["a"], note=str(note))
-    assert materialized(source, tmp_path, options={"a": {"replication_method": "LOG_BASED"}}).success
+    assert materialized(
+        source, tmp_path, options={"a": {"replication_method": "LOG_BASED"}}
+    ).success
     (entry,) = json.loads(note.read_text())["catalog"]["streams"]
     (own,) = [one["metadata"] for one in entry["metadata"] if not one["breadcrumb"]]
     assert own["replication-method"] == "LOG_BASED"
@@ -159,7 +199,9 @@ def test_a_replication_method_is_an_option(singer: Make, tmp_path: Path) -> None
         materialized(source, tmp_path, options={"a": {"replication_method": "LOGS"}})
 
 
-def test_the_hint_works_as_it_stands_for_an_airbyte_source_too(airbyte: Make, load: Load, tmp_path: Path) -> None:
+def test_the_hint_works_as_it_stands_for_an_airbyte_source_too(
+    airbyte: Make, load: Load, tmp_path: Path
+) -> None:
     lines = [
         f'{{"type":"RECORD","record":{{"stream":"a","data":{{"id":"A-{n}","name":{n}}},"emitted_at":1}}}}\n'
         for n in (1, 2)
@@ -172,7 +214,9 @@ def test_the_hint_works_as_it_stands_for_an_airbyte_source_too(airbyte: Make, lo
     path = tmp_path / "typed"
     path.mkdir()
     for _ in range(2):
-        assert materialized(airbyte(*script, streams=["a"]), path, options=json.loads(said[1])).success
+        assert materialized(
+            airbyte(*script, streams=["a"]), path, options=json.loads(said[1])
+        ).success
     with duckdb.connect(str(path / "w.duckdb")) as connection:
         assert connection.sql("SELECT id, name FROM source_fake.a ORDER BY 1").fetchall() == [
             ("A-1", "1"),
@@ -181,7 +225,13 @@ def test_the_hint_works_as_it_stands_for_an_airbyte_source_too(airbyte: Make, lo
 
 
 def test_wrong_fields_far_apart_in_one_block_are_told_at_once(singer: Make, load: Load) -> None:
-    wide = schema("a", id={"type": "integer"}, b={"type": "integer"}, c={"type": "boolean"}, name={"type": "string"})
+    wide = schema(
+        "a",
+        id={"type": "integer"},
+        b={"type": "integer"},
+        c={"type": "boolean"},
+        name={"type": "string"},
+    )
     rows: list[Any] = [{"id": n, "b": 1, "c": True, "name": "x"} for n in range(6000)]
     rows[3]["b"], rows[5900]["c"], rows[5901]["id"] = "bad", "no", "A"
     lines = [{"type": "RECORD", "stream": "a", "record": row} for row in rows]
@@ -218,15 +268,22 @@ def test_wrong_fields_of_different_blocks_are_told_at_once(singer: Make, load: L
     assert loaded.outcomes["a"].result.records_loaded == 0
 
 
-def test_wrong_fields_of_different_blocks_of_an_airbyte_source_are_told_at_once(airbyte: Make, load: Load) -> None:
+def test_wrong_fields_of_different_blocks_of_an_airbyte_source_are_told_at_once(
+    airbyte: Make, load: Load
+) -> None:
     lines = [
-        json.dumps({"type": "RECORD", "record": {"stream": "a", "data": line["record"], "emitted_at": 1}})
+        json.dumps(
+            {"type": "RECORD", "record": {"stream": "a", "data": line["record"], "emitted_at": 1}}
+        )
         for line in far()
     ]
     fields = {"b": {"type": "integer"}}
     script = [["raw", "\n".join(lines) + "\n"], ["state", "a", {"n": 1}]]
     loaded = load(airbyte(*script, streams=["a"], properties=fields))
-    assert "field 'b': str in a column declared int64. Value: 'bad' (and 1 more)." in loaded.failure("a")
+    assert (
+        "field 'b': str in a column declared int64. Value: 'bad' (and 1 more)."
+        in loaded.failure("a")
+    )
     assert BOTH in loaded.failure("a")
     assert loaded.error is None
 
@@ -236,7 +293,15 @@ def test_wrong_fields_behind_states_are_told_at_once_and_other_streams_are_as_th
 ) -> None:
     lines = far()
     other = schema("b", id={"type": "integer"}, flag={"type": "boolean"})
-    script = [FAR, other, record("b", id=1, flag=True), *lines[:3000], state(a=1), *lines[3000:], state(a=2)]
+    script = [
+        FAR,
+        other,
+        record("b", id=1, flag=True),
+        *lines[:3000],
+        state(a=1),
+        *lines[3000:],
+        state(a=2),
+    ]
     loaded = load(singer(*script, record("b", id="B", flag=3), state(a=3), streams=["a", "b"]))
     assert BOTH in loaded.failure("a")
     assert "field 'id'" in loaded.failure("b")
@@ -252,7 +317,9 @@ def test_one_stream_alone_tells_all_wrong_fields(singer: Make, tmp_path: Path) -
         sync(StreamRead(source, stream), destination)
 
 
-def test_no_more_is_looked_at_than_time_allows(singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_is_looked_at_than_time_allows(
+    singer: Make, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(loop, "SECONDS", 0.0)
     failure = load(singer(FAR, *far(), state(a=1), streams=["a"])).failure("a")
     assert "field 'b'" in failure

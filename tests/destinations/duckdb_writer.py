@@ -14,4 +14,7 @@ if __name__ == "__main__":
     while not Path(go).exists():
         time.sleep(0.001)
     for _ in range(3):
-        sync(read([{"n": n} for n in range(int(rows))], Stream(stream), batch=1_000), DuckDBDestination(file))
+        sync(
+            read([{"n": n} for n in range(int(rows))], Stream(stream), batch=1_000),
+            DuckDBDestination(file),
+        )

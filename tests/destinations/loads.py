@@ -39,7 +39,9 @@ class Numbered(Source):
         self.rows = rows
         self.pause = pause
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Batch]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Batch]:
         after = (bookmarks or {}).get("n", -1)
         rows = [row for row in self.rows if row["n"] > after]
         for start in range(0, len(rows), BATCH):
@@ -48,12 +50,16 @@ class Numbered(Source):
             time.sleep(self.pause)
 
 
-def load(warehouse: Path | DatabaseDestination, rows: Rows, stream: str, *, pause: float = 0.0) -> SyncResult:
+def load(
+    warehouse: Path | DatabaseDestination, rows: Rows, stream: str, *, pause: float = 0.0
+) -> SyncResult:
     """Sync a stream, committing at every checkpoint; a little memory, so that batches are staged in files."""
     destination = warehouse
     if isinstance(destination, Path):
         destination = DuckDBDestination(str(warehouse), staging_memory_bytes=MEMORY)
-    return sync(StreamRead(Numbered(rows, pause), STREAMS[stream]), destination, checkpoint_seconds=0)
+    return sync(
+        StreamRead(Numbered(rows, pause), STREAMS[stream]), destination, checkpoint_seconds=0
+    )
 
 
 def expected(stream: str, rows: Rows) -> list[tuple[Any, ...]]:
@@ -71,10 +77,18 @@ def found(warehouse: Path | DatabaseDestination, stream: str) -> tuple[list[tupl
     if not warehouse.exists():
         return [], -1
     with duckdb.connect(str(warehouse)) as connection:
-        tables = {name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
-        rows = connection.sql(f"SELECT {columns} FROM lines.{stream}").fetchall() if stream in tables else []
+        tables = {
+            name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
+        rows = (
+            connection.sql(f"SELECT {columns} FROM lines.{stream}").fetchall()
+            if stream in tables
+            else []
+        )
         asked = "SELECT bookmark FROM _etl_assets_state WHERE stream = ?"
-        state = connection.execute(asked, [stream]).fetchall() if "_etl_assets_state" in tables else []
+        state = (
+            connection.execute(asked, [stream]).fetchall() if "_etl_assets_state" in tables else []
+        )
     return sorted(rows), json.loads(state[0][0])["n"] if state and state[0][0] else -1
 
 
@@ -93,8 +107,8 @@ def found_in(destination: DatabaseDestination, stream: str) -> tuple[list[tuple[
 def check(warehouse: Path | DatabaseDestination, stream: str, first: Rows, then: Rows) -> int:
     """Check what must hold at any moment; gives how far the bookmark is.
 
-    The state is never ahead of the rows nor behind them (each batch has its bookmark), and a replace is whole: the old
-    table or the new one.
+    The state is never ahead of the rows nor behind them (each batch has its bookmark), and a
+    replace is whole: the old table or the new one.
     """
     rows, reached = found(warehouse, stream)
     if stream == "replace":

@@ -28,7 +28,14 @@ from etl_assets.exceptions import (
 )
 from etl_assets.model.stream import Stream
 from etl_assets.sync import sync
-from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
+from tests.servers import (
+    MYSQL,
+    POSTGRES,
+    mysql_query,
+    mysql_schema,
+    postgres_schema,
+    postgres_server,
+)
 from tests.toys import read
 
 PASSWORD = "canary_password"  # noqa: S105 - no one's
@@ -83,7 +90,11 @@ def test_what_is_wrong_with_a_server_is_told_apart(make: Make, pauses: list[floa
         ({"port": 1}, UnavailableError, "check the port"),
         ({"host": "nowhere.invalid"}, UnavailableError, "name of the host"),
         ({"database": "no_such_database"}, ConnectError, "name of the database"),
-        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError, "user and password"),
+        (
+            {"username": "nobody_at_all", "password": PASSWORD},
+            AuthenticationError,
+            "user and password",
+        ),
     ]
     for changes, kind, hint in cases:
         pauses.clear()
@@ -93,12 +104,16 @@ def test_what_is_wrong_with_a_server_is_told_apart(make: Make, pauses: list[floa
         assert hint in (caught.value.hint or "")
         assert caught.value.retryable == (kind is UnavailableError)
         assert PASSWORD not in str(caught.value)
-        assert len(pauses) == (2 if kind is UnavailableError else 0), "only what may pass is tried again"
+        assert len(pauses) == (2 if kind is UnavailableError else 0), (
+            "only what may pass is tried again"
+        )
         assert all(0.1 <= one <= 0.9 for one in pauses)
     make().test_connection()
 
 
-def test_a_server_that_does_not_answer_is_given_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_given_up(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("etl_assets.destinations.database.errors.PAUSES", ())
     with socket.create_server(("127.0.0.1", 0)) as silent:
         began = time.monotonic()
@@ -117,19 +132,29 @@ def test_a_statement_may_take_longer_than_to_connect() -> None:
 def test_a_postgres_role_that_may_make_nothing_is_told() -> None:
     with postgres_schema() as name:
         server, role = postgres_server(), f"u{name}"
-        for sql in (f"CREATE SCHEMA {name}", f"CREATE ROLE {role} LOGIN", f"GRANT USAGE ON SCHEMA {name} TO {role}"):
+        for sql in (
+            f"CREATE SCHEMA {name}",
+            f"CREATE ROLE {role} LOGIN",
+            f"GRANT USAGE ON SCHEMA {name} TO {role}",
+        ):
             server.execute(sql.encode())
         try:
             for state, told in ((name, f"schema {name}"), (f"{name}_state", "database")):
-                loader = PostgresDestination(_changed(POSTGRES, {"username": role}), state_schema=state)
-                with pytest.raises(AuthenticationError, match=f"missing to create in the {told}") as error:
+                loader = PostgresDestination(
+                    _changed(POSTGRES, {"username": role}), state_schema=state
+                )
+                with pytest.raises(
+                    AuthenticationError, match=f"missing to create in the {told}"
+                ) as error:
                     loader.test_connection()
                 if state == name:
                     said = str(error.value)
             granting = re.search("GRANT [^;]*", said)
             assert granting is not None
             server.execute(granting[0].encode())
-            PostgresDestination(_changed(POSTGRES, {"username": role}), state_schema=name).test_connection()
+            PostgresDestination(
+                _changed(POSTGRES, {"username": role}), state_schema=name
+            ).test_connection()
         finally:
             server.execute(f"DROP OWNED BY {role}".encode())
             server.execute(f"DROP ROLE {role}".encode())
@@ -153,7 +178,12 @@ def test_a_mysql_user_that_may_make_nothing_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:p#canary/w@127.0.0.1:5432/d", "postgresql://u:canary@ry@127.0.0.1/d", "postgresql://h:x/d"]
+    "url",
+    [
+        "postgresql://u:p#canary/w@127.0.0.1:5432/d",
+        "postgresql://u:canary@ry@127.0.0.1/d",
+        "postgresql://h:x/d",
+    ],
 )
 def test_a_url_that_a_password_cuts_is_told_without_it(url: str) -> None:
     with pytest.raises(ConfigError, match="percent-encoded") as caught:
@@ -171,17 +201,25 @@ def test_a_first_load_that_fails_leaves_no_table_in_sqlite(tmp_path: Path) -> No
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     sync(read([{"id": 1, "x": 1.5}], stream), destination)
     with closing(sqlite3.connect(tmp_path / "w.sqlite")) as connection:
-        assert connection.execute("SELECT name FROM sqlite_master WHERE name LIKE '%users'").fetchall()
+        assert connection.execute(
+            "SELECT name FROM sqlite_master WHERE name LIKE '%users'"
+        ).fetchall()
 
 
 def test_a_schema_that_sqlalchemy_does_not_find_is_to_be_made() -> None:
-    destination = SqlDestination(_changed(POSTGRES, {"drivername": "postgresql+psycopg"}), schema_name="no_such_schema")
-    with pytest.raises(DestinationError, match=r'"no_such_schema" does not exist.* Make this schema first'):
+    destination = SqlDestination(
+        _changed(POSTGRES, {"drivername": "postgresql+psycopg"}), schema_name="no_such_schema"
+    )
+    with pytest.raises(
+        DestinationError, match=r'"no_such_schema" does not exist.* Make this schema first'
+    ):
         sync(read([{"id": 1}], Stream("users", primary_key="id")), destination)
 
 
 def test_what_answers_is_another_server() -> None:
-    url = _changed(POSTGRES, {"port": sa.make_url(MYSQL).port or 3306, "host": sa.make_url(MYSQL).host})
+    url = _changed(
+        POSTGRES, {"port": sa.make_url(MYSQL).port or 3306, "host": sa.make_url(MYSQL).host}
+    )
     with pytest.raises(ConnectError, match="no PostgreSQL: check host and port"):
         PostgresDestination(url, connect_timeout=2).test_connection()
 

@@ -48,14 +48,18 @@ def damage(warehouse: DatabaseDestination, column: str, value: str) -> None:
 
 def loaded(kind: str, folder: Path, stack: ExitStack) -> DatabaseDestination:
     warehouse = (
-        SqlDestination(f"sqlite:///{folder / 'any.sqlite'}") if kind == "sql" else destination(kind, folder, stack)
+        SqlDestination(f"sqlite:///{folder / 'any.sqlite'}")
+        if kind == "sql"
+        else destination(kind, folder, stack)
     )
     sync(GivenRead(ORDERS, [ROWS]), warehouse)
     return warehouse
 
 
 @pytest.mark.parametrize("kind", [*DESTINATIONS, "sql"])
-def test_a_damaged_row_is_named_and_repaired_by_the_commands_of_the_error(kind: str, tmp_path: Path) -> None:
+def test_a_damaged_row_is_named_and_repaired_by_the_commands_of_the_error(
+    kind: str, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         warehouse = loaded(kind, tmp_path, stack)
         store = Store(warehouse)
@@ -101,7 +105,9 @@ def test_a_row_that_is_no_text(kind: str, tmp_path: Path) -> None:
                 connection.commit()
             with pytest.raises(StateError, match=r"is not UTF-8 text|is a int"):
                 resolve_start(GivenRead(ORDERS, []), warehouse)
-            set_bookmark(Store(warehouse), "conformance/eu.orders", '{"id": 1}', None, print, force=False)
+            set_bookmark(
+                Store(warehouse), "conformance/eu.orders", '{"id": 1}', None, print, force=False
+            )
             assert resolve_start(GivenRead(ORDERS, []), warehouse).bookmark == {"id": 1}
 
 
@@ -111,14 +117,26 @@ def test_other_streams_go_on_and_an_import_repairs(tmp_path: Path) -> None:
         damage(warehouse, "bookmark", "'{'")
         sync(GivenRead(Stream("others", replication_key="id"), [ROWS]), warehouse)
         assert warehouse.stored_source("conformance").streams == {("eu", "orders"), ("", "others")}
-        (tmp_path / "state.json").write_text(json.dumps({"bookmarks": {"orders": {"id": 2}}}), encoding="utf-8")
-        assert import_state(Store(warehouse), "conformance", tmp_path / "state.json", print, force=False) == 0
+        (tmp_path / "state.json").write_text(
+            json.dumps({"bookmarks": {"orders": {"id": 2}}}), encoding="utf-8"
+        )
+        assert (
+            import_state(
+                Store(warehouse), "conformance", tmp_path / "state.json", print, force=False
+            )
+            == 0
+        )
         assert resolve_start(GivenRead(ORDERS, []), warehouse).bookmark == {"id": 2}
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
-    [(float("nan"), "'at' = nan"), (float("inf"), "'at' = inf"), ("\ud800", "ud800"), (object(), "'at' = <object")],
+    [
+        (float("nan"), "'at' = nan"),
+        (float("inf"), "'at' = inf"),
+        ("\ud800", "ud800"),
+        (object(), "'at' = <object"),
+    ],
     ids=["nan", "infinity", "surrogate", "object"],
 )
 def test_a_bookmark_that_json_has_not_is_refused_before_anything_is_stored(

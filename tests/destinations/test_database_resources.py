@@ -45,10 +45,14 @@ def resource(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     staging = str(tmp_path / "staging")
     if request.param == "postgresql":
         with postgres_schema() as name:
-            yield PostgresIOManager(url=POSTGRES, schema_name=name, state_schema=name, staging_dir=staging)
+            yield PostgresIOManager(
+                url=POSTGRES, schema_name=name, state_schema=name, staging_dir=staging
+            )
     elif request.param == "mysql":
         with mysql_schema() as name:
-            yield MySQLIOManager(url=MYSQL, schema_name=name, state_schema=name, staging_dir=staging)
+            yield MySQLIOManager(
+                url=MYSQL, schema_name=name, state_schema=name, staging_dir=staging
+            )
     elif request.param == "sqlite":
         yield SQLiteIOManager(path=str(tmp_path / "x.sqlite"))
     else:
@@ -70,9 +74,16 @@ def test_loaded_and_read_back_as_what_is_asked_for(resource: Any) -> None:
     def as_arrow(users: pa.Table) -> None:
         seen["arrow"] = sorted((int(row["id"]), row["tags"]) for row in users.to_pylist())
 
-    assets = [*stream_assets(Crm(name="crm"), io_manager_key="warehouse"), as_pandas, as_polars, as_arrow]
+    assets = [
+        *stream_assets(Crm(name="crm"), io_manager_key="warehouse"),
+        as_pandas,
+        as_polars,
+        as_arrow,
+    ]
     for loaded in (3, 0):
-        result = dg.materialize(assets, resources={"warehouse": resource, "io_manager": dg.mem_io_manager})
+        result = dg.materialize(
+            assets, resources={"warehouse": resource, "io_manager": dg.mem_io_manager}
+        )
         assert result.success
         event = result.asset_materializations_for_node("crm__users")[0]
         assert event.metadata["etl_assets/records_loaded"].value == loaded
@@ -84,7 +95,9 @@ def test_loaded_and_read_back_as_what_is_asked_for(resource: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLACES if kind is not FirebirdPlace])  # has no JSON: text holds all
+@pytest.mark.parametrize(
+    "kind", [kind for kind in PLACES if kind is not FirebirdPlace]
+)  # has no JSON: text holds all
 def test_what_no_common_form_can_hold_is_refused_by_name(kind: type[Place], tmp_path: Path) -> None:
     place = kind(tmp_path)
     try:

@@ -14,7 +14,12 @@ import pytest
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.duckdb import transaction as duckdb_transaction
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.destinations.duckdb.memory import MANY_BATCHES, MOST_BYTES, InsertMemory, insert_memory
+from etl_assets.destinations.duckdb.memory import (
+    MANY_BATCHES,
+    MOST_BYTES,
+    InsertMemory,
+    insert_memory,
+)
 from etl_assets.model.stored import TableName
 
 NARROW = pa.record_batch({"n": [1, 2, 3]})
@@ -90,7 +95,11 @@ def test_what_others_use_too_is_left_alone(connection: duckdb.DuckDBPyConnection
     ("w.duckdb", {}, True), ("w.duckdb", {"memory_limit": "2GB"}, False), (":memory:", {}, False),
 ])  # fmt: skip
 def test_a_limit_that_was_set_rules(
-    path: str, settings: dict[str, Any], limits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: str,
+    settings: dict[str, Any],
+    limits: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered = []
 
@@ -103,13 +112,17 @@ def test_a_limit_that_was_set_rules(
     table, stamp = TableName("t", "main"), Stamp("load", None, None)
     with DuckDBDestination(path, settings=settings).transaction() as tx:
         tx.create_table(table, NARROW.schema, stamp)
-        assert tx.insert(table, pa.RecordBatchReader.from_batches(NARROW.schema, [NARROW]), stamp) == 3
+        assert (
+            tx.insert(table, pa.RecordBatchReader.from_batches(NARROW.schema, [NARROW]), stamp) == 3
+        )
     assert bool(entered) is limits
 
 
 def test_nothing_is_written_to_standard_output(tmp_path: Path) -> None:
     with DuckDBDestination(tmp_path / "w.duckdb").connect() as connection:
-        assert connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(False,)]
+        assert connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [
+            (False,)
+        ]
 
 
 @pytest.mark.full
@@ -117,7 +130,9 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     peaks = []
     for rows in (2_457_600, 7_372_800):
         given = [sys.executable, "-c", LOAD, str(tmp_path / f"{rows}.duckdb"), str(rows)]
-        loaded, peak = subprocess.run(given, check=True, capture_output=True, text=True).stdout.split()
+        loaded, peak = subprocess.run(
+            given, check=True, capture_output=True, text=True
+        ).stdout.split()
         assert int(loaded) == rows
         peaks.append(int(peak))
     assert peaks[1] - peaks[0] < 100, f"{peaks} MB; the rows beyond the first are 390 MB"

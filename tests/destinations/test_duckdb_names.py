@@ -10,7 +10,9 @@ from etl_assets.sync import sync
 from tests.assets.shop import Shop
 
 
-@pytest.mark.parametrize("name", ["table", "connection", "self", "rows", "redact", "duckdb", "Any", "csv", "it's"])
+@pytest.mark.parametrize(
+    "name", ["table", "connection", "self", "rows", "redact", "duckdb", "Any", "csv", "it's"]
+)
 @pytest.mark.parametrize("strategy", ["append", "merge", "replace"])
 def test_a_table_is_no_variable_and_no_file(
     name: str, strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

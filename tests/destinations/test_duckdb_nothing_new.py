@@ -52,7 +52,12 @@ def users(**properties: str) -> Stream:
 
 def run(path: Path) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, "-c", SYNC, str(path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", SYNC, str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
@@ -70,9 +75,16 @@ def test_its_commit_is_in_the_ledger(warehouse: DuckDBDestination, query: Query)
     stream = users(id="integer", seq="integer")
     first = sync(read([{"id": 1, "seq": 1}], stream), warehouse)
     second = sync(read([], stream), warehouse)
-    assert (second.bookmark, second.rows_in_table, second.columns) == (first.bookmark, 1, first.columns)
+    assert (second.bookmark, second.rows_in_table, second.columns) == (
+        first.bookmark,
+        1,
+        first.columns,
+    )
     assert second.last_changed_by == first.load_id
-    assert query("SELECT rows_in, rows_in_table FROM main._etl_assets_loads ORDER BY load_id") == [(1, 1), (0, 1)]
+    assert query("SELECT rows_in, rows_in_table FROM main._etl_assets_loads ORDER BY load_id") == [
+        (1, 1),
+        (0, 1),
+    ]
     assert query("SELECT load_id FROM main._etl_assets_state") == [(second.load_id,)]
 
 
@@ -83,11 +95,16 @@ def test_a_new_field_is_a_column_at_once(warehouse: DuckDBDestination, query: Qu
     assert query("SELECT id, n FROM shop.users") == [(1, None)]
 
 
-@pytest.mark.parametrize(("type_", "value", "stored"), [("string", "x", ["7", "x"]), ("number", 1.5, [7.0, 1.5])])
+@pytest.mark.parametrize(
+    ("type_", "value", "stored"), [("string", "x", ["7", "x"]), ("number", 1.5, [7.0, 1.5])]
+)
 def test_a_type_that_has_changed_waits_for_the_first_rows(
     type_: str, value: Any, stored: list[Any], warehouse: DuckDBDestination, query: Query
 ) -> None:
-    sync(read([{"id": 1, "seq": 1, "n": 7}], users(id="integer", seq="integer", n="integer")), warehouse)
+    sync(
+        read([{"id": 1, "seq": 1, "n": 7}], users(id="integer", seq="integer", n="integer")),
+        warehouse,
+    )
     later = users(id="integer", seq="integer", n=type_)
     assert sync(read([], later), warehouse).schema_changes == []
     assert query("SELECT n FROM shop.users") == [(7,)]
@@ -96,7 +113,10 @@ def test_a_type_that_has_changed_waits_for_the_first_rows(
 
 
 def test_a_field_that_is_gone_is_kept(warehouse: DuckDBDestination, query: Query) -> None:
-    sync(read([{"id": 1, "seq": 1, "n": 7}], users(id="integer", seq="integer", n="integer")), warehouse)
+    sync(
+        read([{"id": 1, "seq": 1, "n": 7}], users(id="integer", seq="integer", n="integer")),
+        warehouse,
+    )
     result = sync(read([], users(id="integer", seq="integer")), warehouse)
     assert [column.name for column in result.columns] == ["id", "seq", "n"]
     assert query("SELECT n FROM shop.users") == [(7,)]

@@ -19,7 +19,14 @@ def test_processes_that_load_into_one_new_file_at_once_all_succeed(
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     processes = [
         subprocess.Popen(
-            [sys.executable, duckdb_writer.__file__, str(path), f"stream_{number}", "5000", str(go)],
+            [
+                sys.executable,
+                duckdb_writer.__file__,
+                str(path),
+                f"stream_{number}",
+                "5000",
+                str(go),
+            ],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

@@ -13,11 +13,15 @@ SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string()), ("json", json_type
 def batch(start: int, stop: int) -> pa.RecordBatch:
     texts = pa.array([f"{n}" * (n % 3) for n in range(start, stop)], pa.string())
     json = pa.ExtensionArray.from_storage(json_type(), texts)
-    return pa.RecordBatch.from_arrays([pa.array(range(start, stop), pa.int64()), texts, json], schema=SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(range(start, stop), pa.int64()), texts, json], schema=SCHEMA
+    )
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(10, [10, 10, 10]), (7, [7, 7, 7, 7, 2]), (100, [30])])
-def test_the_same_rows_in_larger_batches(rows: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_rows_in_larger_batches(
+    rows: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(duckdb_transaction, "ROW_GROUP_ROWS", rows)
     batches = [batch(start, min(start + 4, 30)) for start in range(0, 30, 4)]
     found = list(in_row_groups(pa.RecordBatchReader.from_batches(SCHEMA, batches)))

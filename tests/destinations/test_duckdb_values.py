@@ -29,11 +29,21 @@ def schema(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def load(warehouse: DuckDBDestination, rows: Any, properties: dict[str, Any] | None = None, **options: Any) -> Any:
+def load(
+    warehouse: DuckDBDestination,
+    rows: Any,
+    properties: dict[str, Any] | None = None,
+    **options: Any,
+) -> Any:
     declared = schema(**properties) if properties is not None else None
     batch = rows if isinstance(rows, list) else [rows]
     stream = Stream("things", schema=declared)
-    return sync(read(batch, stream, batch=options.pop("batch", 100)), warehouse, strategy="append", **options)
+    return sync(
+        read(batch, stream, batch=options.pop("batch", 100)),
+        warehouse,
+        strategy="append",
+        **options,
+    )
 
 
 def back(warehouse: DuckDBDestination, column: str = "x") -> list[Any]:
@@ -41,7 +51,11 @@ def back(warehouse: DuckDBDestination, column: str = "x") -> list[Any]:
     return values
 
 
-INTEGER, NUMBER, TEXT = {"type": ["null", "integer"]}, {"type": ["null", "number"]}, {"type": ["null", "string"]}
+INTEGER, NUMBER, TEXT = (
+    {"type": ["null", "integer"]},
+    {"type": ["null", "number"]},
+    {"type": ["null", "string"]},
+)
 INSTANT = {"type": ["null", "string"], "format": "date-time"}
 
 EXACT = [
@@ -59,7 +73,12 @@ EXACT = [
     ("doubles", NUMBER, [5e-324, 1.7976931348623157e308, -1.5], "DOUBLE"),
     ("infinity", NUMBER, [math.inf, -math.inf], "DOUBLE"),
     ("booleans", {"type": ["null", "boolean"]}, [True, False, None], "BOOLEAN"),
-    ("dates", {"type": "string", "format": "date"}, [date(1, 1, 1), date(9999, 12, 31), date(1582, 10, 10)], "DATE"),
+    (
+        "dates",
+        {"type": "string", "format": "date"},
+        [date(1, 1, 1), date(9999, 12, 31), date(1582, 10, 10)],
+        "DATE",
+    ),
     (
         "instants beyond nanoseconds",
         INSTANT,
@@ -68,19 +87,32 @@ EXACT = [
     ),
     ("a wall clock in a DST gap", INSTANT, [datetime(2024, 3, 31, 2, 30)], "TIMESTAMP"),  # noqa: DTZ001
     ("a time", {"type": "string", "format": "time"}, [time(23, 59, 59, 999999)], "TIME"),
-    ("text", TEXT, ["", " ", "007", "é", "e\u0301", "\ufeff", "a\0b", "\uffff", "\u202eabc", "NULL"], "VARCHAR"),
+    (
+        "text",
+        TEXT,
+        ["", " ", "007", "é", "e\u0301", "\ufeff", "a\0b", "\uffff", "\u202eabc", "NULL"],
+        "VARCHAR",
+    ),
     ("bytes", None, [bytes(range(256)), b""], "BLOB"),
 ]
 
 
-@pytest.mark.parametrize(("declared", "values", "type_"), [e[1:] for e in EXACT], ids=[e[0] for e in EXACT])
+@pytest.mark.parametrize(
+    ("declared", "values", "type_"), [e[1:] for e in EXACT], ids=[e[0] for e in EXACT]
+)
 def test_a_value_comes_back_as_it_went(
     declared: Any, values: list[Any], type_: str, warehouse: DuckDBDestination, query: Query
 ) -> None:
     load(warehouse, [{"x": value} for value in values], {"x": declared} if declared else None)
     found = back(warehouse)
-    assert found == ([str(v) for v in values] if type_ == "VARCHAR" and not isinstance(values[0], str) else values)
-    types = query("SELECT data_type FROM duckdb_columns() WHERE table_name = 'things' AND column_name = 'x'")
+    assert found == (
+        [str(v) for v in values]
+        if type_ == "VARCHAR" and not isinstance(values[0], str)
+        else values
+    )
+    types = query(
+        "SELECT data_type FROM duckdb_columns() WHERE table_name = 'things' AND column_name = 'x'"
+    )
     assert types == [(type_,)]
 
 
@@ -100,27 +132,46 @@ def test_nan_stays_nan_and_null_stays_null(warehouse: DuckDBDestination) -> None
 
 def test_one_value_of_ten_megabytes(warehouse: DuckDBDestination, query: Query) -> None:
     load(warehouse, [{"x": "é" * 5_000_000}])
-    assert query("SELECT length(x), md5(x) = md5(repeat('é', 5000000)) FROM shop.things") == [(5_000_000, True)]
+    assert query("SELECT length(x), md5(x) = md5(repeat('é', 5000000)) FROM shop.things") == [
+        (5_000_000, True)
+    ]
 
 
-NESTED = {"big": 2**70, "dec": Decimal("1.10"), "": [], "a.b": {"c": None}, "t": "é\0", "n": [1, "1", True, None]}
+NESTED = {
+    "big": 2**70,
+    "dec": Decimal("1.10"),
+    "": [],
+    "a.b": {"c": None},
+    "t": "é\0",
+    "n": [1, "1", True, None],
+}
 
 
-def test_nested_values_are_json_with_exact_numbers(warehouse: DuckDBDestination, query: Query) -> None:
-    load(warehouse, [{"x": NESTED}, {"x": [1]}, {"x": None}], {"x": {"type": ["null", "object", "array"]}})
+def test_nested_values_are_json_with_exact_numbers(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
+    load(
+        warehouse,
+        [{"x": NESTED}, {"x": [1]}, {"x": None}],
+        {"x": {"type": ["null", "object", "array"]}},
+    )
     found = [None if t is None else simplejson.loads(t, use_decimal=True) for t in back(warehouse)]
     assert found == [NESTED, [1], None]
     assert query("SELECT data_type FROM duckdb_columns() WHERE column_name = 'x'") == [("JSON",)]
 
 
-@pytest.mark.parametrize("declared", [{}, {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "object"}]}])
+@pytest.mark.parametrize(
+    "declared", [{}, {"anyOf": [{"type": "string"}, {"type": "integer"}, {"type": "object"}]}]
+)
 def test_a_column_of_any_kind_keeps_each_kind(declared: Any, warehouse: DuckDBDestination) -> None:
     values = [7, "7", {"a": 1}, None]
     load(warehouse, [{"x": value} for value in values], {"x": declared})
     assert [None if t is None else simplejson.loads(t) for t in back(warehouse)] == values
 
 
-def test_an_error_names_stream_field_and_value_and_nothing_is_there(warehouse: DuckDBDestination, query: Query) -> None:
+def test_an_error_names_stream_field_and_value_and_nothing_is_there(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
     with pytest.raises(DataError, match=r"stream 'things', field 'x'.*Value: 'abc'"):
         load(warehouse, [{"x": 1}, {"x": "abc"}], {"x": INTEGER})
     with pytest.raises(DataError):
@@ -134,11 +185,29 @@ CHANGES = [
     ("integers, then text", [1], ["abc"], "VARCHAR", ["1", "abc"]),
     ("text, then integers: never narrow", ["abc"], [7], "VARCHAR", ["abc", "7"]),
     ("integers, then doubles", [1, 2], [2.5], "DOUBLE", [1.0, 2.0, 2.5]),
-    ("integers beyond 2^53, then doubles", [2**53 + 1], [2.5], "VARCHAR", ["9007199254740993", "2.5"]),
+    (
+        "integers beyond 2^53, then doubles",
+        [2**53 + 1],
+        [2.5],
+        "VARCHAR",
+        ["9007199254740993", "2.5"],
+    ),
     ("doubles, then integers", [2.5], [3], "DOUBLE", [2.5, 3.0]),
-    ("doubles, then integers beyond 2^53", [2.5], [2**53 + 1], "VARCHAR", ["2.5", "9007199254740993"]),
+    (
+        "doubles, then integers beyond 2^53",
+        [2.5],
+        [2**53 + 1],
+        "VARCHAR",
+        ["2.5", "9007199254740993"],
+    ),
     ("integers, then 20 digits", [1], [2**64], "DECIMAL(20,0)", [1, 2**64]),
-    ("decimals grow", [Decimal("1.5")], [Decimal("10.25")], "DECIMAL(4,2)", [Decimal("1.50"), Decimal("10.25")]),
+    (
+        "decimals grow",
+        [Decimal("1.5")],
+        [Decimal("10.25")],
+        "DECIMAL(4,2)",
+        [Decimal("1.50"), Decimal("10.25")],
+    ),
     ("booleans, then integers", [True], [1], "VARCHAR", ["true", "1"]),
     ("text, then nested", ["a"], [[1]], "JSON", ['"a"', "[1]"]),
     ("integers, then nested", [1], [{"a": 1}], "JSON", ["1", '{"a":1}']),
@@ -149,9 +218,17 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one sync", "in two syncs"])
-@pytest.mark.parametrize(("first", "then", "type_", "all_"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
+@pytest.mark.parametrize(
+    ("first", "then", "type_", "all_"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES]
+)
 def test_a_column_is_widened_and_keeps_every_value(
-    first: Any, then: Any, type_: str, all_: Any, together: bool, warehouse: DuckDBDestination, query: Query
+    first: Any,
+    then: Any,
+    type_: str,
+    all_: Any,
+    together: bool,
+    warehouse: DuckDBDestination,
+    query: Query,
 ) -> None:
     if together and first == [None]:
         pytest.skip("within one sync the first value decides")
@@ -167,11 +244,22 @@ def test_a_column_is_widened_and_keeps_every_value(
 
 
 def query_type(query: Query) -> str:
-    return str(query("SELECT data_type FROM duckdb_columns() WHERE table_name='things' AND column_name='x'")[0][0])
+    return str(
+        query(
+            "SELECT data_type FROM duckdb_columns() WHERE table_name='things' AND column_name='x'"
+        )[0][0]
+    )
 
 
 def query_type_of(values: list[Any]) -> str:
-    kinds = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN", date: "DATE", type(None): "VARCHAR"}
+    kinds = {
+        int: "BIGINT",
+        float: "DOUBLE",
+        str: "VARCHAR",
+        bool: "BOOLEAN",
+        date: "DATE",
+        type(None): "VARCHAR",
+    }
     return kinds.get(type(values[0]), "DECIMAL(2,1)")
 
 
@@ -191,7 +279,9 @@ def test_bytes_never_share_a_column_with_text(warehouse: DuckDBDestination) -> N
     assert back(warehouse) == [b"a"]
 
 
-def test_a_stream_with_a_schema_and_no_rows_gets_its_table(warehouse: DuckDBDestination, query: Query) -> None:
+def test_a_stream_with_a_schema_and_no_rows_gets_its_table(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
     result = load(warehouse, [], {"a": INTEGER, "b": INSTANT})
     assert (result.records_loaded, result.rows_in_table) == (0, 0)
     assert query("SELECT a, b FROM shop.things") == []
@@ -202,7 +292,9 @@ def test_rows_without_any_field_are_still_rows(warehouse: DuckDBDestination, que
     assert query("SELECT COUNT(*) FROM shop.things") == [(2,)]
 
 
-def test_a_field_that_the_schema_does_not_know_becomes_a_column(warehouse: DuckDBDestination, query: Query) -> None:
+def test_a_field_that_the_schema_does_not_know_becomes_a_column(
+    warehouse: DuckDBDestination, query: Query
+) -> None:
     load(warehouse, [{"a": 1, "more": "x"}], {"a": INTEGER})
     assert query("SELECT a, more FROM shop.things") == [(1, "x")]
 
@@ -210,8 +302,30 @@ def test_a_field_that_the_schema_does_not_know_becomes_a_column(warehouse: DuckD
 # Names
 
 NAMES = [
-    *("Name", "NAME", "name", "select", "order", "1st", "a b", "a-b", "a.b", "", "!!!", "é", "e\u0301", "名前"),
-    *("x" * 300, 'a"b', "a'b; DROP TABLE victim; --", "_etl_assets_load_id", "_etl_assets_loaded_at", "a\0b"),
+    *(
+        "Name",
+        "NAME",
+        "name",
+        "select",
+        "order",
+        "1st",
+        "a b",
+        "a-b",
+        "a.b",
+        "",
+        "!!!",
+        "é",
+        "e\u0301",
+        "名前",
+    ),
+    *(
+        "x" * 300,
+        'a"b',
+        "a'b; DROP TABLE victim; --",
+        "_etl_assets_load_id",
+        "_etl_assets_loaded_at",
+        "a\0b",
+    ),
 ]
 
 
@@ -229,7 +343,14 @@ def test_each_name_keeps_its_own_column(warehouse: DuckDBDestination) -> None:
 
 def test_a_stream_named_like_sql_is_a_table(warehouse: DuckDBDestination, query: Query) -> None:
     query("CREATE TABLE victim AS SELECT 1 AS x; SELECT 1")
-    for name in ('users"; DROP TABLE victim; --', "../evil", "select", "naïve näme", "1.2-3", "Ünï"):
+    for name in (
+        'users"; DROP TABLE victim; --',
+        "../evil",
+        "select",
+        "naïve näme",
+        "1.2-3",
+        "Ünï",
+    ):
         sync(read([{"n": name}], Stream(name)), warehouse)
     assert query("SELECT x FROM victim") == [(1,)]
     assert len(query("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'shop'")) == 6
@@ -250,14 +371,29 @@ def test_snake_case_and_preserved_names(path: Any) -> None:
 # Frames and Arrow
 
 FRAMES = [
-    ("pandas", lambda: pd.DataFrame({"a": [1, 2], "s": ["x", None], "t": [pd.Timestamp("2024-01-01"), pd.NaT]})),
-    ("polars", lambda: pl.DataFrame({"a": [1, 2], "s": ["x", None], "t": [datetime(2024, 1, 1), None]})),  # noqa: DTZ001
-    ("arrow", lambda: pa.table({"a": [1, 2], "s": ["x", None], "t": pa.array([datetime(2024, 1, 1), None])})),  # noqa: DTZ001
+    (
+        "pandas",
+        lambda: pd.DataFrame(
+            {"a": [1, 2], "s": ["x", None], "t": [pd.Timestamp("2024-01-01"), pd.NaT]}
+        ),
+    ),
+    (
+        "polars",
+        lambda: pl.DataFrame({"a": [1, 2], "s": ["x", None], "t": [datetime(2024, 1, 1), None]}),  # noqa: DTZ001
+    ),
+    (
+        "arrow",
+        lambda: pa.table(
+            {"a": [1, 2], "s": ["x", None], "t": pa.array([datetime(2024, 1, 1), None])}  # noqa: DTZ001
+        ),
+    ),
 ]
 
 
 @pytest.mark.parametrize("frame", [f[1] for f in FRAMES], ids=[f[0] for f in FRAMES])
-def test_frames_are_loaded_as_they_are(frame: Any, warehouse: DuckDBDestination, query: Query) -> None:
+def test_frames_are_loaded_as_they_are(
+    frame: Any, warehouse: DuckDBDestination, query: Query
+) -> None:
     class Frames:
         source_name, partial, ordered, checked_order = "shop", False, False, False
         stream = Stream("things")
@@ -300,7 +436,9 @@ def test_arrow_types_arrive_exactly(warehouse: DuckDBDestination, query: Query) 
         (2**64 - 1, -128, 1.5, 1704067200123456789, 1704067200123, Decimal("1.23"), "a", [1, None],
          {"a": 1, "b": "x"}, "x", b"\x00\xff")
     ] * 2  # fmt: skip
-    assert query("SELECT COUNT(*) FROM shop.things WHERE t = TIME_NS '00:00:00.000000001'") == [(2,)]
+    assert query("SELECT COUNT(*) FROM shop.things WHERE t = TIME_NS '00:00:00.000000001'") == [
+        (2,)
+    ]
 
 
 class ReadOf:
@@ -329,7 +467,9 @@ values = (
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(values, min_size=1, max_size=4), min_size=1, max_size=4))
-def test_whatever_comes_batch_after_batch_can_be_recovered_or_is_refused(batches: list[list[Any]]) -> None:
+def test_whatever_comes_batch_after_batch_can_be_recovered_or_is_refused(
+    batches: list[list[Any]],
+) -> None:
     warehouse = DuckDBDestination(":memory:")
     sent: list[Any] = []
     for batch in batches:

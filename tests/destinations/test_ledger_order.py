@@ -52,20 +52,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
             return told.time.astimezone(tz)
 
     monkeypatch.setattr(time, "time_ns", lambda: int(told.time.timestamp()) * 10**9)
-    for module in (etl_assets.destinations.database.session, etl_assets.destinations.database.ledger):
+    for module in (
+        etl_assets.destinations.database.session,
+        etl_assets.destinations.database.ledger,
+    ):
         monkeypatch.setattr(module, "datetime", Told)
     return told
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     if request.param == "sqlalchemy":
         yield SqlDestination(f"sqlite:///{tmp_path / 'alchemy.sqlite'}")
         return
     if request.param == "bigquery":
         fake = FakeBigQuery()
         monkeypatch.setattr(BigQueryDestination, "connect", lambda _: fake)
-        yield BigQueryDestination(project="p", schema_name="raw", state_schema="raw", staging_dir=str(tmp_path))
+        yield BigQueryDestination(
+            project="p", schema_name="raw", state_schema="raw", staging_dir=str(tmp_path)
+        )
         return
     with ExitStack() as stack:
         yield make(request.param, tmp_path, stack)
@@ -79,7 +86,9 @@ def loaded(place: DatabaseDestination) -> list[int]:
     with place.transaction() as tx:
         return [
             int(row[0])
-            for row in tx.execute(f"SELECT seq FROM {tx.quoted(place.table_for('shop', EVENTS))} ORDER BY 1")
+            for row in tx.execute(
+                f"SELECT seq FROM {tx.quoted(place.table_for('shop', EVENTS))} ORDER BY 1"
+            )
         ]
 
 
@@ -108,7 +117,9 @@ def own_tables(place: DatabaseDestination, tx: Any) -> tuple[str, str]:
     return tx.quoted(TableName(LEDGER_TABLE, schema)), tx.quoted(TableName(STATE_TABLE, schema))
 
 
-def test_a_rewind_deletes_the_later_loads_whatever_the_clock_said(place: DatabaseDestination, clock: Clock) -> None:
+def test_a_rewind_deletes_the_later_loads_whatever_the_clock_said(
+    place: DatabaseDestination, clock: Clock
+) -> None:
     first, second, third = backwards(place, clock)
     assert first.load_id > second.load_id > third.load_id
     assert place.rewind(place.states()[0], second.load_id) == 1
@@ -118,7 +129,9 @@ def test_a_rewind_deletes_the_later_loads_whatever_the_clock_said(place: Databas
     assert loaded(place) == [1, 2, 3, 4]
 
 
-def test_a_load_that_was_undone_is_nothing_to_go_back_to(place: DatabaseDestination, clock: Clock) -> None:
+def test_a_load_that_was_undone_is_nothing_to_go_back_to(
+    place: DatabaseDestination, clock: Clock
+) -> None:
     first, second, _ = backwards(place, clock)
     place.rewind(place.states()[0], first.load_id)
     with pytest.raises(StateError, match=f"{second.load_id} was undone by an earlier rewind"):
@@ -145,13 +158,18 @@ def load_into(place: DatabaseDestination, table: TableName, stream: Stream, *num
     return sync(rows, place, start=start, table=table).records_loaded
 
 
-def test_an_older_ledger_is_read_and_migrated_without_loss(place: DatabaseDestination, clock: Clock) -> None:
+def test_an_older_ledger_is_read_and_migrated_without_loss(
+    place: DatabaseDestination, clock: Clock
+) -> None:
     first, second = load(place, 1), None
     clock.time += timedelta(hours=1)
     second = load(place, 1, 2)
     make_older(place)
     with place.transaction() as tx:
-        assert [row[0] for row in place.ledger(tx).commits("shop", EVENTS)] == [first.load_id, second.load_id]
+        assert [row[0] for row in place.ledger(tx).commits("shop", EVENTS)] == [
+            first.load_id,
+            second.load_id,
+        ]
     assert place.states()[0].bookmark == second.bookmark
     clock.back(hours=5)
     assert load(place, 2, 3).records_loaded == 1
@@ -163,7 +181,9 @@ def test_an_older_ledger_is_read_and_migrated_without_loss(place: DatabaseDestin
 
 
 @pytest.mark.parametrize("place", ["duckdb", "sqlite"], indirect=True)
-def test_rows_of_an_older_ledger_come_in_the_order_of_their_insertion(place: DatabaseDestination, clock: Clock) -> None:
+def test_rows_of_an_older_ledger_come_in_the_order_of_their_insertion(
+    place: DatabaseDestination, clock: Clock
+) -> None:
     first, _, _ = backwards(place, clock)
     make_older(place)
     assert place.rewind(place.states()[0], first.load_id) == 2
@@ -171,7 +191,9 @@ def test_rows_of_an_older_ledger_come_in_the_order_of_their_insertion(place: Dat
 
 
 @pytest.mark.parametrize("place", ["duckdb", "postgresql", "mysql", "sqlite"], indirect=True)
-def test_the_first_format_refuses_what_was_migrated(place: DatabaseDestination, clock: Clock) -> None:
+def test_the_first_format_refuses_what_was_migrated(
+    place: DatabaseDestination, clock: Clock
+) -> None:
     del clock
     load(place, 1)
     load(place, 1, stream=EVENTS.replace(stream="more"))
@@ -195,7 +217,9 @@ def test_a_newer_format_is_refused(place: DatabaseDestination, clock: Clock) -> 
 def test_a_cache_is_read_on_by_its_ledger_not_by_the_clock(tmp_path: Path, clock: Clock) -> None:
     cache = DuckDBCache(db_path=str(tmp_path / "cache.duckdb"), cache_dir=tmp_path)
     target = make("sqlite", tmp_path, ExitStack())
-    source: Callable[..., Any] = lambda *numbers: Rows([{"seq": n} for n in numbers], streams=[EVENTS])  # noqa: E731
+    source: Callable[..., Any] = lambda *numbers: Rows(  # noqa: E731
+        [{"seq": n} for n in numbers], streams=[EVENTS]
+    )
     target.write(source(1).read(cache))
     clock.back(hours=1)
     target.write(source(1, 2).read(cache))

@@ -29,7 +29,9 @@ def stack() -> Iterator[ExitStack]:
         yield opened
 
 
-def merged(warehouse: DatabaseDestination, stream: Stream, rows: list[dict[str, Any]], **options: Any) -> int:
+def merged(
+    warehouse: DatabaseDestination, stream: Stream, rows: list[dict[str, Any]], **options: Any
+) -> int:
     read = GivenRead(stream, [pa.Table.from_pylist(rows)], source_name="shop")
     return sync(read, warehouse, strategy="merge", **options).records_loaded
 
@@ -37,7 +39,10 @@ def merged(warehouse: DatabaseDestination, stream: Stream, rows: list[dict[str, 
 @pytest.mark.parametrize("kind", [kind for kind in DESTINATIONS if kind != "mysql"])
 def test_the_sign_of_zero_is_a_change(kind: str, tmp_path: Path, stack: ExitStack) -> None:
     warehouse = destination(kind, tmp_path, stack)
-    assert merged(warehouse, NUMBERS, [{"id": 1, "n": 0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]) == 3
+    assert (
+        merged(warehouse, NUMBERS, [{"id": 1, "n": 0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}])
+        == 3
+    )
     again: list[dict[str, Any]] = [{"id": 1, "n": -0.0}, {"id": 2, "n": 1.5}, {"id": 3, "n": None}]
     assert merged(warehouse, NUMBERS, again) == 1
     assert merged(warehouse, NUMBERS, again) == 0
@@ -56,7 +61,9 @@ KEYS: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", KEYS)
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_a_key_that_would_become_text_is_refused(kind: str, name: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_a_key_that_would_become_text_is_refused(
+    kind: str, name: str, tmp_path: Path, stack: ExitStack
+) -> None:
     """As text it would be written in one way by the table, in another by the next rows: a second row."""
     warehouse = destination(kind, tmp_path, stack)
     was, text = KEYS[name]
@@ -68,14 +75,19 @@ def test_a_key_that_would_become_text_is_refused(kind: str, name: str, tmp_path:
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_rows_are_found_by_integers_and_dates_that_became_text(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_rows_are_found_by_integers_and_dates_that_became_text(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
     warehouse = destination(kind, tmp_path, stack)
     rows: list[dict[str, Any]] = [{"k": 1, "d": date(2026, 1, 1), "v": 1}]
     stream = WORDS.replace(primary_key=["k", "d"])
     merged(warehouse, stream, rows)
     merged(warehouse, stream, [{"k": "a", "d": "never", "v": 2}])
     merged(warehouse, stream, [{**rows[0], "v": 3}])
-    assert sorted(warehouse.read_table(warehouse.table_for("shop", stream))["v"].to_pylist()) == [2, 3]
+    assert sorted(warehouse.read_table(warehouse.table_for("shop", stream))["v"].to_pylist()) == [
+        2,
+        3,
+    ]
 
 
 OTHERS = {
@@ -91,12 +103,16 @@ def test_a_table_of_others_that_folds_case_is_merged_into_by_the_letters(
     kind: str, tmp_path: Path, stack: ExitStack
 ) -> None:
     warehouse = destination(kind, tmp_path, stack)
-    if kind == "postgresql" and not query("SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"):
+    if kind == "postgresql" and not query(
+        "SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"
+    ):
         pytest.skip("this PostgreSQL has no citext")
     table = warehouse.table_for("shop", WORDS)
     with warehouse.transaction() as tx:
         tx.create_schema(table.schema or "")
-        for statement in OTHERS[kind].format(table=tx.quoted(table), schema=table.schema).split("; "):
+        for statement in (
+            OTHERS[kind].format(table=tx.quoted(table), schema=table.schema).split("; ")
+        ):
             tx.execute(statement)
     rows = [{"k": "a", "v": "x"}, {"k": "A", "v": "y"}]
     assert merged(warehouse, WORDS, rows, adopt=True) == 2

@@ -38,7 +38,10 @@ from tests.destinations.loads import check, expected, found, load
 from tests.servers import MYSQL, mysql_connect, mysql_left_over, mysql_query, mysql_schema
 
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
-THEN: list[dict[str, Any]] = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
+THEN: list[dict[str, Any]] = [
+    *FIRST,
+    *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60)),
+]
 PLAIN = f"mysql://{MYSQL.partition('://')[2]}"
 SERVER = urlsplit(PLAIN)
 MODES = pytest.mark.parametrize("local_infile", [True, False], ids=["load data", "insert"])
@@ -57,7 +60,11 @@ class Shop:
 
     def give(self, name: str, *batches: Any, strategy: str = "append", **options: Any) -> Any:
         key = ["id"] if strategy == "merge" else []
-        return sync(GivenRead(Stream(name, primary_key=key), batches), self.destination(**options), strategy=strategy)
+        return sync(
+            GivenRead(Stream(name, primary_key=key), batches),
+            self.destination(**options),
+            strategy=strategy,
+        )
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         return mysql_query(sql.replace("SHOP", self.schema))
@@ -75,10 +82,14 @@ def test_a_server_gets_no_file_that_it_was_not_offered(shop: Shop, tmp_path: Pat
     shop.give("things", pa.table({"n": [1]}))
     warehouse = shop.destination()
     with (
-        pytest.raises(EtlAssetsError, match=r"asked for the file '.*/secret', which it was not offered"),
+        pytest.raises(
+            EtlAssetsError, match=r"asked for the file '.*/secret', which it was not offered"
+        ),
         warehouse.transaction() as tx,
     ):
-        tx.execute(f"LOAD DATA LOCAL INFILE '{tmp_path / 'secret'}' INTO TABLE {shop.schema}.things")
+        tx.execute(
+            f"LOAD DATA LOCAL INFILE '{tmp_path / 'secret'}' INTO TABLE {shop.schema}.things"
+        )
     assert shop.ask("SELECT COUNT(*) FROM SHOP.things") == [(1,)]
     shop.give("more", pa.table({"n": [None, 2]}))
     assert shop.ask("SELECT n FROM SHOP.more ORDER BY n") == [(None,), (2,)]
@@ -117,7 +128,9 @@ BOUNDS: dict[str, tuple[pa.DataType, list[Any], str]] = {
 
 @MODES
 @pytest.mark.parametrize("strategy", ["append", "merge"])
-def test_values_at_the_bounds_come_back_as_they_were(strategy: str, local_infile: bool, shop: Shop) -> None:
+def test_values_at_the_bounds_come_back_as_they_were(
+    strategy: str, local_infile: bool, shop: Shop
+) -> None:
     arrays: dict[str, Any] = {"id": pa.array(range(12))}
     for kind, (type_, values, _) in BOUNDS.items():
         storage = getattr(type_, "storage_type", type_)
@@ -125,7 +138,9 @@ def test_values_at_the_bounds_come_back_as_they_were(strategy: str, local_infile
         arrays[kind] = array if storage == type_ else pa.ExtensionArray.from_storage(type_, array)
     result = shop.give("things", pa.table(arrays), strategy=strategy, local_infile=local_infile)
     names = {column.name: column.type for column in result.columns}
-    assert {kind: names[kind] for kind in BOUNDS} == {kind: name for kind, (_, _, name) in BOUNDS.items()}
+    assert {kind: names[kind] for kind in BOUNDS} == {
+        kind: name for kind, (_, _, name) in BOUNDS.items()
+    }
     back = shop.destination().read_table(TableName("things", shop.schema)).sort_by("id")
     for kind in BOUNDS:
         assert back.column(kind).to_pylist() == arrays[kind].to_pylist(), kind
@@ -140,7 +155,9 @@ def test_doubles_it_has_not_are_refused_by_name(value: float, shop: Shop) -> Non
 
 
 @MODES
-def test_an_adopted_column_that_would_change_a_value_is_named(local_infile: bool, shop: Shop) -> None:
+def test_an_adopted_column_that_would_change_a_value_is_named(
+    local_infile: bool, shop: Shop
+) -> None:
     shop.ask("CREATE TABLE SHOP.things (id bigint, text varchar(3))")
     read = GivenRead(Stream("things"), [[{"id": 1, "text": "abcd"}]])
     with pytest.raises(EtlAssetsError, match=r"text.*") as refused:
@@ -149,7 +166,9 @@ def test_an_adopted_column_that_would_change_a_value_is_named(local_infile: bool
     assert shop.ask("SELECT * FROM SHOP.things") == []
 
 
-def test_rows_that_an_adopted_table_holds_already_are_not_dropped_without_a_word(shop: Shop) -> None:
+def test_rows_that_an_adopted_table_holds_already_are_not_dropped_without_a_word(
+    shop: Shop,
+) -> None:
     shop.ask("CREATE TABLE SHOP.things (id bigint PRIMARY KEY)")
     value = 4711_0815
     read = GivenRead(Stream("things"), [[{"id": value}, {"id": value}]])
@@ -161,7 +180,10 @@ def test_rows_that_an_adopted_table_holds_already_are_not_dropped_without_a_word
 
 
 def test_keys_that_differ_in_case_or_a_space_are_two(shop: Shop) -> None:
-    rows = [{"id": one, "n": n} for n, one in enumerate(["a", "A", "a ", "á", "", " ", "x" * 1000, "x" * 1001])]
+    rows = [
+        {"id": one, "n": n}
+        for n, one in enumerate(["a", "A", "a ", "á", "", " ", "x" * 1000, "x" * 1001])
+    ]
     for _ in range(2):
         shop.give("things", rows, strategy="merge")
     assert sorted(n for (n,) in shop.ask("SELECT n FROM SHOP.things")) == list(range(8))
@@ -174,21 +196,31 @@ def test_state_keys_that_differ_in_case_are_two(shop: Shop) -> None:
     assert len(shop.destination().states()) == 2
 
 
-@pytest.mark.parametrize("name", ['a"b', "a?b", "50%", "%s", "a'b", "; DROP TABLE x; --", "a`b", "@b0"])
+@pytest.mark.parametrize(
+    "name", ['a"b', "a?b", "50%", "%s", "a'b", "; DROP TABLE x; --", "a`b", "@b0"]
+)
 def test_names_are_data(name: str, shop: Shop) -> None:
     for strategy in ("append", "merge", "replace", "replace"):
-        read = GivenRead(Stream(f"{strategy}{name}", primary_key=["id"]), [[{"id": 1, name: "x", "b": b"y"}]])
+        read = GivenRead(
+            Stream(f"{strategy}{name}", primary_key=["id"]), [[{"id": 1, name: "x", "b": b"y"}]]
+        )
         sync(read, shop.destination(naming="preserve"), strategy=strategy)
         quoted = name.replace("`", "``")
         assert shop.ask(f"SELECT `{quoted}`, b FROM SHOP.`{strategy}{quoted}`") == [("x", b"y")]
 
 
-@pytest.mark.parametrize(("name", "column"), [("\U0001f600", "_"), ("a\U0001d49c", "a_"), ("x  ", "x__")])
+@pytest.mark.parametrize(
+    ("name", "column"), [("\U0001f600", "_"), ("a\U0001d49c", "a_"), ("x  ", "x__")]
+)
 @pytest.mark.parametrize("naming", ["preserve", "pyairbyte"])
-def test_what_the_server_cannot_have_in_a_name_is_replaced(name: str, column: str, naming: str, shop: Shop) -> None:
+def test_what_the_server_cannot_have_in_a_name_is_replaced(
+    name: str, column: str, naming: str, shop: Shop
+) -> None:
     """Neither a character beyond the basic plane nor a space at the end."""
     for strategy in ("append", "merge", "replace", "replace"):
-        read = GivenRead(Stream(f"{strategy}{name}", primary_key=["id"]), [[{"id": 1, name: "x", "A": 2}]])
+        read = GivenRead(
+            Stream(f"{strategy}{name}", primary_key=["id"]), [[{"id": 1, name: "x", "A": 2}]]
+        )
         sync(read, shop.destination(naming=naming), strategy=strategy)
         assert shop.ask(f"SELECT `{column}` FROM SHOP.`{strategy}{column}`") == [("x",)]
 
@@ -327,7 +359,9 @@ def test_a_widening_that_was_interrupted(shop: Shop, monkeypatch: pytest.MonkeyP
     ]  # fmt: skip
 
 
-def test_readers_see_the_old_rows_until_the_commit(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_see_the_old_rows_until_the_commit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.give("things", [{"id": 1}], strategy="replace")
     seen: dict[str, Any] = {}
     monkeypatch.setattr(
@@ -345,9 +379,15 @@ def test_readers_see_the_old_rows_until_the_commit(shop: Shop, monkeypatch: pyte
 @pytest.mark.parametrize("stream", ["append", "merge", "replace"])
 def test_the_line_is_cut_at_commit(stream: str, deliver: bool, shop: Shop) -> None:
     load(shop.destination(), FIRST, stream)
-    with LosingProxy((SERVER.hostname or "", SERVER.port or 3306), word=b"\x03COMMIT", deliver=deliver) as proxy:
+    with LosingProxy(
+        (SERVER.hostname or "", SERVER.port or 3306), word=b"\x03COMMIT", deliver=deliver
+    ) as proxy:
         with pytest.raises(UnavailableError) as lost:
-            load(shop.destination(PLAIN.replace(f":{SERVER.port}", f":{proxy.address[1]}")), THEN, stream)
+            load(
+                shop.destination(PLAIN.replace(f":{SERVER.port}", f":{proxy.address[1]}")),
+                THEN,
+                stream,
+            )
         assert proxy.lost
     assert lost.value.retryable
     time.sleep(0.2)  # until the server has noticed
@@ -357,12 +397,16 @@ def test_the_line_is_cut_at_commit(stream: str, deliver: bool, shop: Shop) -> No
     assert mysql_left_over(shop.schema) == []
 
 
-def test_the_connection_is_killed_on_the_server(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_connection_is_killed_on_the_server(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load(shop.destination(), FIRST, "append")
 
     def end(at: str) -> None:
         if at == "rows":
-            locks = mysql_query("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'test' AND COMMAND = 'Sleep'")
+            locks = mysql_query(
+                "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = 'test' AND COMMAND = 'Sleep'"
+            )
             tx = [one for (one,) in locks if one in ours]
             for one in tx:
                 mysql_query(f"KILL {one}")
@@ -407,7 +451,9 @@ def test_a_lock_that_another_session_holds_is_waited_for_and_then_a_busy_error(s
         ("mysql://root@127.0.0.1", ConfigError),
     ],
 )
-def test_what_is_wrong_with_a_connection_is_said_without_the_password(url: str, kind: type[Exception]) -> None:
+def test_what_is_wrong_with_a_connection_is_said_without_the_password(
+    url: str, kind: type[Exception]
+) -> None:
     destination = MySQLDestination(url, connect_timeout=3)
     assert "canary" not in repr(destination)
     with pytest.raises(kind) as failed:
@@ -443,7 +489,10 @@ def test_a_user_with_the_documented_grants_can_do_all(shop: Shop) -> None:
             load(shop.destination(url), THEN, stream)
             assert found(shop.destination(url), stream)[0] == expected(stream, THEN)
         with pytest.raises(AuthenticationError):
-            sync(GivenRead(Stream("x"), [[{"id": 1}]]), shop.destination(url, schema_name="elsewhere_entirely"))
+            sync(
+                GivenRead(Stream("x"), [[{"id": 1}]]),
+                shop.destination(url, schema_name="elsewhere_entirely"),
+            )
     except pymysql.Error as error:  # pragma: no cover - a server without anonymous logins over TCP
         pytest.fail(str(error))
     finally:

@@ -29,12 +29,21 @@ def schema() -> Iterator[str]:
 
 
 def destinations(schema: str, folder: Path) -> list[DatabaseDestination]:
-    places: dict[str, Any] = {"schema_name": schema, "state_schema": schema, "staging_dir": str(folder / "staging")}
-    return [MySQLDestination(MYSQL, **places), SqlDestination(MYSQL.replace("mysql://", "mysql+pymysql://"), **places)]
+    places: dict[str, Any] = {
+        "schema_name": schema,
+        "state_schema": schema,
+        "staging_dir": str(folder / "staging"),
+    }
+    return [
+        MySQLDestination(MYSQL, **places),
+        SqlDestination(MYSQL.replace("mysql://", "mysql+pymysql://"), **places),
+    ]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_table_that_cannot_roll_back_is_not_adopted(engine: str, schema: str, tmp_path: Path) -> None:
+def test_a_table_that_cannot_roll_back_is_not_adopted(
+    engine: str, schema: str, tmp_path: Path
+) -> None:
     try:
         mysql_query(f"CREATE TABLE {schema}.mine (id bigint NOT NULL) ENGINE = {engine}")
     except pymysql.Error as error:
@@ -57,7 +66,9 @@ def test_a_table_that_cannot_roll_back_is_not_adopted(engine: str, schema: str, 
         assert mysql_query(f"SELECT COUNT(*) FROM {schema}.mine") == [(1,)]
 
 
-def test_an_engine_that_was_changed_since_is_refused_by_every_way_of_loading(schema: str, tmp_path: Path) -> None:
+def test_an_engine_that_was_changed_since_is_refused_by_every_way_of_loading(
+    schema: str, tmp_path: Path
+) -> None:
     for number, warehouse in enumerate(destinations(schema, tmp_path)):
         read = GivenRead(Stream("orders"), [ROWS], source_name=f"shop{number}")
         sync(read, warehouse, strategy="append")
@@ -98,10 +109,14 @@ def test_our_own_tables_are_innodb_whatever_the_server_makes(schema: str, tmp_pa
             for number, warehouse in enumerate(destinations(schema, tmp_path)):
                 for strategy in ("append", "merge", "replace", "replace"):
                     key = ["id"] if strategy == "merge" else []
-                    read = GivenRead(Stream(strategy, primary_key=key), [ROWS], source_name=f"shop{number}")
+                    read = GivenRead(
+                        Stream(strategy, primary_key=key), [ROWS], source_name=f"shop{number}"
+                    )
                     sync(read, warehouse, strategy=strategy)
         finally:
             cursor.execute(f"SET GLOBAL default_storage_engine = {before}")
-    found = mysql_query(f"SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{schema}'")
+    found = mysql_query(
+        f"SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{schema}'"
+    )
     assert len(found) >= 8
     assert {engine for _, engine in found} == {"InnoDB"}

@@ -8,18 +8,40 @@ import dagster as dg
 import pytest
 from typing_extensions import override
 
-from etl_assets import Destination, DuckDBDestination, Source, SQLiteDestination, Stream, get_destination, stream_assets
+from etl_assets import (
+    Destination,
+    DuckDBDestination,
+    Source,
+    SQLiteDestination,
+    Stream,
+    get_destination,
+    stream_assets,
+)
 from etl_assets.engine.staging_folder import StagingFolder
 from etl_assets.exceptions import ConfigError
 
-NASTY = ["../1", "../../x2", "/srv/x3", "a/b4", "~/5", "file:///x6", "x7.duckdb", "a\\b8", "*9", "..10", "%2e%2e/11"]
+NASTY = [
+    "../1",
+    "../../x2",
+    "/srv/x3",
+    "a/b4",
+    "~/5",
+    "file:///x6",
+    "x7.duckdb",
+    "a\\b8",
+    "*9",
+    "..10",
+    "%2e%2e/11",
+]
 
 
 class Names(Source):
     streams = [Stream(name, namespace="../space") for name in NASTY]
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield from ([{"id": n, "text": stream.name * 100}] for n in range(3))
 
 
@@ -36,7 +58,9 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", [DuckDBDestination, SQLiteDestination])
-def test_of_a_stream(kind: type[Destination], deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_stream(
+    kind: type[Destination], deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     staged: list[Path] = []
     made_in = StagingFolder.made_in
 

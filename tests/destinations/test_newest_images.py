@@ -42,7 +42,10 @@ def load(
     read = GivenRead(stream, batches, source_name="shop")
     sync(read, warehouse, strategy="merge", checkpoint_seconds=0, **options)
     table = warehouse.read_table(warehouse.table_for("shop", stream))
-    rows = [{k: v for k, v in row.items() if not k.startswith("_etl_assets")} for row in table.to_pylist()]
+    rows = [
+        {k: v for k, v in row.items() if not k.startswith("_etl_assets")}
+        for row in table.to_pylist()
+    ]
     return sorted(rows, key=lambda row: row[stream.primary_key[0]])
 
 
@@ -53,7 +56,11 @@ def committed(rows: list[dict[str, Any]], number: int) -> Batch:
 @pytest.mark.parametrize("kind", DESTINATIONS)
 def test_newest_first(kind: str, tmp_path: Path, stack: ExitStack) -> None:
     warehouse = destination(kind, tmp_path, stack)
-    rows = [{"id": 1, "u": 5, "x": "new"}, {"id": 2, "u": 4, "x": "only"}, {"id": 1, "u": 3, "x": "old"}]
+    rows = [
+        {"id": 1, "u": 5, "x": "new"},
+        {"id": 2, "u": 4, "x": "only"},
+        {"id": 1, "u": 3, "x": "old"},
+    ]
     assert load(warehouse, [rows]) == [rows[0], rows[1]]
     assert load(warehouse, [rows]) == [rows[0], rows[1]]
 
@@ -66,7 +73,11 @@ def test_an_older_image_at_a_later_checkpoint(kind: str, tmp_path: Path, stack: 
         committed([{"id": 3, "u": 7, "x": "three"}, {"id": 2, "u": 6, "x": "old"}], 2),
         committed([{"id": 1, "u": 5, "x": "old"}, {"id": 3, "u": 7, "x": "tie"}], 3),
     ]
-    expected = [{"id": 1, "u": 9, "x": "new"}, {"id": 2, "u": 8, "x": "two"}, {"id": 3, "u": 7, "x": "tie"}]
+    expected = [
+        {"id": 1, "u": 9, "x": "new"},
+        {"id": 2, "u": 8, "x": "two"},
+        {"id": 3, "u": 7, "x": "tie"},
+    ]
     assert load(warehouse, pages) == expected
 
 
@@ -82,14 +93,20 @@ def test_an_image_that_was_there_already_and_came_again_is_of_this_read(
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_an_image_of_an_earlier_sync_is_replaced(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_an_image_of_an_earlier_sync_is_replaced(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
     warehouse = destination(kind, tmp_path, stack)
     load(warehouse, [[{"id": 1, "u": 9, "x": "before"}]])
-    assert load(warehouse, [[{"id": 1, "u": 5, "x": "set back"}]]) == [{"id": 1, "u": 5, "x": "set back"}]
+    assert load(warehouse, [[{"id": 1, "u": 5, "x": "set back"}]]) == [
+        {"id": 1, "u": 5, "x": "set back"}
+    ]
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_the_order_of_arrival_where_it_was_asked_for(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_the_order_of_arrival_where_it_was_asked_for(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
     warehouse = destination(kind, tmp_path, stack)
     rows = [{"id": 1, "u": 5, "x": "first"}, {"id": 1, "u": 3, "x": "last"}]
     assert load(warehouse, [rows], repeated_keys="last") == [rows[1]]
@@ -97,9 +114,15 @@ def test_the_order_of_arrival_where_it_was_asked_for(kind: str, tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("repeated_keys", ["newest", "last"])
-def test_a_full_refresh_holds_each_key_once(repeated_keys: Any, kind: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_a_full_refresh_holds_each_key_once(
+    repeated_keys: Any, kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
     warehouse = destination(kind, tmp_path, stack)
-    rows = [{"id": 1, "u": 5, "x": "new"}, {"id": 2, "u": 4, "x": "only"}, {"id": 1, "u": 3, "x": "old"}]
+    rows = [
+        {"id": 1, "u": 5, "x": "new"},
+        {"id": 2, "u": 4, "x": "only"},
+        {"id": 1, "u": 3, "x": "old"},
+    ]
     load(warehouse, [rows])
     read = GivenRead(STREAM, [rows], source_name="shop")
     start = resolve_start(read, warehouse, full_refresh=True)
@@ -119,7 +142,11 @@ def test_a_full_refresh_holds_each_key_once(repeated_keys: Any, kind: str, tmp_p
             replication_key="u",
             schema={
                 "type": "object",
-                "properties": {"id": {"type": "integer"}, "u": {"type": "integer"}, "_ab_cdc_lsn": {"type": "number"}},
+                "properties": {
+                    "id": {"type": "integer"},
+                    "u": {"type": "integer"},
+                    "_ab_cdc_lsn": {"type": "number"},
+                },
             },
         ),
     ],
@@ -149,11 +176,14 @@ def test_a_log_goes_by_its_order(stream: Stream, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("at_once", [True, False])
-def test_ties_and_nulls_go_by_arrival(cursors: list[int | None], newest: int, at_once: bool, tmp_path: Path) -> None:
+def test_ties_and_nulls_go_by_arrival(
+    cursors: list[int | None], newest: int, at_once: bool, tmp_path: Path
+) -> None:
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
     # Another row each time, so that the read has a replication key at all.
     images: list[list[dict[str, Any]]] = [
-        [{"id": 1, "u": u, "x": place}, {"id": 100 + place, "u": 9, "x": 0}] for place, u in enumerate(cursors)
+        [{"id": 1, "u": u, "x": place}, {"id": 100 + place, "u": 9, "x": 0}]
+        for place, u in enumerate(cursors)
     ]
     every = [row for rows in images for row in rows]
     pages = [every] if at_once else [committed(rows, page) for page, rows in enumerate(images)]
@@ -179,7 +209,9 @@ def test_any_order_of_pages(kind: str, composite: bool, tmp_path: Path) -> None:
     by = ["u", "v"] if composite else ["u"]
     keys = ["id", "part"] if composite else ["id"]
     stream = Stream("s", primary_key=keys, replication_key=by[0], bookmark_properties=by)
-    warehouse: DatabaseDestination = DuckDBDestination(str(tmp_path / "w.duckdb"), staging_memory_bytes=2000)
+    warehouse: DatabaseDestination = DuckDBDestination(
+        str(tmp_path / "w.duckdb"), staging_memory_bytes=2000
+    )
     images: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     pages = []
     for page in range(12):
@@ -204,7 +236,9 @@ def test_any_order_of_pages(kind: str, composite: bool, tmp_path: Path) -> None:
     for key, rows in images.items():
         cursors = [[row[name] for name in by] for row in rows]
         greatest = max((one for one in cursors if None not in one), default=None)
-        left = [row for row, one in zip(rows, cursors, strict=True) if None in one or one == greatest]
+        left = [
+            row for row, one in zip(rows, cursors, strict=True) if None in one or one == greatest
+        ]
         expected[key] = left[-1]["x"]
     found = warehouse.read_table(warehouse.table_for("shop", stream)).to_pylist()
     assert {tuple(row[name] for name in keys): row["x"] for row in found} == expected
@@ -239,18 +273,25 @@ def test_the_option_of_an_asset(tmp_path: Path) -> None:
         is_sorted = False
 
         @override
-        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1, "u": 5}, {"id": 1, "u": 3}]
 
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
-    assets = stream_assets(Newest(name="shop"), destination=warehouse, options={"t": {"repeated_keys": "last"}})
+    assets = stream_assets(
+        Newest(name="shop"), destination=warehouse, options={"t": {"repeated_keys": "last"}}
+    )
     assert dg.materialize(assets).success
     found = [
-        warehouse.read_table(warehouse.table_for("shop", stream)).column("u").to_pylist() for stream in Newest.streams
+        warehouse.read_table(warehouse.table_for("shop", stream)).column("u").to_pylist()
+        for stream in Newest.streams
     ]
     assert found == [[5], [3]]
     with pytest.raises(Exception, match="repeated_keys cannot be 'first'"):
-        stream_assets(Newest(name="shop"), destination=warehouse, options={"t": {"repeated_keys": "first"}})
+        stream_assets(
+            Newest(name="shop"), destination=warehouse, options={"t": {"repeated_keys": "first"}}
+        )
 
 
 @pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")  # of the stand-in's
@@ -268,7 +309,14 @@ def test_a_warehouse_that_stages_before_it_publishes(
 
 def test_a_replication_key_that_is_kept_as_text_is_refused(tmp_path: Path) -> None:
     stream = Stream("s", primary_key="id", replication_key="u")
-    table = pa.table({"id": [1, 1], "u": pa.array([Decimal("9" * 45), Decimal("1" + "0" * 45)], pa.decimal256(50, 0))})
+    table = pa.table(
+        {
+            "id": [1, 1],
+            "u": pa.array([Decimal("9" * 45), Decimal("1" + "0" * 45)], pa.decimal256(50, 0)),
+        }
+    )
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
-    with pytest.raises(DataError, match=r"field 'u': a replication key of more than 38 digits.*decimal256\(50, 0\)"):
+    with pytest.raises(
+        DataError, match=r"field 'u': a replication key of more than 38 digits.*decimal256\(50, 0\)"
+    ):
         sync(GivenRead(stream, [Batch(table)], source_name="shop"), warehouse, strategy="merge")

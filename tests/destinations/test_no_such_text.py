@@ -18,7 +18,9 @@ from tests.pairs.places import DESTINATIONS, destination
 BAD = "a\ud800b"
 
 
-@pytest.mark.parametrize("words", [{"namespace": BAD}, {"stream_alias": BAD}, {"primary_key": [BAD]}], ids=str)
+@pytest.mark.parametrize(
+    "words", [{"namespace": BAD}, {"stream_alias": BAD}, {"primary_key": [BAD]}], ids=str
+)
 def test_no_name_of_a_stream_holds_half_a_character(words: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"ud800"):
         Stream("orders", **words)
@@ -37,7 +39,11 @@ def test_nor_any_other_name_or_value(kind: str, tmp_path: Path) -> None:
             (GivenRead(Stream("orders"), [[{"a": BAD}]]), {}, DataError),
             (GivenRead(Stream("orders"), [[{"a": {BAD: [BAD]}}]]), {}, DataError),
             (GivenRead(Stream("orders"), [[{"a": 1}]], source_name=BAD), {}, ConfigError),
-            (GivenRead(Stream("orders"), [[{"a": 1}]]), {"table": TableName(BAD, "main")}, ConfigError),
+            (
+                GivenRead(Stream("orders"), [[{"a": 1}]]),
+                {"table": TableName(BAD, "main")},
+                ConfigError,
+            ),
         ]
         for read, options, error in reads:
             with pytest.raises(error, match=r"ud800") as refused:
@@ -50,7 +56,9 @@ def test_nor_any_other_name_or_value(kind: str, tmp_path: Path) -> None:
 def test_a_column_with_nan_does_not_become_json(kind: str, value: float, tmp_path: Path) -> None:
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
-        sync(GivenRead(Stream("orders"), [[{"x": 1.5}, {"x": value}]]), warehouse, strategy="append")
+        sync(
+            GivenRead(Stream("orders"), [[{"x": 1.5}, {"x": value}]]), warehouse, strategy="append"
+        )
         with pytest.raises(SchemaConflictError) as refused:
             sync(GivenRead(Stream("orders"), [[{"x": [1]}]]), warehouse, strategy="append")
         assert "stream 'orders', field 'x'" in str(refused.value)
@@ -61,10 +69,18 @@ def test_a_column_with_nan_does_not_become_json(kind: str, value: float, tmp_pat
         with warehouse.transaction() as tx:
             tx.execute(f"UPDATE {tx.quoted(state.table)} SET x = NULL WHERE {where}")
         sync(GivenRead(Stream("orders"), [[{"x": [1]}]]), warehouse, strategy="append")
-        assert sorted(map(str, warehouse.read_table(state.table)["x"].to_pylist())) == ["1.5", "None", "[1]"]
+        assert sorted(map(str, warehouse.read_table(state.table)["x"].to_pylist())) == [
+            "1.5",
+            "None",
+            "[1]",
+        ]
         with pytest.raises(DataError, match=r"stream 'orders', field 'x'"):
             sync(GivenRead(Stream("orders"), [[{"x": value}]]), warehouse, strategy="append")
 
 
 def test_a_row_is_told_by_a_nan_inside_of_it() -> None:
-    assert row_hash({"a": {"b": math.nan}}) == row_hash({"a": {"b": math.nan}}) != row_hash({"a": {"b": math.inf}})
+    assert (
+        row_hash({"a": {"b": math.nan}})
+        == row_hash({"a": {"b": math.nan}})
+        != row_hash({"a": {"b": math.inf}})
+    )

@@ -30,7 +30,9 @@ class Shop(Source):
     streams = (ORDERS,)
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield [{"id": 1}, {"id": 2}]
         yield [{"id": 3}]
 
@@ -47,7 +49,9 @@ def test_it_counts_and_says_that_it_is_at_least_once() -> None:
 def test_a_record_that_does_not_convert_is_an_error_by_name() -> None:
     class Broken(Shop):
         @override
-        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": object()}]
 
     with pytest.raises(DataError, match="id"):
@@ -63,10 +67,14 @@ def test_a_script_writes_to_it() -> None:
 def test_the_names_are_where_scripts_for_pyairbyte_look() -> None:
     assert etl_assets.get_noop_destination is etl_assets.destinations.get_noop_destination
     assert etl_assets.destinations.util.get_noop_destination is get_noop_destination
-    assert etl_assets.sources.get_source is etl_assets.sources.util.get_source is etl_assets.get_source
+    assert (
+        etl_assets.sources.get_source is etl_assets.sources.util.get_source is etl_assets.get_source
+    )
     assert etl_assets.sources.Source is etl_assets.Source
     assert etl_assets.registry.get_available_connectors is etl_assets.get_available_connectors
-    assert "source-faker" in etl_assets.registry.get_available_connectors(etl_assets.registry.InstallType.PYTHON)
+    assert "source-faker" in etl_assets.registry.get_available_connectors(
+        etl_assets.registry.InstallType.PYTHON
+    )
     with pytest.raises(AttributeError, match="nothing_such"):
         getattr(etl_assets.destinations, "nothing_such")  # noqa: B009
     with pytest.raises(AttributeError, match="nothing_such"):

@@ -27,9 +27,14 @@ INTEGER = {"duckdb": "BIGINT", "postgresql": "bigint", "mysql": "bigint(20)", "s
 
 
 def load(
-    warehouse: DatabaseDestination, rows: list[dict[str, Any]], strategy: str = "merge", **options: Any
+    warehouse: DatabaseDestination,
+    rows: list[dict[str, Any]],
+    strategy: str = "merge",
+    **options: Any,
 ) -> SyncResult:
-    return sync(GivenRead(STREAM, [rows], source_name="shop"), warehouse, strategy=strategy, **options)
+    return sync(
+        GivenRead(STREAM, [rows], source_name="shop"), warehouse, strategy=strategy, **options
+    )
 
 
 def run(warehouse: DatabaseDestination, sql: str) -> None:
@@ -55,12 +60,19 @@ def run(warehouse: DatabaseDestination, sql: str) -> None:
 def test_the_first_values_give_the_type(kind: str, strategy: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
-        load(warehouse, [{"id": 1, "n": None, "d": None}, {"id": 2, "n": None, "d": None}], strategy)
+        load(
+            warehouse, [{"id": 1, "n": None, "d": None}, {"id": 2, "n": None, "d": None}], strategy
+        )
         assert held(warehouse, "t").types["n"] == TEXT[kind]
-        result = load(warehouse, [{"id": 3, "n": 10, "d": b"\xff"}, {"id": 4, "n": 2, "d": None}], strategy)
+        result = load(
+            warehouse, [{"id": 3, "n": 10, "d": b"\xff"}, {"id": 4, "n": 2, "d": None}], strategy
+        )
         found = held(warehouse, "t")
     assert found.types["n"] == INTEGER[kind]
-    rows = {int(row["id"]): (as_type(row["n"], pa.int64()), as_type(row["d"], pa.binary())) for row in found.rows}
+    rows = {
+        int(row["id"]): (as_type(row["n"], pa.int64()), as_type(row["d"], pa.binary()))
+        for row in found.rows
+    }
     earlier = {} if strategy == "replace" else {1: (None, None), 2: (None, None)}
     assert rows == {**earlier, 3: (10, b"\xff"), 4: (2, None)}
     if strategy != "replace":
@@ -95,7 +107,9 @@ CONSTRAINTS = [
 
 
 @pytest.mark.parametrize(("kind", "sql"), CONSTRAINTS)
-def test_what_somebody_has_built_on_a_column_is_respected(kind: str, sql: str, tmp_path: Path) -> None:
+def test_what_somebody_has_built_on_a_column_is_respected(
+    kind: str, sql: str, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
         load(warehouse, [{"id": 1, "n": None}], "append")
@@ -118,13 +132,18 @@ def test_a_contract_that_holds_types_holds_this_one(kind: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("type_", [pa.uint64(), pa.decimal128(20, 0)])
-def test_whole_numbers_of_a_table_that_began_empty_are_in_their_order_in_sqlite(type_: Any, tmp_path: Path) -> None:
+def test_whole_numbers_of_a_table_that_began_empty_are_in_their_order_in_sqlite(
+    type_: Any, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         warehouse = destination("sqlite", tmp_path, stack)
         for numbers in ([], [10, 2], [2**64 - 1]):
             ids = pa.array(range(len(numbers)), pa.int64())
             table = pa.table(
-                {"id": ids, "n": pa.array([Decimal(n) for n in numbers], pa.decimal128(20, 0)).cast(type_)}
+                {
+                    "id": ids,
+                    "n": pa.array([Decimal(n) for n in numbers], pa.decimal128(20, 0)).cast(type_),
+                }
             )
             sync(GivenRead(STREAM, [table], source_name="shop"), warehouse, strategy="append")
             found = held(warehouse, "t")

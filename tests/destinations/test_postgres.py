@@ -35,7 +35,10 @@ from tests.destinations.loads import check, expected, found, load
 from tests.servers import POSTGRES, postgres_schema, postgres_server, query
 
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
-THEN: list[dict[str, Any]] = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
+THEN: list[dict[str, Any]] = [
+    *FIRST,
+    *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60)),
+]
 PLAIN = POSTGRES.replace("+psycopg", "")
 
 
@@ -48,7 +51,9 @@ class Shop:
 
     def destination(self, url: str = PLAIN, **options: Any) -> PostgresDestination:
         places = {"schema_name": self.schema, "state_schema": f"{self.schema}_state"}
-        return PostgresDestination(url, staging_dir=str(self.folder / "staging"), **(places | options))
+        return PostgresDestination(
+            url, staging_dir=str(self.folder / "staging"), **(places | options)
+        )
 
     def give(self, name: str, *batches: Any, strategy: str = "append", **options: Any) -> Any:
         key = ["id"] if strategy == "merge" else []
@@ -74,9 +79,17 @@ BOUNDS: dict[str, tuple[pa.DataType, list[Any], str]] = {
     "uint32": (pa.uint32(), [0, 2**32 - 1], "bigint"),
     "int64": (pa.int64(), [-(2**63), 2**63 - 1], "bigint"),
     "uint64": (pa.uint64(), [0, 2**64 - 1], "numeric(20,0)"),
-    "decimal": (pa.decimal128(38, 9), [Decimal("9" * 29 + "." + "9" * 9), Decimal("-1E-9")], "numeric(38,9)"),
+    "decimal": (
+        pa.decimal128(38, 9),
+        [Decimal("9" * 29 + "." + "9" * 9), Decimal("-1E-9")],
+        "numeric(38,9)",
+    ),
     "float": (pa.float32(), [3.4028234663852886e38, 1.401298464324817e-45, float("-inf")], "real"),
-    "double": (pa.float64(), [1.7976931348623157e308, 5e-324, 0.1, float("inf")], "double precision"),
+    "double": (
+        pa.float64(),
+        [1.7976931348623157e308, 5e-324, 0.1, float("inf")],
+        "double precision",
+    ),
     "date": (pa.date32(), [date.min, date.max, date(1582, 10, 10)], "date"),
     "instant": (
         pa.timestamp("us", "UTC"),
@@ -89,9 +102,17 @@ BOUNDS: dict[str, tuple[pa.DataType, list[Any], str]] = {
         "timestamp without time zone",
     ),
     "time": (pa.time64("us"), [clock.min, clock.max], "time without time zone"),
-    "duration": (pa.duration("us"), [timedelta(days=-(10**7), microseconds=1), timedelta(days=10**7)], "interval"),
+    "duration": (
+        pa.duration("us"),
+        [timedelta(days=-(10**7), microseconds=1), timedelta(days=10**7)],
+        "interval",
+    ),
     "bytes": (pa.binary(), [b"", bytes(range(256))], "bytea"),
-    "text": (pa.string(), ["", " ", "\\.", "\\N", "a\n\\.\nb", '"', "\r\n", "NULL", "\U0001f600", "x" * 10**6], "text"),
+    "text": (
+        pa.string(),
+        ["", " ", "\\.", "\\N", "a\n\\.\nb", '"', "\r\n", "NULL", "\U0001f600", "x" * 10**6],
+        "text",
+    ),
     "json": (pa.json_(pa.utf8()), ['{"b":1.10,"a":"\\u0000","b":2}', "null", "[1e400]"], "json"),
     "uuid": (pa.uuid(), [UUID(int=0).bytes, UUID(int=2**128 - 1).bytes], "uuid"),
 }
@@ -110,7 +131,11 @@ def test_values_at_the_bounds_come_back_as_they_were(kind: str, shop: Shop) -> N
         destination = shop.destination()
         back = destination.read_table(destination.table_for("", Stream(strategy)))
         column = back.sort_by("id").column("value")
-        assert pa.types.is_decimal(column.type) or kind.startswith(("int", "uint")) or column.type == type_
+        assert (
+            pa.types.is_decimal(column.type)
+            or kind.startswith(("int", "uint"))
+            or column.type == type_
+        )
         assert column.to_pylist() == array.to_pylist()
 
 
@@ -145,10 +170,14 @@ def test_nanoseconds_are_kept_as_text(shop: Shop) -> None:
     assert shop.ask("SELECT at FROM SHOP.things") == [("1970-01-01 00:00:00.000000001+00:00",)]
 
 
-def test_nanoseconds_that_are_whole_microseconds_are_a_timestamp_until_one_is_not(shop: Shop) -> None:
+def test_nanoseconds_that_are_whole_microseconds_are_a_timestamp_until_one_is_not(
+    shop: Shop,
+) -> None:
     names = []
     for ns in (1000, 2000, 1):
-        table = pa.table({"at": pa.array([ns], pa.timestamp("ns", "UTC")), "t": pa.array([ns], pa.time64("ns"))})
+        table = pa.table(
+            {"at": pa.array([ns], pa.timestamp("ns", "UTC")), "t": pa.array([ns], pa.time64("ns"))}
+        )
         names.append({column.name: column.type for column in shop.give("things", table).columns})
     assert names[0] == names[1] == {"at": "timestamp with time zone", "t": "time without time zone"}
     assert names[2] == {"at": "text", "t": "text"}
@@ -164,7 +193,12 @@ def test_long_names_that_begin_alike_keep_their_own_columns_and_tables(shop: Sho
     row = {"ä" * 40 + "1": 1, "ä" * 40 + "2": 2}
     for last in "12":
         shop.give("table_" * 20 + last, [row])
-    names = [name for (name,) in shop.ask("SELECT relname FROM pg_class WHERE relnamespace = 'SHOP'::regnamespace")]
+    names = [
+        name
+        for (name,) in shop.ask(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'SHOP'::regnamespace"
+        )
+    ]
     assert len(names) == 2
     assert max(len(name.encode()) for name in names) <= 63
     for name in names:
@@ -211,8 +245,12 @@ def test_a_merge_without_a_unique_index(before: str, shop: Shop) -> None:
 def test_ignore_leaves_what_is_there_and_takes_the_last_of_what_is_new(shop: Shop) -> None:
     rows = [{"id": 1, "text": "a"}, {"id": 2, "text": "b"}, {"id": 2, "text": "c"}]
     shop.give("things", rows[:1], strategy="merge")
-    read = GivenRead(Stream("things", primary_key=["id"]), [[{**rows[0], "text": "changed"}, *rows[1:]]])
-    assert sync(read, shop.destination(), strategy="merge", on_conflict="ignore").records_loaded == 1
+    read = GivenRead(
+        Stream("things", primary_key=["id"]), [[{**rows[0], "text": "changed"}, *rows[1:]]]
+    )
+    assert (
+        sync(read, shop.destination(), strategy="merge", on_conflict="ignore").records_loaded == 1
+    )
     assert shop.ask("SELECT id, text FROM SHOP.things ORDER BY 1") == [(1, "a"), (2, "c")]
 
 
@@ -228,18 +266,28 @@ def test_a_swap_keeps_grants_comments_and_owner(shop: Shop) -> None:
     role = f"{shop.schema}_reader"
     shop.run(f"CREATE ROLE {role}")
     try:
-        shop.run(f"GRANT SELECT ON SHOP.things TO {role}; GRANT UPDATE (text) ON SHOP.things TO PUBLIC")
-        shop.run("COMMENT ON TABLE SHOP.things IS 'it''s'; COMMENT ON COLUMN SHOP.things.text IS 'said'")
+        shop.run(
+            f"GRANT SELECT ON SHOP.things TO {role}; GRANT UPDATE (text) ON SHOP.things TO PUBLIC"
+        )
+        shop.run(
+            "COMMENT ON TABLE SHOP.things IS 'it''s'; COMMENT ON COLUMN SHOP.things.text IS 'said'"
+        )
         shop.run(f"GRANT CREATE ON SCHEMA SHOP TO {role}; ALTER TABLE SHOP.things OWNER TO {role}")
         before = shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass")
         replaced(shop, [{"id": 2, "text": "new", "more": 1}])
-        assert shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass") != before, "it was swapped"
+        assert shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass") != before, (
+            "it was swapped"
+        )
         assert shop.ask("SELECT id, text, more FROM SHOP.things") == [(2, "new", 1)]
-        assert shop.ask("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'SHOP.things'::regclass") == [
-            (role,)
-        ]
-        assert shop.ask("SELECT has_column_privilege('public', 'SHOP.things', 'text', 'UPDATE')") == [(True,)]
-        assert shop.ask("SELECT obj_description('SHOP.things'::regclass), col_description('SHOP.things'::regclass, 2)")
+        assert shop.ask(
+            "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'SHOP.things'::regclass"
+        ) == [(role,)]
+        assert shop.ask(
+            "SELECT has_column_privilege('public', 'SHOP.things', 'text', 'UPDATE')"
+        ) == [(True,)]
+        assert shop.ask(
+            "SELECT obj_description('SHOP.things'::regclass), col_description('SHOP.things'::regclass, 2)"
+        )
         assert shop.ask("SELECT obj_description('SHOP.things'::regclass)") == [("it's",)]
     finally:
         shop.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
@@ -261,8 +309,12 @@ def test_what_depends_on_a_table_outlives_its_replacement(kind: str, shop: Shop)
     try:
         before = shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass")
         replaced(shop, [{"id": n, "text": 5.5, "more": "x"} for n in range(3)])
-        assert shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass") == before, "the same table"
-        assert shop.ask("SELECT count(*), sum(text), min(more) FROM SHOP.things") == [(3, 16.5, "x")]
+        assert shop.ask("SELECT oid FROM pg_class WHERE oid = 'SHOP.things'::regclass") == before, (
+            "the same table"
+        )
+        assert shop.ask("SELECT count(*), sum(text), min(more) FROM SHOP.things") == [
+            (3, 16.5, "x")
+        ]
         if kind == "view":
             assert shop.ask("SELECT count(*) FROM SHOP.seen") == [(3,)]
     finally:
@@ -277,13 +329,18 @@ def test_a_view_that_the_new_shape_would_break_is_an_error_that_changes_nothing(
     assert shop.ask("SELECT text FROM SHOP.seen") == [("old",)]
 
 
-def test_readers_do_not_wait_while_a_replace_loads(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readers_do_not_wait_while_a_replace_loads(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     replaced(shop, [{"id": 1}])
     seen: list[Any] = []
 
     def look(point: str) -> None:
         if point == "rows":
-            with psycopg.connect(PLAIN, options="-c lock_timeout=200") as reader, suppress(psycopg.Error):
+            with (
+                psycopg.connect(PLAIN, options="-c lock_timeout=200") as reader,
+                suppress(psycopg.Error),
+            ):
                 seen.extend(reader.execute(f"SELECT id FROM {shop.schema}.seen").fetchall())
 
     shop.run("CREATE VIEW SHOP.seen AS SELECT id FROM SHOP.things")
@@ -347,7 +404,9 @@ def test_a_lock_that_another_session_holds_is_waited_for_and_then_a_busy_error(s
     assert found(shop.destination(), "replace")[0] == expected("replace", THEN)
 
 
-def test_two_loads_of_one_stream_at_once_are_one_after_the_other(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_loads_of_one_stream_at_once_are_one_after_the_other(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load(shop.destination(), FIRST, "append")
     tried: list[str] = []
 
@@ -375,7 +434,9 @@ def test_two_loads_of_one_stream_at_once_are_one_after_the_other(shop: Shop, mon
         ("postgresql://a:canary_password@[bad", ConfigError),
     ],
 )
-def test_what_is_wrong_with_a_connection_is_said_without_the_password(url: str, kind: type[Exception]) -> None:
+def test_what_is_wrong_with_a_connection_is_said_without_the_password(
+    url: str, kind: type[Exception]
+) -> None:
     destination = PostgresDestination(url, connect_timeout=3)
     assert "canary" not in repr(destination)
     with pytest.raises(kind) as failed:
@@ -388,12 +449,25 @@ def test_what_is_wrong_with_a_connection_is_said_without_the_password(url: str, 
 
 
 def test_another_machine_must_show_a_certificate() -> None:
-    assert PostgresDestination("postgresql://u@db.example.com/x")._parameters()["sslmode"] == "verify-full"
-    assert PostgresDestination("postgresql://u@db.example.com/x?sslmode=require")._parameters()["sslmode"] == "require"
+    assert (
+        PostgresDestination("postgresql://u@db.example.com/x")._parameters()["sslmode"]
+        == "verify-full"
+    )
+    assert (
+        PostgresDestination("postgresql://u@db.example.com/x?sslmode=require")._parameters()[
+            "sslmode"
+        ]
+        == "require"
+    )
     assert "sslmode" not in PostgresDestination("postgresql://u@127.0.0.1/x")._parameters()
     assert "sslmode" not in PostgresDestination("postgresql:///x?host=/tmp")._parameters()
-    with_password = PostgresDestination("postgresql://u:canary@db.example.com:99/x", load_id_column=None)
-    assert with_password.uri(with_password.table_for("shop", Stream("t"))) == "postgresql://db.example.com:99/x#shop.t"
+    with_password = PostgresDestination(
+        "postgresql://u:canary@db.example.com:99/x", load_id_column=None
+    )
+    assert (
+        with_password.uri(with_password.table_for("shop", Stream("t")))
+        == "postgresql://db.example.com:99/x#shop.t"
+    )
 
 
 def test_a_missing_driver_is_named_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,19 +478,30 @@ def test_a_missing_driver_is_named_when_it_is_needed(monkeypatch: pytest.MonkeyP
 
 
 def test_too_many_columns_are_refused_by_name(shop: Shop) -> None:
-    with pytest.raises(DestinationError, match="stream 'wide' has 1700 columns; a table here can have 1598"):
+    with pytest.raises(
+        DestinationError, match="stream 'wide' has 1700 columns; a table here can have 1598"
+    ):
         shop.give("wide", [{f"c{n}": n for n in range(1700)}])
 
 
 @pytest.mark.parametrize(
-    "rule", ["ADD CONSTRAINT c CHECK (text NOT LIKE 'can%')", "ADD UNIQUE (text)", "ALTER text TYPE varchar(3)"]
+    "rule",
+    [
+        "ADD CONSTRAINT c CHECK (text NOT LIKE 'can%')",
+        "ADD UNIQUE (text)",
+        "ALTER text TYPE varchar(3)",
+    ],
 )
 def test_an_error_shows_no_value_of_a_row(rule: str, shop: Shop) -> None:
     value = "can" + "ary"
     shop.give("things", [{"id": 1, "text": "abc"}])
     shop.run(f"ALTER TABLE SHOP.things {rule}")
     with pytest.raises(EtlAssetsError) as failed:
-        sync(GivenRead(Stream("things"), [[{"id": 2, "text": value}] * 2]), shop.destination(), strategy="append")
+        sync(
+            GivenRead(Stream("things"), [[{"id": 2, "text": value}] * 2]),
+            shop.destination(),
+            strategy="append",
+        )
     assert "canary" not in "".join(traceback.format_exception(failed.value, chain=True))
 
 
@@ -433,7 +518,10 @@ def test_a_role_without_rights_to_make_schemas_loads_into_those_it_has(shop: Sho
         shop.run(f"REVOKE CREATE ON SCHEMA SHOP_state FROM {role}")
         load(shop.destination(url), [*THEN, {"n": 60, "id": 1, "text": "more"}], "append")
         with pytest.raises(AuthenticationError, match="permission denied"):
-            sync(GivenRead(Stream("x"), [[{"id": 1}]]), shop.destination(url, schema_name="public_elsewhere"))
+            sync(
+                GivenRead(Stream("x"), [[{"id": 1}]]),
+                shop.destination(url, schema_name="public_elsewhere"),
+            )
     finally:
         shop.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
@@ -472,5 +560,7 @@ def test_batches_beyond_memory_wait_in_files(shop: Shop) -> None:
     rows = [[{"id": n, "text": "x" * 100} for n in range(k, k + 100)] for k in range(0, 1000, 100)]
     read = GivenRead(Stream("things"), [Batch(one) for one in rows])
     assert sync(read, destination, strategy="append").rows_in_table == 1000
-    assert shop.ask("SELECT count(DISTINCT id), sum(length(text)) FROM SHOP.things") == [(1000, 100_000)]
+    assert shop.ask("SELECT count(DISTINCT id), sum(length(text)) FROM SHOP.things") == [
+        (1000, 100_000)
+    ]
     assert not (shop.folder / "staging").exists()

@@ -15,7 +15,13 @@ import pytest
 
 from etl_assets.destinations.base import Destination
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
-from etl_assets.exceptions import ConfigError, DataError, DestinationError, SchemaConflictError, UnsupportedWriteError
+from etl_assets.exceptions import (
+    ConfigError,
+    DataError,
+    DestinationError,
+    SchemaConflictError,
+    UnsupportedWriteError,
+)
 from etl_assets.faults import FaultError
 from etl_assets.model.batch import Batch
 from etl_assets.model.contract import ContractMode, Rejected, SchemaContract
@@ -74,8 +80,12 @@ class TestNewColumn:
         assert (result.rejected, result.rejections) == (0, [])
         assert query("SELECT id, colour FROM shop.orders ORDER BY id") == [(1, None), (2, "red")]
 
-    def test_freeze_refuses_it_and_loads_nothing(self, orders: DuckDBDestination, query: Query) -> None:
-        with pytest.raises(SchemaConflictError, match=r"stream 'orders', field 'Colour'.*'red'.*evolve") as raised:
+    def test_freeze_refuses_it_and_loads_nothing(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
+        with pytest.raises(
+            SchemaConflictError, match=r"stream 'orders', field 'Colour'.*'red'.*evolve"
+        ) as raised:
             load(orders, order(2), order(3, Colour="red"), schema_contract="freeze")
         assert (raised.value.stream, raised.value.field) == ("orders", "Colour")
         assert query("SELECT id FROM shop.orders") == [(1,)]
@@ -87,15 +97,36 @@ class TestNewColumn:
         with pytest.raises(SchemaConflictError, match="'colour'"):
             load(orders, order(2, colour=None), schema_contract="freeze")
 
-    def test_discard_value_leaves_the_field_out(self, orders: DuckDBDestination, query: Query) -> None:
-        result = load(orders, order(2, colour="red"), order(3, colour=None), order(4), schema_contract="discard_value")
+    def test_discard_value_leaves_the_field_out(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
+        result = load(
+            orders,
+            order(2, colour="red"),
+            order(3, colour=None),
+            order(4),
+            schema_contract="discard_value",
+        )
         assert list(types(query)) == ["id", "seq", "name", "n"]
-        assert query("SELECT id, n FROM shop.orders ORDER BY id") == [(1, 1), (2, 2), (3, 3), (4, 4)]
+        assert query("SELECT id, n FROM shop.orders ORDER BY id") == [
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (4, 4),
+        ]
         assert result.rejected == 1
         assert result.rejections == [Rejected("colour", "the table has no such column", values=1)]
 
-    def test_discard_row_leaves_the_rows_out_that_have_it(self, orders: DuckDBDestination, query: Query) -> None:
-        result = load(orders, order(2, colour="red"), order(3, colour=None), order(4), schema_contract="discard_row")
+    def test_discard_row_leaves_the_rows_out_that_have_it(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
+        result = load(
+            orders,
+            order(2, colour="red"),
+            order(3, colour=None),
+            order(4),
+            schema_contract="discard_row",
+        )
         assert query("SELECT id FROM shop.orders ORDER BY id") == [(1,), (3,), (4,)]
         assert result.rejections == [Rejected("colour", "the table has no such column", rows=1)]
         assert result.bookmark == {"seq": 4}
@@ -107,9 +138,15 @@ class TestNewColumn:
         with pytest.raises(SchemaConflictError, match=r"'id'.*part of a key"):
             load(warehouse, {"seq": 2, "n": 1, "id": 7}, stream=keyed, schema_contract=mode)
 
-    def test_a_field_whose_column_has_another_name_is_no_new_one(self, warehouse: DuckDBDestination) -> None:
+    def test_a_field_whose_column_has_another_name_is_no_new_one(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         load(warehouse, {"id": 1, "seq": 1, "Unit Price": 1, "unit_price": "a"})
-        again = load(warehouse, {"id": 2, "seq": 2, "unit_price": "b", "Unit Price": 2}, schema_contract="freeze")
+        again = load(
+            warehouse,
+            {"id": 2, "seq": 2, "unit_price": "b", "Unit Price": 2},
+            schema_contract="freeze",
+        )
         assert again.rows_in_table == 2
 
     def test_our_own_columns_are_none_of_the_source(self, orders: DuckDBDestination) -> None:
@@ -122,17 +159,25 @@ BAD = ["abc", True, 2.5, 2**70, Decimal("1.5"), b"1", {"a": 1}, date(2026, 1, 1)
 
 class TestValues:
     def test_evolve_widens(self, orders: DuckDBDestination, query: Query) -> None:
-        assert load(orders, order(2, n="abc")).schema_changes == ['widened column "n" BIGINT to VARCHAR']
+        assert load(orders, order(2, n="abc")).schema_changes == [
+            'widened column "n" BIGINT to VARCHAR'
+        ]
         assert query("SELECT n FROM shop.orders ORDER BY id") == [("1",), ("abc",)]
 
     @pytest.mark.parametrize("bad", BAD, ids=repr)
-    def test_freeze_names_stream_field_value_and_types(self, bad: Any, orders: DuckDBDestination, query: Query) -> None:
-        with pytest.raises(SchemaConflictError, match=r"stream 'orders', field 'n'.* into BIGINT\)") as raised:
+    def test_freeze_names_stream_field_value_and_types(
+        self, bad: Any, orders: DuckDBDestination, query: Query
+    ) -> None:
+        with pytest.raises(
+            SchemaConflictError, match=r"stream 'orders', field 'n'.* into BIGINT\)"
+        ) as raised:
             load(orders, order(2), order(3, n=bad), schema_contract="freeze")
         assert repr(bad) in str(raised.value)
         assert query("SELECT id FROM shop.orders") == [(1,)]
 
-    @pytest.mark.parametrize("bad", [*BAD, pytest.param(object(), id="object"), float("nan"), "\ud800"], ids=repr)
+    @pytest.mark.parametrize(
+        "bad", [*BAD, pytest.param(object(), id="object"), float("nan"), "\ud800"], ids=repr
+    )
     @pytest.mark.parametrize("mode", DISCARDS)
     def test_only_the_offending_values_are_left_out(
         self, mode: str, bad: Any, orders: DuckDBDestination, query: Query
@@ -145,33 +190,60 @@ class TestValues:
         assert query("SELECT id, n FROM shop.orders ORDER BY id") == wanted
         assert types(query)["n"] == "BIGINT"
         assert result.rejected == 2
-        assert result.rejections == [Rejected("n", "does not fit BIGINT", 2 * whole, 2 * (not whole))]
+        assert result.rejections == [
+            Rejected("n", "does not fit BIGINT", 2 * whole, 2 * (not whole))
+        ]
         assert result.bookmark == {"seq": 6}
 
     @pytest.mark.parametrize("mode", REFUSES)
     def test_whole_numbers_fit_integers_in_whatever_form(
         self, mode: str, orders: DuckDBDestination, query: Query
     ) -> None:
-        result = load(orders, order(2, n=2.0), order(3, n=Decimal(3)), order(4, n=2**53 + 1), schema_contract=mode)
+        result = load(
+            orders,
+            order(2, n=2.0),
+            order(3, n=Decimal(3)),
+            order(4, n=2**53 + 1),
+            schema_contract=mode,
+        )
         assert result.rejected == 0
         assert query("SELECT n FROM shop.orders ORDER BY id") == [(1,), (2,), (3,), (2**53 + 1,)]
 
     @pytest.mark.parametrize("mode", REFUSES)
-    def test_what_a_wider_column_holds_fits(self, mode: str, orders: DuckDBDestination, query: Query) -> None:
-        rows = [order(2, name=7), order(3, name=True), order(4, name=date(2026, 1, 1)), order(5, name="x")]
+    def test_what_a_wider_column_holds_fits(
+        self, mode: str, orders: DuckDBDestination, query: Query
+    ) -> None:
+        rows = [
+            order(2, name=7),
+            order(3, name=True),
+            order(4, name=date(2026, 1, 1)),
+            order(5, name="x"),
+        ]
         assert load(orders, *rows, schema_contract=mode).rejected == 0
-        assert query("SELECT name FROM shop.orders ORDER BY id") == [("a",), ("7",), ("true",), ("2026-01-01",), ("x",)]
+        assert query("SELECT name FROM shop.orders ORDER BY id") == [
+            ("a",),
+            ("7",),
+            ("true",),
+            ("2026-01-01",),
+            ("x",),
+        ]
 
     @pytest.mark.parametrize("mode", REFUSES)
-    def test_a_column_that_is_gone_stays(self, mode: str, orders: DuckDBDestination, query: Query) -> None:
+    def test_a_column_that_is_gone_stays(
+        self, mode: str, orders: DuckDBDestination, query: Query
+    ) -> None:
         assert load(orders, {"id": 2, "seq": 2, "n": 2}, schema_contract=mode).rejected == 0
         assert query("SELECT name FROM shop.orders ORDER BY id") == [("a",), (None,)]
 
     @pytest.mark.parametrize("mode", DISCARDS)
-    def test_text_is_never_guessed(self, mode: str, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_text_is_never_guessed(
+        self, mode: str, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         stream = Stream("days", primary_key="id", replication_key="id")
         load(warehouse, {"id": 1, "day": date(2026, 1, 1), "n": 1}, stream=stream)
-        result = load(warehouse, {"id": 2, "day": "2026-01-02", "n": "2"}, stream=stream, schema_contract=mode)
+        result = load(
+            warehouse, {"id": 2, "day": "2026-01-02", "n": "2"}, stream=stream, schema_contract=mode
+        )
         assert [(one.field, one.reason) for one in result.rejections] == [
             ("day", "does not fit DATE"),
             ("n", "does not fit BIGINT"),
@@ -199,7 +271,9 @@ class TestValues:
         assert (result.rejected, result.rejections[0].reason) == (2, "cannot be stored exactly")
         assert query("SELECT x FROM shop.cities WHERE x IS NOT NULL ORDER BY x") == [("a",), ("c",)]
 
-    def test_columns_and_types_have_modes_of_their_own(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_columns_and_types_have_modes_of_their_own(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         contract = {"columns": "evolve", "data_type": "discard_value"}
         result = load(orders, order(2, n="x", colour="red"), schema_contract=contract)
         assert result.schema_changes == ['added column "colour" VARCHAR']
@@ -223,7 +297,9 @@ class TestKeys:
         assert result.bookmark == {"seq": 3}
 
     @pytest.mark.parametrize("mode", DISCARDS)
-    def test_a_key_that_no_row_has_rejects_them_all(self, mode: str, orders: DuckDBDestination) -> None:
+    def test_a_key_that_no_row_has_rejects_them_all(
+        self, mode: str, orders: DuckDBDestination
+    ) -> None:
         result = load(orders, {"seq": 2, "n": 1}, {"seq": 3, "n": 1}, schema_contract=mode)
         assert (result.rejected, result.records_loaded, result.rows_in_table) == (2, 0, 1)
 
@@ -247,7 +323,9 @@ class TestKeys:
 
 
 class TestDeclared:
-    def test_a_first_load_has_to_fit_what_is_declared(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_a_first_load_has_to_fit_what_is_declared(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         rows = [
             {"id": 1, "n": 1, "day": "2026-01-01", "at": "2026-01-01T00:00:00"},
             {"id": 2, "n": "x", "day": "2023-02-29", "at": 1767225600},
@@ -263,13 +341,17 @@ class TestDeclared:
         lost = {one.field: vars(one)["values"] for one in result.rejections}
         assert lost == {"n": 2, "day": 1, "at": 2, "more": 1}
 
-    def test_freeze_refuses_what_would_widen_a_declared_column(self, warehouse: DuckDBDestination) -> None:
+    def test_freeze_refuses_what_would_widen_a_declared_column(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         with pytest.raises(SchemaConflictError, match=r"'things', field 'n'.*1\.5"):
             load(warehouse, {"id": 1, "n": 1.5}, stream=DECLARED, schema_contract="freeze")
         with pytest.raises(DataError, match=r"'things', field 'n'.*'x'"):
             load(warehouse, {"id": 1, "n": "x"}, stream=DECLARED, schema_contract="freeze")
 
-    def test_a_table_of_arrow_gets_every_declared_column(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_a_table_of_arrow_gets_every_declared_column(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         batch = pa.table({"id": [1]})
         source = Rows([batch], batch=1)
         source.load_data = lambda *args, **kwargs: iter([batch])  # type: ignore[method-assign]
@@ -278,17 +360,25 @@ class TestDeclared:
         row = {"id": 2, "n": 1, "day": "2026-01-01"}
         assert load(warehouse, row, stream=DECLARED, schema_contract="freeze").rejected == 0
 
-    def test_the_table_rules_once_it_is_there(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_the_table_rules_once_it_is_there(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         load(warehouse, {"id": 1, "n": 1.5}, stream=DECLARED)
         load(warehouse, {"id": 2, "n": 2.5}, stream=DECLARED, schema_contract="freeze")
         assert query("SELECT n FROM shop.things") == [(2.5,)]
 
-    def test_a_sync_without_rows_changes_nothing(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_a_sync_without_rows_changes_nothing(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         before = types(query)
-        stream = ORDERS.replace(schema={"properties": {"id": {"type": "string"}, "n": {"type": "string"}}})
+        stream = ORDERS.replace(
+            schema={"properties": {"id": {"type": "string"}, "n": {"type": "string"}}}
+        )
         for mode in REFUSES:
             load(orders, stream=stream, schema_contract=mode)
-        more = ORDERS.replace(schema={"properties": {"id": {"type": "integer"}, "more": {"type": "string"}}})
+        more = ORDERS.replace(
+            schema={"properties": {"id": {"type": "integer"}, "more": {"type": "string"}}}
+        )
         with pytest.raises(SchemaConflictError, match=r"'orders', field 'more'"):
             load(orders, stream=more, schema_contract="freeze")
         load(orders, stream=more, schema_contract="discard_row")
@@ -306,7 +396,9 @@ class TestDeclared:
 
 
 class TestReplace:
-    def test_the_table_that_is_there_is_what_counts(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_the_table_that_is_there_is_what_counts(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         load(warehouse, {"id": 1, "n": 1, "name": "a"}, stream=CITIES)
         rows = [{"id": 2, "n": "x", "more": 1}, {"id": 3, "n": 3}]
         with pytest.raises(SchemaConflictError, match="'n'"):
@@ -314,18 +406,30 @@ class TestReplace:
         assert query("SELECT id FROM shop.cities") == [(1,)]
         result = load(warehouse, *rows, stream=CITIES, schema_contract="discard_value")
         assert types(query, "shop.cities") == {"id": "BIGINT", "n": "BIGINT", "name": "VARCHAR"}
-        assert query("SELECT id, n, name FROM shop.cities ORDER BY id") == [(2, None, None), (3, 3, None)]
+        assert query("SELECT id, n, name FROM shop.cities ORDER BY id") == [
+            (2, None, None),
+            (3, 3, None),
+        ]
         assert (result.rejected, result.schema_changes) == (1, [])
 
-    def test_types_stay_though_no_value_comes(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_types_stay_though_no_value_comes(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         load(warehouse, {"id": 1, "n": 1}, stream=CITIES)
         for rows in ([{"id": 1, "n": None}], []):
             load(warehouse, *rows, stream=CITIES, schema_contract="freeze")
             assert types(query, "shop.cities") == {"id": "BIGINT", "n": "BIGINT"}
 
-    def test_columns_may_change_while_types_may_not(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_columns_may_change_while_types_may_not(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         load(warehouse, {"id": 1, "n": 1, "gone": 1}, stream=CITIES)
-        load(warehouse, {"id": 2.0, "more": "x"}, stream=CITIES, schema_contract={"data_type": "freeze"})
+        load(
+            warehouse,
+            {"id": 2.0, "more": "x"},
+            stream=CITIES,
+            schema_contract={"data_type": "freeze"},
+        )
         assert types(query, "shop.cities") == {"id": "BIGINT", "more": "VARCHAR"}
 
     def test_a_full_refresh_keeps_to_the_contract(self, orders: DuckDBDestination) -> None:
@@ -341,36 +445,77 @@ class TestArrow:
         source.load_data = lambda *args, **kwargs: iter([table])  # type: ignore[method-assign]
         return StreamRead(source, stream)
 
-    def test_offending_values_of_a_table_are_found(self, orders: DuckDBDestination, query: Query) -> None:
-        table = pa.table({"id": [2, 3, 4], "seq": [2, 3, 4], "n": [2.0, 2.5, None], "colour": ["red", None, None]})
-        result = sync(self.given(table), orders, schema_contract="discard_value", keep_rejected=True)
-        assert query("SELECT id, n FROM shop.orders ORDER BY id") == [(1, 1), (2, 2), (3, None), (4, None)]
+    def test_offending_values_of_a_table_are_found(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
+        table = pa.table(
+            {
+                "id": [2, 3, 4],
+                "seq": [2, 3, 4],
+                "n": [2.0, 2.5, None],
+                "colour": ["red", None, None],
+            }
+        )
+        result = sync(
+            self.given(table), orders, schema_contract="discard_value", keep_rejected=True
+        )
+        assert query("SELECT id, n FROM shop.orders ORDER BY id") == [
+            (1, 1),
+            (2, 2),
+            (3, None),
+            (4, None),
+        ]
         assert {one.field for one in result.rejections} == {"n", "colour"}
         assert query("SELECT record FROM shop.orders__rejected WHERE field = 'n'") == [
             ('{"id":3,"seq":3,"n":2.5,"colour":null}',)
         ]
 
-    def test_a_data_frame_whose_integers_became_doubles_fits(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_a_data_frame_whose_integers_became_doubles_fits(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         frame = pd.DataFrame({"id": [2, 3], "seq": [2, 3], "n": [2.0, np.nan]})
         assert sync(self.given(frame), orders, schema_contract="freeze").rejected == 0
         assert query("SELECT n FROM shop.orders ORDER BY id") == [(1,), (2,), (None,)]
 
-    def test_finer_instants_fit_where_their_digits_are_zero(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_finer_instants_fit_where_their_digits_are_zero(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         stream = Stream("ticks", primary_key="id", replication_key="id")
         load(warehouse, {"id": 1, "at": datetime(2026, 1, 1, tzinfo=UTC)}, stream=stream)
         at = pa.array([1_000_000_000_000, 1_000_000_000_001], pa.timestamp("ns", "UTC"))
-        result = sync(self.given(pa.table({"id": [2, 3], "at": at}), stream), warehouse, schema_contract="discard_row")
-        assert (result.rejected, query("SELECT id FROM shop.ticks ORDER BY id")) == (1, [(1,), (2,)])
+        result = sync(
+            self.given(pa.table({"id": [2, 3], "at": at}), stream),
+            warehouse,
+            schema_contract="discard_row",
+        )
+        assert (result.rejected, query("SELECT id FROM shop.ticks ORDER BY id")) == (
+            1,
+            [(1,), (2,)],
+        )
 
-    def test_a_frozen_table_takes_what_fits_in_chunks(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_a_frozen_table_takes_what_fits_in_chunks(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         rows = [order(n) for n in range(2, 500)]
         chunks = [pa.Table.from_pylist(rows[:100]), pa.Table.from_pylist(rows[100:])]
-        assert sync(self.given(pa.concat_tables(chunks)), orders, schema_contract="freeze").rows_in_table == 499
+        assert (
+            sync(
+                self.given(pa.concat_tables(chunks)), orders, schema_contract="freeze"
+            ).rows_in_table
+            == 499
+        )
 
 
 class TestKept:
     def test_the_record_is_kept_exactly(self, orders: DuckDBDestination, query: Query) -> None:
-        row = order(2, n="x", big=2**70, cents=Decimal("1.10"), text="é\0\ud800", nested={"a": [1, float("nan")]})
+        row = order(
+            2,
+            n="x",
+            big=2**70,
+            cents=Decimal("1.10"),
+            text="é\0\ud800",
+            nested={"a": [1, float("nan")]},
+        )
         result = load(orders, row, schema_contract="discard_row", keep_rejected=True)
         kept = query(
             "SELECT load_id, stream, field, reason, left_out, record, rejected_at IS NOT NULL "
@@ -384,24 +529,45 @@ class TestKept:
 
     def test_a_deselected_column_is_not_kept(self, orders: DuckDBDestination, query: Query) -> None:
         stream = ORDERS.replace(columns=["id", "seq", "n"])
-        load(orders, order(2, n="x", private="t0p"), stream=stream, schema_contract="discard_row", keep_rejected=True)
+        load(
+            orders,
+            order(2, n="x", private="t0p"),
+            stream=stream,
+            schema_contract="discard_row",
+            keep_rejected=True,
+        )
         assert query("SELECT record FROM shop.orders__rejected") == [('{"id":2,"seq":2,"n":"x"}',)]
 
     def test_nothing_is_kept_unasked(self, orders: DuckDBDestination, query: Query) -> None:
         load(orders, order(2, n="x"), schema_contract="discard_row")
-        assert query("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%rejected'") == [(0,)]
+        assert query("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%rejected'") == [
+            (0,)
+        ]
 
     def test_it_survives_replaces(self, warehouse: DuckDBDestination, query: Query) -> None:
         load(warehouse, {"id": 1}, stream=CITIES)
         for _ in range(2):
-            load(warehouse, {"id": "x"}, {"id": 2}, stream=CITIES, schema_contract="discard_row", keep_rejected=True)
-        assert query("SELECT count(*), count(DISTINCT load_id) FROM shop.cities__rejected") == [(2, 2)]
+            load(
+                warehouse,
+                {"id": "x"},
+                {"id": 2},
+                stream=CITIES,
+                schema_contract="discard_row",
+                keep_rejected=True,
+            )
+        assert query("SELECT count(*), count(DISTINCT load_id) FROM shop.cities__rejected") == [
+            (2, 2)
+        ]
         assert query("SELECT id FROM shop.cities") == [(2,)]
 
-    def test_at_checkpoints_each_commit_brings_its_own(self, warehouse: DuckDBDestination, query: Query) -> None:
+    def test_at_checkpoints_each_commit_brings_its_own(
+        self, warehouse: DuckDBDestination, query: Query
+    ) -> None:
         load(warehouse, {"seq": 0, "n": 0}, stream=EVENTS)
         source = Rows([], name="shop")
-        cuts = [Batch([{"seq": s, "n": "x" if s % 2 else s}], bookmark={"seq": s}) for s in range(1, 7)]
+        cuts = [
+            Batch([{"seq": s, "n": "x" if s % 2 else s}], bookmark={"seq": s}) for s in range(1, 7)
+        ]
         source.load_data = lambda *args, **kwargs: iter(cuts)  # type: ignore[method-assign]
         contract: dict[str, Any] = {"schema_contract": "discard_row", "keep_rejected": True}
         result = sync(StreamRead(source, EVENTS), warehouse, checkpoint_seconds=0, **contract)
@@ -415,8 +581,15 @@ class TestKept:
         warehouse = DuckDBDestination(str(path), staging_memory_bytes=1000)
         load(warehouse, order(1))
         rows = [order(n, n="x" * 100) for n in range(2, 200)]
-        sync(read(rows, ORDERS, batch=10), warehouse, schema_contract="discard_row", keep_rejected=True)
-        assert query("SELECT count(*), count(DISTINCT record) FROM shop.orders__rejected") == [(198, 198)]
+        sync(
+            read(rows, ORDERS, batch=10),
+            warehouse,
+            schema_contract="discard_row",
+            keep_rejected=True,
+        )
+        assert query("SELECT count(*), count(DISTINCT record) FROM shop.orders__rejected") == [
+            (198, 198)
+        ]
         assert [one.name for one in path.parent.iterdir()] == [path.name]
 
     @pytest.mark.parametrize("point", ["altered", "rows", "state"])
@@ -429,17 +602,25 @@ class TestKept:
         with pytest.raises(FaultError):
             load(orders, order(2), order(3, n="x"), **options)
         monkeypatch.delenv("ETL_ASSETS_FAULT")
-        assert query("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%rejected'") == [(0,)]
+        assert query("SELECT count(*) FROM duckdb_tables() WHERE table_name LIKE '%rejected'") == [
+            (0,)
+        ]
         load(orders, order(2), order(3, n="x"), **options)
         assert query("SELECT count(*) FROM shop.orders__rejected") == [(1,)]
 
     def test_a_rewind_takes_them_back(self, warehouse: DuckDBDestination, query: Query) -> None:
-        options: dict[str, Any] = {"stream": EVENTS, "schema_contract": "discard_row", "keep_rejected": True}
+        options: dict[str, Any] = {
+            "stream": EVENTS,
+            "schema_contract": "discard_row",
+            "keep_rejected": True,
+        }
         first = load(
             warehouse,
             {"seq": 1, "n": 1},
             {"seq": 2, "n": "x"},
-            stream=EVENTS.replace(schema={"properties": {"seq": {"type": "integer"}, "n": {"type": "integer"}}}),
+            stream=EVENTS.replace(
+                schema={"properties": {"seq": {"type": "integer"}, "n": {"type": "integer"}}}
+            ),
             schema_contract="discard_row",
             keep_rejected=True,
         )
@@ -452,7 +633,9 @@ class TestKept:
         assert query("SELECT count(*) FROM shop.events__rejected") == [(2,)]
         assert query("SELECT seq FROM shop.events ORDER BY 1") == [(1,), (4,)]
 
-    def test_somebody_elses_table_is_not_touched(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_somebody_elses_table_is_not_touched(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         query("CREATE TABLE shop.orders__rejected (x INTEGER)")
         with pytest.raises(DestinationError, match=r"orders__rejected.*not made by this library"):
             load(orders, order(2, n="x"), schema_contract="discard_row", keep_rejected=True)
@@ -473,7 +656,9 @@ class Sent(Destination):
         super().__init__()
         self.sent: list[dict[str, Any]] = []
 
-    def export_batch_data(self, record_data: list[dict[str, Any]], stream: str, tags: Any = None) -> None:
+    def export_batch_data(
+        self, record_data: list[dict[str, Any]], stream: str, tags: Any = None
+    ) -> None:
         self.sent += [item["record"] for item in record_data]
 
 
@@ -490,7 +675,10 @@ class TestRowDestinations:
         rows = [{"id": 1, "n": "x", "more": 1}, {"id": 2, "n": 2}, {"id": "a", "n": 3}]
         place = made()
         result = load(place, *rows, stream=DECLARED, schema_contract="discard_value")
-        assert [(row["id"], row["n"], "more" in row) for row in place.sent] == [(1, None, False), (2, 2, False)]
+        assert [(row["id"], row["n"], "more" in row) for row in place.sent] == [
+            (1, None, False),
+            (2, 2, False),
+        ]
         assert (result.rejected, result.records_loaded) == (2, 2)
         place = made()
         result = load(place, *rows, stream=DECLARED, schema_contract="discard_row")
@@ -501,7 +689,13 @@ class TestRowDestinations:
     def test_freeze_refuses_before_anything_is_sent(self, made: type[Sent]) -> None:
         place = made()
         with pytest.raises(SchemaConflictError, match=r"'things', field 'n'.*1\.5"):
-            load(place, {"id": 1, "n": 1}, {"id": 1, "n": 1.5}, stream=DECLARED, schema_contract="freeze")
+            load(
+                place,
+                {"id": 1, "n": 1},
+                {"id": 1, "n": 1.5},
+                stream=DECLARED,
+                schema_contract="freeze",
+            )
         assert place.sent == []
 
     def test_records_cannot_be_kept_there(self) -> None:
@@ -515,7 +709,9 @@ class TestRowDestinations:
 
 class TestWords:
     def test_one_mode_or_one_for_each(self) -> None:
-        assert SchemaContract.of("freeze") == SchemaContract(ContractMode.FREEZE, ContractMode.FREEZE)
+        assert SchemaContract.of("freeze") == SchemaContract(
+            ContractMode.FREEZE, ContractMode.FREEZE
+        )
         both = SchemaContract.of({"data_type": "discard_row"})
         assert both.spelled() == {"columns": "evolve", "data_type": "discard_row"}
         assert SchemaContract.of(both.spelled()) == both
@@ -536,7 +732,9 @@ class TestWords:
 
 
 class TestConflicts:
-    def test_without_a_contract_too_stream_field_and_column_are_named(self, warehouse: DuckDBDestination) -> None:
+    def test_without_a_contract_too_stream_field_and_column_are_named(
+        self, warehouse: DuckDBDestination
+    ) -> None:
         load(warehouse, {"Blob Of": b"a"}, stream=CITIES, strategy="append")
         with pytest.raises(
             SchemaConflictError, match=r"stream 'cities', field 'Blob Of' \(column \"blob_of\"\)"
@@ -553,7 +751,8 @@ class TestConflicts:
         load(warehouse, {"x": 1}, stream=Stream("Users"))
         table = warehouse.table_for("shop", Stream("Users"))
         with pytest.raises(
-            DestinationError, match=r"two of its streams have one table name.*\"people\": {\"table\""
+            DestinationError,
+            match=r"two of its streams have one table name.*\"people\": {\"table\"",
         ) as raised:
             load(warehouse, {"x": 1}, stream=Stream("people"), table=table)
         assert "renamed" not in str(raised.value)
@@ -589,10 +788,16 @@ class TestOfEachType:
         sync(given(), warehouse, strategy="append")
         again = sync(given(), warehouse, strategy="append", schema_contract=mode)
         assert (again.rejected, again.rejections, again.schema_changes) == (0, [], [])
-        first, second = warehouse.read_table(warehouse.table_for("shop", CITIES)).select(list(self.COLUMNS)).to_pylist()
+        first, second = (
+            warehouse.read_table(warehouse.table_for("shop", CITIES))
+            .select(list(self.COLUMNS))
+            .to_pylist()
+        )
         assert first == second
 
-    def test_a_table_that_somebody_changes_meanwhile_is_refused(self, orders: DuckDBDestination, query: Query) -> None:
+    def test_a_table_that_somebody_changes_meanwhile_is_refused(
+        self, orders: DuckDBDestination, query: Query
+    ) -> None:
         source = Rows([], name="shop")
 
         def rows() -> Any:

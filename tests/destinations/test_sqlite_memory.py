@@ -41,13 +41,18 @@ def peak(folder: Path, batches: int, rows: int) -> int:
     """Load in a process of its own; gives the most memory it ever held, in MB."""
     file = folder / f"{batches}_{rows}.db"
     done = subprocess.run(
-        [sys.executable, "-c", LOAD, str(file), str(batches), str(rows)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", LOAD, str(file), str(batches), str(rows)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most memory a process held")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux tells the most memory a process held"
+)
 def test_four_times_the_rows_take_no_more_memory(tmp_path: Path) -> None:
     """Measured: 4 MB more in four batches, 22 MB in a larger one, which in Arrow is as large.
 

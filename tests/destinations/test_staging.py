@@ -16,7 +16,14 @@ import pytest
 from etl_assets import DuckDBDestination, Stream, faults
 from etl_assets.engine import staging_folder
 from etl_assets.engine.staging import Staging
-from etl_assets.engine.staging_folder import LOCK_FILE, PREFIX, ROOT_FILE, StagingFolder, default_roots, sweep
+from etl_assets.engine.staging_folder import (
+    LOCK_FILE,
+    PREFIX,
+    ROOT_FILE,
+    StagingFolder,
+    default_roots,
+    sweep,
+)
 from etl_assets.exceptions import DestinationError
 from etl_assets.faults import FaultError
 from etl_assets.ownership import mark
@@ -68,7 +75,9 @@ def test_a_folder_whose_owner_lives_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "root").exists()
 
 
-def test_what_a_killed_process_left_is_swept_with_a_root_that_was_made_for_it(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_swept_with_a_root_that_was_made_for_it(
+    tmp_path: Path,
+) -> None:
     killed_in(tmp_path / "root")
     sweep(tmp_path / "root")
     assert list(tmp_path.iterdir()) == []
@@ -196,7 +205,9 @@ def test_a_root_that_was_made_here_stays_while_somebody_uses_it(tmp_path: Path) 
 
 def test_a_root_that_somebody_made_with_our_mark_in_it_stays(tmp_path: Path) -> None:
     staging = staged(tmp_path / "root")
-    shutil.copytree(tmp_path / "root", tmp_path / "copy", ignore=shutil.ignore_patterns(f"{PREFIX}*"))
+    shutil.copytree(
+        tmp_path / "root", tmp_path / "copy", ignore=shutil.ignore_patterns(f"{PREFIX}*")
+    )
     staging.close()
     sweep(tmp_path / "copy")
     assert (tmp_path / "copy" / ROOT_FILE).exists()
@@ -216,7 +227,9 @@ def test_the_lock_file_goes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert unlinked == ["000000.arrow", LOCK_FILE]
 
 
-def test_a_folder_that_is_swept_while_it_is_made_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_swept_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[Path] = []
 
     def sweep_once(path: Path) -> IO[bytes] | None:
@@ -234,7 +247,9 @@ def test_a_folder_that_is_swept_while_it_is_made_is_made_again(tmp_path: Path, m
     assert not (tmp_path / "root").exists()
 
 
-def test_a_clean_up_that_fails_is_ended_by_the_next_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clean_up_that_fails_is_ended_by_the_next_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     staging = staged(tmp_path / "root")
     monkeypatch.setattr(faults, "_passed", type(faults._passed)())
     monkeypatch.setenv(faults.VARIABLE, "cleaning:1:raise")

@@ -24,7 +24,9 @@ from tests.pairs.places import DESTINATIONS, destination
 def texts(*values: bytes, large: bool = False) -> pa.Array:
     """Give an array of texts that Arrow has not looked at."""
     array = pa.array(values, pa.large_binary() if large else pa.binary())
-    return pa.Array.from_buffers(pa.large_string() if large else pa.string(), len(array), array.buffers())
+    return pa.Array.from_buffers(
+        pa.large_string() if large else pa.string(), len(array), array.buffers()
+    )
 
 
 GOOD, BAD = b"good", b"a\xff"
@@ -39,7 +41,9 @@ ARRAYS = {
         pa.map_(pa.string(), pa.int64()),
         2,
         [None, pa.array([0, 1, 2], pa.int32()).buffers()[1]],
-        children=[pa.StructArray.from_arrays([texts(GOOD, BAD), pa.array([1, 2])], names=["key", "value"])],
+        children=[
+            pa.StructArray.from_arrays([texts(GOOD, BAD), pa.array([1, 2])], names=["key", "value"])
+        ],
     ),
     "runs": pa.Array.from_buffers(
         pa.run_end_encoded(pa.int32(), pa.string()),
@@ -95,7 +99,10 @@ def test_a_parquet_file_with_such_a_text_is_refused_by_name(tmp_path: Path) -> N
     pq.write_table(pa.table({"name": texts(GOOD, BAD)}), tmp_path / "people.parquet")
     source = FileSource("drop", str(tmp_path / "people.parquet"))
     with pytest.raises(DataError, match="is not UTF-8 text") as refused:
-        sync(StreamRead(source, Stream("drop"), source_name="drop"), DuckDBDestination(str(tmp_path / "w.duckdb")))
+        sync(
+            StreamRead(source, Stream("drop"), source_name="drop"),
+            DuckDBDestination(str(tmp_path / "w.duckdb")),
+        )
     assert (refused.value.stream, refused.value.field) == ("drop", "name")
     assert "a\\xff" in str(refused.value)
 
@@ -114,7 +121,9 @@ def test_an_asset_that_returns_such_a_text_is_refused_by_name(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("mode", "left"), [("discard_row", [(1, "good")]), ("discard_value", [(1, "good"), (2, None)])]
 )
-def test_a_contract_leaves_it_out(mode: str, left: list[tuple[object, ...]], tmp_path: Path) -> None:
+def test_a_contract_leaves_it_out(
+    mode: str, left: list[tuple[object, ...]], tmp_path: Path
+) -> None:
     import duckdb
 
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))

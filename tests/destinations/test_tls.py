@@ -33,12 +33,19 @@ class Authority:
     def __init__(self, folder: Path, host: str) -> None:
         folder.mkdir()
         self.file, self.chain = folder / "ca.pem", folder / "server.pem"
-        own, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+        own, server = (
+            ec.generate_private_key(ec.SECP256R1()),
+            ec.generate_private_key(ec.SECP256R1()),
+        )
         basic = x509.BasicConstraints(ca=True, path_length=None)
         ca = self._signed(own, own, "Our Authority", basic, critical=True)
-        certificate = self._signed(server, own, host, x509.SubjectAlternativeName([x509.DNSName(host)]))
+        certificate = self._signed(
+            server, own, host, x509.SubjectAlternativeName([x509.DNSName(host)])
+        )
         key = server.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
         self.file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
         self.chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key)
@@ -55,7 +62,9 @@ class Authority:
         now = datetime.now(UTC)
         built = x509.CertificateBuilder(name("Our Authority"), name(subject), key.public_key())
         built = built.serial_number(x509.random_serial_number())
-        built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        built = built.not_valid_before(now - timedelta(days=1)).not_valid_after(
+            now + timedelta(days=1)
+        )
         return built.add_extension(extension, critical=critical).sign(by, hashes.SHA256())
 
 
@@ -87,7 +96,9 @@ class Terminator:
             client.sendall(b"S")
             with (
                 self._context.wrap_socket(client, server_side=True) as encrypted,
-                socket.create_connection((server.hostname or "127.0.0.1", server.port or 5432)) as plain,
+                socket.create_connection(
+                    (server.hostname or "127.0.0.1", server.port or 5432)
+                ) as plain,
             ):
                 self.sessions += 1
                 back = threading.Thread(target=self._pump, args=(plain, encrypted), daemon=True)
@@ -135,7 +146,9 @@ def test_a_server_is_trusted_by_its_authority_and_name_alone(
     ask(kind, address(terminator, "localhost", authority.file))
     assert terminator.sessions == 1
     with pytest.raises(ConfigError, match="does not match host"):
-        ask(kind, address(terminator, "127.0.0.1", authority.file))  # the certificate is for another name
+        ask(
+            kind, address(terminator, "127.0.0.1", authority.file)
+        )  # the certificate is for another name
     for root in ("system", Authority(tmp_path / "others", "localhost").file):
         with pytest.raises(ConfigError, match="SSL error") as caught:
             ask(kind, address(terminator, "localhost", root))

@@ -58,7 +58,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Write the result of a run as it stands in `docs/faults.md`."""
-    reports = [one for outcome in ("passed", "failed") for one in terminalreporter.stats.get(outcome, [])]
+    reports = [
+        one for outcome in ("passed", "failed") for one in terminalreporter.stats.get(outcome, [])
+    ]
     told = Counter(
         (one.nodeid.split("::")[1].removeprefix("Test"), str(what))
         for one in reports
@@ -73,9 +75,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         text=True,
         check=False,
     ).stdout.strip()
-    failed = sum(PROPERTY in dict(one.user_properties) for one in terminalreporter.stats.get("failed", []))
+    failed = sum(
+        PROPERTY in dict(one.user_properties) for one in terminalreporter.stats.get("failed", [])
+    )
     terminalreporter.section("faults")
-    terminalreporter.line(f"On {datetime.now(UTC):%Y-%m-%d}, commit {commit}: {told.total()} syncs, {failed} failures.")
+    terminalreporter.line(
+        f"On {datetime.now(UTC):%Y-%m-%d}, commit {commit}: {told.total()} syncs, {failed} failures."
+    )
     for line in ("", "| Destination | What | Syncs |", "| --- | --- | --- |"):
         terminalreporter.line(line)
     for (destination, what), count in sorted(told.items()):

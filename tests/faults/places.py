@@ -19,7 +19,15 @@ from etl_assets.testing.place import SMALL_STAGING_BYTES, Place
 from etl_assets.testing.points import ENGINE_POINTS
 from examples.firebird_destination import FirebirdDestination
 from tests.firebirds import firebird
-from tests.servers import MYSQL, POSTGRES, mysql_connect, mysql_left_over, mysql_query, postgres_server, query
+from tests.servers import (
+    MYSQL,
+    POSTGRES,
+    mysql_connect,
+    mysql_left_over,
+    mysql_query,
+    postgres_server,
+    query,
+)
 
 HOLD = "import sys, duckdb; con = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 HOLD_SQLITE = (
@@ -36,7 +44,9 @@ HOLD_FIREBIRD = (
 def held(program: str, path: str) -> Iterator[None]:
     """Run a program that holds a file until the context is left."""
     command = [sys.executable, "-c", program, path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         yield
@@ -49,7 +59,9 @@ class DuckDBPlace(Place):
     @override
     def destination(self) -> DuckDBDestination:
         path = str(self.folder / "warehouse.duckdb")
-        return DuckDBDestination(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds)
+        return DuckDBDestination(
+            path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds
+        )
 
     @override
     def files(self) -> set[str]:
@@ -68,7 +80,9 @@ class SQLitePlace(Place):
     @override
     def destination(self) -> SQLiteDestination:
         path = str(self.folder / "warehouse.sqlite")
-        return SQLiteDestination(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds)
+        return SQLiteDestination(
+            path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds
+        )
 
     @override
     def files(self) -> set[str]:
@@ -92,7 +106,9 @@ class FirebirdPlace(Place):
     @override
     def destination(self) -> FirebirdDestination:
         options = {"staging_memory_bytes": SMALL_STAGING_BYTES, "lock_timeout": self.lock_seconds}
-        return FirebirdDestination(database=self._path, staging_dir=str(self.folder / "staging"), **options)
+        return FirebirdDestination(
+            database=self._path, staging_dir=str(self.folder / "staging"), **options
+        )
 
     @override
     def files(self) -> set[str]:
@@ -147,7 +163,9 @@ class PostgresPlace(ServerPlace):
 
     @override
     def destination(self) -> PostgresDestination:
-        return PostgresDestination(self.reached, state_schema=f"{self.schema}_state", **self.options)
+        return PostgresDestination(
+            self.reached, state_schema=f"{self.schema}_state", **self.options
+        )
 
     @override
     def left_over(self) -> Sequence[str]:
@@ -161,7 +179,9 @@ class PostgresPlace(ServerPlace):
     @contextmanager
     def hold(self) -> Iterator[None]:
         schemas = f"to_regnamespace('{self.schema}'), to_regnamespace('{self.schema}_state')"
-        tables = query(f"SELECT oid::regclass FROM pg_class WHERE relnamespace IN ({schemas}) AND relkind = 'r'")
+        tables = query(
+            f"SELECT oid::regclass FROM pg_class WHERE relnamespace IN ({schemas}) AND relkind = 'r'"
+        )
         # The connection ends with the context, and with it the locks.
         with psycopg.connect(POSTGRES) as holder:
             holder.execute(f"LOCK TABLE {', '.join(table for (table,) in tables)}".encode())
@@ -179,7 +199,9 @@ class PostgresPlace(ServerPlace):
     @override
     def drop(self) -> None:
         postgres_server().execute("SET client_min_messages = warning")
-        postgres_server().execute(f"DROP SCHEMA IF EXISTS {self.schema}, {self.schema}_state CASCADE")
+        postgres_server().execute(
+            f"DROP SCHEMA IF EXISTS {self.schema}, {self.schema}_state CASCADE"
+        )
 
 
 class MySQLPlace(ServerPlace):

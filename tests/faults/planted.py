@@ -24,7 +24,11 @@ class Early(Spoiled):
     """Does something of its own before the transaction."""
 
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> Sequence[Committed]:
         for load in self.turned.values():
             if self.broken.stored(load.source, load.stream).state is not None:
@@ -83,7 +87,9 @@ class ForgetsToRollBack(DuckDBDestination):
 class LeavesAProcess(DuckDBDestination):
     @contextmanager
     def _session(self, loads: Sequence[Load]) -> Iterator[Session]:
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(60)"], stderr=subprocess.DEVNULL
+        )
         with super()._session(loads) as session:
             yield session
 
@@ -104,7 +110,9 @@ class Planted(DuckDBPlace):
     @override
     def destination(self) -> DuckDBDestination:
         path = str(self.folder / "warehouse.duckdb")
-        return self.kind(path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds)
+        return self.kind(
+            path, staging_memory_bytes=SMALL_STAGING_BYTES, lock_timeout=self.lock_seconds
+        )
 
 
 class StateBeforeRows(Planted):

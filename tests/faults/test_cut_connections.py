@@ -1,6 +1,7 @@
 """The line is cut at each message of ours to a server, or its answer is lost: tried again, all is there, and once.
 
-No list of statements: a deed is done again and again, cut one message later each time, until it gets through uncut.
+No list of statements: a deed is done again and again, cut one message later each time, until it
+gets through uncut.
 """
 
 import time
@@ -57,7 +58,9 @@ def through(url: str, proxy: LosingProxy) -> str:
 def proxied(url: str, **options: Any) -> LosingProxy:
     """Return a proxy before the server of a URL."""
     made = make_url(url)
-    return LosingProxy((made.host or "127.0.0.1", made.port or (5432 if "postgresql" in url else 3306)), **options)
+    return LosingProxy(
+        (made.host or "127.0.0.1", made.port or (5432 if "postgresql" in url else 3306)), **options
+    )
 
 
 def insisting(deed: Callable[[], Any], *, streams: Collection[str | None] = ("orders",)) -> Any:
@@ -87,13 +90,19 @@ def each_cut(url: str, *, deliver: bool = False) -> Iterator[LosingProxy]:
                 return
 
 
-@pytest.fixture(params=["postgresql+psycopg", pytest.param("postgresql+psycopg2", marks=full), "mysql+pymysql"])
+@pytest.fixture(
+    params=["postgresql+psycopg", pytest.param("postgresql+psycopg2", marks=full), "mysql+pymysql"]
+)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Return a database with orders, whose URL names the driver."""
     with database(request.param.partition("+")[0], tmp_path) as made:
-        made.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)")
+        made.run(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)"
+        )
         made.insert("orders", FIRST)
-        made.url = make_url(made.url).set(drivername=request.param).render_as_string(hide_password=False)
+        made.url = (
+            make_url(made.url).set(drivername=request.param).render_as_string(hide_password=False)
+        )
         yield made
 
 
@@ -112,7 +121,9 @@ ASKED: dict[str, Callable[[SqlSource], Any]] = {
 OF_A_STREAM = {"count_records", "latest", "key_ranges"}
 
 
-@pytest.mark.parametrize("asked", [pytest.param(one, marks=() if one == "key_ranges" else full) for one in ASKED])
+@pytest.mark.parametrize(
+    "asked", [pytest.param(one, marks=() if one == "key_ranges" else full) for one in ASKED]
+)
 def test_a_question_to_a_source_is_asked_again(asked: str, shop: Database) -> None:
     expected = ASKED[asked](shop.source(streams=[MERGED]))
     for proxy in each_cut(shop.url):
@@ -122,7 +133,9 @@ def test_a_question_to_a_source_is_asked_again(asked: str, shop: Database) -> No
 
 
 @pytest.mark.parametrize("news", [pytest.param(True, marks=full), False])
-@pytest.mark.parametrize("kind", ["append", pytest.param("merge", marks=full), pytest.param("replace", marks=full)])
+@pytest.mark.parametrize(
+    "kind", ["append", pytest.param("merge", marks=full), pytest.param("replace", marks=full)]
+)
 def test_a_read_is_done_again(kind: str, news: bool, shop: Database, tmp_path: Path) -> None:
     """With nothing new too, where PostgreSQL is only asked for a fingerprint."""
     stream = STREAMS[kind]
@@ -138,7 +151,9 @@ def test_a_read_is_done_again(kind: str, news: bool, shop: Database, tmp_path: P
 
 
 def rows(warehouse: DatabaseDestination, stream: Stream) -> list[tuple[Any, ...]]:
-    found = warehouse.read_table(warehouse.table_for("shop", stream), columns=["id", "name", "updated_at"])
+    found = warehouse.read_table(
+        warehouse.table_for("shop", stream), columns=["id", "name", "updated_at"]
+    )
     return sorted(tuple(row.values()) for row in found.to_pylist())
 
 
@@ -170,7 +185,9 @@ PLACES = {
 
 
 @pytest.mark.parametrize("deliver", [False, pytest.param(True, marks=full)])
-@pytest.mark.parametrize("kind", ["append", pytest.param("merge", marks=full), pytest.param("replace", marks=full)])
+@pytest.mark.parametrize(
+    "kind", ["append", pytest.param("merge", marks=full), pytest.param("replace", marks=full)]
+)
 @pytest.mark.parametrize("place", ["postgresql", "mysql", pytest.param("sqlalchemy", marks=full)])
 def test_a_load_is_done_again(place: str, kind: str, deliver: bool, tmp_path: Path) -> None:
     """The state's look-up, the ledger, staging, COPY, merge and COMMIT; its answer may be lost though it was done."""
@@ -180,7 +197,9 @@ def test_a_load_is_done_again(place: str, kind: str, deliver: bool, tmp_path: Pa
         with ExitStack() as stack:
             shop = stack.enter_context(database("sqlite", tmp_path))
             at = make(stack)
-            shop.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)")
+            shop.run(
+                "CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)"
+            )
             shop.insert("orders", FIRST)
             read = StreamRead(shop.source(streams=[stream]), stream)
             sync(read, at(url))
@@ -193,10 +212,15 @@ def test_a_load_is_done_again(place: str, kind: str, deliver: bool, tmp_path: Pa
 def test_a_retry_policy_tries_again(tmp_path: Path) -> None:
     """The cut hits the fingerprint, which once swallowed it; the asset ends well, by its second attempt."""
     with database("postgresql", tmp_path) as shop:
-        shop.run("CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)")
+        shop.run(
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY, name VARCHAR(20), updated_at INTEGER)"
+        )
         shop.insert("orders", FIRST)
         warehouse = SQLiteDestination(str(tmp_path / "w.db"))
-        with proxied(shop.url, word=b"sha256", deliver=False) as proxy, dg.DagsterInstance.ephemeral() as instance:
+        with (
+            proxied(shop.url, word=b"sha256", deliver=False) as proxy,
+            dg.DagsterInstance.ephemeral() as instance,
+        ):
             for cut in (False, True):
                 url = through(shop.url, proxy) if cut else shop.url
                 assets = stream_assets(

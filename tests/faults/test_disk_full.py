@@ -18,7 +18,10 @@ ROOM = "4m"
 FILE_BYTES = 4_000_000
 BYTES = 150_000
 """Of chance in each row, so that each of the three batches takes 1.5 MB, or twice that."""
-LARGE = [*FIRST, *({**row, "text": random.Random(row["n"]).randbytes(BYTES).hex()} for row in THEN[30:])]
+LARGE = [
+    *FIRST,
+    *({**row, "text": random.Random(row["n"]).randbytes(BYTES).hex()} for row in THEN[30:]),
+]
 
 
 class InMemory(DuckDBPlace):
@@ -26,7 +29,9 @@ class InMemory(DuckDBPlace):
 
     @override
     def destination(self) -> DuckDBDestination:
-        return DuckDBDestination(str(self.folder / "warehouse.duckdb"), lock_timeout=self.lock_seconds)
+        return DuckDBDestination(
+            str(self.folder / "warehouse.duckdb"), lock_timeout=self.lock_seconds
+        )
 
 
 class OnSmallDisk(InMemory):
@@ -34,7 +39,9 @@ class OnSmallDisk(InMemory):
 
     @override
     def destination(self) -> DuckDBDestination:
-        return DuckDBDestination(str(self.folder / "disk" / "warehouse.duckdb"), lock_timeout=self.lock_seconds)
+        return DuckDBDestination(
+            str(self.folder / "disk" / "warehouse.duckdb"), lock_timeout=self.lock_seconds
+        )
 
     @override
     def files(self) -> set[str]:
@@ -75,7 +82,11 @@ def check_recovered(site: Site, strategy: str) -> None:
 
 @pytest.mark.parametrize(
     "strategy",
-    ["append", pytest.param("merge", marks=pytest.mark.full), pytest.param("replace", marks=pytest.mark.full)],
+    [
+        "append",
+        pytest.param("merge", marks=pytest.mark.full),
+        pytest.param("replace", marks=pytest.mark.full),
+    ],
 )
 def test_the_file_may_not_grow(strategy: str, tmp_path: Path) -> None:
     site = Site(InMemory(tmp_path))

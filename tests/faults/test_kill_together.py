@@ -9,7 +9,10 @@ from tests.faults.together_site import TogetherSite, expected
 BATCH_ROWS = 10
 STREAMS = ("append", "merge")
 FIRST: list[dict[str, Any]] = [{"n": n, "id": n % 20, "text": f"first {n}"} for n in range(30)]
-THEN: list[dict[str, Any]] = [*FIRST, *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60))]
+THEN: list[dict[str, Any]] = [
+    *FIRST,
+    *({"n": n, "id": n % 20, "text": f"then {n}"} for n in range(30, 60)),
+]
 
 
 def test_killed_then_run_again(tmp_path: Path) -> None:
@@ -20,7 +23,8 @@ def test_killed_then_run_again(tmp_path: Path) -> None:
     site.write(THEN)
 
     reached = FIRST[-1]["n"]
-    # In the second transaction, with the rows of both and the state written; then after it, before any event.
+    # In the second transaction, with the rows of both and the state written; then after it, before
+    # any event.
     for point, moves in (("state:2:kill", BATCH_ROWS), ("committed:1:kill", BATCH_ROWS)):
         killed = site.run(point)
         assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -13,17 +13,39 @@ from etl_assets.testing.site import Site
 from tests.faults import planted
 
 PLANTED = [
-    (planted.StateBeforeRows, Kill("append", "rows", "first", "raise"), "the stored bookmark says 39"),
-    (planted.StateBeforeRows, Kill("merge", "altered", "first", "raise"), "the stored bookmark says 39"),
+    (
+        planted.StateBeforeRows,
+        Kill("append", "rows", "first", "raise"),
+        "the stored bookmark says 39",
+    ),
+    (
+        planted.StateBeforeRows,
+        Kill("merge", "altered", "first", "raise"),
+        "the stored bookmark says 39",
+    ),
     (planted.DeleteBeforeInsert, Kill("replace", "rows", "first", "raise"), "a table of 0 rows"),
-    (planted.NoRollback, Kill("append", "rows", "first", "raise"), "40 rows are there; the stored bookmark says 29"),
-    (planted.StagingLeft, Kill("merge", "staged", "first", "raise"), "a sync has left something behind"),
-    (planted.EventBeforeCommit, Kill("append", "state", "first", "raise"), "which the ledger does not know"),
+    (
+        planted.NoRollback,
+        Kill("append", "rows", "first", "raise"),
+        "40 rows are there; the stored bookmark says 29",
+    ),
+    (
+        planted.StagingLeft,
+        Kill("merge", "staged", "first", "raise"),
+        "a sync has left something behind",
+    ),
+    (
+        planted.EventBeforeCommit,
+        Kill("append", "state", "first", "raise"),
+        "which the ledger does not know",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("place", "kill", "reason"), PLANTED)
-def test_a_broken_place_is_caught(place: type[Place], kill: Kill, reason: str, tmp_path: Path) -> None:
+def test_a_broken_place_is_caught(
+    place: type[Place], kill: Kill, reason: str, tmp_path: Path
+) -> None:
     with pytest.raises(AssertionError, match=reason):
         KillConformance().check_kill(kill, Site(place(tmp_path)), passing(kill.position, 1))
 

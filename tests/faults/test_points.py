@@ -20,7 +20,9 @@ ROW = re.compile(r"^\| (P\d+) \| ([^|]+) \|", re.MULTILINE)
 
 def test_each_point_is_documented_under_its_crash_point() -> None:
     page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
-    documented = {name: crash for crash, names in ROW.findall(page) for name in re.findall(r"`(\w+)`", names)}
+    documented = {
+        name: crash for crash, names in ROW.findall(page) for name in re.findall(r"`(\w+)`", names)
+    }
     assert documented == POINTS
     assert set(POINTS.values()) == {f"P{number}" for number in range(14)}
 
@@ -40,11 +42,19 @@ def test_every_point_is_hit_by_each_place(place: type[DuckDBPlace]) -> None:
     for strategy in STRATEGIES:
         for action in ("raise", "kill"):
             hit = {
-                (one.point, one.position) for one in kills(place) if (one.strategy, one.action) == (strategy, action)
+                (one.point, one.position)
+                for one in kills(place)
+                if (one.strategy, one.action) == (strategy, action)
             }
-            wanted = {point for point in mine if point not in ENGINE_POINTS or strategy == "replace"}
-            everywhere = {(point, position) for point in wanted for position in positions(strategy, point)}
-            assert hit == (everywhere if action == "kill" else {(point, "first") for point in wanted})
+            wanted = {
+                point for point in mine if point not in ENGINE_POINTS or strategy == "replace"
+            }
+            everywhere = {
+                (point, position) for point in wanted for position in positions(strategy, point)
+            }
+            assert hit == (
+                everywhere if action == "kill" else {(point, "first") for point in wanted}
+            )
 
 
 def test_a_point_that_is_not_set_costs_microseconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +64,9 @@ def test_a_point_that_is_not_set_costs_microseconds(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("armed", ["rows:2:raise", "other:1:raise"])
-def test_only_the_nth_passing_of_the_point_acts(armed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_nth_passing_of_the_point_acts(
+    armed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(faults, "_passed", type(faults._passed)())
     monkeypatch.setenv(faults.VARIABLE, armed)
     fault("rows")

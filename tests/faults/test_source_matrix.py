@@ -16,7 +16,9 @@ from etl_assets.testing import points
 from tests.many import Scripted, load, query, state
 
 ELSEWHERE = {*points.ENGINE_POINTS, *points.SOURCE_POINTS, *points.PROJECT_POINTS, "cleaning"}
-POINTS = [point for point in points.POINTS if point not in ELSEWHERE]  # `cleaning`: such small batches wait in memory
+POINTS = [
+    point for point in points.POINTS if point not in ELSEWHERE
+]  # `cleaning`: such small batches wait in memory
 
 APPEND = Stream("append", replication_key="n")
 MERGE = Stream("merge", primary_key="id", replication_key="n")
@@ -41,7 +43,10 @@ def source(last: int, kind: str) -> Scripted:
     """Give a read of rows up to `last`, of both streams in turns, with a state after each third one."""
 
     def events(begins: SourceState) -> Iterator[Any]:
-        at = {one.key: (begins.shared or begins.streams.get(one.key) or {"n": -1})["n"] for one in STREAMS}
+        at = {
+            one.key: (begins.shared or begins.streams.get(one.key) or {"n": -1})["n"]
+            for one in STREAMS
+        }
         for n in range(last + 1):
             for stream in STREAMS:
                 if n > at[stream.key]:
@@ -71,7 +76,9 @@ def check(path: Path, kind: str) -> None:
         reached = (state(path, "" if kind == "global" else stream.name) or {"n": -1})["n"]
         rows = found(path, stream)
         if stream is MERGE and kind == "global" and rows != expected(stream, reached):
-            assert any(rows == expected(stream, last) for last in range(reached, 20)), "rows of a state are not there"
+            assert any(rows == expected(stream, last) for last in range(reached, 20)), (
+                "rows of a state are not there"
+            )
         else:
             assert rows == expected(stream, reached)
 
@@ -88,7 +95,9 @@ def test_fails_there_then_goes_on(
     with contextlib.suppress(FaultError):
         fine = not [one for one in load(source(10, kind), path).values() if one.error is not None]
     monkeypatch.delenv(faults.VARIABLE)
-    assert fine == (faults._passed[point] < nth), "the fault happened if and only if the point was passed so often"
+    assert fine == (faults._passed[point] < nth), (
+        "the fault happened if and only if the point was passed so often"
+    )
     check(path, kind)
     assert [one.name for one in tmp_path.iterdir()] == ["warehouse.duckdb"], "no staging is left"
 

@@ -18,9 +18,14 @@ class Log(Source):
     """Gives each row to both streams; after every 10 rows comes a state that covers both."""
 
     granularity = "source"
-    streams = [Stream("append", replication_key="n"), Stream("merge", primary_key=["id"], replication_key="n")]
+    streams = [
+        Stream("append", replication_key="n"),
+        Stream("merge", primary_key=["id"], replication_key="n"),
+    ]
 
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         with Path(os.environ["ROWS"]).open(encoding="utf-8") as lines:
             rows = [json.loads(line) for line in lines]
         after = (state.shared or {}).get("n", -1)

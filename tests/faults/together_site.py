@@ -40,7 +40,9 @@ class TogetherSite:
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
         (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("ETL_ASSETS_")
+        }
         ours = {
             "DAGSTER_HOME": str(home),
             "ROWS": str(self.folder / "rows.jsonl"),

@@ -31,7 +31,11 @@ def _told(node: ast.AST) -> Iterator[ast.expr]:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             yield from _assigned(target, node.value)
     elif isinstance(node, ast.FunctionDef) and "hint" in node.name.lower():
-        yield from (one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None)
+        yield from (
+            one.value
+            for one in ast.walk(node)
+            if isinstance(one, ast.Return) and one.value is not None
+        )
 
 
 def _assigned(target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
@@ -55,7 +59,9 @@ def _texts(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Constant):
         yield from [node.value] if isinstance(node.value, str) else []
     elif isinstance(node, ast.JoinedStr):
-        yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        yield "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values
+        )
     else:
         for part in _parts(node):
             yield from _texts(part)
@@ -65,8 +71,14 @@ def _parts(node: ast.AST) -> list[ast.expr]:
     match node:
         case ast.Call():
             # What a call is given is no text of its own, but for `", ".join(...)`.
-            joins = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Constant)
-            return [node.func.value, *node.args] if joins and isinstance(node.func, ast.Attribute) else []
+            joins = isinstance(node.func, ast.Attribute) and isinstance(
+                node.func.value, ast.Constant
+            )
+            return (
+                [node.func.value, *node.args]
+                if joins and isinstance(node.func, ast.Attribute)
+                else []
+            )
         case ast.Subscript():
             return [node.value]
         case ast.IfExp():

@@ -58,7 +58,11 @@ def parquet(**columns: list[Any]) -> Callable[[Path], Path]:
 
 def avro(**columns: list[Any]) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
-        kinds = {"name": "r", "type": "record", "fields": [{"name": name, "type": "string"} for name in columns]}
+        kinds = {
+            "name": "r",
+            "type": "record",
+            "fields": [{"name": name, "type": "string"} for name in columns],
+        }
         with (folder / "a.avro").open("wb") as file:
             fastavro.writer(file, kinds, pa.table(columns).to_pylist(), codec="deflate")
         return folder / "a.avro"
@@ -101,9 +105,16 @@ def sheet(*rows: tuple[Any, ...]) -> Callable[[Path], Path]:
 LONG = "x" * 3000
 ALIKE: Rows = [("x" * 1000,)] * 100
 FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str, Any], Rows]] = {
-    # what it is: the file, the options so far, words of the hint, what they say to do, what is read then
+    # what it is: the file, the options so far, words of the hint, what they say to do, what is read
+    # then
     "a format": (text("a.dat", "id\n1\n"), {}, "format=", {"format": "csv"}, [("1",)]),
-    "an encoding": (text("a.csv", "id\nMüller\n", "cp1252"), {}, "encoding=", {"encoding": "cp1252"}, [("Müller",)]),
+    "an encoding": (
+        text("a.csv", "id\nMüller\n", "cp1252"),
+        {},
+        "encoding=",
+        {"encoding": "cp1252"},
+        [("Müller",)],
+    ),
     "a long row": (
         text("a.csv", f"id\n{LONG}\n"),
         {"max_row_bytes": 100},
@@ -154,7 +165,13 @@ FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str,
         [("x" * 1000,)] * 100,
     ),
     **{
-        f"{option} of {make.__name__}": (make(id=["x" * 1000] * 100), {option: low}, option, {option: high}, ALIKE)
+        f"{option} of {make.__name__}": (
+            make(id=["x" * 1000] * 100),
+            {option: low},
+            option,
+            {option: high},
+            ALIKE,
+        )
         for make in (avro, orc, arrow)
         for option, low, high in (("max_ratio", 1, 10_000), ("max_file_bytes", 2000, 10**6))
     },
@@ -236,14 +253,29 @@ FOLLOWED: dict[str, tuple[Callable[[Path], Path], dict[str, Any], str, dict[str,
         {"cells": "A1:A2"},
         [("1",)],
     ),
-    "a footer": (sheet(("id", None), ("1", None), (None, "total")), {}, "skip_footer", {"skip_footer": 1}, [("1",)]),
+    "a footer": (
+        sheet(("id", None), ("1", None), (None, "total")),
+        {},
+        "skip_footer",
+        {"skip_footer": 1},
+        [("1",)],
+    ),
     "no file": (lambda folder: folder / "*.csv", {}, "allow_empty=True", {"allow_empty": True}, []),
 }
 
 
 @pytest.mark.parametrize("case", FOLLOWED)
-def test_the_option_that_a_hint_names_helps(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = ("content", "sheets.package", "typed.arrow", "typed.avro", "typed.orc", "typed.parquet")
+def test_the_option_that_a_hint_names_helps(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = (
+        "content",
+        "sheets.package",
+        "typed.arrow",
+        "typed.avro",
+        "typed.orc",
+        "typed.parquet",
+    )
     for module in places:  # so that small files show it
         monkeypatch.setattr(f"etl_assets.sources.files.{module}.RATIO_COUNTS_FROM", 1000)
     write, options, words, then, rows = FOLLOWED[case]
@@ -261,17 +293,27 @@ def test_a_link_is_followed_where_that_is_allowed(tmp_path: Path) -> None:
     assert rows_of(pattern, follow_symlinks=True) == [("1",)]
 
 
-def test_the_examples_of_a_path_and_of_streams_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_of_a_path_and_of_streams_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     put(tmp_path / "data" / "a.csv", [1])
     hint_of(lambda: FileSource("shop", None), 'FileSource("shop", "data/*.csv")')
     taken = [FileSource("shop", "data/*.csv")]
-    hint_of(lambda: FileSource("shop", "data", streams=["a"]), 'Use "file", or a mapping of names to globs')  # type: ignore[arg-type]
-    taken += [FileSource("shop", "data/*", streams="file"), FileSource("shop", "data", streams={"a": "*.csv"})]
+    hint_of(
+        lambda: FileSource("shop", "data", streams=["a"]),
+        'Use "file", or a mapping of names to globs',
+    )  # type: ignore[arg-type]
+    taken += [
+        FileSource("shop", "data/*", streams="file"),
+        FileSource("shop", "data", streams={"a": "*.csv"}),
+    ]
     hint_of(lambda: FileSource("shop", "data", streams={"a": {}}), "as a glob")
     taken.append(FileSource("shop", "data", streams={"a": {"path": "*.csv"}}))
     for source in taken:
-        assert [batch.to_arrow(stream_of(source)).to_pylist() for batch in batches_of(source)] == [[{"id": "1"}]]
+        assert [batch.to_arrow(stream_of(source)).to_pylist() for batch in batches_of(source)] == [
+            [{"id": "1"}]
+        ]
 
 
 def test_files_of_one_name_are_told_apart_by_streams(tmp_path: Path) -> None:
@@ -286,7 +328,9 @@ def test_files_that_tell_no_time_are_read_by_name(monkeypatch: pytest.MonkeyPatc
     memory = fsspec.filesystem("memory")
     memory.pipe("/hints/a.csv", b"id\n1\n")
     monkeypatch.setattr(type(memory), "find", lambda *_, **__: {"/hints/a.csv": {"size": 5}})
-    hint_of(lambda: rows_of("memory://hints/*.csv", incremental="modified"), 'Use incremental="name"')
+    hint_of(
+        lambda: rows_of("memory://hints/*.csv", incremental="modified"), 'Use incremental="name"'
+    )
     assert rows_of("memory://hints/*.csv", incremental="name") == [("1",)]
 
 
@@ -297,7 +341,10 @@ def test_parts_of_a_path_that_lead_up(tmp_path: Path) -> None:
     assert rows_of(f"{tmp_path}/b/../*.csv") == [("1",)]
     below = FileSource("drop", str(tmp_path / "b"), streams={"a": "../a.csv"})
     hint_of(below.discover, "Name files under `path`")
-    assert [one.name for one in FileSource("drop", str(tmp_path), streams={"a": "a.csv"}).discover().streams] == ["a"]
+    assert [
+        one.name
+        for one in FileSource("drop", str(tmp_path), streams={"a": "a.csv"}).discover().streams
+    ] == ["a"]
 
 
 def test_options_of_another_form_show_one_that_is_taken(tmp_path: Path) -> None:
@@ -334,26 +381,48 @@ class TestAnIncrementalSource:
         put(tmp_path / "a.csv", [1], at=1)
         load(self.source(tmp_path, incremental="modified"), warehouse)
         put(tmp_path / "a.csv", [1, 2], at=2)
-        hint = hint_of(lambda: load(self.source(tmp_path, incremental="modified"), warehouse), "on_changed='read'")
+        hint = hint_of(
+            lambda: load(self.source(tmp_path, incremental="modified"), warehouse),
+            "on_changed='read'",
+        )
         assert repr(then["on_changed"]) in hint
         load(self.source(tmp_path, incremental="modified", **then), warehouse)
         assert loaded(self.source(tmp_path), warehouse) == ids
 
     @pytest.mark.parametrize("by", ["modified", "name"])
-    def test_a_stream_that_is_incremental(self, by: str, tmp_path: Path, warehouse: DuckDBDestination) -> None:
+    def test_a_stream_that_is_incremental(
+        self, by: str, tmp_path: Path, warehouse: DuckDBDestination
+    ) -> None:
         put(tmp_path / "a.csv", [1])
         stream = stream_of(self.source(tmp_path, incremental="name"))
         plain = StreamRead(self.source(tmp_path), stream)
         hint = hint_of(lambda: sync(plain, warehouse), "incremental=")
         assert f'"{by}"' in hint
-        assert sync(StreamRead(self.source(tmp_path, incremental=by), stream), warehouse).records_loaded == 1
+        assert (
+            sync(
+                StreamRead(self.source(tmp_path, incremental=by), stream), warehouse
+            ).records_loaded
+            == 1
+        )
 
-    def test_a_stream_with_a_replication_key(self, tmp_path: Path, warehouse: DuckDBDestination) -> None:
+    def test_a_stream_with_a_replication_key(
+        self, tmp_path: Path, warehouse: DuckDBDestination
+    ) -> None:
         put(tmp_path / "a.csv", [1])
         source = self.source(tmp_path, incremental="name")
         keyed = stream_of(source).replace(replication_key="id")
-        hint_of(lambda: sync(StreamRead(source, keyed), warehouse), "Leave the replication key out", "incremental=")
-        for read in (StreamRead(source, stream_of(source)), StreamRead(self.source(tmp_path), keyed)):
+        hint_of(
+            lambda: sync(StreamRead(source, keyed), warehouse),
+            "Leave the replication key out",
+            "incremental=",
+        )
+        for read in (
+            StreamRead(source, stream_of(source)),
+            StreamRead(self.source(tmp_path), keyed),
+        ):
             assert (
-                sync(read, DuckDBDestination(str(tmp_path / f"{read.stream.replication_key}.duckdb"))).records_read == 1
+                sync(
+                    read, DuckDBDestination(str(tmp_path / f"{read.stream.replication_key}.duckdb"))
+                ).records_read
+                == 1
             )

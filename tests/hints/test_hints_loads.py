@@ -7,7 +7,14 @@ import dagster as dg
 import duckdb
 import pytest
 
-from etl_assets import Catalog, Destination, DuckDBDestination, Stream, StreamTranslator, stream_assets
+from etl_assets import (
+    Catalog,
+    Destination,
+    DuckDBDestination,
+    Stream,
+    StreamTranslator,
+    stream_assets,
+)
 from etl_assets.cli import main
 from etl_assets.exceptions import ConfigError
 from etl_assets.sync import sync
@@ -22,9 +29,13 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "w.duckdb"
         self.instance = dg.DagsterInstance.ephemeral()
-        self.shop = Shop({"customers": people(3), "visits": [{"at": "2026-01-01"}], "countries": [{"id": 1}]})
+        self.shop = Shop(
+            {"customers": people(3), "visits": [{"at": "2026-01-01"}], "countries": [{"id": 1}]}
+        )
 
-    def run(self, stream: str = "customers", config: Any = None, **arguments: Any) -> dg.ExecuteInProcessResult:
+    def run(
+        self, stream: str = "customers", config: Any = None, **arguments: Any
+    ) -> dg.ExecuteInProcessResult:
         assets = stream_assets(
             arguments.pop("source", self.shop),
             arguments.pop("streams", [stream]),
@@ -33,7 +44,9 @@ class World:
         )
         return run(assets, self.instance, config={f"shop__{stream}": config} if config else None)
 
-    def hint(self, words: str, stream: str = "customers", config: Any = None, **arguments: Any) -> str:
+    def hint(
+        self, words: str, stream: str = "customers", config: Any = None, **arguments: Any
+    ) -> str:
         """Give the text of a failure, which holds these words."""
         result = self.run(stream, config, **arguments)
         assert not result.success
@@ -93,7 +106,9 @@ class TestAMergeWithoutAKey:
         [{"primary_key": ["at"]}, {"write_strategy": "append"}, {"write_strategy": "replace"}],
     )
     def test_each_way_out(self, then: dict[str, Any], world: World) -> None:
-        hint = world.hint("a merge needs a primary key", "visits", options={"visits": {"write_strategy": "merge"}})
+        hint = world.hint(
+            "a merge needs a primary key", "visits", options={"visits": {"write_strategy": "merge"}}
+        )
         assert "Declare primary_key on the stream, or use append or replace." in hint
         assert world.run("visits", options={"visits": {"write_strategy": "merge", **then}}).success
         assert world.sql('SELECT "at" FROM shop.visits') == [("2026-01-01",)]
@@ -105,18 +120,26 @@ MERGED = {"primary_key": ["id"], "write_strategy": "merge"}
 
 class TestACutRead:
     @pytest.mark.parametrize(("then", "limit"), [({}, None), (MERGED, 1)])
-    def test_of_what_is_replaced(self, then: dict[str, Any], limit: int | None, world: World) -> None:
+    def test_of_what_is_replaced(
+        self, then: dict[str, Any], limit: int | None, world: World
+    ) -> None:
         hint = world.hint("cannot replace the table", "countries", {"limit": 1})
         assert "Leave the cut out, or set the write strategy to append or merge." in hint
-        assert world.run("countries", {"limit": limit} if limit else None, options={"countries": then}).success
+        assert world.run(
+            "countries", {"limit": limit} if limit else None, options={"countries": then}
+        ).success
         assert world.ids("shop.countries") == [1]
 
     @pytest.mark.parametrize(("then", "limit"), [({"write_strategy": "append"}, None), (MERGED, 1)])
-    def test_of_what_is_appended(self, then: dict[str, Any], limit: int | None, world: World) -> None:
+    def test_of_what_is_appended(
+        self, then: dict[str, Any], limit: int | None, world: World
+    ) -> None:
         appended = {"countries": {"write_strategy": "append"}}
         hint = world.hint("moves no bookmark here", "countries", {"limit": 1}, options=appended)
         assert "Leave the cut out, or give the stream a primary key and merge." in hint
-        assert world.run("countries", {"limit": limit} if limit else None, options={"countries": then}).success
+        assert world.run(
+            "countries", {"limit": limit} if limit else None, options={"countries": then}
+        ).success
         assert world.ids("shop.countries") == [1]
 
 
@@ -133,8 +156,13 @@ def test_a_given_bookmark_does_not_replace(then: str | None, world: World) -> No
 
 
 def test_keep_bookmark_goes_with_a_bookmark(world: World) -> None:
-    world.hint("Give the `bookmark` to read from, too, or leave keep_bookmark out", config={"keep_bookmark": True})
-    assert world.run(config={"keep_bookmark": True, "bookmark": {"updated_at": "2026-01-02"}}).success
+    world.hint(
+        "Give the `bookmark` to read from, too, or leave keep_bookmark out",
+        config={"keep_bookmark": True},
+    )
+    assert world.run(
+        config={"keep_bookmark": True, "bookmark": {"updated_at": "2026-01-02"}}
+    ).success
     assert world.ids() == [2, 3]
     assert world.run(config={}).success
 
@@ -157,7 +185,9 @@ class TestASchemaContract:
     def test_its_spellings(self, world: World) -> None:
         with pytest.raises(ConfigError) as caught:
             world.run(schema_contract=5)
-        assert caught.value.hint == 'Write "freeze", or {"columns": "evolve", "data_type": "freeze"}.'
+        assert (
+            caught.value.hint == 'Write "freeze", or {"columns": "evolve", "data_type": "freeze"}.'
+        )
         assert not world.run(schema_contract="freeze").success
         del world.shop.rows["customers"][-1]["name"]
         assert world.run(schema_contract={"columns": "evolve", "data_type": "freeze"}).success
@@ -167,7 +197,9 @@ class TestASchemaContract:
         with pytest.raises(ConfigError, match="keep_rejected has nothing to keep") as caught:
             world.run(options={"customers": {"keep_rejected": True}})
         assert f'"{mode}"' in str(caught.value)
-        assert world.run(options={"customers": {"keep_rejected": True, "schema_contract": mode}}).success
+        assert world.run(
+            options={"customers": {"keep_rejected": True, "schema_contract": mode}}
+        ).success
         assert world.sql("SELECT count(*) FROM shop.customers__rejected") == [(1,)]
 
 
@@ -224,12 +256,16 @@ class TestDefinitions:
         with pytest.raises(ConfigError, match=r'streams=\["orders"\]'):
             world.run(streams=[5])
         assert world.run(streams=["orders"]).success
-        with pytest.raises(ConfigError, match=r'Give its name, "orders", and the stream by catalog='):
+        with pytest.raises(
+            ConfigError, match=r'Give its name, "orders", and the stream by catalog='
+        ):
             world.run(streams=[Stream("orders")])
         assert world.run(streams=["orders"], catalog=Catalog([Stream("orders")])).success
         with pytest.raises(ConfigError, match=r'Name some: streams=\["..."\]'):
             world.run(streams=None, catalog=Catalog([Stream("orders").replace(selected=False)]))
-        assert world.run(streams=["orders"], catalog=Catalog([Stream("orders").replace(selected=False)])).success
+        assert world.run(
+            streams=["orders"], catalog=Catalog([Stream("orders").replace(selected=False)])
+        ).success
 
     def test_options_have_this_form(self, world: World) -> None:
         with pytest.raises(ConfigError, match=r'options=\{"orders": \{"primary_key": \["id"\]\}\}'):
@@ -239,11 +275,15 @@ class TestDefinitions:
     def test_a_table(self, world: World) -> None:
         with pytest.raises(ConfigError) as caught:
             world.run(options={"customers": {"table": 5}})
-        assert str(caught.value.hint).startswith('Write "schema.table", or {"schema": "schema", "name": "table"} where')
+        assert str(caught.value.hint).startswith(
+            'Write "schema.table", or {"schema": "schema", "name": "table"} where'
+        )
         assert world.run(options={"customers": {"table": "schema.table"}}).success
         assert world.ids('"schema"."table"') == [1, 2, 3]
         world.shop.rows["orders"] = people(2)
-        assert world.run("orders", options={"orders": {"table": {"schema": "schema", "name": "ta.ble"}}}).success
+        assert world.run(
+            "orders", options={"orders": {"table": {"schema": "schema", "name": "ta.ble"}}}
+        ).success
         assert world.ids('"schema"."ta.ble"') == [1, 2]
 
     def test_two_streams_of_one_table(self, world: World) -> None:
@@ -267,7 +307,9 @@ class TestDefinitions:
         with pytest.raises(ConfigError, match='It is "stream" or "source"'):
             world.run(granularity="table")
         options: dict[str, Any] = {"customers": {"pool": "p"}}
-        with pytest.raises(ConfigError, match=r'Give them to stream_assets, or read it with granularity="stream"'):
+        with pytest.raises(
+            ConfigError, match=r'Give them to stream_assets, or read it with granularity="stream"'
+        ):
             world.run(granularity="source", options=options)
         assert world.run(granularity="source", pool="p").success
         assert world.run(granularity="stream", options=options).success
@@ -294,13 +336,17 @@ class TestTheStateOnTheCommandLine:
     def state(self, world: World, *words: str) -> int:
         return main(["state", *words, "--duckdb", str(world.path)])
 
-    def test_a_bookmark_of_other_keys(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_bookmark_of_other_keys(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert world.run().success
         assert self.state(world, "set", "shop/customers", '{"sec": "x"}') == 1
         assert "With --force it is stored all the same." in capsys.readouterr().err
         assert self.state(world, "set", "shop/customers", '{"sec": "x"}', "--force") == 0
 
-    def test_the_form_of_a_bookmark_and_of_a_name(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_form_of_a_bookmark_and_of_a_name(
+        self, world: World, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         assert world.run().success
         assert self.state(world, "set", "shop/customers", "5") == 1
         assert 'Such as {"updated_at": "2026-01-01"}.' in capsys.readouterr().err
@@ -312,7 +358,8 @@ class TestTheStateOnTheCommandLine:
     def test_an_append_after_a_merge_and_a_reset(self, world: World) -> None:
         assert world.run().success
         world.hint(
-            "or begin to append after `etl-assets state reset`", options={"customers": {"write_strategy": "append"}}
+            "or begin to append after `etl-assets state reset`",
+            options={"customers": {"write_strategy": "append"}},
         )
         assert world.run().success  # goes on merging
         assert self.state(world, "reset", "shop/customers") == 0
@@ -331,15 +378,21 @@ class TestAContractWhoseTableLacksAColumn:
         assert world.run(options={"customers": {"primary_key": ["id"]}}).success
         world.shop.rows["customers"] = [{**row, "shop": 7} for row in people(4)]
         hint = "Add the column to the table, or let columns evolve for one sync."
-        world.hint(hint, schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL)
+        world.hint(
+            hint, schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL
+        )
 
     def test_it_is_added(self, world: World) -> None:
         world.sql("ALTER TABLE shop.customers ADD COLUMN shop BIGINT")
-        assert world.run(schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL).success
+        assert world.run(
+            schema_contract={"columns": "discard_value"}, options=self.OPTIONS, config=FULL
+        ).success
         assert world.sql("SELECT DISTINCT shop FROM shop.customers") == [(7,)]
 
     def test_columns_evolve_for_one_sync(self, world: World) -> None:
-        assert world.run(schema_contract={"columns": "evolve"}, options=self.OPTIONS, config=FULL).success
+        assert world.run(
+            schema_contract={"columns": "evolve"}, options=self.OPTIONS, config=FULL
+        ).success
         assert world.run(schema_contract={"columns": "discard_value"}, options=self.OPTIONS).success
         assert world.sql("SELECT DISTINCT shop FROM shop.customers") == [(7,)]
 
@@ -371,7 +424,9 @@ def test_a_session_of_somebody_that_knows_no_contract(then: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(("granularity", "query"), [("source", None), ("stream", {"_limit": 1})])
-def test_a_cut_read_of_many_streams(granularity: str, query: dict[str, Any] | None, world: World) -> None:
+def test_a_cut_read_of_many_streams(
+    granularity: str, query: dict[str, Any] | None, world: World
+) -> None:
     def shop(query: dict[str, Any] | None) -> Shop:
         return Shop({"customers": people(3)}, query=query)
 

@@ -38,10 +38,15 @@ def _names_there_are() -> set[str]:
     found: set[str] = set()
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            if isinstance(node, ast.FunctionDef) and (
+                not node.name.startswith("_") or node.name == "__init__"
+            ):
                 arguments = node.args
                 found.add(node.name)
-                found.update(one.arg for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
+                found.update(
+                    one.arg
+                    for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+                )
             elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found.update(_fields(node))
     return found
@@ -65,14 +70,18 @@ def _commands(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tup
 
 
 @pytest.mark.parametrize("hint", hints())
-def test_every_name_in_a_hint_is_one_that_there_is(hint: str, names: set[str], commands: dict[str, set[str]]) -> None:
+def test_every_name_in_a_hint_is_one_that_there_is(
+    hint: str, names: set[str], commands: dict[str, set[str]]
+) -> None:
     others = set().union(*OTHERS.values())
     said = {next(filter(None, one.groups())) for one in WORDS.finditer(hint)}
     assert said - names - others == set()
     flags = set().union(*commands.values())
     assert set(FLAG.findall(hint)) - flags - others == set()
     for command in COMMAND.findall(hint):
-        assert any(command.startswith(one) for one in commands if one), f"there is no command {command!r}"
+        assert any(command.startswith(one) for one in commands if one), (
+            f"there is no command {command!r}"
+        )
     for variable in VARIABLE.findall(hint):
         assert any(variable in path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
 
@@ -87,7 +96,11 @@ def commands() -> dict[str, set[str]]:
     return dict(_commands(_parser()))
 
 
-@pytest.mark.parametrize("hint", ["Set no_such_option.", "Give adopted=True.", "Say `adopted`.", "Use --adopted."])
-def test_a_name_that_is_not_there_is_found(hint: str, names: set[str], commands: dict[str, set[str]]) -> None:
+@pytest.mark.parametrize(
+    "hint", ["Set no_such_option.", "Give adopted=True.", "Say `adopted`.", "Use --adopted."]
+)
+def test_a_name_that_is_not_there_is_found(
+    hint: str, names: set[str], commands: dict[str, set[str]]
+) -> None:
     with pytest.raises(AssertionError):
         test_every_name_in_a_hint_is_one_that_there_is(hint, names, commands)

@@ -72,7 +72,10 @@ class TestADestinationThatKeepsNone:
 
         assert materialize() == [1, 2, 3]
         assert materialize(bookmark={"updated_at": "2026-01-02T00:00:00Z"}) == [2, 3]
-        assert event(instance, "shop/customers")["etl_assets/bookmark"]["updated_at"] == "2026-01-03T00:00:00Z"
+        assert (
+            event(instance, "shop/customers")["etl_assets/bookmark"]["updated_at"]
+            == "2026-01-03T00:00:00Z"
+        )
         shop.rows["customers"] = people(4)
         assert materialize() == [4]
 
@@ -94,7 +97,10 @@ class TestACommandOfAHint:
         with warehouse(tmp_path).transaction() as tx:
             tx.execute("UPDATE main._etl_assets_state SET table_name = NULL")
         assert main(["state", "set", "shop/customers", '{"seq": 1}']) == 1
-        assert "Load everything anew after `etl-assets state reset shop/customers`." in capsys.readouterr().err
+        assert (
+            "Load everything anew after `etl-assets state reset shop/customers`."
+            in capsys.readouterr().err
+        )
         assert main(shlex.split("state reset shop/customers")) == 0
         assert load(tmp_path, CUSTOMERS).records_loaded == 2
         assert self.names(tmp_path) == ["Ada", "Bo"]
@@ -105,7 +111,9 @@ class TestACommandOfAHint:
         run_sql(tmp_path, "UPDATE customers SET name = 'Bob', seq = 3 WHERE id = 2")
         load(tmp_path, CUSTOMERS)
         assert main(["state", "rewind", "shop/customers", first.load_id]) == 1
-        hint = "Use `etl-assets state set` and accept that rows are read again, or do a full refresh."
+        hint = (
+            "Use `etl-assets state set` and accept that rows are read again, or do a full refresh."
+        )
         assert hint in capsys.readouterr().err
 
     @pytest.mark.usefixtures("merged")
@@ -116,9 +124,13 @@ class TestACommandOfAHint:
 
     @pytest.mark.usefixtures("merged")
     def test_or_loaded_anew(self, tmp_path: Path) -> None:
-        read = StreamRead(SqlSource(name="shop", url=f"sqlite:///{tmp_path / 'shop.db'}"), CUSTOMERS)
+        read = StreamRead(
+            SqlSource(name="shop", url=f"sqlite:///{tmp_path / 'shop.db'}"), CUSTOMERS
+        )
         place = warehouse(tmp_path)
-        assert sync(read, place, start=resolve_start(read, place, full_refresh=True)).records_read == 2
+        assert (
+            sync(read, place, start=resolve_start(read, place, full_refresh=True)).records_read == 2
+        )
         assert self.names(tmp_path) == ["Ada", "Bob"]
 
 
@@ -127,13 +139,18 @@ class TestAStateThatStreamsShare:
     def path(self, tmp_path: Path, capsys: Capture) -> Path:
         path = tmp_path / "warehouse.duckdb"
         load_all(Scripted([A, B], [rows(A, 1), rows(B, 1), shared(1), *ends(A, B)]), path)
-        assert main(["state", "rewind", "--duckdb", str(path), "many/a", "0660c840aa0a1f5aa5eaf286af"]) == 1
+        assert (
+            main(["state", "rewind", "--duckdb", str(path), "many/a", "0660c840aa0a1f5aa5eaf286af"])
+            == 1
+        )
         hint = "Do a full refresh of the stream, or `etl-assets state reset` it."
         assert hint in capsys.readouterr().err
         return path
 
     @pytest.mark.parametrize("by_command", [True, False])
-    def test_each_way_loads_the_stream_anew_and_the_other_not(self, by_command: bool, path: Path) -> None:
+    def test_each_way_loads_the_stream_anew_and_the_other_not(
+        self, by_command: bool, path: Path
+    ) -> None:
         if by_command:
             assert main(["state", "reset", "--duckdb", str(path), "many/a"]) == 0
         plans = {} if by_command else {A.key: StreamPlan(full_refresh=True)}
@@ -160,7 +177,9 @@ class TestABookmarkWhoseBoundaryCannotBeRead:
             "Store the bookmark again as `etl-assets state get` showed it, or run `etl-assets state reset`."
         )
 
-    @pytest.mark.parametrize("words", ["state set shop/visits @shown.json", "state reset shop/visits"])
+    @pytest.mark.parametrize(
+        "words", ["state set shop/visits @shown.json", "state reset shop/visits"]
+    )
     def test_each_way_loads_each_row_once(self, words: str, tmp_path: Path) -> None:
         assert main(words.split()) == 0
         load(tmp_path, VISITS)

@@ -54,7 +54,9 @@ def _tests(path: Path) -> Iterator[str]:
         if isinstance(node, ast.FunctionDef):
             yield node.name
         elif isinstance(node, ast.ClassDef):
-            yield from (f"{node.name}::{one.name}" for one in node.body if isinstance(one, ast.FunctionDef))
+            yield from (
+                f"{node.name}::{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)
+            )
 
 
 def test_a_hint_is_given_by_its_name() -> None:

@@ -42,7 +42,11 @@ def scanned(root: Path) -> dict[str, set[Name]]:
         for name, folder in connectors.items()
     }
     return {
-        name: {one for one in names if is_framework(one[0], found) and (one[1] or not _named(one[0], names))}
+        name: {
+            one
+            for one in names
+            if is_framework(one[0], found) and (one[1] or not _named(one[0], names))
+        }
         for name, names in found.items()
     }
 
@@ -60,10 +64,14 @@ def imported(path: Path, root: Path) -> Iterator[Name]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-            yield from ((name.removeprefix(f"{TOP}."), "") for name in names if name.startswith(f"{TOP}."))
+            yield from (
+                (name.removeprefix(f"{TOP}."), "") for name in names if name.startswith(f"{TOP}.")
+            )
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join([*([TOP, *above] if node.level else []), *([node.module] if node.module else [])])
+            module = ".".join(
+                [*([TOP, *above] if node.level else []), *([node.module] if node.module else [])]
+            )
             if module.startswith(f"{TOP}."):
                 yield from ((module.removeprefix(f"{TOP}."), alias.name) for alias in node.names)
 

@@ -28,7 +28,9 @@ class Orders(Source):
         )
     ]
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         start = (bookmarks or {}).get("id", 1)
         at = datetime(2026, 1, 1, tzinfo=UTC)
         for first in range(start, ROWS + 1, 100):

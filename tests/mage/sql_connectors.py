@@ -33,7 +33,9 @@ WHERE n.nspname = '{schema}' AND t.relkind = 'r' AND a.attnum > 0 AND NOT a.atti
 
 
 def postgres(config: Any) -> PostgreSQL:
-    return PostgreSQL(**{name: config.get(name) for name in ("database", "host", "password", "username", "port")})
+    return PostgreSQL(
+        **{name: config.get(name) for name in ("database", "host", "password", "username", "port")}
+    )
 
 
 class PostgresTables(Source):
@@ -58,7 +60,11 @@ class PostgresTables(Source):
         return [f'"{column}"' for column in columns]
 
     def column_type_mapping(self, column_type: str, column_format: str | None = None) -> str:
-        return "TIMESTAMP" if column_format == COLUMN_FORMAT_DATETIME else source_type_mapping(column_type)
+        return (
+            "TIMESTAMP"
+            if column_format == COLUMN_FORMAT_DATETIME
+            else source_type_mapping(column_type)
+        )
 
 
 class MySqlTables(Source):
@@ -94,13 +100,18 @@ class PostgresTable(Destination):
         def type_of(column_type: str, settings: Any, **words: Any) -> Any:
             if column_type == COLUMN_TYPE_OBJECT:
                 return "JSONB"
-            if column_type == COLUMN_TYPE_STRING and settings.get("format") == COLUMN_FORMAT_DATETIME:
+            if (
+                column_type == COLUMN_TYPE_STRING
+                and settings.get("format") == COLUMN_FORMAT_DATETIME
+            ):
                 return "TIMESTAMPTZ"
             return convert_column_type(column_type, settings, **words)
 
         return column_type_mapping(schema, type_of, lambda item: f"{item}[]", string_type="TEXT")
 
-    def does_table_exist(self, schema_name: str, table_name: str, database_name: str | None = None) -> bool:
+    def does_table_exist(
+        self, schema_name: str, table_name: str, database_name: str | None = None
+    ) -> bool:
         query = f"SELECT 1 FROM pg_tables WHERE schemaname = '{schema_name}' AND tablename = '{table_name}'"
         return bool(self.build_connection().load(query))
 
@@ -140,7 +151,10 @@ class PostgresTable(Destination):
         there = {row[0] for row in self.build_connection().load(query)}
         new = [name for name in schema["properties"] if self.clean_column_name(name) not in there]
         command = build_alter_table_command(
-            self.mapping(schema), new, f'"{schema_name}"."{table_name}"', column_identifier=self.quote
+            self.mapping(schema),
+            new,
+            f'"{schema_name}"."{table_name}"',
+            column_identifier=self.quote,
         )
         return [command] if command else []
 
@@ -166,10 +180,20 @@ class PostgresTable(Destination):
         )
         command = f'INSERT INTO "{schema_name}"."{table_name}" ({", ".join(columns)}) VALUES {", ".join(values)}'
         if unique_constraints and unique_conflict_method:
-            keys = ", ".join(self._wrap_with_quotes(self.clean_column_name(name)) for name in unique_constraints)
-            kept = [self._wrap_with_quotes(self.clean_column_name(n)) for n in names if n != INTERNAL_COLUMN_CREATED_AT]
+            keys = ", ".join(
+                self._wrap_with_quotes(self.clean_column_name(name)) for name in unique_constraints
+            )
+            kept = [
+                self._wrap_with_quotes(self.clean_column_name(n))
+                for n in names
+                if n != INTERNAL_COLUMN_CREATED_AT
+            ]
             update = ", ".join(f"{name} = EXCLUDED.{name}" for name in kept)
-            does = f"UPDATE SET {update}" if unique_conflict_method == UNIQUE_CONFLICT_METHOD_UPDATE else "NOTHING"
+            does = (
+                f"UPDATE SET {update}"
+                if unique_conflict_method == UNIQUE_CONFLICT_METHOD_UPDATE
+                else "NOTHING"
+            )
             command += f" ON CONFLICT ({keys}) DO {does}"
         return [command]
 
@@ -192,8 +216,10 @@ class MySqlTable(Destination):
     def build_create_schema_commands(self, database_name: Any, schema_name: Any) -> list[str]:
         return []
 
-    def does_table_exist(self, schema_name: Any, table_name: Any, database_name: Any = None) -> bool:
-        query = f"SELECT 1 FROM information_schema.tables WHERE table_schema = '{database_name}' AND table_name = '{table_name}'"  # noqa: E501 - as it is sent
+    def does_table_exist(
+        self, schema_name: Any, table_name: Any, database_name: Any = None
+    ) -> bool:
+        query = f"SELECT 1 FROM information_schema.tables WHERE table_schema = '{database_name}' AND table_name = '{table_name}'"
         return bool(self.build_connection().load(query))
 
     def build_create_table_commands(
@@ -210,7 +236,9 @@ class MySqlTable(Destination):
             for name, column in self.mapping(schema).items()
         }
         return [
-            build_create_table_command(mapping, mapping.keys(), table_name, key_properties=self.key_properties[stream])
+            build_create_table_command(
+                mapping, mapping.keys(), table_name, key_properties=self.key_properties[stream]
+            )
         ]
 
     def build_insert_commands(
@@ -224,7 +252,11 @@ class MySqlTable(Destination):
         unique_constraints: Any = None,
     ) -> list[str]:
         def literal(value: Any, column_type: str) -> str:
-            return str(value) if column_type in {"DOUBLE", "SIGNED"} else f"CAST('{value}' AS {column_type})"
+            return (
+                str(value)
+                if column_type in {"DOUBLE", "SIGNED"}
+                else f"CAST('{value}' AS {column_type})"
+            )
 
         columns, values = build_insert_command(
             self.mapping(schema), schema["properties"], records, convert_column_to_type_func=literal,
@@ -232,7 +264,9 @@ class MySqlTable(Destination):
         )  # fmt: skip
         update = ", ".join(f"{name} = VALUES({name})" for name in columns)
         rows = ", ".join(values)
-        return [f"INSERT INTO {table_name} ({', '.join(columns)}) VALUES {rows} ON DUPLICATE KEY UPDATE {update}"]
+        return [
+            f"INSERT INTO {table_name} ({', '.join(columns)}) VALUES {rows} ON DUPLICATE KEY UPDATE {update}"
+        ]
 
 
 if __name__ == "__main__":

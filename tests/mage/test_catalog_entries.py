@@ -35,17 +35,32 @@ def test_every_word_of_an_entry_can_be_set() -> None:
     changed.partition_keys = ["name"]
     changed.run_in_parallel = True
     changed.stream_alias = "people"
-    changed.schema = Schema.from_dict({"properties": {"id": {"type": "string"}, "name": {"type": "string"}}})
+    changed.schema = Schema.from_dict(
+        {"properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
+    )
     changed.database, changed.table, changed.is_view, changed.row_count = "shop", "t_users", True, 7
-    assert (changed.database, changed.table, changed.is_view, changed.row_count) == ("shop", "t_users", True, 7)
+    assert (changed.database, changed.table, changed.is_view, changed.row_count) == (
+        "shop",
+        "t_users",
+        True,
+        7,
+    )
     written = changed.to_dict()
     assert written["key_properties"] == written["partition_keys"] == ["name"]
     assert (written["replication_method"], written["replication_key"]) == ("INCREMENTAL", "id")
     assert written["schema"]["properties"]["id"] == {"type": "string"}
-    assert (written["row_count"], written["table_name"], written["stream_alias"]) == (7, "t_users", "people")
+    assert (written["row_count"], written["table_name"], written["stream_alias"]) == (
+        7,
+        "t_users",
+        "people",
+    )
     stream = frozen(changed)
     assert type(stream) is Stream
-    assert (stream.cursor, stream.primary_key, stream.unique_conflict_method) == (("id",), ("name",), "IGNORE")
+    assert (stream.cursor, stream.primary_key, stream.unique_conflict_method) == (
+        ("id",),
+        ("name",),
+        "IGNORE",
+    )
     assert CatalogEntry.from_dict(written).to_dict() == written
     assert Stream("users", primary_key="id", schema=SCHEMA) == USERS
 
@@ -88,7 +103,9 @@ class Changing(Source):
 
     streams = [USERS, USERS.replace(name="orders")]
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         assert stream.schema.properties["name"].type == "string"
         stream.schema.properties["name"].type = "integer"
         stream.schema = Schema({"properties": {}})
@@ -116,7 +133,9 @@ def test_no_change_leaks_into_another_read(tmp_path: Any) -> None:
 def test_a_discovered_catalog_that_changes_later_changes_no_asset(tmp_path: Any) -> None:
     catalog = Catalog([CatalogEntry.of(USERS)])
     source = Changing(name="changing", catalog=catalog)
-    assets = stream_assets(source, streams=["users"], destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
+    assets = stream_assets(
+        source, streams=["users"], destination=DuckDBDestination(str(tmp_path / "w.duckdb"))
+    )
     held: Any = catalog.get_stream("users")
     held.schema.properties["name"].type = "integer"
     held.key_properties = ["nothing"]
@@ -135,7 +154,9 @@ class Preparing(Source):
         stream.replication_method = "FULL_TABLE"
         super().process_stream(stream, properties)
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         assert "extra" in stream.schema.properties
         yield [{"id": 1, "name": "Ada", "extra": True}]
 
@@ -155,7 +176,11 @@ def test_what_changes_the_list_of_streams_changes_the_catalog() -> None:
     assert catalog.get_stream("users") is made is catalog["users"] is catalog.streams[0]
     catalog.streams += [{"tap_stream_id": "orders"}]
     catalog.streams.insert(0, CatalogEntry("first"))
-    assert [entry["tap_stream_id"] for entry in catalog.to_dict()["streams"]] == ["first", "users", "orders"]
+    assert [entry["tap_stream_id"] for entry in catalog.to_dict()["streams"]] == [
+        "first",
+        "users",
+        "orders",
+    ]
     catalog.streams.pop(0)
     catalog.streams = [stream for stream in catalog.streams if stream.name != "orders"]
     assert catalog.streams == [made]
@@ -177,7 +202,12 @@ def test_a_list_of_streams_is_that_of_one_catalog() -> None:
 def test_entries_of_singer_are_taken() -> None:
     class SingerEntry:
         def to_dict(self) -> dict[str, Any]:
-            return {"tap_stream_id": "users", "stream": "users", "key_properties": ["id"], "schema": SCHEMA}
+            return {
+                "tap_stream_id": "users",
+                "stream": "users",
+                "key_properties": ["id"],
+                "schema": SCHEMA,
+            }
 
     catalog = Catalog([])
     catalog.streams.append(SingerEntry())  # type: ignore[arg-type] # as connectors do

@@ -26,7 +26,10 @@ CATALOG = {
         {
             "tap_stream_id": "users",
             "stream": "users",
-            "schema": {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
+            "schema": {
+                "type": "object",
+                "properties": {"id": {"type": "integer"}, "name": {"type": "string"}},
+            },
             "key_properties": ["id"],
             "metadata": [{"breadcrumb": [], "metadata": {"selected": True}}],
         }
@@ -64,7 +67,13 @@ NAMED = ("--selected_streams_json", '["users"]')
         (["--load_sample_data"], []),
         (
             ["--load_sample_data", *NAMED],
-            [{"stream_id": "users", "sample_data": '{"id":{"0":1},"name":{"0":"test"}}', "type": "SAMPLE_DATA"}],
+            [
+                {
+                    "stream_id": "users",
+                    "sample_data": '{"id":{"0":1},"name":{"0":"test"}}',
+                    "type": "SAMPLE_DATA",
+                }
+            ],
         ),
         ([], []),
     ],
@@ -81,7 +90,9 @@ def test_templates_it_has_none_of_are_an_error(tmp_path: Path) -> None:
     assert "templates" in done.stderr
 
 
-def test_the_schema_of_a_named_stream_is_found_in_a_sample_and_serves_as_its_catalog(tmp_path: Path) -> None:
+def test_the_schema_of_a_named_stream_is_found_in_a_sample_and_serves_as_its_catalog(
+    tmp_path: Path,
+) -> None:
     (found,) = json.loads(run(tmp_path, "-d", *NAMED).stdout)["streams"]
     assert (found["stream"], list(found["schema"]["properties"])) == ("users", ["id", "name"])
     assert found["metadata"][0]["metadata"]["selected"] is False
@@ -104,7 +115,11 @@ def test_it_tests_its_connection_and_says_nothing(tmp_path: Path) -> None:
 def test_it_syncs_a_catalog_as_singer_messages(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", "config.json", "--catalog", "catalog.json")
     schema, record = map(json.loads, done.stdout.splitlines())
-    assert (schema["type"], schema["stream"], schema["key_properties"]) == ("SCHEMA", "users", ["id"])
+    assert (schema["type"], schema["stream"], schema["key_properties"]) == (
+        "SCHEMA",
+        "users",
+        ["id"],
+    )
     assert record == {"type": "RECORD", "stream": "users", "record": {"id": 1, "name": "test"}}
 
 
@@ -119,7 +134,10 @@ def test_a_file_that_is_missing_is_an_error_without_a_traceback(tmp_path: Path) 
 def test_it_is_an_asset(tmp_path: Path) -> None:
     warehouse = tmp_path / "w.duckdb"
     assets = stream_assets(
-        MySource(), streams=["users"], name="my_source", destination=DuckDBDestination(str(warehouse))
+        MySource(),
+        streams=["users"],
+        name="my_source",
+        destination=DuckDBDestination(str(warehouse)),
     )
     assert dg.materialize(assets).success
     with duckdb.connect(str(warehouse)) as connection:
@@ -132,7 +150,14 @@ def test_write_records_in_a_loop_of_the_sources_own(tmp_path: Path) -> None:
     done = run(tmp_path, "-c", "config.json", "--catalog_json", catalog, script=INTERNAL)
     assert done.returncode == 0, done.stderr
     messages = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [message["type"] for message in messages] == ["SCHEMA", "RECORD", "RECORD", "STATE", "RECORD", "STATE"]
+    assert [message["type"] for message in messages] == [
+        "SCHEMA",
+        "RECORD",
+        "RECORD",
+        "STATE",
+        "RECORD",
+        "STATE",
+    ]
     assert [message["record"] for message in messages if message["type"] == "RECORD"] == [
         {"id": n, "name": None} for n in (1, 2, 3)
     ]
@@ -158,7 +183,9 @@ def table() -> Iterator[str]:
     connection.close()
 
 
-def test_the_destination_takes_the_rows_of_an_asset(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_destination_takes_the_rows_of_an_asset(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PG_USER", "postgres")
     config: dict[str, Any] = {**CONNECTION, "user": dg.EnvVar("PG_USER")}
     destination = PostgresDestination(config=config)
@@ -169,7 +196,9 @@ def test_the_destination_takes_the_rows_of_an_asset(table: str, monkeypatch: pyt
         cursor.execute(f"SELECT id, name FROM {table}")
         assert cursor.fetchall() == [(1, "test")]
     destination.connection.close()
-    metadata = result.asset_materializations_for_node(result.all_node_events[0].node_name or "")[0].metadata
+    metadata = result.asset_materializations_for_node(result.all_node_events[0].node_name or "")[
+        0
+    ].metadata
     assert metadata["etl_assets/delivery"].value == "at_least_once"
     assert metadata["etl_assets/write_strategy"].value == "append"
 

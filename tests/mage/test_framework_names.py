@@ -35,7 +35,10 @@ def test_a_connector_finds_what_it_imports(connector: str, names: set[tuple[str,
 
 def test_the_list_is_that_of_all_of_mages_connectors() -> None:
     kinds = [connector.split("/")[0] for connector in listed()]
-    assert (kinds.count("sources"), kinds.count("destinations")) == (48, 20)  # three more import nothing of it
+    assert (kinds.count("sources"), kinds.count("destinations")) == (
+        48,
+        20,
+    )  # three more import nothing of it
     root = os.environ.get("MAGE_INTEGRATIONS")
     if root:
         assert {name: found for name, found in scanned(Path(root)).items() if found} == listed()
@@ -65,7 +68,9 @@ def test_the_scan_sees_each_form_of_import_and_leaves_out_connectors(tmp_path: P
     }  # fmt: skip
 
 
-def test_without_the_singer_sdk_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_singer_sdk_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "singer_sdk", None)
     monkeypatch.delitem(sys.modules, "etl_assets.mage.singer_targets", raising=False)
     from etl_assets.destinations import target

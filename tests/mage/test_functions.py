@@ -49,7 +49,11 @@ def test_lists_and_dicts() -> None:
     assert (find(bool, [0, 2]), find(bool, [0]), find(bool, [2], str)) == (2, None, "2")
     assert (find_index(bool, [0, 2]), find_index(bool, [0])) == (1, -1)
     assert (flatten([[1], [2, 3]]), sample([7])) == ([1, 2, 3], 7)
-    assert flat({"a": 1, "b": {"c": 2, "d": {"e": {"f": 3}}}}) == {"a": 1, "b_c": 2, "b_d_e": {"f": 3}}
+    assert flat({"a": 1, "b": {"c": 2, "d": {"e": {"f": 3}}}}) == {
+        "a": 1,
+        "b_c": 2,
+        "b_d_e": {"f": 3},
+    }
     assert extract_arrays({"a": [1], "b": 2}) == [[1]]
     assert replace_dict_nan_value({"a": float("nan"), "b": 1.5}) == {"a": None, "b": 1.5}
     assert flatten_record({"a": {"b": [1]}, "c": 2}) == {"a__b": "[1]", "c": 2}
@@ -57,7 +61,14 @@ def test_lists_and_dicts() -> None:
 
 def test_single_values(tmp_path: Path) -> None:
     one = uuid.UUID(int=1)
-    values = [datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 2), time(3), timedelta(hours=1), one, "x"]
+    values = [
+        datetime(2026, 1, 1, tzinfo=UTC),
+        date(2026, 1, 2),
+        time(3),
+        timedelta(hours=1),
+        one,
+        "x",
+    ]
     assert [encode_complex(value) for value in values] == [
         "2026-01-01T00:00:00+00:00", "2026-01-02", "03:00:00", "1:00:00", str(one), "x"
     ]  # fmt: skip
@@ -79,7 +90,14 @@ def test_a_span_of_time_is_covered_without_gap_or_overlap() -> None:
 
 def test_types_of_a_frame(tmp_path: Path) -> None:
     frame = pd.DataFrame(
-        {"i": [1, 2], "f": [1.5, None], "s": ["a", None], "m": [1, "x"], "e": [None, None], "b": [True, False]}
+        {
+            "i": [1, 2],
+            "f": [1.5, None],
+            "s": ["a", None],
+            "m": [1, "x"],
+            "e": [None, None],
+            "b": [True, False],
+        }
     )
     assert {name: convert_data_type(kind) for name, kind in infer_dtypes(frame).items()} == {
         "i": "integer", "f": "number", "s": "string", "m": "string", "e": "string", "b": "boolean"
@@ -125,7 +143,10 @@ def test_statements_are_those_of_mage() -> None:
         "CREATE TABLE IF NOT EXISTS s.t "
         "(id BIGINT, at VARCHAR(52), CONSTRAINT uniques_t_id UNIQUE (id), PRIMARY KEY (id))"
     )
-    assert build_alter_table_command(mapping, ["at"], "t", '"') == 'ALTER TABLE t ADD COLUMN "at" VARCHAR(52)'
+    assert (
+        build_alter_table_command(mapping, ["at"], "t", '"')
+        == 'ALTER TABLE t ADD COLUMN "at" VARCHAR(52)'
+    )
     assert build_alter_table_command(mapping, [], "t") is None
     rows: list[dict[str, Any]] = [
         {"id": 1, "at": "it's", "tags": ["a", "b'"], "o": {"k": "v"}},
@@ -139,9 +160,9 @@ def test_statements_are_those_of_mage() -> None:
         "(NULL, NULL, '{c}', NULL)",
         "(NULL, NULL, '{no json}', NULL)",
     ]
-    assert build_insert_command(mapping, ["id"], rows[:1], stringify_values=False, convert_column_types=False)[1] == [
-        ["1"]
-    ]
+    assert build_insert_command(
+        mapping, ["id"], rows[:1], stringify_values=False, convert_column_types=False
+    )[1] == [["1"]]
 
 
 def test_comparisons_have_mages_words() -> None:
@@ -173,16 +194,24 @@ class Call:
         return call
 
 
-def test_google_sheets_asks_for_cells_and_for_the_first_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_google_sheets_asks_for_cells_and_for_the_first_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from etl_assets.connections.google_sheets import GoogleSheets
 
     call = Call({"values": [["1"]]})
     monkeypatch.setattr(GoogleSheets, "connect", lambda self: call)
     sheets = GoogleSheets(credentials_info=object())
     assert sheets.load("s", "'A'!A2:B3", {"majorDimension": "ROWS"}) == [["1"]]
-    assert call.words[2] == ("get", {"spreadsheetId": "s", "range": "'A'!A2:B3", "majorDimension": "ROWS"})
+    assert call.words[2] == (
+        "get",
+        {"spreadsheetId": "s", "range": "'A'!A2:B3", "majorDimension": "ROWS"},
+    )
     sheets.get_spreadsheet_metadata("s", "A")
-    assert call.words[-2] == ("get", {"spreadsheetId": "s", "includeGridData": True, "ranges": "'A'!1:2"})
+    assert call.words[-2] == (
+        "get",
+        {"spreadsheetId": "s", "includeGridData": True, "ranges": "'A'!1:2"},
+    )
     with pytest.raises(ConfigError, match="no credentials"):
         GoogleSheets()
 
@@ -209,7 +238,9 @@ def test_amplitude_gives_events_or_an_error_and_never_a_gap(
     from etl_assets.connections.amplitude import Amplitude
 
     answer = SimpleNamespace(status_code=status, ok=status == 200, reason="why", content=content)
-    monkeypatch.setitem(sys.modules, "requests", SimpleNamespace(get=lambda *given, **words: answer))
+    monkeypatch.setitem(
+        sys.modules, "requests", SimpleNamespace(get=lambda *given, **words: answer)
+    )
     asked = ("2026-01-01", "2026-01-02")
     if isinstance(wanted, list):
         assert Amplitude("k", "s").load(*asked) == wanted

@@ -16,14 +16,22 @@ import pandas as pd
 import pytest
 
 from etl_assets import Destination, Stream, StreamRead, stream_assets
-from etl_assets.destinations.constants import INTERNAL_COLUMN_CREATED_AT, UNIQUE_CONFLICT_METHOD_IGNORE
+from etl_assets.destinations.constants import (
+    INTERNAL_COLUMN_CREATED_AT,
+    UNIQUE_CONFLICT_METHOD_IGNORE,
+)
 from etl_assets.exceptions import ConfigError
 from etl_assets.protocol.singer.documents import read_document
 from etl_assets.sources.base import Source, main
 from etl_assets.sources.tap.arguments import parse_arguments
 from tests.mage.test_target import into, lines, record, schema, state
 
-USERS = Stream("users", primary_key="id", replication_key="id", schema={"properties": {"id": {"type": "integer"}}})
+USERS = Stream(
+    "users",
+    primary_key="id",
+    replication_key="id",
+    schema={"properties": {"id": {"type": "integer"}}},
+)
 ORDERS = Stream("orders", schema={"properties": {"id": {"type": "integer"}}})
 
 
@@ -40,11 +48,15 @@ class Shop(Source):
     def test_connection(self) -> None:
         self.asked.append("test_connection")
 
-    def count_records(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> int | None:
+    def count_records(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> int | None:
         self.asked.append(("count_records", stream.schema.properties["id"].type, bookmarks, query))
         return 7 if stream.tap_stream_id == "users" else None
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         self.asked.append(("load_data", stream.tap_stream_id, kwargs.get("sample_data")))
         yield [{"id": 1}]
 
@@ -53,7 +65,13 @@ class Shop(Source):
 
 
 def test_the_first_mode_that_is_set_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    modes = ["test_connection", "load_sample_data", "discover_mode", "count_records", "show_templates"]
+    modes = [
+        "test_connection",
+        "load_sample_data",
+        "discover_mode",
+        "count_records",
+        "show_templates",
+    ]
     seen = []
     for position in range(len(modes) - 1):
         Shop.asked.clear()
@@ -68,11 +86,16 @@ def test_the_first_mode_that_is_set_rules(capsys: pytest.CaptureFixture[str]) ->
     assert [kind for kind, *_ in seen[3][0]] == ["count_records"] * 2
 
 
-def test_counts_are_those_of_the_selected_streams_and_unknown_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_are_those_of_the_selected_streams_and_unknown_is_null(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     Shop.asked.clear()
     Shop(count_records=True, state={"bookmarks": {"users": {"id": 3}}}, query={"a": 1}).process()
     assert said(capsys) == [
-        [{"count": 7, "id": "users", "stream": "users"}, {"count": None, "id": "orders", "stream": "orders"}]
+        [
+            {"count": 7, "id": "users", "stream": "users"},
+            {"count": None, "id": "orders", "stream": "orders"},
+        ]
     ]
     assert Shop.asked[0] == ("count_records", "integer", {"id": 3}, {"a": 1})
     Shop(count_records=True, selected_streams=["users"]).process()
@@ -96,7 +119,9 @@ def test_templates_lie_beside_the_class(
 
 def test_the_stream_that_was_interrupted_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     Shop(state={"currently_syncing": "orders"}).process()
-    assert list(dict.fromkeys(message["stream"] for message in said(capsys) if "stream" in message)) == [
+    assert list(
+        dict.fromkeys(message["stream"] for message in said(capsys) if "stream" in message)
+    ) == [
         "orders",
         "users",
     ]
@@ -128,18 +153,31 @@ def test_documents_are_merged_in_mages_order(tmp_path: Path) -> None:
     assert parse_arguments(line)["catalog"] == catalogs["settings"]
     line += ["--catalog", file("k.json", catalogs["file"])]
     assert parse_arguments(line)["catalog"] == catalogs["file"]
-    assert parse_arguments([*line, "--catalog_json", json.dumps(catalogs["json"])])["catalog"] == catalogs["json"]
+    assert (
+        parse_arguments([*line, "--catalog_json", json.dumps(catalogs["json"])])["catalog"]
+        == catalogs["json"]
+    )
     assert parse_arguments(["-p", file("p.json", catalogs["file"])])["catalog"] == catalogs["file"]
     nested = file("n.json", {"data_integration": {"catalog": catalogs["integration"]}})
     assert parse_arguments(["--settings", nested])["catalog"] == catalogs["integration"]
-    more = ["-s", file("st.json", {"bookmarks": {}}), "--query", '{"_limit": 1}', "--log_to_stdout", "True"]
+    more = [
+        "-s",
+        file("st.json", {"bookmarks": {}}),
+        "--query",
+        '{"_limit": 1}',
+        "--log_to_stdout",
+        "True",
+    ]
     found = parse_arguments([*more, "--selected_streams_json", '["a"]'])
     assert found == {"state": {"bookmarks": {}}, "query": {"_limit": 1}, "selected_streams": ["a"]}
     assert parse_arguments(["--state_json", '{"a": 1}', "--query_json", '{"b": 2}']) == {
         "state": {"a": 1},
         "query": {"b": 2},
     }
-    assert parse_arguments(["--discover_streams"]) == {"discover_mode": True, "discover_streams_mode": True}
+    assert parse_arguments(["--discover_streams"]) == {
+        "discover_mode": True,
+        "discover_streams_mode": True,
+    }
 
 
 @pytest.mark.parametrize(
@@ -169,7 +207,9 @@ def test_yaml_is_read_by_its_suffix(tmp_path: Path) -> None:
     assert parse_arguments(["--settings", str(tmp_path / "s.yml")])["config"] == {"a": 1}
 
 
-@pytest.mark.parametrize("line", [["dagster", "-d"], ["pytest", "-s"], ["pytest", "-c", "nowhere.json"]])
+@pytest.mark.parametrize(
+    "line", [["dagster", "-d"], ["pytest", "-s"], ["pytest", "-c", "nowhere.json"]]
+)
 def test_a_source_reads_no_command_line_but_its_own(
     line: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -219,13 +259,23 @@ def test_so_does_that_of_a_destination(tmp_path: Path) -> None:
         settings=None, settings_file_path=None, show_templates=False, state_file_path="s.json", test_connection=False,
     )  # fmt: skip
     assert destination.config == {"a": 1, "b": 2}
-    assert (destination.batch_processing, destination.debug, destination.state_file_path) == (False, True, "s.json")
+    assert (destination.batch_processing, destination.debug, destination.state_file_path) == (
+        False,
+        True,
+        "s.json",
+    )
 
 
-def test_a_destination_with_a_parser_reads_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_destination_with_a_parser_reads_the_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("sys.argv", ["destination.py", "--config_json", '{"a": 1}', "--debug"])
     destination = Destination(argument_parser=ArgumentParser(), batch_processing=True)
-    assert (destination.config, destination.debug, destination.batch_processing) == ({"a": 1}, True, True)
+    assert (destination.config, destination.debug, destination.batch_processing) == (
+        {"a": 1},
+        True,
+        True,
+    )
 
 
 # Messages
@@ -238,20 +288,33 @@ def test_a_schema_says_what_mages_says(capsys: pytest.CaptureFixture[str]) -> No
     )  # fmt: skip
     Shop(streams=[stream]).process()
     message = said(capsys)[0]
-    assert message["bookmark_properties"] == message["key_properties"] == message["unique_constraints"] == ["id"]
+    assert (
+        message["bookmark_properties"]
+        == message["key_properties"]
+        == message["unique_constraints"]
+        == ["id"]
+    )
     assert message["partition_keys"] == ["id"]
-    assert (message["unique_conflict_method"], message["replication_method"]) == ("UPDATE", "INCREMENTAL")
+    assert (message["unique_conflict_method"], message["replication_method"]) == (
+        "UPDATE",
+        "INCREMENTAL",
+    )
     assert message["disable_column_type_check"] is True
 
 
-def test_write_records_fills_and_cuts_and_gives_the_largest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_write_records_fills_and_cuts_and_gives_the_largest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     schema_ = {"properties": {"id": {"type": "integer"}, "a": {}, "b": {}}}
     entry = USERS.replace(schema=schema_, columns=["id", "a"])
     source = Shop(is_sorted=False)
     result = source.write_records(
         entry, [{"id": 3, "b": 1}, {"id": 5}, {"id": 4, "a": datetime(2026, 1, 1, tzinfo=UTC)}]
     )
-    assert result == {"final_record": {"id": 4, "a": "2026-01-01T00:00:00+00:00"}, "max_bookmark": [5]}
+    assert result == {
+        "final_record": {"id": 4, "a": "2026-01-01T00:00:00+00:00"},
+        "max_bookmark": [5],
+    }
     assert [message["record"] for message in said(capsys)] == [
         {"id": 3, "a": None},
         {"id": 5, "a": None},
@@ -260,13 +323,20 @@ def test_write_records_fills_and_cuts_and_gives_the_largest(capsys: pytest.Captu
     assert source.write_records(entry, [{"id": None}])["max_bookmark"] == []
     assert source.write_records(ORDERS, []) == {"final_record": None, "max_bookmark": []}
     capsys.readouterr()
-    source.write_records(entry, [{"id": 1, "a": 2, "b": 3}], properties={"b": {}})  # which is not selected
+    source.write_records(
+        entry, [{"id": 1, "a": 2, "b": 3}], properties={"b": {}}
+    )  # which is not selected
     assert [message["record"] for message in said(capsys)] == [{"b": 3}]
 
 
-def test_write_records_of_a_sorted_stream_writes_its_state_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_write_records_of_a_sorted_stream_writes_its_state_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     source = Shop(state={"bookmarks": {"others": {"x": 1}}})
-    assert source.write_records(USERS, [{"id": 1}, {"id": 2}]) == {"final_record": {"id": 2}, "max_bookmark": []}
+    assert source.write_records(USERS, [{"id": 1}, {"id": 2}]) == {
+        "final_record": {"id": 2},
+        "max_bookmark": [],
+    }
     assert [message["type"] for message in said(capsys)] == ["RECORD", "RECORD", "STATE"]
     assert source.state == {"bookmarks": {"others": {"x": 1}, "users": {"id": 2}}}
     source.state_message_every = 1
@@ -294,7 +364,9 @@ def test_load_data_may_have_mages_full_signature_or_the_shortest() -> None:
         def load_data(self, stream: Any) -> Any:  # type: ignore[override] # as above
             return iter([pd.DataFrame([{"id": 1}])])
 
-    (batch,) = StreamRead(Full(name="full", config={"start_date": "2026-01-01"}), ORDERS).open(None, sample=True)
+    (batch,) = StreamRead(Full(name="full", config={"start_date": "2026-01-01"}), ORDERS).open(
+        None, sample=True
+    )
     assert batch.rows == [{"id": 1, "sample": True, "start": datetime(2026, 1, 1)}]  # noqa: DTZ001 - as Mage parses it
     (batch,) = StreamRead(Short(name="short"), ORDERS).open(None)
     assert batch.to_rows(ORDERS) == [{"id": 1}]
@@ -305,13 +377,17 @@ def test_a_bookmark_is_json_again_in_the_next_read(tmp_path: Path) -> None:
         streams = [Stream("events", primary_key="id", replication_key="at")]
         seen: list[Any] = []
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             self.seen.append((bookmarks, self.state))
             yield [{"id": 1, "at": datetime(2026, 1, 1, tzinfo=UTC)}]
 
     class Sink(Destination):
         def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
-            assert [item["record"] for item in record_data] == [{"id": 1, "at": "2026-01-01T00:00:00+00:00"}]
+            assert [item["record"] for item in record_data] == [
+                {"id": 1, "at": "2026-01-01T00:00:00+00:00"}
+            ]
 
     assets = stream_assets(Dated(name="dated"), destination=Sink())
     with dg.DagsterInstance.ephemeral() as instance:
@@ -337,12 +413,20 @@ class Native(Destination):
 
 def test_native_types_and_a_hook_without_tags() -> None:
     class Dated(Source):
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
-            yield [{"at": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("0.10"), "raw": b"\x00"}]
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
+            yield [
+                {"at": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("0.10"), "raw": b"\x00"}
+            ]
 
     Native.got.clear()
-    assert dg.materialize(stream_assets(Dated(name="dated"), streams=["events"], destination=Native())).success
-    assert Native.got == [{"at": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("0.10"), "raw": b"\x00"}]
+    assert dg.materialize(
+        stream_assets(Dated(name="dated"), streams=["events"], destination=Native())
+    ).success
+    assert Native.got == [
+        {"at": datetime(2026, 1, 1, tzinfo=UTC), "price": Decimal("0.10"), "raw": b"\x00"}
+    ]
 
 
 def test_one_record_at_a_time_without_batch_processing() -> None:
@@ -372,13 +456,19 @@ def test_a_conflict_is_ignored_where_the_stream_says_so(tmp_path: Path) -> None:
 
 
 def test_operators_of_bookmarks_are_written_again() -> None:
-    entry = {"tap_stream_id": "a", "bookmark_properties": ["id"], "bookmark_property_operators": {"id": ">"}}
+    entry = {
+        "tap_stream_id": "a",
+        "bookmark_properties": ["id"],
+        "bookmark_property_operators": {"id": ">"},
+    }
     assert Stream.from_dict(entry).to_dict()["bookmark_property_operators"] == {"id": ">"}
 
 
 def test_decimals_in_json_are_an_error_that_names_field_and_option_which_helps() -> None:
     class Priced(Source):
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1, "price": Decimal("0.10"), "doc": {"a": [Decimal("2.5")]}}]
 
     class Queue(Destination):
@@ -395,4 +485,6 @@ def test_decimals_in_json_are_an_error_that_names_field_and_option_which_helps()
     assert "json_numbers = True" in str(event.step_failure_data)
     queue.json_numbers = True
     assert dg.materialize(assets).success
-    assert [json.loads(text) for text in Queue.sent] == [{"id": 1, "price": 0.1, "doc": {"a": [2.5]}}]
+    assert [json.loads(text) for text in Queue.sent] == [
+        {"id": 1, "price": 0.1, "doc": {"a": [2.5]}}
+    ]

@@ -16,7 +16,9 @@ LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize("owner", [Source(), Destination(), Source(logger=logging.getLogger("mine"))], ids=str)
+@pytest.mark.parametrize(
+    "owner", [Source(), Destination(), Source(logger=logging.getLogger("mine"))], ids=str
+)
 def test_every_level_takes_tags(level: str, owner: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         getattr(owner.logger, level)("loaded 100%", tags={"stream": "users", "records": 2})
@@ -67,6 +69,8 @@ Source().logger.info("said", tags={"a": 1})
 
 
 def test_it_does_so_whatever_else_configured_logging() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
     assert 'said {"a": 1}' in done.stderr
     assert done.stdout == ""

@@ -32,7 +32,9 @@ def piped(folder: Path, *commands: list[str]) -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     output = b""
     for command in commands:
-        done = subprocess.run(command, cwd=folder, env=environment, input=output, capture_output=True, check=False)
+        done = subprocess.run(
+            command, cwd=folder, env=environment, input=output, capture_output=True, check=False
+        )
         assert done.returncode == 0, done.stderr.decode()
         output = done.stdout
     return output.decode()
@@ -49,7 +51,9 @@ def test_our_source_into_target_jsonl(tmp_path: Path, target_jsonl: list[str]) -
     source = [sys.executable, str(pipe_source.__file__)]
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "catalog.json").write_text(piped(tmp_path, [*source, "-c", "config.json", "-d"]))
-    state = piped(tmp_path, [*source, "-c", "config.json", "--catalog", "catalog.json"], target_jsonl)
+    state = piped(
+        tmp_path, [*source, "-c", "config.json", "--catalog", "catalog.json"], target_jsonl
+    )
     written = [json.loads(line) for line in (tmp_path / "orders.jsonl").read_text().splitlines()]
     assert [row["id"] for row in written] == list(range(1, pipe_source.ROWS + 1))
     assert written[0] == {"id": 1, "note": "Größe 1 \u2028", "at": "2026-01-01T00:00:00+00:00"}
@@ -72,7 +76,9 @@ main(Countries)
 """
 
 
-def test_a_full_table_with_its_version_into_target_jsonl(tmp_path: Path, target_jsonl: list[str]) -> None:
+def test_a_full_table_with_its_version_into_target_jsonl(
+    tmp_path: Path, target_jsonl: list[str]
+) -> None:
     (tmp_path / "countries.py").write_text(FULL_TABLE)
     assert piped(tmp_path, [sys.executable, "countries.py"], target_jsonl) == ""
     written = [json.loads(line) for line in (tmp_path / "countries.jsonl").read_text().splitlines()]
@@ -81,25 +87,43 @@ def test_a_full_table_with_its_version_into_target_jsonl(tmp_path: Path, target_
 
 def test_a_full_table_into_duckdb_is_that_of_the_last_run(tmp_path: Path) -> None:
     (tmp_path / "duckdb.json").write_text(json.dumps({"path": "w.duckdb"}))
-    target = [sys.executable, "-c", "from etl_assets import DuckDBDestination; DuckDBDestination.main()"]
+    target = [
+        sys.executable,
+        "-c",
+        "from etl_assets import DuckDBDestination; DuckDBDestination.main()",
+    ]
     for text in (FULL_TABLE, FULL_TABLE.replace('"DE"', '"SE"')):
         (tmp_path / "countries.py").write_text(text)
         piped(tmp_path, [sys.executable, "countries.py"], [*target, "--config", "duckdb.json"])
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
-        found = connection.sql("SELECT code, undeclared FROM tap.countries ORDER BY code").fetchall()
+        found = connection.sql(
+            "SELECT code, undeclared FROM tap.countries ORDER BY code"
+        ).fetchall()
     assert found == [("FR", 1), ("SE", None)]
 
 
 def test_tap_dimdate_into_duckdb(tmp_path: Path) -> None:
-    (tmp_path / "tap.json").write_text(json.dumps({"start_date": "2024-02-01", "end_date": "2024-03-01"}))
+    (tmp_path / "tap.json").write_text(
+        json.dumps({"start_date": "2024-02-01", "end_date": "2024-03-01"})
+    )
     (tmp_path / "duckdb.json").write_text(json.dumps({"path": "w.duckdb", "source": "dim"}))
-    target = [sys.executable, "-c", "from etl_assets import DuckDBDestination; DuckDBDestination.main()"]
+    target = [
+        sys.executable,
+        "-c",
+        "from etl_assets import DuckDBDestination; DuckDBDestination.main()",
+    ]
     for _ in range(2):
-        state = piped(tmp_path, [program("tap-dimdate"), "--config", "tap.json"], [*target, "--config", "duckdb.json"])
+        state = piped(
+            tmp_path,
+            [program("tap-dimdate"), "--config", "tap.json"],
+            [*target, "--config", "duckdb.json"],
+        )
         assert list(json.loads(state.splitlines()[-1])["bookmarks"]) == ["calendar"]
     with duckdb.connect(str(tmp_path / "w.duckdb")) as connection:
         found = connection.sql("SELECT count(*), min(date), max(date) FROM dim.calendar").fetchall()
-        leap = connection.sql("SELECT weekday_name FROM dim.calendar WHERE date = '2024-02-29'").fetchall()
+        leap = connection.sql(
+            "SELECT weekday_name FROM dim.calendar WHERE date = '2024-02-29'"
+        ).fetchall()
     assert found == [(30, date(2024, 2, 1), date(2024, 3, 1))]
     assert leap == [("Thursday",)]
 
@@ -110,7 +134,11 @@ def tap(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     folder = tmp_path_factory.mktemp("tap")
     lines = [{"id": n, "name": f"Größe {n}", "big": 2**53 + n} for n in range(1, 501)]
     (folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    config: dict[str, Any] = {"path": str(folder / "items.jsonl"), "stream_name": "items", "primary_keys": ["id"]}
+    config: dict[str, Any] = {
+        "path": str(folder / "items.jsonl"),
+        "stream_name": "items",
+        "primary_keys": ["id"],
+    }
     (folder / "tap.json").write_text(json.dumps({**config, "emit_state_every": 100}))
     return folder, [program("tap-jsonl"), "--config", "tap.json"]
 
@@ -118,7 +146,11 @@ def tap(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
 def test_tap_jsonl_into_duckdb_twice(tap: tuple[Path, list[str]]) -> None:
     folder, command = tap
     (folder / "duckdb.json").write_text(json.dumps({"path": "w.duckdb", "source": "files"}))
-    target = [sys.executable, "-c", "from etl_assets import DuckDBDestination; DuckDBDestination.main()"]
+    target = [
+        sys.executable,
+        "-c",
+        "from etl_assets import DuckDBDestination; DuckDBDestination.main()",
+    ]
     for _ in range(2):
         state = piped(folder, command, [*target, "--config", "duckdb.json"])
         assert list(json.loads(state)["bookmarks"]) == ["items"]
@@ -130,7 +162,14 @@ def test_tap_jsonl_into_duckdb_twice(tap: tuple[Path, list[str]]) -> None:
 def test_tap_jsonl_into_a_destination_in_mages_style(tap: tuple[Path, list[str]]) -> None:
     folder, command = tap
     (folder / "appender.json").write_text(json.dumps({"file": "out.jsonl"}))
-    target = [sys.executable, str(pipe_destination.__file__), "--config", "appender.json", "--state", "state.json"]
+    target = [
+        sys.executable,
+        str(pipe_destination.__file__),
+        "--config",
+        "appender.json",
+        "--state",
+        "state.json",
+    ]
     assert piped(folder, command, target) == ""
     written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     assert [(row["stream"], row["id"], row["big"]) for row in written] == [

@@ -27,7 +27,9 @@ class Users(Source):
     def declared_catalog(self) -> Catalog:
         return Catalog([Stream("users", primary_key="id", schema=SCHEMA)])
 
-    def load_data(self, stream: Stream, *args: Any, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+    def load_data(
+        self, stream: Stream, *args: Any, **kwargs: Any
+    ) -> Iterator[list[dict[str, Any]]]:
         del stream, args, kwargs
         yield [ROW]
 
@@ -41,8 +43,13 @@ class Documents(Destination):
         schema, *records = map(json.loads, lines)
         with Path(self.config["out"]).open("a") as out:
             for line in records:
-                types = {name: schema["schema"]["properties"][name]["type"] for name in line["record"]}
-                out.write(json.dumps([line["record"], {name: [*kinds] for name, kinds in types.items()}]) + "\n")
+                types = {
+                    name: schema["schema"]["properties"][name]["type"] for name in line["record"]
+                }
+                out.write(
+                    json.dumps([line["record"], {name: [*kinds] for name, kinds in types.items()}])
+                    + "\n"
+                )
 
 
 def test_types_are_lists(tmp_path: Path) -> None:
@@ -51,4 +58,9 @@ def test_types_are_lists(tmp_path: Path) -> None:
     assert dg.materialize(stream_assets(Users(name="shop"), destination=destination)).success
     record, types = json.loads(out.read_text())
     assert record == ROW
-    assert types == {"id": ["integer"], "name": ["null", "string"], "doc": ["object"], "tags": ["array"]}
+    assert types == {
+        "id": ["integer"],
+        "name": ["null", "string"],
+        "doc": ["object"],
+        "tags": ["array"],
+    }

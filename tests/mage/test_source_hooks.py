@@ -18,14 +18,23 @@ from etl_assets.destinations.sql.base import main as destination_main
 from etl_assets.exceptions import ConfigError, SourceError, StreamReadError
 from etl_assets.sources.base import Source, main
 from etl_assets.sources.catalog import Catalog, CatalogEntry, Schema
-from etl_assets.sources.constants import COLUMN_FORMAT_DATETIME, COLUMN_TYPE_STRING, REPLICATION_METHOD_INCREMENTAL
+from etl_assets.sources.constants import (
+    COLUMN_FORMAT_DATETIME,
+    COLUMN_TYPE_STRING,
+    REPLICATION_METHOD_INCREMENTAL,
+)
 from etl_assets.sources.messages import write_records, write_schema, write_state
 from etl_assets.sources.utils import get_standard_metadata
 from etl_assets.utils.dictionary import dig, extract, group_by, ignore_keys, index_by, merge_dict
 from etl_assets.utils.schema_helpers import extract_selected_columns, filter_columns
 
 ROOT = Path(__file__).parents[2]
-USERS = Stream("users", primary_key="id", replication_key="id", schema={"properties": {"id": {"type": "integer"}}})
+USERS = Stream(
+    "users",
+    primary_key="id",
+    replication_key="id",
+    schema={"properties": {"id": {"type": "integer"}}},
+)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -33,7 +42,9 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 def states(messages: list[dict[str, Any]]) -> list[Any]:
-    return [message["value"]["bookmarks"]["users"] for message in messages if message["type"] == "STATE"]
+    return [
+        message["value"]["bookmarks"]["users"] for message in messages if message["type"] == "STATE"
+    ]
 
 
 class Numbers(Source):
@@ -42,7 +53,9 @@ class Numbers(Source):
     streams = [USERS]
     seen: list[dict[str, Any]] = []
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         self.seen.append({"bookmarks": bookmarks, "query": query, **kwargs})
         yield [{"id": 1}, {"id": 2}, {"id": 3}]
         yield [{"id": 4}, {"id": 5}]
@@ -66,24 +79,36 @@ def test_state_holds_the_bookmarks_of_all_streams(capsys: pytest.CaptureFixture[
     assert last["value"] == {"bookmarks": {"others": {"x": 1}, "users": {"id": 5}}}
 
 
-def test_composite_bookmarks_keep_their_columns_and_null_moves_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_composite_bookmarks_keep_their_columns_and_null_moves_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Pairs(Source):
         is_sorted = False
         streams = [Stream("users", primary_key="id", replication_key=["a", "b"])]
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
-            yield [{"id": 1, "a": 1, "b": 9}, {"id": 2, "a": 2, "b": 1}, {"id": 3, "a": None, "b": None}]
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
+            yield [
+                {"id": 1, "a": 1, "b": 9},
+                {"id": 2, "a": 2, "b": 1},
+                {"id": 3, "a": None, "b": None},
+            ]
 
     Pairs().process()
     assert states(said(capsys)) == [{"a": 2, "b": 1}]
     assert Pairs()._get_bookmark_properties_for_stream(Pairs.streams[0]) == ["a", "b"]
 
 
-def test_a_failing_stream_is_named_and_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_stream_is_named_and_does_not_stop_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Halting(Source):
         streams = [Stream("a"), Stream("b")]
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             if stream.tap_stream_id == "a":
                 raise KeyError("gone")
             yield [{"id": 1}]
@@ -104,11 +129,15 @@ def test_a_failing_stream_is_named_and_does_not_stop_the_others(capsys: pytest.C
         (None, None),
     ],
 )
-def test_start_date_is_passed_as_mage_parses_it_where_mage_passes_it(given: Any, passed: Any) -> None:
+def test_start_date_is_passed_as_mage_parses_it_where_mage_passes_it(
+    given: Any, passed: Any
+) -> None:
     source = Numbers(config={"start_date": given, "token": dg.EnvVar("NOT_THERE")}, name="n")
     list(StreamRead(source, USERS.replace(replication_method="FULL_TABLE")).open(None))
     assert Numbers.seen[-1]["start_date"] == passed
-    assert passed is None or (Numbers.seen[-1]["start_date"].tzinfo is None) == (passed.tzinfo is None)
+    assert passed is None or (Numbers.seen[-1]["start_date"].tzinfo is None) == (
+        passed.tzinfo is None
+    )
     for bookmark in (None, {"id": 3}):
         list(StreamRead(source, USERS).open(bookmark))
         assert Numbers.seen[-1]["start_date"] is None
@@ -124,8 +153,19 @@ def test_each_read_has_a_copy_as_mage_sets_it() -> None:
     class Looking(Source):
         kept: list[Any] = []
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
-            self.kept.append((self.state, self.selected_streams, self.query, self.config, self.catalog, self.logger))
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
+            self.kept.append(
+                (
+                    self.state,
+                    self.selected_streams,
+                    self.query,
+                    self.config,
+                    self.catalog,
+                    self.logger,
+                )
+            )
             self.state = {"spoiled": True}
             yield [{"id": 1}]
 
@@ -141,7 +181,9 @@ def test_each_read_has_a_copy_as_mage_sets_it() -> None:
 
 def test_a_stream_has_mages_words() -> None:
     class Words(Source):
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             assert stream.schema.to_dict()["properties"]["id"] == {"type": "integer"}
             assert stream.schema.properties["id"].type == "integer"
             assert extract_selected_columns(stream.metadata) == ["id", "name"]
@@ -160,7 +202,9 @@ def test_an_entry_is_a_stream() -> None:
         tap_stream_id="users",
         stream="users",
         schema=Schema.from_dict({"properties": {"id": {"type": "integer"}}}),
-        metadata=get_standard_metadata(["id"], "INCREMENTAL", {"properties": {"id": {}}}, "users", ["id"]),
+        metadata=get_standard_metadata(
+            ["id"], "INCREMENTAL", {"properties": {"id": {}}}, "users", ["id"]
+        ),
         key_properties=["id"],
         replication_method=REPLICATION_METHOD_INCREMENTAL,
         replication_key="id",
@@ -175,7 +219,9 @@ def test_an_entry_is_a_stream() -> None:
     assert (entry.tap_stream_id, entry.stream, entry.table) == ("users", "users", "t_users")
     assert entry.is_view is False
     assert entry.to_dict()["unique_constraints"] == ["id"]
-    assert json.loads(json.dumps(entry.to_dict()["schema"])) == {"properties": {"id": {"type": "integer"}}}
+    assert json.loads(json.dumps(entry.to_dict()["schema"])) == {
+        "properties": {"id": {"type": "integer"}}
+    }
     catalog = Catalog([entry, {"tap_stream_id": "b", "schema": {}}])
     found = catalog.get_stream("users")
     assert found == entry
@@ -187,8 +233,12 @@ def test_an_entry_is_a_stream() -> None:
 def test_discovery_by_hooks_and_entries(capsys: pytest.CaptureFixture[str]) -> None:
     class Discovering(Source):
         def discover(self, streams: Any = None) -> Any:
-            schema = {"properties": {"id": {"type": ["integer"]}, "at": {"type": [COLUMN_TYPE_STRING]}}}
-            return Catalog([self.build_catalog_entry("users", Schema.from_dict(schema), stream_alias="people")])
+            schema = {
+                "properties": {"id": {"type": ["integer"]}, "at": {"type": [COLUMN_TYPE_STRING]}}
+            }
+            return Catalog(
+                [self.build_catalog_entry("users", Schema.from_dict(schema), stream_alias="people")]
+            )
 
         def get_forced_replication_method(self, stream_id: str) -> str:
             return REPLICATION_METHOD_INCREMENTAL
@@ -203,14 +253,21 @@ def test_discovery_by_hooks_and_entries(capsys: pytest.CaptureFixture[str]) -> N
     (stream,) = said(capsys)[0]["streams"]
     assert (stream["key_properties"], stream["replication_method"]) == ([], "INCREMENTAL")
     assert CatalogEntry.from_dict(stream).key_properties == ["id"]  # the metadata says it
-    own = {"table-key-properties": ["id"], "forced-replication-method": "INCREMENTAL", "valid-replication-keys": ["at"]}
+    own = {
+        "table-key-properties": ["id"],
+        "forced-replication-method": "INCREMENTAL",
+        "valid-replication-keys": ["at"],
+    }
     assert stream["metadata"][0]["metadata"] == {
         **own,
         "inclusion": "available",
         "schema-name": "users",
         "selected": False,
     }
-    assert [entry["metadata"]["inclusion"] for entry in stream["metadata"][1:]] == ["automatic", "automatic"]
+    assert [entry["metadata"]["inclusion"] for entry in stream["metadata"][1:]] == [
+        "automatic",
+        "automatic",
+    ]
     Discovering(discover_mode=True, discover_streams_mode=True).process()
     assert json.loads(capsys.readouterr().out) == [{"stream": "users", "tap_stream_id": "users"}]
     Discovering(catalog=None).process()
@@ -220,9 +277,15 @@ def test_discovery_by_hooks_and_entries(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_catalog_of_plain_dicts_is_discovered_too(capsys: pytest.CaptureFixture[str]) -> None:
     class Plain(Source):
         def discover(self, streams: Any = None) -> Any:
-            return {"streams": [{"tap_stream_id": "users", "stream": "users", "schema": {}, "metadata": []}]}
+            return {
+                "streams": [
+                    {"tap_stream_id": "users", "stream": "users", "schema": {}, "metadata": []}
+                ]
+            }
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1}]
 
     Plain(discover_mode=True).process()
@@ -249,7 +312,9 @@ if __name__ == "__main__":
 def test_schemas_beside_the_class_are_its_catalog(tmp_path: Path) -> None:
     (tmp_path / "filed.py").write_text(SCHEMAS_SOURCE)
     (tmp_path / "schemas").mkdir()
-    (tmp_path / "schemas" / "users.json").write_text('{"properties": {"id": {"type": "integer"}, "name": {}}}')
+    (tmp_path / "schemas" / "users.json").write_text(
+        '{"properties": {"id": {"type": "integer"}, "name": {}}}'
+    )
     module = ModuleType("filed")
     module.__file__ = str(tmp_path / "filed.py")
 
@@ -268,7 +333,11 @@ def test_schemas_beside_the_class_are_its_catalog(tmp_path: Path) -> None:
     assert catalog["streams"][0]["metadata"][0]["metadata"]["table-key-properties"] == ["id"]
     assert [m["type"] for m in run("--selected_streams_json", '["users"]')] == ["SCHEMA", "RECORD"]
     (sample,) = run("--load_sample_data", "--selected_streams_json", '["users"]')
-    assert sample == {"stream_id": "users", "sample_data": '{"id":{"0":1},"name":{"0":"a"}}', "type": "SAMPLE_DATA"}
+    assert sample == {
+        "stream_id": "users",
+        "sample_data": '{"id":{"0":1},"name":{"0":"a"}}',
+        "type": "SAMPLE_DATA",
+    }
 
 
 def test_a_sample_asks_for_some_rows(capsys: pytest.CaptureFixture[str]) -> None:
@@ -279,21 +348,29 @@ def test_a_sample_asks_for_some_rows(capsys: pytest.CaptureFixture[str]) -> None
     class Empty(Source):
         streams = [USERS]
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield from ()
 
     Empty(load_sample_data=True).process()
     assert said(capsys)[0]["sample_data"] == "{}"
 
 
-def test_columns_of_the_source_itself_are_declared_and_sent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_of_the_source_itself_are_declared_and_sent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Deleting(Source):
         streams = [USERS.replace(columns=["id"])]
 
         def internal_column_schema(self, stream: Any, bookmarks: Any = None) -> Any:
-            return {"_mage_deleted_at": {"type": ["null", "string"], "format": COLUMN_FORMAT_DATETIME}}
+            return {
+                "_mage_deleted_at": {"type": ["null", "string"], "format": COLUMN_FORMAT_DATETIME}
+            }
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1, "_mage_deleted_at": "2026-01-01T00:00:00Z"}]
 
     Deleting().process()
@@ -314,7 +391,10 @@ def test_new_fields_are_added_where_the_catalog_says_so(capsys: pytest.CaptureFi
             schema = Schema({"properties": {"id": {"type": "integer"}, "new": {"type": "string"}}})
             return Catalog([self.build_catalog_entry("users", schema)])
 
-    entry = {**USERS.to_dict(), "metadata": [{"breadcrumb": ["properties", "id"], "metadata": {"selected": True}}]}
+    entry = {
+        **USERS.to_dict(),
+        "metadata": [{"breadcrumb": ["properties", "id"], "metadata": {"selected": True}}],
+    }
     Growing(catalog={"streams": [{**entry, "auto_add_new_fields": True}]}).process()
     assert list(said(capsys)[0]["schema"]["properties"]) == ["id", "new"]
 
@@ -326,7 +406,9 @@ class Tap(Source):
 
     def sync(self, catalog: Any, properties: Any = None) -> None:
         for stream in catalog.get_selected_streams(self.state):
-            write_schema(stream.tap_stream_id, stream.schema.to_dict(), stream.key_properties, ["id"])
+            write_schema(
+                stream.tap_stream_id, stream.schema.to_dict(), stream.key_properties, ["id"]
+            )
             write_records(stream.tap_stream_id, [{"id": 1}])
             write_state({"bookmarks": {stream.tap_stream_id: {"id": 1}}})
 
@@ -336,11 +418,15 @@ def test_a_source_that_overrides_sync_runs_as_a_tap(capsys: pytest.CaptureFixtur
     assert [message["type"] for message in said(capsys)] == ["SCHEMA", "RECORD", "STATE"]
 
 
-def test_such_a_source_is_refused_as_assets_of_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_such_a_source_is_refused_as_assets_of_streams(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class Writing(Source):
         streams = [USERS]
 
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1}]
             write_records("users", [{"id": 2}])
 
@@ -349,7 +435,10 @@ def test_such_a_source_is_refused_as_assets_of_streams(tmp_path: Path, capsys: p
     with pytest.raises(ConfigError, match="writes a RecordMessage itself"):
         list(StreamRead(Writing(name="w"), USERS).open(None))
     Writing().process()
-    assert [message["record"]["id"] for message in said(capsys) if message["type"] == "RECORD"] == [1, 2]
+    assert [message["record"]["id"] for message in said(capsys) if message["type"] == "RECORD"] == [
+        1,
+        2,
+    ]
 
 
 def test_mages_paths_lead_somewhere() -> None:
@@ -362,12 +451,14 @@ def test_mages_paths_lead_somewhere() -> None:
     assert group_by(len, ["a", "b"]) == {1: ["a", "b"]}
     assert dig({"a": {"b": [1, 2]}}, "a.b[1]") == 2
     assert dig({"a": None}, "a.b.c") is None
-    assert filter_columns(["a", "b"], {"a": {"type": ["null", "string"]}, "b": {"type": "integer"}}, ["string"]) == [
-        "a"
-    ]
+    assert filter_columns(
+        ["a", "b"], {"a": {"type": ["null", "string"]}, "b": {"type": "integer"}}, ["string"]
+    ) == ["a"]
 
 
-def test_a_source_that_overrides_sync_is_given_the_named_streams_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_source_that_overrides_sync_is_given_the_named_streams_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Whole(Source):
         streams = [USERS, Stream("orders", schema={"properties": {"id": {"type": "integer"}}})]
 
@@ -398,7 +489,9 @@ def test_a_tap_is_told_that_its_streams_are_selected_whatever_it_discovers(tmp_p
 
     source, warehouse = Choosy(name="choosy"), DuckDBDestination(tmp_path / "w.duckdb")
     assert not source.discover().streams[0].is_selected()  # type: ignore[attr-defined] # an entry
-    assets = stream_assets(source, streams=["users"], catalog=source.discover(), destination=warehouse)
+    assets = stream_assets(
+        source, streams=["users"], catalog=source.discover(), destination=warehouse
+    )
     assert dg.materialize(assets).success
     (table,) = [state.table for state in warehouse.states() if str(state.table)]
     assert warehouse.read_table(table).num_rows == 1

@@ -19,7 +19,15 @@ from etl_assets.exceptions import ConfigError, DestinationError
 from etl_assets.sources.base import main
 from etl_assets.sources.catalog import Catalog
 from tests.mage.sql_connectors import MySqlTable, MySqlTables, PostgresTable, PostgresTables
-from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server, query
+from tests.servers import (
+    MYSQL,
+    POSTGRES,
+    mysql_query,
+    mysql_schema,
+    postgres_schema,
+    postgres_server,
+    query,
+)
 
 USERS = """
 CREATE TABLE {place}.users (id int PRIMARY KEY, name varchar(40), price numeric(12, 4), at timestamp NULL, other int);
@@ -31,7 +39,12 @@ INSERT INTO {place}.users VALUES (1, 'it''s', 1.25, '2026-01-01 01:00:00', 1),
 
 def config_of(url: str, **more: Any) -> dict[str, Any]:
     parts = urlsplit(url.replace("postgresql+psycopg", "postgresql"))
-    named = {"database": parts.path.lstrip("/"), "host": parts.hostname, "port": parts.port, "username": parts.username}
+    named = {
+        "database": parts.path.lstrip("/"),
+        "host": parts.hostname,
+        "port": parts.port,
+        "username": parts.username,
+    }
     return {**named, "password": parts.password or "", **more}
 
 
@@ -56,7 +69,9 @@ def run(
     *argv: str,
     **documents: Any,
 ) -> list[Any]:
-    words = [word for name, value in documents.items() for word in (f"--{name}_json", json.dumps(value))]
+    words = [
+        word for name, value in documents.items() for word in (f"--{name}_json", json.dumps(value))
+    ]
     monkeypatch.setattr("sys.argv", ["shop.py", "--config_json", json.dumps(config), *words, *argv])
     capsys.readouterr()
     main(cls)
@@ -86,13 +101,17 @@ def test_a_source_discovers_syncs_and_counts_as_a_program(
         "other": ["null", "integer"],
     }  # fmt: skip
     assert entry["schema"]["properties"]["at"]["format"] == "date-time"
-    assert run(capsys, monkeypatch, PostgresTables, shop, catalog=catalog) == []  # nothing is selected yet
+    assert (
+        run(capsys, monkeypatch, PostgresTables, shop, catalog=catalog) == []
+    )  # nothing is selected yet
     full = run(capsys, monkeypatch, PostgresTables, shop, catalog=chosen(catalog))
     assert [row["id"] for row in records(full)] == [1, 2, 3, 4]
     assert {key: value for key, value in records(full)[0].items() if key != "other"} == {
         "id": 1, "name": "it's", "price": 1.25, "at": "2026-01-01T01:00:00"
     }  # fmt: skip
-    by_time = chosen(catalog, replication_method="INCREMENTAL", replication_key="at", bookmark_properties=["at"])
+    by_time = chosen(
+        catalog, replication_method="INCREMENTAL", replication_key="at", bookmark_properties=["at"]
+    )
     since = {"bookmarks": {"users": {"at": "2026-01-01T02:00:00"}}}
     later = run(capsys, monkeypatch, PostgresTables, shop, catalog=by_time, state=since)
     assert [row["id"] for row in records(later)] == [2, 3]
@@ -101,7 +120,12 @@ def test_a_source_discovers_syncs_and_counts_as_a_program(
     (counts,) = run(capsys, monkeypatch, PostgresTables, shop, *named, catalog=by_time, state=since)
     assert counts == [{"count": 2, "id": "users", "stream": "users"}]
     some = run(
-        capsys, monkeypatch, PostgresTables, shop, catalog=catalog, query={"other": 1, "_limit": 1, "_offset": 1}
+        capsys,
+        monkeypatch,
+        PostgresTables,
+        shop,
+        catalog=catalog,
+        query={"other": 1, "_limit": 1, "_offset": 1},
     )
     assert [row["id"] for row in records(some)] == [2]
 
@@ -138,7 +162,9 @@ def test_a_read_is_one_statement_in_pieces_and_closes_its_connection(shop: dict[
     postgres_server().execute(f"DELETE FROM {shop['schema']}.users WHERE id = 4".encode())
     assert [row["id"] for row in next(rows)] == [4]
     rows.close()
-    assert query("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND query LIKE '%users%'") == [(0,)]
+    assert query(
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%' AND query LIKE '%users%'"
+    ) == [(0,)]
 
 
 def test_a_connection_of_ones_own_is_asked_page_by_page(shop: dict[str, Any]) -> None:
@@ -158,7 +184,8 @@ def test_a_connection_of_ones_own_is_asked_page_by_page(shop: dict[str, Any]) ->
             return 2
 
     entry = entry_of(
-        PostgresTables(config=shop), metadata=[{"breadcrumb": ["properties", "id"], "metadata": {"selected": True}}]
+        PostgresTables(config=shop),
+        metadata=[{"breadcrumb": ["properties", "id"], "metadata": {"selected": True}}],
     )
     pages = list(Paged(config=shop).load_data(entry))
     assert [len(page) for page in pages] == [2, 2, 1]
@@ -174,20 +201,32 @@ def test_such_a_source_is_assets(shop: dict[str, Any], tmp_path: Any) -> None:
     ]
     source = PostgresTables(name="shop", config={**shop, "database": dg.EnvVar("SHOP_DB")})
     assets = stream_assets(
-        source, streams=["users"], catalog=Catalog.from_dict({"streams": entries}), destination=warehouse
+        source,
+        streams=["users"],
+        catalog=Catalog.from_dict({"streams": entries}),
+        destination=warehouse,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHOP_DB", shop["database"])
         assert dg.materialize(assets).success
-        postgres_server().execute(f"INSERT INTO {shop['schema']}.users (id, name) VALUES (9, 'z')".encode())
+        postgres_server().execute(
+            f"INSERT INTO {shop['schema']}.users (id, name) VALUES (9, 'z')".encode()
+        )
         assert dg.materialize(assets).success
     (state,) = warehouse.states()
-    table = warehouse.read_table(state.table).select(["id", "name", "price", "at"]).sort_by("id").to_pylist()
+    table = (
+        warehouse.read_table(state.table)
+        .select(["id", "name", "price", "at"])
+        .sort_by("id")
+        .to_pylist()
+    )
     assert [row["id"] for row in table] == [1, 2, 3, 4, 9]
     assert table[0] == {"id": 1, "name": "it's", "price": 1.25, "at": datetime(2026, 1, 1, 1)}  # noqa: DTZ001 - naive there
 
 
-def test_mysql_is_read_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mysql_is_read_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with mysql_schema() as name:
         for statement in USERS.format(place=name).replace("\\", "\\\\").split(";\n"):
             if statement.strip():
@@ -196,7 +235,12 @@ def test_mysql_is_read_too(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         (catalog,) = run(capsys, monkeypatch, MySqlTables, config, "-d")
         assert catalog["streams"][0]["key_properties"] == ["id"]
         rows = records(run(capsys, monkeypatch, MySqlTables, config, catalog=chosen(catalog)))
-        assert [(row["id"], row["price"]) for row in rows] == [(1, 1.25), (2, 2.5), (3, None), (4, 0.1)]
+        assert [(row["id"], row["price"]) for row in rows] == [
+            (1, 1.25),
+            (2, 2.5),
+            (3, None),
+            (4, 0.1),
+        ]
         source = MySqlTables(config=config)
         (found,) = source.load_data(entry_of(source), query={"name": "b\\b"})
         assert [row["id"] for row in found] == [2]
@@ -239,7 +283,12 @@ def test_a_destination_makes_its_table_upserts_and_grows(
     postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = {**postgres, "table": "loaded"}
-    values: dict[str, Any] = {"Full Name": "it's", "order": "o", "at": "2026-01-01T00:00:00Z", "o": {"a": "it's"}}
+    values: dict[str, Any] = {
+        "Full Name": "it's",
+        "order": "o",
+        "at": "2026-01-01T00:00:00Z",
+        "o": {"a": "it's"},
+    }
     first = record(1, **values)
     state = {"type": "STATE", "value": {"bookmarks": {"users": {"id": 2}}}}
     load(PostgresTable, config, SCHEMA, first, record(2), state, monkeypatch=monkeypatch)
@@ -251,7 +300,9 @@ def test_a_destination_makes_its_table_upserts_and_grows(
     (made,) = query(f"SELECT _mage_created_at, _mage_updated_at FROM {place} WHERE id = 1")
     grown = {
         **SCHEMA,
-        "schema": {"properties": {**SCHEMA["schema"]["properties"], "new": {"type": ["null", "integer"]}}},
+        "schema": {
+            "properties": {**SCHEMA["schema"]["properties"], "new": {"type": ["null", "integer"]}}
+        },
     }
     load(PostgresTable, config, grown, record(1, new=7, undeclared="u"), monkeypatch=monkeypatch)
     assert query(f"SELECT id, full_name, new, undeclared FROM {place} ORDER BY id") == [
@@ -261,11 +312,22 @@ def test_a_destination_makes_its_table_upserts_and_grows(
     assert (later[0], later[1] > made[1]) == (made[0], True)
 
 
-def test_a_stream_that_comes_late_has_its_table_too(postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_comes_late_has_its_table_too(
+    postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Mage makes tables for the first batch alone."""
     late = {**SCHEMA, "stream": "late"}
     config = {**postgres, "maximum_batch_rows": 1}
-    load(PostgresTable, config, SCHEMA, record(1), record(2), late, record(3, "late"), monkeypatch=monkeypatch)
+    load(
+        PostgresTable,
+        config,
+        SCHEMA,
+        record(1),
+        record(2),
+        late,
+        record(3, "late"),
+        monkeypatch=monkeypatch,
+    )
     assert query(f"SELECT count(*) FROM {postgres['schema']}.users") == [(2,)]
     assert query(f"SELECT id FROM {postgres['schema']}.late") == [(3,)]
 
@@ -273,8 +335,17 @@ def test_a_stream_that_comes_late_has_its_table_too(postgres: dict[str, Any], mo
 def test_mysql_is_loaded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with mysql_schema() as name:
         config = config_of(MYSQL, database=name, table="loaded")
-        load(MySqlTable, config, SCHEMA, record(1, order="a"), record(1, order="it's"), monkeypatch=monkeypatch)
-        assert mysql_query(f"SELECT id, _order, full_name FROM {name}.loaded") == [(1, "it's", None)]
+        load(
+            MySqlTable,
+            config,
+            SCHEMA,
+            record(1, order="a"),
+            record(1, order="it's"),
+            monkeypatch=monkeypatch,
+        )
+        assert mysql_query(f"SELECT id, _order, full_name FROM {name}.loaded") == [
+            (1, "it's", None)
+        ]
 
 
 def test_an_asset_loads_into_it_and_a_batch_that_comes_again_doubles_nothing(
@@ -282,7 +353,9 @@ def test_an_asset_loads_into_it_and_a_batch_that_comes_again_doubles_nothing(
 ) -> None:
     source = PostgresTables(name="shop", config=shop)
     destination = PostgresTable(config={**shop, "table": "copied"})
-    assets = stream_assets(source, streams=["users"], catalog=source.discover(), destination=destination)
+    assets = stream_assets(
+        source, streams=["users"], catalog=source.discover(), destination=destination
+    )
     with caplog.at_level(logging.DEBUG):
         for _ in range(2):
             assert dg.materialize(assets).success
@@ -291,16 +364,21 @@ def test_an_asset_loads_into_it_and_a_batch_that_comes_again_doubles_nothing(
     assert "it's" not in caplog.text  # statements hold rows: no log has them
 
 
-def test_columns_nobody_declared_are_found_in_the_rows_of_an_asset(postgres: dict[str, Any]) -> None:
+def test_columns_nobody_declared_are_found_in_the_rows_of_an_asset(
+    postgres: dict[str, Any],
+) -> None:
     from etl_assets import Source
 
     class Found(Source):
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield [{"id": 1, "price": Decimal("0.10"), "tags": ["a"]}]
             yield [{"id": 2, "more": True}]
 
     assets = stream_assets(
-        Found(name="found", streams=[Stream("things", primary_key="id")]), destination=PostgresTable(config=postgres)
+        Found(name="found", streams=[Stream("things", primary_key="id")]),
+        destination=PostgresTable(config=postgres),
     )
     assert dg.materialize(assets).success
     assert query(f"SELECT id, price::numeric, more FROM {postgres['schema']}.things ORDER BY id") == [
@@ -308,7 +386,9 @@ def test_columns_nobody_declared_are_found_in_the_rows_of_an_asset(postgres: dic
     ]  # fmt: skip
 
 
-def test_what_it_cannot_load_is_an_error_by_name(postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_cannot_load_is_an_error_by_name(
+    postgres: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     odd = {**SCHEMA, "replication_method": "SOMETIMES"}
     with pytest.raises(DestinationError, match=r"'users'.*SOMETIMES"):
         load(PostgresTable, postgres, odd, record(1), monkeypatch=monkeypatch)
@@ -317,7 +397,9 @@ def test_what_it_cannot_load_is_an_error_by_name(postgres: dict[str, Any], monke
 # Connections
 
 
-def test_a_connection_closes_what_it_opens_and_logs_no_values(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_connection_closes_what_it_opens_and_logs_no_values(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     closed: list[str] = []
 
     class Cursor:
@@ -350,5 +432,7 @@ def test_a_connection_closes_what_it_opens_and_logs_no_values(caplog: pytest.Log
 def test_a_driver_that_is_missing_is_named_with_what_to_install() -> None:
     from etl_assets.connections.teradata import Teradata
 
-    with pytest.raises(ConfigError, match=r"teradatasql cannot be imported.*pip install teradatasql"):
+    with pytest.raises(
+        ConfigError, match=r"teradatasql cannot be imported.*pip install teradatasql"
+    ):
         Teradata(host="h").build_connection()

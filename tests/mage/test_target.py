@@ -23,7 +23,11 @@ from pyarrow import parquet
 from etl_assets import Destination, DuckDBDestination, Source, Stream, stream_assets
 from etl_assets.exceptions import ConfigError, DataError, DestinationError, ProtocolError
 
-PROPERTIES = {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}, "price": {"type": ["null", "number"]}}
+PROPERTIES = {
+    "id": {"type": "integer"},
+    "name": {"type": ["null", "string"]},
+    "price": {"type": ["null", "number"]},
+}
 
 
 def schema(stream: str = "users", **more: Any) -> dict[str, Any]:
@@ -45,7 +49,9 @@ def state(value: Any) -> dict[str, Any]:
 
 
 def lines(*messages: dict[str, Any] | bytes) -> io.BytesIO:
-    return io.BytesIO(b"".join(m if isinstance(m, bytes) else json.dumps(m).encode() + b"\n" for m in messages))
+    return io.BytesIO(
+        b"".join(m if isinstance(m, bytes) else json.dumps(m).encode() + b"\n" for m in messages)
+    )
 
 
 class Kept(Destination):
@@ -53,7 +59,12 @@ class Kept(Destination):
 
     broken: tuple[str, ...] = ()
 
-    def __init__(self, argument_parser: Any = None, batch_processing: bool = True, **options: Any) -> None:  # noqa: FBT002
+    def __init__(
+        self,
+        argument_parser: Any = None,
+        batch_processing: bool = True,  # noqa: FBT002
+        **options: Any,
+    ) -> None:
         super().__init__(argument_parser, batch_processing=batch_processing, **options)
         self.calls: list[Any] = []
 
@@ -102,7 +113,11 @@ def test_a_batch_reaches_the_hook_as_mage_sends_it(capsys: pytest.CaptureFixture
     ]
     first = kept.records[0]
     assert first["stream"] == "users"
-    assert list(first["record"].items()) == [("id", 9007199254740993), ("name", None), ("price", 0.1)]
+    assert list(first["record"].items()) == [
+        ("id", 9007199254740993),
+        ("name", None),
+        ("price", 0.1),
+    ]
     assert (kept.tags["batch"], kept.tags["stream"], kept.tags["records"]) == (0, "users", 2)
     assert capsys.readouterr().out == '{"bookmarks":{"users":{"id":2}}}\n'
 
@@ -113,7 +128,9 @@ def test_what_a_schema_says_is_kept_by_stream() -> None:
         "replication_method": "INCREMENTAL", "partition_keys": ["id"], "disable_column_type_check": False,
     }  # fmt: skip
     kept = run(
-        schema(**said), {"type": "ACTIVATE_VERSION", "stream": "users", "version": 3}, ignore_activate_version=True
+        schema(**said),
+        {"type": "ACTIVATE_VERSION", "stream": "users", "version": 3},
+        ignore_activate_version=True,
     )
     time: dict[str, Any] = {"format": "date-time", "type": ["null", "string"]}
     added = {"_mage_created_at": time, "_mage_updated_at": time}
@@ -132,7 +149,9 @@ def test_without_batch_processing_each_record_goes_through_export_data() -> None
     class Single(Destination):
         seen: list[Any] = []
 
-        def export_data(self, stream: str, schema: Any, record: Any, tags: Any = None, **kwargs: Any) -> None:
+        def export_data(
+            self, stream: str, schema: Any, record: Any, tags: Any = None, **kwargs: Any
+        ) -> None:
             self.seen.append((stream, record["id"], list(record)))
 
     Single().process(lines(schema(), record(1), record(2)))
@@ -150,7 +169,11 @@ def test_it_runs_as_mage_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert kept.config == {"host": "a"}
     assert kept.target.log_to_stdout is False
     assert (tmp_path / "state.json").read_text() == '{"a":1}\n'
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "input.jsonl", "state.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "input.jsonl",
+        "state.json",
+    ]
 
 
 def test_nothing_reads_the_command_line_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +184,11 @@ def test_nothing_reads_the_command_line_of_a_host(monkeypatch: pytest.MonkeyPatc
 def test_settings_and_config_are_put_together(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text("config: {a: 1, b: 1, c: 1}\ncatalog: {streams: []}\n")
     (tmp_path / "c.json").write_text('{"b": 2, "c": 2}')
-    kept = Kept(settings_file_path=str(tmp_path / "s.yaml"), config_file_path=str(tmp_path / "c.json"), config={"c": 3})
+    kept = Kept(
+        settings_file_path=str(tmp_path / "s.yaml"),
+        config_file_path=str(tmp_path / "c.json"),
+        config={"c": 3},
+    )
     assert kept.config == {"a": 1, "b": 2, "c": 3}
     assert kept.settings["catalog"] == {"streams": []}
 
@@ -176,7 +203,11 @@ def test_modes_that_load_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_schema_of_the_catalog_wins() -> None:
-    entry = {"tap_stream_id": "users", "schema": {"properties": {"name": {}, "id": {}}}, "key_properties": ["name"]}
+    entry = {
+        "tap_stream_id": "users",
+        "schema": {"properties": {"name": {}, "id": {}}},
+        "key_properties": ["name"],
+    }
     kept = Kept(catalog={"streams": [entry]})
     kept.process(lines(schema(), record(1)))
     assert kept.key_properties == {"users": ["name"]}
@@ -198,28 +229,42 @@ STATIC: dict[str, Any] = {"columns": {"tenant": "acme", "shard": 7}, "partition_
 
 def test_static_columns_of_the_config_are_added(tmp_path: Path) -> None:
     kept = run(schema(), record(1), _streams=STATIC)
-    assert kept.records[0]["record"] == {"id": 1, "name": "n1", "price": None, "tenant": "acme", "shard": 7}
+    assert kept.records[0]["record"] == {
+        "id": 1,
+        "name": "n1",
+        "price": None,
+        "tenant": "acme",
+        "shard": 7,
+    }
     assert kept.partition_keys == {"users": ["tenant"]}
     assert kept.schemas["users"]["properties"].keys() >= {*PROPERTIES, "tenant", "shard"}
     checked = run(schema(disable_column_type_check=False), record(1), _streams=STATIC)
     assert checked.records[0]["record"]["shard"] == 7
     into(tmp_path / "w.duckdb", [schema(), record(1), state({"n": 1})], _streams=STATIC)
-    assert rows(tmp_path / "w.duckdb", "SELECT id, tenant, shard FROM tap.users") == [(1, "acme", 7)]
+    assert rows(tmp_path / "w.duckdb", "SELECT id, tenant, shard FROM tap.users") == [
+        (1, "acme", 7)
+    ]
 
 
 def test_they_are_added_to_the_rows_of_an_asset_too() -> None:
     class Users(Source):
-        def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Any:
+        def load_data(
+            self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Any:
             yield [{"id": 1}]
 
     kept = Kept(config={"_streams": STATIC, "created_at_column": "_mage_created_at"})
-    assert dg.materialize(stream_assets(Users(name="shop"), streams=["users"], destination=kept)).success
+    assert dg.materialize(
+        stream_assets(Users(name="shop"), streams=["users"], destination=kept)
+    ).success
     assert list(kept.records[0]["record"]) == ["id", "tenant", "shard", "_mage_created_at"]
 
 
 def test_a_static_column_takes_no_other_columns_place(tmp_path: Path) -> None:
     for options in ({"_streams": {"columns": {"name": "x"}}}, {"updated_at_column": "name"}):
-        with pytest.raises(DestinationError, match=r"stream 'users'.*adds the column 'name', which the stream has"):
+        with pytest.raises(
+            DestinationError, match=r"stream 'users'.*adds the column 'name', which the stream has"
+        ):
             run(schema(), record(1), **options)
     with pytest.raises(DestinationError, match="adds the column 'name'"):
         into(tmp_path / "w.duckdb", [schema(), record(1)], _streams={"columns": {"name": "x"}})
@@ -227,7 +272,12 @@ def test_a_static_column_takes_no_other_columns_place(tmp_path: Path) -> None:
 
 def test_columns_for_the_time_have_the_names_one_gives_them() -> None:
     began = datetime.now(UTC)
-    kept = run(schema(), record(1), created_at_column="_mage_created_at", updated_at_column="_mage_updated_at")
+    kept = run(
+        schema(),
+        record(1),
+        created_at_column="_mage_created_at",
+        updated_at_column="_mage_updated_at",
+    )
     row = kept.records[0]["record"]
     assert list(row) == ["id", "name", "price", "_mage_created_at", "_mage_updated_at"]
     assert began <= datetime.fromisoformat(row["_mage_created_at"]) <= datetime.now(UTC)
@@ -235,7 +285,9 @@ def test_columns_for_the_time_have_the_names_one_gives_them() -> None:
 
 
 def test_duckdbs_own_columns_can_have_mages_names(tmp_path: Path) -> None:
-    warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"), load_id_column=None, loaded_at_column="_mage_updated_at")
+    warehouse = DuckDBDestination(
+        str(tmp_path / "w.duckdb"), load_id_column=None, loaded_at_column="_mage_updated_at"
+    )
     warehouse.process(lines(schema(), record(1)))
     (row,) = warehouse.read_table(warehouse.table_for("tap", Stream("users"))).to_pylist()
     assert row["_mage_updated_at"] is not None
@@ -257,10 +309,17 @@ def test_an_arrow_destination_is_a_target_too() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [b'{"type": "RECORD", "stream": "users", "rec\n', b"INFO not a message\n", b'{"type": "RECORD", "stre', b"[1]\n"],
+    [
+        b'{"type": "RECORD", "stream": "users", "rec\n',
+        b"INFO not a message\n",
+        b'{"type": "RECORD", "stre',
+        b"[1]\n",
+    ],
     ids=["corrupt", "noise", "half", "no object"],
 )
-def test_a_line_that_is_no_message_is_an_error_and_no_state_after_it_is_passed_on(bad: bytes, tmp_path: Path) -> None:
+def test_a_line_that_is_no_message_is_an_error_and_no_state_after_it_is_passed_on(
+    bad: bytes, tmp_path: Path
+) -> None:
     kept = Kept(state_file_path=str(tmp_path / "state.json"))
     tail = [] if not bad.endswith(b"\n") else [record(3), state({"at": 3})]
     with pytest.raises(ProtocolError):
@@ -274,7 +333,9 @@ def test_the_last_line_needs_no_end() -> None:
     assert run(schema(), json.dumps(record(1)).encode()).calls[2] == ("users", [1])
 
 
-def test_logs_are_skipped_and_unknown_messages_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_are_skipped_and_unknown_messages_are_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.WARNING):
         run(
             schema(),
@@ -290,8 +351,22 @@ def test_logs_are_skipped_and_unknown_messages_are_counted(caplog: pytest.LogCap
 
 @pytest.mark.parametrize(
     "value",
-    [{"bookmarks": {"z": {"id": 1}}}, {"anything": [1, 2]}, {}, {"bookmarks": {}}, 7, {"big": 2**70}],
-    ids=["a stream not seen", "no bookmarks", "empty", "no bookmark", "no object", "a long integer"],
+    [
+        {"bookmarks": {"z": {"id": 1}}},
+        {"anything": [1, 2]},
+        {},
+        {"bookmarks": {}},
+        7,
+        {"big": 2**70},
+    ],
+    ids=[
+        "a stream not seen",
+        "no bookmarks",
+        "empty",
+        "no bookmark",
+        "no object",
+        "a long integer",
+    ],
 )
 def test_any_state_is_passed_on_whole(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
     kept = run(schema(), record(1), state({"bookmarks": {"users": {"id": 9}}}), state(value))
@@ -316,7 +391,9 @@ def test_states_are_barriers(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_state_is_passed_on_in_time() -> None:
-    kept = run(schema(), record(1), state({"n": 1}), record(2), state({"n": 2}), record(3), state_seconds=0)
+    kept = run(
+        schema(), record(1), state({"n": 1}), record(2), state({"n": 2}), record(3), state_seconds=0
+    )
     assert kept.calls[2:-1] == [
         ("users", [1]), ("state", {"n": 1}), ("users", [2]), ("state", {"n": 2}), ("users", [3]),
     ]  # fmt: skip
@@ -325,7 +402,10 @@ def test_a_state_is_passed_on_in_time() -> None:
 def test_a_batch_is_bounded_by_the_bytes_on_the_wire() -> None:
     wide = {"type": "RECORD", "stream": "users", "record": {"id": 1, "name": "x" * 600_000}}
     kept = run(schema(), wide, wide, wide, wide, maximum_batch_size_mb=1)
-    assert [call for call in kept.calls if call[0] == "users"] == [("users", [1, 1]), ("users", [1, 1])]
+    assert [call for call in kept.calls if call[0] == "users"] == [
+        ("users", [1, 1]),
+        ("users", [1, 1]),
+    ]
 
 
 def test_a_line_that_is_too_long_is_refused_before_it_is_held() -> None:
@@ -347,7 +427,9 @@ def test_a_line_that_is_too_long_is_refused_before_it_is_held() -> None:
 def test_one_failing_stream_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     kept = Kept(config={"maximum_batch_rows": 2})
     kept.broken = ("users", "c")
-    with pytest.raises(DestinationError, match=r"2 of 3 streams failed: 'users', 'c'.*no room for users") as caught:
+    with pytest.raises(
+        DestinationError, match=r"2 of 3 streams failed: 'users', 'c'.*no room for users"
+    ) as caught:
         kept.process(
             lines(
                 schema(), schema("b"), schema("c"), state({"n": 0}), record(1), record(1, "b"), state({"n": 1}),
@@ -384,7 +466,9 @@ def test_types_are_checked_where_the_stream_asks_for_it() -> None:
     assert isinstance(caught.value.__cause__, DataError)
     assert "'id'" in str(caught.value)
     extra = {"type": "RECORD", "stream": "users", "record": {"id": 1, "undeclared": 2}}
-    assert run(schema(disable_column_type_check=False), extra).records[0]["record"]["undeclared"] == 2
+    assert (
+        run(schema(disable_column_type_check=False), extra).records[0]["record"]["undeclared"] == 2
+    )
 
 
 def test_a_destination_that_cannot_remove_old_rows_says_so() -> None:
@@ -401,7 +485,9 @@ def test_a_changed_schema_parts_the_batches() -> None:
     assert list(kept.records[0]["record"]) == ["id", "name", "price", "age"]
 
 
-def batch(*files: Path | str, kind: str = "jsonl", compression: str | None = None) -> dict[str, Any]:
+def batch(
+    *files: Path | str, kind: str = "jsonl", compression: str | None = None
+) -> dict[str, Any]:
     return {
         "type": "BATCH", "stream": "users", "encoding": {"format": kind, "compression": compression},
         "manifest": [file.as_uri() if isinstance(file, Path) else file for file in files],
@@ -410,13 +496,17 @@ def batch(*files: Path | str, kind: str = "jsonl", compression: str | None = Non
 
 def zipped(path: Path, count: int) -> Path:
     with gzip.open(path, "wb") as file:
-        file.write(b"".join(b'{"id": %d, "name": "%s"}\n' % (n, b"x" * 50) for n in range(1, count + 1)))
+        file.write(
+            b"".join(b'{"id": %d, "name": "%s"}\n' % (n, b"x" * 50) for n in range(1, count + 1))
+        )
     return path
 
 
 def test_batches_of_gzipped_json_lines_are_read(tmp_path: Path) -> None:
     one, two = zipped(tmp_path / "a b.jsonl.gz", 2), zipped(tmp_path / "c.jsonl.gz", 1)
-    assert run(schema(), batch(one, two, compression="gzip"), batch_folder=str(tmp_path)).calls[2] == (
+    assert run(schema(), batch(one, two, compression="gzip"), batch_folder=str(tmp_path)).calls[
+        2
+    ] == (
         "users",
         [1, 2, 1],
     )
@@ -428,7 +518,9 @@ def test_batches_of_parquet_are_read_exactly(tmp_path: Path) -> None:
             "id": pa.array([1, 2**63 - 1], pa.int64()),
             "name": ["Größe", None],
             "price": pa.array([Decimal("0.10"), None], pa.decimal128(38, 2)),
-            "at": pa.array([datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")),
+            "at": pa.array(
+                [datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")
+            ),
         }
     )
     parquet.write_table(table, tmp_path / "a.parquet")
@@ -471,7 +563,10 @@ def broken_files(folder: Path) -> dict[str, dict[str, Any]]:
     parquet.write_table(pa.table({"id": [1] * 1000}), folder / "whole.parquet")
     (folder / "cut.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:-20])
     return {
-        **{name: batch(folder / name, compression="gzip") for name in ("cut.gz", "corrupt.gz", "plain.gz")},
+        **{
+            name: batch(folder / name, compression="gzip")
+            for name in ("cut.gz", "corrupt.gz", "plain.gz")
+        },
         **{
             name: batch(folder / name)
             for name in ("half.jsonl", "list.jsonl", "latin.jsonl", "deep.jsonl", "far.jsonl")
@@ -524,13 +619,17 @@ def test_files_elsewhere_than_in_the_folder_are_refused(tmp_path: Path, url: str
     kept = run(schema(), batch(inside, "a.gz", compression="gzip"), batch_folder=str(allowed))
     assert kept.calls[2] == ("users", [1, 1])
     url = url.format(root=tmp_path, allowed=allowed)
-    with pytest.raises(ProtocolError, match=r"not below the folder|is not on this machine") as error:
+    with pytest.raises(
+        ProtocolError, match=r"not below the folder|is not on this machine"
+    ) as error:
         run(schema(), batch(url, compression="gzip"), batch_folder=str(allowed))
     assert repr(url) in str(error.value)
     assert inside.exists()
 
 
-def test_no_file_is_read_without_a_folder_and_the_hint_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_read_without_a_folder_and_the_hint_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = zipped(tmp_path / "a.gz", 1)
     with pytest.raises(ProtocolError, match="Set batch_folder in the config") as error:
         run(schema(), batch(file, compression="gzip"))
@@ -538,7 +637,9 @@ def test_no_file_is_read_without_a_folder_and_the_hint_works(tmp_path: Path, mon
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.chdir(tmp_path)
     for folder in (tmp_path, tmp_path / "link", "."):  # a folder is what its user calls so
-        assert run(schema(), batch(file, compression="gzip"), batch_folder=str(folder)).calls[2] == ("users", [1])
+        assert run(schema(), batch(file, compression="gzip"), batch_folder=str(folder)).calls[
+            2
+        ] == ("users", [1])
     through = (tmp_path / "link" / "a.gz").as_uri()
     kept = run(schema(), batch(through, compression="gzip"), batch_folder=str(tmp_path / "link"))
     assert kept.calls[2] == ("users", [1])
@@ -568,12 +669,18 @@ def into(path: Path, messages: Iterable[dict[str, Any] | bytes], **config: Any) 
     warehouse.process(lines(*messages))
 
 
-def test_duckdb_merges_by_the_key_and_passes_the_state_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_duckdb_merges_by_the_key_and_passes_the_state_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "w.duckdb"
     into(path, [schema(), record(1), record(2), state({"n": 2})])
     again = {"type": "RECORD", "stream": "users", "record": {"id": 2, "name": "new"}}
     into(path, [schema(), again, record(3), state({"n": 3})])
-    assert rows(path, "SELECT id, name FROM tap.users ORDER BY id") == [(1, "n1"), (2, "new"), (3, "n3")]
+    assert rows(path, "SELECT id, name FROM tap.users ORDER BY id") == [
+        (1, "n1"),
+        (2, "new"),
+        (3, "n3"),
+    ]
     assert capsys.readouterr().out == '{"n":2}\n{"n":3}\n'
 
 
@@ -596,11 +703,15 @@ def test_duckdb_commits_at_states_alone(tmp_path: Path, capsys: pytest.CaptureFi
         into(path, messages, state_seconds=0, maximum_batch_rows=1)
     assert rows(path, "SELECT id FROM tap.users") == [(1,)]
     assert capsys.readouterr().out == '{"n":1}\n'
-    into(path, [schema(key_properties=[]), record(2), state({"n": 2})])  # resumed: nothing twice, nothing lost
+    into(
+        path, [schema(key_properties=[]), record(2), state({"n": 2})]
+    )  # resumed: nothing twice, nothing lost
     assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(1,), (2,)]
 
 
-def test_duckdb_keeps_the_other_streams_when_one_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_duckdb_keeps_the_other_streams_when_one_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "w.duckdb"
     wrong = {"type": "RECORD", "stream": "users", "record": {"id": "seven"}}
     with pytest.raises(DestinationError, match="'users'"):
@@ -609,7 +720,9 @@ def test_duckdb_keeps_the_other_streams_when_one_fails(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == ""
 
 
-def test_duckdb_removes_the_rows_of_older_versions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_duckdb_removes_the_rows_of_older_versions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "w.duckdb"
 
     def activate(version: int) -> dict[str, Any]:
@@ -618,32 +731,54 @@ def test_duckdb_removes_the_rows_of_older_versions(tmp_path: Path, capsys: pytes
     keyless = schema(key_properties=[])
     into(path, [keyless, record(1, version=1), record(2, version=1), activate(1), state({"v": 1})])
     assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(1,), (2,)]
-    into(path, [keyless, record(2, version=5), state({"v": 4}), activate(5), state({"v": 5})], state_seconds=0)
+    into(
+        path,
+        [keyless, record(2, version=5), state({"v": 4}), activate(5), state({"v": 5})],
+        state_seconds=0,
+    )
     assert rows(path, "SELECT id FROM tap.users") == [(2,)]
     with pytest.raises(ProtocolError):  # the next one dies: the table stays
         into(path, [keyless, record(9, version=6), state({"v": 6}), b"broken\n"], state_seconds=0)
     assert rows(path, "SELECT id FROM tap.users") == [(2,)]
     into(path, [keyless, activate(7), record(8, version=7), activate(7), state({"v": 7})])
     assert rows(path, "SELECT id FROM tap.users") == [(8,)]
-    into(path, [keyless, record(9, version=7), state({"v": 8})])  # incremental: announced by an earlier run
+    into(
+        path, [keyless, record(9, version=7), state({"v": 8})]
+    )  # incremental: announced by an earlier run
     assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(8,), (9,)]
     assert [json.loads(line)["v"] for line in capsys.readouterr().out.splitlines()] == [1, 5, 7, 8]
 
 
-def test_duckdb_adds_the_records_that_come_after_their_version_was_activated(tmp_path: Path) -> None:
+def test_duckdb_adds_the_records_that_come_after_their_version_was_activated(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "w.duckdb"
     keyless = schema(key_properties=[])
     activate = {"type": "ACTIVATE_VERSION", "stream": "users", "version": 5}
     into(path, [keyless, record(1), state({"v": 0})])
     whole = [record(2, version=5), record(3, version=5), activate, state({"v": 5})]
-    into(path, [keyless, *whole, record(4, version=5), record(5, version=5), state({"v": 6})], state_seconds=0)
+    into(
+        path,
+        [keyless, *whole, record(4, version=5), record(5, version=5), state({"v": 6})],
+        state_seconds=0,
+    )
     assert rows(path, "SELECT id FROM tap.users ORDER BY id") == [(2,), (3,), (4,), (5,)]
 
 
 def test_duckdb_goes_on_with_streams_that_come_after_all_others_failed(tmp_path: Path) -> None:
     path = tmp_path / "w.duckdb"
     with pytest.raises(DestinationError, match="1 of 2 streams failed: 'users'"):
-        into(path, [schema(), user('{"id":"seven"}'), state({"n": 1}), schema("b"), record(1, "b"), state({"n": 2})])
+        into(
+            path,
+            [
+                schema(),
+                user('{"id":"seven"}'),
+                state({"n": 1}),
+                schema("b"),
+                record(1, "b"),
+                state({"n": 2}),
+            ],
+        )
     assert rows(path, "SELECT id FROM tap.b") == [(1,)]
 
 
@@ -674,7 +809,11 @@ def test_duckdb_runs_from_the_command_line(tmp_path: Path) -> None:
 def test_an_error_of_a_program_is_one_line(tmp_path: Path) -> None:
     program = "from etl_assets.destinations.base import Destination, main\nmain(Destination)"
     done = subprocess.run(
-        [sys.executable, "-c", program], input=b"broken\n", cwd=tmp_path, capture_output=True, check=False
+        [sys.executable, "-c", program],
+        input=b"broken\n",
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 1
     assert done.stdout == b""
@@ -723,12 +862,21 @@ def user(text: str) -> bytes:
 
 
 @pytest.mark.parametrize("pipe", [io.BytesIO, InPieces])
-def test_duckdb_keeps_the_order_of_records_however_they_are_spelled(pipe: type[io.BytesIO], tmp_path: Path) -> None:
+def test_duckdb_keeps_the_order_of_records_however_they_are_spelled(
+    pipe: type[io.BytesIO], tmp_path: Path
+) -> None:
     properties = {**PROPERTIES, "tree": {"type": ["null", "object"]}}
     said = schema(schema={"type": "object", "properties": properties})
     other = b'{"record": {"id": 1, "name": "second"}, "stream": "users", "type": "RECORD"}\n'
     third = user('{"name":"third","id":1,"tree":{"a":1.10, "b": 1e400}}')
-    messages: list[dict[str, Any] | bytes] = [said, record(1), record(2), other, third, state({"n": 1})]
+    messages: list[dict[str, Any] | bytes] = [
+        said,
+        record(1),
+        record(2),
+        other,
+        third,
+        state({"n": 1}),
+    ]
     DuckDBDestination(str(tmp_path / "w.duckdb")).process(pipe(lines(*messages).getvalue()))
     found = rows(tmp_path / "w.duckdb", "SELECT id, name, tree::VARCHAR FROM tap.users ORDER BY id")
     assert found == [(1, "third", '{"a":1.10,"b":1e400}'), (2, "n2", None)]
@@ -746,17 +894,27 @@ def test_duckdb_gets_no_state_with_a_bad_record_among_good_ones(
     bad: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ProtocolError):
-        into(tmp_path / "w.duckdb", [schema(), record(1), record(2), bad, record(3), state({"n": 1})])
+        into(
+            tmp_path / "w.duckdb", [schema(), record(1), record(2), bad, record(3), state({"n": 1})]
+        )
     assert not capsys.readouterr().out
 
 
 def test_duckdb_reads_a_record_by_the_schema_before_it(tmp_path: Path) -> None:
     def said(kind: str) -> dict[str, Any]:
-        return schema(schema={"type": "object", "properties": {"id": {"type": "integer"}, "x": {"type": kind}}})
+        return schema(
+            schema={
+                "type": "object",
+                "properties": {"id": {"type": "integer"}, "x": {"type": kind}},
+            }
+        )
 
     first, second = user('{"id":1,"x":1}'), user('{"id":2,"x":0.5}')
     into(tmp_path / "w.duckdb", [said("integer"), first, said("number"), second, state({"n": 1})])
-    assert rows(tmp_path / "w.duckdb", "SELECT id, x FROM tap.users ORDER BY id") == [(1, 1.0), (2, 0.5)]
+    assert rows(tmp_path / "w.duckdb", "SELECT id, x FROM tap.users ORDER BY id") == [
+        (1, 1.0),
+        (2, 0.5),
+    ]
 
 
 def test_duckdb_names_the_value_that_contradicts_its_schema(tmp_path: Path) -> None:
@@ -779,7 +937,9 @@ def test_every_value_of_a_pipe_can_be_written_as_json() -> None:
     )
 
 
-def test_a_failure_leaves_the_last_good_state_as_the_last_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_leaves_the_last_good_state_as_the_last_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Filling(Kept):
         def export_batch_data(self, record_data: Any, stream: str, tags: Any = None) -> None:
             if record_data[-1]["record"]["id"] > 2:

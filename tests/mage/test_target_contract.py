@@ -26,7 +26,9 @@ def test_a_column_of_integers_stays_one_where_the_schema_asks_for_the_check(
     path = tmp_path / "w.duckdb"
     into(path, [priced("integer"), sale(1, 5), state({"n": 1})])
     checked = priced("string", disable_column_type_check=False)
-    with pytest.raises(DestinationError, match=r"'price': a value does not fit its column") as caught:
+    with pytest.raises(
+        DestinationError, match=r"'price': a value does not fit its column"
+    ) as caught:
         into(path, [checked, sale(2, "six"), state({"n": 2})])
     assert isinstance(caught.value.__cause__, SchemaConflictError)
     assert rows(path, "SELECT id, price, typeof(price) FROM tap.users") == [(1, 5, "BIGINT")]
@@ -65,7 +67,11 @@ def test_the_hint_of_the_error_works_in_the_config(tmp_path: Path) -> None:
     into(path, messages, schema_contract="discard_row")
     assert rows(path, "SELECT id, price FROM tap.users ORDER BY id") == [(1, 5), (3, None)]
     into(path, messages, schema_contract="evolve")
-    assert rows(path, "SELECT id, price FROM tap.users ORDER BY id") == [(1, "5"), (2, "six"), (3, None)]
+    assert rows(path, "SELECT id, price FROM tap.users ORDER BY id") == [
+        (1, "5"),
+        (2, "six"),
+        (3, None),
+    ]
 
 
 def test_the_hooks_know_no_contract_but_their_own_check() -> None:

@@ -45,16 +45,32 @@ def test_it_stays_where_it_was_when_its_rows_were_there_last() -> None:
     later = Later(config={"maximum_batch_rows": 1, "state_seconds": 1000})
     with pytest.raises(DestinationError):
         later.process(
-            lines(schema(), record(4), bookmarks(users=4), record(5), bookmarks(users=5), record(6), bookmarks(users=6))
+            lines(
+                schema(),
+                record(4),
+                bookmarks(users=4),
+                record(5),
+                bookmarks(users=5),
+                record(6),
+                bookmarks(users=6),
+            )
         )
     # 5 was exported before the state that covers 6 came, and a state came in between.
-    assert [call[1]["bookmarks"]["users"]["id"] for call in later.calls if call[0] == "state"][-1] == 5
+    assert [call[1]["bookmarks"]["users"]["id"] for call in later.calls if call[0] == "state"][
+        -1
+    ] == 5
 
 
 def test_states_name_where_a_stream_began_before_its_first_record() -> None:
     first = state({"bookmarks": {"users": {"id": 2}, "b": {"id": 2}}, "currently_syncing": "users"})
     assert passed(
-        schema(), schema("b"), first, record(3), record(3, "b"), bookmarks(users=3, b=3), state_seconds=99
+        schema(),
+        schema("b"),
+        first,
+        record(3),
+        record(3, "b"),
+        bookmarks(users=3, b=3),
+        state_seconds=99,
     ) == [{"bookmarks": {"users": {"id": 2}, "b": {"id": 3}}}]
 
 
@@ -65,7 +81,9 @@ def test_where_it_began_is_read_from_the_state_file(tmp_path: Path) -> None:
     kept.broken = ("users", "b")
     keyless = [schema(name, key_properties=[]) for name in ("users", "b", "c")]
     with pytest.raises(DestinationError):
-        kept.process(lines(*keyless, record(2), record(2, "b"), record(2, "c"), bookmarks(users=2, b=2, c=2)))
+        kept.process(
+            lines(*keyless, record(2), record(2, "b"), record(2, "c"), bookmarks(users=2, b=2, c=2))
+        )
     # `b` was never in a state: it begins anew.
     assert json.loads(path.read_text()) == {"bookmarks": {"users": {"id": 1}, "c": {"id": 2}}}
 
@@ -78,8 +96,12 @@ def test_a_stream_with_a_key_is_read_anew_where_its_beginning_is_not_known() -> 
 
 def test_a_full_table_needs_no_bookmark() -> None:
     messages = [schema("b"), record(3), record(3, "b"), bookmarks(b=3)]
-    assert passed(schema(replication_method="FULL_TABLE"), *messages) == [{"bookmarks": {"b": {"id": 3}}}]
-    assert passed(schema(), *messages) == []  # its bookmark may be another stream's: its parent's, or an alias's
+    assert passed(schema(replication_method="FULL_TABLE"), *messages) == [
+        {"bookmarks": {"b": {"id": 3}}}
+    ]
+    assert (
+        passed(schema(), *messages) == []
+    )  # its bookmark may be another stream's: its parent's, or an alias's
 
 
 @pytest.mark.parametrize(
@@ -93,15 +115,30 @@ def test_a_full_table_needs_no_bookmark() -> None:
         {"bookmarks": {"users": {"id": 3}, "b": {"replication_key_value": 3}}},
         {"bookmarks": {"users": {"partitions": [{"context": {"parent": 1}}]}, "b": {"id": 3}}},
     ],
-    ids=["opaque", "more", "no object", "a number", "SDK: full table", "SDK: incremental", "SDK: child"],
+    ids=[
+        "opaque",
+        "more",
+        "no object",
+        "a number",
+        "SDK: full table",
+        "SDK: incremental",
+        "SDK: child",
+    ],
 )
-def test_a_state_that_cannot_be_taken_apart_is_held_back(value: Any, caplog: pytest.LogCaptureFixture) -> None:
-    assert passed(schema(), schema("b"), record(3), record(3, "b"), state(value), state(value)) == []
+def test_a_state_that_cannot_be_taken_apart_is_held_back(
+    value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (
+        passed(schema(), schema("b"), record(3), record(3, "b"), state(value), state(value)) == []
+    )
     assert caplog.text.count("no state is passed on any more") == 1
 
 
 def test_the_user_may_say_that_no_stream_depends_on_another() -> None:
-    before, after = ({"bookmarks": {"users": {"partitions": [n]}, "b": {"replication_key_value": n}}} for n in (1, 2))
+    before, after = (
+        {"bookmarks": {"users": {"partitions": [n]}, "b": {"replication_key_value": n}}}
+        for n in (1, 2)
+    )
     messages = [schema(), schema("b"), state(before), record(3), record(3, "b"), state(after)]
     assert passed(*messages, independent_streams=True)[-1] == {
         "bookmarks": {"users": {"partitions": [1]}, "b": {"replication_key_value": 2}}
@@ -112,8 +149,12 @@ def test_no_bookmark_of_uncommitted_rows_is_safe() -> None:
     safe = SafeBookmarks()
     safe.take({"bookmarks": {"a": 1, "b": 1}}, {"a"})
     arguments: Any = {"full_tables": (), "keyed": {"a"}, "trusted": False}
-    assert safe.state_without({"bookmarks": {"a": 2, "b": 2}}, ["b"], **arguments) == {"bookmarks": {"a": 2, "b": 1}}
-    assert safe.state_without({"bookmarks": {"a": 2, "b": 2}}, ["a"], **arguments) == {"bookmarks": {"b": 2}}
+    assert safe.state_without({"bookmarks": {"a": 2, "b": 2}}, ["b"], **arguments) == {
+        "bookmarks": {"a": 2, "b": 1}
+    }
+    assert safe.state_without({"bookmarks": {"a": 2, "b": 2}}, ["a"], **arguments) == {
+        "bookmarks": {"b": 2}
+    }
 
 
 def test_resuming_duckdb_from_such_a_state_loses_and_doubles_nothing(

@@ -28,6 +28,8 @@ def destination(kind: str, folder: Path, stack: ExitStack) -> DatabaseDestinatio
     staging = str(folder / "staging")
     if kind == "postgresql":
         name = stack.enter_context(postgres_schema())
-        return PostgresDestination(POSTGRES, schema_name=name, state_schema=name, staging_dir=staging)
+        return PostgresDestination(
+            POSTGRES, schema_name=name, state_schema=name, staging_dir=staging
+        )
     name = stack.enter_context(mysql_schema())
     return MySQLDestination(MYSQL, schema_name=name, state_schema=name, staging_dir=staging)

@@ -1,6 +1,7 @@
 """Each destination read by its own driver, none of our code between: what its catalog calls the columns, and values.
 
-A column is read as the type it was meant to have, so that the values of all four can be held against one list.
+A column is read as the type it was meant to have, so that the values of all four can be held
+against one list.
 """
 
 import sqlite3
@@ -133,8 +134,12 @@ def _in_sqlite(path: str, table: str) -> Held:
     connection = sqlite3.connect(path)
     try:
         name = f"shop__{table}"
-        types = dict(connection.execute("SELECT name, type FROM pragma_table_info(?)", [name]).fetchall())
-        return Held(types, _dicts(types, connection.execute(f"SELECT * FROM {quoted(name)}").fetchall()))
+        types = dict(
+            connection.execute("SELECT name, type FROM pragma_table_info(?)", [name]).fetchall()
+        )
+        return Held(
+            types, _dicts(types, connection.execute(f"SELECT * FROM {quoted(name)}").fetchall())
+        )
     finally:
         connection.close()
 

@@ -1,6 +1,7 @@
 """A table of every type that a source database has, and what each of its values is.
 
-To the cases of `tests/sources/test_sql_types.py`, which hold the bounds of the common types, come the rarer types.
+To the cases of `tests/sources/test_sql_types.py`, which hold the bounds of the common types, come
+the rarer types.
 """
 
 import math
@@ -91,7 +92,12 @@ MORE_SQLITE: dict[str, Case] = {
     "negative zero": ("blob_or_not", ["-0.0", "1.5"], [-0.0, 1.5], pa.float64()),
     "infinity": ("real", ["9e999", "-9e999"], [math.inf, -math.inf], pa.float64()),
     "bigint": ("unsigned big int", ["9223372036854775807"], [2**63 - 1], pa.int64()),
-    "varchar": ("varchar(3)", ["'longer than three'", "''", "' '"], ["longer than three", "", " "], pa.string()),
+    "varchar": (
+        "varchar(3)",
+        ["'longer than three'", "''", "' '"],
+        ["longer than three", "", " "],
+        pa.string(),
+    ),
     "text with zeros": ("text", ["'a' || char(0) || 'b'"], ["a\0b"], pa.string()),
     "time of seconds": ("time", ["'10:00:00'"], [time(10)], pa.time64("us")),
     "double precision": ("double precision", ["1e308", "5"], [1e308, 5.0], pa.float64()),
@@ -111,8 +117,14 @@ def cases_of(source: Database) -> dict[str, Case]:
     if source.kind != "postgresql":
         return cases
     with source.engine.connect() as connection:
-        built = connection.exec_driver_sql("SELECT count(*) FROM pg_config WHERE setting LIKE '%%libxml%%'")
-        return cases if built.scalar() else {name: case for name, case in cases.items() if name != "xml"}
+        built = connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_config WHERE setting LIKE '%%libxml%%'"
+        )
+        return (
+            cases
+            if built.scalar()
+            else {name: case for name, case in cases.items() if name != "xml"}
+        )
 
 
 PREPARED: dict[str, list[str]] = {

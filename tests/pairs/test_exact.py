@@ -1,7 +1,7 @@
 """Every pair of databases through Dagster: what was at the source is in the destination, value by value, type by type.
 
-Each pair makes two runs of three assets at once (a table that is replaced, one that is merged, one without a primary
-key x
+Each pair makes two runs of three assets at once (a table that is replaced, one that is merged, one
+without a primary key x
 """
 
 import uuid
@@ -39,7 +39,12 @@ class Pair:
     """
 
     def __init__(
-        self, source: Database, kind: str, warehouse: DatabaseDestination, url: str = "", most: int | None = None
+        self,
+        source: Database,
+        kind: str,
+        warehouse: DatabaseDestination,
+        url: str = "",
+        most: int | None = None,
     ) -> None:
         self.source = source
         self.url = url or source.url  # by which it is read
@@ -58,8 +63,13 @@ class Pair:
     def assets(self) -> list[dg.AssetsDefinition]:
         """The assets of the three tables, as they are discovered."""
         found = SqlSource("shop", self.url).discover()
-        streams = [found[REPLACED], *(found[name].replace(replication_key="seq") for name in (MERGED, APPENDED))]
-        return list(stream_assets(SqlSource("shop", self.url, streams=streams), destination=self.warehouse))
+        streams = [
+            found[REPLACED],
+            *(found[name].replace(replication_key="seq") for name in (MERGED, APPENDED)),
+        ]
+        return list(
+            stream_assets(SqlSource("shop", self.url, streams=streams), destination=self.warehouse)
+        )
 
     def write(self, table: str, id_: int, seq: int, values: int) -> None:
         """Insert or update one row with the `values`-th value of each column; none where a column has fewer."""
@@ -78,14 +88,19 @@ class Pair:
                 sql = f"UPDATE {table} SET {settings} WHERE id = {id_}"
             else:
                 sql = f"INSERT INTO {table} ({', '.join(literals)}) VALUES ({', '.join(literals.values())})"
-            connection.exec_driver_sql(sql.replace("%", "%%") if self.source.kind != "sqlite" else sql)
+            connection.exec_driver_sql(
+                sql.replace("%", "%%") if self.source.kind != "sqlite" else sql
+            )
         self.rows[table] = [one for one in self.rows[table] if one not in there] + [row]
 
     def run(self) -> Mapping[str, Any]:
         """Materialize all three; gives how many rows each event says were loaded."""
         result = dg.materialize(self.assets)
         assert result.success
-        events = {name: result.asset_materializations_for_node(f"shop__{name}")[0].metadata for name in self.rows}
+        events = {
+            name: result.asset_materializations_for_node(f"shop__{name}")[0].metadata
+            for name in self.rows
+        }
         return {name: event["etl_assets/records_loaded"].value for name, event in events.items()}
 
     def check(self) -> None:
@@ -98,7 +113,11 @@ class Pair:
             wanted = sorted(rows, key=lambda row: (row["id"], row["seq"]))
             for column, case in self.cases.items():
                 values = [as_type(row[column], case[3]) for row in got]
-                assert shown(values) == shown([row[column] for row in wanted]), (name, column, case[0])
+                assert shown(values) == shown([row[column] for row in wanted]), (
+                    name,
+                    column,
+                    case[0],
+                )
 
     def _check_types(self, found: Held) -> None:
         wrong = {
@@ -112,13 +131,19 @@ class Pair:
     def _is_whole(self, found: str, case: Case) -> bool:
         """Whether these are decimals without a fraction that SQLite has as integers, because all fit 64 bits."""
         expected = expected_name(self.kind, case[3])
-        return found == "INTEGER" and expected.startswith("DECIMAL_TEXT(") and expected.endswith(",0)")
+        return (
+            found == "INTEGER" and expected.startswith("DECIMAL_TEXT(") and expected.endswith(",0)")
+        )
 
 
 def _held_by(destination_kind: str, case: Case) -> Case:
     """Leave out the values that a destination cannot hold."""
     type_, literals, values, arrow = case
-    kept = [(one, value) for one, value in zip(literals, values, strict=True) if not refuses(destination_kind, value)]
+    kept = [
+        (one, value)
+        for one, value in zip(literals, values, strict=True)
+        if not refuses(destination_kind, value)
+    ]
     return type_, [one for one, _ in kept], [value for _, value in kept], arrow
 
 
@@ -140,10 +165,14 @@ def load_and_look(pair: Pair, *, again: bool = False) -> None:
         pair.check()
 
 
-@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.full)], ids=["two", "three"])
+@pytest.mark.parametrize(
+    "again", [False, pytest.param(True, marks=pytest.mark.full)], ids=["two", "three"]
+)
 @pytest.mark.parametrize("kind", DESTINATIONS)
 @pytest.mark.parametrize("source", KINDS)
-def test_every_type_is_exact_full_and_incremental(source: str, kind: str, again: bool, tmp_path: Path) -> None:
+def test_every_type_is_exact_full_and_incremental(
+    source: str, kind: str, again: bool, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         made = stack.enter_context(database(source, tmp_path))
         load_and_look(Pair(made, kind, destination(kind, tmp_path, stack)), again=again)
@@ -179,7 +208,12 @@ def user(kind: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        run_on(kind, f"DROP OWNED BY {name}; DROP ROLE {name}" if kind == "postgresql" else f"DROP USER {name}@'%'")
+        run_on(
+            kind,
+            f"DROP OWNED BY {name}; DROP ROLE {name}"
+            if kind == "postgresql"
+            else f"DROP USER {name}@'%'",
+        )
 
 
 @pytest.mark.parametrize(("source", "kind"), [("postgresql", "mysql"), ("mysql", "postgresql")])
@@ -194,7 +228,9 @@ def test_the_documented_rights_are_enough(source: str, kind: str, tmp_path: Path
         run_on(kind, LOADS[kind].format(schema=schema, user=loader))
         parts = urlsplit(str(warehouse.options.url))
         path = f"/{schema}" if kind == "mysql" else parts.path
-        url = parts._replace(netloc=f"{loader}@{parts.netloc.rpartition('@')[2]}", path=path).geturl()
+        url = parts._replace(
+            netloc=f"{loader}@{parts.netloc.rpartition('@')[2]}", path=path
+        ).geturl()
         restricted = type(warehouse)(**{**warehouse.options.model_dump(), "url": url})
         url = sa.make_url(made.url).set(username=reader).render_as_string(hide_password=False)
         pair = Pair(made, kind, restricted, url, most=FEW)

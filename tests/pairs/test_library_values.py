@@ -1,6 +1,7 @@
 """The tables of docs/values.md about libraries: what was given to an asset is what each database's own driver reads.
 
-What a cell shows as code is what `eval` makes of it here; the page and this test can say nothing else.
+What a cell shows as code is what `eval` makes of it here; the page and this test can say nothing
+else.
 """
 
 import json
@@ -62,7 +63,8 @@ REFUSING = [
     for kind, _, code, _, column, _, refused_by in CASES
     for destination_kind in DESTINATIONS
     # What is refused everywhere does not get as far as the destination.
-    if CALLED[destination_kind] in refused_by or (column == REFUSED and destination_kind == "duckdb")
+    if CALLED[destination_kind] in refused_by
+    or (column == REFUSED and destination_kind == "duckdb")
 ]
 
 
@@ -74,7 +76,9 @@ class Given(Source):
         self.streams = [Stream(name) for name in items]
         self.items = items
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield self.items[stream.name]
 
 
@@ -96,11 +100,18 @@ def texts_of(warehouse: DatabaseDestination, table: str) -> list[str | None]:
         return [_text(row["x"]) for row in held(warehouse, table).rows]
     with duckdb.connect(warehouse.path) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        (type_,) = connection.execute(f"SELECT typeof(x) FROM shop.{table} LIMIT 1").fetchone() or ("",)
+        (type_,) = connection.execute(f"SELECT typeof(x) FROM shop.{table} LIMIT 1").fetchone() or (
+            "",
+        )
         nested = type_.endswith("]") or type_.startswith(("STRUCT", "MAP"))
         shown = "to_json(x)" if nested else "x"
         shown = "epoch_us(x)" if type_ == "INTERVAL" else shown
-        return [one for (one,) in connection.execute(f"SELECT {shown}::VARCHAR FROM shop.{table}").fetchall()]
+        return [
+            one
+            for (one,) in connection.execute(
+                f"SELECT {shown}::VARCHAR FROM shop.{table}"
+            ).fetchall()
+        ]
 
 
 def _text(value: Any) -> str | None:
@@ -171,10 +182,14 @@ class Loads:
             warehouse = destination(destination_kind, folder, self._stack)
             numbers = {number for one, at, number, _, _ in ACCEPTED if (one, at) == key}
             items = {
-                f"t{number}": given(kind, code) for one, number, code, *_ in CASES if one == kind and number in numbers
+                f"t{number}": given(kind, code)
+                for one, number, code, *_ in CASES
+                if one == kind and number in numbers
             }
             assets = stream_assets(Given(items), destination=warehouse, granularity="source")
-            assert dg.materialize([assets] if isinstance(assets, dg.AssetsDefinition) else [*assets]).success
+            assert dg.materialize(
+                [assets] if isinstance(assets, dg.AssetsDefinition) else [*assets]
+            ).success
             self._made[key] = warehouse
         return self._made[key]
 
@@ -194,11 +209,16 @@ def test_a_value_comes_back_as_the_page_says(
         assert held_type(warehouse, f"t{number}") == column
     found, want = texts_of(warehouse, f"t{number}"), wanted(values)
     assert len(found) == len(want)
-    assert all(same(one, other, column) for one, other in zip(found, want, strict=True)), (found, want)
+    assert all(same(one, other, column) for one, other in zip(found, want, strict=True)), (
+        found,
+        want,
+    )
 
 
 @pytest.mark.parametrize(("kind", "destination_kind", "code"), REFUSING)
-def test_a_value_that_is_refused_is_named(kind: str, destination_kind: str, code: str, tmp_path: Path) -> None:
+def test_a_value_that_is_refused_is_named(
+    kind: str, destination_kind: str, code: str, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         warehouse = destination(destination_kind, tmp_path, stack)
         assets = stream_assets(Given({"t": given(kind, code)}), destination=warehouse)

@@ -14,7 +14,20 @@ from tests.pairs.places import DESTINATIONS, destination
 from tests.pairs.readers import held, quoted
 from tests.sources.sql_databases import KINDS, Database, database
 
-COLUMNS = ["id", "Name", 'say "x"', "order", "é", "1st", "100%", "a:b", "a.b", "a`b", "_" * 60, "x" * 63]
+COLUMNS = [
+    "id",
+    "Name",
+    'say "x"',
+    "order",
+    "é",
+    "1st",
+    "100%",
+    "a:b",
+    "a.b",
+    "a`b",
+    "_" * 60,
+    "x" * 63,
+]
 TWINS = ["NAME ", "e\u0301"]
 """They meet others of `COLUMNS` in lower case, or as a letter with its accent; MariaDB has no such two columns."""
 KEYS = ["a", "A", "a ", "á", "a\u0301", "ß", "ss", "", " "]
@@ -31,7 +44,9 @@ def prepare(made: Database, columns: list[str]) -> None:
 
     declared = ", ".join(f"{quoted(name, mark)} integer" for name in columns)
     run(f"CREATE TABLE {quoted(ODD_TABLE, mark)} ({declared}, PRIMARY KEY (id))")
-    run(f"INSERT INTO {quoted(ODD_TABLE, mark)} VALUES ({', '.join(map(str, range(len(columns))))})")
+    run(
+        f"INSERT INTO {quoted(ODD_TABLE, mark)} VALUES ({', '.join(map(str, range(len(columns))))})"
+    )
     binary = " COLLATE utf8mb4_nopad_bin" if made.kind == "mysql" else ""
     run(f"CREATE TABLE words (k varchar(9){binary} PRIMARY KEY, v integer)")
     for number, key in enumerate(KEYS):
@@ -46,7 +61,9 @@ def prepare(made: Database, columns: list[str]) -> None:
         run("CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (MINVALUE) TO (10)")
         run("CREATE TABLE parts_high PARTITION OF parts DEFAULT")
     elif made.kind == "mysql":
-        run("CREATE TABLE parts (id integer, v integer, PRIMARY KEY (id)) PARTITION BY HASH (id) PARTITIONS 3")
+        run(
+            "CREATE TABLE parts (id integer, v integer, PRIMARY KEY (id)) PARTITION BY HASH (id) PARTITIONS 3"
+        )
     else:
         run("CREATE TABLE parts (id integer, v integer, PRIMARY KEY (id)) WITHOUT ROWID")
     for number in (1, 10, 20):
@@ -56,19 +73,29 @@ def prepare(made: Database, columns: list[str]) -> None:
 def load(made: Database, warehouse: DatabaseDestination) -> dict[str, str]:
     """Load all tables; gives the name of each stream's table."""
     catalog = made.source().discover()
-    streams = [one.replace(replication_key="v") if one.name == "words" else one for one in catalog.streams]
+    streams = [
+        one.replace(replication_key="v") if one.name == "words" else one for one in catalog.streams
+    ]
     result = dg.materialize(stream_assets(made.source(streams=streams), destination=warehouse))
     assert result.success
     assert len(result.get_asset_materialization_events()) == len(streams)
-    return {one.name: warehouse.table_for("shop", one).name.removeprefix("shop__") for one in streams}
+    return {
+        one.name: warehouse.table_for("shop", one).name.removeprefix("shop__") for one in streams
+    }
 
 
 ALL = [(source, kind) for source in KINDS for kind in DESTINATIONS]
-SAMPLE = {("postgresql", "duckdb"), ("mysql", "postgresql"), ("sqlite", "mysql"), ("postgresql", "sqlite")}
+SAMPLE = {
+    ("postgresql", "duckdb"),
+    ("mysql", "postgresql"),
+    ("sqlite", "mysql"),
+    ("postgresql", "sqlite"),
+}
 
 
 @pytest.mark.parametrize(
-    ("source", "kind"), [pytest.param(*one, marks=[] if one in SAMPLE else [pytest.mark.full]) for one in ALL]
+    ("source", "kind"),
+    [pytest.param(*one, marks=[] if one in SAMPLE else [pytest.mark.full]) for one in ALL],
 )
 def test_names_keys_and_tables_of_every_kind(source: str, kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
@@ -80,11 +107,17 @@ def test_names_keys_and_tables_of_every_kind(source: str, kind: str, tmp_path: P
         assert set(tables) == {ODD_TABLE, "words", "empty_table", "plain", "seen", "parts"}
         stored = held(warehouse, tables[ODD_TABLE])
         assert len(stored.types) == len(columns) + 2
-        assert [int(value) for value in list(stored.rows[0].values())[: len(columns)]] == list(range(len(columns)))
+        assert [int(value) for value in list(stored.rows[0].values())[: len(columns)]] == list(
+            range(len(columns))
+        )
         words = {row["k"]: int(row["v"]) for row in held(warehouse, "words").rows}
         assert words == {key: number for number, key in enumerate(KEYS)}
         assert held(warehouse, "empty_table").rows == []
-        assert sorted(str(row["v"]) for row in held(warehouse, "plain").rows) == ["None", "twice", "twice"]
+        assert sorted(str(row["v"]) for row in held(warehouse, "plain").rows) == [
+            "None",
+            "twice",
+            "twice",
+        ]
         assert {row["k"] for row in held(warehouse, "seen").rows} == set(KEYS[4:])
         assert sorted(int(row["id"]) for row in held(warehouse, "parts").rows) == [1, 10, 20]
         made.run("UPDATE words SET v = 100 WHERE v = 1", "DELETE FROM plain")

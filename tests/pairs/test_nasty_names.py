@@ -32,7 +32,9 @@ def _destination(kind: str, naming: str, folder: Path, stack: ExitStack) -> Data
         made = destination(kind, folder, stack)
         return type(made)(**{**made.options.model_dump(exclude_unset=True), "naming": naming})
     if kind == "sql+sqlite":
-        return SqlDestination(f"sqlite:///{folder / 'any.sqlite'}", schema_name="main", naming=naming)
+        return SqlDestination(
+            f"sqlite:///{folder / 'any.sqlite'}", schema_name="main", naming=naming
+        )
     name = stack.enter_context(postgres_schema() if kind == "sql+postgresql" else mysql_schema())
     if kind == "sql+postgresql":
         url = POSTGRES.replace("postgresql://", "postgresql+psycopg://")
@@ -56,17 +58,25 @@ def _row(number: int, names: list[str], value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "naming"),
     [
-        pytest.param(kind, naming, marks=[] if naming == "preserve" or kind == "duckdb" else [pytest.mark.full])
+        pytest.param(
+            kind,
+            naming,
+            marks=[] if naming == "preserve" or kind == "duckdb" else [pytest.mark.full],
+        )
         for kind in (*DESTINATIONS, *SQL)
         for naming in ("preserve", "snake_case", "pyairbyte")
     ],
 )
-def test_no_name_of_a_stream_or_column_passes_through_a_template(kind: str, naming: str, tmp_path: Path) -> None:
+def test_no_name_of_a_stream_or_column_passes_through_a_template(
+    kind: str, naming: str, tmp_path: Path
+) -> None:
     with ExitStack() as stack:
         warehouse = _destination(kind, naming, tmp_path, stack)
 
         def load(strategy: str, rows: list[dict[str, Any]]) -> SyncResult:
-            stream = Stream("{x} %s :a \\1", primary_key=["id", "{x}"] if strategy == "merge" else [])
+            stream = Stream(
+                "{x} %s :a \\1", primary_key=["id", "{x}"] if strategy == "merge" else []
+            )
             return sync(GivenRead(stream, [rows]), warehouse, strategy=strategy)
 
         names = [one for one in NASTY if kind != "sql+mysql" or "\n" not in one]
@@ -82,9 +92,13 @@ def test_no_name_of_a_stream_or_column_passes_through_a_template(kind: str, nami
         fields = {column.name: column.physical for column in state.columns}
         assert set(fields) == {"id", *names}
         values = table.to_pylist()
-        assert [int(row[fields["id"]]) for row in sorted(values, key=lambda row: int(row[fields["id"]]))] == [6, 7]
+        assert [
+            int(row[fields["id"]]) for row in sorted(values, key=lambda row: int(row[fields["id"]]))
+        ] == [6, 7]
         for row in values:
-            wrong = [n for n in names if n != "%(a)s" and int(row[fields[n]]) != int(row[fields["id"]])]
+            wrong = [
+                n for n in names if n != "%(a)s" and int(row[fields[n]]) != int(row[fields["id"]])
+            ]
             assert not wrong
         if naming == "preserve":
             assert all(fields[name] == name for name in names if name.casefold() != "select")
@@ -138,7 +152,9 @@ def test_tables_columns_and_queries_of_a_source(kind: str, tmp_path: Path) -> No
                 rows = [row for batch in _read(source, given, bookmark) for row in batch]
                 assert len(rows) == 1, name
                 shift = 0 if name in queries else 1
-                assert [rows[0][one] for one in names] == [place + 1 for place in range(len(names))], (name, shift)
+                assert [rows[0][one] for one in names] == [
+                    place + 1 for place in range(len(names))
+                ], (name, shift)
                 if name in queries and kind != "mysql":
                     assert rows[0]["said"] == ":t %s \\: {x} ?"
 

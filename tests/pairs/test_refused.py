@@ -68,7 +68,9 @@ def fill(made: Database, cases: list[Bad]) -> None:
         with made.engine.begin() as connection:
             if made.kind == "mysql":
                 connection.exec_driver_sql("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
-            connection.exec_driver_sql(f"CREATE TABLE t{number} (id integer PRIMARY KEY, bad {type_})")
+            connection.exec_driver_sql(
+                f"CREATE TABLE t{number} (id integer PRIMARY KEY, bad {type_})"
+            )
             connection.exec_driver_sql(f"INSERT INTO t{number} VALUES (1, NULL), (2, {literal})")
 
 
@@ -93,7 +95,9 @@ def check(made: Database, kind: str, cases: list[Bad], folder: Path) -> None:
             assert f"Value: {value}" in text, (type_, literal, text)
         assert not result.get_asset_materialization_events()
         with warehouse.transaction() as tx:
-            there = [name for name in names if tx.exists(warehouse.table_for("shop", catalog[name]))]
+            there = [
+                name for name in names if tx.exists(warehouse.table_for("shop", catalog[name]))
+            ]
         assert not there
 
 

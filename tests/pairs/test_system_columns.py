@@ -39,7 +39,9 @@ def loaded(warehouse: DatabaseDestination, rows: list[dict[str, Any]]) -> SyncRe
 
 def named(kind: str, naming: str, folder: Path, stack: ExitStack) -> DatabaseDestination:
     if kind == "sql+sqlite":
-        return SqlDestination(f"sqlite:///{folder / 'any.sqlite'}", schema_name="main", naming=naming)
+        return SqlDestination(
+            f"sqlite:///{folder / 'any.sqlite'}", schema_name="main", naming=naming
+        )
     made = destination(kind, folder, stack)
     return type(made)(**{**made.options.model_dump(exclude_unset=True), "naming": naming})
 
@@ -48,20 +50,28 @@ def named(kind: str, naming: str, folder: Path, stack: ExitStack) -> DatabaseDes
 @pytest.mark.parametrize("kind", [*DESTINATIONS, "sql+sqlite"])
 def test_every_value_comes_back(kind: str, naming: str, tmp_path: Path, stack: ExitStack) -> None:
     warehouse = named(kind, naming, tmp_path, stack)
-    rows = [{"id": i} | {name: i + place / 100 for place, name in enumerate(NAMES)} for i in range(3)]
+    rows = [
+        {"id": i} | {name: i + place / 100 for place, name in enumerate(NAMES)} for i in range(3)
+    ]
     result = loaded(warehouse, rows)
     physical = {column.name: column.physical for column in result.columns}
     assert len({name.lower() for name in physical.values()}) == len(NAMES) + 1
-    # Each key once more, with values that a merge has to find, and of which the last arrival counts.
+    # Each key once more, with values that a merge has to find, and of which the last arrival
+    # counts.
     again = [{**row, "xmin": value} for row in rows for value in (None, 1000.5)]
     assert loaded(warehouse, again).records_loaded == len(rows)
     held = warehouse.read_table(warehouse.table_for("shop", STREAM)).to_pylist()
-    found = [{name: row[column] for name, column in physical.items()} for row in sorted(held, key=lambda r: r["id"])]
+    found = [
+        {name: row[column] for name, column in physical.items()}
+        for row in sorted(held, key=lambda r: r["id"])
+    ]
     assert found == [{**row, "xmin": 1000.5} for row in rows]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql", "mysql"])
-def test_a_column_called_rowid_is_widened_as_any(kind: str, tmp_path: Path, stack: ExitStack) -> None:
+def test_a_column_called_rowid_is_widened_as_any(
+    kind: str, tmp_path: Path, stack: ExitStack
+) -> None:
     warehouse = destination(kind, tmp_path, stack)
     loaded(warehouse, [{"id": i, "rowid": 7, "oid": 7, "x": i} for i in range(4)])
     loaded(warehouse, [{"id": 9, "rowid": 7, "oid": 7, "x": "text"}])
@@ -77,14 +87,29 @@ def physical(warehouse: DatabaseDestination, name: str) -> str:
 
 def test_what_each_engine_keeps_for_itself() -> None:
     bigquery = BigQueryDestination(project="p")
-    for name in ("_PARTITIONTIME", "_PARTITIONDATE", "_TABLE_SUFFIX", "_file_name", "_ROW_TIMESTAMP", "__ROOT__x"):
+    for name in (
+        "_PARTITIONTIME",
+        "_PARTITIONDATE",
+        "_TABLE_SUFFIX",
+        "_file_name",
+        "_ROW_TIMESTAMP",
+        "__ROOT__x",
+    ):
         found = physical(bigquery, name)
         assert re.search(r"\Ac_.*" + HASHED, found), name
     assert re.search(HASHED, physical(bigquery, "_CHANGE_TYPE"))
     assert physical(bigquery, "xmin") == "xmin"
-    snowflake = SnowflakeDestination(account="a", user="u", password="p", database="d", naming="preserve")  # noqa: S106
+    snowflake = SnowflakeDestination(
+        account="a",
+        user="u",
+        password="p",  # noqa: S106
+        database="d",
+        naming="preserve",
+    )
     assert re.search(r"\Ac_METADATA\$ACTION" + HASHED, physical(snowflake, "METADATA$ACTION"))
-    postgres = SqlDestination("postgresql+psycopg://nobody@127.0.0.1/none", schema_name="s", naming="preserve")
+    postgres = SqlDestination(
+        "postgresql+psycopg://nobody@127.0.0.1/none", schema_name="s", naming="preserve"
+    )
     assert re.search(HASHED, physical(postgres, "ctid"))
     assert physical(postgres, "CTID") == "CTID"
     assert physical(postgres, "_rowid_") == "_rowid_"
@@ -92,5 +117,7 @@ def test_what_each_engine_keeps_for_itself() -> None:
 
 def test_a_name_that_was_given_before_stays() -> None:
     bigquery = BigQueryDestination(project="p")
-    assert bigquery.column_identifiers(["_file_x"], {"_file_x": "_file_x"}, ()) == {"_file_x": "_file_x"}
+    assert bigquery.column_identifiers(["_file_x"], {"_file_x": "_file_x"}, ()) == {
+        "_file_x": "_file_x"
+    }
     assert bigquery.identifier("_file_x") == "_file_x", "tables are called as they like"

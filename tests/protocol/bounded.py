@@ -49,14 +49,21 @@ def made(chance: random.Random) -> str:
     def value(depth: int) -> str:
         kind = chance.randrange(6) if depth < 4 else chance.randrange(3)
         if kind < 2:
-            sign, digits = chance.choice(["", "-"]), "".join(chance.choices("0123456789", k=chance.randrange(1, 60)))
+            sign, digits = (
+                chance.choice(["", "-"]),
+                "".join(chance.choices("0123456789", k=chance.randrange(1, 60))),
+            )
             point = f".{chance.randrange(10**9)}" if chance.random() < 0.4 else ""
             exponent = (
-                f"e{chance.choice(['', '-', '+'])}{10 ** chance.randrange(1, 20)}" if chance.random() < 0.6 else ""
+                f"e{chance.choice(['', '-', '+'])}{10 ** chance.randrange(1, 20)}"
+                if chance.random() < 0.6
+                else ""
             )
             return f"{sign}{digits.lstrip('0') or '0'}{point}{exponent}"
         if kind == 2:
-            return chance.choice(['"x"', "null", "true", '"\\ud800"', "NaN", '"2026-01-01T00:00:00Z"', *NUMBERS])
+            return chance.choice(
+                ['"x"', "null", "true", '"\\ud800"', "NaN", '"2026-01-01T00:00:00Z"', *NUMBERS]
+            )
         inner = [value(depth + 1) for _ in range(chance.randrange(4))]
         if kind == 3:
             return f"[{','.join(inner)}]"
@@ -85,7 +92,10 @@ def made(chance: random.Random) -> str:
     definitions = {f"d{at}": schema(0) for at in range(8)}
     document = {"definitions": definitions, "properties": {"n": schema(0), "m": schema(0)}}
     head = json.dumps({"type": "SCHEMA", "stream": "s", "schema": document})
-    records = [f'{{"type":"RECORD","stream":"s","record":{{"n":{value(0)},"m":{value(0)}}}}}' for _ in range(3)]
+    records = [
+        f'{{"type":"RECORD","stream":"s","record":{{"n":{value(0)},"m":{value(0)}}}}}'
+        for _ in range(3)
+    ]
     return "\n".join([head, *records, ""])
 
 
@@ -99,7 +109,12 @@ def take(text: str) -> None:
     from etl_assets.protocol.record_forms import SingerForm
     from etl_assets.protocol.record_runs import RecordLanes
     from etl_assets.protocol.singer.lines import decoder
-    from etl_assets.protocol.singer.messages import RecordMessage, SchemaMessage, StateMessage, decode
+    from etl_assets.protocol.singer.messages import (
+        RecordMessage,
+        SchemaMessage,
+        StateMessage,
+        decode,
+    )
 
     stream = Stream("s")
     for line in text.splitlines():
@@ -119,7 +134,10 @@ def take(text: str) -> None:
     lines = decoder(lambda _: None)
     _quietly(lambda: [one.record for one in lines.decode(text.encode("utf-8", "surrogatepass"))])
     lanes = RecordLanes(
-        SingerForm(), lambda _, name: ("", "s") if name == "s" else None, {("", "s"): stream}, lambda *_: []
+        SingerForm(),
+        lambda _, name: ("", "s") if name == "s" else None,
+        {("", "s"): stream},
+        lambda *_: [],
     )
 
     def columns() -> None:
@@ -158,4 +176,6 @@ def main(seed: int, count: int) -> None:
     print(json.dumps({"cases": len(cases), "slowest": slowest}))
 
 
-PROGRAM = "import sys; from tests.protocol.bounded import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+PROGRAM = (
+    "import sys; from tests.protocol.bounded import main; main(int(sys.argv[1]), int(sys.argv[2]))"
+)

@@ -63,7 +63,9 @@ def test_they_are_as_pyarrow_makes_them(kind: str, data: st.DataObject) -> None:
     ],
     ids=["bool", "integer", "bytes", "narrow", "moment", "day", "coarse"],
 )
-def test_what_is_not_exactly_of_the_type_is_left_to_pyarrow(values: list[Any], type_: pa.DataType) -> None:
+def test_what_is_not_exactly_of_the_type_is_left_to_pyarrow(
+    values: list[Any], type_: pa.DataType
+) -> None:
     assert from_buffers(values, type_) is None
 
 
@@ -109,15 +111,32 @@ print("pandas" in sys.modules, file=sys.stderr)
 """
 
 
-@pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 26, reason="an older pyarrow imports pandas by itself")
+@pytest.mark.skipif(
+    int(pa.__version__.split(".")[0]) < 26, reason="an older pyarrow imports pandas by itself"
+)
 def test_a_small_load_imports_no_pandas(tmp_path: Path) -> None:
-    properties = {"id": {"type": "integer"}, "x": {"type": "number"}, "s": {"type": "string"}, "b": {"type": "boolean"}}
+    properties = {
+        "id": {"type": "integer"},
+        "x": {"type": "number"},
+        "s": {"type": "string"},
+        "b": {"type": "boolean"},
+    }
     messages = [
-        {"type": "SCHEMA", "stream": "t", "schema": {"properties": properties}, "key_properties": ["id"]},
-        *({"type": "RECORD", "stream": "t", "record": {"id": n, "x": n / 7, "s": "s", "b": True}} for n in range(9)),
+        {
+            "type": "SCHEMA",
+            "stream": "t",
+            "schema": {"properties": properties},
+            "key_properties": ["id"],
+        },
+        *(
+            {"type": "RECORD", "stream": "t", "record": {"id": n, "x": n / 7, "s": "s", "b": True}}
+            for n in range(9)
+        ),
         {"type": "STATE", "value": {"bookmarks": {"t": {"id": 8}}}},
     ]
-    (tmp_path / "config.json").write_text(json.dumps({"path": str(tmp_path / "t.duckdb"), "source": "s"}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"path": str(tmp_path / "t.duckdb"), "source": "s"})
+    )
     done = subprocess.run(
         [sys.executable, "-c", TARGET, "--config", str(tmp_path / "config.json")],
         input="".join(json.dumps(message) + "\n" for message in messages),
@@ -146,21 +165,34 @@ def _made(make: Callable[[], Any]) -> list[Any] | None:
 
 
 @settings(max_examples=300)
-@given(st.lists(DECIMALS | st.integers(-(10**20), 10**20) | st.none(), min_size=1, max_size=4), WIDTHS)
-def test_decimals_are_the_same_numbers_or_refused(values: list[Any], width: tuple[int, int]) -> None:
+@given(
+    st.lists(DECIMALS | st.integers(-(10**20), 10**20) | st.none(), min_size=1, max_size=4), WIDTHS
+)
+def test_decimals_are_the_same_numbers_or_refused(
+    values: list[Any], width: tuple[int, int]
+) -> None:
     type_ = pa.decimal128(*width)
     assert _made(lambda: decimals_of(values, type_)) in (None, values)
-    texts = pa.array([None if value is None else f"{Decimal(value):f}" for value in values], pa.string())
+    texts = pa.array(
+        [None if value is None else f"{Decimal(value):f}" for value in values], pa.string()
+    )
     assert _made(lambda: decimals_of_texts(texts, type_)) in (None, values)
     spelled = pa.array([None if value is None else str(value) for value in values], pa.string())
     assert _made(lambda: decimals_of_texts(spelled, type_)) in (None, values)
     if (column := _made(lambda: pa.array(values))) == values:
-        assert _made(lambda: cast_exactly(pa.chunked_array([pa.array(column)]), type_)) in (None, values)
+        assert _made(lambda: cast_exactly(pa.chunked_array([pa.array(column)]), type_)) in (
+            None,
+            values,
+        )
 
 
 @pytest.mark.parametrize(
     ("value", "type_"),
-    [("1E-41", pa.decimal128(38, 2)), ("1E-39", pa.decimal128(20, 0)), ("12345.5", pa.decimal128(38, 38))],
+    [
+        ("1E-41", pa.decimal128(38, 2)),
+        ("1E-39", pa.decimal128(20, 0)),
+        ("12345.5", pa.decimal128(38, 38)),
+    ],
 )
 def test_a_decimal_that_overflows_on_its_way_is_refused(value: str, type_: pa.DataType) -> None:
     for made in (
@@ -179,6 +211,10 @@ def test_decimals_that_fit_stay_decimals() -> None:
     assert decimals_of(values, type_).to_pylist() == values
     texts = pa.array(["1234567.5", None, "-1234567.89", "0.5", "7"])
     assert decimals_of_texts(texts, type_).type == type_
-    assert cast_exactly(pa.chunked_array([pa.array([Decimal("1.5")])]), type_).to_pylist() == [Decimal("1.50")]
+    assert cast_exactly(pa.chunked_array([pa.array([Decimal("1.5")])]), type_).to_pylist() == [
+        Decimal("1.50")
+    ]
     assert cast_exactly(pa.chunked_array([pa.nulls(2)]), type_).to_pylist() == [None, None]
-    assert cast_exactly(pa.chunked_array([pa.array(["1.5"])]), type_).to_pylist() == [Decimal("1.50")]
+    assert cast_exactly(pa.chunked_array([pa.array(["1.5"])]), type_).to_pylist() == [
+        Decimal("1.50")
+    ]

@@ -42,7 +42,9 @@ def array_of(name: str, values: list[Any]) -> pa.Array:
 def arrays(draw: st.DrawFn, depth: int = 2) -> pa.Array:
     """Give an array of any shape, and perhaps a part of a longer one."""
     length = draw(st.integers(0, 5))
-    kinds = ["leaf", "dictionary", "runs"] + (["list", "view", "fixed", "struct", "map"] if depth else [])
+    kinds = ["leaf", "dictionary", "runs"] + (
+        ["list", "view", "fixed", "struct", "map"] if depth else []
+    )
     kind = draw(st.sampled_from(kinds))
     if kind in {"leaf", "dictionary", "runs"}:
         name = draw(st.sampled_from(sorted(set(LEAVES) - ({"bool8"} if kind != "leaf" else set()))))
@@ -59,7 +61,9 @@ def arrays(draw: st.DrawFn, depth: int = 2) -> pa.Array:
         found = pa.FixedSizeListArray.from_arrays(inner, 2)
     elif kind == "struct":
         inner = draw(arrays(depth=depth - 1))
-        gone = pa.array(draw(st.lists(st.booleans(), min_size=len(inner), max_size=len(inner))), pa.bool_())
+        gone = pa.array(
+            draw(st.lists(st.booleans(), min_size=len(inner), max_size=len(inner))), pa.bool_()
+        )
         found = pa.StructArray.from_arrays([inner], names=["a"], mask=gone)
     else:
         inner = draw(arrays(depth=depth - 1))
@@ -76,7 +80,9 @@ def listed(draw: st.DrawFn, kind: str, inner: pa.Array) -> pa.Array:
         return pa.MapArray.from_arrays(pa.array(offsets, pa.int32()), keys, inner)
     if kind == "view":
         sizes = [after - before for before, after in pairwise(cuts)]
-        return pa.ListViewArray.from_arrays(pa.array(cuts[:-1], pa.int32()), pa.array(sizes, pa.int32()), inner)
+        return pa.ListViewArray.from_arrays(
+            pa.array(cuts[:-1], pa.int32()), pa.array(sizes, pa.int32()), inner
+        )
     for at in draw(st.sets(st.integers(0, max(0, len(cuts) - 2)))):
         offsets[at] = None if at < len(cuts) - 1 else offsets[at]
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), inner)
@@ -92,7 +98,10 @@ def test_values_stay(one: pa.Array, other: pa.Array) -> None:
     assert mixed.column("y").to_pylist() == other.to_pylist()
 
 
-@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=1), st.sampled_from(["s", "ms", "us", "ns"]))
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1) | st.none(), min_size=1),
+    st.sampled_from(["s", "ms", "us", "ns"]),
+)
 def test_a_moment_is_the_same_or_refused(counts: list[int | None], unit: str) -> None:
     column = pa.array(counts, pa.int64()).cast(pa.timestamp(unit))
     refused: DataError | None = None
@@ -105,7 +114,9 @@ def test_a_moment_is_the_same_or_refused(counts: list[int | None], unit: str) ->
         assert "Value: None" not in refused.message
         return
     per = {"s": 10**6, "ms": 10**3, "us": 1, "ns": 1}[unit]
-    assert found.cast(pa.int64()).to_pylist() == [None if one is None else one * per for one in counts]
+    assert found.cast(pa.int64()).to_pylist() == [
+        None if one is None else one * per for one in counts
+    ]
 
 
 def test_the_first_value_that_does_not_fit_is_named() -> None:
@@ -117,9 +128,15 @@ def test_the_first_value_that_does_not_fit_is_named() -> None:
 
 def test_a_map_with_a_key_twice_in_one_chunk_makes_json_of_all() -> None:
     kind = pa.map_(pa.string(), pa.int64())
-    column = pa.chunked_array([pa.array([[("a", 1)]], kind), pa.array([[("a", 1), ("a", 2)], None], kind)])
+    column = pa.chunked_array(
+        [pa.array([[("a", 1)]], kind), pa.array([[("a", 1), ("a", 2)], None], kind)]
+    )
     found = Batch(pa.table({"x": column})).to_arrow(STREAM).column("x")
-    assert [None if one is None else str(one) for one in found.to_pylist()] == ['[["a",1]]', '[["a",1],["a",2]]', None]
+    assert [None if one is None else str(one) for one in found.to_pylist()] == [
+        '[["a",1]]',
+        '[["a",1],["a",2]]',
+        None,
+    ]
 
 
 def test_what_is_behind_a_null_is_not_looked_at_in_a_list() -> None:

@@ -15,7 +15,10 @@ from etl_assets.model.bookmarks.boundary import MAX_CELLS, Boundary, Undecidable
 from etl_assets.model.bookmarks.row_cells import row_hash
 
 WEST = timezone(timedelta(hours=-5))
-ROWS: list[dict[str, Any]] = [{"at": 5, "id": 1, "name": "a", "n": 7}, {"at": 5, "id": 2, "name": "b", "n": 8}]
+ROWS: list[dict[str, Any]] = [
+    {"at": 5, "id": 1, "name": "a", "n": 7},
+    {"at": 5, "id": 2, "name": "b", "n": 8},
+]
 
 
 def boundary(stored: Any, key: tuple[str, ...] = (), **options: Any) -> Boundary:
@@ -28,7 +31,9 @@ def stored(rows: list[dict[str, Any]], key: tuple[str, ...] = ()) -> Any:
     return loaded.to_json()
 
 
-def recognised(before: list[dict[str, Any]], now: list[dict[str, Any]], key: tuple[str, ...] = ()) -> list[bool]:
+def recognised(
+    before: list[dict[str, Any]], now: list[dict[str, Any]], key: tuple[str, ...] = ()
+) -> list[bool]:
     return boundary(stored(before, key), key).recognise(now)
 
 
@@ -36,13 +41,21 @@ CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "a column with a default": lambda row: {**row, "more": "x"},
     "a column that is filled": lambda row: {**row, "more": f"of {row['id']}"},
     "a dropped column": lambda row: {name: value for name, value in row.items() if name != "n"},
-    "a renamed column": lambda row: {{"n": "number"}.get(name, name): value for name, value in row.items()},
+    "a renamed column": lambda row: {
+        {"n": "number"}.get(name, name): value for name, value in row.items()
+    },
     "a number that is text": lambda row: {**row, "n": str(row["n"])},
-    "a number that is a decimal": lambda row: {**row, "n": Decimal(row["n"]).quantize(Decimal("1.000"))},
+    "a number that is a decimal": lambda row: {
+        **row,
+        "n": Decimal(row["n"]).quantize(Decimal("1.000")),
+    },
     "a number that is a double": lambda row: {**row, "n": float(row["n"])},
     "a number as other text": lambda row: {**row, "n": f"{row['n']}.00"},
     "text that is a list": lambda row: {**row, "name": [row["name"]]},
-    "a date that is an instant": lambda row: {**row, "name": datetime(2026, 1, row["id"], tzinfo=UTC)},
+    "a date that is an instant": lambda row: {
+        **row,
+        "name": datetime(2026, 1, row["id"], tzinfo=UTC),
+    },
     "everything but one column": lambda row: {"at": row["at"], "id": row["id"], "other": 1},
 }
 
@@ -50,7 +63,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 @pytest.mark.parametrize("key", [(), ("id",)], ids=["keyless", "keyed"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_loaded_rows_are_known_and_new_ones_are_not(change: str, key: tuple[str, ...]) -> None:
-    before = [{**row, "name": date(2026, 1, row["id"])} for row in ROWS] if "instant" in change else ROWS
+    before = (
+        [{**row, "name": date(2026, 1, row["id"])} for row in ROWS] if "instant" in change else ROWS
+    )
     new = {"at": 5, "id": 3, "name": "c", "n": 9}
     if "instant" in change:
         new["name"] = date(2026, 1, 3)
@@ -74,7 +89,9 @@ def test_equal_rows_are_counted() -> None:
     assert recognised([row, row], [{**row, "x": 1}] * 3) == [True, True, False]
 
 
-def test_a_change_without_a_new_replication_key_is_another_row_unless_there_is_a_primary_key() -> None:
+def test_a_change_without_a_new_replication_key_is_another_row_unless_there_is_a_primary_key() -> (
+    None
+):
     now = [{**ROWS[0], "name": "other"}, ROWS[1]]
     assert recognised(ROWS, now) == [False, True]
     keyed = boundary(stored(ROWS, ("id",)), ("id",))
@@ -84,7 +101,9 @@ def test_a_change_without_a_new_replication_key_is_another_row_unless_there_is_a
 
 def test_a_row_that_fills_a_null_is_told_from_one_that_had_it() -> None:
     before = [{"at": 5, "name": "a", "n": None}]
-    assert recognised(before, [{"at": 5, "name": "a", "n": 1}, {"at": 5, "name": "a", "n": None}]) == [False, True]
+    assert recognised(
+        before, [{"at": 5, "name": "a", "n": 1}, {"at": 5, "name": "a", "n": None}]
+    ) == [False, True]
     assert recognised(before, [{"at": 5, "name": "a", "n": 1}]) == [True]
 
 
@@ -110,11 +129,16 @@ def test_what_nothing_tells_is_an_error(before: dict[str, Any], now: list[dict[s
 
 
 def test_another_type_of_the_primary_key_is_an_error_unless_its_text_is_the_same() -> None:
-    assert recognised(ROWS, [{**row, "id": str(row["id"])} for row in ROWS], ("id",)) == [True, True]
+    assert recognised(ROWS, [{**row, "id": str(row["id"])} for row in ROWS], ("id",)) == [
+        True,
+        True,
+    ]
     with pytest.raises(UndecidableError, match="primary key"):
         recognised(ROWS, [{**row, "id": f"u{row['id']}"} for row in ROWS], ("id",))
     with pytest.raises(UndecidableError, match="primary key"):
-        recognised(ROWS, [{"at": 5, "name": row["name"], "uid": row["id"]} for row in ROWS], ("id",))
+        recognised(
+            ROWS, [{"at": 5, "name": row["name"], "uid": row["id"]} for row in ROWS], ("id",)
+        )
 
 
 def many(count: int) -> list[dict[str, Any]]:
@@ -162,11 +186,15 @@ class TestEarlierVersions:
         assert again.recognise([{**row, "x": 1} for row in (*ROWS, ROWS[0])]) == [True, True, True]
 
     def test_a_column_that_came_later_is_left_out(self) -> None:
-        known = boundary(dict(Counter(map(row_hash, ROWS))), fields_before={"at", "id", "name", "n"})
+        known = boundary(
+            dict(Counter(map(row_hash, ROWS))), fields_before={"at", "id", "name", "n"}
+        )
         assert known.recognise([{**row, "more": "x"} for row in ROWS]) == [True, True]
 
     def test_other_changes_are_an_error(self) -> None:
-        known = boundary(dict(Counter(map(row_hash, ROWS))), fields_before={"at", "id", "name", "n"})
+        known = boundary(
+            dict(Counter(map(row_hash, ROWS))), fields_before={"at", "id", "name", "n"}
+        )
         assert known.recognise([{**row, "n": str(row["n"])} for row in ROWS]) == [False, False]
         assert known.undecided
         with pytest.raises(UndecidableError, match="earlier version"):
@@ -179,20 +207,30 @@ class TestEarlierVersions:
         assert boundary(known.to_json()).recognise([*ROWS]) == [True, True]
 
 
-@pytest.mark.parametrize("damaged", [5, "x", [5], [{"fields": 3}], [{"fields": {"a": "text"}, "rows": {"short": 1}}]])
+@pytest.mark.parametrize(
+    "damaged", [5, "x", [5], [{"fields": 3}], [{"fields": {"a": "text"}, "rows": {"short": 1}}]]
+)
 def test_what_is_damaged_is_an_error(damaged: Any) -> None:
     with pytest.raises(ValueError, match=r".+"):
         boundary(damaged)
 
 
 values = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["", "a", "b"]), st.floats(allow_nan=False)
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from(["", "a", "b"]),
+    st.floats(allow_nan=False),
 )
-rows_with_fields = st.lists(st.fixed_dictionaries({"at": st.just(5), "a": values, "b": values}), max_size=12)
+rows_with_fields = st.lists(
+    st.fixed_dictionaries({"at": st.just(5), "a": values, "b": values}), max_size=12
+)
 
 
 @given(rows_with_fields, rows_with_fields, st.randoms())
-def test_counts_come_out_for_any_rows(before: list[dict[str, Any]], new: list[dict[str, Any]], chance: Any) -> None:
+def test_counts_come_out_for_any_rows(
+    before: list[dict[str, Any]], new: list[dict[str, Any]], chance: Any
+) -> None:
     now = [*before, *new]
     chance.shuffle(now)
     known = recognised(before, now)
@@ -225,7 +263,10 @@ def test_a_replication_key_that_is_written_in_another_way_is_no_change(
 
 
 def test_a_field_that_few_of_many_rows_have_is_not_gone_from_a_batch_without_it() -> None:
-    rows = [{"at": 5, "id": number, **({"note": "x"} if number == 0 else {})} for number in range(MAX_CELLS)]
+    rows = [
+        {"at": 5, "id": number, **({"note": "x"} if number == 0 else {})}
+        for number in range(MAX_CELLS)
+    ]
     for batches in ([rows[:1], rows[1:]], [rows[1:], rows[:1]]):
         again = boundary(stored(rows))
         new = {"at": 5, "id": -1}

@@ -28,7 +28,14 @@ from etl_assets.sources.sql.cursor import typed
 from tests.protocol.bounded import CORPUS, PROGRAM
 from tests.sources.test_files_values import rows_of, written
 
-FAR = ["1E+300000000", "-1E+300000000", "1E-300000000", "1E+999999999999999999", "0E-300000000", "1E+2147483648"]
+FAR = [
+    "1E+300000000",
+    "-1E+300000000",
+    "1E-300000000",
+    "1E+999999999999999999",
+    "0E-300000000",
+    "1E+2147483648",
+]
 MEMORY_BYTES = 3 * 1024**3
 SECONDS = 60
 
@@ -50,7 +57,9 @@ def test_an_exponent_is_not_written_out(text: str, declared: pa.DataType | None)
     assert kept.to_pylist() == [f'{{"a":{text}}}']
 
 
-@pytest.mark.parametrize("line", ['{"n": 1e300000000}', '{"n": -5e-300000000}', f'{{"n": {"9" * 5000}}}'])
+@pytest.mark.parametrize(
+    "line", ['{"n": 1e300000000}', '{"n": -5e-300000000}', f'{{"n": {"9" * 5000}}}']
+)
 def test_of_a_file_of_json_lines_the_line_is_named(line: str, tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", f'{{"n": 1}}\n{line}\n')
     with pytest.raises(DataError, match=r"line 2.*n"):
@@ -69,7 +78,8 @@ def test_digits_of_an_integer_and_characters_of_a_number() -> None:
     line = f'{{"type":"RECORD","stream":"a","record":{{"deep":[{{"n":{"9" * 4301}}}]}}}}'
     for read in (decode, exact_json):
         with pytest.raises(
-            ProtocolError, match=r"field 'record\.deep\.0\.n': an integer of 4,301 digits, at most 4,300"
+            ProtocolError,
+            match=r"field 'record\.deep\.0\.n': an integer of 4,301 digits, at most 4,300",
         ):
             read(line)
     assert exact_json("9" * 4300) == int("9" * 4300)
@@ -90,7 +100,10 @@ def test_a_bookmark_that_would_be_a_huge_integer() -> None:
 
 def _fan(word: str, levels: int = 40, **more: Any) -> dict[str, Any]:
     definitions: dict[str, Any] = {
-        f"d{at}": {word: [{"$ref": f"#/definitions/d{at + 1}"}, {"$ref": f"#/definitions/d{at + 1}"}], **more}
+        f"d{at}": {
+            word: [{"$ref": f"#/definitions/d{at + 1}"}, {"$ref": f"#/definitions/d{at + 1}"}],
+            **more,
+        }
         for at in range(levels)
     }
     definitions[f"d{levels}"] = {"type": ["string", "null"]}
@@ -106,23 +119,46 @@ def test_references_that_fan_out_are_looked_at_once(word: str) -> None:
 
 def test_schemas_that_never_end_or_say_too_much() -> None:
     structs = {
-        f"d{at}": {"x-arrow": "struct", "properties": {key: {"$ref": f"#/definitions/d{at + 1}"} for key in "ab"}}
+        f"d{at}": {
+            "x-arrow": "struct",
+            "properties": {key: {"$ref": f"#/definitions/d{at + 1}"} for key in "ab"},
+        }
         for at in range(40)
     }
     wide = {"definitions": {"w": dict.fromkeys(map(str, range(2000)), 1)}}
     endless: dict[str, dict[str, Any]] = {
         "circle": {"definitions": {"a": {"$ref": "#/definitions/a"}}},
         "refers to itself": {"definitions": {"a": {"anyOf": [{"$ref": "#/definitions/a"}]}}},
-        "nested more than": {"definitions": {"a": {"x-arrow": "list", "items": {"$ref": "#/definitions/a"}}}},
+        "nested more than": {
+            "definitions": {"a": {"x-arrow": "list", "items": {"$ref": "#/definitions/a"}}}
+        },
         "64": {"definitions": {**structs, "a": structs["d0"], "d40": {"type": "integer"}}},
-        "500,000": wide | {"definitions": {**wide["definitions"], "a": {"allOf": [{"$ref": "#/definitions/w"}] * 300}}},
+        "500,000": wide
+        | {
+            "definitions": {
+                **wide["definitions"],
+                "a": {"allOf": [{"$ref": "#/definitions/w"}] * 300},
+            }
+        },
     }
     for told, schema in endless.items():
-        with pytest.raises(ConfigError, match=f"property 'field'.*{told}" if told != "64" else "property 'field'"):
+        with pytest.raises(
+            ConfigError, match=f"property 'field'.*{told}" if told != "64" else "property 'field'"
+        ):
             to_arrow({**schema, "properties": {"field": {"$ref": "#/definitions/a"}}})
-    for odd in (Decimal("1E+300000000"), Decimal("NaN"), float("nan"), float("inf"), 10**5000, Decimal("1E-300000000")):
+    for odd in (
+        Decimal("1E+300000000"),
+        Decimal("NaN"),
+        float("nan"),
+        float("inf"),
+        10**5000,
+        Decimal("1E-300000000"),
+    ):
         prop = {"type": "number", "multipleOf": odd, "maximum": odd}
-        assert len(to_arrow({"properties": {"a": prop, "b": {"type": "integer", "minimum": odd}}})) == 2
+        assert (
+            len(to_arrow({"properties": {"a": prop, "b": {"type": "integer", "minimum": odd}}}))
+            == 2
+        )
 
 
 def test_columns_streams_and_revisions() -> None:
@@ -132,14 +168,21 @@ def test_columns_streams_and_revisions() -> None:
     with pytest.raises(DataError, match=r"stream 'a': the rows have 20,001 fields, at most 20,000"):
         rows_to_arrow([dict.fromkeys(properties, 1)], None, stream="a")
     properties.popitem()
-    assert rows_to_arrow([dict.fromkeys(properties, 1)], to_arrow({"properties": properties}), stream="a").num_rows == 1
+    assert (
+        rows_to_arrow(
+            [dict.fromkeys(properties, 1)], to_arrow({"properties": properties}), stream="a"
+        ).num_rows
+        == 1
+    )
     entries = [{"tap_stream_id": "a"}] * (limits.MAX_STREAMS + 1)
     with pytest.raises(ConfigError, match=r"100,001 streams, at most 100,000"):
         Catalog.from_dict({"streams": entries})
     revisions = Revisions("tap-x")
     for _ in range(limits.MAX_SCHEMAS):
         revisions.note("a")
-    with pytest.raises(ProtocolError, match=r"stream 'a': tap-x sent more than 2,000 different schemas"):
+    with pytest.raises(
+        ProtocolError, match=r"stream 'a': tap-x sent more than 2,000 different schemas"
+    ):
         revisions.note("a")
 
 
@@ -200,10 +243,10 @@ def test_what_nobody_thought_of_is_one_too(seed: int) -> None:
 
 def test_the_budget_is_one() -> None:
     """A process that takes more than it may is seen: the fuzzer can fail."""
-    program = (
-        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_BYTES},) * 2); b'x' * {2 * MEMORY_BYTES}"
+    program = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY_BYTES},) * 2); b'x' * {2 * MEMORY_BYTES}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert "MemoryError" in done.stderr
     assert issubclass(DataError, EtlAssetsError)

@@ -48,9 +48,15 @@ BREADCRUMB: st.SearchStrategy[list[str]] = (
     | NAME.map(lambda name: ["properties", name])
     | st.tuples(NAME, NAME).map(lambda names: ["properties", names[0], "properties", names[1]])
 )
-METADATA = st.lists(st.fixed_dictionaries({"breadcrumb": BREADCRUMB, "metadata": SELECTION}), max_size=4)
+METADATA = st.lists(
+    st.fixed_dictionaries({"breadcrumb": BREADCRUMB, "metadata": SELECTION}), max_size=4
+)
 SCHEMA = st.fixed_dictionaries(
-    {}, optional={"type": st.sampled_from(["object", ["null", "object"]]), "properties": st.dictionaries(NAME, JSON)}
+    {},
+    optional={
+        "type": st.sampled_from(["object", ["null", "object"]]),
+        "properties": st.dictionaries(NAME, JSON),
+    },
 )
 ENTRY = st.fixed_dictionaries(
     {"tap_stream_id": NAME},
@@ -63,7 +69,8 @@ ENTRY = st.fixed_dictionaries(
         "replication_method": st.sampled_from([None, "", "FULL_TABLE", "LOG_BASED", "full_table"]),
         "replication_key": st.none() | NAME | st.lists(NAME, max_size=3),
         "bookmark_properties": NAMES,
-        "bookmark_property_operators": st.none() | st.dictionaries(NAME, st.sampled_from([">", ">="])),
+        "bookmark_property_operators": st.none()
+        | st.dictionaries(NAME, st.sampled_from([">", ">="])),
         "unique_constraints": NAMES,
         "unique_conflict_method": st.sampled_from([None, "", "UPDATE", "IGNORE"]),
         "auto_add_new_fields": FLAG,
@@ -82,7 +89,11 @@ ENTRY = st.fixed_dictionaries(
 
 
 def unique(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({(entry.get("namespace") or "", entry["tap_stream_id"]): entry for entry in entries}.values())
+    return list(
+        {
+            (entry.get("namespace") or "", entry["tap_stream_id"]): entry for entry in entries
+        }.values()
+    )
 
 
 CATALOGS = st.fixed_dictionaries(
@@ -91,7 +102,10 @@ CATALOGS = st.fixed_dictionaries(
 
 
 def root(**metadata: Any) -> dict[str, Any]:
-    return {"breadcrumb": [], "metadata": {key.replace("_", "-"): value for key, value in metadata.items()}}
+    return {
+        "breadcrumb": [],
+        "metadata": {key.replace("_", "-"): value for key, value in metadata.items()},
+    }
 
 
 def column(name: str, **metadata: Any) -> dict[str, Any]:
@@ -115,7 +129,9 @@ def test_any_catalog_comes_out_as_it_went_in(document: dict[str, Any]) -> None:
     before = copied(document)
     out = Catalog.from_dict(document).to_dict()
     assert out == before
-    assert json.dumps(out, sort_keys=True) == json.dumps(before, sort_keys=True)  # 1 == True == 1.0 otherwise
+    assert json.dumps(out, sort_keys=True) == json.dumps(
+        before, sort_keys=True
+    )  # 1 == True == 1.0 otherwise
     assert document == before
     assert Catalog.from_dict(out) == Catalog.from_dict(document)
 
@@ -148,7 +164,9 @@ def test_what_was_changed_comes_out_changed_and_the_rest_as_it_was(
 
 
 @given(CATALOGS)
-def test_a_file_gives_the_catalog_back(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:
+def test_a_file_gives_the_catalog_back(
+    tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]
+) -> None:
     path = tmp_path_factory.mktemp("catalog") / "c.json"
     catalog = Catalog.from_dict(document)
     try:
@@ -181,7 +199,9 @@ def test_a_file_is_sorted_and_columns_keep_their_order(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "c.json"
     Catalog([Stream("a")]).dump(path)
     before = path.read_bytes()
@@ -212,13 +232,19 @@ def test_a_file_may_be_read_by_others_as_the_umask_says(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
         # How deep is too deep, and for whom, is up to the version of Python.
-        ('{"streams": [{"stream": "s", "x": ' + "[" * 5_000 + "]" * 5_000 + "}]}", "nested too deep|not JSON"),
+        (
+            '{"streams": [{"stream": "s", "x": ' + "[" * 5_000 + "]" * 5_000 + "}]}",
+            "nested too deep|not JSON",
+        ),
         ("[]", "not an object"),
         ("{}", "`streams`"),
         ('{"streams": {}}', "`streams`"),
         ('{"streams": [1]}', "Entry 0"),
         ('{"streams": [{"schema": {}}]}', "no name"),
-        ('{"streams": [{"stream": "s", "replication_method": "INCREMENTAL"}]}', "'s'.*replication key"),
+        (
+            '{"streams": [{"stream": "s", "replication_method": "INCREMENTAL"}]}',
+            "'s'.*replication key",
+        ),
     ],
     ids=range(10),
 )
@@ -276,7 +302,9 @@ def test_an_unknown_name_is_an_error_with_the_nearest(name: str) -> None:
         ([], []),
     ],
 )
-def test_streams_are_selected_by_name_and_glob_in_the_catalogs_order(patterns: Any, found: list[str]) -> None:
+def test_streams_are_selected_by_name_and_glob_in_the_catalogs_order(
+    patterns: Any, found: list[str]
+) -> None:
     assert [stream.full_name for stream in shop().select(patterns)] == found
 
 
@@ -305,9 +333,13 @@ def test_a_pattern_that_matches_nothing_is_an_error_with_the_nearest() -> None:
         ([root(selected="true")], False),
     ],
 )
-def test_streams_are_selected_by_singers_precedence(metadata: list[dict[str, Any]], selected: bool) -> None:
+def test_streams_are_selected_by_singers_precedence(
+    metadata: list[dict[str, Any]], selected: bool
+) -> None:
     stream = Stream("s", metadata=metadata)
-    assert Catalog([stream, Stream("other", selected=False)]).selected == ((stream,) if selected else ())
+    assert Catalog([stream, Stream("other", selected=False)]).selected == (
+        (stream,) if selected else ()
+    )
 
 
 ABCD: dict[str, Any] = {"properties": {"id": {}, "a": {}, "b": {}, "c": {}}}
@@ -319,30 +351,67 @@ ABCD: dict[str, Any] = {"properties": {"id": {}, "a": {}, "b": {}, "c": {}}}
         ({}, "id a b c"),
         ({"metadata": [root(selected=True), column("a", inclusion="available")]}, "id a b c"),
         ({"metadata": [column("a", selected=True)]}, "a"),
-        ({"metadata": [column("a", selected=True)], "primary_key": "id", "replication_key": "c"}, "id a c"),
+        (
+            {"metadata": [column("a", selected=True)], "primary_key": "id", "replication_key": "c"},
+            "id a c",
+        ),
         ({"metadata": [column("a", selected=True)], "replication_key": ["c", "b"]}, "a b c"),
-        ({"metadata": [column("a", selected=True)], "unique_constraints": "id", "partition_keys": "c"}, "id a c"),
+        (
+            {
+                "metadata": [column("a", selected=True)],
+                "unique_constraints": "id",
+                "partition_keys": "c",
+            },
+            "id a c",
+        ),
         ({"metadata": [column("a", selected=False)]}, "id b c"),
         ({"metadata": [column("id", selected=False)], "primary_key": "id"}, "id a b c"),
-        ({"metadata": [column("a", selected_by_default=True), column("b", selected_by_default=False)]}, "a"),
+        (
+            {
+                "metadata": [
+                    column("a", selected_by_default=True),
+                    column("b", selected_by_default=False),
+                ]
+            },
+            "a",
+        ),
         ({"metadata": [column("id", inclusion="automatic", selected=False)]}, "id a b c"),
         ({"metadata": [column("id", inclusion="automatic"), column("a", selected=True)]}, "id a"),
         ({"metadata": [column("a", inclusion="unsupported", selected=True)]}, "id b c"),
         (
-            {"metadata": [{"breadcrumb": ["properties", "a", "properties", "x"], "metadata": {"selected": True}}]},
+            {
+                "metadata": [
+                    {
+                        "breadcrumb": ["properties", "a", "properties", "x"],
+                        "metadata": {"selected": True},
+                    }
+                ]
+            },
             "id a b c",
         ),
         ({"columns": ["a"]}, "a"),
         ({"columns": ["[ab]"], "primary_key": "id"}, "id a b"),
-        ({"columns": ["*"], "metadata": [column("a", selected=False), column("b", inclusion="unsupported")]}, "id a c"),
+        (
+            {
+                "columns": ["*"],
+                "metadata": [column("a", selected=False), column("b", inclusion="unsupported")],
+            },
+            "id a c",
+        ),
         ({"columns": []}, ""),
     ],
 )
-def test_columns_are_selected_by_the_same_precedence_and_keys_always(arguments: dict[str, Any], columns: str) -> None:
+def test_columns_are_selected_by_the_same_precedence_and_keys_always(
+    arguments: dict[str, Any], columns: str
+) -> None:
     stream = Stream("s", schema=ABCD, **arguments)
     catalog = Catalog([stream])
-    assert catalog.selected_columns("s") == catalog.selected_columns(stream) == tuple(columns.split())
-    assert [name for name in ABCD["properties"] if is_column_selected(stream, name)] == columns.split()
+    assert (
+        catalog.selected_columns("s") == catalog.selected_columns(stream) == tuple(columns.split())
+    )
+    assert [
+        name for name in ABCD["properties"] if is_column_selected(stream, name)
+    ] == columns.split()
 
 
 def test_columns_that_are_yet_to_be_found_are_not_guessed() -> None:
@@ -365,7 +434,9 @@ def test_a_difference_reads_like_a_sentence() -> None:
                 "users",
                 namespace="shop",
                 primary_key="id",
-                schema={"properties": {"id": {"type": "integer"}, "old": {}, "at": {"type": "string"}}},
+                schema={
+                    "properties": {"id": {"type": "integer"}, "old": {}, "at": {"type": "string"}}
+                },
             ),
         ]
     )

@@ -20,7 +20,12 @@ from etl_assets.model.values.columns import rows_to_arrow, to_array
 
 D = Decimal
 INT, FLOAT, TEXT, BOOL = pa.int64(), pa.float64(), pa.string(), pa.bool_()
-INSTANT, NAIVE, DATE, TIME = pa.timestamp("us", "UTC"), pa.timestamp("us"), pa.date32(), pa.time64("us")
+INSTANT, NAIVE, DATE, TIME = (
+    pa.timestamp("us", "UTC"),
+    pa.timestamp("us"),
+    pa.date32(),
+    pa.time64("us"),
+)
 MONEY = pa.decimal128(38, 9)
 
 
@@ -43,10 +48,20 @@ KEPT = [
     ("1.5 in an integer column", [1, 1.5], INT, FLOAT),
     ("three distinct values", [True, False, None], BOOL, BOOL),
     ("date bounds", [date(1, 1, 1), date(9999, 12, 31)], DATE, DATE),
-    ("instants", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)], INSTANT, INSTANT),
+    (
+        "instants",
+        [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, UTC)],
+        INSTANT,
+        INSTANT,
+    ),
     ("a wall clock", [datetime(2024, 3, 31, 2, 30)], NAIVE, NAIVE),  # noqa: DTZ001
     ("time of day", [time(0, 0), time(23, 59, 59, 999999)], TIME, TIME),
-    ("text", ["", " ", "007", "true", "null", "é", "e\u0301", "\ufeff", "a\0b", "\U0001f600"], TEXT, TEXT),
+    (
+        "text",
+        ["", " ", "007", "true", "null", "é", "e\u0301", "\ufeff", "a\0b", "\U0001f600"],
+        TEXT,
+        TEXT,
+    ),
     ("bytes", [bytes(range(256)), b""], pa.binary(), pa.binary()),
     ("durations", [timedelta(days=1, microseconds=1)], None, pa.duration("us")),
     ("integers", [1, None, 3], None, INT),
@@ -56,8 +71,12 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize(("values", "declared", "type_"), [k[1:] for k in KEPT], ids=[k[0] for k in KEPT])
-def test_a_value_is_stored_exactly(values: list[Any], declared: pa.DataType | None, type_: pa.DataType) -> None:
+@pytest.mark.parametrize(
+    ("values", "declared", "type_"), [k[1:] for k in KEPT], ids=[k[0] for k in KEPT]
+)
+def test_a_value_is_stored_exactly(
+    values: list[Any], declared: pa.DataType | None, type_: pa.DataType
+) -> None:
     array = column(values, declared)
     assert array.type == type_
     assert array.to_pylist() == values
@@ -66,9 +85,19 @@ def test_a_value_is_stored_exactly(values: list[Any], declared: pa.DataType | No
 IN_ANOTHER_FORM = [
     ("beyond any number type", [10**38], INT, ["1" + "0" * 38]),
     ("1e400", [D("1e400")], FLOAT, ["1" + "0" * 400]),
-    ("2^53+1 beside a double, without a schema", [2**53 + 1, 2.5], None, ["9007199254740993", "2.5"]),
+    (
+        "2^53+1 beside a double, without a schema",
+        [2**53 + 1, 2.5],
+        None,
+        ["9007199254740993", "2.5"],
+    ),
     ("finer than the declared scale", [D("0.1234567891")], MONEY, ["0.1234567891"]),
-    ("nanoseconds", ["2024-01-01T00:00:00.123456789Z"], INSTANT, ["2024-01-01T00:00:00.123456789Z"]),
+    (
+        "nanoseconds",
+        ["2024-01-01T00:00:00.123456789Z"],
+        INSTANT,
+        ["2024-01-01T00:00:00.123456789Z"],
+    ),
     ("with and without a zone", ["2024-01-01T00:00:00Z", "2024-01-01T00:00"], INSTANT, None),
     ("the whole day", ["24:00:00"], TIME, ["24:00:00"]),
     ("a time with an offset", ["12:00:00+02:00"], TIME, ["12:00:00+02:00"]),
@@ -77,9 +106,13 @@ IN_ANOTHER_FORM = [
 
 
 @pytest.mark.parametrize(
-    ("values", "declared", "texts"), [k[1:] for k in IN_ANOTHER_FORM], ids=[k[0] for k in IN_ANOTHER_FORM]
+    ("values", "declared", "texts"),
+    [k[1:] for k in IN_ANOTHER_FORM],
+    ids=[k[0] for k in IN_ANOTHER_FORM],
 )
-def test_a_value_that_no_type_holds_is_kept_as_its_text(values: list[Any], declared: Any, texts: Any) -> None:
+def test_a_value_that_no_type_holds_is_kept_as_its_text(
+    values: list[Any], declared: Any, texts: Any
+) -> None:
     array = column(values, declared)
     assert array.type == TEXT
     assert array.to_pylist() == (texts or values)
@@ -105,8 +138,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("values", "declared"), [k[1:] for k in REFUSED], ids=[k[0] for k in REFUSED])
-def test_a_value_that_cannot_be_kept_is_refused_by_name(values: list[Any], declared: pa.DataType | None) -> None:
+@pytest.mark.parametrize(
+    ("values", "declared"), [k[1:] for k in REFUSED], ids=[k[0] for k in REFUSED]
+)
+def test_a_value_that_cannot_be_kept_is_refused_by_name(
+    values: list[Any], declared: pa.DataType | None
+) -> None:
     with pytest.raises(DataError, match=r"stream 'orders', field 'x'") as caught:
         column([None, *values], declared)
     assert caught.value.value is not None
@@ -133,7 +170,9 @@ def test_a_date_alone_in_an_instant_column_is_midnight_in_utc() -> None:
 
 def test_odd_offsets_are_the_same_instant() -> None:
     texts = ["2024-01-01T00:00:00+05:45", "2024-01-01T00:00:00-00:30", "2024-01-01 00:00:00Z"]
-    assert column(texts, INSTANT).to_pylist() == [datetime.fromisoformat(t).astimezone(UTC) for t in texts]
+    assert column(texts, INSTANT).to_pylist() == [
+        datetime.fromisoformat(t).astimezone(UTC) for t in texts
+    ]
     aware = [datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=5, minutes=45)))]
     assert column(aware, INSTANT).to_pylist() == [aware[0].astimezone(UTC)]
 
@@ -150,7 +189,10 @@ def test_scalars_of_other_libraries_stand_for_plain_values() -> None:
     assert column([np.int64(5), None]).to_pylist() == [5, None]
     assert column([np.float64(2.5), pd.NA]).to_pylist() == [2.5, None]
     assert column([pd.Timestamp("2024-01-01"), pd.NaT]).to_pylist() == [datetime(2024, 1, 1), None]  # noqa: DTZ001
-    assert column([Colour.RED, UUID(int=1)]).to_pylist() == ["red", "00000000-0000-0000-0000-000000000001"]
+    assert column([Colour.RED, UUID(int=1)]).to_pylist() == [
+        "red",
+        "00000000-0000-0000-0000-000000000001",
+    ]
     assert column([np.array([1, 2])]).to_pylist() == ["[1,2]"]
 
 
@@ -206,7 +248,9 @@ def _number(value: Any) -> Any:
 
 
 def test_all_digits_of_a_double_are_that_double_where_one_is_declared() -> None:
-    whole = D(0.67)  # as some sources write theirs: 0.67000000000000003996802888650563545525074005126953125
+    whole = D(
+        0.67
+    )  # as some sources write theirs: 0.67000000000000003996802888650563545525074005126953125
     declared = column([whole, 1.5, D("0.33"), None], FLOAT)
     assert (declared.type, declared.to_pylist()) == (FLOAT, [0.67, 1.5, 0.33, None])
     near = D(f"{whole}1")

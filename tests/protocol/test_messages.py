@@ -28,10 +28,14 @@ from etl_assets.protocol.singer.messages import (
 )
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).filter(lambda number: number.as_tuple().exponent != 0)
+DECIMALS = st.decimals(allow_nan=False, allow_infinity=False).filter(
+    lambda number: number.as_tuple().exponent != 0
+)
 LEAVES = st.none() | st.booleans() | st.integers() | st.integers(2**63, 10**60) | DECIMALS | TEXT
 VALUES = st.recursive(
-    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
 )
 OBJECTS = st.dictionaries(TEXT, VALUES, max_size=6)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
@@ -98,7 +102,10 @@ def test_a_float_is_read_as_the_decimal_that_python_shows(number: float) -> None
         ("1.10", Decimal("1.10")),
         ("1e400", Decimal("1e400")),
         ("5e-324", Decimal("5e-324")),
-        ("12345678901234567890123456789.123456789", Decimal("12345678901234567890123456789.123456789")),
+        (
+            "12345678901234567890123456789.123456789",
+            Decimal("12345678901234567890123456789.123456789"),
+        ),
         ("18446744073709551615", 2**64 - 1),
         ("9" * 4300, int("9" * 4300)),
         ("-9007199254740993", -(2**53) - 1),
@@ -128,7 +135,10 @@ class Point(NamedTuple):
     ("value", "text"),
     [
         (datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC), '"2026-01-02T03:04:05.000006+00:00"'),
-        (datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=45))), '"2026-01-02T00:00:00+05:45"'),
+        (
+            datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=45))),
+            '"2026-01-02T00:00:00+05:45"',
+        ),
         (datetime(2026, 1, 2), '"2026-01-02T00:00:00"'),  # noqa: DTZ001 - naive stays naive
         (date(1, 1, 1), '"0001-01-01"'),
         (time(23, 59, 59, 999999), '"23:59:59.999999"'),
@@ -195,7 +205,9 @@ def test_a_state_is_checked_like_a_record() -> None:
         encode(StateMessage({"bookmarks": float("nan")}))
 
 
-@pytest.mark.parametrize("value", [nested(20_000), {"a": nested(20_000)}, nested(MAX_DEPTH - 1)], ids=["1", "2", "3"])
+@pytest.mark.parametrize(
+    "value", [nested(20_000), {"a": nested(20_000)}, nested(MAX_DEPTH - 1)], ids=["1", "2", "3"]
+)
 def test_what_is_nested_too_deep_is_refused_in_writing(value: Any) -> None:
     with pytest.raises(DataError, match="nested deeper than 500") as caught:
         encode(record(value))
@@ -231,7 +243,10 @@ def test_the_deepest_that_is_written_is_read() -> None:
         ('{"type":"RECORD","stream":"users","record":[]}', "'record'"),
         ('{"type":"RECORD","stream":"users","record":{},"version":true}', "'version'"),
         ('{"type":"SCHEMA","stream":"users","schema":[]}', "'schema'"),
-        ('{"type":"SCHEMA","stream":"users","schema":{},"key_properties":"id"}', "'key_properties'"),
+        (
+            '{"type":"SCHEMA","stream":"users","schema":{},"key_properties":"id"}',
+            "'key_properties'",
+        ),
         ('{"type":"STATE"}', "'value'"),
         ('{"type":"ACTIVATE_VERSION","stream":"users","version":"1"}', "'version'"),
         ('{"type":"BATCH","stream":"users","encoding":{},"manifest":[1]}', "'manifest'"),
@@ -243,7 +258,9 @@ def test_the_deepest_that_is_written_is_read() -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_line_that_is_no_message_is_an_error_that_shows_its_beginning(line: str | bytes, says: str) -> None:
+def test_a_line_that_is_no_message_is_an_error_that_shows_its_beginning(
+    line: str | bytes, says: str
+) -> None:
     with pytest.raises(ProtocolError, match=says) as caught:
         decode(line)
     assert caught.value.line is not None
@@ -260,7 +277,9 @@ def test_the_end_of_a_line_does_not_matter() -> None:
     assert decode(b'{"type":"STATE","value":{}}\r\n') == StateMessage({})
 
 
-@pytest.mark.parametrize("line", ['{"type": "LOG", "message": "hi"}', '{"type": "NEWER", "x": 0.10}'])
+@pytest.mark.parametrize(
+    "line", ['{"type": "LOG", "message": "hi"}', '{"type": "NEWER", "x": 0.10}']
+)
 def test_a_message_of_another_type_is_unknown_and_kept(line: str) -> None:
     message = decode(line)
     assert isinstance(message, Unknown)
@@ -269,7 +288,9 @@ def test_a_message_of_another_type_is_unknown_and_kept(line: str) -> None:
 
 
 def test_null_is_as_if_it_were_missing() -> None:
-    line = '{"type":"SCHEMA","stream":"s","schema":{},"key_properties":null,"unique_constraints":null}'
+    line = (
+        '{"type":"SCHEMA","stream":"s","schema":{},"key_properties":null,"unique_constraints":null}'
+    )
     assert decode(line) == SchemaMessage("s", {})
 
 
@@ -345,7 +366,9 @@ def test_depth_is_that_of_the_value(value: Any) -> None:
     assert nested_too_deep(text, depth(value) - 1) or not depth(value)
 
 
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="calls of C are no longer counted among those of Python")
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="calls of C are no longer counted among those of Python"
+)
 def test_reading_deep_in_the_stack_is_no_bare_recursion_error() -> None:
     line = encode(record(nested(MAX_DEPTH - 2)))
 

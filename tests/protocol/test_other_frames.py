@@ -39,7 +39,9 @@ def column(records: Any, name: str) -> tuple[pa.DataType, list[Any]]:
         ("interval '1 month 2 days'", pa.string(), "P1M2DT0S"),
     ],
 )
-def test_a_relation_is_not_changed_by_its_own_arrow(expression: str, type_: pa.DataType, value: Any) -> None:
+def test_a_relation_is_not_changed_by_its_own_arrow(
+    expression: str, type_: pa.DataType, value: Any
+) -> None:
     relation = duckdb.sql(f'SELECT 1 AS id, {expression} AS "my ""v""", \'x\' AS s')
     found, values = column(relation, 'my "v"')
     assert values == [value]
@@ -58,12 +60,16 @@ def test_a_relation_is_not_changed_by_its_own_arrow(expression: str, type_: pa.D
         ([date(2020, 1, 1)], "Object", pa.date32(), [date(2020, 1, 1)]),
     ],
 )
-def test_wide_integers_and_objects_of_polars(values: Any, dtype: str, type_: Any, expected: list[Any]) -> None:
+def test_wide_integers_and_objects_of_polars(
+    values: Any, dtype: str, type_: Any, expected: list[Any]
+) -> None:
     inner = getattr(pl, dtype.removeprefix("List[").removesuffix("]"), None)
     if inner is None:
         pytest.skip(f"this version of polars has no {dtype}")
     kind = pl.List(inner) if dtype.startswith("List") else inner
-    frame = pl.DataFrame({"id": pl.Series(range(len(values)), dtype=pl.Int64), "v": pl.Series(values, dtype=kind)})
+    frame = pl.DataFrame(
+        {"id": pl.Series(range(len(values)), dtype=pl.Int64), "v": pl.Series(values, dtype=kind)}
+    )
     found, stored = column(frame, "v")
     assert stored == expected
     assert type_ is None or found == type_

@@ -49,11 +49,17 @@ def _text() -> pa.Array:
 
 
 def _same(value: Any, type_: pa.DataType) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array([0] * ROWS, pa.int32()), pa.array([value], type_))
+    return pa.DictionaryArray.from_arrays(
+        pa.array([0] * ROWS, pa.int32()), pa.array([value], type_)
+    )
 
 
 def _dictionary(path: Path) -> None:
-    parquet.write_table(pa.table({"id": range(ROWS), "note": _same("x" * LONG, pa.string())}), path, compression="zstd")
+    parquet.write_table(
+        pa.table({"id": range(ROWS), "note": _same("x" * LONG, pa.string())}),
+        path,
+        compression="zstd",
+    )
 
 
 def _after_small_ones(path: Path) -> None:
@@ -69,13 +75,17 @@ def _without_arrows_schema(path: Path) -> None:
 
 
 def _nested(path: Path) -> None:
-    lists = pa.ListArray.from_arrays(pa.array(range(ROWS + 1), pa.int32()), _same("x" * LONG, pa.string()))
+    lists = pa.ListArray.from_arrays(
+        pa.array(range(ROWS + 1), pa.int32()), _same("x" * LONG, pa.string())
+    )
     table = pa.table({"note": pa.StructArray.from_arrays([lists], ["l"])})
     parquet.write_table(table, path, compression="zstd", store_schema=False)
 
 
 def _one_row(path: Path) -> None:
-    lists = pa.ListArray.from_arrays(pa.array([0, ROWS], pa.int32()), _same("x" * LONG, pa.string()))
+    lists = pa.ListArray.from_arrays(
+        pa.array([0, ROWS], pa.int32()), _same("x" * LONG, pa.string())
+    )
     parquet.write_table(pa.table({"note": lists}), path, compression="zstd", store_schema=False)
 
 
@@ -167,7 +177,11 @@ def test_what_is_none_comes_back_equal(
     """Whichever way a row group is read: at once, in a few batches, or as references."""
     monkeypatch.setattr(parquet_files, "AT_ONCE", at_once)
     path = tmp_path / "a.parquet"
-    for how in ({"row_group_size": 1000}, {"dictionary_pagesize_limit": 1000}, {"use_dictionary": False}):
+    for how in (
+        {"row_group_size": 1000},
+        {"dictionary_pagesize_limit": 1000},
+        {"use_dictionary": False},
+    ):
         parquet.write_table(_legit(), path, data_page_version=version, **how)
         with path.open("rb") as file:
             batches = [batch for batch, _ in tables_of(file, "t")]
@@ -178,11 +192,15 @@ def test_what_is_none_comes_back_equal(
         assert pa.Table.from_batches(batches).to_pylist() == wanted.to_pylist()
 
 
-def test_a_higher_ratio_reads_what_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_higher_ratio_reads_what_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the error says to do works."""
     monkeypatch.setattr("etl_assets.sources.files.typed.parquet.RATIO_COUNTS_FROM", 1000)
     path = tmp_path / "a.parquet"
     parquet.write_table(pa.table({"note": ["x" * 1000] * 5000}), path)
-    with pytest.raises(DataError, match=r"field 'note'.*a\.parquet.*may be a bomb.*Raise max_ratio"):
+    with pytest.raises(
+        DataError, match=r"field 'note'.*a\.parquet.*may be a bomb.*Raise max_ratio"
+    ):
         rows_of(FileSource("shop", str(path)))
     assert len(rows_of(FileSource("shop", str(path), max_ratio=10_000))) == 5000

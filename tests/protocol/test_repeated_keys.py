@@ -18,7 +18,13 @@ from etl_assets.exceptions import DataError, DestinationError, ProtocolError
 from etl_assets.model.batch import Batch
 from etl_assets.model.json import repeated_keys
 from etl_assets.model.json.columns import ColumnParser
-from etl_assets.model.json.repeated_keys import at_most_keys, count_keys, key_ends, proves_each_once, repeats
+from etl_assets.model.json.repeated_keys import (
+    at_most_keys,
+    count_keys,
+    key_ends,
+    proves_each_once,
+    repeats,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.protocol.airbyte import messages as airbyte
 from etl_assets.protocol.record_forms import AirbyteForm, SingerForm
@@ -30,7 +36,11 @@ from etl_assets.protocol.singer.messages import BatchMessage, SchemaMessage, dec
 COLUMNS = ("id", "ok", "a", "b\\", "c:", "tree", "any", "list")
 TYPES = {"id": "integer", "ok": "boolean", "tree": "object"}
 PROPERTIES: dict[str, Any] = {
-    **{name: {"type": ["null", TYPES.get(name, "string")]} for name in COLUMNS if name not in {"any", "b\\"}},
+    **{
+        name: {"type": ["null", TYPES.get(name, "string")]}
+        for name in COLUMNS
+        if name not in {"any", "b\\"}
+    },
     "any": {},
     "list": {"type": ["null", "array"], "items": {"type": "string"}},
 }
@@ -39,13 +49,31 @@ STREAM = Stream("s", schema={"type": "object", "properties": PROPERTIES})
 # What could be taken for the end of a key, or hide one.
 NASTY = st.lists(
     st.sampled_from(
-        ['"', "\\", ":", " ", "!", "\n", "\t", "a", "é", '":', '" :', " :", '\\":', '{"a":1}', "\U0001f600"]
+        [
+            '"',
+            "\\",
+            ":",
+            " ",
+            "!",
+            "\n",
+            "\t",
+            "a",
+            "é",
+            '":',
+            '" :',
+            " :",
+            '\\":',
+            '{"a":1}',
+            "\U0001f600",
+        ]
     ),
     max_size=5,
 ).map("".join)
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(0, 99), NASTY)
 TREES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NASTY, inner, max_size=3), max_leaves=6
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NASTY, inner, max_size=3),
+    max_leaves=6,
 )
 RECORDS = st.fixed_dictionaries(
     {},
@@ -74,20 +102,29 @@ def spelled(draw: st.DrawFn, value: Any, twice: tuple[Any, str, Any] | None = No
     if isinstance(value, str):
         numbered = draw(st.sampled_from(["", "", '": !', "a:"]))
         text = json.dumps(value, ensure_ascii=draw(st.booleans()))[1:-1]
-        return '"' + "".join(f"\\u{ord(c):04x}" if c in numbered and "\\" not in text else c for c in text) + '"'
+        return (
+            '"'
+            + "".join(f"\\u{ord(c):04x}" if c in numbered and "\\" not in text else c for c in text)
+            + '"'
+        )
     if isinstance(value, list):
         return "[" + ",".join(draw(spelled(one, twice)) for one in value) + "]"
     if isinstance(value, dict):
         pairs = list(value.items())
         if twice is not None and value is twice[0]:
             pairs.insert(draw(st.integers(0, len(pairs))), twice[1:])
-        parts = [draw(spelled(k)) + draw(SPACE) + ":" + draw(SPACE) + draw(spelled(v, twice)) for k, v in pairs]
+        parts = [
+            draw(spelled(k)) + draw(SPACE) + ":" + draw(SPACE) + draw(spelled(v, twice))
+            for k, v in pairs
+        ]
         return "{" + (draw(SPACE) + "," + draw(SPACE)).join(parts) + draw(SPACE) + "}"
     return json.dumps(value)
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for one in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         yield from objects(one)
     if isinstance(value, dict) and value:
         yield value
@@ -159,7 +196,9 @@ COLUMN_WAYS: dict[str, Callable[[list[str]], Any]] = {
     "singer": partial(columns, SingerForm(), singer_line),
     "airbyte": partial(columns, AirbyteForm(), airbyte_line),
 }
-EACH = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EACH = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.mark.parametrize("way", ROWS)
@@ -175,7 +214,9 @@ def test_rows_with_each_key_once_are_taken(way: str, tmp_path: Path, records: li
 def test_a_row_with_a_key_twice_is_refused(
     way: str, tmp_path: Path, records: list[str], twice: tuple[str, bool], place: int
 ) -> None:
-    with pytest.raises(DataError, match=r"stream 's', field '.*': the key comes twice in one object"):
+    with pytest.raises(
+        DataError, match=r"stream 's', field '.*': the key comes twice in one object"
+    ):
         ROWS[way]([*records[:place], twice[0], *records[place:]], tmp_path)
 
 
@@ -199,13 +240,22 @@ def test_columns_with_a_key_twice_are_refused_or_keep_both(
     if table is None:
         return  # it is refused, or read as rows
     assert not at_top
-    texts = [one for name in ("tree", "any") for one in table.column(name).cast("string").to_pylist() if one]
+    texts = [
+        one
+        for name in ("tree", "any")
+        for one in table.column(name).cast("string").to_pylist()
+        if one
+    ]
     assert any(any(repeats(one)) for one in texts)
     with pytest.raises(DataError, match="the key comes twice"):
         Batch(table).to_rows(STREAM)
 
 
-@given(TREES.filter(lambda value: isinstance(value, dict | list)).flatmap(lambda v: st.tuples(st.just(v), spelled(v))))
+@given(
+    TREES.filter(lambda value: isinstance(value, dict | list)).flatmap(
+        lambda v: st.tuples(st.just(v), spelled(v))
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_counts_are_never_too_low(given: tuple[Any, str]) -> None:
     value, text = given
@@ -213,7 +263,9 @@ def test_counts_are_never_too_low(given: tuple[Any, str]) -> None:
 
 
 def test_the_count_proves_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeated_keys, "repeats", lambda _: pytest.fail("it was looked at pair by pair"))
+    monkeypatch.setattr(
+        repeated_keys, "repeats", lambda _: pytest.fail("it was looked at pair by pair")
+    )
     usual: list[dict[str, Any]] = [
         {"id": 1, "ok": None, "a": "12:30:00 http://x", "c:": ""},
         {"a": "un mot : un autre", "c:": '{"a": 1, "b" : [":"]}'},
@@ -222,7 +274,10 @@ def test_the_count_proves_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None
         {"a": "é!: \n:"},
     ]
     for record in usual:
-        for text in (json.dumps(record), json.dumps(record, separators=(",", ":"), ensure_ascii=False)):
+        for text in (
+            json.dumps(record),
+            json.dumps(record, separators=(",", ":"), ensure_ascii=False),
+        ):
             assert proves_each_once(text, count_keys(record))
             for more in ("", ',"version":1,"time_extracted":"2026-01-01T00:00:00Z"'):
                 rows_of(singer_lines, partial(singer_line, more=more), [text])
@@ -239,13 +294,18 @@ def test_the_count_proves_what_is_usual(monkeypatch: pytest.MonkeyPatch) -> None
         ('{"a":null,"a":"y"}', "field 'a': .* Value: None, then 'y'."),
         ('{"id":1,"id" \t: 20}', "field 'id': .* Value: 1, then 20."),
         ('{"id":1,"id":1}', "field 'id': .* Value: 1, then 1."),
-        ('{"tree":{"x":1},"tree":{"x":1,"y":2}}', r"field 'tree': .* Value: \{'x': 1\}, then \{'x': 1, 'y': 2\}."),
+        (
+            '{"tree":{"x":1},"tree":{"x":1,"y":2}}',
+            r"field 'tree': .* Value: \{'x': 1\}, then \{'x': 1, 'y': 2\}.",
+        ),
         ('{"a":"' + "x" * 500 + '","a":":"}', "field 'a': .* Value: 'x{30,40}…, then ':'."),
     ],
 )
 def test_the_error_names_field_and_both_values(record: str, said: str) -> None:
     for way in COLUMN_WAYS.values():
-        with pytest.raises(DataError, match=f"stream 's', {said} Have the source send each key once"):
+        with pytest.raises(
+            DataError, match=f"stream 's', {said} Have the source send each key once"
+        ):
             way(['{"id":0}', record])
     for one in ("singer", "airbyte", "target"):
         with pytest.raises(DataError, match=f"stream 's', {said}"):
@@ -262,11 +322,16 @@ def test_a_nested_field_is_named_with_its_place() -> None:
     [
         (singer_line('{"id":1}', ',"record":{"id":2}'), "record"),
         (singer_line('{"id":1}', ',"version":1,"version":1'), "version"),
-        (singer_line('{"id":1}', ',"time_extracted":"2026","time_extracted":"2027"'), "time_extracted"),
+        (
+            singer_line('{"id":1}', ',"time_extracted":"2026","time_extracted":"2027"'),
+            "time_extracted",
+        ),
     ],
 )
 def test_what_is_around_a_record_comes_once(line: bytes, key: str) -> None:
-    make = partial(SingerForm().line, name="s", key=STREAM.key, version=1 if key == "version" else None)
+    make = partial(
+        SingerForm().line, name="s", key=STREAM.key, version=1 if key == "version" else None
+    )
 
     def by_columns() -> None:
         if ColumnParser(STREAM, make, "record").parse(line) is None:  # it is read as rows
@@ -277,12 +342,18 @@ def test_what_is_around_a_record_comes_once(line: bytes, key: str) -> None:
         lambda: list(singer_lines.decoder(print).decode(line)),
         lambda: decode(line),
     ):
-        with pytest.raises(ProtocolError, match=f"stream 's': a RECORD message has the key '{key}' twice"):
+        with pytest.raises(
+            ProtocolError, match=f"stream 's': a RECORD message has the key '{key}' twice"
+        ):
             take()
 
 
 def test_records_before_it_are_given_first() -> None:
-    lines = singer_line('{"id":1}') + b'{"type":"STATE","value":{"a":1}}\n' + singer_line('{"id":2,"id":3}')
+    lines = (
+        singer_line('{"id":1}')
+        + b'{"type":"STATE","value":{"a":1}}\n'
+        + singer_line('{"id":2,"id":3}')
+    )
     found = iter(singer_lines.decoder(print).decode(lines))
     assert next(found).record == {"id": 1}
     assert next(found).type == "STATE"
@@ -291,14 +362,18 @@ def test_records_before_it_are_given_first() -> None:
 
 
 def test_beside_other_messages_and_noise_it_is_found() -> None:
-    schema = (
-        b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}\n'
-    )
+    schema = b'{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}\n'
     for other in (schema, b"text\n\n", b'{"level":"INFO","message":"m","type":"LOG"}\n'):
-        list(singer_lines.decoder(lambda _: None).decode(schema + singer_line('{"id":NaN}') + other))
+        list(
+            singer_lines.decoder(lambda _: None).decode(schema + singer_line('{"id":NaN}') + other)
+        )
         for wrong in ('{"id":1,"id":2}', '{"id":1,"id":NaN}', '{"tree":{"x":1,"x":2}}'):
             with pytest.raises(DataError, match="the key comes twice"):
-                list(singer_lines.decoder(lambda _: None).decode(other + singer_line('{"id":0}') + singer_line(wrong)))
+                list(
+                    singer_lines.decoder(lambda _: None).decode(
+                        other + singer_line('{"id":0}') + singer_line(wrong)
+                    )
+                )
 
 
 @pytest.mark.parametrize(
@@ -324,7 +399,12 @@ def test_beside_other_messages_and_noise_it_is_found() -> None:
     ],
 )
 def test_nothing_beside_it_hides_it(beside: str) -> None:
-    for twice in ('{"a":"x","a":"y"}', '{"a":null,"a":"y"}', '{"a":"y","a":null}', '{"id":1,"c:":"z","a":"x","id":2}'):
+    for twice in (
+        '{"a":"x","a":"y"}',
+        '{"a":null,"a":"y"}',
+        '{"a":"y","a":null}',
+        '{"id":1,"c:":"z","a":"x","id":2}',
+    ):
         for records in ([beside, twice], [twice, beside], [beside, beside, twice]):
             for way in COLUMN_WAYS.values():
                 assert way([beside]) is not None
@@ -354,7 +434,9 @@ def test_a_json_column_keeps_both_however_its_text_is_spelled() -> None:
     assert table.column("tree").cast("string").to_pylist() == [text]
 
 
-@pytest.mark.parametrize("beside", [r'{"b\\":"x"}', r'{"b\\" :"x"}', r'{"a\\\"" : "x"}', r'{"b":{"a\\":"\\\\"}}'])
+@pytest.mark.parametrize(
+    "beside", [r'{"b\\":"x"}', r'{"b\\" :"x"}', r'{"a\\\"" : "x"}', r'{"b":{"a\\":"\\\\"}}']
+)
 def test_a_key_that_ends_in_a_backslash_hides_nothing(beside: str) -> None:
     for one in ("singer", "airbyte"):
         with pytest.raises(DataError):

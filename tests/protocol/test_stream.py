@@ -9,11 +9,19 @@ import pytest
 from etl_assets.exceptions import ConfigError
 from etl_assets.model.stream import Stream
 
-SCHEMA = {"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}}}
+SCHEMA = {
+    "type": "object",
+    "properties": {"id": {"type": "integer"}, "name": {"type": ["null", "string"]}},
+}
 
 
 def root(**metadata: Any) -> list[dict[str, Any]]:
-    return [{"breadcrumb": [], "metadata": {key.replace("_", "-"): value for key, value in metadata.items()}}]
+    return [
+        {
+            "breadcrumb": [],
+            "metadata": {key.replace("_", "-"): value for key, value in metadata.items()},
+        }
+    ]
 
 
 def test_few_words_are_enough() -> None:
@@ -22,14 +30,31 @@ def test_few_words_are_enough() -> None:
     assert stream.primary_key == ("id",)
     assert stream.cursor == ("updated_at",)
     assert stream.method == stream.replication_method == "INCREMENTAL"
-    assert (stream.tap_stream_id, stream.stream, stream.key_properties) == ("users", "users", ["id"])
-    assert (stream.schema, stream.json_schema, stream.table, stream.selected) == (None, {}, None, None)
+    assert (stream.tap_stream_id, stream.stream, stream.key_properties) == (
+        "users",
+        "users",
+        ["id"],
+    )
+    assert (stream.schema, stream.json_schema, stream.table, stream.selected) == (
+        None,
+        {},
+        None,
+        None,
+    )
     assert Stream("logs").method == "FULL_TABLE"
 
 
 def test_one_name_may_be_a_text() -> None:
-    one = Stream("s", primary_key="id", unique_constraints="code", partition_keys="day", columns="id")
-    assert one == Stream("s", primary_key=["id"], unique_constraints=("code",), partition_keys=["day"], columns=["id"])
+    one = Stream(
+        "s", primary_key="id", unique_constraints="code", partition_keys="day", columns="id"
+    )
+    assert one == Stream(
+        "s",
+        primary_key=["id"],
+        unique_constraints=("code",),
+        partition_keys=["day"],
+        columns=["id"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,27 +69,47 @@ def test_one_name_may_be_a_text() -> None:
         ({"replication_key": "a", "replication_method": "LOG_BASED"}, ("a",)),
         ({"replication_method": "LOG_BASED"}, ()),
         ({"metadata": root(replication_key="a")}, ("a",)),
-        ({"replication_method": "INCREMENTAL", "metadata": root(valid_replication_keys=["a"])}, ("a",)),
+        (
+            {"replication_method": "INCREMENTAL", "metadata": root(valid_replication_keys=["a"])},
+            ("a",),
+        ),
         ({"metadata": root(replication_key="a", replication_method="FULL_TABLE")}, ()),
-        ({"metadata": root(forced_replication_method="INCREMENTAL", valid_replication_keys=["a", "b"])}, ()),
+        (
+            {
+                "metadata": root(
+                    forced_replication_method="INCREMENTAL", valid_replication_keys=["a", "b"]
+                )
+            },
+            (),
+        ),
         ({"metadata": root(forced_replication_method={"replication-method": "FULL_TABLE"})}, ()),
     ],
 )
-def test_the_cursor_keeps_all_its_columns_in_order(arguments: dict[str, Any], cursor: tuple[str, ...]) -> None:
+def test_the_cursor_keeps_all_its_columns_in_order(
+    arguments: dict[str, Any], cursor: tuple[str, ...]
+) -> None:
     assert Stream("s", **arguments).cursor == cursor
 
 
 def test_a_source_that_keeps_its_own_bookmark_is_incremental_without_a_key() -> None:
-    assert Stream("s", metadata=root(forced_replication_method="INCREMENTAL")).method == "INCREMENTAL"
+    assert (
+        Stream("s", metadata=root(forced_replication_method="INCREMENTAL")).method == "INCREMENTAL"
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"replication_method": "SOMETIMES"}, "replication_method is 'SOMETIMES'.*FULL_TABLE, INCREMENTAL, LOG_BASED"),
+        (
+            {"replication_method": "SOMETIMES"},
+            "replication_method is 'SOMETIMES'.*FULL_TABLE, INCREMENTAL, LOG_BASED",
+        ),
         ({"replication_method": "INCREMENTAL"}, "no replication key.*Give it a replication_key"),
         (
-            {"replication_method": "INCREMENTAL", "metadata": root(valid_replication_keys=["a", "b"])},
+            {
+                "replication_method": "INCREMENTAL",
+                "metadata": root(valid_replication_keys=["a", "b"]),
+            },
             "no replication key",
         ),
         ({"unique_conflict_method": "EXPLODE"}, "unique_conflict_method is 'EXPLODE'"),
@@ -105,7 +150,10 @@ def test_it_cannot_be_changed_from_within_or_without() -> None:
 
 
 def test_equal_by_value_and_hashed_by_key() -> None:
-    one, same = Stream("s", schema=SCHEMA, primary_key="id"), Stream("s", schema=SCHEMA, primary_key=["id"])
+    one, same = (
+        Stream("s", schema=SCHEMA, primary_key="id"),
+        Stream("s", schema=SCHEMA, primary_key=["id"]),
+    )
     assert one == same
     assert len({one, same, Stream("s", primary_key="id"), Stream("s", namespace="n")}) == 3
     assert hash(one) == hash(Stream("s"))
@@ -115,7 +163,10 @@ def test_equal_by_value_and_hashed_by_key() -> None:
 
 
 def test_the_order_of_metadata_means_nothing() -> None:
-    entries = [*root(selected=True), {"breadcrumb": ["properties", "id"], "metadata": {"selected": True}}]
+    entries = [
+        *root(selected=True),
+        {"breadcrumb": ["properties", "id"], "metadata": {"selected": True}},
+    ]
     assert Stream("s", metadata=entries) == Stream("s", metadata=entries[::-1])
     assert Stream("s", metadata=entries) != Stream("s", metadata=entries[:1])
 
@@ -157,20 +208,35 @@ def test_a_hand_written_stream_comes_back_from_its_entry() -> None:
 
 
 def test_replace_changes_what_is_named_only() -> None:
-    stream = Stream("users", schema=SCHEMA, primary_key="id", replication_key=["a", "b"], extra={"x": 1})
+    stream = Stream(
+        "users", schema=SCHEMA, primary_key="id", replication_key=["a", "b"], extra={"x": 1}
+    )
     other = stream.replace(primary_key="code", replication_key="c")
-    assert (other.primary_key, other.cursor, other.schema, other.extra) == (("code",), ("c",), SCHEMA, {"x": 1})
+    assert (other.primary_key, other.cursor, other.schema, other.extra) == (
+        ("code",),
+        ("c",),
+        SCHEMA,
+        {"x": 1},
+    )
     assert stream.primary_key == ("id",)
     assert stream.replace() == stream
     assert stream.replace(replication_key=None).method == "FULL_TABLE"
     assert stream.replace(name="people").to_dict()["stream"] == "people"
-    assert Stream.from_dict({"stream": "a"}).replace(name="b").to_dict() == {"stream": "b", "tap_stream_id": "b"}
+    assert Stream.from_dict({"stream": "a"}).replace(name="b").to_dict() == {
+        "stream": "b",
+        "tap_stream_id": "b",
+    }
     with pytest.raises(ConfigError, match=r"no 'primarykey'.*'primary_key'"):
         stream.replace(primarykey="id")
 
 
 def test_replace_changes_what_the_metadata_says_of_the_same() -> None:
-    metadata = root(table_key_properties=["id"], replication_key="a", replication_method="INCREMENTAL", row_count=3)
+    metadata = root(
+        table_key_properties=["id"],
+        replication_key="a",
+        replication_method="INCREMENTAL",
+        row_count=3,
+    )
     entry = {"tap_stream_id": "s", "schema": {}, "metadata": metadata}
     stream = Stream.from_dict(entry)
     assert (stream.primary_key, stream.cursor) == (("id",), ("a",))
@@ -191,7 +257,10 @@ def test_replace_changes_what_the_metadata_says_of_the_same() -> None:
         assert changed.replace(selected=None).metadata_of()["row-count"] == 3
     assert stream.replace(selected=True).replace(selected=None) == stream
     assert Stream("s", selected=True).replace(selected=None) == Stream("s")
-    assert stream.replace(primary_key="code").replace(primary_key="id").to_dict()["metadata"] == metadata
+    assert (
+        stream.replace(primary_key="code").replace(primary_key="id").to_dict()["metadata"]
+        == metadata
+    )
 
 
 def test_the_table_is_what_the_metadata_calls_it() -> None:

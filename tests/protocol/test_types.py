@@ -13,9 +13,21 @@ from etl_assets.model.schema.types import diff, json_type, logical, merge, merge
 TYPES = [
     pa.null(),
     pa.bool_(),
-    *(pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()),
+    *(
+        pa.int8(),
+        pa.int16(),
+        pa.int32(),
+        pa.int64(),
+        pa.uint8(),
+        pa.uint16(),
+        pa.uint32(),
+        pa.uint64(),
+    ),
     *(pa.float32(), pa.float64()),
-    *(pa.decimal128(p, s) for p, s in [(1, 0), (5, 2), (20, 0), (38, 0), (38, 9), (38, 38), (22, 2)]),
+    *(
+        pa.decimal128(p, s)
+        for p, s in [(1, 0), (5, 2), (20, 0), (38, 0), (38, 9), (38, 38), (22, 2)]
+    ),
     *(pa.string(), pa.binary(), json_type(), pa.uuid()),
     *(pa.date32(), pa.time64("us"), pa.time64("ns"), pa.duration("us")),
     *(pa.timestamp(u, z) for u, z in product(("us", "ns"), (None, "UTC"))),
@@ -48,7 +60,11 @@ def test_the_order_of_three_does_not_matter() -> None:
         left = joined(a, b)
         right = joined(b, c)
         if isinstance(left, str) or isinstance(right, str):
-            assert joined(a, b, c) == joined(c, b, a) == joined(b, c, a) == "no common type", (a, b, c)
+            assert joined(a, b, c) == joined(c, b, a) == joined(b, c, a) == "no common type", (
+                a,
+                b,
+                c,
+            )
         else:
             assert joined(left, c) == joined(a, right), (a, b, c)
 
@@ -92,11 +108,15 @@ def test_bytes_meet_nothing_else_and_the_field_is_named() -> None:
         merge(pa.schema([("blob", pa.binary())]), pa.schema([("blob", pa.string())]))
 
 
-fields = st.dictionaries(st.sampled_from("abcde"), st.sampled_from([t for t in TYPES if t != pa.binary()]), max_size=5)
+fields = st.dictionaries(
+    st.sampled_from("abcde"), st.sampled_from([t for t in TYPES if t != pa.binary()]), max_size=5
+)
 
 
 @given(fields, fields)
-def test_a_merged_schema_loses_no_field(one: dict[str, pa.DataType], two: dict[str, pa.DataType]) -> None:
+def test_a_merged_schema_loses_no_field(
+    one: dict[str, pa.DataType], two: dict[str, pa.DataType]
+) -> None:
     merged = merge(pa.schema(list(one.items())), pa.schema(list(two.items())))
     assert set(merged.names) == set(one) | set(two)
     again = merge(merged, pa.schema(list(two.items())))
@@ -105,7 +125,10 @@ def test_a_merged_schema_loses_no_field(one: dict[str, pa.DataType], two: dict[s
 
 
 def test_a_difference_is_a_sentence() -> None:
-    changes = diff(pa.schema([("a", pa.int8()), ("b", pa.int8())]), pa.schema([("a", pa.int16()), ("c", pa.string())]))
+    changes = diff(
+        pa.schema([("a", pa.int8()), ("b", pa.int8())]),
+        pa.schema([("a", pa.int16()), ("c", pa.string())]),
+    )
     assert [str(c) for c in changes] == [
         "field 'a' int8 is now int16",
         "field 'b' is gone",
@@ -125,5 +148,7 @@ def test_a_difference_is_a_sentence() -> None:
     ],
     ids=str,
 )
-def test_encodings_of_the_same_values_are_one_type(encoded: pa.DataType, stands_for: pa.DataType) -> None:
+def test_encodings_of_the_same_values_are_one_type(
+    encoded: pa.DataType, stands_for: pa.DataType
+) -> None:
     assert logical(encoded) == stands_for

@@ -47,7 +47,9 @@ def test_other_numbers_are_what_they_are(values: list[Any], type_: str) -> None:
     assert str(found.to_pylist()) == str([float(value) for value in values])
 
 
-@pytest.mark.parametrize("column", [pa.array([1.0, 2.0]), pa.array([Decimal("1.0"), Decimal("2.0")])], ids=str)
+@pytest.mark.parametrize(
+    "column", [pa.array([1.0, 2.0]), pa.array([Decimal("1.0"), Decimal("2.0")])], ids=str
+)
 def test_columns_of_arrow_are_no_others(column: Any) -> None:
     assert Batch(pa.table({"v": column})).to_arrow(DECLARED).column("v").to_pylist() == [1, 2]
 
@@ -56,20 +58,30 @@ def test_columns_of_arrow_are_no_others(column: Any) -> None:
 def test_as_many_digits_as_a_decimal_has(sign: str) -> None:
     whole = pa.decimal128(38, 0)
     texts = pa.array([f"{sign}{'9' * 38}", "0", None])
-    assert decimals_of_texts(texts, whole).to_pylist() == [Decimal(f"{sign}{'9' * 38}"), Decimal(0), None]
+    assert decimals_of_texts(texts, whole).to_pylist() == [
+        Decimal(f"{sign}{'9' * 38}"),
+        Decimal(0),
+        None,
+    ]
     for more in (f"{sign}1{'0' * 38}", f"{sign}{'9' * 39}"):
         with pytest.raises(pa.ArrowInvalid):
             decimals_of_texts(pa.array([more, "-1"]), whole)
 
 
-@pytest.mark.parametrize("inside", [[1.0, float("nan")], {"a": float("inf")}, {"a": [{"b": -float("inf")}]}], ids=repr)
+@pytest.mark.parametrize(
+    "inside", [[1.0, float("nan")], {"a": float("inf")}, {"a": [{"b": -float("inf")}]}], ids=repr
+)
 @pytest.mark.parametrize("frame", [True, False])
 def test_json_has_no_nan_and_the_hint_says_what_helps(inside: Any, frame: bool) -> None:
     stream = Stream("s")
-    with pytest.raises(DataError, match=r"field 'v': -?(nan|inf) is inside of it, and JSON has no such") as error:
+    with pytest.raises(
+        DataError, match=r"field 'v': -?(nan|inf) is inside of it, and JSON has no such"
+    ) as error:
         Batch(pd.DataFrame({"v": [inside]}) if frame else [{"v": inside}]).to_arrow(stream)
     assert error.value.hint is not None
     assert "Send None" in error.value.hint
     assert Batch([{"v": [1.0, None]}]).to_arrow(stream).column("v").to_pylist() == ["[1.0,null]"]
-    kept = Batch(pa.table({"v": pa.array([[1.0, float("nan")]], pa.list_(pa.float64()))})).to_arrow(stream)
+    kept = Batch(pa.table({"v": pa.array([[1.0, float("nan")]], pa.list_(pa.float64()))})).to_arrow(
+        stream
+    )
     assert str(kept.column("v").to_pylist()) == "[[1.0, nan]]"

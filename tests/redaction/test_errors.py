@@ -67,7 +67,9 @@ def test_what_an_error_is_raised_from_is_masked_too() -> None:
                 error.add_note(f"noted: {SECRET}")
                 raise error from OSError(2, f"no {SECRET}", f"/file/{SECRET}")
         except DriverError as error:
-            raise ConfigError("no login") from ExceptionGroup(SECRET, [error, ValueError({"password": SECRET})])
+            raise ConfigError("no login") from ExceptionGroup(
+                SECRET, [error, ValueError({"password": SECRET})]
+            )
 
     with pytest.raises(ConfigError) as caught:
         fail()
@@ -116,9 +118,16 @@ leaky.read(cache=etl_assets.DuckDBCache(db_path="w.duckdb"))
 
 
 def test_the_traceback_of_a_script_shows_no_secret(tmp_path: Path) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "CANARY": SECRET, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "CANARY": SECRET,
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+    }
     command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert "cannot log in with ****" in said
@@ -170,7 +179,10 @@ def test_redaction_takes_little_time_with_many_secrets_and_long_texts() -> None:
     redactor = Redactor()
     for number in range(100):
         redactor.remember(f"s3cret'\\ {number}/+é {number * 7919}")
-    text = "2024-01-02 INFO read 1000 rows of orders in 3.4 s (bookmark 2024-01-01T00:00:00Z)\n" * 12_500
+    text = (
+        "2024-01-02 INFO read 1000 rows of orders in 3.4 s (bookmark 2024-01-01T00:00:00Z)\n"
+        * 12_500
+    )
     began = time.process_time()
     assert redactor.redact(text) == text
     seconds = time.process_time() - began

@@ -17,8 +17,12 @@ NASTY = "\\\"' %/+&<>=?#@:;\n\t{}é€😀\x00aB9"
 secrets = st.one_of(
     st.text(st.sampled_from(NASTY), min_size=SHORTEST_SECRET, max_size=40),
     st.text(st.characters(exclude_categories=["Cs"]), min_size=SHORTEST_SECRET, max_size=40),
-    st.lists(st.text(st.sampled_from("abcdefgh+/="), min_size=1, max_size=24), min_size=2, max_size=6).map("\n".join),
-    st.text(st.sampled_from(NASTY), min_size=SHORTEST_SECRET).map(lambda text: quote(text, safe="")),
+    st.lists(
+        st.text(st.sampled_from("abcdefgh+/="), min_size=1, max_size=24), min_size=2, max_size=6
+    ).map("\n".join),
+    st.text(st.sampled_from(NASTY), min_size=SHORTEST_SECRET).map(
+        lambda text: quote(text, safe="")
+    ),
 )
 LINE = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n"
 PEM = f"-----BEGIN PRIVATE KEY-----\n{LINE * 30}Ab3=\n-----END PRIVATE KEY-----\n"
@@ -32,7 +36,11 @@ def shown(secret: str) -> Iterator[str]:
     yield from (repr(RuntimeError(repr(secret))), repr([repr({"password": secret})]))
     for in_ascii in (True, False):
         once = json.dumps({"a": secret}, ensure_ascii=in_ascii)
-        yield from (once, json.dumps(once, ensure_ascii=in_ascii), json.dumps(repr(secret), ensure_ascii=in_ascii))
+        yield from (
+            once,
+            json.dumps(once, ensure_ascii=in_ascii),
+            json.dumps(repr(secret), ensure_ascii=in_ascii),
+        )
     for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
         yield from (quoted, lower_hex(quoted))
     yield from (html.escape(secret), html.escape(secret, quote=False))
@@ -47,7 +55,9 @@ def shown(secret: str) -> Iterator[str]:
 
 
 def lower_hex(quoted: str) -> str:
-    return "%".join(part if not at else part[:2].lower() + part[2:] for at, part in enumerate(quoted.split("%")))
+    return "%".join(
+        part if not at else part[:2].lower() + part[2:] for at, part in enumerate(quoted.split("%"))
+    )
 
 
 def pieces(text: str, length: int) -> set[str]:
@@ -71,7 +81,8 @@ def test_no_form_of_a_secret_is_shown(secret: str) -> None:
         assert found.endswith("]after")
         assert MASK in found
         assert found.count(text) == 0
-        # What is left beside the masks is what stood around the secret, or its edges in base64: not a piece of it.
+        # What is left beside the masks is what stood around the secret, or its edges in base64: not
+        # a piece of it.
         left = "".join(found.removeprefix("before[").removesuffix("]after").split(MASK))
         alike = pieces(left, 8) & pieces(secret, 8)
         assert not alike, (text, found)
@@ -87,7 +98,9 @@ def test_a_text_is_masked_before_it_is_cut(all_secrets: list[str], begin: int, l
     cut = redactor.redact(text, begin=begin, end=begin + length)
     for piece in pieces(cut, SHORTEST_SECRET):
         whole = MASK in piece or "x" in piece or "\n" in piece or "*" in piece
-        assert whole or not any(len(secret) >= SHORTEST_SECRET and piece in secret for secret in all_secrets)
+        assert whole or not any(
+            len(secret) >= SHORTEST_SECRET and piece in secret for secret in all_secrets
+        )
 
 
 def test_secrets_that_overlap_are_masked_together() -> None:

@@ -77,7 +77,9 @@ def run(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess
     (folder / "script.py").write_text(text)
     where = {**os.environ, "PYTHONPATH": str(ROOT)}
     line = [sys.executable, "script.py", *arguments]
-    return subprocess.run(line, cwd=folder, env=where, input=MESSAGES, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        line, cwd=folder, env=where, input=MESSAGES, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("failing", ["of_a_driver", "by_exit", "by_refusing"])
@@ -92,7 +94,9 @@ def test_what_nobody_catches_shows_no_secret(case: str, failing: str, tmp_path: 
 
 
 def test_the_line_of_the_script_that_holds_it_is_masked_too(tmp_path: Path) -> None:
-    script = SOURCE.replace("{hook}", "test_connection").replace("{arguments}", f"{GIVEN}, test_connection=True")
+    script = SOURCE.replace("{hook}", "test_connection").replace(
+        "{arguments}", f"{GIVEN}, test_connection=True"
+    )
     done = run(tmp_path, HEAD.replace("{failing}", "of_a_driver") + script)
     assert 'Shop(config={"token": "****"}, test_connection=True).process()' in done.stderr
     assert "script.py" in done.stderr, "where it was raised is what a traceback is for"
@@ -107,7 +111,9 @@ def test_a_config_of_the_command_line_is_masked_too(tmp_path: Path) -> None:
 
 
 def test_a_script_may_catch_the_error_itself(tmp_path: Path) -> None:
-    script = SOURCE.replace("{hook}", "test_connection").replace("{arguments}", f"{GIVEN}, test_connection=True")
+    script = SOURCE.replace("{hook}", "test_connection").replace(
+        "{arguments}", f"{GIVEN}, test_connection=True"
+    )
     begin, last = script.rstrip().rsplit("\n", 1)
     caught = f"try:\n    {last}\nexcept RuntimeError as error:\n    print(error.args, repr(error.__cause__))\n"
     done = run(tmp_path, HEAD.replace("{failing}", "of_a_driver") + begin + "\n" + caught)

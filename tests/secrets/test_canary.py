@@ -12,7 +12,11 @@ from urllib.parse import quote, quote_plus, unquote
 ROOT = Path(__file__).parents[2]
 PASSWORD = "p4ss/w0rd-of:the?canary"  # noqa: S105 - the canary
 NASTY = "c4n\\ary\"s n'asty%C3%A9"
-KEY = "-----BEGIN PRIVATE KEY-----\n" + "".join(f"{n:02d}canaryAAAABBBBCCCC{n:02d}\n" for n in range(60)) + "zZ9=\n"
+KEY = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    + "".join(f"{n:02d}canaryAAAABBBBCCCC{n:02d}\n" for n in range(60))
+    + "zZ9=\n"
+)
 DEFINITIONS = """
 import sys
 import dagster as dg
@@ -58,8 +62,17 @@ SOURCES = ["leaky", "user", "query", "cut", "fine"]
 
 def forms(secret: str) -> Iterator[str]:
     raw = secret.encode()
-    for text in {secret, unquote(secret), *(line for line in secret.splitlines() if len(line) >= 8)}:
-        yield from (text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(json.dumps(text))[3:-3])
+    for text in {
+        secret,
+        unquote(secret),
+        *(line for line in secret.splitlines() if len(line) >= 8),
+    }:
+        yield from (
+            text,
+            repr(text)[1:-1],
+            json.dumps(text)[1:-1],
+            json.dumps(json.dumps(text))[3:-3],
+        )
         yield from (quote(text, safe=""), quote(text), quote_plus(text), text.replace("/", "\\/"))
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + raw).decode()
@@ -87,7 +100,9 @@ def what_is_left(folder: Path) -> dict[str, bytes]:
     }
     dagster = str(Path(sys.executable).with_name("dagster"))
     command = [dagster, "asset", "materialize", "-f", "definitions.py", "--select", "*"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, check=False, timeout=300
+    )
     assert done.returncode == 1
     files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     return files | {"stdout": done.stdout, "stderr": done.stderr}

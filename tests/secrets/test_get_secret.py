@@ -53,7 +53,9 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     registry._managers[:] = before
 
 
-def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_environment_comes_before_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / ".env").write_text(f"{NAME}=from the file\n")
     assert get_secret(NAME) == "from the file"
     monkeypatch.setenv(NAME, "from the environment")
@@ -82,7 +84,9 @@ def test_a_default_and_availability(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_secret(NAME, default="fallback") == "there it is"
 
 
-def test_one_source_need_not_be_a_list_and_a_list_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_source_need_not_be_a_list_and_a_list_is_not_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv(NAME, "there it is")
     assert get_secret(NAME, sources=SecretSourceEnum.ENV) == "there it is"
     given = [SecretSourceEnum.PROMPT, SecretSourceEnum.ENV]
@@ -97,7 +101,9 @@ def test_a_source_that_is_not_registered_is_an_error_that_names_the_others() -> 
         get_secret(NAME, sources=[SecretSourceEnum.GOOGLE_GSM])
 
 
-def test_a_manager_of_your_own_comes_first_or_last_or_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_manager_of_your_own_comes_first_or_last_or_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv(NAME, "from the environment")
     vault = Vault({NAME: "from the vault"})
     assert get_secret(NAME) == "from the vault"
@@ -137,8 +143,13 @@ def test_somebody_at_a_terminal_is_asked_last(monkeypatch: pytest.MonkeyPatch) -
         get_secret(NAME, allow_prompt=False)
 
 
-def test_references_in_a_config_are_resolved_late_nested_and_in_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = {"a": [{"b": f"secret_reference::{NAME}"}, "plain"], "handle": SecretHandle(Vault({"x": "held"}), "x")}
+def test_references_in_a_config_are_resolved_late_nested_and_in_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = {
+        "a": [{"b": f"secret_reference::{NAME}"}, "plain"],
+        "handle": SecretHandle(Vault({"x": "held"}), "x"),
+    }
     with pytest.raises(ConfigError, match=NAME):
         resolve(config)
     monkeypatch.setenv(NAME, "there it is")

@@ -7,7 +7,13 @@ import pytest
 from google.api_core import exceptions as google
 from google.cloud import secretmanager
 
-from etl_assets.exceptions import AuthenticationError, ConfigError, InputError, SecretNotFoundError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    InputError,
+    SecretNotFoundError,
+    UnavailableError,
+)
 from etl_assets.secrets import GoogleGSMSecretManager, SecretString
 from etl_assets.secrets.registry import _managers, get_secret
 
@@ -61,7 +67,9 @@ def test_secrets_by_name(manager: GoogleGSMSecretManager) -> None:
     assert found == "ghp-the-token"
     assert isinstance(found, SecretString)
     assert manager.get_secret("projects/the-project/secrets/github") == "ghp-the-token"
-    assert manager.get_secret("projects/the-project/secrets/github/versions/latest") == "ghp-the-token"
+    assert (
+        manager.get_secret("projects/the-project/secrets/github/versions/latest") == "ghp-the-token"
+    )
     assert manager.get_secret("none") is None
     handle = manager.get_secret_handle("github")
     assert handle.labels == {"connector": "source-github", "team": "data"}
@@ -102,5 +110,7 @@ def test_wrong_arguments() -> None:
     with pytest.raises(InputError, match="not both"):
         GoogleGSMSecretManager("p", credentials_path="x", credentials_json="{}")
     with pytest.raises(ConfigError, match="service account") as caught:
-        GoogleGSMSecretManager("p", credentials_json='{"private_key": "the-private-key"}').get_secret("x")
+        GoogleGSMSecretManager(
+            "p", credentials_json='{"private_key": "the-private-key"}'
+        ).get_secret("x")
     assert "the-private-key" not in str(caught.value)

@@ -34,7 +34,9 @@ def no_value_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("kind", REFERENCES)
 @pytest.mark.parametrize("cls", [PostgresCache, MySQLCache])
-def test_a_cache_resolves_its_password_when_it_connects(kind: str, cls: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_resolves_its_password_when_it_connects(
+    kind: str, cls: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = cls(**LOGIN, password=REFERENCES[kind])
     assert cache.password is REFERENCES[kind]
     assert cache.destination.options.password is REFERENCES[kind]
@@ -57,7 +59,9 @@ def test_a_cache_takes_a_plain_password_as_a_secret() -> None:
 
 
 @pytest.mark.parametrize("field", sorted(LOGIN))
-def test_a_reference_where_none_is_taken_is_refused_and_never_goes_out_as_its_name(field: str) -> None:
+def test_a_reference_where_none_is_taken_is_refused_and_never_goes_out_as_its_name(
+    field: str,
+) -> None:
     with pytest.raises(InputError, match=rf"(?s){field}.*only a secret can be a reference.*{NAME}"):
         PostgresCache(**{**LOGIN, field: dg.EnvVar(NAME)})
 
@@ -69,12 +73,16 @@ class Deep(Source):
     seen: list[Any] = []
 
     @override
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         Deep.seen.append(self.config)
         yield [{"id": 1}]
 
 
-def test_a_run_gets_the_value_and_keeps_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_gets_the_value_and_keeps_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = {"list": [{"token": REFERENCES["text"]}, REFERENCES["EnvVar"]], "plain": "word"}
     source = Deep(name="deep", config=config)
     assets = stream_assets(source, destination=DuckDBDestination(str(tmp_path / "w.duckdb")))
@@ -84,7 +92,10 @@ def test_a_run_gets_the_value_and_keeps_the_name(tmp_path: Path, monkeypatch: py
         result = job.execute_in_process(instance=instance)
         run = instance.get_run_by_id(result.run_id)
         assert run is not None
-        told = [json.dumps(run.run_config), *(str(entry) for entry in instance.all_logs(result.run_id))]
+        told = [
+            json.dumps(run.run_config),
+            *(str(entry) for entry in instance.all_logs(result.run_id)),
+        ]
     assert Deep.seen[-1] == {"list": [{"token": VALUE}, VALUE], "plain": "word"}
     assert source.get_config() == config
     assert len(told) > 5
@@ -98,8 +109,20 @@ SPEC = {
     "properties": {
         "account": {"type": "string"},
         "pat": {"type": "string", "airbyte_secret": True},
-        "login": {"oneOf": [{"properties": {"kind": {"const": "key"}, "pin": {"type": "string", "secret": True}}}]},
-        "shards": {"type": "array", "items": {"properties": {"url": {"airbyte_secret": True}, "n": {}}}},
+        "login": {
+            "oneOf": [
+                {
+                    "properties": {
+                        "kind": {"const": "key"},
+                        "pin": {"type": "string", "secret": True},
+                    }
+                }
+            ]
+        },
+        "shards": {
+            "type": "array",
+            "items": {"properties": {"url": {"airbyte_secret": True}, "n": {}}},
+        },
     },
 }
 CONFIG = {

@@ -61,7 +61,11 @@ def test_the_redactor_knows_it_from_the_moment_it_is_made() -> None:
 
 
 def test_the_secret_parts_of_a_json_document_are_masked_one_by_one() -> None:
-    SecretString(json.dumps({"type": "service_account", "deep": [{"private_key": "-----BEGIN KEY-----\nabcdef"}]}))
+    SecretString(
+        json.dumps(
+            {"type": "service_account", "deep": [{"private_key": "-----BEGIN KEY-----\nabcdef"}]}
+        )
+    )
     assert redact("it is service_account") == "it is service_account"
     assert "abcdef" not in redact("bad key: -----BEGIN KEY-----\nabcdef")
     assert "abcdef" not in redact(json.dumps("-----BEGIN KEY-----\nabcdef"))

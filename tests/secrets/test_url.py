@@ -83,11 +83,15 @@ OPTIONS: dict[str, Any] = {
         private_key_passphrase=C,
         connect_args={"token": C},
     ),
-    "duckdb": lambda: DuckDBDestination(f"md:d?motherduck_token={C}", settings={"motherduck_token": C}),
+    "duckdb": lambda: DuckDBDestination(
+        f"md:d?motherduck_token={C}", settings={"motherduck_token": C}
+    ),
     "duckdb, by mistake": lambda: DuckDBDestination(URL),
     "sqlite, by mistake": lambda: SQLiteDestination(URL),
     "cache": lambda: PostgresCache(host="h", database="d", username="u", password=C),
-    "snowflake cache": lambda: SnowflakeCache(account="a", username="u", database="d", connect_args={"token": C}),
+    "snowflake cache": lambda: SnowflakeCache(
+        account="a", username="u", database="d", connect_args={"token": C}
+    ),
     "io manager": lambda: PostgresIOManager(url=URL, password=C, connect_args={"sslpassword": C}),
 }
 DUMPS: dict[str, Callable[[Any], object]] = {
@@ -118,7 +122,9 @@ def test_options_hold_secrets_as_secrets(name: str, way: str) -> None:
     assert C not in repr(owner)
 
 
-def test_an_io_manager_still_gives_its_destination_the_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_io_manager_still_gives_its_destination_the_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     manager = PostgresIOManager(url=URL, password=C, connect_args={"sslpassword": C})
     options: Any = getattr(manager.destination, "options", None)
     assert options.url.reveal() == URL
@@ -165,7 +171,9 @@ FORMS = [
 @pytest.mark.filterwarnings("ignore:'passwd' is deprecated")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", FAILING)
-def test_an_error_about_a_url_shows_no_secret_of_it(kind: str, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_about_a_url_shows_no_secret_of_it(
+    kind: str, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dialect = "mysql+pymysql" if "mysql" in kind else "postgresql+psycopg"
     monkeypatch.setattr("time.sleep", lambda _: None)
     for given in ("literal", "reference"):
@@ -174,7 +182,13 @@ def test_an_error_about_a_url_shows_no_secret_of_it(kind: str, form: str, monkey
         try:
             FAILING[kind](url if given == "literal" else dg.EnvVar("SHOP_URL")).test_connection()
         except EtlAssetsError as error:
-            told = [repr(error), str(error), repr(error.__cause__), str(error.__cause__), repr(error.__context__)]
+            told = [
+                repr(error),
+                str(error),
+                repr(error.__cause__),
+                str(error.__cause__),
+                repr(error.__context__),
+            ]
             assert C not in "".join(told)
             continue
         pytest.fail("it cannot have connected")
@@ -182,13 +196,17 @@ def test_an_error_about_a_url_shows_no_secret_of_it(kind: str, form: str, monkey
 
 @pytest.mark.parametrize("password", ["a@b", "a/b", "a#b", "a?b", "1/b", "1?b"])
 @pytest.mark.parametrize("kind", FAILING)
-def test_a_url_that_its_password_cuts_is_refused_before_a_driver_sees_it(kind: str, password: str) -> None:
+def test_a_url_that_its_password_cuts_is_refused_before_a_driver_sees_it(
+    kind: str, password: str
+) -> None:
     dialect = "mysql+pymysql" if "mysql" in kind else "postgresql+psycopg"
     with pytest.raises(ConfigError, match="special characters percent-encoded"):
         FAILING[kind](f"{dialect}://me:{password}@{DEAD}/d").test_connection()
 
 
-def test_a_secret_that_definitions_hold_themselves_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_that_definitions_hold_themselves_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     warn_of_literals(SqlSource(name="one", url=URL, connect_args={"sslpassword": C}))
     warn_of_literals(PostgresSource(name="two", host="h", database="d", password=C))
     warn_of_literals(DuckDBDestination("a.duckdb", settings={"motherduck_token": C}))
@@ -199,7 +217,9 @@ def test_a_secret_that_definitions_hold_themselves_is_told(caplog: pytest.LogCap
     assert 'dagster.EnvVar("NAME")' in told[0]
     assert C not in caplog.text
     caplog.clear()
-    warn_of_literals(SqlSource(name="one", url=dg.EnvVar("SHOP_URL"), config={"token": dg.EnvVar("X")}))
+    warn_of_literals(
+        SqlSource(name="one", url=dg.EnvVar("SHOP_URL"), config={"token": dg.EnvVar("X")})
+    )
     warn_of_literals(SqlSource(name="one", url="postgresql://me@h/d"))
     warn_of_literals(PostgresCache(host="h", database="d", username="u").destination)
     assert caplog.records == []

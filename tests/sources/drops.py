@@ -33,7 +33,9 @@ def batches(source: FileSource, bookmark: Mapping[str, Any] | None = None) -> It
 
 
 def ids(source: FileSource, bookmark: Mapping[str, Any] | None = None) -> list[Any]:
-    tables = [batch.to_arrow(stream_of(source)) for batch in batches(source, bookmark) if len(batch)]
+    tables = [
+        batch.to_arrow(stream_of(source)) for batch in batches(source, bookmark) if len(batch)
+    ]
     return [one for table in tables for one in table.column("id").to_pylist()]
 
 

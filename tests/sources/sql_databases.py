@@ -39,7 +39,9 @@ class Database:
         if not rows:
             return
         names = [f"p{i}" for i in range(len(rows[0]))]
-        statement = sa.text(f"INSERT INTO {table} VALUES ({', '.join(f':{name}' for name in names)})")
+        statement = sa.text(
+            f"INSERT INTO {table} VALUES ({', '.join(f':{name}' for name in names)})"
+        )
         with self.engine.begin() as connection:
             connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
@@ -70,7 +72,9 @@ def database(kind: str, folder: Path) -> Iterator[Database]:
         yield made
     finally:
         with server.begin() as connection:
-            connection.exec_driver_sql(f"DROP SCHEMA {name}{' CASCADE' if kind == 'postgresql' else ''}")
+            connection.exec_driver_sql(
+                f"DROP SCHEMA {name}{' CASCADE' if kind == 'postgresql' else ''}"
+            )
         server.dispose()
 
 
@@ -91,10 +95,14 @@ def _in_schema(kind: str, server: sa.URL, name: str) -> Database:
 
 
 def rows(
-    source: SqlSource, stream: Stream, bookmark: Bookmark | None = None, query: dict[str, Any] | None = None
+    source: SqlSource,
+    stream: Stream,
+    bookmark: Bookmark | None = None,
+    query: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Read a stream to its end, as dicts of Python values."""
-    # Closed whatever happens, as a sync does: a refused value is an error of its batch, and the read still stands open.
+    # Closed whatever happens, as a sync does: a refused value is an error of its batch, and the
+    # read still stands open.
     reading: Any = source.load_data(stream, bookmark, query)
     with closing(reading) as read:
         return [row for batch in read for row in batch.to_arrow(stream).to_pylist()]

@@ -13,7 +13,15 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from etl_assets import Batch, Destination, DuckDBDestination, Source, SqlSource, Stream, stream_assets
+from etl_assets import (
+    Batch,
+    Destination,
+    DuckDBDestination,
+    Source,
+    SqlSource,
+    Stream,
+    stream_assets,
+)
 from etl_assets.cli import main
 from etl_assets.exceptions import BookmarkError
 from etl_assets.model.bookmarks.appending import BOUNDARY, MAX_BOUNDARY_ROWS
@@ -34,7 +42,10 @@ AT_BOUNDARY = 4
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     with database(request.param, tmp_path) as made:
         made.run("CREATE TABLE events (id integer, seq integer, name varchar(20), n integer)")
-        made.insert("events", [(number, min(number, 8), f"n{number}", number * 10) for number in range(1, ROWS + 1)])
+        made.insert(
+            "events",
+            [(number, min(number, 8), f"n{number}", number * 10) for number in range(1, ROWS + 1)],
+        )
         yield made
 
 
@@ -44,15 +55,21 @@ def events(shop: Database, key: tuple[str, ...] = ()) -> SqlSource:
 
 def load(source: Source, file: Path, **options: Any) -> Any:
     """Load the stream anew discovered, as the next run of a project does."""
-    (stream,) = source.discover(["events"]).streams if isinstance(source, SqlSource) else source.streams
+    (stream,) = (
+        source.discover(["events"]).streams if isinstance(source, SqlSource) else source.streams
+    )
     declared = source.streams[0]
     stream = stream.replace(primary_key=declared.primary_key, replication_key="seq")
-    return sync(StreamRead(source, stream), DuckDBDestination(str(file)), strategy="append", **options)
+    return sync(
+        StreamRead(source, stream), DuckDBDestination(str(file)), strategy="append", **options
+    )
 
 
 def ids(file: Path) -> list[int]:
     with duckdb.connect(str(file), read_only=True) as connection:
-        return [row[0] for row in connection.sql("SELECT id FROM shop.events ORDER BY id").fetchall()]
+        return [
+            row[0] for row in connection.sql("SELECT id FROM shop.events ORDER BY id").fetchall()
+        ]
 
 
 CHANGES: dict[str, Any] = {
@@ -129,7 +146,9 @@ class Rows(Source):
         super().__init__(name="shop", **options)
         self.rows = rows
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         since = bookmarks["seq"] if bookmarks and self.honours else 0
         yield [row for row in self.rows if row["seq"] >= since]
 
@@ -153,7 +172,9 @@ class TestAnUndecidableChange:
 
     def again(self, source: Rows, file: Path, **options: Any) -> Any:
         read, warehouse = StreamRead(source, source.streams[0]), DuckDBDestination(str(file))
-        return sync(read, warehouse, strategy="append", start=resolve_start(read, warehouse, **options))
+        return sync(
+            read, warehouse, strategy="append", start=resolve_start(read, warehouse, **options)
+        )
 
     def followed(self, source: Rows, file: Path, *, hint: int) -> int:
         """Run a command that the error's hint names, to the letter."""
@@ -163,7 +184,10 @@ class TestAnUndecidableChange:
         return main([*arguments, "--duckdb", str(file)])
 
     def test_it_is_an_error(self, source: Rows, file: Path) -> None:
-        with pytest.raises(BookmarkError, match=r"stream 'events': nothing tells .* 'id' is gone; 'uid' had no values"):
+        with pytest.raises(
+            BookmarkError,
+            match=r"stream 'events': nothing tells .* 'id' is gone; 'uid' had no values",
+        ):
             self.again(source, file)
         assert ids(file) == [1, 2]
 
@@ -172,14 +196,18 @@ class TestAnUndecidableChange:
         assert self.again(source, file).strategy is WriteStrategy.REPLACE
         assert self.again(source, file).records_loaded == 0
 
-    def test_deleting_the_rows_and_storing_the_bookmark_helps(self, source: Rows, file: Path) -> None:
+    def test_deleting_the_rows_and_storing_the_bookmark_helps(
+        self, source: Rows, file: Path
+    ) -> None:
         with duckdb.connect(str(file)) as connection:
             connection.execute("DELETE FROM shop.events WHERE seq = 2")
         assert self.followed(source, file, hint=1) == 0
         assert self.again(source, file).records_loaded == 1
         assert self.again(source, file).records_loaded == 0
         with duckdb.connect(str(file)) as connection:
-            assert connection.sql("SELECT id, uid, seq FROM shop.events ORDER BY seq").fetchall() == [
+            assert connection.sql(
+                "SELECT id, uid, seq FROM shop.events ORDER BY seq"
+            ).fetchall() == [
                 (1, None, 1),
                 (None, 2, 2),
             ]
@@ -192,10 +220,14 @@ def test_a_state_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     old = {row_hash(row): 1 for row in source.rows}
     with duckdb.connect(str(file)) as connection:
         connection.execute(
-            "UPDATE _etl_assets_state SET bookmark = ?", [f'{{"seq": 1, "{BOUNDARY}": {json.dumps(old)}}}']
+            "UPDATE _etl_assets_state SET bookmark = ?",
+            [f'{{"seq": 1, "{BOUNDARY}": {json.dumps(old)}}}'],
         )
     source.rows = [{**row, "more": "x"} for row in [*source.rows, {"id": 3, "seq": 1}]]
-    assert sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(file))).records_loaded == 1
+    assert (
+        sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(file))).records_loaded
+        == 1
+    )
     assert ids(file) == [1, 2, 3]
 
 
@@ -223,10 +255,18 @@ class TestLateRows:
             )
             result = dg.materialize(assets, instance=instance, raise_on_error=False)
             logged = "\n".join(
-                entry.user_message for entry in instance.all_logs(result.run_id) if int(entry.level) >= logging.WARNING
+                entry.user_message
+                for entry in instance.all_logs(result.run_id)
+                if int(entry.level) >= logging.WARNING
             )
             events = result.get_asset_materialization_events()
-            return result, {k: v.value for k, v in events[0].materialization.metadata.items()} if events else {}, logged
+            return (
+                result,
+                {k: v.value for k, v in events[0].materialization.metadata.items()}
+                if events
+                else {},
+                logged,
+            )
 
         run()
         source.rows += self.LATE
@@ -235,7 +275,10 @@ class TestLateRows:
     def test_by_default_they_are_left_out_and_told(self, run: Any, tmp_path: Path) -> None:
         _, metadata, logged = run()
         assert metadata["etl_assets/late_rows"] == 2
-        assert "events: 2 rows from before the bookmark were left out: the earliest has 'seq' = 1." in logged
+        assert (
+            "events: 2 rows from before the bookmark were left out: the earliest has 'seq' = 1."
+            in logged
+        )
         assert ids(tmp_path / "w.duckdb") == [1]
 
     def test_they_can_be_loaded(self, run: Any, tmp_path: Path) -> None:
@@ -260,7 +303,11 @@ class TestLateRows:
 
     def test_another_word_is_an_error(self, source: Rows) -> None:
         with pytest.raises(Exception, match="late_rows cannot be 'keep'"):
-            stream_assets(source, destination=DuckDBDestination("w.duckdb"), options={"events": {"late_rows": "keep"}})
+            stream_assets(
+                source,
+                destination=DuckDBDestination("w.duckdb"),
+                options={"events": {"late_rows": "keep"}},
+            )
 
 
 class Delivered(Destination):
@@ -276,24 +323,36 @@ class Delivered(Destination):
 
 @pytest.mark.parametrize("strategy", ["auto", "append"])
 @pytest.mark.parametrize("granularity", ["stream", "source"])
-def test_a_destination_that_only_appends_gets_the_boundary_row_once(strategy: str, granularity: Any) -> None:
-    source, instance, delivered = Rows([{"id": 1, "seq": 1}]), dg.DagsterInstance.ephemeral(), Delivered()
+def test_a_destination_that_only_appends_gets_the_boundary_row_once(
+    strategy: str, granularity: Any
+) -> None:
+    source, instance, delivered = (
+        Rows([{"id": 1, "seq": 1}]),
+        dg.DagsterInstance.ephemeral(),
+        Delivered(),
+    )
     source.streams = [Stream("events", primary_key="id", replication_key="seq")]
     for number in (2, 3):
         for _ in range(2):
-            assets = stream_assets(source, destination=delivered, write_strategy=strategy, granularity=granularity)
+            assets = stream_assets(
+                source, destination=delivered, write_strategy=strategy, granularity=granularity
+            )
             assert dg.materialize(assets, instance=instance).success
         source.rows.append({"id": number, "seq": number - 1})
     assert dg.materialize(assets, instance=instance).success
     assert delivered.ids == [1, 2, 3]
 
 
-def test_a_script_is_told_by_pythons_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_script_is_told_by_pythons_logging(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     source = Rows([{"id": 1, "seq": 5}])
     source.honours = False
     sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(tmp_path / "w.duckdb")))
     source.rows.insert(0, {"id": 0, "seq": 1})
-    result = sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(tmp_path / "w.duckdb")))
+    result = sync(
+        StreamRead(source, source.streams[0]), DuckDBDestination(str(tmp_path / "w.duckdb"))
+    )
     assert result.late_rows == 1
     assert "events: 1 rows from before" in caplog.text
 
@@ -307,13 +366,17 @@ class Tables(Source):
         super().__init__(name="shop")
         self.batches = batches
 
-    def load_data(self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Any, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         yield from self.batches
 
 
 def loaded(file: Path, *batches: Any, **options: Any) -> int:
     source = Tables(*batches)
-    return sync(StreamRead(source, source.streams[0]), DuckDBDestination(str(file)), **options).records_loaded
+    return sync(
+        StreamRead(source, source.streams[0]), DuckDBDestination(str(file)), **options
+    ).records_loaded
 
 
 DAY = datetime(2026, 1, 1)  # noqa: DTZ001 - a clock's time
@@ -332,7 +395,9 @@ BERLIN = pa.timestamp("ns", "Europe/Berlin")
     ],
     ids=str,
 )
-def test_a_replication_key_of_another_unit_goes_on(before: pa.DataType, now: pa.DataType, tmp_path: Path) -> None:
+def test_a_replication_key_of_another_unit_goes_on(
+    before: pa.DataType, now: pa.DataType, tmp_path: Path
+) -> None:
     def table(type_: pa.DataType, *hours: int) -> pa.Table:
         times = [DAY.replace(hour=hour) for hour in hours]
         utc = pa.array(times, pa.timestamp("us", "UTC" if getattr(type_, "tz", None) else None))
@@ -347,7 +412,10 @@ def test_a_replication_key_of_another_unit_goes_on(before: pa.DataType, now: pa.
 
 def test_instants_in_nanoseconds_are_ordered_whatever_the_zone(tmp_path: Path) -> None:
     # Clocks go back between these two: the later one has the smaller text.
-    utc = pa.array([datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 1, 0)], pa.timestamp("us", "UTC"))  # noqa: DTZ001
+    utc = pa.array(
+        [datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 1, 0)],  # noqa: DTZ001
+        pa.timestamp("us", "UTC"),
+    )
     assert loaded(tmp_path / "w.duckdb", pa.table({"seq": utc.cast(BERLIN), "id": [1, 2]})) == 2
 
 
@@ -364,11 +432,16 @@ def test_only_at_the_last_key_there_may_be_too_many_rows(form: str, tmp_path: Pa
     assert loaded(file, *batches[2:]) == 0
 
 
-def test_rows_that_took_the_place_of_loaded_ones_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_rows_that_took_the_place_of_loaded_ones_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "w.duckdb"
     loaded(file, [{"seq": 1, "id": 1, "n": 1.2345}])
     assert loaded(file, [{"seq": 1, "id": 1, "n": 1.23}]) == 1
-    assert "1 of the rows loaded at the bookmark did not come again, and 1 others came there" in caplog.text
+    assert (
+        "1 of the rows loaded at the bookmark did not come again, and 1 others came there"
+        in caplog.text
+    )
 
 
 def test_a_table_of_nothing_but_the_rows_at_the_bookmark_follows_the_hint(tmp_path: Path) -> None:
@@ -378,7 +451,10 @@ def test_a_table_of_nothing_but_the_rows_at_the_bookmark_follows_the_hint(tmp_pa
         loaded(file, [{"seq": 1, "uid": 1}])
     with duckdb.connect(str(file)) as connection:
         connection.execute("DELETE FROM shop.events")
-    assert main(["state", "set", "--duckdb", str(file), "shop/events", '{"seq":1,"~boundary":[]}']) == 0
+    assert (
+        main(["state", "set", "--duckdb", str(file), "shop/events", '{"seq":1,"~boundary":[]}'])
+        == 0
+    )
     assert loaded(file, [{"seq": 1, "uid": 1}]) == 1
 
 
@@ -386,10 +462,14 @@ class Checkpoints(Source):
     """Gives each row with a bookmark of its own, which is the replication key."""
 
     def __init__(self, rows: list[dict[str, int]], key: tuple[str, ...] = ()) -> None:
-        super().__init__(name="shop", streams=[Stream("events", primary_key=key, replication_key="seq")])
+        super().__init__(
+            name="shop", streams=[Stream("events", primary_key=key, replication_key="seq")]
+        )
         self.rows = rows
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         since = (bookmarks or {}).get("seq", 0)
         for row in self.rows:
             if row["seq"] >= since:
@@ -412,7 +492,9 @@ class Sent(Destination):
 
 @pytest.mark.parametrize("granularity", ["stream", "source"])
 @pytest.mark.parametrize("key", [(), ("id",)], ids=["no key", "a key"])
-def test_a_bookmark_of_the_sources_own_doubles_nothing(key: tuple[str, ...], granularity: Any) -> None:
+def test_a_bookmark_of_the_sources_own_doubles_nothing(
+    key: tuple[str, ...], granularity: Any
+) -> None:
     destination, instance = Sent(), dg.DagsterInstance.ephemeral()
     rows = [{"id": 1, "seq": 1}, {"id": 2, "seq": 2}]
     for new in ([], [], [{"id": 3, "seq": 2}], [{"id": 4, "seq": 3}, {"id": 5, "seq": 3}], []):
@@ -425,10 +507,14 @@ def test_a_bookmark_of_the_sources_own_doubles_nothing(key: tuple[str, ...], gra
 
 def test_a_bookmark_of_the_sources_own_that_is_another_word_stays_alone(tmp_path: Path) -> None:
     class Tokens(Checkpoints):
-        def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+        def load_data(
+            self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+        ) -> Iterator[Any]:
             yield Batch([dict(row) for row in self.rows], bookmark={"token": 7})
 
     source = Tokens([{"id": 1, "seq": 1}])
     (stream,) = source.streams
-    result = sync(StreamRead(source, stream), DuckDBDestination(str(tmp_path / "w.duckdb")), strategy="append")
+    result = sync(
+        StreamRead(source, stream), DuckDBDestination(str(tmp_path / "w.duckdb")), strategy="append"
+    )
     assert result.bookmark == {"token": 7}

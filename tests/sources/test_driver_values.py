@@ -54,7 +54,9 @@ def loaded(made: Database, tmp_path: Path) -> list[Any]:
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
     sync(StreamRead(made.source(), Stream("t"), source_name="shop"), warehouse)
     with duckdb.connect(warehouse.path) as connection:
-        return [value for (value,) in connection.execute("SELECT v::VARCHAR FROM shop.t").fetchall()]
+        return [
+            value for (value,) in connection.execute("SELECT v::VARCHAR FROM shop.t").fetchall()
+        ]
 
 
 def refused(made: Database, tmp_path: Path, *words: str) -> None:
@@ -102,7 +104,9 @@ def test_postgres_values_are_kept(
         ("timestamp", "'10000-01-01'"),
     ],
 )
-def test_postgres_values_are_refused(type_: str, value: str, postgres: Database, tmp_path: Path) -> None:
+def test_postgres_values_are_refused(
+    type_: str, value: str, postgres: Database, tmp_path: Path
+) -> None:
     postgres.run(f"CREATE TABLE t (v {type_})", f"INSERT INTO t VALUES ({value})")
     if type_ != "numeric":
         with pytest.raises(psycopg.DataError):
@@ -114,13 +118,20 @@ MYSQL = [
     ("time", "'-838:59:59'", dt.timedelta(hours=-838, minutes=-59, seconds=-59), "-838:59:59"),
     ("time", "'10:00:00'", dt.timedelta(hours=10), "10:00:00"),
     ("tinyint(1)", "2", 2, "2"),
-    ("bit(64)", "b'1000000000000000000000000000000000000000000000000000000000000001'", None, "9223372036854775809"),
+    (
+        "bit(64)",
+        "b'1000000000000000000000000000000000000000000000000000000000000001'",
+        None,
+        "9223372036854775809",
+    ),
     ("float", "16777216", 16777200.0, "16777216.0"),
 ]
 
 
 @pytest.mark.parametrize(("type_", "value", "driver", "kept"), MYSQL)
-def test_mysql_values_are_kept(type_: str, value: str, driver: Any, kept: str, mysql: Database, tmp_path: Path) -> None:
+def test_mysql_values_are_kept(
+    type_: str, value: str, driver: Any, kept: str, mysql: Database, tmp_path: Path
+) -> None:
     with mysql.engine.begin() as connection:
         connection.exec_driver_sql(f"CREATE TABLE t (v {type_})")
         connection.exec_driver_sql(f"INSERT INTO t VALUES ({value})")
@@ -194,6 +205,11 @@ def test_duckdb_takes_no_file_for_a_table(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_row_of_the_table_has_a_test_here() -> None:
-    rows = PAGE.read_text(encoding="utf-8").partition("### Drivers")[2].partition("\n## ")[0].splitlines()
+    rows = (
+        PAGE.read_text(encoding="utf-8")
+        .partition("### Drivers")[2]
+        .partition("\n## ")[0]
+        .splitlines()
+    )
     drivers = [row for row in rows if row.startswith("| ") and "---" not in row][1:]
     assert len(drivers) == 15

@@ -47,8 +47,13 @@ def options_of(hint: str) -> dict[str, Any]:
 
 def test_lines_before_and_behind_the_table_are_passed_over(tmp_path: Path) -> None:
     text = 'Report "of\n\na,b\n1,2\n3,"x\ny"\n\nTotal "4\nPage 1\n'
-    assert loaded(tmp_path / "a.csv", text, skip_rows=2, skip_footer=3) == [("1", "2"), ("3", "x\ny")]
-    found = rows_of(FileSource("shop", str(tmp_path / "a.csv"), skip_rows=2, skip_footer=3, with_origin=True))
+    assert loaded(tmp_path / "a.csv", text, skip_rows=2, skip_footer=3) == [
+        ("1", "2"),
+        ("3", "x\ny"),
+    ]
+    found = rows_of(
+        FileSource("shop", str(tmp_path / "a.csv"), skip_rows=2, skip_footer=3, with_origin=True)
+    )
     assert [row["_line"] for row in found] == [4, 5]
 
 
@@ -72,14 +77,26 @@ def test_a_comment_is_a_line_that_begins_with_its_character(tmp_path: Path) -> N
 
 
 def test_blank_lines_by_option(tmp_path: Path) -> None:
-    assert loaded(tmp_path / "a.csv", "a,b\n\n1,2\n\n\n3,4\n\n", skip_blank_lines=True) == [("1", "2"), ("3", "4")]
+    assert loaded(tmp_path / "a.csv", "a,b\n\n1,2\n\n\n3,4\n\n", skip_blank_lines=True) == [
+        ("1", "2"),
+        ("3", "4"),
+    ]
     assert loaded(tmp_path / "b.csv", "a\n1\n\n2\n", skip_blank_lines=True) == [("1",), ("2",)]
 
 
 def test_several_rows_of_header_are_joined(tmp_path: Path) -> None:
     text = "id,Sales,,Cost,,note\n,2025,2026,2025,2026,\n7,1,2,3,4,x\n"
     found = rows_of(FileSource("shop", str(written(tmp_path / "a.csv", text)), header_rows=2))
-    assert found == [{"id": "7", "Sales_2025": "1", "Sales_2026": "2", "Cost_2025": "3", "Cost_2026": "4", "note": "x"}]
+    assert found == [
+        {
+            "id": "7",
+            "Sales_2025": "1",
+            "Sales_2026": "2",
+            "Cost_2025": "3",
+            "Cost_2026": "4",
+            "note": "x",
+        }
+    ]
 
 
 def test_rows_that_are_short_end_in_null_by_option(tmp_path: Path) -> None:
@@ -99,9 +116,13 @@ def test_an_escape_keeps_quotes_delimiters_and_the_ends_of_lines(tmp_path: Path)
     cells = ['x "y"', "a,b", "\\", 'end\\"', "two\nlines", "two\r\nlines", "", "'"]
     for quoting in (csv.QUOTE_ALL, csv.QUOTE_NONE):
         file = io.StringIO()
-        writer = csv.writer(file, quoting=quoting, escapechar="\\", doublequote=False, lineterminator="\r\n")
+        writer = csv.writer(
+            file, quoting=quoting, escapechar="\\", doublequote=False, lineterminator="\r\n"
+        )
         writer.writerows([["a", "b"], *([cell, "1"] for cell in cells)])
-        assert loaded(tmp_path / "a.csv", file.getvalue(), escape="\\") == [(cell, "1") for cell in cells]
+        assert loaded(tmp_path / "a.csv", file.getvalue(), escape="\\") == [
+            (cell, "1") for cell in cells
+        ]
 
 
 def test_an_escaped_letter_is_refused_for_it_has_two_meanings(tmp_path: Path) -> None:
@@ -110,7 +131,9 @@ def test_an_escaped_letter_is_refused_for_it_has_two_meanings(tmp_path: Path) ->
     with pytest.raises(DataError) as caught:
         loaded(tmp_path / "a.csv", "a,b\n\\N,x\n", escape="\\")
     options = options_of(str(caught.value.hint))
-    assert loaded(tmp_path / "a.csv", "a,b\n\\N,x\\\\N\n", escape="\\", **options) == [(None, "x\\N")]
+    assert loaded(tmp_path / "a.csv", "a,b\n\\N,x\\\\N\n", escape="\\", **options) == [
+        (None, "x\\N")
+    ]
 
 
 def test_a_quote_as_its_own_escape_is_the_usual_one(tmp_path: Path) -> None:
@@ -140,24 +163,39 @@ def test_a_quote_as_its_own_escape_is_the_usual_one(tmp_path: Path) -> None:
         ({}, "1,5", None),
     ],
 )
-def test_numbers_as_they_are_written(options: dict[str, Any], text: str, value: Decimal | None, tmp_path: Path) -> None:
+def test_numbers_as_they_are_written(
+    options: dict[str, Any], text: str, value: Decimal | None, tmp_path: Path
+) -> None:
     content, schema = f"a;b\n{text};{text}\n", typed(a=EXACT)
     if value is None:
         with pytest.raises(DataError, match=re.escape(f"Value: {text!r}")):
             loaded(tmp_path / "a.csv", content, delimiter=";", schema=schema, **options)
     else:
-        assert loaded(tmp_path / "a.csv", content, delimiter=";", schema=schema, **options) == [(value, text)]
+        assert loaded(tmp_path / "a.csv", content, delimiter=";", schema=schema, **options) == [
+            (value, text)
+        ]
 
 
 def test_integers_with_thousands(tmp_path: Path) -> None:
     schema = typed(a=INTEGER)
-    assert loaded(tmp_path / "a.csv", 'a\n"-1,234,567"\n89\n', thousands=",", schema=schema) == [(-1234567,), (89,)]
+    assert loaded(tmp_path / "a.csv", 'a\n"-1,234,567"\n89\n', thousands=",", schema=schema) == [
+        (-1234567,),
+        (89,),
+    ]
 
 
-def test_numbers_and_dates_are_inferred_as_the_options_say_and_others_stay_text(tmp_path: Path) -> None:
+def test_numbers_and_dates_are_inferred_as_the_options_say_and_others_stay_text(
+    tmp_path: Path,
+) -> None:
     text = "n;d;v;i\n1.234,5;24.12.2026;1.10;2026-12-24\n0,25;01.02.2026;2,5;2026-12-25\n"
     found = loaded(
-        tmp_path / "a.csv", text, delimiter=";", types="infer", decimal=",", thousands=".", date_format="%d.%m.%Y"
+        tmp_path / "a.csv",
+        text,
+        delimiter=";",
+        types="infer",
+        decimal=",",
+        thousands=".",
+        date_format="%d.%m.%Y",
     )
     assert found == [
         (1234.5, date(2026, 12, 24), "1.10", "2026-12-24"),
@@ -167,7 +205,12 @@ def test_numbers_and_dates_are_inferred_as_the_options_say_and_others_stay_text(
 
 def test_dates_by_a_format_for_all_or_for_each_field(tmp_path: Path) -> None:
     text = "a,b,c,d\n24.12.2026,31/01/26 23:59:59,2026-01-02T03:04:05+0200,3:07 PM\n,,,\n"
-    formats = {"a": "%d.%m.%Y", "b": "%d/%m/%y %H:%M:%S", "c": "%Y-%m-%dT%H:%M:%S%z", "d": "%I:%M %p"}
+    formats = {
+        "a": "%d.%m.%Y",
+        "b": "%d/%m/%y %H:%M:%S",
+        "c": "%Y-%m-%dT%H:%M:%S%z",
+        "d": "%I:%M %p",
+    }
     whole = (
         date(2026, 12, 24),
         datetime(2026, 1, 31, 23, 59, 59),  # noqa: DTZ001 - as the file has it
@@ -179,7 +222,9 @@ def test_dates_by_a_format_for_all_or_for_each_field(tmp_path: Path) -> None:
     stream = source.discover().streams[0]
     assert (stream.schema or {})["properties"]["a"]["format"] == "date"
     schema = typed(a=DATE)
-    assert loaded(tmp_path / "b.csv", "a\n1.2.2026\n", date_format="%d.%m.%Y", schema=schema) == [(date(2026, 2, 1),)]
+    assert loaded(tmp_path / "b.csv", "a\n1.2.2026\n", date_format="%d.%m.%Y", schema=schema) == [
+        (date(2026, 2, 1),)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,8 +235,12 @@ def test_dates_by_a_format_for_all_or_for_each_field(tmp_path: Path) -> None:
         ("%A, %d %B %Y", "Wednesday, 31 December 2025", date(2025, 12, 31)),
     ],
 )
-def test_days_of_the_week_and_of_the_year(format_: str, text: str, day: date, tmp_path: Path) -> None:
-    assert loaded(tmp_path / "a.csv", f'a\n"{text}"\n', date_format=format_, schema=typed(a=DATE)) == [(day,)]
+def test_days_of_the_week_and_of_the_year(
+    format_: str, text: str, day: date, tmp_path: Path
+) -> None:
+    assert loaded(
+        tmp_path / "a.csv", f'a\n"{text}"\n', date_format=format_, schema=typed(a=DATE)
+    ) == [(day,)]
 
 
 @pytest.mark.parametrize(
@@ -243,11 +292,15 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_a_delimiter_is_inferred_of_rows_that_have_one_width(delimiter: str, tmp_path: Path) -> None:
+def test_a_delimiter_is_inferred_of_rows_that_have_one_width(
+    delimiter: str, tmp_path: Path
+) -> None:
     rows = [["a", "b"], ["1", "x;y,z\t|"], ["", "2\n3"]]
     file = io.StringIO()
     csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL).writerows(rows)
-    assert loaded(tmp_path / "a.csv", file.getvalue(), delimiter="infer") == [tuple(row) for row in rows[1:]]
+    assert loaded(tmp_path / "a.csv", file.getvalue(), delimiter="infer") == [
+        tuple(row) for row in rows[1:]
+    ]
 
 
 def test_a_delimiter_that_is_not_clear_is_asked_for(tmp_path: Path) -> None:
@@ -280,17 +333,26 @@ TEXT = "id,name\n1,Müller\n2,Łódź 東京\n"
     ],
 )
 @pytest.mark.parametrize("asked", ["utf-8", "cp1252", "detect", ["utf-8", "latin-1"]])
-def test_a_signature_tells_the_encoding(signature: bytes, encoding: str, asked: Any, tmp_path: Path) -> None:
+def test_a_signature_tells_the_encoding(
+    signature: bytes, encoding: str, asked: Any, tmp_path: Path
+) -> None:
     found = loaded(tmp_path / "a.csv", signature + TEXT.encode(encoding), encoding=asked)
     assert found == [("1", "Müller"), ("2", "Łódź 東京")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_what_can_be_proved_is_detected_and_said(encoding: str, tmp_path: Path) -> None:
-    assert loaded(tmp_path / "a.csv", TEXT.encode(encoding), encoding="detect") == [("1", "Müller"), ("2", "Łódź 東京")]
+    assert loaded(tmp_path / "a.csv", TEXT.encode(encoding), encoding="detect") == [
+        ("1", "Müller"),
+        ("2", "Łódź 東京"),
+    ]
     source = FileSource("shop", str(tmp_path / "a.csv"), encoding="detect")
-    remarks = [batch.remark for batch in StreamRead(source, stream_of(source)).open(None) if batch.remark]
-    assert remarks == ([] if encoding == "utf-8" else [f"'a.csv' is read as {encoding}, as all of its bytes allow"])
+    remarks = [
+        batch.remark for batch in StreamRead(source, stream_of(source)).open(None) if batch.remark
+    ]
+    assert remarks == (
+        [] if encoding == "utf-8" else [f"'a.csv' is read as {encoding}, as all of its bytes allow"]
+    )
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "cp1251", "cp932", "gb18030", "latin-1"])
@@ -305,15 +367,17 @@ def test_what_cannot_be_proved_is_never_guessed_and_each_encoding_that_is_named_
         named = re.findall(r"encoding='([^']+)'", str(caught.value.hint))
         assert named
         for one in named:
-            assert loaded(tmp_path / "b.csv", text.encode(encoding), encoding=one)[1][1] == text.encode(
-                encoding
-            ).decode(one).split(",")[-1].strip("\n")
-    assert loaded(tmp_path / "a.csv", text.encode(encoding), encoding=["utf-8", encoding])[1][1] == (
-        words.get(encoding, "Müller")
-    )
+            assert loaded(tmp_path / "b.csv", text.encode(encoding), encoding=one)[1][
+                1
+            ] == text.encode(encoding).decode(one).split(",")[-1].strip("\n")
+    assert loaded(tmp_path / "a.csv", text.encode(encoding), encoding=["utf-8", encoding])[1][
+        1
+    ] == (words.get(encoding, "Müller"))
 
 
-def test_a_byte_that_the_encoding_has_not_names_file_line_and_what_it_would_be(tmp_path: Path) -> None:
+def test_a_byte_that_the_encoding_has_not_names_file_line_and_what_it_would_be(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(DataError, match=r"a\.csv, line 3: .*byte 0xfc") as caught:
         loaded(tmp_path / "a.csv", "id,name\n1,x\n2,Müller\n".encode("cp1252"))
     assert "encoding='cp1252' ('2,Müller')" in str(caught.value.hint)
@@ -348,7 +412,10 @@ def test_names_that_the_file_has_too_are_no_row(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 1: the names of the columns stand here") as caught:
         loaded(tmp_path / "a.csv", "a,b\na,b\n1,2\n", header=["a", "b"])
     options = options_of(str(caught.value.hint))
-    assert loaded(tmp_path / "a.csv", "a,b\n1,2\na,b\n", header=["a", "b"], **options) == [("1", "2"), ("a", "b")]
+    assert loaded(tmp_path / "a.csv", "a,b\n1,2\na,b\n", header=["a", "b"], **options) == [
+        ("1", "2"),
+        ("a", "b"),
+    ]
 
 
 def test_a_header_that_names_too_few_columns_is_replaced(tmp_path: Path) -> None:
@@ -356,6 +423,6 @@ def test_a_header_that_names_too_few_columns_is_replaced(tmp_path: Path) -> None
         loaded(tmp_path / "a.csv", '"x","y"\n"1",5,6\n')
     options = options_of(str(caught.value.hint))
     assert options["skip_rows"] == 1
-    assert loaded(tmp_path / "a.csv", '"x","y"\n"1",5,6\n', **{**options, "header": ["row", "x", "y"]}) == [
-        ("1", "5", "6")
-    ]
+    assert loaded(
+        tmp_path / "a.csv", '"x","y"\n"1",5,6\n', **{**options, "header": ["row", "x", "y"]}
+    ) == [("1", "5", "6")]

@@ -45,19 +45,35 @@ BAD: list[tuple[str, bytes, str]] = [
     ("a.csv", b"id,x\n1,2\n\n3,4\n", r"a\.csv, line 3: an empty line between rows"),
     ("a.csv", b"id,x\n1,\0\n", r"a\.csv, line 2: holds a NUL byte"),
     ("a.csv", b"id,x\n1,2\n3,\xe9\n", r"a\.csv, line 3: is not in the encoding utf-8: .*0xe9"),
-    ("a.csv", b"id\n" + b"1\n" * 20_000 + b"\xff\n", r"a\.csv, line 20002: is not in the encoding utf-8"),
-    ("a.csv", "id\n1\n".encode("utf-16-le"), r"a\.csv, line 1: holds a NUL byte.*encoding='utf-16-le'"),
+    (
+        "a.csv",
+        b"id\n" + b"1\n" * 20_000 + b"\xff\n",
+        r"a\.csv, line 20002: is not in the encoding utf-8",
+    ),
+    (
+        "a.csv",
+        "id\n1\n".encode("utf-16-le"),
+        r"a\.csv, line 1: holds a NUL byte.*encoding='utf-16-le'",
+    ),
     ("a.csv", b"", r"a\.csv, line 1: has no header"),
     ("a.jsonl", b'{"id":1}\n{"id":2,}\n', r"a\.jsonl, line 2: not JSON"),
     ("a.jsonl", b'{"id":1}\n{"id":', r"a\.jsonl, line 2: not JSON: .*was the file cut"),
     ("a.jsonl", b'{"id":1}\n[1]\n', r"a\.jsonl, line 2: a list, where"),
-    ("a.jsonl", b'{"id":1,"id":2}\n', r"field 'id': a\.jsonl, line 1: the key comes twice .* Value: 1, then 2\."),
+    (
+        "a.jsonl",
+        b'{"id":1,"id":2}\n',
+        r"field 'id': a\.jsonl, line 1: the key comes twice .* Value: 1, then 2\.",
+    ),
     (
         "a.jsonl",
         b'{"id":{"x":1,"x" :null}}\n',
         r"field 'id\.x': a\.jsonl, line 1: the key comes twice .* Value: 1, then None\.",
     ),
-    ("a.jsonl", b'{"id":' + b"[" * 20_000 + b"]" * 20_000 + b"}", r"a\.jsonl, line 1: JSON nested too deep"),
+    (
+        "a.jsonl",
+        b'{"id":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+        r"a\.jsonl, line 1: JSON nested too deep",
+    ),
     ("a.jsonl", b'{"id":' + b"9" * 5000 + b"}\n", r"a\.jsonl, line 1: "),
     ("a.jsonl", b'{"id":"\\ud800"}\n', r"a\.jsonl, line 1: .*surrogate"),
     ("a.parquet", b"PAR1 no", r"a\.parquet: is no whole Parquet file"),
@@ -67,7 +83,12 @@ BAD: list[tuple[str, bytes, str]] = [
 @pytest.mark.parametrize(("name", "content", "message"), BAD)
 @pytest.mark.parametrize("incremental", [None, "modified"])
 def test_a_bad_file_names_file_and_line_and_nothing_is_loaded(
-    name: str, content: bytes, message: str, incremental: str | None, folder: Path, warehouse: DuckDBDestination
+    name: str,
+    content: bytes,
+    message: str,
+    incremental: str | None,
+    folder: Path,
+    warehouse: DuckDBDestination,
 ) -> None:
     (folder / name).write_bytes(content)
     source = FileSource("drop", f"{folder}/*", incremental=incremental, batch_rows=1)
@@ -77,8 +98,12 @@ def test_a_bad_file_names_file_and_line_and_nothing_is_loaded(
 
 
 def test_a_title_is_not_taken_for_the_names_of_columns(folder: Path) -> None:
-    (folder / "a.csv").write_text("Sales of January,,,\nMade on 1 February,,,\nid,name,day,amount\n1,Ada,3,4\n")
-    with pytest.raises(DataError, match=r"(?s)two columns are called ''.*a title.*skip_rows.*header=\['Sales"):
+    (folder / "a.csv").write_text(
+        "Sales of January,,,\nMade on 1 February,,,\nid,name,day,amount\n1,Ada,3,4\n"
+    )
+    with pytest.raises(
+        DataError, match=r"(?s)two columns are called ''.*a title.*skip_rows.*header=\['Sales"
+    ):
         ids(FileSource("drop", f"{folder}/*.csv"))
     assert ids(FileSource("drop", f"{folder}/*.csv", skip_rows=2)) == ["1"]
 
@@ -133,13 +158,17 @@ def test_a_wrong_option_is_an_error_at_once(options: dict[str, Any]) -> None:
 
 def test_every_option_stands_in_the_documentation() -> None:
     text = (ROOT / "docs/files.md").read_text(encoding="utf-8")
-    assert [name for name in (*OPTIONS, "storage_options", "follow_symlinks") if name not in text] == []
+    assert [
+        name for name in (*OPTIONS, "storage_options", "follow_symlinks") if name not in text
+    ] == []
 
 
 # The connection
 
 
-def test_the_test_of_the_connection_says_what_is_wrong(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_test_of_the_connection_says_what_is_wrong(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SourceError, match="There is no folder"):
         FileSource("drop", f"{folder}/none/*.csv").test_connection()
     source = FileSource("drop", f"{folder}/*.csv")

@@ -53,7 +53,11 @@ def in_table(source: FileSource, folder: Path) -> list[Row]:
 # JSON documents
 
 NASTY = [
-    {"a": 2**64, "s": 'q"\\ \u2028 ü \ud83d\ude00'.encode("utf-16", "surrogatepass").decode("utf-16"), "n": None},
+    {
+        "a": 2**64,
+        "s": 'q"\\ \u2028 ü \ud83d\ude00'.encode("utf-16", "surrogatepass").decode("utf-16"),
+        "n": None,
+    },
     {"a": 1, "s": "[}{]", "n": {"x": ["]", "}", '\\"', {"y": 1.10}]}},
     {"a": 0, "s": "", "n": [[], {}, ""]},
 ]
@@ -64,7 +68,13 @@ NASTY = [
     ("path", "wrap"),
     [
         (None, lambda rows: rows),
-        ("data.items", lambda rows: {"x": {"items": [{"no": 1}]}, "data": {"p": [1, [2]], "items": rows, "q": "}"}}),
+        (
+            "data.items",
+            lambda rows: {
+                "x": {"items": [{"no": 1}]},
+                "data": {"p": [1, [2]], "items": rows, "q": "}"},
+            },
+        ),
         ("/data/items", lambda rows: {"data": {"items": rows}}),
         ("$.data.items[*]", lambda rows: {"data": {"items": rows}}),
         (["a.b", "c/d"], lambda rows: {"a.b": {"c/d": rows}}),
@@ -85,14 +95,23 @@ def test_records_of_a_document_come_back(
 
 def test_numbers_of_a_document_keep_every_digit(tmp_path: Path) -> None:
     found = loaded(tmp_path / "a.json", '[{"x": 1.10, "y": 12345678901234567890.5}]')
-    assert found == [{"x": Decimal("1.10"), "y": Decimal("12345678901234567890.5")}] or found[0]["x"] == 1.1
+    assert (
+        found == [{"x": Decimal("1.10"), "y": Decimal("12345678901234567890.5")}]
+        or found[0]["x"] == 1.1
+    )
     assert str(found[0]["y"]) == "12345678901234567890.5"
 
 
 def test_several_documents_and_json_lines_are_read_too(tmp_path: Path) -> None:
     assert loaded(tmp_path / "a.json", '{"a": 1}\n{"a": 2}\n') == [{"a": 1}, {"a": 2}]
-    assert loaded(tmp_path / "a.json", '[{"a": 1}][]\n{"a": 2} [{"a":3}]') == [{"a": 1}, {"a": 2}, {"a": 3}]
-    assert loaded(tmp_path / "a.json", '{"d": null}{"d": [{"a": 2}]}', record_path="d") == [{"a": 2}]
+    assert loaded(tmp_path / "a.json", '[{"a": 1}][]\n{"a": 2} [{"a":3}]') == [
+        {"a": 1},
+        {"a": 2},
+        {"a": 3},
+    ]
+    assert loaded(tmp_path / "a.json", '{"d": null}{"d": [{"a": 2}]}', record_path="d") == [
+        {"a": 2}
+    ]
 
 
 def test_a_document_in_utf_16_and_the_line_of_a_record(tmp_path: Path) -> None:
@@ -127,7 +146,9 @@ def test_a_document_in_utf_16_and_the_line_of_a_record(tmp_path: Path) -> None:
         ('[{"a": "\\ud800"}]', None, "surrogate"),
     ],
 )
-def test_a_document_that_is_none_is_refused(text: str, path: str | None, message: str, tmp_path: Path) -> None:
+def test_a_document_that_is_none_is_refused(
+    text: str, path: str | None, message: str, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=message):
         loaded(tmp_path / "a.json", text, record_path=path)
 
@@ -136,7 +157,11 @@ def test_every_cut_of_a_document_is_refused(tmp_path: Path) -> None:
     whole = json.dumps({"n": 1, "data": NASTY, "more": {"x": "y"}}).encode()
     for length in range(1, len(whole)):
         with pytest.raises(DataError):
-            rows_of(FileSource("shop", str(written(tmp_path / "a.json", whole[:length])), record_path="data"))
+            rows_of(
+                FileSource(
+                    "shop", str(written(tmp_path / "a.json", whole[:length])), record_path="data"
+                )
+            )
 
 
 def test_a_value_over_the_borders_of_chunks_is_whole(tmp_path: Path) -> None:
@@ -146,7 +171,9 @@ def test_a_value_over_the_borders_of_chunks_is_whole(tmp_path: Path) -> None:
     written(tmp_path / "a.json", json.dumps({"skip": rows, "data": rows}))
     assert rows_of(FileSource("shop", str(tmp_path / "a.json"), record_path="data")) == rows
     with pytest.raises(DataError, match="more than 1000 characters"):
-        rows_of(FileSource("shop", str(tmp_path / "a.json"), record_path="data", max_row_bytes=1000))
+        rows_of(
+            FileSource("shop", str(tmp_path / "a.json"), record_path="data", max_row_bytes=1000)
+        )
 
 
 # Archives
@@ -183,8 +210,13 @@ def test_each_file_of_an_archive_is_one_of_the_stream(tmp_path: Path) -> None:
     files["read.me"] = b"x"
     with pytest.raises(ConfigError, match=r"(?s)'a\.zip/read\.me' tells no format.*members="):
         loaded(tmp_path / "a.zip", zipped(files))
-    assert [row["a"] for row in loaded(tmp_path / "a.zip", zipped(files), members="*.csv")] == ["1", "2"]
-    assert [row["a"] for row in loaded(tmp_path / "a.zip", zipped(files), members=["**/*.csv"])] == ["1", "2", "3"]
+    assert [row["a"] for row in loaded(tmp_path / "a.zip", zipped(files), members="*.csv")] == [
+        "1",
+        "2",
+    ]
+    assert [
+        row["a"] for row in loaded(tmp_path / "a.zip", zipped(files), members=["**/*.csv"])
+    ] == ["1", "2", "3"]
     with pytest.raises(DataError, match=r"no file that matches '\*\.tsv'"):
         loaded(tmp_path / "a.zip", zipped(files), members="*.tsv")
 
@@ -198,7 +230,13 @@ def test_formats_in_an_archive_are_told_by_the_endings_there(tmp_path: Path) -> 
         "k=5/e.parquet": as_parquet(a=[5]),
     }
     found = loaded(tmp_path / "a.zip", zipped(files))
-    assert [(row["a"], row["k"]) for row in found] == [(1, None), (2, None), (3, None), (4, None), (5, "5")]
+    assert [(row["a"], row["k"]) for row in found] == [
+        (1, None),
+        (2, None),
+        (3, None),
+        (4, None),
+        (5, "5"),
+    ]
 
 
 def test_an_archive_counts_as_one_file_of_an_incremental_stream(tmp_path: Path) -> None:
@@ -212,7 +250,9 @@ def test_an_archive_counts_as_one_file_of_an_incremental_stream(tmp_path: Path) 
 
 
 def test_an_archive_that_is_damaged_locked_or_a_bomb_is_refused(tmp_path: Path) -> None:
-    whole = zipped({"1.csv": b"a\n" + b"1\n" * 500, "2.csv": b"a\n" + b"2\n" * 500}, zipfile.ZIP_STORED)
+    whole = zipped(
+        {"1.csv": b"a\n" + b"1\n" * 500, "2.csv": b"a\n" + b"2\n" * 500}, zipfile.ZIP_STORED
+    )
     damaged = bytearray(whole)
     damaged[600] ^= 1
     for content in (whole[:-30], whole[: len(whole) // 2], bytes(damaged), b""):
@@ -227,7 +267,11 @@ def test_an_archive_that_is_damaged_locked_or_a_bomb_is_refused(tmp_path: Path) 
     with pytest.raises(DataError, match="may be a bomb"):
         loaded(tmp_path / "a.zip", bomb)
     with pytest.raises(DataError, match="may be a bomb"):
-        loaded(tmp_path / "a.zip", zipped({"1.csv": b"a\n", "x.parquet": b"0" * 40_000_000}), members="*.parquet")
+        loaded(
+            tmp_path / "a.zip",
+            zipped({"1.csv": b"a\n", "x.parquet": b"0" * 40_000_000}),
+            members="*.parquet",
+        )
 
 
 # Fixed width
@@ -235,14 +279,26 @@ def test_an_archive_that_is_damaged_locked_or_a_bomb_is_refused(tmp_path: Path) 
 
 def test_columns_at_fixed_places_come_back(tmp_path: Path) -> None:
     rows = [("00007", "Ümläut é", "-1.50"), ("42", "", "7"), ("x", "a b", "")]
-    text = "ID   NAME      AMOUNT\n" + "".join(f"{a:<5}{b:<10}{c:>8}\r\n" for a, b, c in rows) + "TOTAL\n"
+    text = (
+        "ID   NAME      AMOUNT\n"
+        + "".join(f"{a:<5}{b:<10}{c:>8}\r\n" for a, b, c in rows)
+        + "TOTAL\n"
+    )
     schema = typed(amount={"type": ["null", "number"], "multipleOf": 0.01})
-    options: dict[str, Any] = {"skip_rows": 1, "skip_footer": 1, "schema": schema, "with_origin": True}
+    options: dict[str, Any] = {
+        "skip_rows": 1,
+        "skip_footer": 1,
+        "schema": schema,
+        "with_origin": True,
+    }
     wanted = [
         {"id": a, "name": b, "amount": Decimal(c) if c else None, "_file": "a.fwf", "_line": line}
         for line, (a, b, c) in enumerate(rows, 2)
     ]
-    for columns in ({"id": [0, 5], "name": [5, 15], "amount": [15, 23]}, {"id": 5, "name": 10, "amount": [15, None]}):
+    for columns in (
+        {"id": [0, 5], "name": [5, 15], "amount": [15, 23]},
+        {"id": 5, "name": 10, "amount": [15, None]},
+    ):
         assert [
             {name: row[name] for name in wanted[0]}
             for row in loaded(tmp_path / "a.fwf", text, columns=columns, **options)
@@ -251,7 +307,9 @@ def test_columns_at_fixed_places_come_back(tmp_path: Path) -> None:
 
 def test_lines_of_another_width_are_refused(tmp_path: Path) -> None:
     columns = {"a": 2, "b": 2}
-    with pytest.raises(DataError, match=r"line 2: 5 characters, where the columns end at 4.*") as caught:
+    with pytest.raises(
+        DataError, match=r"line 2: 5 characters, where the columns end at 4.*"
+    ) as caught:
         loaded(tmp_path / "a.fwf", "1 22\n1 22x\n", columns=columns)
     assert "[4, None]" in str(caught.value.hint)
     assert loaded(tmp_path / "a.fwf", "1 22\n1 22x\n", columns={**columns, "c": [4, None]}) == [
@@ -260,13 +318,23 @@ def test_lines_of_another_width_are_refused(tmp_path: Path) -> None:
     ]
     with pytest.raises(DataError, match="line 2: 2 characters, and 'b' begins at 2"):
         loaded(tmp_path / "a.fwf", "1 22\n1 \n", columns=columns)
-    assert loaded(tmp_path / "a.fwf", "1 22\n1 \n", columns=columns, short_rows="null")[1] == {"a": "1", "b": None}
+    assert loaded(tmp_path / "a.fwf", "1 22\n1 \n", columns=columns, short_rows="null")[1] == {
+        "a": "1",
+        "b": None,
+    }
     with pytest.raises(DataError, match=r"ends within 'b'.*was the file cut"):
         loaded(tmp_path / "a.fwf", "1 22\n1 2", columns=columns)
     assert loaded(tmp_path / "a.fwf", "1 22\n1 2\n", columns=columns)[1] == {"a": "1", "b": "2"}
     with pytest.raises(ConfigError, match="nothing tells where the columns"):
         loaded(tmp_path / "a.fwf", "1 22\n")
-    for wrong in ({}, {"a": [3, 3]}, {"a": "x"}, {"a": [0, 3], "b": [2, 4]}, {"a": [0, None], "b": 3}, {"a": -1}):
+    for wrong in (
+        {},
+        {"a": [3, 3]},
+        {"a": "x"},
+        {"a": [0, 3], "b": [2, 4]},
+        {"a": [0, None], "b": 3},
+        {"a": -1},
+    ):
         with pytest.raises(ConfigError):
             loaded(tmp_path / "a.fwf", "1 22\n", columns=wrong)
 
@@ -278,11 +346,18 @@ TYPES = pa.table(
         "i": pa.array([2**63 - 1, -(2**63), None], pa.int64()),
         "u": pa.array([2**64 - 1, 0, None], pa.uint64()),
         "f": pa.array([5e-324, float("inf"), None]),
-        "d": pa.array([Decimal("1." + "2" * 37), Decimal("-0." + "0" * 36 + "1"), None], pa.decimal128(38, 37)),
+        "d": pa.array(
+            [Decimal("1." + "2" * 37), Decimal("-0." + "0" * 36 + "1"), None], pa.decimal128(38, 37)
+        ),
         "s": pa.array(["a\0b", "", None]),
         "b": pa.array([b"\x00\xff", b"", None]),
-        "t": pa.array([datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(1, 1, 1), None], pa.timestamp("us")),  # noqa: DTZ001
-        "z": pa.array([datetime(2026, 1, 1, tzinfo=UTC), None, None], pa.timestamp("ms", "Europe/Berlin")),
+        "t": pa.array(
+            [datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(1, 1, 1), None],  # noqa: DTZ001
+            pa.timestamp("us"),
+        ),
+        "z": pa.array(
+            [datetime(2026, 1, 1, tzinfo=UTC), None, None], pa.timestamp("ms", "Europe/Berlin")
+        ),
         "y": pa.array([date(9999, 12, 31), date(1, 1, 1), None]),
         "h": pa.array([time(23, 59, 59, 999999), time(0), None]),
         "k": pa.array(["x", "y", None]).dictionary_encode(),
@@ -316,7 +391,9 @@ def plain(rows: list[Row]) -> list[Row]:
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd"])
-@pytest.mark.parametrize(("name", "stream"), [("a.arrow", False), ("a.arrows", True), ("a.feather", False)])
+@pytest.mark.parametrize(
+    ("name", "stream"), [("a.arrow", False), ("a.arrows", True), ("a.feather", False)]
+)
 def test_arrow_comes_back(name: str, stream: bool, compression: str | None, tmp_path: Path) -> None:
     content = as_arrow(TYPES, stream=stream, compression=compression)
     assert plain(loaded(tmp_path / name, content)) == COME_BACK
@@ -327,7 +404,11 @@ def test_arrow_comes_back(name: str, stream: bool, compression: str | None, tmp_
 
 def test_feather_as_pyarrow_writes_it_and_packed_as_a_whole(tmp_path: Path) -> None:
     feather.write_feather(TYPES.select(["i", "s"]), str(tmp_path / "a.feather"))
-    assert [row["i"] for row in rows_of(FileSource("shop", str(tmp_path / "a.feather")))] == [2**63 - 1, -(2**63), None]
+    assert [row["i"] for row in rows_of(FileSource("shop", str(tmp_path / "a.feather")))] == [
+        2**63 - 1,
+        -(2**63),
+        None,
+    ]
     content = gzip.compress((tmp_path / "a.feather").read_bytes())
     assert len(loaded(tmp_path / "b.feather.gz", content)) == 3
     written(tmp_path / "c.feather", b"FEA1" + b"\0" * 100 + b"FEA1")
@@ -336,7 +417,11 @@ def test_feather_as_pyarrow_writes_it_and_packed_as_a_whole(tmp_path: Path) -> N
 
 
 def cuts(whole: bytes) -> Iterator[bytes]:
-    for length in {*range(0, len(whole), max(1, len(whole) // 150)), len(whole) - 1, len(whole) - 5}:
+    for length in {
+        *range(0, len(whole), max(1, len(whole) // 150)),
+        len(whole) - 1,
+        len(whole) - 5,
+    }:
         yield whole[:length]
 
 
@@ -376,7 +461,9 @@ def test_rows_that_refer_to_one_long_text_come_in_small_batches(tmp_path: Path) 
 
 
 def test_arrow_that_is_not_valid_is_refused(tmp_path: Path) -> None:
-    content = as_arrow(pa.table({"s": ["aaaa", "bbbb"]}), stream=True).replace(b"aaaabbbb", b"aaaa\xff\xfebb")
+    content = as_arrow(pa.table({"s": ["aaaa", "bbbb"]}), stream=True).replace(
+        b"aaaabbbb", b"aaaa\xff\xfebb"
+    )
     with pytest.raises(DataError, match=r"field 's': a.arrow, line 2: is not UTF-8 text"):
         loaded(tmp_path / "a.arrow", content)
 
@@ -446,7 +533,9 @@ def as_avro(schema: Any, rows: list[Row], codec: str = "deflate", **options: Any
 @pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz"])
 def test_avro_comes_back(codec: str, tmp_path: Path) -> None:
     second = {**RECORD, "mixed": 7, "s": None, "i": -1, "day": None}
-    (found, other) = loaded(tmp_path / "a.avro", as_avro(AVRO, [RECORD, second], codec, sync_interval=10))
+    (found, other) = loaded(
+        tmp_path / "a.avro", as_avro(AVRO, [RECORD, second], codec, sync_interval=10)
+    )
     for name in ("l", "i", "f", "d", "b", "by", "s", "dec", "fix", "day", "tm", "tu", "local", "e"):
         assert found[name] == RECORD[name], name
     assert (found["ms"], found["us"]) == (RECORD["ms"], RECORD["us"])
@@ -480,7 +569,16 @@ def raw_avro(schema: Any, data: bytes, count: int = 1, codec: str = "null") -> b
 
     head = {b"avro.schema": json.dumps(schema).encode(), b"avro.codec": codec.encode()}
     metadata = b"".join(text(name) + text(value) for name, value in head.items())
-    return b"Obj\x01" + long(len(head)) + metadata + long(0) + b"s" * 16 + long(count) + text(data) + b"s" * 16
+    return (
+        b"Obj\x01"
+        + long(len(head))
+        + metadata
+        + long(0)
+        + b"s" * 16
+        + long(count)
+        + text(data)
+        + b"s" * 16
+    )
 
 
 def test_blocks_that_are_packed_by_snappy_or_zstandard(tmp_path: Path) -> None:
@@ -505,14 +603,18 @@ def test_days_and_moments_beyond_pythons_come_back(tmp_path: Path) -> None:
         return file.getvalue()
 
     micros = {"type": "long", "logicalType": "timestamp-micros"}
-    table = read(FileSource("s", str(written(tmp_path / "a.avro", raw_avro(one(micros), long(2**62))))))
+    table = read(
+        FileSource("s", str(written(tmp_path / "a.avro", raw_avro(one(micros), long(2**62)))))
+    )
     assert table.column("x").cast(pa.int64()).to_pylist() == [2**62]
     nanos = {"type": "long", "logicalType": "timestamp-nanos"}
     table = read(FileSource("s", str(written(tmp_path / "a.avro", raw_avro(one(nanos), long(1))))))
     assert table.column("x").cast(pa.int64()).to_pylist() == [1]
     assert table.schema.field("x").type == pa.timestamp("ns", "UTC")
     day = {"type": "int", "logicalType": "time-millis"}
-    with pytest.raises(DataError, match=r"field 'x'.*line 1: a time beyond the day. Value: 86400000"):
+    with pytest.raises(
+        DataError, match=r"field 'x'.*line 1: a time beyond the day. Value: 86400000"
+    ):
         loaded(tmp_path / "a.avro", raw_avro(one(day), long(86_400_000)))
 
 
@@ -531,7 +633,10 @@ RECURSIVE = one(["null", "r"])
         (b"", "no whole Avro file"),
         (b"Obj\x02", "no whole Avro file"),
         (raw_avro(RECURSIVE, b"\x02" * 1_000_000 + b"\x00"), "has itself inside"),
-        (raw_avro(one({"type": "array", "items": "null"}), b"\xfe\xff\xff\xff\xff\x0f\x00"), "take no bytes"),
+        (
+            raw_avro(one({"type": "array", "items": "null"}), b"\xfe\xff\xff\xff\xff\x0f\x00"),
+            "take no bytes",
+        ),
         (raw_avro(one("null"), b"", 2**40), "says to have"),
         (raw_avro(one("string"), b"\x04a"), "line 1: cannot be read on"),
         (raw_avro(one("string"), b"\x02aa"), "more bytes than its records"),
@@ -558,7 +663,9 @@ def test_records_in_records_without_end_are_refused(tmp_path: Path) -> None:
         fields.append({"name": f"f{depth}", "type": inner})
         type_ = f"r{depth}"
     with pytest.raises(DataError, match="more than 100000 values"):
-        loaded(tmp_path / "a.avro", raw_avro({"type": "record", "name": "top", "fields": fields}, b""))
+        loaded(
+            tmp_path / "a.avro", raw_avro({"type": "record", "name": "top", "fields": fields}, b"")
+        )
 
 
 def test_every_cut_of_an_avro_file_and_a_bomb_are_refused(tmp_path: Path) -> None:
@@ -589,7 +696,9 @@ def test_orc_comes_back(tmp_path: Path) -> None:
             "s": pa.array(["a\0ü", ""]),
             "b": pa.array([b"\x00\xff", None]),
             "y": pa.array([date(9999, 12, 31), date(1, 1, 1)]),
-            "t": pa.array([datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(1700, 1, 1, 0, 0, 0, 1)]),  # noqa: DTZ001
+            "t": pa.array(
+                [datetime(1969, 12, 31, 23, 59, 59, 999999), datetime(1700, 1, 1, 0, 0, 0, 1)]  # noqa: DTZ001
+            ),
             "z": pa.array([datetime(2026, 1, 1, tzinfo=UTC), None], pa.timestamp("us", "UTC")),
             "o": pa.array([True, None]),
         }
@@ -610,12 +719,16 @@ def test_orc_comes_back(tmp_path: Path) -> None:
 def test_a_moment_that_arrow_cannot_hold_is_refused(tmp_path: Path) -> None:
     late = pa.table({"at": pa.array([datetime(9999, 12, 31)], pa.timestamp("us")), "n": [1]})  # noqa: DTZ001
     orc.write_table(late, str(tmp_path / "a.orc"))
-    with pytest.raises(EtlAssetsError, match=r"a\.orc.*(after 0 cannot be read|into others)") as caught:
+    with pytest.raises(
+        EtlAssetsError, match=r"a\.orc.*(after 0 cannot be read|into others)"
+    ) as caught:
         rows_of(FileSource("shop", str(tmp_path / "a.orc")))
     assert ("column 'at'" if refuses_moments() else "(at)") in f"{caught.value} {caught.value.hint}"
 
 
-@pytest.mark.skipif(not refuses_moments(), reason="this version of pyarrow turns such moments into others")
+@pytest.mark.skipif(
+    not refuses_moments(), reason="this version of pyarrow turns such moments into others"
+)
 def test_orc_names_the_moment_that_is_beyond_its_years(tmp_path: Path) -> None:
     good, bad = (pa.array([micros], pa.timestamp("us")) for micros in (0, 253_402_300_799 * 10**6))
     orc.write_table(pa.table({"first": good, "far": bad, "last": good}), str(tmp_path / "a.orc"))
@@ -624,20 +737,27 @@ def test_orc_names_the_moment_that_is_beyond_its_years(tmp_path: Path) -> None:
     assert caught.value.field == "far"  # type: ignore[attr-defined]
     assert "Leave out the column 'far'" in str(caught.value)
     assert "'first'" not in str(caught.value)
-    [batch] = FileSource("shop", str(tmp_path / "a.orc")).load_data(Stream("shop", columns=["first", "last"]))
+    [batch] = FileSource("shop", str(tmp_path / "a.orc")).load_data(
+        Stream("shop", columns=["first", "last"])
+    )
     assert batch.to_arrow(Stream("shop")).column_names == ["first", "last"]
 
 
 def test_orc_that_is_cut_damaged_or_a_bomb_is_refused(tmp_path: Path) -> None:
     file = io.BytesIO()
-    orc.write_table(pa.table({"s": [f"{number}" for number in range(5000)]}), file, compression="zlib")
+    orc.write_table(
+        pa.table({"s": [f"{number}" for number in range(5000)]}), file, compression="zlib"
+    )
     whole = file.getvalue()
     for cut in cuts(whole):
         with pytest.raises(DataError):
             read(FileSource("shop", str(written(tmp_path / "a.orc", cut))))
     file = io.BytesIO()
     orc.write_table(
-        pa.table({"s": ["x" * 1000] * 600_000}), file, compression="zlib", dictionary_key_size_threshold=1.0
+        pa.table({"s": ["x" * 1000] * 600_000}),
+        file,
+        compression="zlib",
+        dictionary_key_size_threshold=1.0,
     )
     assert len(file.getvalue()) < 100_000
     before = pa.default_memory_pool().max_memory()
@@ -648,12 +768,18 @@ def test_orc_that_is_cut_damaged_or_a_bomb_is_refused(tmp_path: Path) -> None:
 
 # All of them
 
-PACKERS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 @pytest.mark.parametrize("packing", ["gz", "bz2", "xz", "zip"])
 @pytest.mark.parametrize("ending", ["json", "fwf", "arrow", "avro"])
-def test_formats_that_are_read_in_order_may_be_packed(ending: str, packing: str, tmp_path: Path) -> None:
+def test_formats_that_are_read_in_order_may_be_packed(
+    ending: str, packing: str, tmp_path: Path
+) -> None:
     contents = {
         "json": b'[{"x": "a"}, {"x": "b"}]',
         "fwf": b"a\nb\n",

@@ -47,14 +47,18 @@ def warehouse(tmp_path: Path) -> DuckDBDestination:
 
 
 @pytest.mark.parametrize("incremental", ["modified", "name"])
-def test_each_file_is_read_once(incremental: str, folder: Path, warehouse: DuckDBDestination) -> None:
+def test_each_file_is_read_once(
+    incremental: str, folder: Path, warehouse: DuckDBDestination
+) -> None:
     source = FileSource("drop", f"{folder}/*.csv", incremental=incremental)
     stream = stream_of(source)
     assert load(source, warehouse).records_loaded == 0
     put(folder / "a.csv", [1, 2], at=1)
     put(folder / "b.csv", [2], at=2)
     stored = warehouse.stored("drop", stream).state
-    assert source.pending({stream: stored.bookmark if stored else None}, timeout=1) == {stream: True}
+    assert source.pending({stream: stored.bookmark if stored else None}, timeout=1) == {
+        stream: True
+    }
     assert load(source, warehouse).strategy == "append"
     result = load(source, warehouse)
     assert result.records_loaded == 0
@@ -65,7 +69,9 @@ def test_each_file_is_read_once(incremental: str, folder: Path, warehouse: DuckD
     assert loaded(source, warehouse) == ["1", "2", "2", "3"]
 
 
-def test_files_of_one_time_and_files_that_arrive_late_are_read(folder: Path, warehouse: DuckDBDestination) -> None:
+def test_files_of_one_time_and_files_that_arrive_late_are_read(
+    folder: Path, warehouse: DuckDBDestination
+) -> None:
     source = FileSource("drop", f"{folder}/*.csv", incremental="modified")
     for name, at in (("b.csv", 5), ("a.csv", 5), ("moved.csv", 1), ("z.csv", 5)):
         put(folder / name, [name], at=at)
@@ -95,19 +101,28 @@ def test_a_failed_read_goes_on_where_it_failed(
     os.utime(path, ns=(modified, modified))
     load(source, warehouse)
     load(source, warehouse)
-    assert sorted(map(int, loaded(source, warehouse))) == [n * 10 + row for n in range(4) for row in range(5)]
+    assert sorted(map(int, loaded(source, warehouse))) == [
+        n * 10 + row for n in range(4) for row in range(5)
+    ]
 
 
-def test_without_a_key_a_changed_file_is_an_error(folder: Path, warehouse: DuckDBDestination) -> None:
+def test_without_a_key_a_changed_file_is_an_error(
+    folder: Path, warehouse: DuckDBDestination
+) -> None:
     source = FileSource("drop", f"{folder}/*.csv", incremental="modified")
     put(folder / "a.csv", [1], at=1)
     load(source, warehouse)
     put(folder / "a.csv", [1, 2], at=2)
     with pytest.raises(SourceError, match=r"'a\.csv' has changed since it was read"):
         load(source, warehouse)
-    load(FileSource("drop", f"{folder}/*.csv", incremental="modified", on_changed="ignore"), warehouse)
+    load(
+        FileSource("drop", f"{folder}/*.csv", incremental="modified", on_changed="ignore"),
+        warehouse,
+    )
     assert loaded(source, warehouse) == ["1"]
-    load(FileSource("drop", f"{folder}/*.csv", incremental="modified", on_changed="read"), warehouse)
+    load(
+        FileSource("drop", f"{folder}/*.csv", incremental="modified", on_changed="read"), warehouse
+    )
     assert loaded(source, warehouse) == ["1", "1", "2"]
     load(source, warehouse, strategy="replace")
     assert loaded(source, warehouse) == ["1", "2"]
@@ -125,7 +140,11 @@ def test_with_a_key_a_changed_file_is_merged(folder: Path, warehouse: DuckDBDest
 @pytest.mark.parametrize("how", ["grows", "goes", "is replaced"])
 @pytest.mark.parametrize("incremental", [None, "modified"])
 def test_nothing_is_loaded_of_a_file_that_changes_while_it_is_read(
-    how: str, incremental: str | None, folder: Path, warehouse: DuckDBDestination, monkeypatch: pytest.MonkeyPatch
+    how: str,
+    incremental: str | None,
+    folder: Path,
+    warehouse: DuckDBDestination,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = put(folder / "a.csv", range(10), at=1)
     source = FileSource("drop", f"{folder}/*.csv", incremental=incremental, batch_rows=3)
@@ -143,7 +162,9 @@ def test_nothing_is_loaded_of_a_file_that_changes_while_it_is_read(
 
     with monkeypatch.context() as patched:
         patched.setattr(files, "tables", changing)
-        with pytest.raises(StreamReadError, match=r"a\.csv: has (changed|gone) while it was read") as caught:
+        with pytest.raises(
+            StreamReadError, match=r"a\.csv: has (changed|gone) while it was read"
+        ) as caught:
             load(source, warehouse, checkpoint_seconds=0)
     assert caught.value.retryable
     assert warehouse.stored("drop", stream_of(source)).state is None
@@ -168,12 +189,17 @@ def test_young_files_are_left_to_a_later_run(folder: Path) -> None:
     put(folder / "c.csv", [3], at=1)
     options: dict[str, Any] = {"incremental": "name", "min_age": 3600}
     assert ids(FileSource("drop", f"{folder}/*.csv", **options)) == ["1"]
-    assert ids(FileSource("drop", f"{folder}/*.csv", incremental="modified", min_age=3600)) == ["1", "3"]
+    assert ids(FileSource("drop", f"{folder}/*.csv", incremental="modified", min_age=3600)) == [
+        "1",
+        "3",
+    ]
     os.utime(young, ns=(START, START))
     assert ids(FileSource("drop", f"{folder}/*.csv", **options), {"name": "a.csv"}) == ["2", "3"]
 
 
-@pytest.mark.parametrize("value", ["2026-01-01", "2026-01-01T00:00:05Z", "2026-01-01T01:00:05+01:00"])
+@pytest.mark.parametrize(
+    "value", ["2026-01-01", "2026-01-01T00:00:05Z", "2026-01-01T01:00:05+01:00"]
+)
 def test_a_bookmark_may_be_set_by_hand(value: str, folder: Path) -> None:
     put(folder / "a.csv", [1], at=5)
     put(folder / "b.csv", [2], at=6)
@@ -182,7 +208,8 @@ def test_a_bookmark_may_be_set_by_hand(value: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "bookmark", [{"name": "a"}, {"modified": 7}, {"modified": "soon"}, {"modified": "x", "files": 1}]
+    "bookmark",
+    [{"name": "a"}, {"modified": 7}, {"modified": "soon"}, {"modified": "x", "files": 1}],
 )
 def test_a_bookmark_of_another_kind_is_an_error(bookmark: dict[str, Any], folder: Path) -> None:
     with pytest.raises(BookmarkError):
@@ -195,10 +222,14 @@ def test_a_stream_that_is_incremental_needs_a_source_that_is(folder: Path) -> No
         list(StreamRead(FileSource("drop", f"{folder}/*.csv"), stream).open(None))
     keyed = Stream("drop", replication_key="id")
     with pytest.raises(ConfigError, match="has a replication key"):
-        list(StreamRead(FileSource("drop", f"{folder}/*.csv", incremental="name"), keyed).open(None))
+        list(
+            StreamRead(FileSource("drop", f"{folder}/*.csv", incremental="name"), keyed).open(None)
+        )
 
 
-def test_a_column_may_say_how_far_a_stream_was_read(folder: Path, warehouse: DuckDBDestination) -> None:
+def test_a_column_may_say_how_far_a_stream_was_read(
+    folder: Path, warehouse: DuckDBDestination
+) -> None:
     source = FileSource("drop", f"{folder}/*.csv")
     stream = Stream("drop", replication_key="id")
     for name in ("b.csv", "a.csv"):
@@ -208,7 +239,9 @@ def test_a_column_may_say_how_far_a_stream_was_read(folder: Path, warehouse: Duc
     assert loaded(source, warehouse) == ["b.csv"]  # a.csv lies before the bookmark
 
 
-@given(rounds=st.lists(st.dictionaries(st.integers(0, 12), st.integers(0, 3), max_size=6), max_size=6))
+@given(
+    rounds=st.lists(st.dictionaries(st.integers(0, 12), st.integers(0, 3), max_size=6), max_size=6)
+)
 def test_however_files_come_each_state_is_read_once_and_the_bookmark_stays_bounded(
     rounds: list[dict[int, int]],
 ) -> None:
@@ -217,12 +250,16 @@ def test_however_files_come_each_state_is_read_once_and_the_bookmark_stays_bound
     bookmark: dict[str, Any] | None = None
     for arriving in rounds:
         for number, at in arriving.items():
-            there[f"{number}"] = Found(f"{number}", "", at, f"2026-01-01T00:00:0{at}.000000000Z", ())
+            there[f"{number}"] = Found(
+                f"{number}", "", at, f"2026-01-01T00:00:0{at}.000000000Z", ()
+            )
         listed = list(there.values())
         known = (bookmark or {}).get("files") or {}
         progress = Progress(stream, options, bookmark)
         left = progress.left(listed)
-        assert {one.name for one in left} == {one.name for one in listed if known.get(one.name) != one.stamp}
+        assert {one.name for one in left} == {
+            one.name for one in listed if known.get(one.name) != one.stamp
+        }
         for place, found in enumerate(left):
             bookmark = progress.done(found, listed)
             rest = Progress(stream, options, bookmark).left(listed)
@@ -244,11 +281,18 @@ def test_rows_of_parquet_files_are_counted(folder: Path) -> None:
     source = FileSource("drop", f"{folder}/*.parquet", incremental="name")
     stream = stream_of(source)
     assert source.storage_kind == "parquet"
-    assert (source.count_records(stream), source.count_records(stream, {"name": "a.parquet"})) == (2, 0)
+    assert (source.count_records(stream), source.count_records(stream, {"name": "a.parquet"})) == (
+        2,
+        0,
+    )
     full = FileSource("drop", f"{folder}/*.parquet")
-    assert full.pending({stream_of(full): None}, timeout=1, rows={stream_of(full): 2}) == {stream_of(full): False}
+    assert full.pending({stream_of(full): None}, timeout=1, rows={stream_of(full): 2}) == {
+        stream_of(full): False
+    }
     put(folder / "b.csv", [1])
-    assert FileSource("drop", f"{folder}/*").count_records(stream_of(FileSource("drop", "*"))) is None
+    assert (
+        FileSource("drop", f"{folder}/*").count_records(stream_of(FileSource("drop", "*"))) is None
+    )
 
 
 def test_columns_are_discovered_from_all_files(folder: Path) -> None:
@@ -262,7 +306,9 @@ def test_columns_are_discovered_from_all_files(folder: Path) -> None:
 
 def test_files_are_an_asset(folder: Path, warehouse: DuckDBDestination) -> None:
     put(folder / "orders/a.csv", [1], at=1)
-    source = FileSource("drop", str(folder), streams={"orders": "orders/*.csv"}, incremental="modified")
+    source = FileSource(
+        "drop", str(folder), streams={"orders": "orders/*.csv"}, incremental="modified"
+    )
     assets = stream_assets(source, destination=warehouse)
     for _ in range(2):
         result = dg.materialize(assets)

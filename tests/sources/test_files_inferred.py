@@ -58,7 +58,9 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def drop(tmp_path: Path) -> FileSource:
-    return FileSource("drop", str(tmp_path / "drop" / "*.csv"), types="infer", incremental="modified")
+    return FileSource(
+        "drop", str(tmp_path / "drop" / "*.csv"), types="infer", incremental="modified"
+    )
 
 
 @pytest.fixture
@@ -123,13 +125,16 @@ def test_numbers(texts: list[str], type_: pa.DataType) -> None:
     assert inferred(texts) == type_
     if not pa.types.is_string(type_):
         values = converted(as_texts(texts), type_).to_pylist()
-        assert [None if v is None else Decimal(repr(v) if isinstance(v, float) else v) for v in values] == [
-            Decimal(text) if text else None for text in texts
-        ]
+        assert [
+            None if v is None else Decimal(repr(v) if isinstance(v, float) else v) for v in values
+        ] == [Decimal(text) if text else None for text in texts]
 
 
 def test_a_negative_zero_keeps_its_sign() -> None:
-    assert str(converted(as_texts(["-0", "-.0"]), inferred(["-0", "-.0"])).to_pylist()) == "[-0.0, -0.0]"
+    assert (
+        str(converted(as_texts(["-0", "-.0"]), inferred(["-0", "-.0"])).to_pylist())
+        == "[-0.0, -0.0]"
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,8 +158,16 @@ def test_what_stays_text(texts: list[str]) -> None:
         (["true", "false"], pa.bool_(), True),
         (["2026-01-31"], pa.date32(), date(2026, 1, 31)),
         (["0001-01-01", "9999-12-31"], pa.date32(), date(1, 1, 1)),
-        (["2026-01-31T10:00:00", "2026-01-31 10:00:00.5"], pa.timestamp("us"), datetime(2026, 1, 31, 10)),  # noqa: DTZ001
-        (["2026-01-31 10:00:00Z", "2026-01-31T10:00:00.000001+00:00"], pa.timestamp("us", "UTC"), None),
+        (
+            ["2026-01-31T10:00:00", "2026-01-31 10:00:00.5"],
+            pa.timestamp("us"),
+            datetime(2026, 1, 31, 10),  # noqa: DTZ001
+        ),
+        (
+            ["2026-01-31 10:00:00Z", "2026-01-31T10:00:00.000001+00:00"],
+            pa.timestamp("us", "UTC"),
+            None,
+        ),
     ],
 )
 def test_booleans_dates_and_times(texts: list[str], type_: pa.DataType, first: Any) -> None:
@@ -180,12 +193,19 @@ NUMBERS = st.one_of(
     st.integers(-(2**70), 2**70).map(str),
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.floats(allow_nan=False, allow_infinity=False).map("{:.18e}".format),
-    st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9).map(str),
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=2, min_value=-(10**9), max_value=10**9
+    ).map(str),
     st.decimals(allow_nan=False, allow_infinity=False).map(str),
-    st.from_regex(r"[+-]?(0|[1-9][0-9]{0,20})?(\.[0-9]{0,22})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.from_regex(
+        r"[+-]?(0|[1-9][0-9]{0,20})?(\.[0-9]{0,22})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+    ),
 )
 TEXTS = st.one_of(
-    NUMBERS, st.just(""), st.text("0123456789+-.eE_x nNaAfi", max_size=6), st.sampled_from(["007", "NaN"])
+    NUMBERS,
+    st.just(""),
+    st.text("0123456789+-.eE_x nNaAfi", max_size=6),
+    st.sampled_from(["007", "NaN"]),
 )
 
 
@@ -214,7 +234,11 @@ def test_what_is_seen_in_parts_is_what_is_seen_at_once(texts: list[str], i: int,
     i, j = sorted((i, j))
     parts = [look(as_texts(part)) for part in (texts[:i], texts[i:j], texts[j:])]
     whole = look(as_texts(texts))
-    assert parts[0].joined(parts[1]).joined(parts[2]) == parts[0].joined(parts[1].joined(parts[2])) == whole
+    assert (
+        parts[0].joined(parts[1]).joined(parts[2])
+        == parts[0].joined(parts[1].joined(parts[2]))
+        == whole
+    )
     assert Seen.of_json(whole.to_json()) == whole
     if whole.kind == "text":
         place = first_to_differ(Seen(), as_texts(texts))
@@ -222,7 +246,9 @@ def test_what_is_seen_in_parts_is_what_is_seen_at_once(texts: list[str], i: int,
         assert look(as_texts(texts[:place])).kind != "text"
 
 
-@pytest.mark.parametrize("known", [None, 7, "integer", {}, {"kind": "elephant"}, {"kind": ["integer"]}])
+@pytest.mark.parametrize(
+    "known", [None, 7, "integer", {}, {"kind": "elephant"}, {"kind": ["integer"]}]
+)
 def test_what_nobody_remembered_is_not_known(known: Any) -> None:
     assert Seen.of_json(known) == Seen()
 
@@ -298,7 +324,11 @@ def test_a_file_that_changes_after_it_was_looked_at_is_an_error(
         (["1", "2"], [".5"], [1.0, 2.0, 0.5]),
         (["1", "2"], ["3.0", "", "1e3", ".0", "-0"], [1, 2, 3, None, 1000, 0, 0]),
         (["1", "2"], ["9007199254740993.0"], [1, 2, 9007199254740993]),
-        (["1", "2"], ["9007199254740993.5"], [Decimal(1), Decimal(2), Decimal("9007199254740993.5")]),
+        (
+            ["1", "2"],
+            ["9007199254740993.5"],
+            [Decimal(1), Decimal(2), Decimal("9007199254740993.5")],
+        ),
         (["1.5"], ["2"], [1.5, 2.0]),
         (["1.10", "2.50"], ["1.1"], ["1.1", "2.5", "1.1"]),
         (["1.1", "2.5"], ["1.10"], ["1.1", "2.5", "1.10"]),
@@ -318,7 +348,13 @@ def test_a_file_that_changes_after_it_was_looked_at_is_an_error(
     ],
 )
 def test_a_later_load(
-    kind: str, first: list[str], then: list[str], values: list[Any], write: Write, drop: FileSource, tmp_path: Path
+    kind: str,
+    first: list[str],
+    then: list[str],
+    values: list[Any],
+    write: Write,
+    drop: FileSource,
+    tmp_path: Path,
 ) -> None:
     with ExitStack() as stack:
         warehouse = destination(kind, tmp_path, stack)
@@ -332,7 +368,10 @@ def test_a_later_load(
         turned = isinstance(values[0], str) and not pa.types.is_string(inferred(first))
         assert bool(result.remarks) == turned
         if turned:
-            assert "the rows that were loaded before have the text of their values" in result.remarks[0]
+            assert (
+                "the rows that were loaded before have the text of their values"
+                in result.remarks[0]
+            )
         # A column that is text now stays so.
         write("8")
         load(drop, warehouse)
@@ -341,7 +380,11 @@ def test_a_later_load(
         )
 
 
-LOADS = st.lists(st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=2), min_size=1, max_size=3)
+LOADS = st.lists(
+    st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=2),
+    min_size=1,
+    max_size=3,
+)
 
 
 @settings(max_examples=25, deadline=None)
@@ -349,14 +392,18 @@ LOADS = st.lists(st.lists(st.lists(TEXTS, min_size=1, max_size=3), min_size=1, m
 def test_any_texts_in_any_files_of_any_loads(loads: list[list[list[str]]]) -> None:
     """Each row has its text, or a value of the same number; the text of that number, if the column is text by now."""
     with TemporaryDirectory() as folder:
-        source = FileSource("drop", f"{folder}/*.csv", types="infer", incremental="name", batch_rows=2)
+        source = FileSource(
+            "drop", f"{folder}/*.csv", types="infer", incremental="name", batch_rows=2
+        )
         warehouse = DuckDBDestination(":memory:")
         expected: list[tuple[int, str]] = []
         number = 0
         for place, texts_of_files in enumerate(loads):
             for texts in texts_of_files:
                 with Path(folder, f"{number}.csv").open("w", newline="") as file:
-                    csv.writer(file).writerows([["load", "v"], *([f"l{place}", text] for text in texts)])
+                    csv.writer(file).writerows(
+                        [["load", "v"], *([f"l{place}", text] for text in texts)]
+                    )
                 expected += [(place, text) for text in texts]
                 number += 1
             load(source, warehouse)
@@ -408,7 +455,12 @@ def test_a_zero_loses_its_sign_only_where_the_destination_has_none(
     [
         ("VARCHAR", ["1.10"], "string", ["old", "1.10"]),
         ("DOUBLE", ["7"], "double", [1.0, 7.0]),
-        ("DECIMAL(10,2)", ["7", "1.5"], "decimal128(10, 2)", [Decimal(1), Decimal(7), Decimal("1.5")]),
+        (
+            "DECIMAL(10,2)",
+            ["7", "1.5"],
+            "decimal128(10, 2)",
+            [Decimal(1), Decimal(7), Decimal("1.5")],
+        ),
         ("DECIMAL(4,1)", ["7.25"], "decimal128(5, 2)", [Decimal(1), Decimal("7.25")]),
         ("INTEGER", ["7"], "int32", [1, 7]),
         ("INTEGER", ["3000000000"], "int64", [1, 3000000000]),
@@ -416,11 +468,19 @@ def test_a_zero_loses_its_sign_only_where_the_destination_has_none(
     ],
 )
 def test_a_column_that_is_there_keeps_its_type_if_the_values_fit(
-    ddl: str, texts: list[str], type_: str, values: list[Any], write: Write, drop: FileSource, warehouse: Any
+    ddl: str,
+    texts: list[str],
+    type_: str,
+    values: list[Any],
+    write: Write,
+    drop: FileSource,
+    warehouse: Any,
 ) -> None:
     value = "'old'" if ddl == "VARCHAR" else "1"
     with duckdb.connect(warehouse.path) as connection:
-        connection.execute(f"CREATE SCHEMA drop; CREATE TABLE drop.drop AS SELECT {value}::{ddl} AS v")
+        connection.execute(
+            f"CREATE SCHEMA drop; CREATE TABLE drop.drop AS SELECT {value}::{ddl} AS v"
+        )
     write(*texts)
     read = StreamRead(drop, stream_of(drop))
     start = resolve_start(read, warehouse, adopt=True)
@@ -454,7 +514,9 @@ def test_a_table_that_is_replaced_is_no_reason_for_text(
     assert result.remarks == []
 
 
-def test_what_only_an_append_only_destination_has_is_remembered(write: Write, drop: FileSource) -> None:
+def test_what_only_an_append_only_destination_has_is_remembered(
+    write: Write, drop: FileSource
+) -> None:
     memory = MemoryDestination()
     write("1.1")
     result = load(drop, memory)
@@ -465,7 +527,9 @@ def test_what_only_an_append_only_destination_has_is_remembered(write: Write, dr
 
 
 @pytest.mark.parametrize("granularity", ["stream", "source"])
-def test_the_log_and_the_event_say_so(granularity: Any, write: Write, drop: FileSource, warehouse: Any) -> None:
+def test_the_log_and_the_event_say_so(
+    granularity: Any, write: Write, drop: FileSource, warehouse: Any
+) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assets = stream_assets(drop, destination=warehouse, granularity=granularity)
         for text in ("1", "007"):
@@ -483,7 +547,9 @@ def test_the_log_and_the_event_say_so(granularity: Any, write: Write, drop: File
 # Contracts
 
 
-def test_a_frozen_table_names_the_value_that_does_not_fit(write: Write, drop: FileSource, warehouse: Any) -> None:
+def test_a_frozen_table_names_the_value_that_does_not_fit(
+    write: Write, drop: FileSource, warehouse: Any
+) -> None:
     write("1")
     load(drop, warehouse)
     write("2", "007")
@@ -503,7 +569,14 @@ def test_a_frozen_table_names_the_value_that_does_not_fit(write: Write, drop: Fi
     ],
 )
 def test_a_contract_leaves_out_only_what_does_not_fit(
-    mode: str, first: str, then: list[str], kept: list[Any], lost: int, write: Write, drop: FileSource, warehouse: Any
+    mode: str,
+    first: str,
+    then: list[str],
+    kept: list[Any],
+    lost: int,
+    write: Write,
+    drop: FileSource,
+    warehouse: Any,
 ) -> None:
     write(first)
     load(drop, warehouse)
@@ -567,7 +640,11 @@ def test_the_cells_of_real_files() -> None:
                 header, *rows = csv.reader(file, strict=True)
             except (ValueError, csv.Error):
                 continue  # no header, or of another encoding
-        if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows) or not rows:
+        if (
+            len(set(header)) < len(header)
+            or any(len(row) != len(header) for row in rows)
+            or not rows
+        ):
             continue
         with TemporaryDirectory() as folder:
             source = FileSource("real", str(path), types="infer")
@@ -590,4 +667,10 @@ def is_told(text: str, value: Any) -> bool:
         return text == str(value).lower()
     if isinstance(value, int | float | Decimal):
         return Decimal(repr(value) if isinstance(value, float) else value) == Decimal(text)
-    return text == value if isinstance(value, str) else text == "" if value is None else text[:10] == str(value)[:10]
+    return (
+        text == value
+        if isinstance(value, str)
+        else text == ""
+        if value is None
+        else text[:10] == str(value)[:10]
+    )

@@ -33,10 +33,14 @@ def test_each_line_is_one_row_however_it_ends(end: str, width: int, tmp_path: Pa
     lines = [",".join(names), *(",".join([str(number)] * width) for number in range(5))]
     path = written(tmp_path / "a.csv", end.join([*lines, ""]))
     wanted: list[dict[str, Any]] = [dict.fromkeys(names, str(number)) for number in range(5)]
-    assert rows_of(FileSource("shop", str(path))) == wanted == by_another(path.read_bytes().decode())
+    assert (
+        rows_of(FileSource("shop", str(path))) == wanted == by_another(path.read_bytes().decode())
+    )
     origins = rows_of(FileSource("shop", str(path), with_origin=True))
     assert [row["_line"] for row in origins] == [2, 3, 4, 5, 6]
-    objects = written(tmp_path / "a.jsonl", end.join([*(json.dumps({"n": number}) for number in range(5)), ""]))
+    objects = written(
+        tmp_path / "a.jsonl", end.join([*(json.dumps({"n": number}) for number in range(5)), ""])
+    )
     assert rows_of(FileSource("shop", str(objects))) == [{"n": number} for number in range(5)]
 
 
@@ -76,4 +80,8 @@ def test_what_only_unicode_calls_an_end_is_no_end_of_a_json_line(tmp_path: Path)
     assert rows_of(FileSource("shop", str(written(tmp_path / "a.jsonl", text)))) == rows
     for odd in "\u2028\x0b":
         with pytest.raises(DataError, match=r"line 2"):
-            rows_of(FileSource("shop", str(written(tmp_path / "b.jsonl", f'{{"x": 1}}\n{odd}\n{{"x": 2}}\n'))))
+            rows_of(
+                FileSource(
+                    "shop", str(written(tmp_path / "b.jsonl", f'{{"x": 1}}\n{odd}\n{{"x": 2}}\n'))
+                )
+            )

@@ -49,7 +49,9 @@ def test_a_glob_is_one_stream_and_each_file_may_be_one(folder: Path) -> None:
     assert each.declared_catalog() is None
     assert [stream.name for stream in each.discover().streams] == ["a", "b", "sub/c"]
     read = StreamRead(each, stream_of(each, "sub/c"))
-    assert [batch.to_arrow(read.stream).to_pydict() for batch in read.open(None)] == [{"id": ["sub/c.csv"]}]
+    assert [batch.to_arrow(read.stream).to_pydict() for batch in read.open(None)] == [
+        {"id": ["sub/c.csv"]}
+    ]
 
 
 def test_streams_are_declared_with_options_of_their_own(folder: Path) -> None:
@@ -58,7 +60,10 @@ def test_streams_are_declared_with_options_of_their_own(folder: Path) -> None:
     source = FileSource(
         "drop",
         str(folder),
-        streams={"orders": {"path": "orders/*.csv", "primary_key": "id"}, "customers": "customers.parquet"},
+        streams={
+            "orders": {"path": "orders/*.csv", "primary_key": "id"},
+            "customers": "customers.parquet",
+        },
     )
     assert stream_of(source, "orders").primary_key == ("id",)
     assert source.storage_kind == "files"
@@ -95,7 +100,9 @@ def test_a_glob_never_leaves_its_root(pattern: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_links_are_followed_inside_of_the_root_only(what: str, folder: Path, tmp_path: Path) -> None:
+def test_links_are_followed_inside_of_the_root_only(
+    what: str, folder: Path, tmp_path: Path
+) -> None:
     outside = put(tmp_path / "outside/secret.csv", ["secret"])
     link = folder / ("link.csv" if what == "file" else "link")
     link.symlink_to(outside if what == "file" else outside.parent)
@@ -103,7 +110,11 @@ def test_links_are_followed_inside_of_the_root_only(what: str, folder: Path, tmp
     with pytest.raises(ConfigError, match="leads out of"):
         ids(FileSource("drop", pattern))
     assert ids(FileSource("drop", pattern, follow_symlinks=True)) == ["secret"]
-    assert ids(FileSource("drop", f"{folder}/**", allow_empty=True)) == [] if what == "folder" else True
+    assert (
+        ids(FileSource("drop", f"{folder}/**", allow_empty=True)) == []
+        if what == "folder"
+        else True
+    )
 
 
 @pytest.mark.timeout(20)
@@ -129,7 +140,9 @@ def test_what_takes_a_files_place_once_it_was_listed_is_not_read(
         with place.open(found) as file:
             assert b"secret" in file.read()
         return
-    with pytest.raises(StreamReadError, match=r"below/a\.csv: has (been replaced|changed) before or"):
+    with pytest.raises(
+        StreamReadError, match=r"below/a\.csv: has (been replaced|changed) before or"
+    ):
         place.open(found)
 
 
@@ -216,7 +229,9 @@ def test_a_url_whose_file_changes_while_it_is_read_is_an_error(memory: Any) -> N
         list(read)
 
 
-def test_a_listed_name_outside_of_the_root_is_an_error(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_listed_name_outside_of_the_root_is_an_error(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = RemoteFiles("memory://bucket", {})
     for name in ("/bucket/../secret.csv", "/other/secret.csv"):
         monkeypatch.setattr(type(memory), "find", lambda *_, name=name, **__: {name: {"size": 1}})
@@ -229,7 +244,9 @@ def test_an_unknown_kind_of_url_is_an_error() -> None:
         ids(FileSource("drop", "nosuch://x/*.csv"))
 
 
-def test_a_file_that_tells_no_time_is_read_by_name(memory: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_tells_no_time_is_read_by_name(
+    memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(memory), "find", lambda *_, **__: {"/bucket/a.csv": {"size": 1}})
     with pytest.raises(SourceError, match=r"nothing tells when 'a\.csv' was modified"):
         ids(FileSource("drop", "memory://bucket/*.csv", incremental="modified"))

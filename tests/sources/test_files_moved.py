@@ -36,7 +36,11 @@ def move(old: Path, new: Path) -> Path:
 
 @pytest.mark.parametrize("how", ["renamed", "to another disk", "with a new one beside it"])
 def test_a_file_that_was_moved_is_not_read_again(
-    how: str, folder: Path, drop: FileSource, warehouse: DuckDBDestination, caplog: pytest.LogCaptureFixture
+    how: str,
+    folder: Path,
+    drop: FileSource,
+    warehouse: DuckDBDestination,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO")
     old, new = put(folder / "a.csv", [1, 2], at=1), folder / "done" / "a.csv"
@@ -51,7 +55,9 @@ def test_a_file_that_was_moved_is_not_read_again(
     if how == "with a new one beside it":
         put(folder / "b.csv", [3], at=0)
     elif stored:
-        assert drop.pending({stream_of(drop): stored.bookmark}, timeout=1) == {stream_of(drop): False}
+        assert drop.pending({stream_of(drop): stored.bookmark}, timeout=1) == {
+            stream_of(drop): False
+        }
     bookmark = load(drop, warehouse).bookmark or {}
     more = ["3"] if how == "with a new one beside it" else []
     assert loaded(drop, warehouse) == ["1", "2", *more]
@@ -76,7 +82,11 @@ def test_it_may_be_gone_for_a_while(
 
 @pytest.mark.parametrize("first_is_gone", [False, True])
 def test_two_files_of_one_content_are_both_read(
-    first_is_gone: bool, folder: Path, drop: FileSource, warehouse: DuckDBDestination, caplog: pytest.LogCaptureFixture
+    first_is_gone: bool,
+    folder: Path,
+    drop: FileSource,
+    warehouse: DuckDBDestination,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     first = put(folder / "monday.csv", ["none"], at=1)
     load(drop, warehouse)
@@ -107,7 +117,9 @@ def test_a_bookmark_of_an_earlier_version_tells_too_little(
     load(drop, warehouse)
     (state,) = warehouse.states()
     bookmark: dict[str, Any] = dict(state.bookmark or {})
-    bookmark["files"] = {name: stamp.rpartition(" ")[0] for name, stamp in bookmark["files"].items()}
+    bookmark["files"] = {
+        name: stamp.rpartition(" ")[0] for name, stamp in bookmark["files"].items()
+    }
     warehouse.set_bookmark(state, bookmark)
     assert load(drop, warehouse).records_loaded == 0
     move(old, folder / "b.csv")

@@ -25,7 +25,11 @@ class Drop:
     def load(self, *, full_refresh: bool = False, **options: Any) -> SyncResult:
         source = FileSource("drop", f"{self.folder}/*.csv", types="infer", **options)
         read = StreamRead(source, stream_of(source))
-        return sync(read, self.warehouse, start=resolve_start(read, self.warehouse, full_refresh=full_refresh))
+        return sync(
+            read,
+            self.warehouse,
+            start=resolve_start(read, self.warehouse, full_refresh=full_refresh),
+        )
 
     def values(self) -> list[Any]:
         source = FileSource("drop", f"{self.folder}/*.csv", types="infer")
@@ -56,7 +60,10 @@ CASES: dict[str, tuple[list[str], list[list[Any]]]] = {
     "either of two": (["1,234", "5,678"], [[1.234, 5.678], [1234, 5678]]),
     "commas between thousands": (["1,234,567", "12"], [[1234567, 12]]),
     "days": (["24.12.2026", "01.02.2026"], [[date(2026, 12, 24), date(2026, 2, 1)]]),
-    "days of two readings": (["01/02/2026", ""], [[date(2026, 2, 1), None], [date(2026, 1, 2), None]]),
+    "days of two readings": (
+        ["01/02/2026", ""],
+        [[date(2026, 2, 1), None], [date(2026, 1, 2), None]],
+    ),
     "moments": (["24.12.2026 18:30", ""], [[datetime(2026, 12, 24, 18, 30), None]]),  # noqa: DTZ001
 }
 
@@ -78,7 +85,16 @@ def test_a_remark_that_is_followed_makes_values_of_the_texts(case: str, drop: Dr
 
 @pytest.mark.parametrize(
     "texts",
-    [["1,5", "x"], ["1,10", "2,5"], ["007,5"], ["1.5", "1,5"], ["30.02.2026"], ["24.12.2026", "x"], ["x"], ["1,2,3"]],
+    [
+        ["1,5", "x"],
+        ["1,10", "2,5"],
+        ["007,5"],
+        ["1.5", "1,5"],
+        ["30.02.2026"],
+        ["24.12.2026", "x"],
+        ["x"],
+        ["1,2,3"],
+    ],
 )
 def test_nothing_is_said_where_no_option_fits_all_texts(texts: list[str], drop: Drop) -> None:
     drop.put(*texts)

@@ -38,10 +38,14 @@ def test_folders_tell_columns(tmp_path: Path) -> None:
     assert columns == [("v", "BIGINT"), ("day", "VARCHAR"), ("region", "VARCHAR")]
     assert rows == [(1, "2020-01-01", "eu"), (2, "2020-01-02", "us")]
     types = {"day": "date", "region": {"type": ["null", "string"]}}
-    columns, rows = loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=types), tmp_path)
+    columns, rows = loaded(
+        FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=types), tmp_path
+    )
     assert columns == [("v", "BIGINT"), ("day", "DATE"), ("region", "VARCHAR")]
     assert rows == [(1, date(2020, 1, 1), "eu"), (2, date(2020, 1, 2), "us")]
-    assert loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=False), tmp_path)[1] == [(1,), (2,)]
+    assert loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=False), tmp_path)[
+        1
+    ] == [(1,), (2,)]
 
 
 def test_what_another_program_has_written_comes_back(tmp_path: Path) -> None:
@@ -66,7 +70,9 @@ def test_folders_of_the_path_itself_count_and_the_files_name_does_not(tmp_path: 
     columns, rows = loaded(source, tmp_path)
     assert ([name for name, _ in columns], rows) == (["v", "year", "month"], [(1, "2026", "01")])
     declared = typed(v={"type": "integer"}, year={"type": ["null", "integer"]})
-    columns, _ = loaded(FileSource("shop", f"{tmp_path}/year=2026/**/*.parquet", schema=declared), tmp_path)
+    columns, _ = loaded(
+        FileSource("shop", f"{tmp_path}/year=2026/**/*.parquet", schema=declared), tmp_path
+    )
     assert columns == [("v", "BIGINT"), ("year", "BIGINT"), ("month", "VARCHAR")]
     stream = source.discover().streams[0]
     assert set((stream.schema or {})["properties"]) == {"v", "year", "month"}
@@ -78,26 +84,45 @@ def test_a_column_that_the_file_has_too_is_the_same_or_an_error(tmp_path: Path) 
         source = FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=asked)
         assert loaded(source, tmp_path)[1] == [(1, 2026), (2, 2026)]
     put(tmp_path / "year=2026/a.parquet", v=[1, 2], year=[2026, 2025])
-    with pytest.raises(DataError, match=r"field 'year'.*tells '2026', and a row has another value. Value: 2025"):
+    with pytest.raises(
+        DataError, match=r"field 'year'.*tells '2026', and a row has another value. Value: 2025"
+    ):
         loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=True), tmp_path)
     source = FileSource("shop", f"{tmp_path}/**/*.parquet")
     assert loaded(source, tmp_path)[1] == [(1, 2026), (2, 2025)]
-    remarks = [batch.remark for batch in StreamRead(source, stream_of(source)).open(None) if batch.remark]
+    remarks = [
+        batch.remark for batch in StreamRead(source, stream_of(source)).open(None) if batch.remark
+    ]
     assert len(remarks) == 1
     assert "the file's are loaded" in remarks[0]
-    put(tmp_path / "year=__HIVE_DEFAULT_PARTITION__/a.parquet", v=[3], year=pa.array([None], pa.int64()))
+    put(
+        tmp_path / "year=__HIVE_DEFAULT_PARTITION__/a.parquet",
+        v=[3],
+        year=pa.array([None], pa.int64()),
+    )
     (tmp_path / "year=2026/a.parquet").unlink()
-    assert loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=True), tmp_path)[1] == [(3, None)]
+    assert loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions=True), tmp_path)[
+        1
+    ] == [(3, None)]
 
 
 def test_what_a_folder_cannot_be_is_an_error(tmp_path: Path) -> None:
     put(tmp_path / "year=soon/a.parquet", v=[1])
     with pytest.raises(DataError, match=r"field 'year'.*not an integer. Value: 'soon'"):
-        loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"year": "integer"}), tmp_path)
+        loaded(
+            FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"year": "integer"}),
+            tmp_path,
+        )
     with pytest.raises(DataError, match="none of its folders tells 'month'"):
-        loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"month": "integer"}), tmp_path)
+        loaded(
+            FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"month": "integer"}),
+            tmp_path,
+        )
     with pytest.raises(ConfigError, match="no type 'int7'"):
-        loaded(FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"year": "int7"}), tmp_path)
+        loaded(
+            FileSource("shop", f"{tmp_path}/**/*.parquet", hive_partitions={"year": "int7"}),
+            tmp_path,
+        )
     with pytest.raises(ConfigError, match="hive_partitions is 'yes'"):
         FileSource("shop", "x", hive_partitions="yes")
     put(tmp_path / "b/a=1/a=2/x.parquet", v=[1])

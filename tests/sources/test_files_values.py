@@ -39,7 +39,9 @@ def stream_of(source: FileSource, name: str | None = None) -> Stream:
 
 def read(source: FileSource, stream: Stream | None = None) -> pa.Table:
     stream = stream or stream_of(source)
-    batches = [batch.to_arrow(stream) for batch in StreamRead(source, stream).open(None) if len(batch)]
+    batches = [
+        batch.to_arrow(stream) for batch in StreamRead(source, stream).open(None) if len(batch)
+    ]
     return pa.concat_tables(batches, promote_options="permissive")
 
 
@@ -59,8 +61,27 @@ def typed(**properties: Mapping[str, Any]) -> dict[str, Any]:
 
 # CSV
 
-CELL = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
-    ["", "007", "NULL", '"', '""', ",", "\r", "\n", "\r\n", " ", "\ufeff", "=1+1", "1e5", "\u2028", "\x85", "'"]
+CELL = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8
+) | st.sampled_from(
+    [
+        "",
+        "007",
+        "NULL",
+        '"',
+        '""',
+        ",",
+        "\r",
+        "\n",
+        "\r\n",
+        " ",
+        "\ufeff",
+        "=1+1",
+        "1e5",
+        "\u2028",
+        "\x85",
+        "'",
+    ]
 )
 
 
@@ -74,7 +95,9 @@ def test_any_table_of_texts_comes_back_equal_through_a_sync(data: st.DataObject)
     with TemporaryDirectory() as folder:
         with Path(folder, "t.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file, delimiter=delimiter).writerows([names, *cells])
-        source = FileSource("shop", f"{folder}/t.csv", delimiter=delimiter, with_origin=True, batch_rows=3)
+        source = FileSource(
+            "shop", f"{folder}/t.csv", delimiter=delimiter, with_origin=True, batch_rows=3
+        )
         warehouse = DuckDBDestination(f"{folder}/w.duckdb")
         stream = stream_of(source)
         sync(StreamRead(source, stream), warehouse)
@@ -113,7 +136,10 @@ def test_headers_delimiters_and_null_texts(tmp_path: Path) -> None:
         {"a": "1", "b": None},
         {"a": "", "b": "2"},
     ]
-    assert rows_of(FileSource("s", str(path), header=False, **options))[0] == {"column_1": "1", "column_2": None}
+    assert rows_of(FileSource("s", str(path), header=False, **options))[0] == {
+        "column_1": "1",
+        "column_2": None,
+    }
     tabs = written(tmp_path / "a.tsv", 'a\tb\n1\t"x\n')
     assert rows_of(FileSource("s", str(tabs), quote=None)) == [{"a": "1", "b": '"x'}]
 
@@ -149,7 +175,10 @@ def test_declared_types_are_read_exactly(tmp_path: Path) -> None:
         "s": "007",
         "more": "7",
     }
-    assert {name: value for name, value in second.items() if value is not None} == {"s": "", "more": ""}
+    assert {name: value for name, value in second.items() if value is not None} == {
+        "s": "",
+        "more": "",
+    }
 
 
 def test_a_whole_number_is_an_integer_however_it_is_written(tmp_path: Path) -> None:
@@ -161,7 +190,9 @@ def test_a_whole_number_is_an_integer_however_it_is_written(tmp_path: Path) -> N
 
 def test_numbers_that_no_decimal_holds_together_are_an_error(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", f"n\n{'9' * 30}\n0.{'1' * 30}\n")
-    with pytest.raises(DataError, match=r"field 'n': a\.csv: numbers that no decimal of 38 digits holds together"):
+    with pytest.raises(
+        DataError, match=r"field 'n': a\.csv: numbers that no decimal of 38 digits holds together"
+    ):
         read(FileSource("s", str(path), schema=typed(n={"type": "number"})))
 
 
@@ -234,7 +265,9 @@ def test_what_would_lose_something_is_not_inferred(text: str) -> None:
 
 def test_numbers_of_json_keep_every_digit(tmp_path: Path) -> None:
     big, long = 2**80, "0.12345678901234567890123"
-    path = written(tmp_path / "a.jsonl", f'{{"i":{big},"d":{long},"o":{{"x":{long}}}}}\n\n{{"i":1,"new":"é"}}')
+    path = written(
+        tmp_path / "a.jsonl", f'{{"i":{big},"d":{long},"o":{{"x":{long}}}}}\n\n{{"i":1,"new":"é"}}'
+    )
     first, second = rows_of(FileSource("s", str(path)))
     assert (first["i"], first["d"], first["o"]) == (big, Decimal(long), f'{{"x":{long}}}')
     assert (second["i"], second["new"], second["d"]) == (1, "é", None)
@@ -271,9 +304,14 @@ def test_parquet_stays_as_it_is(tmp_path: Path) -> None:
 def test_parquet_comes_in_parts_of_bounded_size(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"x": ["a" * 1000] * 2000}), tmp_path / "a.parquet")
     source = FileSource("s", str(tmp_path / "a.parquet"), batch_bytes=50_000, with_origin=True)
-    batches = [batch.to_arrow(stream_of(source)) for batch in StreamRead(source, stream_of(source)).open(None)]
+    batches = [
+        batch.to_arrow(stream_of(source))
+        for batch in StreamRead(source, stream_of(source)).open(None)
+    ]
     assert max(len(batch) for batch in batches) <= 100
-    assert [row for batch in batches for row in batch.column("_line").to_pylist()] == list(range(1, 2001))
+    assert [row for batch in batches for row in batch.column("_line").to_pylist()] == list(
+        range(1, 2001)
+    )
 
 
 # Excel
@@ -290,7 +328,16 @@ def book(path: Path, rows: Sequence[Sequence[Any]], sheet: str = "Sheet") -> Pat
 
 
 def test_sheets_give_values_as_they_hold_them(tmp_path: Path) -> None:
-    values = [1, 2.5, "007", date(2026, 1, 2), datetime(2026, 1, 2, 3, 4, 5), True, time(1, 2), None]  # noqa: DTZ001
+    values = [
+        1,
+        2.5,
+        "007",
+        date(2026, 1, 2),
+        datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001
+        True,
+        time(1, 2),
+        None,
+    ]
     names = list("abcdefgh")
     path = book(tmp_path / "a.xlsx", [names, values, [], [2, None]], sheet="Data")
     for sheet in (0, "Data"):
@@ -338,7 +385,13 @@ def zstd(data: bytes) -> bytes:
     return bytes(pa.Codec("zstd").compress(data, asbytes=True))
 
 
-PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": zstd, ".zip": zipped}
+PACKERS = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstd,
+    ".zip": zipped,
+}
 LONG = b"id,x\n" + b"".join(b"%d,%d\n" % (row, row * 7919 % 10007) for row in range(30_000))
 
 

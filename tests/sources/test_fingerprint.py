@@ -48,7 +48,9 @@ def has_one(into: Any, stream: Stream = ORDERS) -> bool:
 
 def table(into: DuckDBDestination) -> list[Any]:
     with into.connect() as connection:
-        return connection.execute('SELECT id, "at", name, note FROM shop.orders ORDER BY id').fetchall()
+        return connection.execute(
+            'SELECT id, "at", name, note FROM shop.orders ORDER BY id'
+        ).fetchall()
 
 
 def test_a_sync_that_finds_nothing_new_reads_no_row(made: Database) -> None:
@@ -56,7 +58,12 @@ def test_a_sync_that_finds_nothing_new_reads_no_row(made: Database) -> None:
     first = synced(made, into)
     second = synced(made, into)
     assert (first.records_read, second.records_read, second.commits) == (9, 0, 1)
-    assert second.bookmark == first.bookmark == second.bookmark_previous == {"at": "2026-01-01T04:00:00"}
+    assert (
+        second.bookmark
+        == first.bookmark
+        == second.bookmark_previous
+        == {"at": "2026-01-01T04:00:00"}
+    )
     assert has_one(into)
 
 
@@ -167,7 +174,9 @@ def test_rows_without_a_key_that_are_left_out_are_no_matter(made: Database) -> N
     assert synced(made, into, on_null_cursor="exclude").records_read == 0
 
 
-def test_rows_without_a_key_that_were_left_out_are_an_error_once_they_are_to_be(made: Database) -> None:
+def test_rows_without_a_key_that_were_left_out_are_an_error_once_they_are_to_be(
+    made: Database,
+) -> None:
     made.run("INSERT INTO orders VALUES (11, NULL, 'n11')")
     into = MemoryDestination()
     synced(made, into, on_null_cursor="exclude")
@@ -186,7 +195,9 @@ def test_a_table_that_was_emptied_and_filled_below_the_bookmark_is_an_error(made
         synced(made, into)
 
 
-@pytest.mark.parametrize("options", [{"schema_contract": "discard_row"}, {"on_conflict": "ignore"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"schema_contract": "discard_row"}, {"on_conflict": "ignore"}], ids=str
+)
 def test_rows_that_were_left_out_are_read_once_they_are_wanted(
     options: dict[str, Any], made: Database, tmp_path: Path
 ) -> None:
@@ -203,7 +214,9 @@ def test_a_key_above_every_number_has_none(value: str, made: Database) -> None:
     into, stream = MemoryDestination(), Stream("keyed", primary_key=["id"], replication_key="k")
     synced(made, into, stream)
     made.run(f"INSERT INTO keyed VALUES (2, '{value}')")
-    with pytest.raises(EtlAssetsError, match=r"'keyed'.*'k'.*(stands above every number|NaN has no order)"):
+    with pytest.raises(
+        EtlAssetsError, match=r"'keyed'.*'k'.*(stands above every number|NaN has no order)"
+    ):
         synced(made, into, stream)
 
 
@@ -236,7 +249,9 @@ def test_many_rows_at_the_bookmark_have_none(made: Database) -> None:
     assert not has_one(into)
 
 
-def test_a_large_table_has_one_only_with_an_index(made: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_table_has_one_only_with_an_index(
+    made: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "SCANNED_BYTES", 0)
     into = MemoryDestination()
     synced(made, into)
@@ -285,7 +300,10 @@ KEYS = {
 @pytest.mark.parametrize("type_", KEYS)
 def test_keys_of_each_type_that_has_an_order(type_: str, made: Database) -> None:
     low, high = KEYS[type_]
-    made.run(f"CREATE TABLE keyed (id int PRIMARY KEY, k {type_}, v int)", f"INSERT INTO keyed VALUES (1, {low}, 1)")
+    made.run(
+        f"CREATE TABLE keyed (id int PRIMARY KEY, k {type_}, v int)",
+        f"INSERT INTO keyed VALUES (1, {low}, 1)",
+    )
     stream = Stream("keyed", primary_key=["id"], replication_key="k")
     into = MemoryDestination()
     read: Callable[[], int] = lambda: synced(made, into, stream).records_read  # noqa: E731
@@ -323,10 +341,15 @@ def test_names_of_any_kind(made: Database) -> None:
     assert synced(made, into, stream).records_read == 1
 
 
-def test_with_and_without_fingerprints_the_table_is_the_same(made: Database, tmp_path: Path) -> None:
+def test_with_and_without_fingerprints_the_table_is_the_same(
+    made: Database, tmp_path: Path
+) -> None:
     """Random changes, then two syncs side by side: one is never told a fingerprint."""
     chance = random.Random(20261122)
-    told, untold = DuckDBDestination(str(tmp_path / "told.duckdb")), DuckDBDestination(str(tmp_path / "untold.duckdb"))
+    told, untold = (
+        DuckDBDestination(str(tmp_path / "told.duckdb")),
+        DuckDBDestination(str(tmp_path / "untold.duckdb")),
+    )
     quiet = 0
     for step in range(60):
         row, hour = chance.randint(1, 12), chance.randint(3, 5)
@@ -371,13 +394,18 @@ def test_a_sync_that_finds_nothing_imports_nothing_for_rows(made: Database, tmp_
 
 
 @pytest.mark.parametrize("more", [False, True], ids=["as it was", "changed again"])
-@pytest.mark.parametrize("point", ["batch", "before_commit", "rows", "state", "committed", "after_commit"])
+@pytest.mark.parametrize(
+    "point", ["batch", "before_commit", "rows", "state", "committed", "after_commit"]
+)
 def test_a_kill_leaves_the_fingerprint_of_what_was_committed(
     point: str, more: bool, made: Database, tmp_path: Path
 ) -> None:
     into = DuckDBDestination(str(tmp_path / "orders.duckdb"))
     synced(made, into)
-    made.run("UPDATE orders SET name = 'other' WHERE id = 9", "INSERT INTO orders VALUES (10, '2026-02-01', 'n10')")
+    made.run(
+        "UPDATE orders SET name = 'other' WHERE id = 9",
+        "INSERT INTO orders VALUES (10, '2026-02-01', 'n10')",
+    )
     armed = {**os.environ, "ETL_ASSETS_FAULT": f"{point}:1:kill"}
     command = [sys.executable, "-c", SCRIPT, made.url, str(into.path)]
     assert subprocess.run(command, check=False, env=armed).returncode == -9
@@ -385,7 +413,9 @@ def test_a_kill_leaves_the_fingerprint_of_what_was_committed(
         made.run("UPDATE orders SET name = 'third' WHERE id = 10")
     read = synced(made, into).records_read
     with made.engine.connect() as connection:
-        there = connection.exec_driver_sql("SELECT id, at, name, note FROM orders ORDER BY id").all()
+        there = connection.exec_driver_sql(
+            "SELECT id, at, name, note FROM orders ORDER BY id"
+        ).all()
     assert table(into) == [tuple(row) for row in there]
     assert bool(read) == (more or point not in {"committed", "after_commit"})
     assert synced(made, into).records_read == 0

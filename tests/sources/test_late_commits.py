@@ -45,7 +45,10 @@ def made(kind: str) -> Iterator[Database]:
     postgres_server().execute(f"CREATE DATABASE {name}")
     url = sa.make_url(POSTGRES).set(database=name)
     opened = Database(
-        "postgresql", url.render_as_string(hide_password=False), None, sa.create_engine(url, poolclass=sa.NullPool)
+        "postgresql",
+        url.render_as_string(hide_password=False),
+        None,
+        sa.create_engine(url, poolclass=sa.NullPool),
     )
     try:
         opened.run(*(text.format(type=kind, now="now()") for text in TABLE))
@@ -78,8 +81,12 @@ def test_what_is_committed_after_the_read_comes_with_the_next_one(
     stream: Stream, made: Database, into: DatabaseDestination
 ) -> None:
     with connect(made) as late_one:
-        late_one.execute("INSERT INTO orders (id) VALUES (4)")  # `at` is when this transaction began
-        made.run("SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (5)", "SELECT pg_sleep(0.2)")
+        late_one.execute(
+            "INSERT INTO orders (id) VALUES (4)"
+        )  # `at` is when this transaction began
+        made.run(
+            "SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (5)", "SELECT pg_sleep(0.2)"
+        )
         synced(made, into, stream)
         assert set(ids(into)) >= {1, 2, 3}
         late_one.commit()
@@ -101,7 +108,9 @@ class TestOfInstants:
             late_one.commit()
         assert synced(made, into, MERGED, lag=timedelta(0)).records_loaded == 0
 
-    def test_merged_rows_are_loaded_at_once_and_the_bookmark_waits(self, made: Database, tmp_path: Path) -> None:
+    def test_merged_rows_are_loaded_at_once_and_the_bookmark_waits(
+        self, made: Database, tmp_path: Path
+    ) -> None:
         into = destination("duckdb", tmp_path, ExitStack())
         with connect(made) as late_one:
             late_one.execute("INSERT INTO orders (id) VALUES (4)")
@@ -114,7 +123,11 @@ class TestOfInstants:
             assert synced(made, into, MERGED).bookmark == first.bookmark  # as long as it is open
 
     def test_a_forgotten_transaction_is_told_by_each_run(
-        self, made: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        made: Database,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         short = late._BOUND.replace(f"interval '{late.LONG_SECONDS} s'", "interval '0.1 s'")
         assert short != late._BOUND
@@ -141,7 +154,9 @@ class TestOfInstants:
 
         with connect(made) as late_one:
             late_one.execute("INSERT INTO orders (id) VALUES (4)")
-            made.run("SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (5)", "SELECT pg_sleep(0.2)")
+            made.run(
+                "SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (5)", "SELECT pg_sleep(0.2)"
+            )
             all_of_it()
             assert ids(into) == [1, 2, 3]
             late_one.commit()
@@ -154,7 +169,9 @@ class TestOfInstants:
         into = destination("duckdb", tmp_path, ExitStack())
         with connect(made) as reader:
             reader.execute("SELECT 1")  # it may be about to write
-            made.run("SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (4)", "SELECT pg_sleep(0.2)")
+            made.run(
+                "SELECT pg_sleep(0.2)", "INSERT INTO orders (id) VALUES (4)", "SELECT pg_sleep(0.2)"
+            )
             synced(made, into, APPENDED)
             assert ids(into) == [1, 2, 3]
             monkeypatch.setattr(late, "_BOUND", late._BOUND.replace("'60 s'", "'0.1 s'"))
@@ -176,7 +193,9 @@ class TestOfInstants:
         into, role = destination("duckdb", tmp_path, ExitStack()), f"r_{uuid.uuid4().hex[:12]}"
         made.run(f"CREATE ROLE {role} LOGIN", f"GRANT SELECT ON orders TO {role}")
         mine = sa.make_url(made.url).set(username=role)
-        restricted = Database("postgresql", mine.render_as_string(hide_password=False), None, made.engine)
+        restricted = Database(
+            "postgresql", mine.render_as_string(hide_password=False), None, made.engine
+        )
         try:
             with connect(made) as late_one:
                 late_one.execute("INSERT INTO orders (id) VALUES (4)")
@@ -202,8 +221,13 @@ class TestOfInstants:
         assert ids(into) == [1, 2, 3, 4]
         assert "has values in the future" in caplog.text
 
-    def test_a_key_that_is_no_time_is_warned_of_once(self, made: Database, caplog: pytest.LogCaptureFixture) -> None:
-        into, stream = MemoryDestination(), Stream("orders", primary_key=["id"], replication_key="id")
+    def test_a_key_that_is_no_time_is_warned_of_once(
+        self, made: Database, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        into, stream = (
+            MemoryDestination(),
+            Stream("orders", primary_key=["id"], replication_key="id"),
+        )
         synced(made, into, stream)
         (told,) = [record.getMessage() for record in caplog.records]
         assert "'id' is no time at which a transaction began" in told
@@ -223,12 +247,18 @@ class TestOfInstants:
         assert synced(made, into, MERGED).records_read == 0
 
 
-def test_mysql_is_warned_of_at_the_first_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_mysql_is_warned_of_at_the_first_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with database("mysql", tmp_path) as opened:
         opened.run(
-            "CREATE TABLE orders (id int PRIMARY KEY, at datetime)", "INSERT INTO orders VALUES (1, '2026-01-01')"
+            "CREATE TABLE orders (id int PRIMARY KEY, at datetime)",
+            "INSERT INTO orders VALUES (1, '2026-01-01')",
         )
         into = MemoryDestination()
         synced(opened, into, MERGED)
         synced(opened, into, MERGED)
-    assert [record.getMessage().count("does not tell which transactions are open") for record in caplog.records] == [1]
+    assert [
+        record.getMessage().count("does not tell which transactions are open")
+        for record in caplog.records
+    ] == [1]

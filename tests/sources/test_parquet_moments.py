@@ -23,7 +23,9 @@ FINE = 1_577_836_800_000_000_001
 
 
 def write(path: Path, *columns: pa.Table, **options: Any) -> None:
-    with pq.ParquetWriter(path, columns[0].schema, use_deprecated_int96_timestamps=True, **options) as writer:
+    with pq.ParquetWriter(
+        path, columns[0].schema, use_deprecated_int96_timestamps=True, **options
+    ) as writer:
         for table in columns:
             writer.write_table(table)
 
@@ -32,7 +34,9 @@ def far() -> pa.Array:
     return pa.array([*map(datetime.fromisoformat, FAR), None], pa.timestamp("us"))
 
 
-def load(folder: Path, kind: str, stack: ExitStack) -> tuple[dg.ExecuteInProcessResult, DatabaseDestination]:
+def load(
+    folder: Path, kind: str, stack: ExitStack
+) -> tuple[dg.ExecuteInProcessResult, DatabaseDestination]:
     warehouse = destination(kind, folder, stack)
     source = FileSource("shop", str(folder), streams={"t": "*.parquet"})
     result = dg.materialize(stream_assets(source, destination=warehouse), raise_on_error=False)
@@ -41,7 +45,9 @@ def load(folder: Path, kind: str, stack: ExitStack) -> tuple[dg.ExecuteInProcess
 
 def failure(result: Any) -> str:
     return next(
-        str(e.event_specific_data.user_failure_data.description) for e in result.all_events if e.is_step_failure
+        str(e.event_specific_data.user_failure_data.description)
+        for e in result.all_events
+        if e.is_step_failure
     )
 
 
@@ -52,7 +58,10 @@ def test_int96_of_all_years_is_what_was_written(kind: str, tmp_path: Path) -> No
         result, warehouse = load(tmp_path, kind, stack)
         assert result.success
         found = held(warehouse, "t")
-    assert [None if r["ts"] is None else str(r["ts"])[:26] for r in found.rows] == [*_as(kind), None]
+    assert [None if r["ts"] is None else str(r["ts"])[:26] for r in found.rows] == [
+        *_as(kind),
+        None,
+    ]
 
 
 def _as(kind: str) -> list[str]:
@@ -118,7 +127,9 @@ def test_a_moment_and_digits_that_no_type_holds_are_refused_by_name(tmp_path: Pa
 def test_int96_inside_of_lists_and_structs(tmp_path: Path) -> None:
     kind = pa.struct([("ts", pa.list_(pa.timestamp("us")))])
     moments = [one for one in far().to_pylist() if one]
-    write(tmp_path / "t.parquet", pa.table({"s": pa.array([{"ts": moments}, None, {"ts": []}], kind)}))
+    write(
+        tmp_path / "t.parquet", pa.table({"s": pa.array([{"ts": moments}, None, {"ts": []}], kind)})
+    )
     with ExitStack() as stack:
         result, warehouse = load(tmp_path, "duckdb", stack)
         assert result.success
@@ -126,7 +137,9 @@ def test_int96_inside_of_lists_and_structs(tmp_path: Path) -> None:
     assert [row["s"] for row in rows] == [{"ts": moments}, None, {"ts": []}]
 
 
-def test_int96_beside_texts_that_are_read_by_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int96_beside_texts_that_are_read_by_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parquet_files, "AT_ONCE", 1024)
     monkeypatch.setattr(parquet_files, "_FEW", 0)
     count = 500

@@ -88,7 +88,9 @@ def test_texts_names_and_comments_are_read(either: str) -> None:
     source.test_connection()
     (stream,) = source.discover().streams
     assert stream.description == "sämtliche"
-    named = [{("größe" if key == "a" else key): value for key, value in row.items()} for row in TEXTS]
+    named = [
+        {("größe" if key == "a" else key): value for key, value in row.items()} for row in TEXTS
+    ]
     assert rows(source, stream) == named
     assert [row["id"] for row in rows(source, stream, query={"größe": "äöü"})] == [1]
     growing = Stream("texts", replication_key="größe", replication_method="INCREMENTAL")
@@ -99,7 +101,11 @@ def test_texts_names_and_comments_are_read(either: str) -> None:
 
 @pytest.mark.parametrize(
     ("type_", "shown"),
-    [("text", r"b'caf\\xe9'"), ("json", r"""b'"caf\\xe9"'"""), ("text[]", r"""b'\["caf\\xe9"\]'""")],
+    [
+        ("text", r"b'caf\\xe9'"),
+        ("json", r"""b'"caf\\xe9"'"""),
+        ("text[]", r"""b'\["caf\\xe9"\]'"""),
+    ],
     ids=["text", "json", "array"],
 )
 def test_bytes_that_are_no_text_are_refused_by_name(type_: str, shown: str, ascii_url: str) -> None:
@@ -108,28 +114,42 @@ def test_bytes_that_are_no_text_are_refused_by_name(type_: str, shown: str, asci
     }[type_]  # fmt: skip
     name = f"refused_{type_.rstrip('[]')}_{len(type_)}"
     run(ascii_url, f"CREATE TABLE {name} (id int PRIMARY KEY, a {type_})")
-    run(ascii_url, f"INSERT INTO {name} VALUES (1, NULL), (2, ".encode() + value + b")", encoding="SQL_ASCII")
+    run(
+        ascii_url,
+        f"INSERT INTO {name} VALUES (1, NULL), (2, ".encode() + value + b")",
+        encoding="SQL_ASCII",
+    )
     source = PostgresSource(ascii_url, name="shop")
-    with pytest.raises(DataError, match=rf"stream '{name}', field 'a': is not UTF-8 text\. Value: {shown}") as caught:
+    with pytest.raises(
+        DataError, match=rf"stream '{name}', field 'a': is not UTF-8 text\. Value: {shown}"
+    ) as caught:
         rows(source, Stream(name))
     assert "by a query that says how the text is encoded" in str(caught.value.hint)
     with pytest.raises(DataError, match=rf"field 'a'.*{shown}"):
         sync(StreamRead(source, Stream(name)), destination(ascii_url))
-    assert rows(source, Stream(name, columns=["id"])) == [{"id": 1}, {"id": 2}], "what is not read harms nobody"
+    assert rows(source, Stream(name, columns=["id"])) == [{"id": 1}, {"id": 2}], (
+        "what is not read harms nobody"
+    )
 
 
 def test_a_query_says_how_a_text_is_encoded(ascii_url: str) -> None:
     run(ascii_url, "CREATE TABLE menu (id int PRIMARY KEY, a text)")
     run(ascii_url, b"INSERT INTO menu VALUES (1, " + LATIN1_OF_CAFE + b")", encoding="SQL_ASCII")
     told = "convert_from(convert(convert_to(a, 'SQL_ASCII'), 'LATIN1', 'UTF8'), 'SQL_ASCII')"
-    with pytest.raises(DataError, match="read the table by a query that says how the text is encoded"):
+    with pytest.raises(
+        DataError, match="read the table by a query that says how the text is encoded"
+    ):
         rows(PostgresSource(ascii_url, name="shop"), Stream("menu"))
-    source = PostgresSource(ascii_url, name="shop", queries={"menu": f"SELECT id, {told} AS a FROM menu"})
+    source = PostgresSource(
+        ascii_url, name="shop", queries={"menu": f"SELECT id, {told} AS a FROM menu"}
+    )
     assert rows(source, Stream("menu")) == [{"id": 1, "a": "café"}]
 
 
 def test_a_name_that_is_no_text_is_told(ascii_url: str) -> None:
-    run(ascii_url, "CREATE SCHEMA odd", b'CREATE TABLE odd."caf\xe9" (id int)', encoding="SQL_ASCII")
+    run(
+        ascii_url, "CREATE SCHEMA odd", b'CREATE TABLE odd."caf\xe9" (id int)', encoding="SQL_ASCII"
+    )
     with pytest.raises(SourceError, match="invalid byte sequence") as caught:
         PostgresSource(ascii_url, name="shop", schema="odd").discover()
     assert "A name, a comment" in str(caught.value.hint)
@@ -139,7 +159,11 @@ def test_a_name_that_is_no_text_is_told(ascii_url: str) -> None:
 def test_texts_are_loaded(strategy: str, either: str) -> None:
     stream = Stream(f"kept_{strategy}", primary_key=["id"])
     for _ in range(2):
-        sync(GivenRead(stream, [[{"id": 1, "a": "äöü", "j": {"k": "é"}}]]), destination(either), strategy=strategy)
+        sync(
+            GivenRead(stream, [[{"id": 1, "a": "äöü", "j": {"k": "é"}}]]),
+            destination(either),
+            strategy=strategy,
+        )
     found = run(either, f"SELECT DISTINCT id, a, j ->> 'k' FROM loaded.{stream.name}")
     assert found == [(1, "äöü", "é")]
     source = PostgresSource(either, name="shop", schema="loaded")
@@ -167,13 +191,21 @@ def test_a_value_that_the_encoding_has_not_is_refused_by_name(
     assert str(caught.value).startswith(f"stream 'prices', field {field!r}: ")
     assert f"Value: {shown}." in str(caught.value)
     assert "UTF-8" in str(caught.value.hint)
-    assert run(latin1_url, "SELECT to_regclass('loaded.prices')") == [(None,)], "nothing of it is visible"
+    assert run(latin1_url, "SELECT to_regclass('loaded.prices')") == [(None,)], (
+        "nothing of it is visible"
+    )
 
 
 def test_a_value_that_passes_through_is_refused_by_name(latin1_url: str) -> None:
     """Rows of another PostgreSQL go in as its bytes, and the server names the column alone."""
     with made("UTF8") as url:
-        run(url, "CREATE TABLE prices (id int PRIMARY KEY, a text)", "INSERT INTO prices VALUES (1, 'x'), (2, '5 €')")
+        run(
+            url,
+            "CREATE TABLE prices (id int PRIMARY KEY, a text)",
+            "INSERT INTO prices VALUES (1, 'x'), (2, '5 €')",
+        )
         source = PostgresSource(url, name="shop")
-        with pytest.raises(DataError, match=r"stream 'prices', field 'a': .*has no equivalent.* Value: '5 €'"):
+        with pytest.raises(
+            DataError, match=r"stream 'prices', field 'a': .*has no equivalent.* Value: '5 €'"
+        ):
             sync(StreamRead(source, Stream("prices")), destination(latin1_url))

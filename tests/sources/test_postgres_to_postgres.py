@@ -80,13 +80,23 @@ class Pair:
         monkeypatch.setattr(CopyIn, "_copy", noted)
 
     def sync(
-        self, stream: Stream, *, decoded: bool = False, strategy: str = "auto", source: Any = None, **options: Any
+        self,
+        stream: Stream,
+        *,
+        decoded: bool = False,
+        strategy: str = "auto",
+        source: Any = None,
+        **options: Any,
     ) -> SyncResult:
         """Sync into a schema of the way that is taken."""
         schema = f"{self.made.schema}_{'decoded' if decoded else 'as_it_is'}"
         read = StreamRead(source or self.source(), stream)
         destination = PostgresDestination(
-            PLAIN, schema_name=schema, state_schema=f"{schema}_state", staging_dir=str(self.folder), **options
+            PLAIN,
+            schema_name=schema,
+            state_schema=f"{schema}_state",
+            staging_dir=str(self.folder),
+            **options,
         )
         self.formats.clear()
         with self.patch.context() as patch:
@@ -107,7 +117,10 @@ class Pair:
         passed = self.sync(stream, **options)
         assert self.stored(stream.name) == self.stored(stream.name, decoded=True)
         assert passed.bookmark == decoded.bookmark
-        assert (passed.records_read, passed.records_loaded) == (decoded.records_read, decoded.records_loaded)
+        assert (passed.records_read, passed.records_loaded) == (
+            decoded.records_read,
+            decoded.records_loaded,
+        )
         return passed, decoded
 
     def stored(self, name: str, *, decoded: bool = False) -> tuple[list[Any], list[Any]]:
@@ -121,7 +134,9 @@ class Pair:
                 (f"{schema}.{name}",),
             ).fetchall()
             shown = ", ".join(f'"{column[0]}"::text' for column in columns if column[0] not in OWN)
-            rows = server.execute(f"SELECT {shown}, {' , '.join(OWN)} FROM {schema}.{name}".encode()).fetchall()
+            rows = server.execute(
+                f"SELECT {shown}, {' , '.join(OWN)} FROM {schema}.{name}".encode()
+            ).fetchall()
         assert all(None not in row[-2:] for row in rows), "a row without our own columns"
         return columns, sorted((row[:-2] for row in rows), key=repr)
 
@@ -133,7 +148,9 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
             yield Pair(made, tmp_path, monkeypatch)
         finally:
             for way in ("decoded", "as_it_is"):
-                made.run(f"DROP SCHEMA IF EXISTS {made.schema}_{way}, {made.schema}_{way}_state CASCADE")
+                made.run(
+                    f"DROP SCHEMA IF EXISTS {made.schema}_{way}, {made.schema}_{way}_state CASCADE"
+                )
 
 
 def make_types(made: Database) -> None:
@@ -150,7 +167,9 @@ def make_types(made: Database) -> None:
     for row in range(max(map(len, TYPES.values()))):
         values = [of[row] if row < len(of) else "NULL" for of in TYPES.values()]
         with made.engine.begin() as connection:
-            connection.exec_driver_sql(f"INSERT INTO types VALUES ({row}, {', '.join(values)})".replace("%", "%%"))
+            connection.exec_driver_sql(
+                f"INSERT INTO types VALUES ({row}, {', '.join(values)})".replace("%", "%%")
+            )
 
 
 DECODED = {"numeric(38,9)", "numeric", "oid"}
@@ -164,7 +183,10 @@ def test_each_type_is_stored_as_if_it_had_been_decoded(pair: Pair, declared: boo
     plain = ", ".join(name for type_, name in names.items() if type_ not in DECODED)
     pair.made.run(
         f"CREATE TABLE plain AS SELECT id, {plain} FROM types",
-        *(f"CREATE TABLE {names[type_]} AS SELECT id, {names[type_]} FROM types" for type_ in DECODED),
+        *(
+            f"CREATE TABLE {names[type_]} AS SELECT id, {names[type_]} FROM types"
+            for type_ in DECODED
+        ),
     )
     for name in ("plain", *sorted(names[type_] for type_ in DECODED)):
         pair.both(pair.discovered(name) if declared else Stream(name))
@@ -174,7 +196,13 @@ def test_each_type_is_stored_as_if_it_had_been_decoded(pair: Pair, declared: boo
 def test_rows_that_wait_in_files_are_stored_in_their_order(pair: Pair) -> None:
     make_types(pair.made)
     few = {"source": pair.source(batch_rows=2), "staging_memory_bytes": 0}
-    pair.made.run(*(f"ALTER TABLE types DROP COLUMN c{n}" for n, type_ in enumerate(TYPES) if type_ in DECODED))
+    pair.made.run(
+        *(
+            f"ALTER TABLE types DROP COLUMN c{n}"
+            for n, type_ in enumerate(TYPES)
+            if type_ in DECODED
+        )
+    )
     pair.both(Stream("types"), **few)
     assert pair.formats == ["binary"]
 
@@ -212,7 +240,9 @@ def test_the_end_of_a_day_makes_a_text_of_its_column_only(pair: Pair) -> None:
     assert ("at", "text", False, False) in pair.stored("clock")[0]
 
 
-def test_appends_go_on_where_the_last_one_ended_without_a_key_to_tell_rows_apart(pair: Pair) -> None:
+def test_appends_go_on_where_the_last_one_ended_without_a_key_to_tell_rows_apart(
+    pair: Pair,
+) -> None:
     stream = Stream("log", replication_key="at", replication_method="INCREMENTAL")
     pair.made.run(
         "CREATE TABLE log (note text, at timestamptz NOT NULL, amount numeric(9,3))",
@@ -235,13 +265,13 @@ def test_appends_go_on_where_the_last_one_ended_without_a_key_to_tell_rows_apart
 
 
 def test_appends_to_a_table_that_is_there_get_their_own_load_id(pair: Pair) -> None:
-    pair.made.run("CREATE TABLE log (n int PRIMARY KEY, at int)", "INSERT INTO log VALUES (1, 1), (2, NULL)")
+    pair.made.run(
+        "CREATE TABLE log (n int PRIMARY KEY, at int)", "INSERT INTO log VALUES (1, 1), (2, NULL)"
+    )
     ids = [pair.sync(Stream("log"), strategy="append").load_id for _ in range(2)]
     assert pair.formats == ["binary"]
     with psycopg.connect(PLAIN) as server:
-        sql = (
-            f"SELECT _etl_assets_load_id, count(*), max(at) FROM {pair.made.schema}_as_it_is.log GROUP BY 1 ORDER BY 1"
-        )
+        sql = f"SELECT _etl_assets_load_id, count(*), max(at) FROM {pair.made.schema}_as_it_is.log GROUP BY 1 ORDER BY 1"
         assert server.execute(sql.encode()).fetchall() == [(one, 2, 1) for one in ids]
         sql = (
             f"SELECT bool_and(abs(extract(epoch FROM now() - _etl_assets_loaded_at)) < 600) FROM "
@@ -255,7 +285,9 @@ def test_merges_update_insert_and_leave_alone(pair: Pair) -> None:
         "CREATE TABLE users (name text, id bigint PRIMARY KEY, at int NOT NULL)",
         "INSERT INTO users SELECT 'first ' || n, n, n % 10 FROM generate_series(1, 200) n",
     )
-    stream = Stream("users", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL")
+    stream = Stream(
+        "users", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL"
+    )
     pair.both(stream, strategy="merge")
     assert pair.formats == ["binary"]
     pair.made.run(
@@ -270,15 +302,26 @@ def test_merges_update_insert_and_leave_alone(pair: Pair) -> None:
 
 @pytest.mark.parametrize("key", ["replication_key", "primary_key"])
 def test_a_key_that_is_null_is_refused(key: str, pair: Pair) -> None:
-    pair.made.run("CREATE TABLE keys (a text, id int)", "INSERT INTO keys VALUES ('a', 1), ('b', NULL)")
-    stream = Stream("keys", replication_key="id") if key == "replication_key" else Stream("keys", primary_key=["id"])
+    pair.made.run(
+        "CREATE TABLE keys (a text, id int)", "INSERT INTO keys VALUES ('a', 1), ('b', NULL)"
+    )
+    stream = (
+        Stream("keys", replication_key="id")
+        if key == "replication_key"
+        else Stream("keys", primary_key=["id"])
+    )
     for decoded in (True, False):
         with pytest.raises(EtlAssetsError, match="'id'"):
-            pair.sync(stream, decoded=decoded, strategy="merge" if key == "primary_key" else "append")
+            pair.sync(
+                stream, decoded=decoded, strategy="merge" if key == "primary_key" else "append"
+            )
 
 
 def test_columns_come_and_go_and_change_their_type(pair: Pair) -> None:
-    pair.made.run("CREATE TABLE wide (id int PRIMARY KEY, gone text, n int)", "INSERT INTO wide VALUES (1, 'a', 1)")
+    pair.made.run(
+        "CREATE TABLE wide (id int PRIMARY KEY, gone text, n int)",
+        "INSERT INTO wide VALUES (1, 'a', 1)",
+    )
     keyed = Stream("wide", primary_key=["id"])
     pair.both(keyed, strategy="merge")
     pair.made.run(
@@ -287,7 +330,9 @@ def test_columns_come_and_go_and_change_their_type(pair: Pair) -> None:
     )
     pair.both(keyed, strategy="merge")
     assert pair.formats == ["binary"]
-    pair.made.run("ALTER TABLE wide ALTER n TYPE smallint USING 7", "INSERT INTO wide VALUES (3, 8)")
+    pair.made.run(
+        "ALTER TABLE wide ALTER n TYPE smallint USING 7", "INSERT INTO wide VALUES (3, 8)"
+    )
     pair.both(keyed, strategy="merge")
     assert pair.formats == ["csv"], "the table's column is wider than the bytes"
     pair.made.run("ALTER TABLE wide ALTER n TYPE text")
@@ -312,7 +357,9 @@ def test_a_table_with_columns_of_other_types_gets_them_converted(pair: Pair) -> 
         with pair.patch.context() as patch:
             if decoded:
                 patch.setattr(PostgresDestination, "encoded_as", None)
-            sync(StreamRead(pair.source(), Stream("odd")), destination, strategy="append", adopt=True)
+            sync(
+                StreamRead(pair.source(), Stream("odd")), destination, strategy="append", adopt=True
+            )
     assert pair.formats[-1] == "csv"
     assert pair.stored("odd") == pair.stored("odd", decoded=True)
 
@@ -340,27 +387,38 @@ def test_odd_tables(pair: Pair) -> None:
 
 
 def test_only_what_is_selected_is_stored(pair: Pair) -> None:
-    pair.made.run("CREATE TABLE chosen (id int, a text, b date)", "INSERT INTO chosen VALUES (1, 'x', '2026-01-01')")
+    pair.made.run(
+        "CREATE TABLE chosen (id int, a text, b date)",
+        "INSERT INTO chosen VALUES (1, 'x', '2026-01-01')",
+    )
     pair.both(Stream("chosen", columns=["id", "b"]))
     assert [column[0] for column in pair.stored("chosen")[0]][:2] == ["id", "b"]
 
 
 def test_a_read_that_is_cut_stores_just_its_rows(pair: Pair) -> None:
-    pair.made.run("CREATE TABLE many (id int PRIMARY KEY)", "INSERT INTO many SELECT generate_series(1, 50)")
+    pair.made.run(
+        "CREATE TABLE many (id int PRIMARY KEY)", "INSERT INTO many SELECT generate_series(1, 50)"
+    )
     stream = Stream("many", primary_key=["id"])
     for decoded in (False, True):
         source = pair.source(batch_rows=20)
         source.query = {"_limit": 30}
-        assert pair.sync(stream, decoded=decoded, strategy="merge", source=source).records_loaded == 30
+        assert (
+            pair.sync(stream, decoded=decoded, strategy="merge", source=source).records_loaded == 30
+        )
 
 
 @pytest.mark.parametrize("point", ["batch", "staged", "altered", "rows", "state", "committed"])
-def test_a_sync_that_fails_leaves_nothing_and_the_next_one_loads_all(point: str, pair: Pair) -> None:
+def test_a_sync_that_fails_leaves_nothing_and_the_next_one_loads_all(
+    point: str, pair: Pair
+) -> None:
     pair.made.run(
         "CREATE TABLE lines (id int PRIMARY KEY, at timestamp, amount numeric(8,2))",
         "INSERT INTO lines SELECT n, '2026-01-01'::timestamp + n * interval '1 s', n FROM generate_series(1, 500) n",
     )
-    stream = Stream("lines", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL")
+    stream = Stream(
+        "lines", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL"
+    )
     with armed(f"{point}:1:raise"), pytest.raises(FaultError, match=point):
         pair.sync(stream, source=pair.source(batch_rows=100), staging_memory_bytes=0)
     pair.made.run("UPDATE lines SET at = at + interval '1 h', amount = 0 WHERE id % 5 = 0")
@@ -373,7 +431,9 @@ def test_a_sync_that_fails_leaves_nothing_and_the_next_one_loads_all(point: str,
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
 def test_texts_of_a_server_with_another_encoding(encoding: str, pair: Pair) -> None:
     other = f"{pair.made.schema}_{encoding}".lower()
-    server = sa.create_engine(pair.made.url.partition("?")[0], isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    server = sa.create_engine(
+        pair.made.url.partition("?")[0], isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
+    )
     with server.connect() as connection:
         connection.exec_driver_sql(
             f"CREATE DATABASE {other} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"

@@ -58,7 +58,11 @@ def avro(folder: Path, column: Any) -> None:
     for kind in (plain, time):
         fields = [{"name": "id", "type": "long"}, {"name": "v", "type": ["null", kind]}]
         schema: Any = fastavro.parse_schema({"type": "record", "name": "t", "fields": fields})
-        rows = [{"id": n, "v": v} for n, v in ((1, 0), (2, 90_000_000_000), (3, 1))] if kind is plain else []
+        rows = (
+            [{"id": n, "v": v} for n, v in ((1, 0), (2, 90_000_000_000), (3, 1))]
+            if kind is plain
+            else []
+        )
         file = BytesIO()
         fastavro.writer(file, schema, rows, sync_marker=MARK)
         heads.append(file.getvalue().partition(MARK))
@@ -73,11 +77,26 @@ CASES: dict[str, tuple[Callable[[Path, Any], None], Any, str, str]] = {
         "t.parquet, line 2: is no timestamp[us] that could",
         "9223372036854775807",
     ),
-    "Parquet, no duration": (parquet, NO_DURATION, "t.parquet, line 2: does not fit duration[us]", "1 ns"),
+    "Parquet, no duration": (
+        parquet,
+        NO_DURATION,
+        "t.parquet, line 2: does not fit duration[us]",
+        "1 ns",
+    ),
     "Parquet, INT96": (int96, None, "t.parquet, line 2: nanoseconds stand beside", "9999-12-31"),
     "Arrow, no text": (arrow, NO_TEXT, "t.arrow, line 2: is not UTF-8 text", "b'\\xff'"),
-    "Arrow, no day": (arrow, NO_DAY, "t.arrow, line 2: does not fit date32", "1970-01-02 00:00:00.001"),
-    "Arrow, no moment": (arrow, NO_MOMENT, "t.arrow, line 2: is no timestamp[us] that could", "9223372036854775807"),
+    "Arrow, no day": (
+        arrow,
+        NO_DAY,
+        "t.arrow, line 2: does not fit date32",
+        "1970-01-02 00:00:00.001",
+    ),
+    "Arrow, no moment": (
+        arrow,
+        NO_MOMENT,
+        "t.arrow, line 2: is no timestamp[us] that could",
+        "9223372036854775807",
+    ),
     "ORC, no text": (orc_file, NO_TEXT, "t.orc, line 2: is not UTF-8 text", "b'\\xff'"),
     "Avro, no time of day": (avro, None, "t.avro, line 2: a time beyond the day", "90000000000"),
 }
@@ -92,7 +111,8 @@ def run(tmp_path: Path) -> Callable[..., Any]:
         source = FileSource("t", str(tmp_path), streams={"t": name})
         warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
         return dg.materialize(
-            stream_assets(source, ["t"], destination=warehouse, options={"t": options}), raise_on_error=False
+            stream_assets(source, ["t"], destination=warehouse, options={"t": options}),
+            raise_on_error=False,
         )
 
     return run
@@ -131,12 +151,21 @@ def test_the_row_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(parquet_files, "AT_ONCE", 200)
     column = pa.array(["a"] * 700 + ["b"] * 300)
     bad = [250, 251, 999]
-    data = pa.array([2**63 - 1 if row in bad else row for row in range(1000)]).cast(pa.timestamp("us"))
+    data = pa.array([2**63 - 1 if row in bad else row for row in range(1000)]).cast(
+        pa.timestamp("us")
+    )
     pq.write_table(pa.table({"t": data, "a": column}), tmp_path / "t.parquet", row_group_size=300)
     source = FileSource("t", str(tmp_path), streams={"t": "t.parquet"}, batch_rows=70)
     stream = source.discover()["t"]
-    told = [one.message for batch in source.load_data(stream) for found in batch.refused.values() for one in found]
-    assert [text.partition(":")[0] for text in told] == [f"t.parquet, line {row + 1}" for row in bad]
+    told = [
+        one.message
+        for batch in source.load_data(stream)
+        for found in batch.refused.values()
+        for one in found
+    ]
+    assert [text.partition(":")[0] for text in told] == [
+        f"t.parquet, line {row + 1}" for row in bad
+    ]
 
 
 def test_a_text_that_is_not_what_is_declared(tmp_path: Path) -> None:
@@ -148,4 +177,8 @@ def test_a_text_that_is_not_what_is_declared(tmp_path: Path) -> None:
     ((row, (told,)),) = batch.refused.items()
     assert (row, told.field, told.value) == (1, "v", "soon")
     assert told.message.startswith("t.parquet, line 2: not a date")
-    assert batch.accepted().to_arrow(stream).column("v").to_pylist() == [date(2026, 1, 1), None, None]
+    assert batch.accepted().to_arrow(stream).column("v").to_pylist() == [
+        date(2026, 1, 1),
+        None,
+        None,
+    ]

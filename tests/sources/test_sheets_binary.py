@@ -68,10 +68,19 @@ def test_a_cell_of_a_binary_workbook_comes_back(data: bytes, value: Any, tmp_pat
         (cell(3, 1, b"\x2a"), "line 2: cell B2 holds the error #N/A"),
         (cell(11, 1, b"\x07formula"), "line 2: cell B2 holds the error #DIV/0!"),
         (cell(2, 1, small(60, 2), style=1), "line 2: cell B2 holds '60': 1900-02-29"),
-        (cell(7, 1, struct.pack("<I", 9)), "line 2: cell B2 holds '9': there are fewer shared texts"),
-        (cell(2, 0, small(1, 2)), "line 2: is no whole spreadsheet: a cell in column 1 is not behind column 1"),
+        (
+            cell(7, 1, struct.pack("<I", 9)),
+            "line 2: cell B2 holds '9': there are fewer shared texts",
+        ),
+        (
+            cell(2, 0, small(1, 2)),
+            "line 2: is no whole spreadsheet: a cell in column 1 is not behind column 1",
+        ),
         (cell(2, 16384, small(1, 2)), "line 2: is no whole spreadsheet: a cell in column 16385"),
-        (cell(6, 1, struct.pack("<I", 999)), "is no whole spreadsheet: a text is longer than its record"),
+        (
+            cell(6, 1, struct.pack("<I", 999)),
+            "is no whole spreadsheet: a text is longer than its record",
+        ),
         (record(5, b"\0\0"), "is no whole spreadsheet"),
         (record(5, bytes(200_000)), "has a record of 200000 bytes"),
         (row(1), "is no whole spreadsheet: row 1 is not behind row 2"),
@@ -81,7 +90,9 @@ def test_a_cell_of_a_binary_workbook_comes_back(data: bytes, value: Any, tmp_pat
 def test_what_no_value_can_be_read_of_in_a_binary_workbook_is_an_error(
     data: bytes, message: str, tmp_path: Path
 ) -> None:
-    path = binary_workbook(tmp_path / "a.xlsb", HEADER + row(2, cell(2, 0, small(1, 2)), data), texts=TEXTS)
+    path = binary_workbook(
+        tmp_path / "a.xlsb", HEADER + row(2, cell(2, 0, small(1, 2)), data), texts=TEXTS
+    )
     with pytest.raises(DataError) as caught:
         rows_of(path, max_row_bytes=100_000)
     assert "a.xlsb" in str(caught.value)
@@ -91,4 +102,6 @@ def test_what_no_value_can_be_read_of_in_a_binary_workbook_is_an_error(
 def test_days_of_a_binary_workbook_may_count_from_1904(tmp_path: Path) -> None:
     rows = HEADER + row(5, cell(5, 1, double(0), style=1))
     path = binary_workbook(tmp_path / "a.xlsb", rows, texts=TEXTS, from_1904=True)
-    assert rows_of(path, with_origin=True) == [{"k": None, "v": date(1904, 1, 1), "_file": "a.xlsb", "_line": 5}]
+    assert rows_of(path, with_origin=True) == [
+        {"k": None, "v": date(1904, 1, 1), "_file": "a.xlsb", "_line": 5}
+    ]

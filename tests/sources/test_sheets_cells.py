@@ -11,7 +11,17 @@ import pytest
 import xlsxwriter
 
 from etl_assets.exceptions import DataError
-from tests.sources.workbooks import HEADER, MAIN, STRICT, cell, only, rows_of, tables_of, text, workbook
+from tests.sources.workbooks import (
+    HEADER,
+    MAIN,
+    STRICT,
+    cell,
+    only,
+    rows_of,
+    tables_of,
+    text,
+    workbook,
+)
 
 TEXTS = (
     "<si><r><rPr><b/></rPr><t>ri</t></r><r><t xml:space='preserve'> ch</t></r>"
@@ -50,7 +60,10 @@ TEXTS = (
         ("<c t='str'><f>A1</f></c>", ""),
         ("<c t='str'><f t='shared' si='0'/><v>x</v></c>", "x"),
         ("<c t='inlineStr'><is><t>a_x000D_b</t></is></c>", "a\rb"),
-        ("<c t='inlineStr'><is><r><t>a</t></r><r><t> b</t></r><rPh sb='0' eb='1'><t>P</t></rPh></is></c>", "a b"),
+        (
+            "<c t='inlineStr'><is><r><t>a</t></r><r><t> b</t></r><rPh sb='0' eb='1'><t>P</t></rPh></is></c>",
+            "a b",
+        ),
         ("<c t='inlineStr'>\n <is>\n  <t>a</t>\n </is>\n</c>", "a"),
         ("<c t='inlineStr'><v>as some write it</v></c>", "as some write it"),
         ("<c t='inlineStr'><v>1.0</v><is><t>1.01</t></is></c>", "1.01"),
@@ -60,7 +73,10 @@ TEXTS = (
         ("<c t='d'><v>2026-01-02</v></c>", date(2026, 1, 2)),
         ("<c t='d' s='1'><v>2026-01-02T00:00:00</v></c>", date(2026, 1, 2)),
         ("<c t='d'><v>2026-01-02T03:04:05.678</v></c>", datetime(2026, 1, 2, 3, 4, 5, 678000)),  # noqa: DTZ001
-        ("<c t='d'><v>2026-01-02T03:04:05+01:00</v></c>", datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC)),
+        (
+            "<c t='d'><v>2026-01-02T03:04:05+01:00</v></c>",
+            datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC),
+        ),
         ("<c t='d'><v>03:04:05</v></c>", time(3, 4, 5)),
         ("<c s='1'><v>43831</v></c>", date(2020, 1, 1)),
         ("<c><f>A1</f><v>7</v><extLst><ext><x:v xmlns:x='urn:other'>8</x:v></ext></extLst></c>", 7),
@@ -119,12 +135,18 @@ def test_what_is_not_asked_for_may_have_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "format_", "value"),
     [
-        *(("45000.25", one, datetime(2023, 3, 15, 6)) for one in (14, 15, 16, 17, 22, 27, 36, 50, 58, 34)),  # noqa: DTZ001
+        *(
+            ("45000.25", one, datetime(2023, 3, 15, 6))  # noqa: DTZ001
+            for one in (14, 15, 16, 17, 22, 27, 36, 50, 58, 34)
+        ),
         *(("45000", one, date(2023, 3, 15)) for one in (14, 17, 27, 36, 50, 57, 34, 71, 81)),
         ("45000", 22, datetime(2023, 3, 15)),  # noqa: DTZ001
         *(("0.25", one, time(6)) for one in (18, 19, 20, 21, 32, 45, 47, 34, 55, 75)),
         *(("1.25", one, timedelta(hours=30)) for one in (46, 79)),
-        *(("45000.25", one, 45000.25) for one in (0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 37, 40, 44, 48, 49, 61)),
+        *(
+            ("45000.25", one, 45000.25)
+            for one in (0, 1, 2, 3, 4, 9, 10, 11, 12, 13, 37, 40, 44, 48, 49, 61)
+        ),
         ("45000", "yyyy-mm-dd", date(2023, 3, 15)),
         ("45000", "[$-409]d\\-mmm\\-yy;@", date(2023, 3, 15)),
         ("45000", "[$-F800]dddd, mmmm dd, yyyy", date(2023, 3, 15)),
@@ -160,8 +182,12 @@ def test_what_is_not_asked_for_may_have_errors(tmp_path: Path) -> None:
         ("7", '"yyyy"', 7),
     ],
 )
-def test_the_format_tells_dates_from_numbers(number: str, format_: str | int, value: Any, tmp_path: Path) -> None:
-    found = only(workbook(tmp_path / "a.xlsx", cell(f"<c s='1'><v>{number}</v></c>"), formats=[format_]))
+def test_the_format_tells_dates_from_numbers(
+    number: str, format_: str | int, value: Any, tmp_path: Path
+) -> None:
+    found = only(
+        workbook(tmp_path / "a.xlsx", cell(f"<c s='1'><v>{number}</v></c>"), formats=[format_])
+    )
     assert (found, type(found)) == (value, type(value))
 
 
@@ -179,9 +205,16 @@ def test_the_format_tells_dates_from_numbers(number: str, format_: str | int, va
         ("43830.999999999", 0, date(2020, 1, 1)),
     ],
 )
-def test_days_count_from_1900_or_1904(number: str, from_1904: int, value: Any, tmp_path: Path) -> None:
+def test_days_count_from_1900_or_1904(
+    number: str, from_1904: int, value: Any, tmp_path: Path
+) -> None:
     properties = f'<workbookPr date1904="{from_1904}"/>'
-    path = workbook(tmp_path / "a.xlsx", cell(f"<c s='1'><v>{number}</v></c>"), formats=[14], properties=properties)
+    path = workbook(
+        tmp_path / "a.xlsx",
+        cell(f"<c s='1'><v>{number}</v></c>"),
+        formats=[14],
+        properties=properties,
+    )
     assert only(path) == value
 
 
@@ -197,17 +230,32 @@ def test_every_millisecond_comes_back_of_files_by_others(tmp_path: Path) -> None
     sheet = other.add_worksheet()
     sheet.write(0, 0, "v")
     for row, moment in enumerate(moments, 1):
-        sheet.write_datetime(row, 0, moment, other.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"}))
+        sheet.write_datetime(
+            row, 0, moment, other.add_format({"num_format": "yyyy-mm-dd hh:mm:ss.000"})
+        )
     other.close()
     for name in ("a.xlsx", "b.xlsx"):
         assert [row["v"] for row in rows_of(tmp_path / name)] == moments
 
 
 def test_texts_of_any_character_come_back_of_files_by_others(tmp_path: Path) -> None:
-    texts = ["a\r\nb", "bell\x07", "literal _x000D_ typed", "_x005F_", "ü€😀", "  spaces ", "'q", "=no", "\t", "<&>"]
+    texts = [
+        "a\r\nb",
+        "bell\x07",
+        "literal _x000D_ typed",
+        "_x005F_",
+        "ü€😀",
+        "  spaces ",
+        "'q",
+        "=no",
+        "\t",
+        "<&>",
+    ]
     book = xlsxwriter.Workbook(tmp_path / "a.xlsx", {"strings_to_formulas": False})
     for row, one in enumerate(["v", *texts]):
-        book.worksheets()[0].write_string(row, 0, one) if row else book.add_worksheet().write_string(0, 0, one)
+        book.worksheets()[0].write_string(
+            row, 0, one
+        ) if row else book.add_worksheet().write_string(0, 0, one)
     book.close()
     assert [row["v"] for row in rows_of(tmp_path / "a.xlsx")] == texts
 
@@ -242,8 +290,12 @@ def test_a_formula_of_xlsxwriter_has_the_value_it_was_given(
         assert type(row["v"]) is type(value)
 
 
-@pytest.mark.parametrize(("given", "told"), [("#N/A", "the error #N/A"), (None, "'None': not a number")])
-def test_a_formula_of_xlsxwriter_without_a_value_is_refused(given: Any, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("given", "told"), [("#N/A", "the error #N/A"), (None, "'None': not a number")]
+)
+def test_a_formula_of_xlsxwriter_without_a_value_is_refused(
+    given: Any, told: str, tmp_path: Path
+) -> None:
     book = xlsxwriter.Workbook(tmp_path / "a.xlsx")
     book.add_worksheet().write_column(0, 0, ["v"])
     book.worksheets()[0].write_formula(1, 0, "=B1", None, given)
@@ -278,9 +330,14 @@ def test_cells_and_rows_need_no_names_and_may_leave_others_out(tmp_path: Path) -
         data = rows
         if prefix:
             for element in ("row", "c", "v", "is", "t"):
-                for old, new in ((f"<{element}>", f"<x:{element}>"), (f"<{element} ", f"<x:{element} ")):
+                for old, new in (
+                    (f"<{element}>", f"<x:{element}>"),
+                    (f"<{element} ", f"<x:{element} "),
+                ):
                     data = data.replace(old, new)
-                data = data.replace(f"<{element}/>", f"<x:{element}/>").replace(f"</{element}>", f"</x:{element}>")
+                data = data.replace(f"<{element}/>", f"<x:{element}/>").replace(
+                    f"</{element}>", f"</x:{element}>"
+                )
         path = workbook(tmp_path / "a.xlsx", data, namespace=namespace, prefix=prefix)
         assert rows_of(path, with_origin=True) == [
             {"a": None, "b": 1, "c": None, "_file": "a.xlsx", "_line": 2},
@@ -292,7 +349,10 @@ def test_cells_and_rows_need_no_names_and_may_leave_others_out(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("<row r='2'><c r='B2'><v>1</v></c><c r='B2'><v>2</v></c></row>", "line 2: cell B2 is there twice"),
+        (
+            "<row r='2'><c r='B2'><v>1</v></c><c r='B2'><v>2</v></c></row>",
+            "line 2: cell B2 is there twice",
+        ),
         ("<row r='1'><c><v>1</v></c></row>", "row 1 is not behind row 1"),
         ("<row r='2'><c r='XFE2'><v>1</v></c></row>", "there is no column 'XFE'"),
         ("<row r='2'><c r='b2'><v>1</v></c></row>", "there is no column 'b'"),
@@ -306,7 +366,9 @@ def test_places_that_no_sheet_has_are_errors(row: str, message: str, tmp_path: P
 
 
 def test_a_cell_behind_the_last_column_is_kept_where_columns_have_no_names(tmp_path: Path) -> None:
-    path = workbook(tmp_path / "a.xlsx", "<row><c><v>1</v></c></row><row><c r='XFD2'><v>2</v></c></row>")
+    path = workbook(
+        tmp_path / "a.xlsx", "<row><c><v>1</v></c></row><row><c r='XFD2'><v>2</v></c></row>"
+    )
     first, second = rows_of(path, header=False)
     assert (first["column_1"], second["column_16384"], len(first)) == (1, 2, 16384)
 
@@ -335,7 +397,11 @@ NUMBER, DAY, MOMENT, CLOCK = (
         ([NUMBER, "<c><v>2.5</v></c>"], pa.float64(), [5, 2.5]),
         ([NUMBER, text("103-A")], pa.string(), ["5", "103-A"]),
         ([NUMBER, text("007"), f"<c/>{NUMBER}"], pa.string(), ["5", "007", None]),
-        (["<c><v>2.50</v></c>", text("x"), "<c t='b'><v>1</v></c>"], pa.string(), ["2.5", "x", "true"]),
+        (
+            ["<c><v>2.50</v></c>", text("x"), "<c t='b'><v>1</v></c>"],
+            pa.string(),
+            ["2.5", "x", "true"],
+        ),
         ([NUMBER, DAY], pa.string(), ["5", "1900-01-02"]),
         ([DAY, text("soon"), MOMENT], pa.string(), ["1900-01-02", "soon", "1900-01-02 12:00:00"]),
         ([CLOCK, MOMENT], pa.string(), ["12:00:00", "1900-01-02 12:00:00"]),
@@ -345,7 +411,9 @@ NUMBER, DAY, MOMENT, CLOCK = (
         ([text(""), text("")], pa.string(), ["", ""]),
     ],
 )
-def test_a_column_has_one_type(cells: list[str], type_: pa.DataType, values: list[Any], tmp_path: Path) -> None:
+def test_a_column_has_one_type(
+    cells: list[str], type_: pa.DataType, values: list[Any], tmp_path: Path
+) -> None:
     found = column(tmp_path / "a.xlsx", *cells)
     assert (found.type, found.to_pylist()) == (type_, values)
 
@@ -357,7 +425,11 @@ def test_a_column_has_one_type(cells: list[str], type_: pa.DataType, values: lis
         ({"type": "integer"}, text("12"), 12),
         ({"type": "integer"}, text(""), None),
         ({"type": "number"}, NUMBER, 5.0),
-        ({"type": "number", "multipleOf": 0.01}, "<c><v>1.1000000000000001</v></c>", Decimal("1.10")),
+        (
+            {"type": "number", "multipleOf": 0.01},
+            "<c><v>1.1000000000000001</v></c>",
+            Decimal("1.10"),
+        ),
         ({"type": "string"}, NUMBER, "5"),
         ({"type": "string"}, DAY, "1900-01-02"),
         ({"type": "string"}, text(""), ""),
@@ -366,7 +438,9 @@ def test_a_column_has_one_type(cells: list[str], type_: pa.DataType, values: lis
         ({"type": "string", "format": "date"}, "<c s='2'><v>2</v></c>", date(1900, 1, 2)),
     ],
 )
-def test_declared_types_are_kept(declared: dict[str, Any], xml: str, value: Any, tmp_path: Path) -> None:
+def test_declared_types_are_kept(
+    declared: dict[str, Any], xml: str, value: Any, tmp_path: Path
+) -> None:
     schema = {"properties": {"v": declared}}
     assert column(tmp_path / "a.xlsx", xml, schema=schema).to_pylist() == [value]
 
@@ -374,11 +448,27 @@ def test_declared_types_are_kept(declared: dict[str, Any], xml: str, value: Any,
 @pytest.mark.parametrize(
     ("declared", "xml", "told"),
     [
-        ({"type": "integer"}, "<c><v>1.5</v></c>", r"cell A3 is not an integer \(sheet 'S'\)\. Value: 1\.5"),
-        ({"type": "integer"}, text("1.5"), r"cell A3 is not an integer \(sheet 'S'\)\. Value: '1\.5'"),
+        (
+            {"type": "integer"},
+            "<c><v>1.5</v></c>",
+            r"cell A3 is not an integer \(sheet 'S'\)\. Value: 1\.5",
+        ),
+        (
+            {"type": "integer"},
+            text("1.5"),
+            r"cell A3 is not an integer \(sheet 'S'\)\. Value: '1\.5'",
+        ),
         ({"type": "integer"}, DAY, r"cell A3: date in a column declared int64 \(sheet 'S'\)"),
-        ({"type": "boolean"}, NUMBER, r"cell A3: int in a column declared bool \(sheet 'S'\)\. Value: 5"),
-        ({"type": "string", "format": "date"}, MOMENT, r"cell A3: a time of day in a column declared date"),
+        (
+            {"type": "boolean"},
+            NUMBER,
+            r"cell A3: int in a column declared bool \(sheet 'S'\)\. Value: 5",
+        ),
+        (
+            {"type": "string", "format": "date"},
+            MOMENT,
+            r"cell A3: a time of day in a column declared date",
+        ),
         ({"type": "string", "format": "date"}, NUMBER, r"cell A3: not a date"),
     ],
 )

@@ -134,8 +134,14 @@ VALUE = "table:table-cell office:value-type"
         (f'<{VALUE}="currency" office:currency="EUR" office:value="9.99"/>', 9.99),
         (f'<{VALUE}="boolean" office:boolean-value="true"/>', True),
         (f'<{VALUE}="date" office:date-value="2026-01-02"/>', date(2026, 1, 2)),
-        (f'<{VALUE}="date" table:style-name="moment" office:date-value="2026-01-02"/>', datetime(2026, 1, 2)),  # noqa: DTZ001
-        (f'<{VALUE}="date" office:date-value="2026-01-02T03:04:05"/>', datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001
+        (
+            f'<{VALUE}="date" table:style-name="moment" office:date-value="2026-01-02"/>',
+            datetime(2026, 1, 2),  # noqa: DTZ001
+        ),
+        (
+            f'<{VALUE}="date" office:date-value="2026-01-02T03:04:05"/>',
+            datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001
+        ),
         (
             f'<{VALUE}="date" office:date-value="2026-01-02T03:04:05.123456"/>',
             datetime(2026, 1, 2, 3, 4, 5, 123456),  # noqa: DTZ001
@@ -145,13 +151,25 @@ VALUE = "table:table-cell office:value-type"
             datetime(2026, 1, 2, 3, 4, 5, 678000),  # noqa: DTZ001
         ),
         (f'<{VALUE}="date" office:date-value="1600-02-29"/>', date(1600, 2, 29)),
-        (f'<{VALUE}="date" office:date-value="2026-01-02T00:00:00Z"/>', datetime(2026, 1, 2, tzinfo=UTC)),
+        (
+            f'<{VALUE}="date" office:date-value="2026-01-02T00:00:00Z"/>',
+            datetime(2026, 1, 2, tzinfo=UTC),
+        ),
         (f'<{VALUE}="time" office:time-value="PT01H02M03S"/>', time(1, 2, 3)),
         (f'<{VALUE}="time" office:time-value="PT01H02M03.5S"/>', time(1, 2, 3, 500000)),
-        (f'<{VALUE}="time" table:style-name="child" office:time-value="PT01H00M00S"/>', timedelta(hours=1)),
+        (
+            f'<{VALUE}="time" table:style-name="child" office:time-value="PT01H00M00S"/>',
+            timedelta(hours=1),
+        ),
         (f'<{VALUE}="time" office:time-value="PT26H00M00S"/>', timedelta(hours=26)),
-        (f'<{VALUE}="time" table:style-name="long" office:time-value="-PT1H"/>', timedelta(hours=-1)),
-        (f'<{VALUE}="string"><text:p>a</text:p><text:p/><text:p>b</text:p></table:table-cell>', "a\n\nb"),
+        (
+            f'<{VALUE}="time" table:style-name="long" office:time-value="-PT1H"/>',
+            timedelta(hours=-1),
+        ),
+        (
+            f'<{VALUE}="string"><text:p>a</text:p><text:p/><text:p>b</text:p></table:table-cell>',
+            "a\n\nb",
+        ),
         (
             (
                 f'<{VALUE}="string"><text:p><text:s text:c="2"/>a<text:s/> b\n   c<text:tab/>'
@@ -179,9 +197,15 @@ VALUE = "table:table-cell office:value-type"
             f'<{VALUE}="string"><x:y xmlns:x="urn:x"><text:p>drawn</text:p></x:y><text:p>a</text:p></table:table-cell>',
             "a",
         ),
-        (f'<{VALUE}="string" office:string-value="long"><text:p>lo...</text:p></table:table-cell>', "long"),
+        (
+            f'<{VALUE}="string" office:string-value="long"><text:p>lo...</text:p></table:table-cell>',
+            "long",
+        ),
         ('<table:table-cell table:formula="of:=A1"><text:p/></table:table-cell>', ""),
-        ("<table:table-cell><text:p>as some write it</text:p></table:table-cell>", "as some write it"),
+        (
+            "<table:table-cell><text:p>as some write it</text:p></table:table-cell>",
+            "as some write it",
+        ),
         ("<table:table-cell/>", None),
         ('<table:covered-table-cell office:value-type="float" office:value="5"/>', 5),
     ],
@@ -218,7 +242,9 @@ def test_a_cell_of_opendocument_comes_back(xml: str, value: Any, tmp_path: Path)
         (f'<{VALUE}="pixels"/>', "holds '': there is no type 'pixels'"),
     ],
 )
-def test_what_no_value_can_be_read_of_in_opendocument_names_its_cell(xml: str, message: str, tmp_path: Path) -> None:
+def test_what_no_value_can_be_read_of_in_opendocument_names_its_cell(
+    xml: str, message: str, tmp_path: Path
+) -> None:
     rows = ods_row(ods_text("k"), ods_text("v")) + ods_row(ods_text("1"), xml)
     with pytest.raises(DataError) as caught:
         rows_of(document(tmp_path / "a.ods", rows))

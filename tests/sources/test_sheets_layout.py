@@ -11,7 +11,16 @@ import pytest
 from etl_assets import DuckDBDestination, FileSource, StreamRead
 from etl_assets.exceptions import ConfigError, DataError
 from etl_assets.sync import sync
-from tests.sources.workbooks import document, ods_row, ods_text, rows_of, stream_of, tables_of, text, workbook
+from tests.sources.workbooks import (
+    document,
+    ods_row,
+    ods_text,
+    rows_of,
+    stream_of,
+    tables_of,
+    text,
+    workbook,
+)
 
 Rows = Sequence[Sequence[Any]]
 
@@ -81,9 +90,15 @@ def test_footers_are_left_out_across_batches(tmp_path: Path) -> None:
 
 
 def test_a_header_of_several_rows_is_joined(tmp_path: Path) -> None:
-    rows: Rows = [["Region", "2025", None, "2026", None], [None, "Q1", "Q2", "Q1", "Q2"], ["North", 1, 2, 3, 4]]
+    rows: Rows = [
+        ["Region", "2025", None, "2026", None],
+        [None, "Q1", "Q2", "Q1", "Q2"],
+        ["North", 1, 2, 3, 4],
+    ]
     path = book(tmp_path / "a.xlsx", {"S": rows})
-    assert rows_of(path, header_rows=2) == [{"Region": "North", "2025_Q1": 1, "2025_Q2": 2, "2026_Q1": 3, "2026_Q2": 4}]
+    assert rows_of(path, header_rows=2) == [
+        {"Region": "North", "2025_Q1": 1, "2025_Q2": 2, "2026_Q1": 3, "2026_Q2": 4}
+    ]
 
 
 def test_names_are_the_texts_of_their_cells(tmp_path: Path) -> None:
@@ -112,7 +127,11 @@ def test_a_header_with_an_error_is_one(tmp_path: Path) -> None:
         rows_of(workbook(tmp_path / "a.xlsx", f"<row>{text('a')}<c t='e'><v>#REF!</v></c></row>"))
 
 
-MONTHS: Mapping[str, Rows] = {"2026-01": [["a"], [1]], "2026-02": [["a", "b"], [2, 3]], "notes": [["c"], [4]]}
+MONTHS: Mapping[str, Rows] = {
+    "2026-01": [["a"], [1]],
+    "2026-02": [["a", "b"], [2, 3]],
+    "notes": [["c"], [4]],
+}
 
 
 def test_sheets_are_chosen_by_number_name_and_pattern(tmp_path: Path) -> None:
@@ -141,7 +160,9 @@ def test_what_is_no_sheet_is_refused_before_a_file_is_read(sheet: Any) -> None:
 
 
 def test_all_sheets_of_a_file_go_into_one_table(tmp_path: Path) -> None:
-    source = FileSource("s", str(book(tmp_path / "a.xlsx", MONTHS)), sheet="2026-*", with_origin=True)
+    source = FileSource(
+        "s", str(book(tmp_path / "a.xlsx", MONTHS)), sheet="2026-*", with_origin=True
+    )
     warehouse = DuckDBDestination(str(tmp_path / "w.duckdb"))
     sync(StreamRead(source, stream_of(source)), warehouse)
     rows = warehouse.read_table(warehouse.table_for("s", stream_of(source))).to_pylist()
@@ -149,7 +170,9 @@ def test_all_sheets_of_a_file_go_into_one_table(tmp_path: Path) -> None:
     assert found == [(1, None, "2026-01"), (2, 3, "2026-02")]
 
 
-def test_hidden_rows_columns_and_sheets_are_read_and_merged_cells_have_one_value(tmp_path: Path) -> None:
+def test_hidden_rows_columns_and_sheets_are_read_and_merged_cells_have_one_value(
+    tmp_path: Path,
+) -> None:
     made = openpyxl.Workbook()
     sheet = made.active
     for row in (["a", "b"], [1, 2], [3, 4], [5, 6]):
@@ -172,12 +195,17 @@ def test_a_sheet_of_charts_is_no_sheet_of_cells(tmp_path: Path) -> None:
     made.active.append([1])
     made.create_chartsheet("chart", 0)
     made.save(tmp_path / "a.xlsx")
-    assert rows_of(tmp_path / "a.xlsx", sheet=0) == rows_of(tmp_path / "a.xlsx", sheet="*") == [{"a": 1}]
+    assert (
+        rows_of(tmp_path / "a.xlsx", sheet=0)
+        == rows_of(tmp_path / "a.xlsx", sheet="*")
+        == [{"a": 1}]
+    )
 
 
 def test_only_columns_that_are_selected_are_read(tmp_path: Path) -> None:
     path = workbook(
-        tmp_path / "a.xlsx", f"<row>{text('a')}{text('b')}</row><row><c><v>1</v></c><c t='e'><v>#N/A</v></c></row>"
+        tmp_path / "a.xlsx",
+        f"<row>{text('a')}{text('b')}</row><row><c><v>1</v></c><c t='e'><v>#N/A</v></c></row>",
     )
     source = FileSource("s", str(path))
     stream = stream_of(source).replace(columns=["a"])
@@ -198,7 +226,9 @@ def test_the_same_options_hold_for_ods(tmp_path: Path) -> None:
 
 
 def test_tables_are_of_bounded_size(tmp_path: Path) -> None:
-    path = book(tmp_path / "a.xlsx", {"S": [["a", "b"], *([number, "x" * 100] for number in range(500))]})
+    path = book(
+        tmp_path / "a.xlsx", {"S": [["a", "b"], *([number, "x" * 100] for number in range(500))]}
+    )
     tables = list(tables_of(path, batch_bytes=1160))
     assert max(map(len, tables)) == 10
     assert [row["a"] for table in tables for row in table.to_pylist()] == list(range(500))

@@ -47,7 +47,11 @@ def test_a_row_that_comes_again_to_duckdb_needs_no_pandas(
         stream = Stream("small", primary_key=keys, replication_key="at")
         sync(StreamRead(SqlSource(name="shop", url=made.url), stream), DuckDBDestination(file))
         if backend == "postgresql":
-            made.run("UPDATE small SET name = 'b' WHERE id = 2")  # as it was, it would not even be read
+            made.run(
+                "UPDATE small SET name = 'b' WHERE id = 2"
+            )  # as it was, it would not even be read
         command = [sys.executable, "-c", SCRIPT, str(made.url), file, *keys]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == f"1 {int(backend == 'postgresql')} False", "the row of the bookmark comes again"
+    assert done.stdout.strip() == f"1 {int(backend == 'postgresql')} False", (
+        "the row of the bookmark comes again"
+    )

@@ -59,10 +59,14 @@ def stored(made: Database, seconds: float) -> str:
 
 def fill(made: Database, seconds: list[float | None]) -> None:
     made.run(TABLE)
-    made.insert("events", [(i, None if s is None else moment(s), f"n{i}") for i, s in enumerate(seconds)])
+    made.insert(
+        "events", [(i, None if s is None else moment(s), f"n{i}") for i, s in enumerate(seconds)]
+    )
 
 
-def ids(source: SqlSource, stream: Stream, bookmark: Bookmark | None = None, **query: Any) -> list[Any]:
+def ids(
+    source: SqlSource, stream: Stream, bookmark: Bookmark | None = None, **query: Any
+) -> list[Any]:
     return [row["id"] for row in rows(source, stream, bookmark, query)]
 
 
@@ -102,12 +106,19 @@ def test_more_ties_than_a_batch_holds_are_all_read(made: Database) -> None:
 
 @pytest.mark.parametrize("stop_after", [1, 2, 5])
 def test_composite_resume_equals_a_straight_read(made: Database, stop_after: int) -> None:
-    made.run("CREATE TABLE t (id integer PRIMARY KEY, a integer NOT NULL, b varchar(9) NOT NULL, c date NOT NULL)")
+    made.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, a integer NOT NULL, b varchar(9) NOT NULL, c date NOT NULL)"
+    )
     chance = random.Random(7)
     made.insert(
         "t",
         [
-            (i, chance.randrange(4), chance.choice(["x", "X", "é", "y", "Z"]), f"2013-01-0{chance.randrange(1, 4)}")
+            (
+                i,
+                chance.randrange(4),
+                chance.choice(["x", "X", "é", "y", "Z"]),
+                f"2013-01-0{chance.randrange(1, 4)}",
+            )
             for i in range(60)
         ],
     )
@@ -130,7 +141,9 @@ CURSORS: list[tuple[str, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("type_", "values"), CURSORS, ids=[name for name, _ in CURSORS])
-def test_a_bookmark_of_any_type_stands_where_its_row_stands(made: Database, type_: str, values: list[Any]) -> None:
+def test_a_bookmark_of_any_type_stands_where_its_row_stands(
+    made: Database, type_: str, values: list[Any]
+) -> None:
     made.run(f"CREATE TABLE t (id integer PRIMARY KEY, v {type_})")
     shown = [float(v) if isinstance(v, Decimal) and made.kind == "sqlite" else v for v in values]
     shown = [v.isoformat() if isinstance(v, date) and made.kind == "sqlite" else v for v in shown]
@@ -143,7 +156,9 @@ def test_a_bookmark_of_any_type_stands_where_its_row_stands(made: Database, type
         value = json_value(row["v"])
         for form in [value, str(value)] if isinstance(value, Decimal | int) else [value]:
             assert ids(source, stream, {"v": form}) == list(range(i, len(values)))
-            assert source.pending({stream: {"v": form}}, timeout=10) == {stream: i < len(values) - 1}
+            assert source.pending({stream: {"v": form}}, timeout=10) == {
+                stream: i < len(values) - 1
+            }
     assert source.latest(stream) == {"v": json_value(values[-1])}
 
 
@@ -191,7 +206,10 @@ def test_rows_with_a_null_cursor_are_an_error_that_says_what_to_do(made: Databas
 
 def test_null_cursors_can_be_left_out_or_read_every_time(made: Database) -> None:
     fill(made, [0, None, 1, None])
-    excluding, including = made.source(on_null_cursor="exclude"), made.source(on_null_cursor="include")
+    excluding, including = (
+        made.source(on_null_cursor="exclude"),
+        made.source(on_null_cursor="include"),
+    )
     assert ids(excluding, EVENTS) == [0, 2]
     assert ids(excluding, EVENTS, {"at": stored(made, 1)}) == [2]
     assert ids(including, EVENTS) == [0, 2, 1, 3]
@@ -241,7 +259,13 @@ def test_a_composite_maximum_is_compared_as_a_whole(made: Database) -> None:
     assert made.source().latest(stream) == {"a": 2, "b": 1}
 
 
-BAD_BOOKMARKS: list[dict[str, Any]] = [{"other": 1}, {"at": "yesterday"}, {"at": 7}, {"at": None}, {"at": True}]
+BAD_BOOKMARKS: list[dict[str, Any]] = [
+    {"other": 1},
+    {"at": "yesterday"},
+    {"at": 7},
+    {"at": None},
+    {"at": True},
+]
 
 
 @pytest.mark.parametrize("bookmark", BAD_BOOKMARKS, ids=str)
@@ -258,7 +282,12 @@ def test_lookback_begins_before_the_bookmark(made: Database) -> None:
     fill(made, [0, 1, 2, 3])
     source = made.source(lookback=timedelta(seconds=1))
     assert ids(source, EVENTS, {"at": stored(made, 3)}) == [2, 3]
-    assert ids(made.source(lookback=timedelta(days=999_999)), EVENTS, {"at": stored(made, 3)}) == [0, 1, 2, 3]
+    assert ids(made.source(lookback=timedelta(days=999_999)), EVENTS, {"at": stored(made, 3)}) == [
+        0,
+        1,
+        2,
+        3,
+    ]
     with pytest.raises(ConfigError, match="primary key"):
         rows(source, Stream("events", replication_key="at"))
     with pytest.raises(ConfigError, match="lookback=5 does not fit"):
@@ -292,13 +321,21 @@ def test_a_span_that_reaches_the_other_way_is_refused(made: Database) -> None:
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity"])
 @pytest.mark.parametrize("key", [["id"], []])
-def test_a_number_above_all_others_makes_no_bookmark(value: str, key: list[str], tmp_path: Path) -> None:
+def test_a_number_above_all_others_makes_no_bookmark(
+    value: str, key: list[str], tmp_path: Path
+) -> None:
     with database("postgresql", tmp_path) as made:
         made.run("CREATE TABLE numbers (id integer PRIMARY KEY, x double precision)")
         made.insert("numbers", [(1, 1.5), (2, float(value))])
         stream = Stream("numbers", primary_key=key, replication_key="x")
-        with pytest.raises(BookmarkError, match=r"stream 'numbers'.*'x'.*(stands above every number|NaN has no order)"):
-            sync(StreamRead(made.source(), stream, source_name="s"), DuckDBDestination(str(tmp_path / "w.duckdb")))
+        with pytest.raises(
+            BookmarkError,
+            match=r"stream 'numbers'.*'x'.*(stands above every number|NaN has no order)",
+        ):
+            sync(
+                StreamRead(made.source(), stream, source_name="s"),
+                DuckDBDestination(str(tmp_path / "w.duckdb")),
+            )
 
 
 # The query
@@ -333,7 +370,12 @@ def test_the_query_filters_limits_and_bounds(made: Database) -> None:
     assert ids(source, EVENTS, _execution_date=moment(1), _end_date=moment(2)) == [0, 1]
     assert ids(source, EVENTS, at=moment(2)) == [2]
     assert ids(source, EVENTS, {"at": stored(made, 1)}, _limit=2) == [1, 2]
-    queries: list[dict[str, Any]] = [{"note": "n2"}, {"_limit": 2}, {"_limit": 2, "_offset": 3}, {"id": None}]
+    queries: list[dict[str, Any]] = [
+        {"note": "n2"},
+        {"_limit": 2},
+        {"_limit": 2, "_offset": 3},
+        {"id": None},
+    ]
     for query in [*queries, {"_limit": 9}]:
         assert source.count_records(plain, None, query) == len(rows(source, plain, None, query))
     assert source.count_records(EVENTS, {"at": stored(made, 1)}, {"_end_date": moment(3)}) == 2
@@ -365,14 +407,18 @@ def test_values_and_names_that_carry_sql_are_data(made: Database) -> None:
     with made.engine.begin() as connection:
         table = sa.table(sa.sql.quoted_name(name, True), sa.column("id"))  # noqa: FBT003
         connection.execute(
-            sa.text(f"CREATE TABLE {quoted.replace(':', chr(92) + ':').replace('%%', '%')} (id varchar(60))")
+            sa.text(
+                f"CREATE TABLE {quoted.replace(':', chr(92) + ':').replace('%%', '%')} (id varchar(60))"
+            )
         )
         connection.execute(table.insert().values(id="x' OR 1=1; --"))
     source = made.source()
     assert ids(source, Stream(name)) == ["x' OR 1=1; --"]
     assert ids(source, Stream(name), id="x' OR 1=1; --") == ["x' OR 1=1; --"]
     assert ids(source, Stream(name), id="' OR 1=1; --") == []
-    assert ids(source, Stream(name, replication_key="id"), {"id": "x' OR 1=1; --"}) == ["x' OR 1=1; --"]
+    assert ids(source, Stream(name, replication_key="id"), {"id": "x' OR 1=1; --"}) == [
+        "x' OR 1=1; --"
+    ]
     assert ids(source, EVENTS) == [0]
 
 
@@ -423,7 +469,9 @@ def test_a_read_that_is_given_up_lets_go_of_its_connection(made: Database) -> No
     made.run("DROP TABLE events")  # waits for ever where a transaction still holds it
 
 
-def test_streams_are_asked_about_over_one_connection(made: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_asked_about_over_one_connection(
+    made: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(made, [0, 1])
     made.run("CREATE TABLE empty_one (id integer PRIMARY KEY)")
     opened: list[float | None] = []
@@ -435,7 +483,11 @@ def test_streams_are_asked_about_over_one_connection(made: Database, monkeypatch
     monkeypatch.setattr("etl_assets.sources.sql.source.connected", counting)
     empty = Stream("empty_one", primary_key="id", replication_key="id")
     full = Stream("events", namespace=made.schema, primary_key="id")
-    asked: dict[Stream, Bookmark | None] = {EVENTS: {"at": stored(made, 1)}, empty: None, full: None}
+    asked: dict[Stream, Bookmark | None] = {
+        EVENTS: {"at": stored(made, 1)},
+        empty: None,
+        full: None,
+    }
     assert made.source().pending(asked, timeout=7) == {EVENTS: False, empty: False, full: None}
     assert made.source().pending({EVENTS: None}, timeout=7) == {EVENTS: True}
     count = made.source().count_records(full)
@@ -451,7 +503,9 @@ def test_sqlite_questions_that_take_too_long_have_no_answer(sqlite: Database) ->
     )
     fill(sqlite, [0])
     slow = Stream("slow", replication_key="id")
-    answers = sqlite.source(on_null_cursor="exclude").pending({slow: {"id": 10**9}, EVENTS: None}, timeout=0.2)
+    answers = sqlite.source(on_null_cursor="exclude").pending(
+        {slow: {"id": 10**9}, EVENTS: None}, timeout=0.2
+    )
     assert answers == {slow: None, EVENTS: True}
     with pytest.raises(SourceError, match="statement_timeout"):
         sqlite.source(statement_timeout=0.2).count_records(slow)
@@ -462,21 +516,41 @@ def test_server_questions_that_take_too_long_have_no_answer(tmp_path: Path) -> N
         with database(kind, tmp_path) as made:
             made.run(f"CREATE VIEW slow AS SELECT {sleep} AS id")
             slow = Stream("slow", replication_key="id")
-            assert made.source().pending({slow: {"id": "1" if kind == "postgresql" else 1}}, timeout=0.3) == {
-                slow: None
-            }
+            assert made.source().pending(
+                {slow: {"id": "1" if kind == "postgresql" else 1}}, timeout=0.3
+            ) == {slow: None}
 
 
 # SQLite keeps dates as text
 
 WRITINGS = {
     "T and Z": ["2013-01-01T10:00:00Z", "2013-01-01T10:00:01Z", "2013-01-01T10:00:02Z"],
-    "T, Z, digits": ["2013-01-01T10:00:00.000Z", "2013-01-01T10:00:00.500Z", "2013-01-01T10:00:01.000Z"],
+    "T, Z, digits": [
+        "2013-01-01T10:00:00.000Z",
+        "2013-01-01T10:00:00.500Z",
+        "2013-01-01T10:00:01.000Z",
+    ],
     "plain": ["2013-01-01 10:00:00", "2013-01-01 10:00:01", "2013-01-01 10:00:02"],
-    "digits where there are some": ["2013-01-01 10:00:00", "2013-01-01 10:00:00.000500", "2013-01-01 10:00:01"],
-    "trailing zeros": ["2013-01-01 10:00:00.000000", "2013-01-01 10:00:00.100000", "2013-01-01 10:00:01.000000"],
-    "an offset": ["2013-01-01T10:00:00+02:00", "2013-01-01T10:00:00.5+02:00", "2013-01-01T10:00:01+02:00"],
-    "below UTC": ["2013-01-01 10:00:00-0530", "2013-01-01 10:00:00.25-0530", "2013-01-01 10:00:01-0530"],
+    "digits where there are some": [
+        "2013-01-01 10:00:00",
+        "2013-01-01 10:00:00.000500",
+        "2013-01-01 10:00:01",
+    ],
+    "trailing zeros": [
+        "2013-01-01 10:00:00.000000",
+        "2013-01-01 10:00:00.100000",
+        "2013-01-01 10:00:01.000000",
+    ],
+    "an offset": [
+        "2013-01-01T10:00:00+02:00",
+        "2013-01-01T10:00:00.5+02:00",
+        "2013-01-01T10:00:01+02:00",
+    ],
+    "below UTC": [
+        "2013-01-01 10:00:00-0530",
+        "2013-01-01 10:00:00.25-0530",
+        "2013-01-01 10:00:01-0530",
+    ],
     "Z, some digits": ["2013-01-01T10:00:00Z", "2013-01-01T10:00:00.5Z", "2013-01-01T10:00:01Z"],
     "T and space": ["2013-01-01T10:00:00", "2013-01-01 10:00:01", "2013-01-01T10:00:02"],
     "offsets": ["2013-01-01T23:00:00+12:00", "2013-01-01T12:00:00Z", "2013-01-01T08:00:00-05:00"],
@@ -485,7 +559,9 @@ WRITINGS = {
 
 
 @pytest.mark.parametrize("name", WRITINGS)
-def test_sqlite_bookmarks_are_compared_in_the_way_the_table_is_written(name: str, sqlite: Database) -> None:
+def test_sqlite_bookmarks_are_compared_in_the_way_the_table_is_written(
+    name: str, sqlite: Database
+) -> None:
     sqlite.run("CREATE TABLE t (id integer PRIMARY KEY, v datetime)")
     sqlite.insert("t", [(i, text) for i, text in enumerate(WRITINGS[name])])
     stream = Stream("t", primary_key="id", replication_key="v")
@@ -508,15 +584,21 @@ def made_lag(sqlite: Database) -> SqlSource:
 
 @given(
     seconds=st.lists(st.integers(0, 200).map(lambda n: n / 4), min_size=1, max_size=12),
-    writing=st.builds(Writing, st.sampled_from(" T"), st.sampled_from(["", "Z", "+05:45", "-05:00"]), st.just(6)),
+    writing=st.builds(
+        Writing, st.sampled_from(" T"), st.sampled_from(["", "Z", "+05:45", "-05:00"]), st.just(6)
+    ),
 )
-def test_the_order_of_texts_written_in_one_way_is_that_of_time(seconds: list[float], writing: Writing) -> None:
+def test_the_order_of_texts_written_in_one_way_is_that_of_time(
+    seconds: list[float], writing: Writing
+) -> None:
     zone = UTC if writing.zone else None
     moments = [START.replace(tzinfo=zone) + timedelta(seconds=s) for s in seconds]
     shorter = replace(writing, optional=writing.zone != "Z")
     for one in (writing, shorter):
         assert all(one.fits(moment) for moment in moments)
-        assert sorted(moments) == [to_instant(text) for text in sorted(one.write(moment) for moment in moments)]
+        assert sorted(moments) == [
+            to_instant(text) for text in sorted(one.write(moment) for moment in moments)
+        ]
 
 
 def test_sqlite_dates_with_and_without_a_zone_have_no_order(sqlite: Database) -> None:
@@ -535,7 +617,9 @@ def test_sqlite_values_that_are_no_date_are_named_when_they_are_compared(sqlite:
 
 def test_sqlite_dates_as_text_columns_are_their_text(sqlite: Database) -> None:
     sqlite.run("CREATE TABLE t (id integer PRIMARY KEY, v text COLLATE NOCASE)")
-    sqlite.insert("t", [(0, "2013-01-01T10:00:00Z"), (1, "2013-01-01T10:00:00.5Z"), (2, "B"), (3, "a")])
+    sqlite.insert(
+        "t", [(0, "2013-01-01T10:00:00Z"), (1, "2013-01-01T10:00:00.5Z"), (2, "B"), (3, "a")]
+    )
     stream = Stream("t", primary_key="id", replication_key="v")
     assert ids(sqlite.source(), stream) == [1, 0, 2, 3]
     assert ids(sqlite.source(), stream, {"v": "2013-01-01T10:00:00Z"}) == [0, 2, 3]

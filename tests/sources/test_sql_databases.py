@@ -13,7 +13,13 @@ import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
 from etl_assets.destinations.database.url import is_local
-from etl_assets.exceptions import AuthenticationError, ConfigError, SourceError, StreamNotFoundError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    SourceError,
+    StreamNotFoundError,
+    UnavailableError,
+)
 from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.address import Parts, parse_url, verified_tls
@@ -57,7 +63,12 @@ def of_kind(kind: str, made: Database) -> SqlSource:
     url = sa.make_url(made.url)
     if kind == "sqlite":
         return SQLiteSource(url.database, name="shop")
-    parts = {"host": url.host, "port": Reference(str(url.port)), "user": url.username, "password": url.password}
+    parts = {
+        "host": url.host,
+        "port": Reference(str(url.port)),
+        "user": url.username,
+        "password": url.password,
+    }
     if kind == "mysql":
         return MySQLSource(name="shop", database=url.database, **parts)
     return PostgresSource(name="shop", database=url.database, schema=made.schema, **parts)
@@ -74,7 +85,9 @@ def test_an_address_may_be_given_in_parts(made: Database) -> None:
 
 def test_parts_of_an_address_are_references_and_their_password_is_shown_nowhere() -> None:
     password = "very p@ss:word"  # noqa: S105 - no one's
-    source = PostgresSource(name="s", host="127.0.0.1", port=1, user="ada", password=Reference(password), database="d")
+    source = PostgresSource(
+        name="s", host="127.0.0.1", port=1, user="ada", password=Reference(password), database="d"
+    )
     assert password not in repr(vars(source))
     with pytest.raises(UnavailableError) as caught:
         source.test_connection()
@@ -94,9 +107,22 @@ def test_an_address_is_a_url_or_parts_and_not_both() -> None:
 
 
 def test_the_address_may_stand_in_the_config_under_the_words_of_mage(sqlite: Database) -> None:
-    config = {"host": "h", "port": 5432, "database": "d", "username": "u", "password": "p", "schema": "x"}
+    config = {
+        "host": "h",
+        "port": 5432,
+        "database": "d",
+        "username": "u",
+        "password": "p",
+        "schema": "x",
+    }
     url = parse_url(PostgresSource(name="s", config=config)._url, "s")
-    assert (url.host, url.port, url.database, url.username, url.password) == ("h", 5432, "d", "u", "p")
+    assert (url.host, url.port, url.database, url.username, url.password) == (
+        "h",
+        5432,
+        "d",
+        "u",
+        "p",
+    )
     SQLiteSource(config={"path": sa.make_url(sqlite.url).database}, name="s").test_connection()
 
 
@@ -138,7 +164,9 @@ TLS: list[tuple[str, dict[str, Any], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("url", "args", "given"), TLS, ids=[f"{url}-{sorted(args)}" for url, args, _ in TLS])
+@pytest.mark.parametrize(
+    ("url", "args", "given"), TLS, ids=[f"{url}-{sorted(args)}" for url, args, _ in TLS]
+)
 def test_the_certificate_of_another_machine_is_checked_unless_told_otherwise(
     url: str, args: dict[str, Any], given: set[str]
 ) -> None:
@@ -150,7 +178,9 @@ def test_the_certificate_of_another_machine_is_checked_unless_told_otherwise(
         assert found["ssl"].check_hostname
 
 
-def test_another_machine_that_the_environment_names_is_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_machine_that_the_environment_names_is_checked_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PGHOST", "db.example.com")
     assert verified_tls(parse_url("postgresql:///d", "s"), {})["sslmode"] == "verify-full"
     assert verified_tls(parse_url("postgresql://localhost/d", "s"), {}) == {}
@@ -168,7 +198,10 @@ def test_a_server_that_cannot_prove_who_it_is_is_not_read_from(kind: str, tmp_pa
         options: dict[str, Any] = {"connect_args": {"ssl": ssl.create_default_context()}}
         url = sa.make_url(made.url)
         if kind == "postgresql":
-            url, options = url.update_query_dict({"sslmode": "verify-full", "sslrootcert": "system"}), {}
+            url, options = (
+                url.update_query_dict({"sslmode": "verify-full", "sslrootcert": "system"}),
+                {},
+            )
         with pytest.raises(ConfigError, match=r"(?i)ssl|certificate") as caught:
             SqlSource("s", url, **options).test_connection()
         assert "certificate authority" in (caught.value.hint or "")
@@ -190,13 +223,21 @@ def test_a_server_that_does_not_answer_is_waited_for_as_long_as_told(
         assert time.monotonic() - began < 20
 
 
-def test_a_server_that_is_away_is_tried_again_and_a_wrong_login_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_away_is_tried_again_and_a_wrong_login_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("etl_assets.sources.sql.connection.time.sleep", pauses.append)
-    with pytest.raises(UnavailableError), connected(Server("postgresql://u@127.0.0.1:1/d", "s", retries=2)):
+    with (
+        pytest.raises(UnavailableError),
+        connected(Server("postgresql://u@127.0.0.1:1/d", "s", retries=2)),
+    ):
         pass
     assert len(pauses) == 2
-    with pytest.raises(UnavailableError), connected(Server("postgresql://u@127.0.0.1:1/d", "s"), timeout=1):
+    with (
+        pytest.raises(UnavailableError),
+        connected(Server("postgresql://u@127.0.0.1:1/d", "s"), timeout=1),
+    ):
         pass
     assert len(pauses) == 2  # a sensor's question is not repeated
     wrong = sa.make_url(POSTGRES).set(username="nobody_at_all")
@@ -205,7 +246,9 @@ def test_a_server_that_is_away_is_tried_again_and_a_wrong_login_is_not(monkeypat
     assert len(pauses) in {2, 4}  # 4 only where there is no server at all
 
 
-def test_the_connection_test_finds_a_declared_stream_that_may_not_be_read(postgres: Database) -> None:
+def test_the_connection_test_finds_a_declared_stream_that_may_not_be_read(
+    postgres: Database,
+) -> None:
     role = f"{postgres.schema}_reader"
     postgres.run(
         "CREATE TABLE mine (id integer)",
@@ -224,7 +267,9 @@ def test_the_connection_test_finds_a_declared_stream_that_may_not_be_read(postgr
 
 # Queries
 
-SALES = "SELECT day, sum(price) AS total, count(*) AS n FROM sales WHERE day <> ':no%s' GROUP BY day;"
+SALES = (
+    "SELECT day, sum(price) AS total, count(*) AS n FROM sales WHERE day <> ':no%s' GROUP BY day;"
+)
 
 
 def test_a_query_is_a_stream_of_its_own(made: Database) -> None:
@@ -266,7 +311,9 @@ def test_a_query_of_every_postgres_type_is_read_as_its_table(postgres: Database)
         "INSERT INTO t DEFAULT VALUES",
     )
     source = postgres.source(queries={"q": "SELECT * FROM t"})
-    table, query = (next(iter(source.load_data(Stream(name)))).to_arrow(Stream(name)) for name in ("t", "q"))
+    table, query = (
+        next(iter(source.load_data(Stream(name)))).to_arrow(Stream(name)) for name in ("t", "q")
+    )
     assert query.schema.equals(table.schema)
     assert query.to_pylist() == table.to_pylist()
 
@@ -284,7 +331,9 @@ def test_columns_of_a_query_have_names_of_their_own(made: Database) -> None:
         rows(source, Stream("q"))
 
 
-def test_a_query_that_the_database_does_not_understand_is_told_by_its_stream(made: Database) -> None:
+def test_a_query_that_the_database_does_not_understand_is_told_by_its_stream(
+    made: Database,
+) -> None:
     with pytest.raises(SourceError, match="'q'"):
         rows(made.source(queries={"q": "SELEKT 1"}), Stream("q"))
 
@@ -299,29 +348,42 @@ def test_start_and_end_bound_every_read(made: Database) -> None:
     source = made.source(start=3, end=8)
     assert [row["id"] for row in rows(source, stream)] == [3, 4, 5, 6, 7]
     assert [row["id"] for row in rows(source, stream, {"id": 6})] == [6, 7]
-    assert [row["id"] for row in rows(source, stream, query={"_start_date": 1, "_end_date": 5})] == [3, 4]
+    assert [
+        row["id"] for row in rows(source, stream, query={"_start_date": 1, "_end_date": 5})
+    ] == [3, 4]
     assert source.count_records(stream) == 5
     with pytest.raises(ConfigError, match="`start`"):
         rows(made.source(start="yesterday"), stream)
     assert rows(made.source(start=3, end=3), stream) == []
-    with pytest.raises(ConfigError, match="stream 't': the source's `start` 8 is after its `end` '3', so no 'id'"):
+    with pytest.raises(
+        ConfigError, match="stream 't': the source's `start` 8 is after its `end` '3', so no 'id'"
+    ):
         rows(made.source(start=8, end="3"), stream)
 
 
 def test_bounds_that_leave_nothing_are_refused_where_their_order_is_known(sqlite: Database) -> None:
-    sqlite.run("CREATE TABLE t (at timestamp, name text)", "INSERT INTO t VALUES ('2026-01-02 00:00:00', 'b')")
+    sqlite.run(
+        "CREATE TABLE t (at timestamp, name text)",
+        "INSERT INTO t VALUES ('2026-01-02 00:00:00', 'b')",
+    )
     at, name = (Stream("t", replication_key=key) for key in ("at", "name"))
     with pytest.raises(ConfigError, match="is after its `end`"):
         rows(sqlite.source(start="2026-02-01", end="2026-01-31"), at)
-    assert rows(sqlite.source(start="b", end="C"), name) == [], "a collation may have them the other way round"
+    assert rows(sqlite.source(start="b", end="C"), name) == [], (
+        "a collation may have them the other way round"
+    )
 
 
 def test_an_operator_may_leave_out_the_rows_at_the_bookmark(made: Database) -> None:
     made.run("CREATE TABLE t (id integer PRIMARY KEY, day integer)")
     made.insert("t", [(i, i // 2) for i in range(6)])
 
-    def read(key: list[str], operators: dict[str, str | None], bookmark: dict[str, int]) -> list[int]:
-        stream = Stream("t", primary_key="id", replication_key=key, bookmark_property_operators=operators)
+    def read(
+        key: list[str], operators: dict[str, str | None], bookmark: dict[str, int]
+    ) -> list[int]:
+        stream = Stream(
+            "t", primary_key="id", replication_key=key, bookmark_property_operators=operators
+        )
         return [row["id"] for row in rows(made.source(), stream, bookmark)]
 
     assert read(["day"], {"day": ">="}, {"day": 1}) == [2, 3, 4, 5]
@@ -332,7 +394,9 @@ def test_an_operator_may_leave_out_the_rows_at_the_bookmark(made: Database) -> N
     for bookmark in ({"day": 1}, {}):  # the first load, too
         with pytest.raises(ConfigError, match=r"stream 't': .*'<' of 'day'"):
             read(["day"], {"day": "<"}, bookmark)
-        with pytest.raises(ConfigError, match=r"stream 't': .*'daj', which is not in its replication key \('day'\)"):
+        with pytest.raises(
+            ConfigError, match=r"stream 't': .*'daj', which is not in its replication key \('day'\)"
+        ):
             read(["day"], {"daj": ">"}, bookmark)
 
 

@@ -113,7 +113,9 @@ def test_the_types_are_those_of_the_table_that_is_meant(postgres: Database) -> N
     )
     try:
         source = postgres.source(schema=[str(postgres.schema), other])
-        found = [to_arrow(stream.schema or {}).field("v").type for stream in source.discover().streams]
+        found = [
+            to_arrow(stream.schema or {}).field("v").type for stream in source.discover().streams
+        ]
         assert found == [pa.decimal128(9, 2), pa.decimal128(12, 4)]
     finally:
         postgres.run(f"DROP SCHEMA {other} CASCADE")
@@ -137,7 +139,8 @@ def test_a_view_of_mysql_that_cannot_be_looked_into_is_left_out_with_a_warning(
             assert names(mysql.source()) == ["orders", "all_orders"]
             (told,) = (record.getMessage() for record in caplog.records)
             assert (
-                told == "The view 'broken' is left out: what it selects from is gone, or its definer may not read it."
+                told
+                == "The view 'broken' is left out: what it selects from is gone, or its definer may not read it."
             )
             caplog.clear()
             restricted = mysql.source(connect_args={"user": user, "password": ""})

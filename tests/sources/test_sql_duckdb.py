@@ -14,7 +14,14 @@ import duckdb
 import pytest
 
 from etl_assets import DuckDBDestination, SQLiteDestination, SqlSource
-from etl_assets.exceptions import ConfigError, ConnectError, DataError, EtlAssetsError, SourceError, UnavailableError
+from etl_assets.exceptions import (
+    ConfigError,
+    ConnectError,
+    DataError,
+    EtlAssetsError,
+    SourceError,
+    UnavailableError,
+)
 from etl_assets.protocol.stream import Stream
 from etl_assets.sources.read import StreamRead
 from etl_assets.sync import sync
@@ -40,7 +47,9 @@ VALUES = {
     "[1, NULL]": [1, None],
     "[1, 2]::INTEGER[2]": (1, 2),
     "{'a \"b': 1, 'c': ['12:00:00+01'::TIMETZ]}": {'a "b': 1, "c": ["12:00:00+01"]},
-    "[340282366920938463463374607431768211455::UHUGEINT]": ["340282366920938463463374607431768211455"],
+    "[340282366920938463463374607431768211455::UHUGEINT]": [
+        "340282366920938463463374607431768211455"
+    ],
     "[INTERVAL '1 month']": ["1 month"],
     "MAP{'a': '1'::BIT}": {"a": "1"},
     "union_value(n := 1)": "1",
@@ -94,13 +103,18 @@ def test_every_type_comes_back(how: str, value: str, shop: Path, tmp_path: Path)
 
 def test_nanoseconds_come_back(shop: Path, tmp_path: Path) -> None:
     moment = "2026-01-01 00:00:00.123456789"
-    run(shop, f"CREATE TABLE t AS SELECT TIMESTAMP_NS '{moment}' AS v, '01:02:03.123456789'::TIME_NS AS w")
+    run(
+        shop,
+        f"CREATE TABLE t AS SELECT TIMESTAMP_NS '{moment}' AS v, '01:02:03.123456789'::TIME_NS AS w",
+    )
     load(source(shop), Stream("t"), DuckDBDestination(str(tmp_path / "w.duckdb")))
     asked = "SELECT v::VARCHAR, w::VARCHAR FROM shop.t"
     assert loaded(tmp_path / "w.duckdb", asked) == [(moment, "01:02:03.123456789")]
 
 
-@pytest.mark.parametrize("type_", ["DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"])
+@pytest.mark.parametrize(
+    "type_", ["DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"]
+)
 @pytest.mark.parametrize("word", ["infinity", "-infinity"])
 def test_infinity_is_refused_by_name(word: str, type_: str, shop: Path, tmp_path: Path) -> None:
     run(shop, f"CREATE TABLE t AS SELECT '{word}'::{type_} AS moment")
@@ -134,9 +148,13 @@ def test_discovery_says_keys_comments_and_no_tables_of_ours(shop: Path, tmp_path
     assert own["unique-keys"] == [["code"]]
     assert own["valid-replication-keys"] == ["id", "moment"]
     everywhere = source(shop, schema="*").discover()
-    assert {(stream.namespace, stream.stream) for stream in everywhere.streams} >= {("back", "stock")}
+    assert {(stream.namespace, stream.stream) for stream in everywhere.streams} >= {
+        ("back", "stock")
+    }
     # Tables of ours: the destination's own file has some.
-    names = [stream.name for stream in source(tmp_path / "other.duckdb", schema="*").discover().streams]
+    names = [
+        stream.name for stream in source(tmp_path / "other.duckdb", schema="*").discover().streams
+    ]
     assert names
     assert not [name for name in names if "_etl_assets_" in name]
 
@@ -150,12 +168,18 @@ def test_discovery_says_keys_comments_and_no_tables_of_ours(shop: Path, tmp_path
         ("TIMESTAMP_MS", "'2026-01-01'", "'2026-01-02'"),
         ("DATE", "'2026-01-01'", "'2026-01-02'"),
         ("TIME", "'09:00'", "'10:00'"),
-        ("UUID", "'0fffffff-0000-0000-0000-000000000000'", "'ffffffff-0000-0000-0000-000000000000'"),
+        (
+            "UUID",
+            "'0fffffff-0000-0000-0000-000000000000'",
+            "'ffffffff-0000-0000-0000-000000000000'",
+        ),
         ("VARCHAR COLLATE NOCASE", "'B'", "'a'"),
         ("ENUM('z', 'a')", "'a'", "'z'"),
     ],
 )
-def test_a_bookmark_is_followed(type_: str, first: str, then: str, shop: Path, tmp_path: Path) -> None:
+def test_a_bookmark_is_followed(
+    type_: str, first: str, then: str, shop: Path, tmp_path: Path
+) -> None:
     stream = Stream("t", primary_key="id", replication_key="moment")
     destination = DuckDBDestination(str(tmp_path / "w.duckdb"))
     run(shop, f"CREATE TABLE t (id INTEGER, moment {type_})", f"INSERT INTO t VALUES (1, {first})")
@@ -184,7 +208,11 @@ def test_a_snapshot_is_read_and_nothing_is_written(shop: Path) -> None:
     assert sum(map(len, batches)) == 500_000 - 1000
     assert shop.read_bytes() == before
     with pytest.raises(EtlAssetsError):
-        list(source(shop, queries={"q": "INSERT INTO t VALUES (1) RETURNING id"}).load_data(Stream("q")))
+        list(
+            source(shop, queries={"q": "INSERT INTO t VALUES (1) RETURNING id"}).load_data(
+                Stream("q")
+            )
+        )
     assert sorted(one.name for one in shop.parent.iterdir()) == ["shop.duckdb"]
 
 
@@ -204,7 +232,9 @@ def test_what_a_killed_writer_has_committed_is_read(shop: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", program, str(shop)], check=False)
     assert Path(f"{shop}.wal").exists()
-    assert [batch.to_rows(Stream("t")) for batch in source(shop).load_data(Stream("t"))] == [[{"id": 1}]]
+    assert [batch.to_rows(Stream("t")) for batch in source(shop).load_data(Stream("t"))] == [
+        [{"id": 1}]
+    ]
     assert Path(f"{shop}.wal").exists()
 
 
@@ -230,13 +260,19 @@ def test_a_file_that_another_process_holds_is_tried_again(shop: Path) -> None:
 
 def test_a_value_that_fails_while_rows_are_read_is_an_error_of_ours(shop: Path) -> None:
     run(shop, "CREATE TABLE t AS SELECT range AS id FROM range(300000)")
-    found = source(shop, queries={"q": "SELECT CASE WHEN id = 299999 THEN error('no') ELSE id END AS id FROM t"})
+    found = source(
+        shop,
+        queries={"q": "SELECT CASE WHEN id = 299999 THEN error('no') ELSE id END AS id FROM t"},
+    )
     with pytest.raises(EtlAssetsError, match="stream 'q'"):
         list(found.load_data(Stream("q")))
 
 
 def test_filters_limits_and_splits(shop: Path) -> None:
-    run(shop, "CREATE TABLE t AS SELECT range AS id, 'n' || range AS name, uuid() AS u FROM range(100)")
+    run(
+        shop,
+        "CREATE TABLE t AS SELECT range AS id, 'n' || range AS name, uuid() AS u FROM range(100)",
+    )
     found, stream = source(shop), Stream("t", primary_key="id")
     [batch] = found.load_data(stream, query={"name": "n7"})
     [row] = batch.to_rows(stream)
@@ -257,7 +293,9 @@ def test_a_statement_may_take_its_time_and_no_more(found: int, shop: Path) -> No
     questions += [lambda: list(timed.load_data(Stream("q")))] if found == 12 else []
     for ask in questions:
         began = time.monotonic()
-        with pytest.raises(SourceError, match="took longer than its time-out allows: raise `statement_timeout`"):
+        with pytest.raises(
+            SourceError, match="took longer than its time-out allows: raise `statement_timeout`"
+        ):
             ask()
         assert time.monotonic() - began < 20
     assert timed.count_records(Stream("t")) == 10, "the next statement has its own time"
@@ -283,7 +321,9 @@ def test_the_hint_helps(shop: Path) -> None:
 
 def test_a_database_whose_statements_cannot_be_timed_is_told() -> None:
     other = SqlSource("shop", "mssql+pyodbc://host/database", statement_timeout=5)
-    with pytest.raises(ConfigError, match=r"statement_timeout has no effect on mssql\. Leave statement_timeout out"):
+    with pytest.raises(
+        ConfigError, match=r"statement_timeout has no effect on mssql\. Leave statement_timeout out"
+    ):
         other.discover()
     with pytest.raises(EtlAssetsError) as caught:
         SqlSource("shop", "mssql+pyodbc://host/database").discover()

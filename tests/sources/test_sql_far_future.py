@@ -28,7 +28,9 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 
 
 def ids(warehouse: DuckDBDestination, stream: Stream) -> list[int]:
-    found: list[int] = sorted(warehouse.read_table(warehouse.table_for("shop", stream)).column("id").to_pylist())
+    found: list[int] = sorted(
+        warehouse.read_table(warehouse.table_for("shop", stream)).column("id").to_pylist()
+    )
     return found
 
 
@@ -65,7 +67,9 @@ def test_it_is_told(made: Database, tmp_path: Path, caplog: pytest.LogCaptureFix
     with pytest.raises(BookmarkError, match="lies beyond max_bookmark"):
         sync(StreamRead(made.source(max_bookmark=timedelta(0)), MERGED), warehouse)
     refreshed = StreamRead(made.source(max_bookmark=timedelta(0)), MERGED)
-    result = sync(refreshed, warehouse, start=resolve_start(refreshed, warehouse, full_refresh=True))
+    result = sync(
+        refreshed, warehouse, start=resolve_start(refreshed, warehouse, full_refresh=True)
+    )
     assert str((result.bookmark or {})["at"]).startswith("2026-01-01"), "the hint works"
 
 

@@ -135,10 +135,14 @@ def output(made: Database, table: str, column: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("route", ["copy", "rows"])
-def test_every_type_of_postgresql_as_its_output_function_writes_it(route: str, postgres: Database) -> None:
+def test_every_type_of_postgresql_as_its_output_function_writes_it(
+    route: str, postgres: Database
+) -> None:
     names = {type_: f"c{number}" for number, type_ in enumerate(WRITTEN)}
     height = max(map(len, WRITTEN.values()))
-    postgres.run(f"CREATE TABLE t (id int PRIMARY KEY, {', '.join(f'{n} {type_}' for type_, n in names.items())})")
+    postgres.run(
+        f"CREATE TABLE t (id int PRIMARY KEY, {', '.join(f'{n} {type_}' for type_, n in names.items())})"
+    )
     with psycopg.connect(postgres.url.replace("+psycopg", "")) as connection:
         for number in range(height + 1):
             row = [values[number] if number < len(values) else None for values in WRITTEN.values()]
@@ -170,9 +174,15 @@ def test_the_case_of_an_address(postgres: Database) -> None:
 
 
 def test_a_query_gives_the_same(postgres: Database) -> None:
-    postgres.run("CREATE TABLE t (id int PRIMARY KEY, a inet)", "INSERT INTO t VALUES (1, '10.0.0.1'), (2, NULL)")
+    postgres.run(
+        "CREATE TABLE t (id int PRIMARY KEY, a inet)",
+        "INSERT INTO t VALUES (1, '10.0.0.1'), (2, NULL)",
+    )
     source = SqlSource("shop", postgres.url, queries={"q": "SELECT id, a FROM t"})
-    assert [row["a"] for row in sorted(rows(source, Stream("q")), key=lambda r: r["id"])] == ["10.0.0.1", None]
+    assert [row["a"] for row in sorted(rows(source, Stream("q")), key=lambda r: r["id"])] == [
+        "10.0.0.1",
+        None,
+    ]
 
 
 MYSQL_SETTINGS = [
@@ -194,7 +204,12 @@ def test_no_setting_of_a_mysql_session_changes_a_value(setting: str, mysql: Data
     )
     plain = rows(SqlSource("shop", mysql.url), Stream("t"))
     assert len(plain) == 2
-    assert (plain[0]["c"], plain[0]["b"], plain[0]["u"], plain[0]["y"]) == ("ab", 513, 2**64 - 1, 2026)
+    assert (plain[0]["c"], plain[0]["b"], plain[0]["u"], plain[0]["y"]) == (
+        "ab",
+        513,
+        2**64 - 1,
+        2026,
+    )
     changed = SqlSource("shop", mysql.url, connect_args={"init_command": f"SET SESSION {setting}"})
     assert rows(changed, Stream("t")) == plain
 

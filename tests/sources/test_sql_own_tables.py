@@ -24,7 +24,9 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str,
     """Give the options of a source in a database that holds the stream `a` and its ledger."""
     shop = tmp_path / "shop.db"
     with sqlite3.connect(shop) as connection:
-        connection.executescript("CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);")
+        connection.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (1);"
+        )
     source = SQLiteSource(shop, name="shop", streams=[Stream("a")])
     destination: Destination
     with database(request.param, tmp_path) as made:
@@ -54,6 +56,8 @@ def test_the_tables_of_the_ledger_are_not_discovered(loaded: dict[str, Any]) -> 
 def test_who_names_them_finds_them(loaded: dict[str, Any]) -> None:
     url = loaded.pop("url")
     assert "_etl_assets_state" in own(SqlSource("again", url, include="_etl_assets_*", **loaded))
-    assert own(SqlSource("again", url, include=["a", "_etl_assets_loads"], **loaded)) == ["_etl_assets_loads"]
+    assert own(SqlSource("again", url, include=["a", "_etl_assets_loads"], **loaded)) == [
+        "_etl_assets_loads"
+    ]
     named = SqlSource("again", url, **loaded).discover(streams=["_etl_assets_state"])
     assert [stream.name for stream in named.values()] == ["_etl_assets_state"]

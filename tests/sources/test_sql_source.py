@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from etl_assets.exceptions import AuthenticationError, ConfigError, ConnectError, SourceError, UnavailableError
+from etl_assets.exceptions import (
+    AuthenticationError,
+    ConfigError,
+    ConnectError,
+    SourceError,
+    UnavailableError,
+)
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_rediscovery import rediscovered
 from etl_assets.model.stream import Stream
@@ -71,8 +77,12 @@ def test_making_a_source_connects_to_nothing_and_imports_nothing_heavy() -> None
 def test_the_catalog_that_is_known_without_connecting() -> None:
     url = Reference(None)
     assert SqlSource("shop", url).declared_catalog() is None
-    assert SqlSource("shop", url, streams=[Stream("a")]).declared_catalog() == Catalog([Stream("a")])
-    assert SqlSource("shop", url, catalog=Catalog([Stream("b")])).declared_catalog() == Catalog([Stream("b")])
+    assert SqlSource("shop", url, streams=[Stream("a")]).declared_catalog() == Catalog(
+        [Stream("a")]
+    )
+    assert SqlSource("shop", url, catalog=Catalog([Stream("b")])).declared_catalog() == Catalog(
+        [Stream("b")]
+    )
     assert url.asked == 0
 
 
@@ -173,7 +183,11 @@ def test_what_is_wrong_with_a_server_is_told_apart(kind: str, tmp_path: Path) ->
         ({"port": 1}, UnavailableError, "check the port"),
         ({"host": "nowhere.invalid"}, UnavailableError, "name of the host"),
         ({"database": "no_such_database"}, ConnectError, "name of the database"),
-        ({"username": "nobody_at_all", "password": PASSWORD}, AuthenticationError, "user and password"),
+        (
+            {"username": "nobody_at_all", "password": PASSWORD},
+            AuthenticationError,
+            "user and password",
+        ),
     ]
     for changes, error, hint in cases:
         with pytest.raises(ConnectError) as caught:
@@ -186,7 +200,9 @@ def test_what_is_wrong_with_a_server_is_told_apart(kind: str, tmp_path: Path) ->
     SqlSource("s", server(kind, tmp_path)).test_connection()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "foo://x", "mssql+pyodbc://a@b/c", "", "postgresql://a@b:port/c"])
+@pytest.mark.parametrize(
+    "url", ["nonsense", "foo://x", "mssql+pyodbc://a@b/c", "", "postgresql://a@b:port/c"]
+)
 def test_a_url_that_leads_nowhere_is_a_matter_of_configuration(url: str) -> None:
     with pytest.raises(ConfigError):
         SqlSource("s", url).test_connection()
@@ -221,7 +237,10 @@ def test_an_error_of_the_database_shows_no_value_of_a_row(postgres: Database) ->
 
 
 def test_a_server_that_goes_away_during_the_read_can_be_tried_again(postgres: Database) -> None:
-    postgres.run("CREATE TABLE t (id integer PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 2000000)")
+    postgres.run(
+        "CREATE TABLE t (id integer PRIMARY KEY)",
+        "INSERT INTO t SELECT generate_series(1, 2000000)",
+    )
     source = postgres.source(batch_rows=10)
     read = source.load_data(Stream("t", primary_key="id"))
     next(read)
@@ -244,7 +263,9 @@ def test_discovery_gives_tables_views_keys_and_comments(made: Database) -> None:
         "CREATE VIEW names AS SELECT id, name FROM users",
     )
     if made.kind == "postgresql":
-        made.run("COMMENT ON TABLE users IS 'who buys'", "COMMENT ON COLUMN users.name IS 'as they say'")
+        made.run(
+            "COMMENT ON TABLE users IS 'who buys'", "COMMENT ON COLUMN users.name IS 'as they say'"
+        )
     source = made.source()
     catalog = source.discover()
     assert [stream.name for stream in catalog.streams] == ["links", "users", "names"]
@@ -257,15 +278,23 @@ def test_discovery_gives_tables_views_keys_and_comments(made: Database) -> None:
     assert catalog["names"].metadata_of()["is-view"] is True
     if made.kind == "postgresql":
         assert users.description == "who buys"
-        assert (users.schema or {})["properties"]["name"] == {"type": "string", "description": "as they say"}
+        assert (users.schema or {})["properties"]["name"] == {
+            "type": "string",
+            "description": "as they say",
+        }
     assert Catalog.from_dict(json.loads(json.dumps(catalog.to_dict()))) == catalog
     assert list(source.discover(["users"])) == [("", "users")]
     with pytest.raises(ConfigError, match="Did you mean 'users'"):
         source.discover(["user"])
 
 
-def test_discovery_estimates_rows_and_a_committed_catalog_keeps_its_estimate(made: Database) -> None:
-    made.run("CREATE TABLE users (id integer NOT NULL PRIMARY KEY)", "CREATE VIEW ids AS SELECT id FROM users")
+def test_discovery_estimates_rows_and_a_committed_catalog_keeps_its_estimate(
+    made: Database,
+) -> None:
+    made.run(
+        "CREATE TABLE users (id integer NOT NULL PRIMARY KEY)",
+        "CREATE VIEW ids AS SELECT id FROM users",
+    )
     made.insert("users", [(number,) for number in range(100)])
     made.run("ANALYZE TABLE users" if made.kind == "mysql" else "ANALYZE users")
     found = made.source().discover()
@@ -278,15 +307,26 @@ def test_discovery_estimates_rows_and_a_committed_catalog_keeps_its_estimate(mad
 
 
 def test_discovery_is_cut_by_globs(sqlite: Database) -> None:
-    sqlite.run("CREATE TABLE a1 (id integer)", "CREATE TABLE a2 (id integer)", "CREATE TABLE b (id integer)")
+    sqlite.run(
+        "CREATE TABLE a1 (id integer)",
+        "CREATE TABLE a2 (id integer)",
+        "CREATE TABLE b (id integer)",
+    )
     assert list(sqlite.source(include="a*").discover()) == [("", "a1"), ("", "a2")]
-    assert list(sqlite.source(include=["a*", "b"], exclude=["a2"]).discover()) == [("", "a1"), ("", "b")]
+    assert list(sqlite.source(include=["a*", "b"], exclude=["a2"]).discover()) == [
+        ("", "a1"),
+        ("", "b"),
+    ]
 
 
-def test_an_include_that_no_table_matches_is_warned_of(sqlite: Database, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_include_that_no_table_matches_is_warned_of(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     sqlite.run("CREATE TABLE a1 (x int)")
     assert list(sqlite.source(include=["a*", "nosuch*"]).discover()) == [("", "a1")]
-    assert [record.getMessage() for record in caplog.records] == ["include: no table or view matches 'nosuch*'"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "include: no table or view matches 'nosuch*'"
+    ]
 
 
 def test_a_schema_becomes_the_namespace(postgres: Database) -> None:
@@ -297,10 +337,14 @@ def test_a_schema_becomes_the_namespace(postgres: Database) -> None:
     assert stream.key == (schema, "t")
     assert rows(SqlSource("shop", POSTGRES), stream) == [{"id": 7}]
     assert rows(source, Stream("t")) == [{"id": 7}]
-    assert rows(SqlSource("shop", POSTGRES, schema=["public", schema]), Stream("t", namespace=schema)) == [{"id": 7}]
+    assert rows(
+        SqlSource("shop", POSTGRES, schema=["public", schema]), Stream("t", namespace=schema)
+    ) == [{"id": 7}]
 
 
-def test_a_partitioned_table_is_one_stream_and_a_materialized_view_is_one(postgres: Database) -> None:
+def test_a_partitioned_table_is_one_stream_and_a_materialized_view_is_one(
+    postgres: Database,
+) -> None:
     postgres.run(
         "CREATE TABLE p (id integer, d date) PARTITION BY RANGE (d)",
         "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2013-01-01') TO ('2014-01-01')",
@@ -320,7 +364,9 @@ def test_a_stream_without_a_table_names_the_nearest(made: Database) -> None:
 def test_a_table_of_another_schema_is_found_for_the_error(postgres: Database) -> None:
     postgres.run("CREATE TABLE flights_of_ours (id integer PRIMARY KEY)")
     source = SqlSource("s", postgres.url, schema="information_schema")
-    with pytest.raises(ConfigError, match=rf"There is one in '{postgres.schema}': say schema='{postgres.schema}'"):
+    with pytest.raises(
+        ConfigError, match=rf"There is one in '{postgres.schema}': say schema='{postgres.schema}'"
+    ):
         rows(source, Stream("flights_of_ours"))
 
 
@@ -330,12 +376,19 @@ def test_only_selected_columns_are_read_and_the_keys_always(made: Database) -> N
     source = made.source()
     stream = source.discover()["t"]
     assert rows(source, stream) == [{"id": 1, "at": 2, "a": 3, "b": 4}]
-    assert rows(source, stream.replace(replication_key="at", columns=["b"])) == [{"id": 1, "at": 2, "b": 4}]
+    assert rows(source, stream.replace(replication_key="at", columns=["b"])) == [
+        {"id": 1, "at": 2, "b": 4}
+    ]
     assert rows(source, Stream("t", columns=["a", "i*"])) == [{"id": 1, "a": 3}]
 
 
-def test_columns_that_come_and_go_at_the_source(sqlite: Database, caplog: pytest.LogCaptureFixture) -> None:
-    sqlite.run("CREATE TABLE t (id integer PRIMARY KEY, a integer, b integer)", "INSERT INTO t VALUES (1, 2, 3)")
+def test_columns_that_come_and_go_at_the_source(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    sqlite.run(
+        "CREATE TABLE t (id integer PRIMARY KEY, a integer, b integer)",
+        "INSERT INTO t VALUES (1, 2, 3)",
+    )
     source = sqlite.source()
     stream = source.discover()["t"]
     sqlite.run("ALTER TABLE t DROP COLUMN a", "ALTER TABLE t ADD COLUMN c integer DEFAULT 4")
@@ -349,7 +402,10 @@ def test_a_read_of_many_rows_comes_in_batches_of_the_size_asked_for(made: Databa
     made.run("CREATE TABLE t (id integer PRIMARY KEY)")
     made.insert("t", [(i,) for i in range(2500)])
     stream = Stream("t", primary_key="id")
-    sizes = [len(batch) for batch in made.source(batch_rows=700).load_data(stream, query={"_limit": 2000})]
+    sizes = [
+        len(batch)
+        for batch in made.source(batch_rows=700).load_data(stream, query={"_limit": 2000})
+    ]
     assert sizes == [700, 700, 600]
     assert sum(len(batch) for batch in made.source().load_data(stream)) == 2500
 
@@ -365,7 +421,9 @@ def test_large_rows_make_small_batches(sqlite: Database) -> None:
     assert max(sizes[1:]) <= 64 * 2**20 // 200_000 + 1
 
 
-def test_the_servers_are_required_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_servers_are_required_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from tests import servers
     from tests.sources import sql_databases
 

@@ -20,7 +20,13 @@ WORDS = sorted(["", "10", "9", "B", "a", "a\tb", "a b", "ä", "😀"])
 
 COLLATIONS = {
     "sqlite": ["", "COLLATE NOCASE", "COLLATE RTRIM"],
-    "postgresql": ["", 'COLLATE "C"', 'COLLATE "und-x-icu"', "COLLATE folded", 'COLLATE "en_US.utf8"'],
+    "postgresql": [
+        "",
+        'COLLATE "C"',
+        'COLLATE "und-x-icu"',
+        "COLLATE folded",
+        'COLLATE "en_US.utf8"',
+    ],
     "mysql": [
         "CHARACTER SET utf8mb4",
         "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
@@ -40,8 +46,12 @@ def test_each_row_is_read_once_in_any_collation(made: Database, tmp_path: Path) 
     for number, collation in enumerate(COLLATIONS[made.kind]):
         try:
             if "folded" in collation:
-                made.run("CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level1', deterministic = false)")
-            made.run(f"CREATE TABLE t{number} (id integer PRIMARY KEY, word varchar(50) {collation} NOT NULL)")
+                made.run(
+                    "CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"
+                )
+            made.run(
+                f"CREATE TABLE t{number} (id integer PRIMARY KEY, word varchar(50) {collation} NOT NULL)"
+            )
         except sa.exc.DBAPIError:
             continue  # this server has no such collation
         stream = Stream(f"t{number}", primary_key="id", replication_key="word")
@@ -52,8 +62,12 @@ def test_each_row_is_read_once_in_any_collation(made: Database, tmp_path: Path) 
             assert result.bookmark == {"word": word}, collation
         held = warehouse.read_table(warehouse.table_for("shop", stream)).to_pylist()
         assert sorted((row["id"], row["word"]) for row in held) == list(enumerate(WORDS)), collation
-        at_once = sync(StreamRead(made.source(), stream, source_name="once"), warehouse, checkpoint_bytes=1)
-        assert (at_once.records_read, at_once.bookmark) == (len(WORDS), {"word": WORDS[-1]}), collation
+        at_once = sync(
+            StreamRead(made.source(), stream, source_name="once"), warehouse, checkpoint_bytes=1
+        )
+        assert (at_once.records_read, at_once.bookmark) == (len(WORDS), {"word": WORDS[-1]}), (
+            collation
+        )
 
 
 @pytest.mark.parametrize("dialect", ["mssql", "unheard-of"])

@@ -25,7 +25,9 @@ from tests.sources.sql_databases import Database, database
 
 WORDS = ("reltuples", "table_rows")
 FULL = Stream("items", primary_key=["id"])
-GROWING = Stream("items", primary_key=["id"], replication_key="id", replication_method="INCREMENTAL")
+GROWING = Stream(
+    "items", primary_key=["id"], replication_key="id", replication_method="INCREMENTAL"
+)
 
 
 @pytest.fixture(params=["postgresql", "mysql"])
@@ -66,7 +68,9 @@ def believed(made: Database, rows: int, *, there: int) -> Iterator[None]:
             pytest.skip("MySQL 8 says for a day what it has said once")
         connection.execute(sa.text(f"DELETE FROM items WHERE id >= {rows}"))
         if more:
-            connection.execute(sa.text("INSERT INTO items VALUES (:id, :a)"), [{"id": i, "a": a} for i, a in more])
+            connection.execute(
+                sa.text("INSERT INTO items VALUES (:id, :a)"), [{"id": i, "a": a} for i, a in more]
+            )
         yield
         connection.rollback()
 
@@ -83,7 +87,9 @@ class Seen(Observer):
         self.expected.append((stream, rows))
 
     @override
-    def progress(self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None) -> None:
+    def progress(
+        self, stream: str, rows: int, bytes_: int, seconds: float, bookmark: Bookmark | None
+    ) -> None:
         self.rows.append(rows)
 
 
@@ -121,7 +127,9 @@ def watched() -> Iterator[tuple[list[Any], list[str]]]:
         sa.event.remove(sa.Engine, "before_cursor_execute", executed)
 
 
-def read(made: Database, stream: Stream, *, bookmark: Bookmark | None = None, **options: Any) -> tuple[Seen, int, int]:
+def read(
+    made: Database, stream: Stream, *, bookmark: Bookmark | None = None, **options: Any
+) -> tuple[Seen, int, int]:
     """Read a stream; gives what was told, how often an estimate was asked for, and how many connections there were."""
     query = options.pop("query", None)
     source, seen = made.source(batch_rows=100, **options), Seen()
@@ -140,7 +148,9 @@ def read(made: Database, stream: Stream, *, bookmark: Bookmark | None = None, **
 
 
 @pytest.mark.parametrize("stream", [FULL, GROWING], ids=["full", "first"])
-def test_a_read_of_a_whole_table_asks_once_over_its_own_connection(made: Database, stream: Stream) -> None:
+def test_a_read_of_a_whole_table_asks_once_over_its_own_connection(
+    made: Database, stream: Stream
+) -> None:
     fill(made, 250)
     seen, asked, connections = read(made, stream)
     assert seen.expected == [("items", 250)]
@@ -174,17 +184,27 @@ def test_a_read_of_a_part_of_a_table_asks_for_no_estimate(
     assert (seen.expected, asked) == ([], 0)
 
 
-def test_an_estimate_that_is_too_small_is_no_longer_shown_when_it_is_exceeded(made: Database) -> None:
+def test_an_estimate_that_is_too_small_is_no_longer_shown_when_it_is_exceeded(
+    made: Database,
+) -> None:
     lines = Lines()
     with believed(made, 220, there=450):
-        sync(StreamRead(made.source(batch_rows=100), FULL), MemoryDestination(), observer=Watch(lines))
+        sync(
+            StreamRead(made.source(batch_rows=100), FULL),
+            MemoryDestination(),
+            observer=Watch(lines),
+        )
     assert lines.counts == ["100", "200 of about 220", "300", "400", "450"]
 
 
 def test_an_estimate_that_is_too_large_is_gone_at_the_end(made: Database) -> None:
     lines = Lines()
     with believed(made, 2000, there=250):
-        result = sync(StreamRead(made.source(batch_rows=100), FULL), MemoryDestination(), observer=Watch(lines))
+        result = sync(
+            StreamRead(made.source(batch_rows=100), FULL),
+            MemoryDestination(),
+            observer=Watch(lines),
+        )
     assert lines.counts == ["100", "200 of about 2,000", "250 of about 2,000"]
     lines.ended("items", result)
     assert cells(lines.streams["items"])[1] == "250"
@@ -192,7 +212,8 @@ def test_an_estimate_that_is_too_large_is_gone_at_the_end(made: Database) -> Non
 
 def test_where_nobody_knows_there_is_no_total(made: Database) -> None:
     made.run(
-        "CREATE TABLE items (id integer NOT NULL PRIMARY KEY, a integer)", "CREATE VIEW seen AS SELECT * FROM items"
+        "CREATE TABLE items (id integer NOT NULL PRIMARY KEY, a integer)",
+        "CREATE VIEW seen AS SELECT * FROM items",
     )
     made.insert("items", [(number, number) for number in range(250)])
     if made.kind == "postgresql":  # which knows nothing of a table before it has looked
@@ -221,14 +242,21 @@ def test_a_table_of_another_schema_is_not_taken_for_it(made: Database, tmp_path:
 
 def test_a_read_of_many_streams_says_it_as_an_event(made: Database) -> None:
     fill(made, 250)
-    events = list(SourceRead(made.source(batch_rows=100), [FULL], source_name="shop").open(SourceState()))
+    events = list(
+        SourceRead(made.source(batch_rows=100), [FULL], source_name="shop").open(SourceState())
+    )
     assert [one.rows for one in events if isinstance(one, Estimate)] == [250]
 
 
 def test_a_lag_is_a_part_of_the_table_whatever_its_unit(made: Database) -> None:
     made.run("CREATE TABLE items (id integer NOT NULL PRIMARY KEY, at timestamp NOT NULL)")
-    made.insert("items", [(number, f"2026-01-01 00:{number // 60:02d}:{number % 60:02d}") for number in range(250)])
-    stream = Stream("items", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL")
+    made.insert(
+        "items",
+        [(number, f"2026-01-01 00:{number // 60:02d}:{number % 60:02d}") for number in range(250)],
+    )
+    stream = Stream(
+        "items", primary_key=["id"], replication_key="at", replication_method="INCREMENTAL"
+    )
     assert read(made, stream, lag=timedelta(seconds=5))[1] == 0
 
 

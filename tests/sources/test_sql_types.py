@@ -52,7 +52,12 @@ Case = tuple[str, list[str], list[Any], pa.DataType]
 POSTGRES: dict[str, Case] = {
     "smallint": ("smallint", ["-32768", "32767"], [-(2**15), 2**15 - 1], pa.int16()),
     "integer": ("integer", ["-2147483648", "2147483647"], [-(2**31), 2**31 - 1], pa.int32()),
-    "bigint": ("bigint", ["-9223372036854775808", "9223372036854775807"], [-(2**63), 2**63 - 1], pa.int64()),
+    "bigint": (
+        "bigint",
+        ["-9223372036854775808", "9223372036854775807"],
+        [-(2**63), 2**63 - 1],
+        pa.int64(),
+    ),
     "numeric": (
         "numeric(38,9)",
         ["99999999999999999999999999999.999999999", "-0.000000001"],
@@ -65,8 +70,18 @@ POSTGRES: dict[str, Case] = {
         [Decimal("0.1234567890123456789"), Decimal(12345678901234567)],
         pa.decimal128(36, 19),
     ),
-    "numeric wider than Arrow": ("numeric(50,10)", ["'" + "9" * 40 + ".5'"], ["9" * 40 + ".5000000000"], pa.string()),
-    "numeric of negative scale": ("numeric(5,-2)", ["1234567"], [Decimal(1234600)], pa.decimal128(7, 0)),
+    "numeric wider than Arrow": (
+        "numeric(50,10)",
+        ["'" + "9" * 40 + ".5'"],
+        ["9" * 40 + ".5000000000"],
+        pa.string(),
+    ),
+    "numeric of negative scale": (
+        "numeric(5,-2)",
+        ["1234567"],
+        [Decimal(1234600)],
+        pa.decimal128(7, 0),
+    ),
     "real": ("real", ["0.1", "'NaN'"], [0.10000000149011612, math.nan], pa.float32()),
     "double": (
         "double precision",
@@ -94,11 +109,31 @@ POSTGRES: dict[str, Case] = {
     "text": ("text", ["'é😀'", "''", "' '", "'a%b:c'"], ["é😀", "", " ", "a%b:c"], pa.string()),
     "char": ("char(4)", ["'ab'"], ["ab  "], pa.string()),
     "bytea": ("bytea", [r"'\x00ff'", "''"], [b"\x00\xff", b""], pa.binary()),
-    "uuid": ("uuid", ["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"], ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"], pa.string()),
-    "json": ("json", ["""'{"a": 1.10, "a":2}'""", "'null'"], ['{"a": 1.10, "a":2}', "null"], pa.json_(pa.utf8())),
-    "jsonb": ("jsonb", ["'[12345678901234567890.10]'"], ["[12345678901234567890.10]"], pa.json_(pa.utf8())),
+    "uuid": (
+        "uuid",
+        ["'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"],
+        ["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
+        pa.string(),
+    ),
+    "json": (
+        "json",
+        ["""'{"a": 1.10, "a":2}'""", "'null'"],
+        ['{"a": 1.10, "a":2}', "null"],
+        pa.json_(pa.utf8()),
+    ),
+    "jsonb": (
+        "jsonb",
+        ["'[12345678901234567890.10]'"],
+        ["[12345678901234567890.10]"],
+        pa.json_(pa.utf8()),
+    ),
     "array": ("numeric[]", ["'{{1.10,NULL},{2,3}}'"], ["[[1.10,null],[2,3]]"], pa.json_(pa.utf8())),
-    "interval": ("interval", ["'1 year -2 days 00:00:00.000001'"], ["P1Y-2DT0.000001S"], pa.string()),
+    "interval": (
+        "interval",
+        ["'1 year -2 days 00:00:00.000001'"],
+        ["P1Y-2DT0.000001S"],
+        pa.string(),
+    ),
     "unknown": ("inet", ["'10.0.0.0/8'"], ["10.0.0.0/8"], pa.string()),
     "bit": ("bit(3)", ["B'101'"], ["101"], pa.string()),
 }
@@ -139,7 +174,12 @@ MYSQL: dict[str, Case] = {
         pa.timestamp("us"),
     ),
     "time": ("time(6)", ["'23:59:59.999999'"], [time.max], pa.time64("us")),
-    "time beyond a day": ("time", ["'-838:59:59'", "'10:00:00'"], ["-838:59:59", "10:00:00"], pa.string()),
+    "time beyond a day": (
+        "time",
+        ["'-838:59:59'", "'10:00:00'"],
+        ["-838:59:59", "10:00:00"],
+        pa.string(),
+    ),
     "text": ("longtext", ["'é😀'", "''", "'a%b:c'"], ["é😀", "", "a%b:c"], pa.string()),
     "latin1": ("varchar(10) character set latin1", ["'é'"], ["é"], pa.string()),
     "blob": ("longblob", ["x'00ff'"], [b"\x00\xff"], pa.binary()),
@@ -149,10 +189,25 @@ MYSQL: dict[str, Case] = {
 }
 
 SQLITE: dict[str, Case] = {
-    "integer": ("integer", ["-9223372036854775808", "9223372036854775807"], [-(2**63), 2**63 - 1], pa.int64()),
+    "integer": (
+        "integer",
+        ["-9223372036854775808", "9223372036854775807"],
+        [-(2**63), 2**63 - 1],
+        pa.int64(),
+    ),
     "real": ("real", [repr(TINY), repr(-HUGE), "0.1"], [TINY, -HUGE, 0.1], pa.float64()),
-    "decimal": ("decimal(10,2)", ["12.34", "7"], [Decimal("12.34"), Decimal(7)], pa.decimal128(10, 2)),
-    "decimal with more digits": ("decimal(10,2)", ["0.12345678901"], [Decimal("0.12345678901")], pa.decimal128(19, 11)),
+    "decimal": (
+        "decimal(10,2)",
+        ["12.34", "7"],
+        [Decimal("12.34"), Decimal(7)],
+        pa.decimal128(10, 2),
+    ),
+    "decimal with more digits": (
+        "decimal(10,2)",
+        ["0.12345678901"],
+        [Decimal("0.12345678901")],
+        pa.decimal128(19, 11),
+    ),
     "decimal beyond doubles": (
         "decimal(20,0)",
         ["9007199254740993", "1"],
@@ -185,7 +240,9 @@ SQLITE: dict[str, Case] = {
 
 def shown(values: list[Any]) -> str:
     """Tell NaN, 1 and True, Decimal and int apart, but not the names of UTC, nor zeros behind a decimal."""
-    plain = [v.astimezone(UTC) if isinstance(v, datetime) and v.tzinfo is not None else v for v in values]
+    plain = [
+        v.astimezone(UTC) if isinstance(v, datetime) and v.tzinfo is not None else v for v in values
+    ]
     return repr([Fraction(v) if isinstance(v, Decimal) else v for v in plain])
 
 
@@ -203,7 +260,9 @@ def read_back(made: Database, case: Case) -> None:
     assert table.schema.field("v").type == arrow
     discovered = source.discover(["t"])["t"]
     again = [row["v"] for row in sorted(rows(source, discovered), key=lambda row: row["id"])]
-    assert [comparable(value) for value in again] == [comparable(value) for value in [*expected, None]]
+    assert [comparable(value) for value in again] == [
+        comparable(value) for value in [*expected, None]
+    ]
 
 
 def comparable(value: Any) -> Any:
@@ -253,7 +312,9 @@ REFUSED_BY_SQLITE = [
 
 
 @pytest.mark.parametrize(("type_", "literal"), REFUSED_BY_SQLITE)
-def test_sqlite_values_that_contradict_their_type_are_named(type_: str, literal: str, sqlite: Database) -> None:
+def test_sqlite_values_that_contradict_their_type_are_named(
+    type_: str, literal: str, sqlite: Database
+) -> None:
     sqlite.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")
     with pytest.raises(DataError) as caught:
         rows(sqlite.source(), Stream("t"))
@@ -262,7 +323,9 @@ def test_sqlite_values_that_contradict_their_type_are_named(type_: str, literal:
 
 
 def test_sqlite_text_that_is_no_utf8_is_named(sqlite: Database) -> None:
-    sqlite.run("CREATE TABLE t (id integer, v text)", "INSERT INTO t VALUES (1, CAST(x'ff41' AS text))")
+    sqlite.run(
+        "CREATE TABLE t (id integer, v text)", "INSERT INTO t VALUES (1, CAST(x'ff41' AS text))"
+    )
     with pytest.raises(DataError, match="field 'v'"):
         rows(sqlite.source(), Stream("t"))
 
@@ -280,14 +343,17 @@ REFUSED_BY_POSTGRES = [
 
 
 @pytest.mark.parametrize(("type_", "literal"), REFUSED_BY_POSTGRES)
-def test_postgres_values_without_an_exact_form_are_named(type_: str, literal: str, postgres: Database) -> None:
+def test_postgres_values_without_an_exact_form_are_named(
+    type_: str, literal: str, postgres: Database
+) -> None:
     postgres.run(f"CREATE TABLE t (id integer, v {type_})", f"INSERT INTO t VALUES (1, {literal})")
     with pytest.raises(DataError, match="stream 't', field 'v'"):
         rows(postgres.source(), Stream("t"))
 
 
 @pytest.mark.parametrize(
-    ("type_", "literal"), [("date", "'0000-00-00'"), ("datetime", "'0000-00-00'"), ("date", "'2013-00-15'")]
+    ("type_", "literal"),
+    [("date", "'0000-00-00'"), ("datetime", "'0000-00-00'"), ("date", "'2013-00-15'")],
 )
 def test_mysql_zero_dates_are_named(type_: str, literal: str, mysql: Database) -> None:
     mysql.run(f"CREATE TABLE t (id integer, v {type_})")
@@ -314,12 +380,16 @@ def test_a_postgres_domain_and_enum_and_composite_are_read(postgres: Database) -
         "CREATE TABLE t (id integer, m mood, p price, c place)",
         "INSERT INTO t VALUES (1, 'a', 1.5, '(1,x)')",
     )
-    assert rows(postgres.source(), Stream("t")) == [{"id": 1, "m": "a", "p": Decimal("1.500"), "c": "(1,x)"}]
+    assert rows(postgres.source(), Stream("t")) == [
+        {"id": 1, "m": "a", "p": Decimal("1.500"), "c": "(1,x)"}
+    ]
 
 
 def test_the_type_of_a_numeric_of_any_scale_only_widens_within_a_read(postgres: Database) -> None:
     postgres.run("CREATE TABLE t (id integer primary key, v numeric)")
-    postgres.insert("t", [(1, Decimal("1.25")), (2, Decimal(100)), (3, Decimal("0.1234567890123456789"))])
+    postgres.insert(
+        "t", [(1, Decimal("1.25")), (2, Decimal(100)), (3, Decimal("0.1234567890123456789"))]
+    )
     source, stream = postgres.source(batch_rows=1), Stream("t", primary_key="id")
     tables = [batch.to_arrow(stream) for batch in source.load_data(stream, query={"_limit": 3})]
     assert [table["v"][0].as_py() for table in tables] == [
@@ -335,7 +405,11 @@ def test_the_type_of_a_numeric_of_any_scale_only_widens_within_a_read(postgres: 
 
 
 def test_every_discovered_schema_says_the_type_that_is_read(postgres: Database) -> None:
-    columns = {name: case for name, case in POSTGRES.items() if name not in {"time 24:00", "numeric of any scale"}}
+    columns = {
+        name: case
+        for name, case in POSTGRES.items()
+        if name not in {"time 24:00", "numeric of any scale"}
+    }
     names = {name: f"c{i}" for i, name in enumerate(columns)}
     made = ", ".join(f"{names[name]} {case[0]}" for name, case in columns.items())
     postgres.run(f"CREATE TABLE t (id integer NOT NULL, {made})")
@@ -359,7 +433,9 @@ def test_sqlite_keeps_any_value(value: float, integer: int, text: str) -> None:
         connection = sqlite3.connect(file)
         connection.execute("CREATE TABLE t (f real, i integer, s text)")
         encodes = all(not 0xD800 <= ord(character) <= 0xDFFF for character in text)
-        connection.execute("INSERT INTO t VALUES (?, ?, ?)", (value, integer, text if encodes else None))
+        connection.execute(
+            "INSERT INTO t VALUES (?, ?, ?)", (value, integer, text if encodes else None)
+        )
         connection.commit()
         connection.close()
         (row,) = rows(SqlSource("s", f"sqlite:///{file}"), Stream("t"))

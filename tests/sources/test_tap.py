@@ -9,9 +9,22 @@ import pytest
 
 from etl_assets.destinations.duckdb.destination import DuckDBDestination
 from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError
-from etl_assets.model.events import Checkpoint, Event, Records, SchemaChange, SourceState, StreamEnd, Truncate
+from etl_assets.model.events import (
+    Checkpoint,
+    Event,
+    Records,
+    SchemaChange,
+    SourceState,
+    StreamEnd,
+    Truncate,
+)
 from etl_assets.model.stream import Stream
-from etl_assets.protocol.singer.messages import ActivateVersionMessage, BatchMessage, RecordMessage, Unknown
+from etl_assets.protocol.singer.messages import (
+    ActivateVersionMessage,
+    BatchMessage,
+    RecordMessage,
+    Unknown,
+)
 from etl_assets.sources.base import Source
 from etl_assets.sources.messages import write_message, write_records, write_schema, write_state
 from etl_assets.sources.source_read import SourceRead, first_of, reads_together
@@ -71,7 +84,9 @@ def versioned(name: str, n: int, number: int) -> Any:
     return lambda: write_message(RecordMessage(name, {"n": n}, version=number))
 
 
-def events(source: Source, streams: Sequence[Stream] = (A, B), state: SourceState | None = None) -> list[Event]:
+def events(
+    source: Source, streams: Sequence[Stream] = (A, B), state: SourceState | None = None
+) -> list[Event]:
     return list(SourceRead(source, streams).open(state or SourceState()))
 
 
@@ -88,7 +103,9 @@ def shown(found: Sequence[Event]) -> list[Any]:
     return words
 
 
-def load(source: Source, path: Path, streams: Sequence[Stream] = (A, B)) -> dict[str, StreamOutcome]:
+def load(
+    source: Source, path: Path, streams: Sequence[Stream] = (A, B)
+) -> dict[str, StreamOutcome]:
     read = SourceRead(source, streams)
     warehouse = DuckDBDestination(str(path))
     return {one.stream.name: one for one in sync_source(read, warehouse, checkpoint_seconds=0)}
@@ -101,7 +118,13 @@ def path(tmp_path: Path) -> Path:
 
 def test_messages_become_events_in_their_order() -> None:
     source = Tap(
-        schema("a"), record("a", 1, 2), schema("b"), record("b", 5), record("a", 3), at(a=3, b=5), record("b", 6)
+        schema("a"),
+        record("a", 1, 2),
+        schema("b"),
+        record("b", 5),
+        record("a", 3),
+        at(a=3, b=5),
+        record("b", 6),
     )
     assert shown(events(source)) == [
         ("SchemaChange", "a"),
@@ -127,9 +150,9 @@ def test_what_a_source_uses_again_is_not_altered() -> None:
             write_state(state)
 
     found = events(Tap(says))
-    assert [row for one in found if isinstance(one, Records) for row in one.batch.to_rows(one.stream)] == [
-        {"n": n, "nested": {"list": [n]}} for n in range(3)
-    ]
+    assert [
+        row for one in found if isinstance(one, Records) for row in one.batch.to_rows(one.stream)
+    ] == [{"n": n, "nested": {"list": [n]}} for n in range(3)]
     assert [one.state for one in found if isinstance(one, Checkpoint)] == [
         {"bookmarks": {"a": {"n": n}}} for n in range(3)
     ]
@@ -141,7 +164,9 @@ def test_a_schema_declares_the_stream() -> None:
     assert (declared.schema, declared.primary_key) == (SCHEMA, ("n",))
     mine = Stream("a", primary_key="id", replication_key="n", stream_alias="table")
     declared = next(one.stream for one in events(source, [mine]) if isinstance(one, SchemaChange))
-    assert (declared.primary_key, declared.stream_alias) == (("id",), "table"), "what was asked for goes first"
+    assert (declared.primary_key, declared.stream_alias) == (("id",), "table"), (
+        "what was asked for goes first"
+    )
 
 
 def test_nothing_reaches_standard_output(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +185,9 @@ def test_rows_and_states_arrive(path: Path) -> None:
 
 
 def test_a_failing_source_keeps_what_its_states_cover(path: Path) -> None:
-    outcomes = load(Tap(record("a", 1), at(a=1), record("a", 2), fails(OSError("the cable was cut"))), path)
+    outcomes = load(
+        Tap(record("a", 1), at(a=1), record("a", 2), fails(OSError("the cable was cut"))), path
+    )
     assert "OSError: the cable was cut" in str(outcomes["a"].error)
     warehouse = DuckDBDestination(str(path))
     assert warehouse.read_table(warehouse.table_for("tap", A)).column("n").to_pylist() == [1]
@@ -200,7 +227,9 @@ class Writes(Source):
 
     granularity = "source"
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         write_records(stream.name, [{"n": 1}])
         yield [{"n": 2}]
         write_state({"bookmarks": {stream.name: {"n": 2}}})
@@ -214,7 +243,9 @@ def test_messages_of_load_data_and_its_rows_both_count(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "together"), [(Tap(), True), (Each(), True), (Writes(), True), (Rows([]), False)], ids=repr
+    ("source", "together"),
+    [(Tap(), True), (Each(), True), (Writes(), True), (Rows([]), False)],
+    ids=repr,
 )
 def test_who_is_read_together(source: Source, together: bool) -> None:
     assert reads_together(source) is together
@@ -233,7 +264,9 @@ def test_a_first_look_ends_with_the_first_records() -> None:
 
 
 def test_a_new_version_begins_a_generation_before_its_first_record() -> None:
-    source = Tap(versioned("a", 1, 7), at(a=1), versioned("a", 2, 7), version("a", 7), version("b", 3))
+    source = Tap(
+        versioned("a", 1, 7), at(a=1), versioned("a", 2, 7), version("a", 7), version("b", 3)
+    )
     found = events(source)
     assert shown(found)[0] == ("Truncate", "a")
     truncated = [(one.stream.name, one.generation) for one in found if isinstance(one, Truncate)]
@@ -256,7 +289,11 @@ def begun(state: SourceState, streams: Sequence[Stream] = (A, B)) -> Any:
 
 
 def test_a_refreshed_stream_is_taken_out_of_the_state() -> None:
-    document: Mapping[str, Any] = {"bookmarks": {"a": {"n": 1}, "b": {"n": 2}}, "currently_syncing": "a", "x": 1}
+    document: Mapping[str, Any] = {
+        "bookmarks": {"a": {"n": 1}, "b": {"n": 2}},
+        "currently_syncing": "a",
+        "x": 1,
+    }
     assert begun(SourceState(document)) == document
     assert begun(SourceState(document, {}, {A.key})) == {"bookmarks": {"b": {"n": 2}}, "x": 1}
 
@@ -325,4 +362,6 @@ def test_a_message_that_has_no_place_here_is_an_error() -> None:
 
 
 def test_other_messages_are_left_alone() -> None:
-    assert shown(events(Tap(lambda: write_message(Unknown("LOG", {"type": "LOG"}))), [A])) == [("StreamEnd", "a")]
+    assert shown(events(Tap(lambda: write_message(Unknown("LOG", {"type": "LOG"}))), [A])) == [
+        ("StreamEnd", "a")
+    ]

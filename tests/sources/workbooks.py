@@ -63,7 +63,8 @@ def workbook(
 ) -> Path:
     """Write a workbook; `rows` is the XML of one sheet's rows, or of several by their names.
 
-    Style 0 is a plain one; the others are the `formats`, a code or the number of a built-in one each.
+    Style 0 is a plain one; the others are the `formats`, a code or the number of a built-in one
+    each.
     """
     sheets = {"S": rows} if isinstance(rows, str) else rows
     codes = "".join(
@@ -71,12 +72,19 @@ def workbook(
         for place, code in enumerate(formats)
         if isinstance(code, str)
     )
-    numbers = [0, *(200 + place if isinstance(code, str) else code for place, code in enumerate(formats))]
+    numbers = [
+        0,
+        *(200 + place if isinstance(code, str) else code for place, code in enumerate(formats)),
+    ]
     styles = "".join(f'<xf numFmtId="{number}"/>' for number in numbers)
     listed = "".join(
-        f'<sheet name={quoteattr(name)} sheetId="{place}" r:id="r{place}"/>' for place, name in enumerate(sheets, 1)
+        f'<sheet name={quoteattr(name)} sheetId="{place}" r:id="r{place}"/>'
+        for place, name in enumerate(sheets, 1)
     )
-    targets = {f"r{place}": ("worksheet", f"worksheets/sheet{place}.xml") for place in range(1, len(sheets) + 1)}
+    targets = {
+        f"r{place}": ("worksheet", f"worksheets/sheet{place}.xml")
+        for place in range(1, len(sheets) + 1)
+    }
     targets |= {"t": ("sharedStrings", "sharedStrings.xml"), "f": ("styles", "/xl/styles.xml")}
     opening = f'xmlns{":" + prefix.rstrip(":") if prefix else ""}="{namespace}"'
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
@@ -126,10 +134,15 @@ _NAMES = " ".join(
 _CALCEXT = 'xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"'
 
 
-def document(path: Path, tables: str | Mapping[str, str], *, styles: str = "", head: str = "") -> Path:
+def document(
+    path: Path, tables: str | Mapping[str, str], *, styles: str = "", head: str = ""
+) -> Path:
     """Write an OpenDocument spreadsheet; `tables` is the XML of one sheet's rows, or of several by their names."""
     sheets = {"S": tables} if isinstance(tables, str) else tables
-    data = "".join(f"<table:table table:name={quoteattr(name)}>{rows}</table:table>" for name, rows in sheets.items())
+    data = "".join(
+        f"<table:table table:name={quoteattr(name)}>{rows}</table:table>"
+        for name, rows in sheets.items()
+    )
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
         archive.writestr(
@@ -165,7 +178,9 @@ def wide(value: str) -> bytes:
     return struct.pack("<I", len(data) // 2) + data
 
 
-def binary_workbook(path: Path, rows: bytes, *, texts: Sequence[str] = (), from_1904: bool = False) -> Path:
+def binary_workbook(
+    path: Path, rows: bytes, *, texts: Sequence[str] = (), from_1904: bool = False
+) -> Path:
     """Write a binary workbook of one sheet `S`; style 1 is a date, style 2 a duration."""
     styles = (
         record(44, struct.pack("<H", 164) + wide("[h]:mm"))
@@ -176,13 +191,20 @@ def binary_workbook(path: Path, rows: bytes, *, texts: Sequence[str] = (), from_
         + b"".join(record(47, struct.pack("<HH", 0, number)) for number in (0, 14, 164))
         + record(618)
     )
-    parts = {"r1": ("worksheet", "worksheets/sheet1.bin"), "t": ("sharedStrings", "sharedStrings.bin")}
+    parts = {
+        "r1": ("worksheet", "worksheets/sheet1.bin"),
+        "t": ("sharedStrings", "sharedStrings.bin"),
+    }
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         archive.writestr("_rels/.rels", _relations({"r1": ("officeDocument", "xl/workbook.bin")}))
-        archive.writestr("xl/_rels/workbook.bin.rels", _relations({**parts, "f": ("styles", "styles.bin")}))
+        archive.writestr(
+            "xl/_rels/workbook.bin.rels", _relations({**parts, "f": ("styles", "styles.bin")})
+        )
         sheet = record(156, struct.pack("<II", 0, 1) + wide("r1") + wide("S"))
         archive.writestr("xl/workbook.bin", record(153, struct.pack("<II", from_1904, 0)) + sheet)
         archive.writestr("xl/styles.bin", styles)
-        archive.writestr("xl/sharedStrings.bin", b"".join(record(19, b"\0" + wide(one)) for one in texts))
+        archive.writestr(
+            "xl/sharedStrings.bin", b"".join(record(19, b"\0" + wide(one)) for one in texts)
+        )
         archive.writestr("xl/worksheets/sheet1.bin", record(145) + rows + record(146))
     return path

@@ -45,7 +45,11 @@ class Spoiled(Session):
         return self.session.export(Batch(self.broken.spoil(batch.to_arrow(load.stream))), turned)
 
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> Sequence[Committed]:
         return self.session.commit(bookmarks, complete=complete, shared=shared)
 
@@ -59,14 +63,20 @@ def each(table: pa.Table, wanted: Any, change: Any) -> pa.Table:
     """Give a table with the values changed of the columns whose type is wanted."""
     for index, field in enumerate(table.schema):
         if wanted(field.type):
-            values = [None if one is None else change(one) for one in table.column(index).to_pylist()]
+            values = [
+                None if one is None else change(one) for one in table.column(index).to_pylist()
+            ]
             table = table.set_column(index, field, pa.array(values, field.type))
     return table
 
 
 class RoundsDecimals(Broken):
     def spoil(self, table: pa.Table) -> pa.Table:
-        return each(table, pa.types.is_decimal, lambda one: one.quantize(Decimal("0.1")) if abs(one) < 1000 else one)
+        return each(
+            table,
+            pa.types.is_decimal,
+            lambda one: one.quantize(Decimal("0.1")) if abs(one) < 1000 else one,
+        )
 
 
 class SwapsTwoColumns(Broken):
@@ -76,12 +86,18 @@ class SwapsTwoColumns(Broken):
             return table
         first, second = text[:2]
         one, other = table.column(first), table.column(second)
-        return table.set_column(first, table.field(first), other).set_column(second, table.field(second), one)
+        return table.set_column(first, table.field(first), other).set_column(
+            second, table.field(second), one
+        )
 
 
 class CutsMicroseconds(Broken):
     def spoil(self, table: pa.Table) -> pa.Table:
-        return each(table, pa.types.is_timestamp, lambda one: one.replace(microsecond=one.microsecond // 1000 * 1000))
+        return each(
+            table,
+            pa.types.is_timestamp,
+            lambda one: one.replace(microsecond=one.microsecond // 1000 * 1000),
+        )
 
 
 class EmptyTextIsNull(Broken):
@@ -109,7 +125,11 @@ class AppendsOnReplace(Broken):
 
 class IgnoresKeys(Broken):
     def turn(self, load: Load) -> Load:
-        return replace(load, strategy=WriteStrategy.APPEND) if load.strategy is WriteStrategy.MERGE else load
+        return (
+            replace(load, strategy=WriteStrategy.APPEND)
+            if load.strategy is WriteStrategy.MERGE
+            else load
+        )
 
 
 class SavesStateFirst(Broken):
@@ -168,12 +188,18 @@ class WritesOverOthers(Broken):
         state = self.stored(load.source, load.stream, table=load.table).state
         return replace(load, adopt=True, begins_from=state.load_id if state else None)
 
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Any:
-        return replace(super().stored(source, stream, table=table, partition=partition), foreign=None)
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Any:
+        return replace(
+            super().stored(source, stream, table=table, partition=partition), foreign=None
+        )
 
 
 class ForgetsItsBookmark(Broken):
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Any:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Any:
         stored = super().stored(source, stream, table=table, partition=partition)
         state: StreamState | None = stored.state
         return stored if state is None else replace(stored, state=replace(state, bookmark=None))
@@ -188,18 +214,25 @@ class Numbers(Source):
     streams = [
         Stream(
             "numbers",
-            schema={"type": "object", "properties": {"id": {"type": "integer"}, "n": {"type": "integer"}}},
+            schema={
+                "type": "object",
+                "properties": {"id": {"type": "integer"}, "n": {"type": "integer"}},
+            },
             primary_key="id",
             replication_key="n",
         )
     ]
 
-    def load_data(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> Iterator[Any]:
+    def load_data(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> Iterator[Any]:
         rows = [row for row in self.rows() if not bookmarks or self.is_new(row, bookmarks)]
         for start in range(0, len(rows), 2):
             yield self.batch(rows[start : start + 2])
 
-    def count_records(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> int:
+    def count_records(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> int:
         return sum(not bookmarks or self.is_new(row, bookmarks) for row in self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
@@ -233,7 +266,9 @@ class GoesBack(Numbers):
 
 
 class CountsWrong(Numbers):
-    def count_records(self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any) -> int:
+    def count_records(
+        self, stream: Stream, bookmarks: Any = None, query: Any = None, **kwargs: Any
+    ) -> int:
         return 10
 
 

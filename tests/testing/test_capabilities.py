@@ -63,7 +63,9 @@ def kit(folder: Path, **changed: Any) -> Kit:
 
 
 @pytest.mark.parametrize("strategy", ["append", "merge", "replace"])
-def test_a_strategy_that_is_not_promised_is_not_asked_for_and_refused(strategy: str, tmp_path: Path) -> None:
+def test_a_strategy_that_is_not_promised_is_not_asked_for_and_refused(
+    strategy: str, tmp_path: Path
+) -> None:
     less = kit(tmp_path, strategies=ALL.strategies - {WriteStrategy(strategy)})
     with pytest.raises(pytest.skip.Exception, match=strategy):
         less.test_second_sync_goes_on(strategy)
@@ -122,13 +124,22 @@ def test_a_destination_that_cannot_be_read_back_is_not_asked_for_its_values() ->
 
 
 def test_the_report_has_a_column_for_each_destination() -> None:
-    told = {"group": "numbers", "case": "x", "title": "a | b", "outcome": "exact", "type": "BIGINT", "gap": ""}
+    told = {
+        "group": "numbers",
+        "case": "x",
+        "title": "a | b",
+        "outcome": "exact",
+        "type": "BIGINT",
+        "gap": "",
+    }
     page = table([{**told, "destination": "One"}, {**told, "destination": "Two", "gap": "why"}])
     assert "| Case | One | Two |" in page
     assert "| a \\| b | exact (BIGINT) | gap: why |" in page
 
 
 def test_a_case_says_nothing_unknown(tmp_path: Path) -> None:
-    (tmp_path / "wrong.json").write_text(json.dumps({"group": "g", "title": "t", "values": [], "acept": ["exact"]}))
+    (tmp_path / "wrong.json").write_text(
+        json.dumps({"group": "g", "title": "t", "values": [], "acept": ["exact"]})
+    )
     with pytest.raises(ValueError, match=r"wrong.json.*acept"):
         load_cases(tmp_path)

@@ -17,10 +17,14 @@ class TestDuckDB(DestinationConformance):
     @pytest.fixture
     def destination(self, tmp_path: Path) -> DuckDBDestination:
         self.folder = tmp_path
-        return DuckDBDestination(str(tmp_path / "warehouse.duckdb"), staging_memory_bytes=SMALL_STAGING_BYTES)
+        return DuckDBDestination(
+            str(tmp_path / "warehouse.duckdb"), staging_memory_bytes=SMALL_STAGING_BYTES
+        )
 
     def left_over(self) -> Sequence[str]:
         files = [path.name for path in self.folder.iterdir() if path.name != "warehouse.duckdb"]
         with duckdb.connect(str(self.folder / "warehouse.duckdb")) as connection:
-            tables = connection.sql("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%stag%'").fetchall()
+            tables = connection.sql(
+                "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE '%stag%'"
+            ).fetchall()
         return files + [name for (name,) in tables]

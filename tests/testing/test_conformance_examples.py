@@ -19,7 +19,9 @@ class TestTinySource(SourceConformance):
     @pytest.fixture
     def source(self, tmp_path: Path) -> Source:
         self.path = tmp_path / "rows.jsonl"
-        self.path.write_text("".join(json.dumps({"name": f"row {n}", "n": n * 1.5}) + "\n" for n in range(7)))
+        self.path.write_text(
+            "".join(json.dumps({"name": f"row {n}", "n": n * 1.5}) + "\n" for n in range(7))
+        )
         return Lines(name="lines", config={"path": str(self.path)})
 
     def add_rows(self) -> bool:

@@ -25,7 +25,9 @@ class TestFirebird(DestinationConformance):
     def destination(self, tmp_path: Path) -> FirebirdDestination:
         firebird()
         self.folder = tmp_path
-        return FirebirdDestination(database=str(tmp_path / "warehouse.fdb"), staging_dir=str(tmp_path / "staging"))
+        return FirebirdDestination(
+            database=str(tmp_path / "warehouse.fdb"), staging_dir=str(tmp_path / "staging")
+        )
 
     def left_over(self) -> Sequence[str]:
         return [path.name for path in self.folder.iterdir() if path.name != "warehouse.fdb"]
@@ -39,7 +41,11 @@ def test_an_engine_has_to_say_little_and_leans_on_nothing_hidden() -> None:
     assert SqlRows.__abstractmethods__ == {"execute", "type_names"}
     assert DbApiTransaction.__abstractmethods__ == {"type_names"}
     said = {name for name in vars(FirebirdTransaction) if not name.startswith("_")}
-    offered = {name for one in DbApiTransaction.__mro__ for name in {*vars(one), *vars(one).get("__annotations__", ())}}
+    offered = {
+        name
+        for one in DbApiTransaction.__mro__
+        for name in {*vars(one), *vars(one).get("__annotations__", ())}
+    }
     assert said <= offered
 
 

@@ -18,7 +18,9 @@ class TestMySQL(DestinationConformance):
         self.staging = tmp_path / "staging"
         with mysql_schema() as name:
             self.schema = name
-            yield MySQLDestination(MYSQL, schema_name=name, state_schema=name, staging_dir=str(self.staging))
+            yield MySQLDestination(
+                MYSQL, schema_name=name, state_schema=name, staging_dir=str(self.staging)
+            )
 
     def left_over(self) -> Sequence[str]:
         files = [path.name for path in self.staging.iterdir()] if self.staging.exists() else []

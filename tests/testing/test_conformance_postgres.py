@@ -19,7 +19,10 @@ class TestPostgres(DestinationConformance):
         with postgres_schema() as name:
             self.schema = name
             yield PostgresDestination(
-                POSTGRES, schema_name=name, state_schema=f"{name}_state", staging_dir=str(self.staging)
+                POSTGRES,
+                schema_name=name,
+                state_schema=f"{name}_state",
+                staging_dir=str(self.staging),
             )
 
     def left_over(self) -> Sequence[str]:

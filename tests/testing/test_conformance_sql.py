@@ -13,7 +13,14 @@ from etl_assets.sync import sync
 from etl_assets.testing import DestinationConformance
 from etl_assets.testing.fakes import GivenRead
 from etl_assets.testing.site import armed
-from tests.servers import MYSQL, POSTGRES, mysql_query, mysql_schema, postgres_schema, postgres_server
+from tests.servers import (
+    MYSQL,
+    POSTGRES,
+    mysql_query,
+    mysql_schema,
+    postgres_schema,
+    postgres_server,
+)
 
 
 class TestSqlOnSQLite(DestinationConformance):
@@ -21,22 +28,33 @@ class TestSqlOnSQLite(DestinationConformance):
 
     @pytest.fixture
     def destination(self, tmp_path: Path) -> SqlDestination:
-        return SqlDestination(f"sqlite:///{tmp_path / 'warehouse.sqlite'}", staging_dir=str(tmp_path / "staging"))
+        return SqlDestination(
+            f"sqlite:///{tmp_path / 'warehouse.sqlite'}", staging_dir=str(tmp_path / "staging")
+        )
 
 
 def load_all(destination: SqlDestination) -> None:
     first: list[dict[str, Any]] = [
         {"id": n, "n": 2**60 + n, "x": n / 3, "b": bytes([n]), "t": f"é {n}"} for n in range(5)
     ]
-    then = [{**first[0], "t": "changed"}, first[1], {**first[2], "id": 9}, {**first[2], "id": 9, "t": "last"}]
+    then = [
+        {**first[0], "t": "changed"},
+        first[1],
+        {**first[2], "id": 9},
+        {**first[2], "id": 9, "t": "last"},
+    ]
     for strategy, rows in (("append", 9), ("merge", 6), ("replace", 4)):
         for given in (first, then):
             read = GivenRead(Stream(strategy, primary_key=["id"]), [given])
             result = sync(read, destination, strategy=strategy)
         assert result.rows_in_table == rows
         assert result.records_loaded == {"append": 4, "merge": 2, "replace": 4}[strategy]
-        back = destination.read_table(destination.table_for("conformance", Stream(strategy))).to_pylist()
-        assert {(row["n"], row["x"], row["b"]) for row in back} <= {(row["n"], row["x"], row["b"]) for row in first}
+        back = destination.read_table(
+            destination.table_for("conformance", Stream(strategy))
+        ).to_pylist()
+        assert {(row["n"], row["x"], row["b"]) for row in back} <= {
+            (row["n"], row["x"], row["b"]) for row in first
+        }
         assert {row["t"] for row in back} >= {"changed", "last"}
 
 
@@ -81,7 +99,9 @@ def test_on_mariadb_a_load_that_fails_is_rolled_back(strategy: str, point: str) 
         give({"id": 2, "more": "x"})
         ids = destination.read_table(table, columns=["id"]).column(0).to_pylist()
         assert sorted(ids) == ([2] if strategy == "replace" else [1, 2])
-        engines = mysql_query(f"SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = '{name}'")
+        engines = mysql_query(
+            f"SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = '{name}'"
+        )
         assert engines == [("InnoDB",)]
 
 

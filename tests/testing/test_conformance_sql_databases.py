@@ -20,7 +20,12 @@ TABLES = (
     "CREATE TABLE composite (id integer NOT NULL PRIMARY KEY, day date NOT NULL, n integer NOT NULL)",
     "CREATE TABLE whole (id integer NOT NULL PRIMARY KEY, data {bytes})",
 )
-KEYS: dict[str, Any] = {"keyed": "changed", "unkeyed": "n", "composite": ["day", "n"], "whole": None}
+KEYS: dict[str, Any] = {
+    "keyed": "changed",
+    "unkeyed": "n",
+    "composite": ["day", "n"],
+    "whole": None,
+}
 
 
 class DatabaseConformance(SourceConformance):
@@ -35,7 +40,9 @@ class DatabaseConformance(SourceConformance):
             for _ in range(7):
                 self.add_rows()
             source = self.make(self.made)
-            self.catalog = Catalog([one.replace(replication_key=KEYS[one.name]) for one in source.discover().streams])
+            self.catalog = Catalog(
+                [one.replace(replication_key=KEYS[one.name]) for one in source.discover().streams]
+            )
             yield source
 
     def make(self, made: Database) -> Source:
@@ -62,7 +69,9 @@ class TestPostgresSource(DatabaseConformance):
         return PostgresSource(made.url, name="shop", batch_rows=2)
 
     def source_with_secret(self, reference: Any) -> Source:
-        return PostgresSource(name="shop", host="127.0.0.1", port=1, user="reader", password=reference, database="d")
+        return PostgresSource(
+            name="shop", host="127.0.0.1", port=1, user="reader", password=reference, database="d"
+        )
 
 
 class TestMySQLSource(DatabaseConformance):
@@ -70,11 +79,18 @@ class TestMySQLSource(DatabaseConformance):
 
     def make(self, made: Database) -> Source:
         url = sa.make_url(made.url)
-        parts: dict[str, Any] = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+        parts: dict[str, Any] = {
+            "host": url.host,
+            "port": url.port,
+            "user": url.username,
+            "password": url.password,
+        }
         return MySQLSource(name="shop", database=url.database, batch_rows=2, **parts)
 
     def source_with_secret(self, reference: Any) -> Source:
-        return MySQLSource(name="shop", host="127.0.0.1", port=1, user="reader", password=reference, database="d")
+        return MySQLSource(
+            name="shop", host="127.0.0.1", port=1, user="reader", password=reference, database="d"
+        )
 
 
 class TestSQLiteSource(DatabaseConformance):

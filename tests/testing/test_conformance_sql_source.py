@@ -19,7 +19,12 @@ CREATE TABLE unkeyed (name TEXT, n INTEGER NOT NULL);
 CREATE TABLE composite (id INTEGER PRIMARY KEY, day DATE NOT NULL, n INTEGER NOT NULL);
 CREATE TABLE whole (id INTEGER PRIMARY KEY, data BLOB);
 """
-KEYS: dict[str, Any] = {"keyed": "changed", "unkeyed": "n", "composite": ["day", "n"], "whole": None}
+KEYS: dict[str, Any] = {
+    "keyed": "changed",
+    "unkeyed": "n",
+    "composite": ["day", "n"],
+    "whole": None,
+}
 
 
 class Url:
@@ -45,7 +50,12 @@ class TestSqlSource(SourceConformance):
         source = SqlSource("shop", f"sqlite:///{self.path}", batch_rows=2)
         self.catalog = Catalog(
             [
-                Stream(one.name, schema=one.schema, primary_key=one.primary_key, replication_key=KEYS[one.name])
+                Stream(
+                    one.name,
+                    schema=one.schema,
+                    primary_key=one.primary_key,
+                    replication_key=KEYS[one.name],
+                )
                 for one in source.discover().streams
             ]
         )
@@ -56,9 +66,14 @@ class TestSqlSource(SourceConformance):
 
     def _insert(self, shop: sqlite3.Connection) -> None:
         n, half = self.rows, self.rows // 2
-        shop.execute("INSERT INTO keyed VALUES (?, ?, ?, ?)", (n, f"é {n}", n * 1.25, f"2026-01-0{half + 1} 10:00:00"))
+        shop.execute(
+            "INSERT INTO keyed VALUES (?, ?, ?, ?)",
+            (n, f"é {n}", n * 1.25, f"2026-01-0{half + 1} 10:00:00"),
+        )
         shop.execute("INSERT INTO unkeyed VALUES ('equal', ?)", (half,))
-        shop.execute("INSERT INTO composite VALUES (?, ?, ?)", (n, f"2026-01-0{half // 2 + 1}", half % 2))
+        shop.execute(
+            "INSERT INTO composite VALUES (?, ?, ?)", (n, f"2026-01-0{half // 2 + 1}", half % 2)
+        )
         shop.execute("INSERT INTO whole VALUES (?, ?)", (n, bytes([n])))
         self.rows += 1
 

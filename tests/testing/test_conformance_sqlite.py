@@ -23,4 +23,6 @@ class TestSQLite(DestinationConformance):
         files = [path.name for path in self.folder.iterdir() if path.name != "warehouse.sqlite"]
         with closing(sqlite3.connect(self.folder / "warehouse.sqlite")) as file:
             names = "name LIKE '%etl\\_assets\\_new%' ESCAPE '\\' OR name LIKE '%staged%'"
-            return files + [name for (name,) in file.execute(f"SELECT name FROM sqlite_master WHERE {names}")]
+            return files + [
+                name for (name,) in file.execute(f"SELECT name FROM sqlite_master WHERE {names}")
+            ]

@@ -50,7 +50,9 @@ class Kit(DestinationConformance):
             assert not self.left_over()
             return
         check, *arguments = name.split(":")
-        extra = {"source_fails": [1, PlannedError], "source_is_cancelled": [1, PlannedCancel]}.get(check, [])
+        extra = {"source_fails": [1, PlannedError], "source_is_cancelled": [1, PlannedCancel]}.get(
+            check, []
+        )
         getattr(self, f"test_{check.replace('is_cancelled', 'fails')}")(*arguments, *extra)
 
 
@@ -59,22 +61,39 @@ DESTINATIONS: list[tuple[type[DuckDBDestination], list[str]]] = [
     (planted.DropsTheLastRow, ["integer_64_bit", "append_equal_rows", "counts_are_true"]),
     (planted.RoundsDecimals, ["decimal_undeclared"]),
     (planted.SwapsTwoColumns, ["name_case", "name_reserved", "name_not_ascii"]),
-    (planted.CutsMicroseconds, ["instant_microseconds", "instant_beyond_nanoseconds", "timestamp_python"]),
+    (
+        planted.CutsMicroseconds,
+        ["instant_microseconds", "instant_beyond_nanoseconds", "timestamp_python"],
+    ),
     (planted.EmptyTextIsNull, ["text_empty"]),
     (planted.LowerCasesText, ["text_unicode"]),
     (planted.LosesLateColumns, ["change_new_column"]),
-    (planted.AppendsOnReplace, ["replace_fewer_rows", "replace_empty", "full_refresh_takes_the_place_of_all"]),
-    (planted.IgnoresKeys, ["key_three_times", "key_update_and_insert", "key_null", "second_sync_goes_on:merge"]),
+    (
+        planted.AppendsOnReplace,
+        ["replace_fewer_rows", "replace_empty", "full_refresh_takes_the_place_of_all"],
+    ),
+    (
+        planted.IgnoresKeys,
+        ["key_three_times", "key_update_and_insert", "key_null", "second_sync_goes_on:merge"],
+    ),
     (planted.SavesStateFirst, ["source_fails:append", "source_is_cancelled:merge"]),
     (planted.CommitsRowsFirst, ["source_fails:append", "source_is_cancelled:append"]),
     (planted.LeavesStaging, ["boolean", "second_sync_goes_on:append"]),
-    (planted.WritesOverOthers, ["concurrent_sync_is_refused:append", "table_of_another_source_is_refused"]),
-    (planted.ForgetsItsBookmark, ["second_sync_goes_on:append", "bookmark_is_stored_with_the_rows:append"]),
+    (
+        planted.WritesOverOthers,
+        ["concurrent_sync_is_refused:append", "table_of_another_source_is_refused"],
+    ),
+    (
+        planted.ForgetsItsBookmark,
+        ["second_sync_goes_on:append", "bookmark_is_stored_with_the_rows:append"],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "checks"), DESTINATIONS)
-def test_a_broken_destination_is_caught(kind: type[DuckDBDestination], checks: list[str], tmp_path: Path) -> None:
+def test_a_broken_destination_is_caught(
+    kind: type[DuckDBDestination], checks: list[str], tmp_path: Path
+) -> None:
     assert Kit(kind, tmp_path).failed(checks) == set(checks)
 
 
@@ -109,7 +128,10 @@ SOURCES: list[tuple[type[Source], set[str]]] = [
 
 @pytest.mark.parametrize(("kind", "caught"), SOURCES)
 def test_a_broken_source_is_caught(
-    kind: type[Source], caught: set[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    kind: type[Source],
+    caught: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     given: dict[str, list[Any]] = {
         "discover_is_stable_and_reads_no_rows": [monkeypatch],
@@ -117,7 +139,9 @@ def test_a_broken_source_is_caught(
         "secrets_are_not_shown": [caplog],
     }
     found = set()
-    for name in (one.removeprefix("test_") for one in dir(SourceConformance) if one.startswith("test_")):
+    for name in (
+        one.removeprefix("test_") for one in dir(SourceConformance) if one.startswith("test_")
+    ):
         check: Callable[..., None] = getattr(SourceKit(kind), f"test_{name}")
         try:
             check(*given.get(name, []))

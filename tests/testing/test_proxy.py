@@ -47,7 +47,9 @@ def test_the_nth_answer_is_lost_and_others_are_not(server: Asked) -> None:
     address, asked = server
     with LosingProxy(address, nth=2) as proxy:
         with socket.create_connection(proxy.address, timeout=10) as client:
-            assert [ask(client, text) for text in (b"INSERT", b"commit", b"INSERT")] == [b"done"] * 3
+            assert [ask(client, text) for text in (b"INSERT", b"commit", b"INSERT")] == [
+                b"done"
+            ] * 3
             assert not proxy.lost
             assert ask(client, b"COMMIT") == b"", "the connection was closed in place of an answer"
         assert proxy.lost

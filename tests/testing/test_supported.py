@@ -25,7 +25,12 @@ def test_the_page_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for case in load_cases():
         kit.begin(case.name)
         outcome, type_ = ("", "") if case.name in gaps else kit._run(case)
-        one = {"case": case.name, "group": case.group, "title": case.title, "gap": gaps.get(case.name, "")}
+        one = {
+            "case": case.name,
+            "group": case.group,
+            "title": case.title,
+            "gap": gaps.get(case.name, ""),
+        }
         told.append({**one, "destination": "DuckDB", "outcome": outcome, "type": type_})
     again = f"pytest -p etl_assets.testing.plugin --etl-assets-report docs/supported.md -k test_case {KIT}"
     assert PAGE.read_text(encoding="utf-8") == table(told), f"write it anew: {again}"
@@ -43,8 +48,14 @@ def test_the_option_writes_a_page(tmp_path: Path) -> None:
         "--etl-assets-report",
         str(page),
     ]
-    subprocess.run([*command, "-k", "boolean", KIT], cwd=ROOT, check=True, capture_output=True, timeout=100)
-    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| booleans")]
+    subprocess.run(
+        [*command, "-k", "boolean", KIT], cwd=ROOT, check=True, capture_output=True, timeout=100
+    )
+    rows = [
+        line
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| booleans")
+    ]
     assert rows == ["| booleans and NULL | exact (BOOLEAN) |"]
 
 
@@ -57,7 +68,12 @@ def test_cases_are_shipped() -> None:
 def test_a_missing_extra_is_named(missing: str) -> None:
     code = f"import sys; sys.modules[{missing!r}] = None; import etl_assets.testing"
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert "ConfigError: etl_assets.testing needs" in ran.stderr
     assert "etl-assets[testing]" in ran.stderr

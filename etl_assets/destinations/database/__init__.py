@@ -1,1 +1,4 @@
-"""What every database shares as a destination: session, write plans, ledger, state. It names no engine."""
+"""What every database shares as a destination: session, write plans, ledger, state.
+
+It names no engine.
+"""

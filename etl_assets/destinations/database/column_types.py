@@ -18,8 +18,9 @@ def narrowed(
 ) -> "pa.DataType":
     """Return a type that an engine has in place of text, where it holds all that is staged.
 
-    Nanoseconds are microseconds where all of them are. Whole numbers that come as decimals are integers where the
-    engine keeps decimals as texts, which are not in the order of numbers; so is a column without a value so far.
+    Nanoseconds are microseconds where all of them are. Whole numbers that come as decimals are
+    integers where the engine keeps decimals as texts, which are not in the order of numbers; so is
+    a column without a value so far.
 
     Args:
         tx: Where the table is.
@@ -37,7 +38,11 @@ def narrowed(
         return coarser if plan.staging.fits(field, coarser) else type_
     stored = tx.stored_type(type_)
     is_whole = pa.types.is_decimal(stored) and not stored.scale
-    if not is_whole or not tx.decimals_are_texts or (there is not None and not pa.types.is_integer(there)):
+    if (
+        not is_whole
+        or not tx.decimals_are_texts
+        or (there is not None and not pa.types.is_integer(there))
+    ):
         return type_
     return pa.int64() if plan.staging.fits(field, pa.int64()) else type_
 
@@ -45,8 +50,9 @@ def narrowed(
 def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> "pa.DataType":
     """Return the type of a column that holds what is in the table and what is staged, by its physical name.
 
-    A column that was NULL in every row so far got its type from no value: the first ones give it theirs. A key and a
-    column that a constraint, an index or a view rests on keep the type that they have.
+    A column that was NULL in every row so far got its type from no value: the first ones give it
+    theirs. A key and a column that a constraint, an index or a view rests on keep the type that
+    they have.
 
     Raises:
         SchemaConflictError: There is no such type; names the column.
@@ -59,7 +65,11 @@ def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType"
     def fit(name: str, side: Side, type_: "pa.DataType") -> bool:
         if side == "new":
             return plan.staging.fits(plan.field_of(name), type_)
-        return tx.integers_fit(plan.table, name) if pa.types.is_floating(type_) else tx.fits(plan.table, name, type_)
+        return (
+            tx.integers_fit(plan.table, name)
+            if pa.types.is_floating(type_)
+            else tx.fits(plan.table, name, type_)
+        )
 
     found = merge_schemas(pa.schema([(came.name, there)]), pa.schema([(came.name, came.type)]), fit)
     return tx.stored_type(found.field(0).type)
@@ -69,7 +79,8 @@ def _is_open(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataTyp
     import pyarrow as pa
 
     if not (pa.types.is_string(there) or is_json(there)) or pa.types.is_string(logical(came.type)):
-        return False  # another type is widened to one that holds it, and tells then whether it has values
+        # another type is widened to one that holds it, and tells then whether it has values
+        return False
     if not plan.staging.rows or plan.load.contract.data_type is not ContractMode.EVOLVE:
         return False
     field = plan.field_of(came.name)

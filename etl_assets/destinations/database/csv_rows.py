@@ -1,7 +1,7 @@
 """Arrow to CSV and back without a loss: NULL is nothing, the empty text is `""`, every number has all its digits.
 
-It is what PostgreSQL's COPY reads and writes. Building its binary form from Arrow was measured: what the server saves,
-the client spends.
+It is what PostgreSQL's COPY reads and writes. Building its binary form from Arrow was measured:
+what the server saves, the client spends.
 """
 
 import io
@@ -97,9 +97,14 @@ def _texts(column: "pa.Array", name: str) -> "pa.Array":
     if is_json(type_):
         return column.storage
     if pa.types.is_binary(type_):
-        return pa.array([None if one is None else "\\x" + one.hex() for one in column.to_pylist()], pa.large_string())
+        return pa.array(
+            [None if one is None else "\\x" + one.hex() for one in column.to_pylist()],
+            pa.large_string(),
+        )
     if pa.types.is_duration(type_):
-        return pc.binary_join_element_wise(column.cast(pa.int64()).cast(pa.string()), "microseconds", " ")
+        return pc.binary_join_element_wise(
+            column.cast(pa.int64()).cast(pa.string()), "microseconds", " "
+        )
     if is_uuid(type_):
         return uuid_texts(column)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):
@@ -123,7 +128,9 @@ def _refuse_nul(batch: "pa.RecordBatch") -> None:
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             found = column.filter(pc.match_substring(column, "\0"))
             if len(found):
-                raise RefusedValueError(name, "PostgreSQL cannot hold U+0000 in a text.", found[0].as_py())
+                raise RefusedValueError(
+                    name, "PostgreSQL cannot hold U+0000 in a text.", found[0].as_py()
+                )
 
 
 def _read_type(type_: "pa.DataType") -> "pa.DataType":

@@ -27,7 +27,9 @@ AWAY_SECONDS = 1.0
 
 
 class DbApiTransaction(SqlRows):
-    """One open transaction of a DB-API connection. A subclass gives `names` and `type_names`, and what differs.
+    """One open transaction of a DB-API connection.
+
+    A subclass gives `names` and `type_names`, and what differs.
 
     Args:
         connection: In a transaction, or one that begins it with the first statement.
@@ -46,7 +48,9 @@ class DbApiTransaction(SqlRows):
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         word = sql.split(None, 1)[0].upper()
         if self.alters_at_once and word in _TABLES_CHANGED and self._has_changed_rows:
-            raise DestinationError("A change of tables would commit the rows that were changed before it.")
+            raise DestinationError(
+                "A change of tables would commit the rows that were changed before it."
+            )
         self._has_changed_rows = self._has_changed_rows or word in _ROWS_CHANGED
         cursor = self.cursor()
         try:
@@ -55,7 +59,8 @@ class DbApiTransaction(SqlRows):
         finally:
             cursor.close()
         if self.alters_at_once and word in _TABLES_CHANGED:
-            self.connection.commit()  # an engine that has done so already has nothing left to commit
+            # an engine that has done so already has nothing left to commit
+            self.connection.commit()
         return found
 
     @override
@@ -78,10 +83,13 @@ class DbApiTransaction(SqlRows):
             cursor.close()
 
     @override
-    def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def fill_column(
+        self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         super().fill_column(table, beside, name, old, new)
         if self.alters_at_once:
-            # No row was changed but in a column that nobody knows yet; the next statement changes the table.
+            # No row was changed but in a column that nobody knows yet; the next statement changes
+            # the table.
             self.connection.commit()
             self._has_changed_rows = False
 
@@ -90,7 +98,10 @@ class DbApiTransaction(SqlRows):
         return self.connection.cursor()
 
     def spelled(self, sql: str) -> str:
-        """Return a statement as the driver takes it; `"` quotes names in it, and `?` stands for parameters."""
+        """Return a statement as the driver takes it.
+
+        `"` quotes names in it, and `?` stands for parameters.
+        """
         return sql if self.mark == "?" else with_marks(sql, self.mark)
 
 
@@ -103,13 +114,16 @@ def committing(
     is_busy: Callable[[Exception], bool] | None = None,
     seconds: float = 60.0,
 ) -> Iterator[Any]:
-    """Connect, and commit at the end; on any exception, a cancel too, roll back. Errors become this library's.
+    """Connect, and commit at the end.
+
+    On any exception, a cancel too, roll back. Errors become this library's.
 
     Args:
         connect: Opens a connection that begins a transaction by itself.
         errors: The driver's own.
         told: What the destination is called in errors.
-        is_busy: Tells whether an error means that somebody else holds the database: it is asked for again.
+        is_busy: Tells whether an error means that somebody else holds the database: it is asked for
+            again.
         seconds: For how long.
     """
     connection = _connected(connect, errors, told, is_busy, seconds)
@@ -123,7 +137,8 @@ def committing(
         raise _translated(error, told, phase, is_busy) from error
     finally:
         if phase != "done":
-            # There may be nothing to roll back: a connection that is lost, or one that never began a transaction.
+            # There may be nothing to roll back: a connection that is lost, or one that never began
+            # a transaction.
             with suppress(Exception):
                 connection.rollback()
         with suppress(errors):
@@ -149,12 +164,16 @@ def _connected(
         pause = min(pause * LONGER, LAST_PAUSE)
 
 
-def _patience(error: Exception, is_busy: Callable[[Exception], bool] | None, seconds: float) -> float:
+def _patience(
+    error: Exception, is_busy: Callable[[Exception], bool] | None, seconds: float
+) -> float:
     if is_busy is not None and is_busy(error):
         return seconds
     return AWAY_SECONDS if kind_of(error) == "away" else 0.0
 
 
-def _translated(error: Exception, told: str, phase: str, is_busy: Callable[[Exception], bool] | None) -> Exception:
+def _translated(
+    error: Exception, told: str, phase: str, is_busy: Callable[[Exception], bool] | None
+) -> Exception:
     kind = "busy" if is_busy is not None and is_busy(error) else None
     return translate(error, told, phase, kind=kind)

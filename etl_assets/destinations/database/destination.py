@@ -37,7 +37,9 @@ STAGING = ".etl_assets/staging"
 """Where batches wait that do not fit in memory, under the working directory, for a database that is no file."""
 
 
-def database_capabilities(*, max_identifier_bytes: int = 255, max_columns: int | None = None) -> Capabilities:
+def database_capabilities(
+    *, max_identifier_bytes: int = 255, max_columns: int | None = None
+) -> Capabilities:
     """Return the capabilities of a database: every strategy, with state, in columns."""
     return Capabilities(
         strategies=frozenset({WriteStrategy.APPEND, WriteStrategy.MERGE, WriteStrategy.REPLACE}),
@@ -54,23 +56,37 @@ class DatabaseOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
     schema_name: str | None = Field(
-        default=None, description="Put every table into this schema instead of one named after the source."
+        default=None,
+        description="Put every table into this schema instead of one named after the source.",
     )
     table_prefix: str = Field(default="", description="Comes before the name of each table.")
-    naming: str = Field(default="pyairbyte", description="How names are normalised: pyairbyte, snake_case or preserve.")
-    staging_dir: str | None = Field(default=None, description="Where batches wait that do not fit in memory.")
-    staging_memory_bytes: int = Field(default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory.")
-    load_id_column: str | None = Field(default="_etl_assets_load_id", description="Our column; null leaves it out.")
-    loaded_at_column: str | None = Field(default="_etl_assets_loaded_at", description="Our column; null leaves it out.")
+    naming: str = Field(
+        default="pyairbyte",
+        description="How names are normalised: pyairbyte, snake_case or preserve.",
+    )
+    staging_dir: str | None = Field(
+        default=None, description="Where batches wait that do not fit in memory."
+    )
+    staging_memory_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory."
+    )
+    load_id_column: str | None = Field(
+        default="_etl_assets_load_id", description="Our column; null leaves it out."
+    )
+    loaded_at_column: str | None = Field(
+        default="_etl_assets_loaded_at", description="Our column; null leaves it out."
+    )
     airbyte_columns: bool = Field(
-        default=False, description="Add PyAirbyte's columns about each record; see `record_columns`."
+        default=False,
+        description="Add PyAirbyte's columns about each record; see `record_columns`.",
     )
 
 
 class DatabaseDestination(Destination):
     """A database that keeps the state row beside the rows, so that each is loaded exactly once.
 
-    A subclass gives `Options` and `transaction`; what differs between databases is said by its `Transaction`.
+    A subclass gives `Options` and `transaction`; what differs between databases is said by its
+    `Transaction`.
 
     Args:
         options: Those of the class's `Options`.
@@ -92,7 +108,9 @@ class DatabaseDestination(Destination):
         self.options: Any = parse_options(self.Options, type(self).__name__, options)
         self.load_id_column: str | None = self.options.load_id_column
         self.loaded_at_column: str | None = self.options.loaded_at_column
-        self.load_columns: Sequence[str] = [name for name in (self.load_id_column, self.loaded_at_column) if name]
+        self.load_columns: Sequence[str] = [
+            name for name in (self.load_id_column, self.loaded_at_column) if name
+        ]
         """The columns that say by which load a row came, and when."""
         self._naming = style(self.options.naming)
 
@@ -119,7 +137,10 @@ class DatabaseDestination(Destination):
         raise NotImplementedError
 
     def ledger(self, transaction: Transaction) -> Ledger:
-        """Return the ledger in a transaction; by default its two tables are where a name without a schema leads."""
+        """Return the ledger in a transaction.
+
+        By default its two tables are where a name without a schema leads.
+        """
         return Ledger(transaction)
 
     def exists(self) -> bool:
@@ -146,14 +167,24 @@ class DatabaseDestination(Destination):
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Return the default place of a stream: schema = source name (or `schema_name`), table = stream."""
-        name = stream.stream_alias or (f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name)
+        name = stream.stream_alias or (
+            f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        )
         name = f"{self.options.table_prefix}{name}"
-        table = TableName(self.identifier(name), self.options.schema_name or self.identifier(source))
-        return table if self.has_schemas else TableName(self.identifier(f"{table.schema}__{table.name}"))
+        table = TableName(
+            self.identifier(name), self.options.schema_name or self.identifier(source)
+        )
+        return (
+            table
+            if self.has_schemas
+            else TableName(self.identifier(f"{table.schema}__{table.name}"))
+        )
 
     def identifier(self, name: str) -> str:
         """Return the physical name of one thing."""
-        return identifiers([name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes)[name]
+        return identifiers(
+            [name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes
+        )[name]
 
     def spell(self, name: str) -> str:
         """Return a name as `naming` has it, and as the database can."""
@@ -166,7 +197,10 @@ class DatabaseDestination(Destination):
     def column_identifiers(
         self, names: Sequence[str], known: Mapping[str, str], reserved: Sequence[str]
     ) -> dict[str, str]:
-        """Return a unique column name for each field, none of them reserved; names that are known already stay."""
+        """Return a unique column name for each field, none of them reserved.
+
+        Names that are known already stay.
+        """
         return identifiers(
             names,
             known=known,
@@ -197,7 +231,9 @@ class DatabaseDestination(Destination):
                 sweep(roots)
 
     @override
-    def stored(self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = "") -> Stored:
+    def stored(
+        self, source: str, stream: Stream, *, table: TableName | None = None, partition: str = ""
+    ) -> Stored:
         """Return what is known of a stream.
 
         Raises:
@@ -209,7 +245,9 @@ class DatabaseDestination(Destination):
             return Stored()
         with self.transaction() as tx:
             ledger = self.ledger(tx)
-            return look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+            return look_up(
+                tx, ledger, source, stream, self._table(ledger, source, stream, table), partition
+            )
 
     @override
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
@@ -220,14 +258,20 @@ class DatabaseDestination(Destination):
             return self._table(self.ledger(tx), source, stream, table)
         return table
 
-    def _table(self, ledger: Ledger, source: str, stream: Stream, table: TableName | None) -> TableName:
+    def _table(
+        self, ledger: Ledger, source: str, stream: Stream, table: TableName | None
+    ) -> TableName:
         if ledger.exists():
             return table_in(ledger, self, source, stream, table)
         return table or self.table_for(source, stream)
 
     @override
     def stored_many(
-        self, source: str, streams: Sequence[tuple[Stream, TableName | None]], *, partition: str = ""
+        self,
+        source: str,
+        streams: Sequence[tuple[Stream, TableName | None]],
+        *,
+        partition: str = "",
     ) -> list[Stored]:
         """Look many streams up in one transaction: to open a database of many tables may take long."""
         if not self.exists():
@@ -235,7 +279,14 @@ class DatabaseDestination(Destination):
         with self.transaction() as tx:
             ledger = self.ledger(tx)
             return [
-                look_up(tx, ledger, source, stream, self._table(ledger, source, stream, table), partition)
+                look_up(
+                    tx,
+                    ledger,
+                    source,
+                    stream,
+                    self._table(ledger, source, stream, table),
+                    partition,
+                )
                 for stream, table in streams
             ]
 
@@ -300,7 +351,9 @@ class DatabaseDestination(Destination):
 
     def _require(self, tx: Transaction, table: TableName) -> None:
         if tx.schema(table) is None:
-            raise DestinationError(f"There is no table {table} in {self!r}.", hint="Materialize it first.")
+            raise DestinationError(
+                f"There is no table {table} in {self!r}.", hint="Materialize it first."
+            )
 
     # The stored state
 
@@ -313,7 +366,9 @@ class DatabaseDestination(Destination):
             return ledger.states() if ledger.exists() else []
 
     @override
-    def stored_under(self, source: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
+    def stored_under(
+        self, source: str, streams: Collection[StreamKey], *, hashed: bool = False
+    ) -> str:
         return stored_under(self, source, streams, hashed=hashed)
 
     @override

@@ -49,7 +49,10 @@ _MYSQL_CODES: Mapping[int, str] = {
 }
 # What has no code: libpq while connecting, and SQLite.
 _WORDS: Sequence[tuple[str, str]] = (
-    (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
+    (
+        r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied",
+        "login",
+    ),
     (r"permission denied|readonly database", "rights"),
     (r"database .* does not exist|unable to open database file|not a database", "missing"),
     (r"disk is full|disk i/o error", "full"),
@@ -74,19 +77,40 @@ _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     ),
     "schema": (DestinationError, "Make this schema first, or name another one."),
     "missing": (ConnectError, "Check the name of the database in the url."),
-    "away": (UnavailableError, "Nothing of this load is visible; the next run goes on. Check that the server runs."),
-    "busy": (BusyError, "Another session holds a lock: end it, or give the destination a longer lock_timeout."),
+    "away": (
+        UnavailableError,
+        "Nothing of this load is visible; the next run goes on. Check that the server runs.",
+    ),
+    "busy": (
+        BusyError,
+        "Another session holds a lock: end it, or give the destination a longer lock_timeout.",
+    ),
     "slow": (DestinationError, "Raise statement_timeout."),
-    "full": (DestinationError, "Nothing of this load is visible. Make room on the database's disk."),
-    "dependents": (DestinationError, "Drop what depends on it, or keep the stream's columns as they were."),
+    "full": (
+        DestinationError,
+        "Nothing of this load is visible. Make room on the database's disk.",
+    ),
+    "dependents": (
+        DestinationError,
+        "Drop what depends on it, or keep the stream's columns as they were.",
+    ),
     "stranger": (ConnectError, "What answers there is no PostgreSQL: check host and port."),
-    "tls": (ConfigError, "Give the server's certificate authority, switch TLS on there, or say how far to trust it."),
+    "tls": (
+        ConfigError,
+        "Give the server's certificate authority, switch TLS on there, or say how far to trust it.",
+    ),
 }
 
 _AWAY: Sequence[tuple[str, str]] = (
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "Check the name of the host."),
-    (r"refused", "The host answers, and nothing listens there: check the port, and that the server runs."),
-    (r"time(out|d out)|no route|unreachable", "Check host and port, and that a firewall lets this machine in."),
+    (
+        r"refused",
+        "The host answers, and nothing listens there: check the port, and that the server runs.",
+    ),
+    (
+        r"time(out|d out)|no route|unreachable",
+        "Check host and port, and that a firewall lets this machine in.",
+    ),
 )
 """What a server that is away may be told apart by, while connecting."""
 
@@ -110,13 +134,19 @@ def translate(
     message = without_values(error)
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
     text = f"{told}: {phase} failed ({name}): {message}"
-    found, hint = _MEANING.get(kind, (ConnectError if phase == "connecting" else DestinationError, None))
+    found, hint = _MEANING.get(
+        kind, (ConnectError if phase == "connecting" else DestinationError, None)
+    )
     if kind == "away" and phase == "connecting":
-        hint = next((more for pattern, more in _AWAY if re.search(pattern, message, re.IGNORECASE)), hint)
+        hint = next(
+            (more for pattern, more in _AWAY if re.search(pattern, message, re.IGNORECASE)), hint
+        )
     return found(text, hint=hint)
 
 
-def patiently(connect: Callable[[], _Connection], errors: type[Exception], told: str) -> _Connection:
+def patiently(
+    connect: Callable[[], _Connection], errors: type[Exception], told: str
+) -> _Connection:
     """Connect; a server that is away is tried again, some times with growing, jittered pauses.
 
     Args:
@@ -166,7 +196,10 @@ def _message(error: Exception) -> str:
     if len(args) > 1 and isinstance(args[0], int):
         return f"({args[0]}) {args[1]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line)) or type(error).__name__
+    return (
+        " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line))
+        or type(error).__name__
+    )
 
 
 def without_values(error: Exception) -> str:
@@ -178,7 +211,11 @@ def without_values(error: Exception) -> str:
     if sqlstate(error).startswith("22"):
         message = message.split(": ", 1)[0]
     message = _QUOTED_VALUE.sub(r"\1 '…' for", message)
-    message = redact(message) if len(message) <= SHOWN_MESSAGE else redact(message, end=SHOWN_MESSAGE - 1) + "…"
+    message = (
+        redact(message)
+        if len(message) <= SHOWN_MESSAGE
+        else redact(message, end=SHOWN_MESSAGE - 1) + "…"
+    )
     code = next(iter(error.args), None)
     error.args = (code, message) if isinstance(code, int) else (message,)
     return message

@@ -1,12 +1,13 @@
 """Of several images of one key in one read, which is the newest: the one with the greatest replication key.
 
-A merge keeps the image that comes last. An API that gives its newest rows first, or pages that overlap, would so leave
-an older image in the table, behind a bookmark that says it is done. So the older ones are left out before the merge,
-also where the newer one was committed at a checkpoint of the same read. Images of earlier reads count for nothing: what
-the source says now replaces them.
+A merge keeps the image that comes last. An API that gives its newest rows first, or pages that
+overlap, would so leave an older image in the table, behind a bookmark that says it is done. So the
+older ones are left out before the merge, also where the newer one was committed at a checkpoint of
+the same read. Images of earlier reads count for nothing: what the source says now replaces them.
 
-Most reads have each key once, or give the replication keys in order, and nothing is to be done: the order is looked at
-batch by batch. Only out of order the keys are hashed, and only rows whose hash comes twice are looked at.
+Most reads have each key once, or give the replication keys in order, and nothing is to be done: the
+order is looked at batch by batch. Only out of order the keys are hashed, and only rows whose hash
+comes twice are looked at.
 """
 
 from collections.abc import Iterator, Sequence
@@ -66,7 +67,11 @@ class Images:
             return
         try:
             self._follow(part)
-        except (TypeError, ValueError, ArithmeticError):  # texts after numbers, a NaN: in no order that could be told
+        except (
+            TypeError,
+            ValueError,
+            ArithmeticError,
+        ):  # texts after numbers, a NaN: in no order that could be told
             self._comparable = self._in_order = self._is_above = False
 
     def _follow(self, part: "pa.Table | Encoded") -> None:
@@ -82,14 +87,17 @@ class Images:
             return
         self._is_above &= self._highest_committed is None or smallest[0] >= self._highest_committed
         # One look at each part tells, as long as it is in order: it ends with its largest key.
-        self._in_order &= (self._highest is None or smallest[0] >= self._highest) and _ascends(columns)
+        self._in_order &= (self._highest is None or smallest[0] >= self._highest) and _ascends(
+            columns
+        )
         if self._highest is None or largest[0] > self._highest:
             self._highest = largest[0]
 
     def told(self) -> "tuple[npt.NDArray[np.bool_] | None, bool]":
         """Tell which of the staged rows are older images, in their order (None: none), and whether that was looked for.
 
-        If it was, no key comes twice in the other rows; if not, the last image of a key is the newest.
+        If it was, no key comes twice in the other rows; if not, the last image of a key is the
+        newest.
         """
         looks = bool(self._staging.rows) and (self._always or not self._in_order)
         if not self._is_known:
@@ -166,16 +174,24 @@ class Images:
         found: list[Any] = []
         for table in self._tables(staging):
             keys = conform(
-                table.select([n for n in table.column_names if n in self._keys]), _selected(schema, self._keys)
+                table.select([n for n in table.column_names if n in self._keys]),
+                _selected(schema, self._keys),
             )
-            if len(self._keys) == 1 and pa.types.is_integer(keys.schema.types[0]) and not keys.column(0).null_count:
+            if (
+                len(self._keys) == 1
+                and pa.types.is_integer(keys.schema.types[0])
+                and not keys.column(0).null_count
+            ):
                 found.append(keys.column(0).to_numpy().astype(np.int64, copy=False).view(np.uint64))
             else:
                 found.append(_hashed(connection, keys))
         return np.concatenate(found) if found else np.empty(0, np.uint64)
 
     def _rows_of(
-        self, connection: "duckdb.DuckDBPyConnection", hashes: "npt.NDArray[np.uint64]", schema: "pa.Schema"
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        hashes: "npt.NDArray[np.uint64]",
+        schema: "pa.Schema",
     ) -> "tuple[pa.Table, npt.NDArray[np.int64]]":
         """Return the rows of the read whose keys have these hashes, and their places in it."""
         import numpy as np
@@ -193,12 +209,16 @@ class Images:
         return pa.concat_tables(found), np.concatenate(places)
 
     def _older(
-        self, connection: "duckdb.DuckDBPyConnection", rows: "pa.Table", places: "npt.NDArray[np.int64]"
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        rows: "pa.Table",
+        places: "npt.NDArray[np.int64]",
     ) -> "npt.NDArray[np.int64]":
         """Return the places of all images but the newest of each key.
 
-        No image is the newest where another one has a greater replication key, whatever comes between the two. Those
-        that are left have the greatest key, or one with a NULL in it; of them the last to come is the newest.
+        No image is the newest where another one has a greater replication key, whatever comes
+        between the two. Those that are left have the greatest key, or one with a NULL in it; of
+        them the last to come is the newest.
         """
         import pyarrow as pa
 
@@ -206,7 +226,9 @@ class Images:
         by = [f"c{i}" for i in range(len(self._by))]
         columns = [_plain(rows.column(name)) for name in self._keys]
         columns += [_ordered(rows.column(name)) for name in self._by]
-        connection.register("images", pa.table([*columns, pa.array(places)], names=[*keys, *by, "place"]))
+        connection.register(
+            "images", pa.table([*columns, pa.array(places)], names=[*keys, *by, "place"])
+        )
         whole = " AND ".join(f"{name} IS NOT NULL" for name in by) or "true"
         order = ", ".join(f"{name} DESC" for name in by) or "NULL"
         of_key = f"PARTITION BY {', '.join(keys)}"
@@ -222,7 +244,9 @@ class Images:
 
 def tells_images_apart(load: Load) -> bool:
     """Return whether more has to be known of a key's images than which one a merge takes: the last."""
-    return load.image == "newest" or (load.image == "last" and load.strategy is WriteStrategy.REPLACE)
+    return load.image == "newest" or (
+        load.image == "last" and load.strategy is WriteStrategy.REPLACE
+    )
 
 
 def _repeated(hashes: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
@@ -271,7 +295,9 @@ def _hashed(connection: "duckdb.DuckDBPyConnection", keys: "pa.Table") -> "npt.N
 
     names = [f"k{i}" for i in range(keys.num_columns)]
     connection.register("keys", pa.table([_plain(column) for column in keys.columns], names=names))
-    found: Any = connection.execute(f"SELECT hash({', '.join(names)}) AS h FROM keys").fetchnumpy()["h"]
+    found: Any = connection.execute(f"SELECT hash({', '.join(names)}) AS h FROM keys").fetchnumpy()[
+        "h"
+    ]
     connection.unregister("keys")
     hashes: npt.NDArray[np.uint64] = found
     return hashes
@@ -294,13 +320,18 @@ def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
 
 
 def _ordered(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return a column whose values are ordered as those of another; NULL where these have no order."""
+    """Return a column whose values are ordered as those of another.
+
+    NULL where these have no order.
+    """
     import pyarrow as pa
 
     if is_nested(column.type):
         return pa.chunked_array([pa.nulls(len(column), pa.int64())])
     if pa.types.is_decimal256(column.type):
         values = column.to_pylist()
-        ranks = {value: rank for rank, value in enumerate(sorted({v for v in values if v is not None}))}
+        ranks = {
+            value: rank for rank, value in enumerate(sorted({v for v in values if v is not None}))
+        }
         return pa.chunked_array([pa.array([ranks.get(value) for value in values], pa.int64())])
     return _plain(column)

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from etl_assets.destinations.database.interface import Database
 
 
-def table_in(ledger: Ledger, database: "Database", source: str, stream: Stream, wanted: TableName | None) -> TableName:
+def table_in(
+    ledger: Ledger, database: "Database", source: str, stream: Stream, wanted: TableName | None
+) -> TableName:
     """Return the table of a stream by what the ledger knows.
 
-    A stream keeps the table that it was loaded into. A new one whose table another stream of its source holds gets
-    another, as columns do. Both is about tables that nobody has named: what the stream's options say rules.
+    A stream keeps the table that it was loaded into. A new one whose table another stream of its
+    source holds gets another, as columns do. Both is about tables that nobody has named: what the
+    stream's options say rules.
 
     Args:
         ledger: Of the database; it is there.
@@ -58,7 +61,9 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
         DestinationError: Names the owner.
         UnsupportedWriteError: What is written to it could not be rolled back.
     """
-    problem = foreign(tx, ledger, (load.source, load.stream.namespace or "", load.stream.name), table)
+    problem = foreign(
+        tx, ledger, (load.source, load.stream.namespace or "", load.stream.name), table
+    )
     if problem and not load.adopt:
         raise DestinationError(
             f"stream {load.stream.name!r}: {problem}.",
@@ -67,10 +72,14 @@ def check_owner(tx: Transaction, ledger: Ledger, load: Load, table: TableName) -
         )
     unsafe = tx.unsafe(table)
     if unsafe:
-        raise UnsupportedWriteError(f"stream {load.stream.name!r}: {unsafe}", stream=load.stream.name)
+        raise UnsupportedWriteError(
+            f"stream {load.stream.name!r}: {unsafe}", stream=load.stream.name
+        )
 
 
-def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName) -> str | None:
+def foreign(
+    tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table: TableName
+) -> str | None:
     """Return why a table is not a stream's (source, namespace, name) to write to, or None."""
     if not tx.exists(table):
         return None
@@ -93,7 +102,9 @@ def foreign(tx: Transaction, ledger: Ledger, stream: tuple[str, str, str], table
     return None
 
 
-def look_up(tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str) -> Stored:
+def look_up(
+    tx: Transaction, ledger: Ledger, source: str, stream: Stream, table: TableName, partition: str
+) -> Stored:
     """Return what is known of a stream: its state row, and whether its table is as the ledger says."""
     found = _looked_up(tx, ledger, source, stream, table, partition)
     unsafe = tx.unsafe(table) or (ledger.unsafe() if ledger.exists() else None)
@@ -114,7 +125,8 @@ def _looked_up(
         return Stored(reset=tx.exists(table) and not ledger.knows(source, stream))
     if state.table != table:
         return Stored(
-            state, problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}"
+            state,
+            problem=f"its rows are in {tx.quoted(state.table)}, and are now to go to {tx.quoted(table)}",
         )
     return Stored(state, problem=_changed(tx, state))
 

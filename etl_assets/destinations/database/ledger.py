@@ -1,7 +1,8 @@
 """The state row and the ledger, beside the data and in its transaction.
 
-`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record. The state of a whole
-source is a row with an empty stream. `_etl_assets_loads` gets one row per COMMIT of a stream or of a shared state, and
+`_etl_assets_state` has one row per source, namespace, stream and partition: the state of record.
+The state of a whole source is a row with an empty stream. `_etl_assets_loads` gets one row per
+COMMIT of a stream or of a shared state, and
 is never changed: rewind, repair and ownership read it.
 """
 
@@ -13,7 +14,14 @@ from typing import Any
 
 from etl_assets.destinations.database.ledger_history import NUMBER, REJECTED, REWIND, History, Past
 from etl_assets.destinations.database.ledger_names import NamedStates
-from etl_assets.destinations.database.state_rows import FORMAT, STATE_COLUMNS, STATE_TABLE, dump, label_of, sound
+from etl_assets.destinations.database.state_rows import (
+    FORMAT,
+    STATE_COLUMNS,
+    STATE_TABLE,
+    dump,
+    label_of,
+    sound,
+)
 from etl_assets.destinations.database.stored_states import equals, key_of, listed
 from etl_assets.destinations.database.transaction import STATE_KEY
 from etl_assets.exceptions import ConcurrentSyncError, StateError
@@ -44,7 +52,10 @@ class Ledger(History, NamedStates):
     """
 
     def create(self) -> None:
-        """Make the two tables where they are missing; migrate those that an earlier version has made."""
+        """Make the two tables where they are missing.
+
+        Migrate those that an earlier version has made.
+        """
         if self.exists():
             self._migrate()
             return  # whoever may not make tables may still write into those that are there
@@ -53,7 +64,13 @@ class Ledger(History, NamedStates):
         if self._state_table.schema:
             self._tx.create_schema(self._state_table.schema)
         types = self._tx.ledger_types
-        create, varchar, key, text, big = types.create, types.varchar, types.key, types.text, types.big
+        create, varchar, key, text, big = (
+            types.create,
+            types.varchar,
+            types.key,
+            types.text,
+            types.big,
+        )
         options = f" {types.options}" if types.options else ""
         self._tx.execute(
             f'{create} {self._loads} ("load_id" {varchar}(64) NOT NULL, "run_id" {varchar}(255), '
@@ -75,7 +92,10 @@ class Ledger(History, NamedStates):
         return self._tx.exists(self._state_table)
 
     def unsafe(self) -> str | None:
-        """Return why a change of the two tables could not be rolled back, with what to do about it; or None."""
+        """Return why a change of the two tables could not be rolled back, with what to do about it.
+
+        Or None.
+        """
         return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
 
     def insert(self, state: StreamState) -> None:
@@ -103,7 +123,9 @@ class Ledger(History, NamedStates):
                 stream=stream,
             )
 
-    def save(self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str) -> None:
+    def save(
+        self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str
+    ) -> None:
         """Write the state row and append to the ledger."""
         load = entry.load
         key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
@@ -122,24 +144,51 @@ class Ledger(History, NamedStates):
 
     def save_shared(self, shared: SharedState, at: datetime) -> None:
         """Write the state row of a whole source and append to the ledger, if nobody was faster."""
-        current = next((sound(one) for one in self.source_states(shared.source, shared.partition) if one.shared), None)
+        current = next(
+            (
+                sound(one)
+                for one in self.source_states(shared.source, shared.partition)
+                if one.shared
+            ),
+            None,
+        )
         self.check_begins_from(shared, current)
         key, after = (shared.source, "", "", shared.partition), dump(shared.bookmark)
         self._put(
             key,
-            (shared.load_id, shared.run_id, after, at.isoformat(), FORMAT, "", "", "[]", 0, shared.load_id),
+            (
+                shared.load_id,
+                shared.run_id,
+                after,
+                at.isoformat(),
+                FORMAT,
+                "",
+                "",
+                "[]",
+                0,
+                shared.load_id,
+            ),
             current,
         )
         before = dump(current.bookmark if current else None)
-        self._append(shared.load_id, shared.run_id, key, TableName(""), "state", before, after, 0, 0, at)
+        self._append(
+            shared.load_id, shared.run_id, key, TableName(""), "state", before, after, 0, 0, at
+        )
 
-    def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
+    def _put(
+        self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
+    ) -> None:
         if current is None:
             marks = ", ".join("?" * len(STATE_COLUMNS))
-            self._tx.execute(f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})", (*key, *values))
+            self._tx.execute(
+                f"INSERT INTO {self._state} ({listed(STATE_COLUMNS)}) VALUES ({marks})",
+                (*key, *values),
+            )
         else:
             settings = ", ".join(f"{quote(name)} = ?" for name in STATE_COLUMNS[len(STATE_KEY) :])
-            self._tx.execute(f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key))
+            self._tx.execute(
+                f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*values, *key)
+            )
 
     def note_rejected(self, entry: Entry) -> None:
         """Append what was kept of rejected records, which also makes their table known as the stream's."""
@@ -153,11 +202,17 @@ class Ledger(History, NamedStates):
     # For people: `etl-assets state`
 
     def set_bookmark(
-        self, state: StreamState, bookmark: Bookmark | None, load_id: str, *, read_at: datetime | None = None
+        self,
+        state: StreamState,
+        bookmark: Bookmark | None,
+        load_id: str,
+        *,
+        read_at: datetime | None = None,
     ) -> None:
         """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit.
 
-        What else was damaged of the row is made good. Where somebody else has read up to it, that was `read_at`.
+        What else was damaged of the row is made good. Where somebody else has read up to it, that
+        was `read_at`.
 
         Raises:
             StateError: The row does not tell the stream's table any more.
@@ -180,22 +235,31 @@ class Ledger(History, NamedStates):
             changed["committed_at"] = read_at.isoformat()
         if state.damage is not None:
             columns = json.dumps([asdict(column) for column in state.columns])
-            changed |= {"committed_at": now.isoformat(), "format": FORMAT, "columns": columns, "rows_in_table": rows}
+            changed |= {
+                "committed_at": now.isoformat(),
+                "format": FORMAT,
+                "columns": columns,
+                "rows_in_table": rows,
+            }
             changed |= {"changed_by": state.changed_by, "table_schema": state.table.schema}
         settings = ", ".join(f"{quote(name)} = ?" for name in changed)
         self._tx.execute(
-            f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}", (*changed.values(), *key_of(state))
+            f"UPDATE {self._state} SET {settings} WHERE {equals(STATE_KEY)}",
+            (*changed.values(), *key_of(state)),
         )
         self._append(load_id, "", key_of(state), state.table, "set", before, after, 0, rows, now)
 
     def delete(self, state: StreamState) -> None:
         """Delete a state row; the ledger still knows the table, so the next sync replaces it.
 
-        A shared state goes with the rows of all its source's streams: without it they would be appended once more.
+        A shared state goes with the rows of all its source's streams: without it they would be
+        appended once more.
         """
         if state.shared:
             key = (state.source, state.partition)
-            self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(('source', 'partition'))}", key)
+            self._tx.execute(
+                f"DELETE FROM {self._state} WHERE {equals(('source', 'partition'))}", key
+            )
         else:
             self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
 
@@ -207,18 +271,23 @@ class Ledger(History, NamedStates):
         """
         count = f"SELECT COUNT(*) FROM {self._state} WHERE {equals(('source',))}"
         if self._tx.execute(count, (new,))[0][0]:
-            raise StateError(f"The source {new!r} has stored states already; {old!r} cannot be renamed to it.")
+            raise StateError(
+                f"The source {new!r} has stored states already; {old!r} cannot be renamed to it."
+            )
         renamed = int(self._tx.execute(count, (old,))[0][0])
         for table in (self._state, self._loads):
-            self._tx.execute(f"UPDATE {table} SET {equals(('source',))} WHERE {equals(('source',))}", (new, old))
+            self._tx.execute(
+                f"UPDATE {table} SET {equals(('source',))} WHERE {equals(('source',))}", (new, old)
+            )
         return renamed
 
     def rewind(self, state: StreamState, load_id: str, load_id_column: str | None) -> int:
         """Go back to what a stream was after a load: delete the later loads' rows by load id, restore the bookmark.
 
         Raises:
-            StateError: There is no such load, or a later one merged or replaced rows, which cannot be undone; or the
-                stream's bookmark is that of its whole source, which does not go back for one stream.
+            StateError: There is no such load, or a later one merged or replaced rows, which cannot
+                be undone; or the stream's bookmark is that of its whole source, which does not go
+                back for one stream.
         """
         if any(one.shared for one in self.source_states(state.source, state.partition)):
             raise StateError(
@@ -246,11 +315,25 @@ class Ledger(History, NamedStates):
             (target.bookmark_after, load_id, rows, load_id, *key_of(state)),
         )
         before, after = dump(state.bookmark), target.bookmark_after
-        self._append(load_id, "", key_of(state), state.table, REWIND, before, after, 0, rows, datetime.now(UTC))
+        self._append(
+            load_id,
+            "",
+            key_of(state),
+            state.table,
+            REWIND,
+            before,
+            after,
+            0,
+            rows,
+            datetime.now(UTC),
+        )
         return deleted
 
     def _undo(self, state: StreamState, later: Sequence[Past], load_id_column: str | None) -> int:
-        """Delete the rows of loads, also the rejected ones that were kept; returns how many were in the table."""
+        """Delete the rows of loads, also the rejected ones that were kept.
+
+        Returns how many were in the table.
+        """
         changing = [one for one in later if one.changed_rows]
         other = next((one for one in changing if one.strategy != WriteStrategy.APPEND), None)
         if other or (changing and load_id_column is None):
@@ -268,7 +351,10 @@ class Ledger(History, NamedStates):
     def _delete_loads(self, state: StreamState, load_ids: Sequence[str], column: str) -> int:
         before = self._tx.count(state.table)
         marks = ", ".join("?" * len(load_ids))
-        self._tx.execute(f"DELETE FROM {self._tx.quoted(state.table)} WHERE {quote(column)} IN ({marks})", load_ids)
+        self._tx.execute(
+            f"DELETE FROM {self._tx.quoted(state.table)} WHERE {quote(column)} IN ({marks})",
+            load_ids,
+        )
         return before - self._tx.count(state.table)
 
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
@@ -281,4 +367,6 @@ class Ledger(History, NamedStates):
             table = TableName(name, schema or "")
             if self._tx.schema(table) is not None:
                 marks = ", ".join("?" * len(load_ids))
-                self._tx.execute(f'DELETE FROM {self._tx.quoted(table)} WHERE "load_id" IN ({marks})', load_ids)
+                self._tx.execute(
+                    f'DELETE FROM {self._tx.quoted(table)} WHERE "load_id" IN ({marks})', load_ids
+                )

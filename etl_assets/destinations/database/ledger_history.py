@@ -1,8 +1,9 @@
 """The ledger's rows in their order: one per COMMIT, counted by the transaction that appends it, and never changed.
 
-They are ordered by `commit_number`. No clock has a say in it: load ids and `committed_at` are by that of the machine
-that ran the sync, which may be behind that of the run before. Rows of earlier versions have no number and come before
-all others, in the order of their insertion where the engine can tell it (DuckDB, SQLite), else by `committed_at`.
+They are ordered by `commit_number`. No clock has a say in it: load ids and `committed_at` are by
+that of the machine that ran the sync, which may be behind that of the run before. Rows of earlier
+versions have no number and come before all others, in the order of their insertion where the engine
+can tell it (DuckDB, SQLite), else by `committed_at`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from etl_assets.destinations.database.state_rows import FORMAT, parse
-from etl_assets.destinations.database.stored_states import LEDGER_TABLE, StateRows, equals, key_of, listed
+from etl_assets.destinations.database.stored_states import (
+    LEDGER_TABLE,
+    StateRows,
+    equals,
+    key_of,
+    listed,
+)
 from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
 from etl_assets.model.stored import Bookmark, StreamState, TableName
@@ -22,7 +29,10 @@ from etl_assets.strategies import WriteStrategy
 REJECTED = "rejected"
 """In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
 REWIND = "rewind"
-"""In the ledger's `strategy`: the stream went back to the load that this row names; what came between is undone."""
+"""In the ledger's `strategy`: the stream went back to the load that this row names.
+
+What came between is undone.
+"""
 NUMBER = "commit_number"
 _LEDGER_COLUMNS = (
     "load_id", "run_id", *STATE_KEY, "table_schema", "table_name", "strategy", "bookmark_before", "bookmark_after",
@@ -71,14 +81,21 @@ class History(StateRows):
 
         self._tx.add_column(self._ledger_table, NUMBER, pa.int64())
         self._is_numbered = True
-        if not self._tx.alters_at_once:  # a change of rows would begin the transaction, before its tables are made
-            # So that the first format's code refuses them, and does not write rows without a number.
-            self._tx.execute(f'UPDATE {self._state} SET "format" = ? WHERE "format" < ?', (FORMAT, FORMAT))
+        if (
+            not self._tx.alters_at_once
+        ):  # a change of rows would begin the transaction, before its tables are made
+            # So that the first format's code refuses them, and does not write rows without a
+            # number.
+            self._tx.execute(
+                f'UPDATE {self._state} SET "format" = ? WHERE "format" < ?', (FORMAT, FORMAT)
+            )
 
     def _numbered(self) -> bool:
         """Return whether the ledger has commit numbers: not one of an earlier version that was only read so far."""
         if self._is_numbered is None:
-            self._is_numbered = NUMBER in {name.lower() for name in self._tx.type_names(self._ledger_table)}
+            self._is_numbered = NUMBER in {
+                name.lower() for name in self._tx.type_names(self._ledger_table)
+            }
         return self._is_numbered
 
     def _order(self) -> str:
@@ -93,7 +110,8 @@ class History(StateRows):
     def _next_number(self) -> int:
         """Return the number of the next row.
 
-        It is asked for once a transaction: a commit of the same stream in between changes its state row, so that this
+        It is asked for once a transaction: a commit of the same stream in between changes its state
+            row, so that this
         one is refused. Those of other streams may get the same number, which no order needs.
         """
         if self._last_number is None:
@@ -110,7 +128,10 @@ class History(StateRows):
             (source, stream.namespace or "", stream.name),
         )
         try:
-            return [(load_id, rows_in, in_table, parse(after)) for load_id, rows_in, in_table, after in rows]
+            return [
+                (load_id, rows_in, in_table, parse(after))
+                for load_id, rows_in, in_table, after in rows
+            ]
         except StateError as error:
             raise StateError(
                 f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} is damaged: "
@@ -120,7 +141,10 @@ class History(StateRows):
             ) from error
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
-        """Return the source, namespace and stream of the last load into a table; None if unknown."""
+        """Return the source, namespace and stream of the last load into a table.
+
+        None if unknown.
+        """
         newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
         newest = newest or self._newest_of(table, self._inserted())
         return max(newest)[1:] if newest else None
@@ -136,7 +160,10 @@ class History(StateRows):
         )
 
     def later_loads(self, state: StreamState, load_id: str) -> list[Past] | None:
-        """Return what came after a load, oldest first; None if there is no such load, or it was undone."""
+        """Return what came after a load, oldest first.
+
+        None if there is no such load, or it was undone.
+        """
         found = self._since(state, load_id)
         return None if found is None else found[1:]
 
@@ -183,8 +210,12 @@ class History(StateRows):
             at.isoformat(), FORMAT, self._next_number(),
         )  # fmt: skip
         marks = ", ".join("?" * len(values))
-        self._tx.execute(f"INSERT INTO {self._loads} ({listed(_LEDGER_COLUMNS)}) VALUES ({marks})", values)
+        self._tx.execute(
+            f"INSERT INTO {self._loads} ({listed(_LEDGER_COLUMNS)}) VALUES ({marks})", values
+        )
 
 
 def _last_of(rows: Sequence[Past], load_id: str) -> int | None:
-    return next((index for index in reversed(range(len(rows))) if rows[index].load_id == load_id), None)
+    return next(
+        (index for index in reversed(range(len(rows))) if rows[index].load_id == load_id), None
+    )

@@ -21,7 +21,9 @@ class NamedStates(StateRows):
         """Write a state row that is not there yet."""
         raise NotImplementedError
 
-    def _put(self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None) -> None:
+    def _put(
+        self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
+    ) -> None:
         raise NotImplementedError
 
     def _append(self, *row: Any) -> None:
@@ -37,7 +39,8 @@ class NamedStates(StateRows):
     def move(self, states: Sequence[StreamState], new: str) -> None:
         """Give the state rows of some of a source's streams, and their loads, to another name.
 
-        The source's shared state goes along where no stream of it is left, and is copied where one is.
+        The source's shared state goes along where no stream of it is left, and is copied where one
+        is.
         """
         for state in states:
             for table in (self._state, self._loads):
@@ -50,12 +53,15 @@ class NamedStates(StateRows):
                 continue
             self.insert(replace(shared, source=new))
             if len(left) == 1:
-                self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(shared))
+                self._tx.execute(
+                    f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(shared)
+                )
 
     def known_config(self, source: str) -> Any:
         """Return what was noted of a source's config, or None."""
         rows = self._tx.execute(
-            f'SELECT "bookmark" FROM {self._state} WHERE {equals(STATE_KEY)}', (source, "", "", CONFIG)
+            f'SELECT "bookmark" FROM {self._state} WHERE {equals(STATE_KEY)}',
+            (source, "", "", CONFIG),
         )
         return parse(rows[0][0]) if rows else None
 
@@ -63,5 +69,16 @@ class NamedStates(StateRows):
         """Note what a source's config is."""
         key = (source, "", "", CONFIG)
         self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key)
-        values = ("", "", dump(document), datetime.now(UTC).isoformat(), FORMAT, "", "", "[]", 0, "")
+        values = (
+            "",
+            "",
+            dump(document),
+            datetime.now(UTC).isoformat(),
+            FORMAT,
+            "",
+            "",
+            "[]",
+            0,
+            "",
+        )
         self._put(key, values, None)

@@ -1,8 +1,8 @@
 """Where a script's source has its state: under its name, in the place of its tables (their schema and prefix).
 
-Two caches in one database with another schema or prefix are two places, each with tables and state of its own. A name
-that has state in one place only is stored as it is; in any other place it is stored as `name@schema.prefix`. What was
-stored before places counted is of the place of its table.
+Two caches in one database with another schema or prefix are two places, each with tables and state
+of its own. A name that has state in one place only is stored as it is; in any other place it is
+stored as `name@schema.prefix`. What was stored before places counted is of the place of its table.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +21,11 @@ DIGITS = 8
 def is_hashed_name_of(stored: str, name: str) -> bool:
     """Return whether a stored name is a name and a hash of a config, as those of connectors were once."""
     head, _, digits = stored.rpartition("_")
-    return head == name and len(digits) == DIGITS and all(digit in "0123456789abcdef" for digit in digits)
+    return (
+        head == name
+        and len(digits) == DIGITS
+        and all(digit in "0123456789abcdef" for digit in digits)
+    )
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,25 @@ class Place:
         """The name under which the source is stored here while it has state elsewhere, too."""
         options = self.destination.options
         schema = options.schema_name or self.destination.identifier(self.name)
-        return f"{self.name}@{schema}.{options.table_prefix}" if options.table_prefix else f"{self.name}@{schema}"
+        return (
+            f"{self.name}@{schema}.{options.table_prefix}"
+            if options.table_prefix
+            else f"{self.name}@{schema}"
+        )
 
     def holds(self, state: StreamState) -> bool:
         """Return whether the table of a state row is in this place."""
-        usual = self.destination.table_for(self.name, Stream(state.stream, namespace=state.namespace or None))
+        usual = self.destination.table_for(
+            self.name, Stream(state.stream, namespace=state.namespace or None)
+        )
         if state.table == usual:
             return True
         if state.table.schema != usual.schema:
             return False
         # One that ends as the stream is called has another prefix; any other was named by hand.
-        plain = self.destination.identifier(f"{state.namespace}_{state.stream}" if state.namespace else state.stream)
+        plain = self.destination.identifier(
+            f"{state.namespace}_{state.stream}" if state.namespace else state.stream
+        )
         prefix: str = self.destination.options.table_prefix
         return state.table.name.startswith(prefix) and not state.table.name.endswith(plain)
 
@@ -61,8 +73,12 @@ def base_name(stored: str) -> str:
     return stored.partition("@")[0]
 
 
-def stored_under(destination: Any, name: str, streams: Collection[StreamKey], *, hashed: bool = False) -> str:
-    """Return the name under which the state of a source is, or is going to be; settles what was stored otherwise.
+def stored_under(
+    destination: Any, name: str, streams: Collection[StreamKey], *, hashed: bool = False
+) -> str:
+    """Return the name under which the state of a source is, or is going to be.
+
+    Settles what was stored otherwise.
 
     Args:
         destination: A database with a ledger.
@@ -104,9 +120,12 @@ def _settled(ledger: Ledger, place: Place, streams: Collection[StreamKey], *, ha
     target = place.name
     if any(state.source == place.qualified for state in states) or (elsewhere and not here):
         target = place.qualified
-    # Stored before places counted, or by an asset, which knows none: rows of one name in several places.
+    # Stored before places counted, or by an asset, which knows none: rows of one name in several
+    # places.
     shared = any(state.shared for state in states if state.source == place.name)
-    if here and (target == place.qualified or (elsewhere and (shared or not elsewhere.isdisjoint(streams)))):
+    if here and (
+        target == place.qualified or (elsewhere and (shared or not elsewhere.isdisjoint(streams)))
+    ):
         target = place.qualified
         ledger.move(here, target)
     if hashed:
@@ -114,14 +133,18 @@ def _settled(ledger: Ledger, place: Place, streams: Collection[StreamKey], *, ha
     return target
 
 
-def _rename_hashed(ledger: Ledger, place: Place, states: Sequence[StreamState], target: str) -> None:
+def _rename_hashed(
+    ledger: Ledger, place: Place, states: Sequence[StreamState], target: str
+) -> None:
     names = _hashed(place, states)
     known = {(state.namespace, state.stream) for state in ledger.states() if state.source == target}
     if not known:
         _refuse_several(names, place.name)
     if len(names) == 1:
         rows = [state for state in _tables_of(states, names[0]) if place.holds(state)]
-        ledger.move([state for state in rows if (state.namespace, state.stream) not in known], target)
+        ledger.move(
+            [state for state in rows if (state.namespace, state.stream) not in known], target
+        )
 
 
 def _refuse_several(names: Sequence[str], name: str) -> None:
@@ -135,7 +158,11 @@ def _refuse_several(names: Sequence[str], name: str) -> None:
 
 
 def _hashed(place: Place, states: Iterable[StreamState]) -> list[str]:
-    found = {state.source for state in states if is_hashed_name_of(state.source, place.name) and _in(place, state)}
+    found = {
+        state.source
+        for state in states
+        if is_hashed_name_of(state.source, place.name) and _in(place, state)
+    }
     return sorted(found)
 
 

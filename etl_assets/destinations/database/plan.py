@@ -28,7 +28,8 @@ class Plan:
         table: Where to.
         staging: The rows, by original names.
         physical: The column's name by the field's name.
-        schema: The schema of the staged rows by original names; a column that is NULL throughout has the type null.
+        schema: The schema of the staged rows by original names; a column that is NULL throughout
+            has the type null.
         declared: What the stream declares, if it does.
         stamp: For the columns of our own.
         changes: Sentences about what was done to the table's schema.
@@ -55,14 +56,18 @@ class Plan:
 
     def field_of(self, column: str) -> str:
         """Return the field that is stored in a column; of a column that has none, its name."""
-        return next((name for name, physical in self.physical.items() if physical == column), column)
+        return next(
+            (name for name, physical in self.physical.items() if physical == column), column
+        )
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Return the staged rows with the table's names and types."""
         import pyarrow as pa
 
         source, target = self._schemas(types)
-        return pa.RecordBatchReader.from_batches(target, self._batches(self._staged(), source, target.names))
+        return pa.RecordBatchReader.from_batches(
+            target, self._batches(self._staged(), source, target.names)
+        )
 
     def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
         """Return the same for an engine that may take rows in the bytes they came in."""

@@ -1,8 +1,8 @@
 """The three columns about each record that PyAirbyte's tables have: its id, when it was extracted, what was changed.
 
-They are new on every read, so they are no part of what a row is: no merge compares them, no change of a schema tells of
-them, and a row that came again as it was keeps them. Where they are wanted they wait beside the records from when these
-are staged. All are made by columns.
+They are new on every read, so they are no part of what a row is: no merge compares them, no change
+of a schema tells of them, and a row that came again as it was keeps them. Where they are wanted
+they wait beside the records from when these are staged. All are made by columns.
 """
 
 import json

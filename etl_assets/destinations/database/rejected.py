@@ -87,7 +87,10 @@ class Rejects:
                 "rejected_at": pa.nulls(count, pa.timestamp("us", "UTC")),
                 "stream": [self._load.stream.full_name] * count,
                 "field": [one.field for one in rejections],
-                "reason": [one.reason if one.told is None else f"{one.reason}: {one.told}" for one in rejections],
+                "reason": [
+                    one.reason if one.told is None else f"{one.reason}: {one.told}"
+                    for one in rejections
+                ],
                 "left_out": ["row" if one.whole else "value" for one in rejections],
                 "record": [one.record for one in rejections],
             },
@@ -100,7 +103,13 @@ def _schema() -> "pa.Schema":
 
     text = pa.string()
     at = pa.timestamp("us", "UTC")
-    fields = [("load_id", text), ("rejected_at", at), ("stream", text), ("field", text), ("reason", text)]
+    fields = [
+        ("load_id", text),
+        ("rejected_at", at),
+        ("stream", text),
+        ("field", text),
+        ("reason", text),
+    ]
     return pa.schema([*fields, ("left_out", text), ("record", text)])
 
 
@@ -110,5 +119,8 @@ def _at(rows: "pa.RecordBatchReader", now: datetime) -> "pa.RecordBatchReader":
 
     at = rows.schema.field("rejected_at").type
     index = rows.schema.get_field_index("rejected_at")
-    batches = (batch.set_column(index, "rejected_at", pa.array([now] * batch.num_rows, at)) for batch in rows)
+    batches = (
+        batch.set_column(index, "rejected_at", pa.array([now] * batch.num_rows, at))
+        for batch in rows
+    )
     return pa.RecordBatchReader.from_batches(rows.schema, batches)

@@ -1,7 +1,7 @@
 """A merge that asks of an engine no more than SELECT, INSERT and UPDATE: some rows at a time, compared here.
 
-It needs neither temporary tables nor MERGE, which every engine spells its own way. In memory are one chunk of rows and,
-where a key may come twice, the keys that were merged so far.
+It needs neither temporary tables nor MERGE, which every engine spells its own way. In memory are
+one chunk of rows and, where a key may come twice, the keys that were merged so far.
 """
 
 import math
@@ -29,12 +29,19 @@ class RowAccess(Protocol):
         """Return rows as the driver takes them."""
         ...
 
-    def insert_rows(self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp) -> None:
+    def insert_rows(
+        self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp
+    ) -> None:
         """Insert rows."""
         ...
 
     def update_rows(
-        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], rows: Sequence[Row], stamp: Stamp
+        self,
+        table: TableName,
+        schema: "pa.Schema",
+        keys: Sequence[str],
+        rows: Sequence[Row],
+        stamp: Stamp,
     ) -> None:
         """Update the rows that have the keys of these."""
         ...
@@ -92,18 +99,27 @@ class RowMerge:
         # Of a key that comes twice the last arrival wins.
         last = {self._key_of(row): position for position, row in enumerate(staged)}
         bound = self._rows.bound_rows(batch)
-        wanted = [tuple(bound[position][at] for at in self._key_positions) for position in last.values()]
-        found = _comparable_rows(self._rows.rows_with(self._table, self._schema, self._keys, wanted))
+        wanted = [
+            tuple(bound[position][at] for at in self._key_positions) for position in last.values()
+        ]
+        found = _comparable_rows(
+            self._rows.rows_with(self._table, self._schema, self._keys, wanted)
+        )
         there = {self._key_of(row): row for row in found}
 
         fresh = [position for key, position in last.items() if key not in there]
         changed = [
             (key, position)
             for key, position in last.items()
-            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            if key in there and self._may_update(key) and self._differs(there[key], staged[position])
+            # A row that came again as it was is left alone: it keeps its load id, and what is
+            # downstream stays fresh.
+            if key in there
+            and self._may_update(key)
+            and self._differs(there[key], staged[position])
         ]
-        self._rows.insert_rows(self._table, self._schema.names, [bound[position] for position in fresh], self._stamp)
+        self._rows.insert_rows(
+            self._table, self._schema.names, [bound[position] for position in fresh], self._stamp
+        )
         changed_rows = [bound[position] for _, position in changed]
         self._rows.update_rows(self._table, self._schema, self._keys, changed_rows, self._stamp)
         counted_before = sum(key in self._merged for key, _ in changed)
@@ -115,7 +131,8 @@ class RowMerge:
         return tuple(row[at] for at in self._key_positions)
 
     def _may_update(self, key: Row) -> bool:
-        # What this merge itself has inserted gives way to a later arrival whatever becomes of rows from before.
+        # What this merge itself has inserted gives way to a later arrival whatever becomes of rows
+        # from before.
         return self._update or key in self._merged
 
     def _differs(self, there: Row, staged: Row) -> bool:
@@ -128,7 +145,9 @@ class RowMerge:
         for key, at in zip(self._keys, self._key_positions, strict=True):
             column = batch.column(at)
             if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
-                raise RefusedValueError(key, "a key that is NaN equals no other one, not even itself.", math.nan)
+                raise RefusedValueError(
+                    key, "a key that is NaN equals no other one, not even itself.", math.nan
+                )
 
 
 def in_chunks(rows: "pa.RecordBatchReader", most: int) -> "Iterator[pa.RecordBatch]":

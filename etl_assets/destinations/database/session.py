@@ -47,14 +47,19 @@ class DatabaseSession(Session):
     Args:
         database: The destination.
         loads: What is loaded.
-        staging_roots: Where batches are written that do not fit `memory_bytes`, in the first that can be written.
+        staging_roots: Where batches are written that do not fit `memory_bytes`, in the first that
+            can be written.
         memory_bytes: Of all loads together, in equal parts.
     """
 
     encoding: Encoding = "arrow"
 
     def __init__(
-        self, database: Database, loads: Sequence[Load], staging_roots: Sequence[Path], memory_bytes: int
+        self,
+        database: Database,
+        loads: Sequence[Load],
+        staging_roots: Sequence[Path],
+        memory_bytes: int,
     ) -> None:
         self._database = database
         # What stays encoded is looked into nowhere, and gets no columns.
@@ -62,7 +67,9 @@ class DatabaseSession(Session):
         self.commits_many = database.rolls_back
         self._loads = {load.load_id: load for load in loads}
         self._staging_roots = staging_roots
-        self._memory_bytes = min(memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES))
+        self._memory_bytes = min(
+            memory_bytes, max(memory_bytes // max(len(loads), 1), LEAST_MEMORY_BYTES)
+        )
         self._staging: dict[str, Staging] = {}
         self._screens: dict[str, Screen] = {}
         self._rejects: dict[str, Rejects] = {}
@@ -74,7 +81,9 @@ class DatabaseSession(Session):
     def _prepare(self, load: Load) -> None:
         staging = self._staging[load.load_id] = Staging(self._staging_roots, self._memory_bytes)
         if tells_images_apart(load):
-            self._images[load.load_id] = Images(load, staging, Staging(self._staging_roots, self._memory_bytes // 4))
+            self._images[load.load_id] = Images(
+                load, staging, Staging(self._staging_roots, self._memory_bytes // 4)
+            )
         if not load.contract.evolves:
             staging = Staging(self._staging_roots, self._memory_bytes)
             self._rejects[load.load_id] = Rejects(load, staging)
@@ -83,7 +92,9 @@ class DatabaseSession(Session):
     def table_types(self, load: Load, *, anew: bool = False) -> TableTypes:
         """Return the types of a load's table as it stands when it is asked for the first time."""
         table = load.table or self._database.table_for(load.source, load.stream)
-        return StandingTypes(load, table, self._database.transaction, partial(self._shape, load=load), anew=anew)
+        return StandingTypes(
+            load, table, self._database.transaction, partial(self._shape, load=load), anew=anew
+        )
 
     @override
     def screen(self, batch: Batch, load: Load) -> Batch:
@@ -92,7 +103,9 @@ class DatabaseSession(Session):
         if screen is None:
             with self._database.transaction() as tx:
                 shape = self._shape(tx, load)
-            screen = self._screens[load.load_id] = Screen(load, shape, self._rejects[load.load_id].add)
+            screen = self._screens[load.load_id] = Screen(
+                load, shape, self._rejects[load.load_id].add
+            )
         return screen.take(batch)
 
     @override
@@ -118,7 +131,10 @@ class DatabaseSession(Session):
         return with_columns(table, batch) if self._database.record_columns else table
 
     def _declared(self, table: "pa.Table", load: Load) -> "pa.Table":
-        """Return a table without the fields that its stream does not declare; it is logged once which these are."""
+        """Return a table without the fields that its stream does not declare.
+
+        It is logged once which these are.
+        """
         properties = (load.stream.schema or {}).get("properties")
         if not properties:
             return table
@@ -151,7 +167,11 @@ class DatabaseSession(Session):
 
     @override
     def commit(
-        self, bookmarks: Mapping[str, Bookmark | None], *, complete: bool, shared: SharedState | None = None
+        self,
+        bookmarks: Mapping[str, Bookmark | None],
+        *,
+        complete: bool,
+        shared: SharedState | None = None,
     ) -> list[Committed]:
         """Publish everything staged in one transaction, or nothing."""
         for load_id in bookmarks:
@@ -160,9 +180,19 @@ class DatabaseSession(Session):
         with self._database.transaction() as tx:
             ledger = self._database.ledger(tx)
             ledger.create()
-            changes = {i: self._prepare_tables(tx, ledger, self._loads[i]) for i in bookmarks if tx.alters_at_once}
-            committed = [self._published(tx, ledger, self._loads[i], bookmark) for i, bookmark in bookmarks.items()]
-            committed = [replace(c, schema_changes=changes.get(c.load_id, c.schema_changes)) for c in committed]
+            changes = {
+                i: self._prepare_tables(tx, ledger, self._loads[i])
+                for i in bookmarks
+                if tx.alters_at_once
+            }
+            committed = [
+                self._published(tx, ledger, self._loads[i], bookmark)
+                for i, bookmark in bookmarks.items()
+            ]
+            committed = [
+                replace(c, schema_changes=changes.get(c.load_id, c.schema_changes))
+                for c in committed
+            ]
             if shared is not None:
                 ledger.save_shared(shared, datetime.now(UTC))
             fault("state")
@@ -193,7 +223,9 @@ class DatabaseSession(Session):
     def _shape(self, tx: Transaction, load: Load) -> Shape | None:
         """Return what a load has to fit: its table, or the schema that is declared for one to be."""
         ledger = self._database.ledger(tx)
-        current = ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
+        current = (
+            ledger.state(load.source, load.stream, load.partition) if ledger.exists() else None
+        )
         place = load.table or self._database.table_for(load.source, load.stream)
         existing = tx.schema(self._table(ledger, load) if ledger.exists() else place)
         if existing is None:
@@ -211,7 +243,9 @@ class DatabaseSession(Session):
         named = (self._database.load_id_column, self._database.loaded_at_column)
         return [*(name for name in named if name), *self._database.record_columns]
 
-    def _write_rejected(self, tx: Transaction, ledger: Ledger, entry: Entry) -> tuple[int, Sequence[Rejected]]:
+    def _write_rejected(
+        self, tx: Transaction, ledger: Ledger, entry: Entry
+    ) -> tuple[int, Sequence[Rejected]]:
         """Keep the rejected records where that is asked for; gives how many there were, and why."""
         rejects = self._rejects.get(entry.load.load_id)
         if rejects is None:
@@ -220,32 +254,45 @@ class DatabaseSession(Session):
             table = rejected_table(entry.table, self._database.capabilities.max_identifier_bytes)
             check_owner(tx, ledger, replace(entry.load, adopt=False), table)
             rows = rejects.write(tx, table, entry.committed_at)
-            ledger.note_rejected(replace(entry, table=table, rows_in=rows, rows_in_table=tx.count(table)))
+            ledger.note_rejected(
+                replace(entry, table=table, rows_in=rows, rows_in_table=tx.count(table))
+            )
         return rejects.records, rejects.counts
 
     def _prepare_tables(self, tx: Transaction, ledger: Ledger, load: Load) -> list[str]:
-        """Make a load's tables as its rows need them, and stage these; gives what was done to the table's schema."""
+        """Make a load's tables as its rows need them, and stage these.
+
+        Gives what was done to the table's schema.
+        """
         current = ledger.state(load.source, load.stream, load.partition)
         ledger.check_begins_from(load, current)
         table = self._table(ledger, load)
         check_owner(tx, ledger, load, table)
         rejects = self._rejects.get(load.load_id)
         if rejects is not None and load.keep_rejected:
-            rejects.prepare(tx, rejected_table(table, self._database.capabilities.max_identifier_bytes))
+            rejects.prepare(
+                tx, rejected_table(table, self._database.capabilities.max_identifier_bytes)
+            )
         if self._unchanged(tx, load, table, current) is not None:
             return []
         plan = self._plan(load, table, current)
         prepare(tx, plan)
         return plan.changes if current else []
 
-    def _published(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+    def _published(
+        self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None
+    ) -> Committed:
         try:
             return self._publish(tx, ledger, load, bookmark)
         except EtlAssetsError as error:
-            error.stream = error.stream or load.stream.name  # of many in one transaction, this one failed
+            error.stream = (
+                error.stream or load.stream.name
+            )  # of many in one transaction, this one failed
             raise
 
-    def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+    def _publish(
+        self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None
+    ) -> Committed:
         stream = load.stream
         tx.lock(lock_name(load.source, stream, load.partition))
         table = self._table(ledger, load)
@@ -286,30 +333,49 @@ class DatabaseSession(Session):
     def _unchanged(
         self, tx: Transaction, load: Load, table: TableName, current: StreamState | None
     ) -> list[Column] | None:
-        """Return the table's columns where there is nothing to write at all; None where a plan has to be made.
+        """Return the table's columns where there is nothing to write at all.
 
-        A run without anything new is the most frequent one, and a plan needs Arrow, whose import takes longer than the
-        rest of such a run. So a declared type that has changed waits for the first rows; a new field does not.
+        None where a plan has to be made.
+
+        A run without anything new is the most frequent one, and a plan needs Arrow, whose import
+        takes longer than the rest of such a run. So a declared type that has changed waits for the
+        first rows; a new field does not.
         """
         staging = self._staging[load.load_id]
         nothing = not staging.rows and load.strategy is not WriteStrategy.REPLACE
         if not nothing or current is None or current.table != table:
             return None
         types = tx.type_names(table)
-        known = {column.name: column.physical for column in current.columns if column.physical in types}
-        declared = [n for n in (load.stream.schema or {}).get("properties") or {} if is_column_selected(load.stream, n)]
-        declared += [n for n in staging.schema.names if n not in declared] if staging.schema is not None else []
+        known = {
+            column.name: column.physical for column in current.columns if column.physical in types
+        }
+        declared = [
+            n
+            for n in (load.stream.schema or {}).get("properties") or {}
+            if is_column_selected(load.stream, n)
+        ]
+        declared += (
+            [n for n in staging.schema.names if n not in declared]
+            if staging.schema is not None
+            else []
+        )
         ours = self._own_columns()
         if not known or not known.keys() >= set(declared) or not types.keys() >= set(ours):
             return None
-        return _columns_of(tx, load.stream, table, {name: known[name] for name in declared}, current)
+        return _columns_of(
+            tx, load.stream, table, {name: known[name] for name in declared}, current
+        )
 
     def _plan(self, load: Load, table: TableName, current: StreamState | None) -> Plan:
         import pyarrow as pa
 
         staging = self._staging[load.load_id]
         declared = declared_schema(load.stream)
-        schema = declared if staging.schema is None else pa.schema(f for f in staging.schema if not is_staged(f.name))
+        schema = (
+            declared
+            if staging.schema is None
+            else pa.schema(f for f in staging.schema if not is_staged(f.name))
+        )
         if schema is None:
             schema = pa.schema([])
         known = {column.name: column.physical for column in current.columns} if current else {}
@@ -323,14 +389,22 @@ class DatabaseSession(Session):
                 stream=load.stream.name,
             )
         about = tuple(name for name in self._database.record_columns if name not in known.values())
-        stamp = Stamp(load.load_id, self._database.load_id_column, self._database.loaded_at_column, about)
+        stamp = Stamp(
+            load.load_id, self._database.load_id_column, self._database.loaded_at_column, about
+        )
         images = self._images.get(load.load_id)
         stale, unique = images.told() if images else (None, False)
-        return Plan(load, table, staging, physical, schema, declared, stamp, stale=stale, unique=unique)
+        return Plan(
+            load, table, staging, physical, schema, declared, stamp, stale=stale, unique=unique
+        )
 
 
 def _columns_of(
-    tx: Transaction, stream: Stream, table: TableName, fields: Mapping[str, str], current: StreamState | None
+    tx: Transaction,
+    stream: Stream,
+    table: TableName,
+    fields: Mapping[str, str],
+    current: StreamState | None,
 ) -> list[Column]:
     """Return the table's columns: those of this load's fields first, then the ones kept from earlier loads."""
     types = tx.type_names(table)
@@ -347,5 +421,9 @@ def _columns_of(
         allowed = prop.get("type")
         nullable = allowed is None or "null" in allowed
         columns.append(Column(name, physical, types[physical], nullable, description))
-    kept = [c for c in (current.columns if current else ()) if c.name not in fields and c.physical in types]
+    kept = [
+        c
+        for c in (current.columns if current else ())
+        if c.name not in fields and c.physical in types
+    ]
     return columns + kept

@@ -1,8 +1,9 @@
 """A stream that several steps load at once: each range into a staging table of its own, all of them published at once.
 
-The plan is a row of the state table beside the stream's own, and so is what each range has loaded: their `partition`
-begins with `split/`. By a range's row a later plan finds the staging table that a killed run has left. Nothing else is
-kept anywhere, so the steps may run in different processes and places.
+The plan is a row of the state table beside the stream's own, and so is what each range has loaded:
+their `partition` begins with `split/`. By a range's row a later plan finds the staging table that a
+killed run has left. Nothing else is kept anywhere, so the steps may run in different processes and
+places.
 """
 
 from collections.abc import Sequence
@@ -74,12 +75,18 @@ def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> 
         ledger.create()
         _drop(tx, ledger, load.source, load.stream)
         table = table_in(ledger, database, load.source, load.stream, load.table)
-        planned = {"bookmark": ranges.bookmark, "begins_from": load.begins_from, "ranges": list(ranges.ranges)}
+        planned = {
+            "bookmark": ranges.bookmark,
+            "begins_from": load.begins_from,
+            "ranges": list(ranges.ranges),
+        }
         ledger.insert(_row(load, f"{SPLIT}{load.load_id}", table, planned))
         limit = database.capabilities.max_identifier_bytes
         for number in range(len(ranges.ranges)):
             name = with_hash(f"{table.name}__split_{number}", f"{load.load_id}/{number}", limit)
-            ledger.insert(_row(load, f"{SPLIT}{load.load_id}/{number}", TableName(name, table.schema), None))
+            ledger.insert(
+                _row(load, f"{SPLIT}{load.load_id}/{number}", TableName(name, table.schema), None)
+            )
 
 
 def drop_split(database: DatabaseDestination, source: str, stream: Stream) -> None:
@@ -100,7 +107,9 @@ def table_exists(database: DatabaseDestination, table: TableName) -> bool:
         return tx.exists(table)
 
 
-def planned_split(database: DatabaseDestination, source: str, stream: Stream, load_id: str) -> SplitPlan:
+def planned_split(
+    database: DatabaseDestination, source: str, stream: Stream, load_id: str
+) -> SplitPlan:
     """Read a plan.
 
     Raises:
@@ -122,7 +131,8 @@ def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan,
 
     Raises:
         ConcurrentSyncError: Another run was faster.
-        DestinationError: A range is not loaded, or a staging table does not hold what was loaded into it.
+        DestinationError: A range is not loaded, or a staging table does not hold what was loaded
+            into it.
     """
     plan = planned_split(database, load.source, load.stream, load.load_id)
     load = replace(load, strategy=WriteStrategy.REPLACE, begins_from=plan.begins_from)
@@ -144,17 +154,22 @@ class SplitSession(DatabaseSession):
     """Tables whose rows the database itself copies, and their columns by the field's name."""
 
     @override
-    def _publish(self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None) -> Committed:
+    def _publish(
+        self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None
+    ) -> Committed:
         parts = _planned(ledger, load.source, load.stream, load.load_id)[1]
         expected = sum(_counted(tx, load, part) for part in parts)
-        filled = [part for part in parts if part.rows_in_table]  # where no row came, none has told of columns
+        filled = [
+            part for part in parts if part.rows_in_table
+        ]  # where no row came, none has told of columns
         columns = filled[0].columns if filled else ()
         staging = self._staging[load.load_id]
         if alike := bool(filled) and all(part.columns == columns for part in filled):
             about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
             self._copied = (
                 [part.table for part in filled],
-                {column.name: column.physical for column in columns} | {staged_as(name): name for name in about},
+                {column.name: column.physical for column in columns}
+                | {staged_as(name): name for name in about},
             )
             staging.add(_empty(tx, filled[0]))
         else:  # one range has met other types than another: their rows come together as those of batches do
@@ -167,8 +182,12 @@ class SplitSession(DatabaseSession):
                 f"stream {load.stream.name!r}: its ranges have {expected} rows, of which {committed.rows_loaded} came "
                 "into the table; nothing was published."
             )
-        if alike and not {(c.name, c.type) for c in columns} <= {(c.name, c.type) for c in committed.columns}:
-            raise DestinationError(f"stream {load.stream.name!r}: its table has other types than those of its ranges.")
+        if alike and not {(c.name, c.type) for c in columns} <= {
+            (c.name, c.type) for c in committed.columns
+        }:
+            raise DestinationError(
+                f"stream {load.stream.name!r}: its table has other types than those of its ranges."
+            )
         _drop(tx, ledger, load.source, load.stream)
         return committed
 
@@ -177,7 +196,11 @@ class SplitSession(DatabaseSession):
         plan = super()._plan(load, table, current)
         tables, columns = self._copied
         places = {**plan.physical, **{staged_as(name): name for name in plan.stamp.about}}
-        return replace(plan, tables=tables, copied={places[name]: columns[name] for name in columns if name in places})
+        return replace(
+            plan,
+            tables=tables,
+            copied={places[name]: columns[name] for name in columns if name in places},
+        )
 
 
 def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
@@ -189,7 +212,8 @@ def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
 def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False) -> "pa.Table":
     """Return a staging table's rows by the names of the fields, without our own columns.
 
-    A column that is NULL throughout has the type null, unless types are kept: its type was of no value.
+    A column that is NULL throughout has the type null, unless types are kept: its type was of no
+    value.
     """
     import pyarrow as pa
 
@@ -198,7 +222,9 @@ def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False)
     if keep_types:
         return pa.table(columns)
     rows = table.num_rows
-    return pa.table({name: pa.nulls(rows) if one.null_count == rows else one for name, one in columns.items()})
+    return pa.table(
+        {name: pa.nulls(rows) if one.null_count == rows else one for name, one in columns.items()}
+    )
 
 
 def _row(load: Load, partition: str, table: TableName, bookmark: Bookmark | None) -> StreamState:
@@ -216,9 +242,13 @@ def _row(load: Load, partition: str, table: TableName, bookmark: Bookmark | None
     )
 
 
-def _planned(ledger: Ledger, source: str, stream: Stream, load_id: str) -> tuple[SplitPlan, list[StreamState]]:
+def _planned(
+    ledger: Ledger, source: str, stream: Stream, load_id: str
+) -> tuple[SplitPlan, list[StreamState]]:
     """Return a plan, and the state rows of its ranges in their order."""
-    rows = {row.partition: row for row in (ledger.splits(source, stream) if ledger.exists() else [])}
+    rows = {
+        row.partition: row for row in (ledger.splits(source, stream) if ledger.exists() else [])
+    }
     found = rows.get(f"{SPLIT}{load_id}")
     if found is None or found.bookmark is None:
         raise ConcurrentSyncError(
@@ -247,7 +277,9 @@ def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
         rows = tx.count(part.table)
         if rows == part.rows_in_table:
             return rows
-        problem = f"has {rows} rows in {tx.quoted(part.table)}, though {part.rows_in_table} were loaded"
+        problem = (
+            f"has {rows} rows in {tx.quoted(part.table)}, though {part.rows_in_table} were loaded"
+        )
     raise DestinationError(
         f"stream {load.stream.name!r}: range {number} {problem}; nothing was published.",
         hint="Materialize it once more.",
@@ -259,7 +291,9 @@ def _drop(tx: Transaction, ledger: Ledger, source: str, stream: Stream) -> None:
     """Drop the staging tables that the ledger knows as this stream's, and the rows that tell of them."""
     key = (source, stream.namespace or "", stream.name)
     for row in sorted(ledger.splits(source, stream), key=lambda row: row.partition):
-        tx.lock(lock_name(source, stream, row.partition))  # a step that is just publishing its range ends first
+        tx.lock(
+            lock_name(source, stream, row.partition)
+        )  # a step that is just publishing its range ends first
         is_plan = row.partition.count("/") == 1
         if not is_plan and tx.exists(row.table) and foreign(tx, ledger, key, row.table) is None:
             tx.drop_table(row.table)

@@ -32,7 +32,10 @@ _INSTANT = "timestamp[us, tz=UTC]"
 
 
 class SqlRows(SqlTransaction):
-    """The rows of tables, by `execute` alone; `execute_many` and `fetch` where a driver can do better."""
+    """The rows of tables, by `execute` alone.
+
+    `execute_many` and `fetch` where a driver can do better.
+    """
 
     rows_at_once: int = 5_000
     """Rows that are Python's values at a time."""
@@ -77,14 +80,23 @@ class SqlRows(SqlTransaction):
     def now(self) -> Any:
         """What our column says of the time of the load: an instant where the engine has them, else its text."""
         instant = datetime.now(UTC)
-        return instant if _INSTANT in self.names else instant.isoformat(sep=" ", timespec="microseconds")
+        return (
+            instant
+            if _INSTANT in self.names
+            else instant.isoformat(sep=" ", timespec="microseconds")
+        )
 
     # Tables
 
     @override
     def left_empty(self, table: TableName) -> bool:
         ours = set(self.own_columns)
-        return self.alters_at_once and bool(ours) and ours <= set(self.type_names(table)) and not self.has_rows(table)
+        return (
+            self.alters_at_once
+            and bool(ours)
+            and ours <= set(self.type_names(table))
+            and not self.has_rows(table)
+        )
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -92,11 +104,15 @@ class SqlRows(SqlTransaction):
             self.drop_table(table)
             self.create_table(table, schema, stamp)
         else:
-            self.execute(f"DELETE FROM {self.quoted(table)}")  # readers see the rows until the COMMIT
+            self.execute(
+                f"DELETE FROM {self.quoted(table)}"
+            )  # readers see the rows until the COMMIT
         return table
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         """Make the table anew with the column's new type: each engine has its own words for a shorter way."""
         import pyarrow as pa
 
@@ -108,7 +124,9 @@ class SqlRows(SqlTransaction):
             )
         unstamped = Stamp("", None, None)
         before = self.schema_of(table, None)
-        after = pa.schema([field.with_type(new) if field.name == name else field for field in before])
+        after = pa.schema(
+            [field.with_type(new) if field.name == name else field for field in before]
+        )
         beside = TableName(f"{NEW}_{hashed(table.schema, table.name)}", table.schema)
         self.create_table(beside, after, unstamped)
         self.insert(beside, _recast(self.scan(table, "", self.rows_at_once), after), unstamped)
@@ -118,8 +136,12 @@ class SqlRows(SqlTransaction):
         self.copy(beside, table, {column: column for column in after.names}, unstamped)
         self.drop_table(beside)
 
-    def fill_column(self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
-        """Fill a new column with the values of another one, cast exactly to its own type; for a `widen_column`.
+    def fill_column(
+        self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
+        """Fill a new column with the values of another one, cast exactly to its own type.
+
+        For a `widen_column`.
 
         Args:
             table: The table.
@@ -134,7 +156,8 @@ class SqlRows(SqlTransaction):
             ids, values = zip(*rows, strict=True)
             bound = self.bound(cast(self.array(values, old), new), name)
             self.execute_many(
-                f"UPDATE {target} SET {quote(beside)} = ? WHERE {self.row_id} = ?", zip(bound, ids, strict=True)
+                f"UPDATE {target} SET {quote(beside)} = ? WHERE {self.row_id} = ?",
+                zip(bound, ids, strict=True),
             )
 
     # Rows
@@ -152,9 +175,13 @@ class SqlRows(SqlTransaction):
         return written
 
     @override
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
         count = self.count(source)
-        self.execute(*copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)))
+        self.execute(
+            *copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+        )
         return count
 
     @override
@@ -170,7 +197,9 @@ class SqlRows(SqlTransaction):
     ) -> int:
         if not self.alters_at_once:
             self.index(table, keys)
-        return RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique).run(rows)
+        return RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique).run(
+            rows
+        )
 
     @override
     def scan(
@@ -178,7 +207,9 @@ class SqlRows(SqlTransaction):
     ) -> "Iterator[pa.Table]":
         schema = self.schema_of(table, columns)
         yield schema.empty_table()
-        for rows in self.fetch(self._selected(table, schema.names, where), min(chunk_rows, FETCHED_ROWS)):
+        for rows in self.fetch(
+            self._selected(table, schema.names, where), min(chunk_rows, FETCHED_ROWS)
+        ):
             yield table_of(rows, schema, self.array)
 
     def bound_rows(self, batch: "pa.RecordBatch") -> list[Row]:
@@ -186,7 +217,9 @@ class SqlRows(SqlTransaction):
         columns = [self.bound(batch.column(at), name) for at, name in enumerate(batch.schema.names)]
         return list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
 
-    def insert_rows(self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp) -> None:
+    def insert_rows(
+        self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp
+    ) -> None:
         """Insert rows that are bound already."""
         if not rows:
             return
@@ -198,7 +231,12 @@ class SqlRows(SqlTransaction):
         self.execute_many(sql, ((*row, *constants) for row in rows))
 
     def update_rows(
-        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], rows: Sequence[Row], stamp: Stamp
+        self,
+        table: TableName,
+        schema: "pa.Schema",
+        keys: Sequence[str],
+        rows: Sequence[Row],
+        stamp: Stamp,
     ) -> None:
         """Update the rows that have the keys of these."""
         if not rows:
@@ -211,7 +249,11 @@ class SqlRows(SqlTransaction):
         assigned = ", ".join(f"{quote(name)} = ?" for name in settings)
         sql = f"UPDATE {self.quoted(table)} SET {assigned} WHERE {self._same(schema, keys)}"
         self.execute_many(
-            sql, ((*(row[at] for at in others), *constants, *(row[at] for at in key_positions)) for row in rows)
+            sql,
+            (
+                (*(row[at] for at in others), *constants, *(row[at] for at in key_positions))
+                for row in rows
+            ),
         )
 
     def rows_with(
@@ -220,7 +262,9 @@ class SqlRows(SqlTransaction):
         """Return the rows of a table that have one of the wanted keys, with the columns and types of a schema."""
         same = self._same(schema, keys)
         where = " OR ".join([f"({same})"] * len(wanted))
-        found = self.execute(self._selected(table, schema.names, where), [value for key in wanted for value in key])
+        found = self.execute(
+            self._selected(table, schema.names, where), [value for key in wanted for value in key]
+        )
         return table_of(found, schema, self.array)
 
     def _same(self, schema: "pa.Schema", keys: Sequence[str]) -> str:

@@ -45,7 +45,9 @@ def with_marks(sql: str, mark: str) -> str:
 
 
 def respelled(sql: str, spelled: Callable[[str], str]) -> str:
-    """Return a statement with each quoted identifier as an engine spells it; what is inside of texts stays.
+    """Return a statement with each quoted identifier as an engine spells it.
+
+    What is inside of texts stays.
 
     Args:
         sql: The statement.
@@ -72,13 +74,16 @@ def hashed(*parts: str) -> str:
 class SqlTransaction(SqlTypes, Transaction):
     """What is said in the SQL that all databases have; a subclass says the rest.
 
-    It has to give `execute`, `type_names` and `names` (or the methods of `SqlTypes`). Everything else is derived, here
-    and in `SqlRows`, and may be overridden.
+    It has to give `execute`, `type_names` and `names` (or the methods of `SqlTypes`). Everything
+    else is derived, here and in `SqlRows`, and may be overridden.
     """
 
     ledger_types = LedgerTypes()
     first_row: str = "LIMIT 1"
-    """What stands at the end of a query of which one row is enough; "" where an engine has no word for it."""
+    """What stands at the end of a query of which one row is enough.
+
+    "" where an engine has no word for it.
+    """
 
     adding_column: str = "ADD COLUMN"
     """What stands before the name of a column that is added."""
@@ -91,7 +96,10 @@ class SqlTransaction(SqlTypes, Transaction):
     @override
     @abstractmethod
     def type_names(self, table: TableName) -> dict[str, str]:
-        """Return the engine's type name of each column, as `names` and `decimal` have it; {} if there is no table."""
+        """Return the engine's type name of each column, as `names` and `decimal` have it.
+
+        {} if there is no table.
+        """
 
     @cached_property
     def own_types(self) -> tuple[str, str]:
@@ -111,7 +119,11 @@ class SqlTransaction(SqlTypes, Transaction):
         import pyarrow as pa
 
         names = self.type_names(table)
-        return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()]) if names else None
+        return (
+            pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()])
+            if names
+            else None
+        )
 
     @override
     def tables(self, schema: str) -> list[str]:
@@ -124,11 +136,17 @@ class SqlTransaction(SqlTypes, Transaction):
 
     @override
     def exists(self, table: TableName) -> bool:
-        return bool(self.type_names(table))  # Arrow, which takes longer to import than this, is not needed
+        return bool(
+            self.type_names(table)
+        )  # Arrow, which takes longer to import than this, is not needed
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return bool(self.execute(f"SELECT 1 FROM {self.quoted(table)}{only(where)} {self.first_row}".rstrip()))
+        return bool(
+            self.execute(
+                f"SELECT 1 FROM {self.quoted(table)}{only(where)} {self.first_row}".rstrip()
+            )
+        )
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
@@ -140,14 +158,20 @@ class SqlTransaction(SqlTypes, Transaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
             self.create_schema(table.schema)
-        self.execute(f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})")
+        self.execute(
+            f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})"
+        )
 
     def definitions(self, schema: "pa.Schema", stamp: Stamp) -> dict[str, str]:
         """Return the columns of a table that is to be made, our own behind those of its rows, and their types."""
-        columns = {f.name: self._definition(f.type) for f in schema} | dict(stamp.named(*self.own_types))
+        columns = {f.name: self._definition(f.type) for f in schema} | dict(
+            stamp.named(*self.own_types)
+        )
         if stamp.about:
             about = types_of(stamp.about)
-            columns |= {name: self._definition(self.stored_type(type_)) for name, type_ in about.items()}
+            columns |= {
+                name: self._definition(self.stored_type(type_)) for name, type_ in about.items()
+            }
         return columns
 
     def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
@@ -167,7 +191,9 @@ class SqlTransaction(SqlTypes, Transaction):
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self.execute(f"ALTER TABLE {self.quoted(table)} {self.adding_column} {quote(name)} {self.type_name(type_)}")
+        self.execute(
+            f"ALTER TABLE {self.quoted(table)} {self.adding_column} {quote(name)} {self.type_name(type_)}"
+        )
 
     # For queries
 
@@ -203,13 +229,17 @@ def tables_of(
 
 
 def table_of(
-    rows: Sequence[Sequence[Any]], schema: "pa.Schema", array: "Callable[[Sequence[Any], pa.DataType], pa.Array]"
+    rows: Sequence[Sequence[Any]],
+    schema: "pa.Schema",
+    array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
 ) -> "pa.Table":
     """Return rows of a driver's as a table."""
     import pyarrow as pa
 
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    return pa.Table.from_arrays([array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema)
+    return pa.Table.from_arrays(
+        [array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
@@ -235,4 +265,6 @@ def copying(
     """
     names = column_list([*columns, *(name for name, _ in own)])
     values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
-    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [value for _, value in own]
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [
+        value for _, value in own
+    ]

@@ -1,4 +1,7 @@
-"""Which types an engine has for Arrow's, said by one table; whatever is not in it is kept as text."""
+"""Which types an engine has for Arrow's, said by one table.
+
+Whatever is not in it is kept as text.
+"""
 
 import re
 from collections.abc import Mapping
@@ -16,18 +19,27 @@ WHOLE_UINT64 = 20
 
 
 class SqlTypes:
-    """The types of an engine, derived from `names`; a subclass that knows more overrides the four methods."""
+    """The types of an engine, derived from `names`.
+
+    A subclass that knows more overrides the four methods.
+    """
 
     names: ClassVar[Mapping[str, str]]
-    """The engine's name of each Arrow type that it holds exactly, by Arrow's own name; all others are text.
+    """The engine's name of each Arrow type that it holds exactly, by Arrow's own name.
 
-    `string`, `int64` and `double` have to be there. A type whose values the engine would round, such as
-    `timestamp[us]` where it keeps milliseconds, must not be.
+    All others are text.
+
+    `string`, `int64` and `double` have to be there. A type whose values the engine would round,
+    such as `timestamp[us]` where it keeps milliseconds, must not be.
     """
 
     def decimal(self, precision: int, scale: int) -> str | None:
         """Return the engine's name of a decimal type, or None if it has none so wide."""
-        return f"DECIMAL({precision},{scale})" if 0 <= scale <= precision <= MAX_DECIMAL_DIGITS else None
+        return (
+            f"DECIMAL({precision},{scale})"
+            if 0 <= scale <= precision <= MAX_DECIMAL_DIGITS
+            else None
+        )
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
         """Return the type, of those the engine has, in which values of a type are kept exactly."""
@@ -64,7 +76,10 @@ class SqlTypes:
         return self.names[str(type_)]
 
     def arrow_type(self, name: str) -> "pa.DataType":
-        """Return the Arrow type of a name that `type_names` gives; text where it is none of `names`."""
+        """Return the Arrow type of a name that `type_names` gives.
+
+        Text where it is none of `names`.
+        """
         import pyarrow as pa
 
         number = _DECIMAL.fullmatch(name)

@@ -66,7 +66,9 @@ class StandingTypes:
         if self.is_fixed:
             return False
         column = self._column(field)
-        return not self._open.has_values(self._table, column) and self._open.is_free(self._table, column)
+        return not self._open.has_values(self._table, column) and self._open.is_free(
+            self._table, column
+        )
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
         """Return the type in which the destination keeps the values of one."""

@@ -1,6 +1,7 @@
 """Rows of `_etl_assets_state`: written, read, and told apart from what somebody else has made of them.
 
-A row that was damaged is still a row: its key is known, so that it can be listed, set anew or reset. Whoever would sync
+A row that was damaged is still a row: its key is known, so that it can be listed, set anew or
+reset. Whoever would sync
 from it gets a `StateError`.
 """
 
@@ -20,7 +21,10 @@ from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
 
 STATE_TABLE = "_etl_assets_state"
 FORMAT = 2
-"""Of our tables; a newer one is refused, an older one migrated. 2: the ledger has a `commit_number`."""
+"""Of our tables; a newer one is refused, an older one migrated.
+
+2: the ledger has a `commit_number`.
+"""
 STATE_COLUMNS = (
     "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
     "table_schema", "table_name", "columns", "rows_in_table", "changed_by",
@@ -36,15 +40,20 @@ def dump(bookmark: Bookmark | None, *, stream: str | None = None) -> str | None:
         stream: Whose it is; None where that is the whole source.
 
     Raises:
-        BookmarkError: JSON has no such value (NaN, Infinity, a lone surrogate, an object), or it is too long.
+        BookmarkError: JSON has no such value (NaN, Infinity, a lone surrogate, an object), or it is
+            too long.
     """
     if bookmark is None:
         return None
     try:
-        text: str = simplejson.dumps(bookmark, use_decimal=True, ensure_ascii=False, allow_nan=False)
+        text: str = simplejson.dumps(
+            bookmark, use_decimal=True, ensure_ascii=False, allow_nan=False
+        )
         size = len(text.encode())
     except (ValueError, TypeError, RecursionError) as error:
-        wrong = next((name for name, value in bookmark.items() if not _is_json({name: value})), None)
+        wrong = next(
+            (name for name, value in bookmark.items() if not _is_json({name: value})), None
+        )
         told = f": {wrong!r} = {shorten(bookmark[wrong])}" if wrong is not None else ""
         raise BookmarkError(
             f"{_whose(stream)}: the bookmark cannot be stored as JSON{told} ({type(error).__name__}: {error}).",
@@ -88,11 +97,15 @@ def parse(text: Any) -> Any:
     try:
         found = simplejson.loads(text, use_decimal=True, allow_nan=False)
     except simplejson.JSONDecodeError as error:
-        raise StateError(f"it is not JSON ({error.msg}, at character {error.pos}): {shorten(text)}") from error
+        raise StateError(
+            f"it is not JSON ({error.msg}, at character {error.pos}): {shorten(text)}"
+        ) from error
     except (ValueError, ArithmeticError) as error:
         raise StateError(f"it has a number that cannot be read: {shorten(text)}") from error
     if not isinstance(found, dict):
-        raise StateError(f"it is a {type(found).__name__}, where an object was stored: {shorten(text)}")
+        raise StateError(
+            f"it is a {type(found).__name__}, where an object was stored: {shorten(text)}"
+        )
     return found
 
 
@@ -113,7 +126,9 @@ def state_of(row: Sequence[Any]) -> StreamState:
         run_id=reading.text("run_id", missing=""),
         bookmark=reading.bookmark(),
         committed_at=reading.instant("committed_at"),
-        table=TableName(reading.text("table_name", missing=""), reading.text("table_schema", missing="")),
+        table=TableName(
+            reading.text("table_name", missing=""), reading.text("table_schema", missing="")
+        ),
         columns=reading.columns(),
         rows_in_table=reading.number("rows_in_table", missing=0),
         changed_by=reading.text("changed_by", missing=""),
@@ -151,7 +166,9 @@ class _Reading:
         try:
             return int(value)
         except (TypeError, ValueError):
-            self.wrong.append(f"{name} is {'NULL' if value is None else f'no number: {shorten(value)}'}")
+            self.wrong.append(
+                f"{name} is {'NULL' if value is None else f'no number: {shorten(value)}'}"
+            )
             return 0
 
     def instant(self, name: str) -> datetime:

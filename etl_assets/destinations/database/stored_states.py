@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from etl_assets.destinations.database.state_rows import STATE_COLUMNS, STATE_TABLE, lost_bookmark, sound, state_of
+from etl_assets.destinations.database.state_rows import (
+    STATE_COLUMNS,
+    STATE_TABLE,
+    lost_bookmark,
+    sound,
+    state_of,
+)
 from etl_assets.destinations.database.transaction import STATE_KEY, Transaction
 from etl_assets.exceptions import StateError
 from etl_assets.model.stored import StreamState, TableName
@@ -34,7 +40,9 @@ class StateRows:
 
     def states(self) -> list[StreamState]:
         """Return every state row, by key; those that are damaged say so."""
-        found = self._found(f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4")
+        found = self._found(
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} ORDER BY 1, 2, 3, 4"
+        )
         lost = self._lost() if any(state.bookmark is None for state in found) else set()
         told = [lost_bookmark(state) if key_of(state) in lost else state for state in found]
         return [state for state in told if not state.partition.startswith((SPLIT, CONFIG))]
@@ -42,7 +50,9 @@ class StateRows:
     def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
         try:
             return [state_of(row) for row in self._tx.execute(sql, parameters)]
-        except UnicodeDecodeError as error:  # of a driver that gives nothing of a row with such a text
+        except (
+            UnicodeDecodeError
+        ) as error:  # of a driver that gives nothing of a row with such a text
             raise StateError(
                 f"A row of the table {STATE_TABLE} is not UTF-8 text ({error.reason}; asked for: {list(parameters)}).",
                 hint=f"Correct it in the database, or delete it: DELETE FROM {self._state} WHERE ...",
@@ -50,7 +60,9 @@ class StateRows:
 
     def _lost(self) -> set[tuple[Any, ...]]:
         """Return the keys of the state rows without the bookmark that their own load has left."""
-        same = " AND ".join(f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id"))
+        same = " AND ".join(
+            f"l.{quote(name)} = s.{quote(name)}" for name in (*STATE_KEY, "load_id")
+        )
         left = f'SELECT 1 FROM {self._loads} l WHERE {same} AND l."bookmark_after" IS NOT NULL'
         keys = ", ".join(f"s.{quote(name)}" for name in STATE_KEY)
         lost = f's."bookmark" IS NULL AND EXISTS ({left})'
@@ -68,7 +80,11 @@ class StateRows:
         )
         state = sound(found[0]) if found else None
         may_be_lost = state is not None and state.bookmark is None and stream.method != "FULL_TABLE"
-        return sound(lost_bookmark(state)) if state and may_be_lost and key_of(state) in self._lost() else state
+        return (
+            sound(lost_bookmark(state))
+            if state and may_be_lost and key_of(state) in self._lost()
+            else state
+        )
 
     def source_states(self, source: str, partition: str = "") -> list[StreamState]:
         """Return the state rows of a source, that of its shared state (with an empty stream) first.

@@ -30,8 +30,8 @@ class Stamp:
         load_id: Of the load.
         load_id_column: The name of the column for it.
         loaded_at_column: The name of the column for the time of the load.
-        about: Columns about each record, which come with the rows (see `record_columns`). They are written as all are,
-            and no difference in them makes a row another one.
+        about: Columns about each record, which come with the rows (see `record_columns`). They are
+            written as all are, and no difference in them makes a row another one.
     """
 
     load_id: str
@@ -88,7 +88,10 @@ class Reading(Protocol):
         ...
 
     def exists(self, table: TableName) -> bool:
-        """Return whether there is such a table; overridden where the engine can tell it without Arrow."""
+        """Return whether there is such a table.
+
+        Overridden where the engine can tell it without Arrow.
+        """
         return self.schema(table) is not None
 
     def tables(self, schema: str) -> list[str]:
@@ -105,14 +108,18 @@ class Reading(Protocol):
         return not self.has_rows(table, f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}")
 
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
-        """Return whether every moment of a column is exact in another unit; overridden where an engine has two."""
+        """Return whether every moment of a column is exact in another unit.
+
+        Overridden where an engine has two.
+        """
         del table, name, type_
         return False
 
     def is_free(self, table: TableName, name: str) -> bool:
         """Return whether a column of text that is NULL throughout can become one of any type.
 
-        It cannot where a constraint, an index, a view or a default rests on it. Overridden where an engine can do it.
+        It cannot where a constraint, an index, a view or a default rests on it. Overridden where an
+        engine can do it.
         """
         del table, name
         return False
@@ -134,7 +141,8 @@ class Reading(Protocol):
     ) -> "Iterator[pa.Table]":
         """Return the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
 
-        No more than that is in memory. The first one is empty, and has the types; all have the same.
+        No more than that is in memory. The first one is empty, and has the types; all have the
+        same.
 
         Args:
             table: The table.
@@ -152,7 +160,10 @@ class Reading(Protocol):
 
 
 class Transaction(Reading, Protocol):
-    """One open transaction of an engine. Names are physical; its owner commits, nothing here does."""
+    """One open transaction of an engine.
+
+    Names are physical; its owner commits, nothing here does.
+    """
 
     ledger_types: LedgerTypes
     takes_encoded: bool = False
@@ -165,10 +176,15 @@ class Transaction(Reading, Protocol):
     """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
     before the first row is written. A replace then keeps the table, and deletes its rows."""
     insertion_order: str = ""
-    """What a table's rows can be ordered by as they were inserted, as SQL, where the engine knows; else empty."""
+    """What a table's rows can be ordered by as they were inserted, as SQL, where the engine knows.
+
+    Else empty.
+    """
 
     def lock(self, name: str) -> None:
-        """Keep others out of what has this name until the end; overridden where the engine does not do so anyway.
+        """Keep others out of what has this name until the end.
+
+        Overridden where the engine does not do so anyway.
 
         Raises:
             BusyError: Someone else was in for too long.
@@ -181,7 +197,9 @@ class Transaction(Reading, Protocol):
         return False
 
     def unsafe(self, table: TableName) -> str | None:
-        """Return why rows of a table could not be rolled back, with what to do about it; None where they can.
+        """Return why rows of a table could not be rolled back, with what to do about it.
+
+        None where they can.
 
         Overridden where an engine has such tables.
         """
@@ -234,12 +252,16 @@ class Transaction(Reading, Protocol):
         """Add a column; the rows that are there have NULL in it."""
         ...
 
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         """Change a column's type, keeping every value exactly."""
         ...
 
     def index(self, table: TableName, keys: Sequence[str]) -> None:
-        """Have a merge find rows by their key without reading the whole table; called before the rows are written.
+        """Have a merge find rows by their key without reading the whole table.
+
+        Called before the rows are written.
 
         Overridden where a transaction `alters_at_once`; elsewhere `merge` does it.
         """
@@ -253,7 +275,9 @@ class Transaction(Reading, Protocol):
         """Insert rows; gives how many. They are `Parts` where the engine `takes_encoded`."""
         ...
 
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
         """Insert the rows of another table, whose columns are given by this one's; gives how many.
 
         Overridden where a destination `can_split`.
@@ -271,7 +295,9 @@ class Transaction(Reading, Protocol):
         update: bool,
         unique: bool = False,
     ) -> int:
-        """Insert rows, or update those that have their key and differ; of a key that comes twice the last arrival wins.
+        """Insert rows, or update those that have their key and differ.
+
+        Of a key that comes twice the last arrival wins.
 
         Args:
             table: The table.

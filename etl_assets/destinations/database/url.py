@@ -9,7 +9,11 @@ from typing import Any
 def without_driver(url: str, name: str) -> str:
     """Return a URL as the database's own library knows it: without SQLAlchemy's `+driver`, by the database's name."""
     scheme, found, rest = url.partition("://")
-    return f"{name}://{rest}" if found and scheme.partition("+")[0] in {name, "postgres", "mariadb"} else url
+    return (
+        f"{name}://{rest}"
+        if found and scheme.partition("+")[0] in {name, "postgres", "mariadb"}
+        else url
+    )
 
 
 def is_local(given: Mapping[str, Any]) -> bool:

@@ -25,11 +25,15 @@ def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     if pa.types.is_duration(type_):
         return pa.array(values, pa.int64()).cast(type_)
     if pa.types.is_string(type_):
-        return pa.array([one if one is None or isinstance(one, str) else to_text(one) for one in values], type_)
+        return pa.array(
+            [one if one is None or isinstance(one, str) else to_text(one) for one in values], type_
+        )
     if pa.types.is_time(type_):
         return pa.array([None if one is None else time.fromisoformat(one) for one in values], type_)
     if pa.types.is_decimal(type_) or pa.types.is_temporal(type_):
-        return pa.array([None if one is None else str(one) for one in values], pa.string()).cast(type_)
+        return pa.array([None if one is None else str(one) for one in values], pa.string()).cast(
+            type_
+        )
     return pa.array(values, type_)
 
 
@@ -41,7 +45,9 @@ def decimal_texts(column: "pa.Array") -> "pa.Array":
     texts = column.cast(pa.string())
     if not pc.any(pc.match_substring(texts, "E")).as_py():
         return texts
-    return pa.array([None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string())
+    return pa.array(
+        [None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string()
+    )
 
 
 def uuid_texts(column: "pa.Array") -> "pa.Array":
@@ -49,7 +55,9 @@ def uuid_texts(column: "pa.Array") -> "pa.Array":
     import pyarrow as pa
 
     raw = column.storage.to_pylist()
-    return pa.array([None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string())
+    return pa.array(
+        [None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string()
+    )
 
 
 def uuids(texts: Sequence[str | None], type_: "pa.DataType") -> "pa.Array":

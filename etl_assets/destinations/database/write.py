@@ -1,4 +1,7 @@
-"""The write plans: how staged rows meet the table that is there. Each is a few lines over the engine's primitives."""
+"""The write plans: how staged rows meet the table that is there.
+
+Each is a few lines over the engine's primitives.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,7 +69,9 @@ def _named(plan: Plan) -> Iterator[None]:
         if refused.character is not None:
             hint = "The database's own encoding lacks it: load into one whose encoding is UTF-8."
             name, value = plan.staging.holding(refused.character, name) or (name, value)
-        raise DataError(refused.message, stream=plan.load.stream.name, field=name, value=value, hint=hint) from error
+        raise DataError(
+            refused.message, stream=plan.load.stream.name, field=name, value=value, hint=hint
+        ) from error
 
 
 def _write(tx: Transaction, plan: Plan) -> int:
@@ -135,12 +140,19 @@ def merge_keys(plan: Plan) -> Sequence[str]:
     keys = stream.unique_constraints or stream.primary_key
     for key in keys:
         if key not in plan.schema.names:
-            raise DataError("the rows have no such field, which is part of the key.", stream=stream.name, field=key)
+            raise DataError(
+                "the rows have no such field, which is part of the key.",
+                stream=stream.name,
+                field=key,
+            )
     return keys
 
 
 def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
-    """Return the schema of what is written, by physical names; an empty read that has none keeps the table's."""
+    """Return the schema of what is written, by physical names.
+
+    An empty read that has none keeps the table's.
+    """
     import pyarrow as pa
 
     if not plan.schema.names and existing is not None:
@@ -154,7 +166,9 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(pa.field(name, tx.stored_type(narrowed(tx, plan, f.name, type_, there.get(name)))))
+        fields.append(
+            pa.field(name, tx.stored_type(narrowed(tx, plan, f.name, type_, there.get(name))))
+        )
     return pa.schema(fields)
 
 
@@ -175,7 +189,9 @@ def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
 
 
 def _may_add(plan: Plan, physical: str) -> bool:
-    """Return whether a column that the table does not have is to be added; false leaves it out, which loses no value.
+    """Return whether a column that the table does not have is to be added.
+
+    False leaves it out, which loses no value.
 
     Raises:
         SchemaConflictError: The contract does not let it.
@@ -189,7 +205,8 @@ def _may_add(plan: Plan, physical: str) -> bool:
 
 
 def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictError:
-    # Batches were held against the table before: it was another one then, or no row has come to tell.
+    # Batches were held against the table before: it was another one then, or no row has come to
+    # tell.
     return SchemaConflictError(
         f"its column in the table {plan.table} is {what}, and schema_contract lets no column or type change.",
         hint='Accept the change with schema_contract="evolve" for one sync.',
@@ -218,12 +235,19 @@ def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Sc
 def _note_replaced(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> None:
     before = _not_ours(plan, existing)
     after = {f.name: f.type for f in wanted}
-    plan.changes.extend(f'added column "{name}" {type_}' for name, type_ in after.items() if name not in before)
+    plan.changes.extend(
+        f'added column "{name}" {type_}' for name, type_ in after.items() if name not in before
+    )
     plan.changes.extend(f'dropped column "{name}"' for name in before if name not in after)
 
 
-def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
-    """Add our own columns to a table that was adopted, or made while they were left out; returns those that were."""
+def _add_own_columns(
+    tx: Transaction, plan: Plan, existing: "pa.Schema"
+) -> "dict[str, pa.DataType]":
+    """Add our own columns to a table that was adopted, or made while they were left out.
+
+    Returns those that were.
+    """
     import pyarrow as pa
 
     own = dict(plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")))
@@ -235,8 +259,13 @@ def _add_own_columns(tx: Transaction, plan: Plan, existing: "pa.Schema") -> "dic
     return missing
 
 
-def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "dict[str, pa.DataType]":
-    """Make the table hold the staged rows: new columns added, types widened, never narrowed; gone ones kept."""
+def _evolve(
+    tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema"
+) -> "dict[str, pa.DataType]":
+    """Make the table hold the staged rows: new columns added, types widened, never narrowed.
+
+    Gone ones kept.
+    """
     import pyarrow as pa
 
     types = {f.name: f.type for f in existing} | _add_own_columns(tx, plan, existing)
@@ -256,22 +285,32 @@ def _evolve(tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Sche
         try:
             merged = merged_type(tx, plan, f, old)
         except SchemaConflictError as error:
-            raise error.named(stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name) from None
+            raise error.named(
+                stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name
+            ) from None
         _refuse_lost_keys(tx, plan, f, old, merged)
         if merged == old or tx.type_name(merged) == tx.type_name(old):
             continue
         if contract.data_type is not ContractMode.EVOLVE:
-            raise _changed_meanwhile(plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came")
-        if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(plan.table, f.name):
+            raise _changed_meanwhile(
+                plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came"
+            )
+        if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(
+            plan.table, f.name
+        ):
             merged = f.type  # nothing is there yet that would have to be kept
         _refuse_lost_numbers(tx, plan, f.name, old, merged)
         tx.widen_column(plan.table, f.name, old, merged)
-        plan.changes.append(f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}')
+        plan.changes.append(
+            f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}'
+        )
         types[f.name] = merged
     return types
 
 
-def _refuse_lost_numbers(tx: Transaction, plan: Plan, name: str, old: "pa.DataType", merged: "pa.DataType") -> None:
+def _refuse_lost_numbers(
+    tx: Transaction, plan: Plan, name: str, old: "pa.DataType", merged: "pa.DataType"
+) -> None:
     """Refuse to make JSON of a column of doubles that holds NaN or Infinity, for which JSON has no word.
 
     Raises:
@@ -296,7 +335,9 @@ def _refuse_lost_numbers(tx: Transaction, plan: Plan, name: str, old: "pa.DataTy
     )
 
 
-def _refuse_lost_keys(tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType", merged: "pa.DataType") -> None:
+def _refuse_lost_keys(
+    tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType", merged: "pa.DataType"
+) -> None:
     """Refuse to merge by a text that was another type: 1.5 may be written 1.50 at the next read, and be a new row.
 
     Raises:
@@ -306,7 +347,11 @@ def _refuse_lost_keys(tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.Da
 
     stream = plan.load.stream
     keys = stream.unique_constraints or stream.primary_key
-    if plan.load.strategy is not WriteStrategy.MERGE or plan.field_of(came.name) not in keys or old == came.type:
+    if (
+        plan.load.strategy is not WriteStrategy.MERGE
+        or plan.field_of(came.name) not in keys
+        or old == came.type
+    ):
         return
     becomes_text = pa.types.is_string(merged) or is_json(merged)
     if (

@@ -1,4 +1,6 @@
-"""DuckDB: one file, one writer at a time. Batches are staged, then loaded in one short exclusive transaction.
+"""DuckDB: one file, one writer at a time.
+
+Batches are staged, then loaded in one short exclusive transaction.
 
 MotherDuck is the same with an `md:` address in place of a file.
 """
@@ -17,7 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import STAGING, DatabaseDestination, DatabaseOptions
+from etl_assets.destinations.database.destination import (
+    STAGING,
+    DatabaseDestination,
+    DatabaseOptions,
+)
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.destinations.duckdb.transaction import DuckDBTransaction, sql_names_only
@@ -43,7 +49,10 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 
 def _path_taken(path: Any) -> Any:
-    """Return a path as it is; an address that may hold a token or a password, as one that shows none."""
+    """Return a path as it is.
+
+    An address that may hold a token or a password, as one that shows none.
+    """
     if isinstance(path, int | float | bytes):
         raise ValueError("it is a text or a Path")  # noqa: TRY004 - pydantic's word for a wrong value
     is_plain = isinstance(path, str) and not is_reference(path)
@@ -56,9 +65,12 @@ class DuckDBOptions(DatabaseOptions):
     path: Annotated[Any, AfterValidator(_path_taken)] = Field(
         description="The file, `:memory:`, or `md:database`; may be a reference such as an EnvVar."
     )
-    lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
+    lock_timeout: float = Field(
+        default=60.0, ge=0, description="Seconds to wait for another process's lock."
+    )
     settings: ArgumentsOption = Field(
-        default_factory=dict, description="DuckDB settings, such as memory_limit; may hold references."
+        default_factory=dict,
+        description="DuckDB settings, such as memory_limit; may hold references.",
     )
 
 
@@ -108,9 +120,12 @@ class DuckDBDestination(DatabaseDestination):
 
     @override
     def test_connection(self) -> None:
-        """Open the database with its settings, and close it; where there is none yet, look whether one can be made.
+        """Open the database with its settings, and close it.
 
-        Nothing is written: the settings of a file that is not there are tried on a database in memory.
+        Where there is none yet, look whether one can be made.
+
+        Nothing is written: the settings of a file that is not there are tried on a database in
+            memory.
 
         Raises:
             ConfigError: A setting is none of DuckDB's, or has a value that it does not take.
@@ -123,7 +138,9 @@ class DuckDBDestination(DatabaseDestination):
         folder = self._folder()
         self._open(MEMORY, self._settings()).close()
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise UnavailableError(f"The DuckDB file {self.path!r} cannot be made: no right to write to {folder}.")
+            raise UnavailableError(
+                f"The DuckDB file {self.path!r} cannot be made: no right to write to {folder}."
+            )
 
     # Connections
 
@@ -141,7 +158,8 @@ class DuckDBDestination(DatabaseDestination):
             try:
                 yield DuckDBTransaction(connection, limits_memory=self._limits_memory)
             except BaseException:
-                # Also a cancel. The connection may be broken beyond a rollback; closing it does the same.
+                # Also a cancel. The connection may be broken beyond a rollback; closing it does the
+                # same.
                 _roll_back(connection)
                 raise
             self._commit(connection)
@@ -224,7 +242,9 @@ class DuckDBDestination(DatabaseDestination):
                 ) from error
             raise
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")  # it would be written to standard output
+        connection.execute(
+            "SET enable_progress_bar = false"
+        )  # it would be written to standard output
         sql_names_only(connection)
         return connection
 
@@ -253,7 +273,10 @@ class DuckDBDestination(DatabaseDestination):
     def _folder(self) -> Path:
         folder = Path(self.path).absolute().parent
         if not folder.is_dir():
-            raise ConfigError(f"The folder of the DuckDB file {self.path!r} does not exist.", hint="Make it first.")
+            raise ConfigError(
+                f"The folder of the DuckDB file {self.path!r} does not exist.",
+                hint="Make it first.",
+            )
         return folder
 
     @override
@@ -304,7 +327,9 @@ def _opens_in_memory(settings: dict[str, Any]) -> bool:
     import duckdb
 
     try:
-        duckdb.connect(MEMORY, config={k: v for k, v in settings.items() if k.lower() != "access_mode"}).close()
+        duckdb.connect(
+            MEMORY, config={k: v for k, v in settings.items() if k.lower() != "access_mode"}
+        ).close()
     except duckdb.Error:
         return False
     return True
@@ -323,4 +348,8 @@ def _is_being_made(error: Exception, path: str) -> bool:
 
 def _is_locked(error: Exception) -> bool:
     text = str(error)
-    return "Could not set lock" in text or "different configuration" in text or "being used by another" in text
+    return (
+        "Could not set lock" in text
+        or "different configuration" in text
+        or "being used by another" in text
+    )

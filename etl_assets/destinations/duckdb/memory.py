@@ -1,8 +1,9 @@
 """How much memory DuckDB may hold while rows are inserted.
 
-Of itself it keeps in memory all that it has written to its file, up to most of the machine's. With a limit well above
-what the rows need it only lets go of that. Rows that are wide are inserted without one: DuckDB would write what it
-still needs to temporary files, which takes it twice the CPU, or fail.
+Of itself it keeps in memory all that it has written to its file, up to most of the machine's. With
+a limit well above what the rows need it only lets go of that. Rows that are wide are inserted
+without one: DuckDB would write what it still needs to temporary files, which takes it twice the
+CPU, or fail.
 """
 
 from collections.abc import Iterator
@@ -42,7 +43,9 @@ class InsertMemory:
     def admit(self, batch: "pa.RecordBatch") -> None:
         """Count a batch before DuckDB gets it."""
         self._batches += 1
-        self._widest = max(self._widest, batch.nbytes * max(ROW_GROUP_ROWS // max(batch.num_rows, 1), 1))
+        self._widest = max(
+            self._widest, batch.nbytes * max(ROW_GROUP_ROWS // max(batch.num_rows, 1), 1)
+        )
         if self._batches == MANY_BATCHES:
             self._set()
         if self._limit is not None and self._needed() > self._limit:
@@ -51,8 +54,12 @@ class InsertMemory:
     def _set(self) -> None:
         import duckdb
 
-        (alone,) = self._connection.execute("SELECT count = 2 FROM duckdb_connection_count()").fetchall()
-        self._threads = int(self._connection.execute("SELECT current_setting('threads')").fetchall()[0][0])
+        (alone,) = self._connection.execute(
+            "SELECT count = 2 FROM duckdb_connection_count()"
+        ).fetchall()
+        self._threads = int(
+            self._connection.execute("SELECT current_setting('threads')").fetchall()[0][0]
+        )
         limit = min(self._threads * THREAD_BYTES, MOST_BYTES)
         if alone != (True,) or self._needed() > limit:
             return

@@ -38,13 +38,16 @@ class DuckDBTransaction(SqlTransaction):
 
     Args:
         connection: In a transaction.
-        limits_memory: Insert under a memory limit of our own: the database is a file, and nobody has set one.
+        limits_memory: Insert under a memory limit of our own: the database is a file, and nobody
+            has set one.
     """
 
     own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
     insertion_order = "rowid"
 
-    def __init__(self, connection: "duckdb.DuckDBPyConnection", *, limits_memory: bool = False) -> None:
+    def __init__(
+        self, connection: "duckdb.DuckDBPyConnection", *, limits_memory: bool = False
+    ) -> None:
         self._connection = connection
         self._limits_memory = limits_memory
         self._types: dict[TableName, dict[str, str]] = {}
@@ -56,9 +59,12 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def quoted(self, table: TableName) -> str:
-        # DuckDB calls a database by its file: `shop.orders` of shop.duckdb could be a table of its schema `main`, too.
+        # DuckDB calls a database by its file: `shop.orders` of shop.duckdb could be a table of its
+        # schema `main`, too.
         name = super().quoted(table)
-        return f"{quote(self._catalog)}.{name}" if table.schema.casefold() in self._catalogs else name
+        return (
+            f"{quote(self._catalog)}.{name}" if table.schema.casefold() in self._catalogs else name
+        )
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -68,7 +74,9 @@ class DuckDBTransaction(SqlTransaction):
             return self._connection.execute(sql, list(parameters)).fetchall()
         except duckdb.Error as error:
             # The statement holds no value (they are bound), but DuckDB's message may show one.
-            raise DestinationError(f"DuckDB: {type(error).__name__}: {redact(str(error))}") from error
+            raise DestinationError(
+                f"DuckDB: {type(error).__name__}: {redact(str(error))}"
+            ) from error
 
     @override
     def schema(self, table: TableName) -> "pa.Schema | None":
@@ -77,7 +85,11 @@ class DuckDBTransaction(SqlTransaction):
         names = self.type_names(table)
         if not names:
             return None
-        empty = self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0").to_arrow_table().schema
+        empty = (
+            self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0")
+            .to_arrow_table()
+            .schema
+        )
         # Of which Arrow says text, months and text.
         special = {"JSON": json_type(), "INTERVAL": pa.duration("us"), "UUID": pa.uuid()}
         fields = [f.with_type(special.get(names[f.name]) or logical(f.type)) for f in empty]
@@ -94,18 +106,22 @@ class DuckDBTransaction(SqlTransaction):
             return self._described(self._connection, table)
         known = self._types.get(table)
         if known is None:
-            # Nothing of it was changed here, so what is committed is what there is. Asked on a connection of its own: a
-            # table that is not there would abort our transaction. (A look into DuckDB's catalog views costs 15 ms.)
+            # Nothing of it was changed here, so what is committed is what there is. Asked on a
+            # connection of its own: a table that is not there would abort our transaction. (A look
+            # into DuckDB's catalog views costs 15 ms.)
             with closing(self._connection.cursor()) as other:
                 known = self._types[table] = self._described(other, table)
         return known
 
-    def _described(self, connection: "duckdb.DuckDBPyConnection", table: TableName) -> dict[str, str]:
+    def _described(
+        self, connection: "duckdb.DuckDBPyConnection", table: TableName
+    ) -> dict[str, str]:
         import duckdb
 
         name = self.quoted(table)
         try:
-            # Of a table that is not there, DESCRIBE would take a file, or a variable, that is called as it is.
+            # Of a table that is not there, DESCRIBE would take a file, or a variable, that is
+            # called as it is.
             connection.execute("PRAGMA table_info('" + name.replace("'", "''") + "')")
         except duckdb.CatalogException:
             return {}
@@ -134,7 +150,9 @@ class DuckDBTransaction(SqlTransaction):
             return f"{self.type_name(type_.value_type)}[{type_.list_size}]"
         if pa.types.is_struct(type_):
             inner = [type_.field(index) for index in range(type_.num_fields)]
-            return f"STRUCT({', '.join(f'{quote(f.name)} {self.type_name(f.type)}' for f in inner)})"
+            return (
+                f"STRUCT({', '.join(f'{quote(f.name)} {self.type_name(f.type)}' for f in inner)})"
+            )
         if pa.types.is_map(type_):
             return f"MAP({self.type_name(type_.key_type)}, {self.type_name(type_.item_type)})"
         name = _NAMES.get(str(type_))
@@ -169,10 +187,16 @@ class DuckDBTransaction(SqlTransaction):
         self._changed.add(table)
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         column, type_name = quote(name), self.type_name(new)
         # A cast of text to JSON would parse it; as a value of a JSON column it is a JSON string.
-        using = f"to_json({column})" if is_json(new) and not is_json(old) else f"CAST({column} AS {type_name})"
+        using = (
+            f"to_json({column})"
+            if is_json(new) and not is_json(old)
+            else f"CAST({column} AS {type_name})"
+        )
         altered = f"ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}"
         self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
         self._changed.add(table)
@@ -181,13 +205,16 @@ class DuckDBTransaction(SqlTransaction):
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
         column, there = quote(name), self.type_names(table)[name]
         back = f"TRY_CAST(TRY_CAST({column} AS {self.type_name(type_)}) AS {there})"
-        return not self.execute(f"SELECT 1 FROM {self.quoted(table)} WHERE {back} IS DISTINCT FROM {column} LIMIT 1")
+        return not self.execute(
+            f"SELECT 1 FROM {self.quoted(table)} WHERE {back} IS DISTINCT FROM {column} LIMIT 1"
+        )
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
         place = (self._catalog, table.schema or "main", table.name)
         known = "database_name = ? AND schema_name = ? AND table_name = ?"
-        # DuckDB changes no column of a table that has an index or that another refers to, whichever column it is of.
+        # DuckDB changes no column of a table that has an index or that another refers to, whichever
+        # column it is of.
         whole = (
             f"SELECT 1 FROM duckdb_indexes() WHERE {known}",
             f"SELECT 1 FROM duckdb_constraints() WHERE {known.replace('table_name', 'referenced_table')}",
@@ -196,29 +223,42 @@ class DuckDBTransaction(SqlTransaction):
             f"SELECT 1 FROM duckdb_constraints() WHERE {known} AND ? IN constraint_column_names",
             f"SELECT 1 FROM duckdb_columns() WHERE {known} AND column_name = ? AND column_default IS NOT NULL",
         )
-        return not any([self.execute(sql, place) for sql in whole] + [self.execute(sql, (*place, name)) for sql in own])
+        return not any(
+            [self.execute(sql, place) for sql in whole]
+            + [self.execute(sql, (*place, name)) for sql in own]
+        )
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return super().has_rows(table, where) if where else self.count(table) > 0  # known without looking
+        return (
+            super().has_rows(table, where) if where else self.count(table) > 0
+        )  # known without looking
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         names, values = _stamped(rows.schema.names, stamp)
         if not rows.schema.names:
             count = int(sum(batch.num_rows for batch in rows))
-            self.execute(f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})")
+            self.execute(
+                f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})"
+            )
             return count
         sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}"
-        limits = self._limits_memory and table not in self._constrained and not _indexes(self, table)
+        limits = (
+            self._limits_memory and table not in self._constrained and not _indexes(self, table)
+        )
         with insert_memory(self._connection) if limits else nullcontext() as memory:
             return self._with_rows(rows, sql, memory)
 
     @override
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
         names, _ = _stamped(list(columns), stamp)
         _, values = _stamped(list(columns.values()), stamp)
-        sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}"
+        sql = (
+            f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}"
+        )
         return int(self.execute(sql)[0][0])
 
     @override
@@ -235,20 +275,22 @@ class DuckDBTransaction(SqlTransaction):
         by = ", ".join(quote(key) for key in keys)
         columns = rows.schema.names
         self._with_rows(
-            rows, f"CREATE TEMP TABLE {_STAGED} AS SELECT *, row_number() OVER () AS {_ARRIVAL} FROM {_ROWS}"
+            rows,
+            f"CREATE TEMP TABLE {_STAGED} AS SELECT *, row_number() OVER () AS {_ARRIVAL} FROM {_ROWS}",
         )
         if not unique and _repeats(self, by):
             self.execute(
                 f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
             )
         if not self.has_rows(table):
-            # In their order, with the one row group that is not full as the last: in the middle of a table each later
-            # checkpoint that merges row groups would write its neighbours anew.
+            # In their order, with the one row group that is not full as the last: in the middle of
+            # a table each later checkpoint that merges row groups would write its neighbours anew.
             written = self.copy(_STAGED_TABLE, table, {name: name for name in columns}, stamp)
             self.execute(f"DROP TABLE {_STAGED}")
             return written
         covered = {*columns, *stamp.columns}.issuperset(self.type_names(table))
-        # A row that another table refers to cannot be deleted; only a key of the table's own can be referred to.
+        # A row that another table refers to cannot be deleted; only a key of the table's own can be
+        # referred to.
         compared = [f for f in rows.schema if f.name not in keys and f.name not in stamp.about]
         differs = " OR ".join(map(_differs, compared)) if update else ""
         if update and (not covered or table in self._constrained):
@@ -259,12 +301,18 @@ class DuckDBTransaction(SqlTransaction):
         return written
 
     def _exchange(
-        self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str], differs: str
+        self,
+        table: TableName,
+        columns: Sequence[str],
+        stamp: Stamp,
+        keys: Sequence[str],
+        differs: str,
     ) -> int:
         """Delete the rows that differ from their staged ones, and insert the staged rows that have none (any more).
 
-        An update in place would have the checkpoint write every column of every row group that it touches: this takes
-        three quarters of its time. A row that came again as it was is left alone: it keeps its load id, and what is
+        An update in place would have the checkpoint write every column of every row group that it
+        touches: this takes three quarters of its time. A row that came again as it was is left
+            alone: it keeps its load id, and what is
         downstream stays fresh.
         """
         target, names = self.quoted(table), [quote(name) for name in columns]
@@ -272,7 +320,9 @@ class DuckDBTransaction(SqlTransaction):
         deleted = 0
         if differs:
             deleted = int(
-                self.execute(f"DELETE FROM {target} AS t USING {_STAGED} AS s WHERE {same} AND ({differs})")[0][0]
+                self.execute(
+                    f"DELETE FROM {target} AS t USING {_STAGED} AS s WHERE {same} AND ({differs})"
+                )[0][0]
             )
         stamps = _stamps(stamp)
         into = ", ".join([*names, *(name for name, _ in stamps)])
@@ -283,15 +333,28 @@ class DuckDBTransaction(SqlTransaction):
         return max(deleted, int(inserted[0][0]))  # more are deleted where the table had a key twice
 
     def _merge_into(
-        self, table: TableName, columns: Sequence[str], stamp: Stamp, keys: Sequence[str], differs: str
+        self,
+        table: TableName,
+        columns: Sequence[str],
+        stamp: Stamp,
+        keys: Sequence[str],
+        differs: str,
     ) -> int:
         """Update in place and insert: where columns have to keep their values, or rows their place."""
         names, _ = _stamped(columns, stamp)
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in columns if name not in keys]
-        settings = [f"{name} = s.{name}" for name in others] + [f"{name} = {value}" for name, value in _stamps(stamp)]
-        when_matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if differs else ""
-        qualified = ", ".join([f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)])
+        settings = [f"{name} = s.{name}" for name in others] + [
+            f"{name} = {value}" for name, value in _stamps(stamp)
+        ]
+        when_matched = (
+            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} "
+            if differs
+            else ""
+        )
+        qualified = ", ".join(
+            [f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)]
+        )
         written = self.execute(
             f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"
             f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({qualified})"
@@ -300,7 +363,9 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        return _with_json(self._relation(table, columns, where).to_arrow_table(), self.type_names(table))
+        return _with_json(
+            self._relation(table, columns, where).to_arrow_table(), self.type_names(table)
+        )
 
     @override
     def scan(
@@ -314,16 +379,21 @@ class DuckDBTransaction(SqlTransaction):
         for batch in reader:
             yield _with_json(pa.Table.from_batches([batch]), names)
 
-    def _relation(self, table: TableName, columns: Sequence[str] | None, where: str) -> "duckdb.DuckDBPyRelation":
+    def _relation(
+        self, table: TableName, columns: Sequence[str] | None, where: str
+    ) -> "duckdb.DuckDBPyRelation":
         selected = ", ".join(quote(name) for name in columns) if columns else "*"
         return self._connection.sql(f"SELECT {selected} FROM {self.quoted(table)}{only(where)}")
 
-    def _with_rows(self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None) -> int:
+    def _with_rows(
+        self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None
+    ) -> int:
         """Run a statement that reads the rows once; gives the number of rows it wrote."""
         import duckdb
         import pyarrow as pa
 
-        pa.default_memory_pool().release_unused()  # what the read has freed: DuckDB has an allocator of its own
+        # what the read has freed: DuckDB has an allocator of its own
+        pa.default_memory_pool().release_unused()
         self._connection.register(_ROWS, in_row_groups(rows, memory))
         try:
             written = self.execute(sql)
@@ -344,7 +414,9 @@ def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
     """
     for index, field in enumerate(found.schema):
         if names.get(field.name) == "JSON":
-            found = found.set_column(index, field.with_type(json_type()), found.column(index).cast(json_type()))
+            found = found.set_column(
+                index, field.with_type(json_type()), found.column(index).cast(json_type())
+            )
     return found
 
 
@@ -352,14 +424,17 @@ def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
 def _has_inner(type_: "pa.DataType") -> bool:
     """Return whether DuckDB has a type for what is inside of lists and structs.
 
-    It has no struct without fields, none with two that differ in the case of letters only, and no long decimals.
+    It has no struct without fields, none with two that differ in the case of letters only, and no
+    long decimals.
     """
     import pyarrow as pa
 
     if pa.types.is_decimal(type_):
         return bool(type_.precision <= MAX_DECIMAL_DIGITS)
     inner = [type_.field(at) for at in range(type_.num_fields)] if is_nested(type_) else []
-    if pa.types.is_struct(type_) and len({one.name.casefold() for one in inner}) < max(1, len(inner)):
+    if pa.types.is_struct(type_) and len({one.name.casefold() for one in inner}) < max(
+        1, len(inner)
+    ):
         return False
     return all(_has_inner(one.type) for one in inner)
 
@@ -371,11 +446,18 @@ def _repeats(tx: DuckDBTransaction, by: str) -> bool:
 def _indexes(tx: DuckDBTransaction, table: TableName) -> bool:
     """Return whether a table has an index: it stays in memory until a checkpoint, however large the table is."""
     known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
-    return bool(tx.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", (table.schema or "main", table.name)))
+    return bool(
+        tx.execute(
+            f"SELECT 1 FROM duckdb_indexes() WHERE {known}", (table.schema or "main", table.name)
+        )
+    )
 
 
 def _differs(field: "pa.Field") -> str:
-    """Return the condition that a staged row has another value than the table's; -0.0 is another than 0.0."""
+    """Return the condition that a staged row has another value than the table's.
+
+    -0.0 is another than 0.0.
+    """
     import pyarrow as pa
 
     mine, staged = f"t.{quote(field.name)}", f"s.{quote(field.name)}"
@@ -385,7 +467,9 @@ def _differs(field: "pa.Field") -> str:
     return f"{differs} OR ({mine} = 0 AND signbit({mine}) <> signbit({staged}))"
 
 
-def in_row_groups(rows: "pa.RecordBatchReader", memory: InsertMemory | None = None) -> "pa.RecordBatchReader":
+def in_row_groups(
+    rows: "pa.RecordBatchReader", memory: InsertMemory | None = None
+) -> "pa.RecordBatchReader":
     """Return the same rows in batches of exactly `ROW_GROUP_ROWS` rows, but for the last and where rows are wide.
 
     Args:
@@ -430,7 +514,9 @@ def _stamped(columns: Sequence[str], stamp: Stamp) -> tuple[str, str]:
     """Return the column list of an INSERT and the values beside it."""
     names = [quote(name) for name in columns]
     stamps = _stamps(stamp)
-    return ", ".join([*names, *(n for n, _ in stamps)]), ", ".join([*names, *(v for _, v in stamps)])
+    return ", ".join([*names, *(n for n, _ in stamps)]), ", ".join(
+        [*names, *(v for _, v in stamps)]
+    )
 
 
 _NAMES = {

@@ -18,8 +18,12 @@ class FreeColumns(SqlTransaction):
         place = self._place(table)
         own = (place.schema, place.name, name)
         where = "table_schema = ? AND table_name = ? AND column_name = ?"
-        rests = self.execute(f"SELECT 1 FROM information_schema.statistics WHERE {where} LIMIT 1", own)
-        rests += self.execute(f"SELECT 1 FROM information_schema.key_column_usage WHERE {where} LIMIT 1", own)
+        rests = self.execute(
+            f"SELECT 1 FROM information_schema.statistics WHERE {where} LIMIT 1", own
+        )
+        rests += self.execute(
+            f"SELECT 1 FROM information_schema.key_column_usage WHERE {where} LIMIT 1", own
+        )
         rests += self.execute(
             f"SELECT 1 FROM information_schema.columns WHERE {where} AND (is_nullable = 'NO' OR extra <> '' "
             "OR coalesce(column_default, 'NULL') <> 'NULL') LIMIT 1",

@@ -10,7 +10,8 @@ from typing_extensions import override
 class Connection(PlainConnection):
     """A connection whose server may ask for one file only: the one that a LOAD DATA LOCAL of ours names.
 
-    The protocol lets a server answer any statement by asking for any file of the client, by its path.
+    The protocol lets a server answer any statement by asking for any file of the client, by its
+    path.
     """
 
     offered: str | None = None
@@ -24,7 +25,8 @@ class Connection(PlainConnection):
     @override
     def _read_packet(self, *given: Any, **named: Any) -> Any:
         packet = super()._read_packet(*given, **named)  # type: ignore[no-untyped-call]
-        # Only the first packet after a command can ask for a file; a later one that begins alike is a row with a NULL.
+        # Only the first packet after a command can ask for a file; a later one that begins alike is
+        # a row with a NULL.
         first, self._answers = self._answers, False
         if first and packet.is_load_local_packet():
             asked = packet.get_all_data()[1:].decode("utf-8", "surrogateescape")

@@ -1,4 +1,7 @@
-"""MySQL and MariaDB: rows go in by LOAD DATA; tables are made and replaced by swaps that can be reverted."""
+"""MySQL and MariaDB: rows go in by LOAD DATA.
+
+Tables are made and replaced by swaps that can be reverted.
+"""
 
 import re
 import ssl
@@ -10,7 +13,11 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from pydantic import Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.destination import (
+    DatabaseDestination,
+    DatabaseOptions,
+    database_capabilities,
+)
 from etl_assets.destinations.database.errors import kind_of, patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.transaction import Transaction
@@ -32,7 +39,10 @@ _MODE = (
     "NO_AUTO_VALUE_ON_ZERO"
 )
 _COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
-"""Best first: 'a' is neither 'A' nor 'a '. The last one, of old MySQL, takes the latter two for equal."""
+"""Best first: 'a' is neither 'A' nor 'a '.
+
+The last one, of old MySQL, takes the latter two for equal.
+"""
 
 _NOT_IN_NAMES = re.compile(r"[\U00010000-\U0010ffff]| (?= *\Z)")
 """The server takes no character beyond the basic plane, such as an emoji, and no space at the end."""
@@ -41,21 +51,36 @@ _NOT_IN_NAMES = re.compile(r"[\U00010000-\U0010ffff]| (?= *\Z)")
 class MySQLOptions(DatabaseOptions):
     """Where the server is and how it is loaded."""
 
-    url: UrlOption = Field(description="`mysql://user@host:3306/database`; may be a reference such as an EnvVar.")
-    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
-    state_schema: str | None = Field(default=None, description="The database of our own tables; the url's by default.")
-    local_infile: bool = Field(default=True, description="Load by LOAD DATA LOCAL INFILE where the server allows it.")
-    connect_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for the server to answer.")
+    url: UrlOption = Field(
+        description="`mysql://user@host:3306/database`; may be a reference such as an EnvVar."
+    )
+    password: OptionalSecretOption = Field(
+        default=None, description="Instead of one in the url; may be a reference."
+    )
+    state_schema: str | None = Field(
+        default=None, description="The database of our own tables; the url's by default."
+    )
+    local_infile: bool = Field(
+        default=True, description="Load by LOAD DATA LOCAL INFILE where the server allows it."
+    )
+    connect_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds to wait for the server to answer."
+    )
     lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for a lock.")
-    read_timeout: float | None = Field(default=None, gt=0, description="Seconds to wait for an answer to a statement.")
-    connect_args: ArgumentsOption = Field(default_factory=dict, description="PyMySQL's arguments, such as ssl_ca.")
+    read_timeout: float | None = Field(
+        default=None, gt=0, description="Seconds to wait for an answer to a statement."
+    )
+    connect_args: ArgumentsOption = Field(
+        default_factory=dict, description="PyMySQL's arguments, such as ssl_ca."
+    )
 
 
 class MySQLDestination(DatabaseDestination):
     """Loads streams into MySQL or MariaDB, exactly once.
 
     ```python
-    MySQLDestination("mysql://loader@db.example.com/warehouse", password=dg.EnvVar("MYSQL_PASSWORD"))
+    MySQLDestination("mysql://loader@db.example.com/warehouse",
+    password=dg.EnvVar("MYSQL_PASSWORD"))
     ```
 
     Args:
@@ -90,7 +115,9 @@ class MySQLDestination(DatabaseDestination):
         """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
         schema = self._state_schema()
         with self.transaction() as tx:
-            if tx.execute("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (schema,)):
+            if tx.execute(
+                "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (schema,)
+            ):
                 # Of the rights this one alone can be tried without a trace.
                 tx.execute(f"CREATE TEMPORARY TABLE {quote(schema)}.{quote(PROBE)} (x INT)")
 
@@ -174,7 +201,10 @@ class MySQLDestination(DatabaseDestination):
         return connection
 
     def _parameters(self) -> dict[str, Any]:
-        """Return PyMySQL's arguments, references resolved; to another machine, the server's certificate is checked."""
+        """Return PyMySQL's arguments, references resolved.
+
+        To another machine, the server's certificate is checked.
+        """
         _driver()
         address = resolve_url(self.options.url)
         url = None if address.is_cut else _parsed(address.reveal())
@@ -210,7 +240,9 @@ class MySQLDestination(DatabaseDestination):
         return given
 
     def _state_schema(self) -> str:
-        schema = self.options.state_schema or self._parameters()["database"] or self.options.schema_name
+        schema = (
+            self.options.state_schema or self._parameters()["database"] or self.options.schema_name
+        )
         if not schema:
             raise ConfigError(
                 f"{type(self).__name__}: there is no place for the tables of the state.",
@@ -235,7 +267,9 @@ def _open(given: Mapping[str, Any]) -> Any:
 def _parsed(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        known = "://" in text and url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
+        known = (
+            "://" in text and url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
+        )
     except ValueError:
         return None
     return url if known else None
@@ -246,7 +280,13 @@ def _conversions() -> dict[Any, Any]:
     from pymysql.constants import FIELD_TYPE
     from pymysql.converters import conversions
 
-    as_text = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.NEWDECIMAL)
+    as_text = (
+        FIELD_TYPE.DATE,
+        FIELD_TYPE.TIME,
+        FIELD_TYPE.DATETIME,
+        FIELD_TYPE.TIMESTAMP,
+        FIELD_TYPE.NEWDECIMAL,
+    )
     return conversions | dict.fromkeys(as_text, str)
 
 

@@ -14,8 +14,12 @@ _ENGINE = (
 )
 
 
-def rolls_nothing_back(execute: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]], table: TableName) -> str | None:
-    """Return why a table's rows could not be rolled back, with the statement that changes it; None where they can.
+def rolls_nothing_back(
+    execute: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]], table: TableName
+) -> str | None:
+    """Return why a table's rows could not be rolled back, with the statement that changes it.
+
+    None where they can.
 
     Args:
         execute: Runs a statement; `?` stands for a parameter.

@@ -15,7 +15,9 @@ class Locks:
         seconds: How long to wait for a lock.
     """
 
-    def __init__(self, execute: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]], seconds: float) -> None:
+    def __init__(
+        self, execute: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]], seconds: float
+    ) -> None:
         self._execute = execute
         self._seconds = seconds
         self._taken: list[str] = []

@@ -19,8 +19,9 @@ class Merge:
         target: The table, quoted.
         names: The columns of the rows.
         keys: Those that tell one row from another.
-        folded: Columns by whose collation different texts are equal. Such a table was made by others: its texts are
-            compared by their bytes all the same, since `A` in the place of `a` is a change, or another row.
+        folded: Columns by whose collation different texts are equal. Such a table was made by
+            others: its texts are compared by their bytes all the same, since `A` in the place of
+                `a` is a change, or another row.
         about: Columns in which no difference makes a row another one.
     """
 
@@ -57,8 +58,11 @@ class Merge:
         written = 0
         compared = [name for name in others if name not in self._about]
         if update and compared:
-            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(f"NOT ({self._exact('t', name)} <=> {self._exact('s', name)})" for name in compared)
+            # A row that came again as it was is left alone: it keeps its load id, and what is
+            # downstream stays fresh.
+            differs = " OR ".join(
+                f"NOT ({self._exact('t', name)} <=> {self._exact('s', name)})" for name in compared
+            )
             settings = [f"t.{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"t.{quote(name)} = ?" for name, _ in own]
             sql = f"UPDATE {self._target} t JOIN {STAGED} s ON {same} SET {', '.join(settings)} WHERE {differs}"
@@ -76,26 +80,44 @@ class Merge:
     def _drop_repeated(self) -> None:
         """Of a key that came twice leave the last arrival."""
         by = ", ".join(self._exact("s", key) for key in self._keys)
-        if not run(self._connection, f"SELECT 1 FROM {STAGED} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1", ())[0]:
+        if not run(
+            self._connection,
+            f"SELECT 1 FROM {STAGED} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1",
+            (),
+        )[0]:
             return
         # MySQL cannot open a temporary table twice in one statement.
         last = f"SELECT MAX({ARRIVAL}) a FROM {STAGED} s GROUP BY {by}"
         run(self._connection, f"CREATE TEMPORARY TABLE {_KEPT} {last}", ())
-        gone = f"DELETE s FROM {STAGED} s LEFT JOIN {_KEPT} k ON k.a = s.{ARRIVAL} WHERE k.a IS NULL"
+        gone = (
+            f"DELETE s FROM {STAGED} s LEFT JOIN {_KEPT} k ON k.a = s.{ARRIVAL} WHERE k.a IS NULL"
+        )
         run(self._connection, gone, ())
         run(self._connection, f"DROP TEMPORARY TABLE {_KEPT}", ())
 
     def _same(self, key: str) -> str:
         same = f"t.{quote(key)} = s.{quote(key)}"  # an index serves it
-        return f"{same} AND {self._exact('t', key)} = {self._exact('s', key)}" if key in self._folded else same
+        return (
+            f"{same} AND {self._exact('t', key)} = {self._exact('s', key)}"
+            if key in self._folded
+            else same
+        )
 
     def _exact(self, table: str, name: str) -> str:
-        return f"CAST({table}.{quote(name)} AS BINARY)" if name in self._folded else f"{table}.{quote(name)}"
+        return (
+            f"CAST({table}.{quote(name)} AS BINARY)"
+            if name in self._folded
+            else f"{table}.{quote(name)}"
+        )
 
 
 def run(connection: Any, sql: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
     """Run a statement; gives the rows it found, and how many it wrote."""
     with connection.cursor() as cursor:
         # Without parameters PyMySQL leaves the statement as it is.
-        written = cursor.execute(with_marks(sql, "%s"), list(parameters)) if parameters else cursor.execute(sql)
+        written = (
+            cursor.execute(with_marks(sql, "%s"), list(parameters))
+            if parameters
+            else cursor.execute(sql)
+        )
         return list(cursor.fetchall()), int(written)

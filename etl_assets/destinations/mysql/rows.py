@@ -36,7 +36,9 @@ class Loader:
         self._connection = connection
         self._local_infile = local_infile and sys.platform != "win32"
 
-    def load(self, target: str, rows: "pa.RecordBatchReader", constants: Sequence[tuple[str, Any]]) -> int:
+    def load(
+        self, target: str, rows: "pa.RecordBatchReader", constants: Sequence[tuple[str, Any]]
+    ) -> int:
         """Insert rows; gives how many.
 
         Args:
@@ -69,8 +71,14 @@ class Loader:
     ) -> None:
         import pymysql
 
-        into = ", ".join(f"@b{at}" if name in binary else quote(name) for at, name in enumerate(names))
-        settings = [f"{_doubled(quote(name))} = UNHEX(@b{at})" for at, name in enumerate(names) if name in binary]
+        into = ", ".join(
+            f"@b{at}" if name in binary else quote(name) for at, name in enumerate(names)
+        )
+        settings = [
+            f"{_doubled(quote(name))} = UNHEX(@b{at})"
+            for at, name in enumerate(names)
+            if name in binary
+        ]
         settings += [f"{_doubled(quote(name))} = %s" for name, _ in constants]
         values = [value for _, value in constants]
         text, length = _lines(columns), len(columns[0])
@@ -99,15 +107,24 @@ class Loader:
             feeder.join()
 
     def _refuse_warnings(self, cursor: Any, taken: int, sent: int) -> None:
-        """LOAD DATA LOCAL changes what does not fit and drops what comes twice, with a warning; here it is an error."""
+        """LOAD DATA LOCAL changes what does not fit and drops what comes twice, with a warning.
+
+        Here it is an error.
+        """
         if cursor.warning_count:
             cursor.execute("SHOW WARNINGS")
             found = cursor.fetchall()
             message = str(found[0][2]) if found else "a value was changed"
             column = (
-                message.partition("for column ")[2].split(" at row ")[0].strip("'`\"").rsplit(".", 1)[-1].strip('`"')
+                message.partition("for column ")[2]
+                .split(" at row ")[0]
+                .strip("'`\"")
+                .rsplit(".", 1)[-1]
+                .strip('`"')
             )
-            raise RefusedValueError(column or None, f"MySQL would change a value: {_shown(message)}.")
+            raise RefusedValueError(
+                column or None, f"MySQL would change a value: {_shown(message)}."
+            )
         if taken != sent:
             raise DestinationError(f"MySQL took {taken} rows of {sent}.")
 
@@ -120,7 +137,9 @@ class Loader:
         constants: Sequence[tuple[str, Any]],
         length: int,
     ) -> None:
-        marks = ["UNHEX(%s)" if name in binary else "%s" for name in names] + ["%s"] * len(constants)
+        marks = ["UNHEX(%s)" if name in binary else "%s" for name in names] + ["%s"] * len(
+            constants
+        )
         row = f"({', '.join(marks)})"
         all_names = column_list([*names, *(name for name, _ in constants)])
         own = [value for _, value in constants]
@@ -139,7 +158,10 @@ def _chunks(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int
         step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
         for start in range(0, batch.num_rows, step):
             part = batch.slice(start, step)
-            yield [texts(part.column(at), name) for at, name in enumerate(part.schema.names)], part.num_rows
+            yield (
+                [texts(part.column(at), name) for at, name in enumerate(part.schema.names)],
+                part.num_rows,
+            )
 
 
 def _lines(columns: "list[pa.Array]") -> memoryview:

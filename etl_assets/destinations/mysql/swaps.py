@@ -1,13 +1,17 @@
 """How a table is made or replaced in MySQL, where a change of tables commits at once and cannot be rolled back.
 
-A new table is loaded under a name of its own. The swap is noted in `_etl_assets_swaps` before it begins. Then, at the
-COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row, the ledger, and the note that the swap
-is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state row says.
+A new table is loaded under a name of its own. The swap is noted in `_etl_assets_swaps` before it
+begins. Then, at the
+COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row, the ledger, and
+the note that the swap
+is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state
+row says.
 
-A table that is to be dropped is noted too, and dropped after the COMMIT: by whoever comes next, if need be.
+A table that is to be dropped is noted too, and dropped after the COMMIT: by whoever comes next, if
+need be.
 
-Whoever swaps holds the table's lock for as long as its note is there; of one that was killed the server gives it free.
-A note whose lock is not to be had is of work in progress, and is left alone.
+Whoever swaps holds the table's lock for as long as its note is there; of one that was killed the
+server gives it free. A note whose lock is not to be had is of work in progress, and is left alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +45,11 @@ class Swap:
     def of(cls, table: TableName) -> "Swap":
         """Return the names that a table's swap uses."""
         tail = hashed(table.schema, table.name)
-        return cls(table, TableName(f"{NEW}_{tail}", table.schema), TableName(f"{OLD}_{tail}", table.schema))
+        return cls(
+            table,
+            TableName(f"{NEW}_{tail}", table.schema),
+            TableName(f"{OLD}_{tail}", table.schema),
+        )
 
     @property
     def lock(self) -> str:
@@ -91,11 +99,17 @@ class Swaps:
 
     def _note(self, swap: Swap, what: int) -> None:
         names = (swap.table.schema, swap.table.name)
-        self._at_once(f"INSERT INTO {self._notes} (table_schema, table_name, done) VALUES (?, ?, ?)", (*names, what))
+        self._at_once(
+            f"INSERT INTO {self._notes} (table_schema, table_name, done) VALUES (?, ?, ?)",
+            (*names, what),
+        )
         self.pending[swap.table] = swap
 
     def rename(self) -> None:
-        """Put the new tables in their places, all at one moment; and note that it is done, with the COMMIT."""
+        """Put the new tables in their places, all at one moment.
+
+        And note that it is done, with the COMMIT.
+        """
         swaps = [swap for swap in self.pending.values() if not swap.drops]
         renames = []
         for swap in swaps:
@@ -125,7 +139,10 @@ class Swaps:
         self.pending.clear()
 
     def recover(self) -> None:
-        """Finish or revert the swaps of those that are no more; those of others that still are at it are left alone."""
+        """Finish or revert the swaps of those that are no more.
+
+        Those of others that still are at it are left alone.
+        """
         for table in self._noted():
             swap = Swap.of(table)
             if table not in self.pending and self._locks.try_take(swap.lock):
@@ -143,7 +160,9 @@ class Swaps:
 
     def _settle(self, swap: Swap) -> None:
         """Make the tables what the state row says: the note tells whether its COMMIT was."""
-        found = self._at_once(f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+        found = self._at_once(
+            f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name)
+        )
         said = found[0][0] if found else None
         if said == SWAPPING:
             self._revert(swap)
@@ -182,7 +201,9 @@ class Swaps:
         self._forget(swap)
 
     def _forget(self, swap: Swap) -> None:
-        self._at_once(f"DELETE FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name))
+        self._at_once(
+            f"DELETE FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name)
+        )
 
     def _exists(self, table: TableName) -> bool:
         sql = "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?"

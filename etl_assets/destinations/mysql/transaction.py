@@ -1,7 +1,9 @@
 """The write plans' primitives in the SQL of MySQL and MariaDB.
 
-Two connections: one holds the transaction; the other changes tables, each change of which commits at once. A change is
-made before its data, so that what a killed sync may leave is an empty column; tables are made and replaced by swaps.
+Two connections: one holds the transaction; the other changes tables, each change of which commits
+at once. A change is
+made before its data, so that what a killed sync may leave is an empty column; tables are made and
+replaced by swaps.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +73,13 @@ class MySQLTransaction(FreeColumns):
     own_types = ("varchar(64) CHARACTER SET ascii", "datetime(6) COMMENT 'UTC'")
 
     def __init__(
-        self, connect: Callable[[], Any], *, collation: str, state_schema: str, lock_timeout: float, local_infile: bool
+        self,
+        connect: Callable[[], Any],
+        *,
+        collation: str,
+        state_schema: str,
+        lock_timeout: float,
+        local_infile: bool,
     ) -> None:
         self._connect = connect
         self._connection = connect()
@@ -112,7 +120,9 @@ class MySQLTransaction(FreeColumns):
         import pymysql
 
         if self._connection.open:
-            with suppress(pymysql.Error):  # the server gives them free too, when it notices that the session has ended
+            with suppress(
+                pymysql.Error
+            ):  # the server gives them free too, when it notices that the session has ended
                 self._locks.give_all_back()
         for connection in (self._other, self._connection):
             if connection is not None and connection.open:
@@ -150,7 +160,11 @@ class MySQLTransaction(FreeColumns):
 
     def _on(self, table: TableName) -> Any:
         """Return the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
-        return self._changing() if table in self.swaps.pending or self._is_new(table) else self._connection
+        return (
+            self._changing()
+            if table in self.swaps.pending or self._is_new(table)
+            else self._connection
+        )
 
     def _is_new(self, table: TableName) -> bool:
         return any(swap.new == table for swap in self.swaps.pending.values())
@@ -164,7 +178,10 @@ class MySQLTransaction(FreeColumns):
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
         place = self._place(table)
-        return {row[0]: spelled(row[1], row[2]) for row in self.execute(_COLUMNS, (place.schema, place.name))}
+        return {
+            row[0]: spelled(row[1], row[2])
+            for row in self.execute(_COLUMNS, (place.schema, place.name))
+        }
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -176,8 +193,12 @@ class MySQLTransaction(FreeColumns):
 
     @override
     def create_schema(self, name: str) -> None:
-        if not self.execute("SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)):
-            self._at_once(f"CREATE DATABASE IF NOT EXISTS {quote(name)} DEFAULT CHARACTER SET utf8mb4")
+        if not self.execute(
+            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)
+        ):
+            self._at_once(
+                f"CREATE DATABASE IF NOT EXISTS {quote(name)} DEFAULT CHARACTER SET utf8mb4"
+            )
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
@@ -194,7 +215,10 @@ class MySQLTransaction(FreeColumns):
         wanted = {f.name: self.type_name(f.type) for f in schema}
         wanted |= stamp.named(*_OWN_NAMES)
         if stamp.about:
-            wanted |= {name: self.type_name(self.stored_type(t)) for name, t in types_of(stamp.about).items()}
+            wanted |= {
+                name: self.type_name(self.stored_type(t))
+                for name, t in types_of(stamp.about).items()
+            }
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
         if self.execute(_TIED, place * 3):
@@ -215,16 +239,20 @@ class MySQLTransaction(FreeColumns):
         )
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
-        # A new column beside the old one, then one change that puts it in its place: a kill in between leaves a column
-        # more, and no value changed.
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
+        # A new column beside the old one, then one change that puts it in its place: a kill in
+        # between leaves a column more, and no value changed.
         target, column, made = self.quoted(self._place(table)), quote(name), quote(WIDENED)
         definition = self._definition(new)
         if WIDENED in self.type_names(table):
             self._at_once(f"ALTER TABLE {target} DROP COLUMN {made}")
         self._at_once(f"ALTER TABLE {target} ADD COLUMN {made} {definition} AFTER {column}")
         self._at_once(f"UPDATE {target} SET {made} = {_widened(column, old, new)}")
-        self._at_once(f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {definition}")
+        self._at_once(
+            f"ALTER TABLE {target} DROP COLUMN {column}, CHANGE COLUMN {made} {column} {definition}"
+        )
 
     def _defined(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
         return f"({self._definitions(table, schema, stamp)}) {self._options}"
@@ -240,8 +268,11 @@ class MySQLTransaction(FreeColumns):
     def has_rows(self, table: TableName, where: str = "") -> bool:
         if not where:
             return super().has_rows(table)
-        # What a column holds is asked before it is changed, which waits for whoever has read the table.
-        return bool(self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1"))
+        # What a column holds is asked before it is changed, which waits for whoever has read the
+        # table.
+        return bool(
+            self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1")
+        )
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
@@ -254,8 +285,12 @@ class MySQLTransaction(FreeColumns):
         return loader.load(self.quoted(self._place(table)), rows, stamps(stamp, self.now))
 
     @override
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
-        sql, constants = copying(self.quoted(source), self.quoted(self._place(table)), columns, stamps(stamp, self.now))
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
+        sql, constants = copying(
+            self.quoted(source), self.quoted(self._place(table)), columns, stamps(stamp, self.now)
+        )
         return run(self._on(table), sql, constants)[1]
 
     @override
@@ -317,7 +352,9 @@ _OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
 def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:
     characters = min(191, KEY_BYTES // (4 * max(1, len(keys))) - 1)
     parts = [
-        f"{quote(key)}({characters})" if types[key].startswith(("longtext", "longblob", "text")) else quote(key)
+        f"{quote(key)}({characters})"
+        if types[key].startswith(("longtext", "longblob", "text"))
+        else quote(key)
         for key in keys
     ]
     return ", ".join(parts)
@@ -334,5 +371,10 @@ def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:
         return f"IF({column} IS NULL, NULL, IF({column}, 'true', 'false'))"
     if pa.types.is_timestamp(old) and old.tz:
         text = f"CONCAT({text}, '+00:00')"
-    plain = is_json(old) or pa.types.is_integer(old) or pa.types.is_floating(old) or pa.types.is_decimal(old)
+    plain = (
+        is_json(old)
+        or pa.types.is_integer(old)
+        or pa.types.is_floating(old)
+        or pa.types.is_decimal(old)
+    )
     return f"JSON_QUOTE({text})" if is_json(new) and not plain else text

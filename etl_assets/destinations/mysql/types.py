@@ -1,8 +1,9 @@
 """MySQL's and MariaDB's types and Arrow's.
 
-What a type's name does not say, the column's comment does: `longtext` may hold JSON, `datetime(6)` instants in UTC.
-JSON is `longtext`, not MySQL's `json`, which changes the order of keys and the digits of numbers. A FLOAT is shown with
-six digits only, so single floats are DOUBLE; `TIME` ends at 838 hours, so durations are microseconds in a BIGINT.
+What a type's name does not say, the column's comment does: `longtext` may hold JSON, `datetime(6)`
+instants in UTC. JSON is `longtext`, not MySQL's `json`, which changes the order of keys and the
+digits of numbers. A FLOAT is shown with six digits only, so single floats are DOUBLE; `TIME` ends
+at 838 hours, so durations are microseconds in a BIGINT.
 """
 
 import re
@@ -11,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database import values as sql_values
 from etl_assets.engine.staging import RefusedValueError
-from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
+from etl_assets.model.schema.types import (
+    MAX_DECIMAL_DIGITS,
+    is_json,
+    is_nested,
+    is_uuid,
+    json_type,
+    logical,
+)
 from etl_assets.model.values.times import LAST_YEAR, number_beyond, shown, years
 
 if TYPE_CHECKING:
@@ -126,10 +134,14 @@ def texts(column: "pa.Array", name: str) -> "pa.Array":
     if pa.types.is_floating(type_):
         _refuse_doubles(column, name)
     if pa.types.is_binary(type_):
-        return pa.array([None if one is None else one.hex() for one in column.to_pylist()], pa.string())
+        return pa.array(
+            [None if one is None else one.hex() for one in column.to_pylist()], pa.string()
+        )
     if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
         _refuse_dates(column, name)
-        return (column.cast(pa.timestamp("us")) if pa.types.is_timestamp(type_) else column).cast(pa.string())
+        return (column.cast(pa.timestamp("us")) if pa.types.is_timestamp(type_) else column).cast(
+            pa.string()
+        )
     if pa.types.is_duration(type_):
         return column.cast(pa.int64()).cast(pa.string())
     if pa.types.is_decimal(type_):
@@ -157,7 +169,9 @@ def _refuse_doubles(column: "pa.Array", name: str) -> None:
     negative_zero = pc.and_(negative_zero, pc.equal(column, pa.scalar(0.0)))
     odd = pc.or_(pc.invert(pc.is_finite(column)), negative_zero)
     if pc.any(odd).as_py():
-        raise RefusedValueError(name, "MySQL has no NaN, Infinity or -0.0.", column.filter(odd)[0].as_py())
+        raise RefusedValueError(
+            name, "MySQL has no NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
+        )
 
 
 def _refuse_dates(column: "pa.Array", name: str) -> None:

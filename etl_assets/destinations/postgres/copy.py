@@ -59,7 +59,9 @@ class CopyIn:
             if names:
                 count += self._copy([*names, *self._own_names], "binary", self._tuples(run))
             else:
-                count += self._copy([*self.names, *self._own_names], "csv", encoded(self._batches(run)))
+                count += self._copy(
+                    [*self.names, *self._own_names], "csv", encoded(self._batches(run))
+                )
         return count
 
     @property
@@ -84,7 +86,10 @@ class CopyIn:
         for part in run:
             for chunk in part.chunks():
                 if self.own:
-                    yield with_fields(chunk, len(part.names) + len(self.own), fields), len(chunk.begin)
+                    yield (
+                        with_fields(chunk, len(part.names) + len(self.own), fields),
+                        len(chunk.begin),
+                    )
                 else:
                     yield memoryview(chunk.data)[: chunk.end], len(chunk.begin)
         yield END, 0
@@ -95,7 +100,9 @@ class CopyIn:
         names = [*self.names, *self._own_names]
         for part in run:
             for batch in part.batches() if isinstance(part, Native) else (part,):
-                constants = [pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in self.own]
+                constants = [
+                    pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in self.own
+                ]
                 yield pa.RecordBatch.from_arrays([*batch.columns, *constants], names=names)
 
 
@@ -112,8 +119,12 @@ def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
     import pyarrow.compute as pc
 
     bounds = pa.py_buffer(np.append(chunk.begin, np.int32(chunk.end)))
-    rows = pa.Array.from_buffers(pa.binary(), len(chunk.begin), [None, bounds, pa.py_buffer(chunk.data)])
-    joined = pc.binary_join_element_wise(rows, pa.scalar(fields, pa.binary()), pa.scalar(b"", pa.binary()))
+    rows = pa.Array.from_buffers(
+        pa.binary(), len(chunk.begin), [None, bounds, pa.py_buffer(chunk.data)]
+    )
+    joined = pc.binary_join_element_wise(
+        rows, pa.scalar(fields, pa.binary()), pa.scalar(b"", pa.binary())
+    )
     _, bounds, data = joined.buffers()
     begin = np.frombuffer(bounds, np.int32)[: len(rows) + 1]
     made = np.array(np.frombuffer(data, np.uint8)[: begin[-1]])
@@ -126,7 +137,9 @@ def _field(value: Any) -> bytes:
     """Return a value of our own as a field: a text, or a moment in microseconds since 2000."""
     if isinstance(value, datetime):
         since = value - EPOCH
-        return struct.pack(">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
+        return struct.pack(
+            ">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        )
     text = str(value).encode()
     return struct.pack(">i", len(text)) + text
 
@@ -140,7 +153,11 @@ def refused() -> Iterator[None]:
         yield
     except psycopg.DataError as error:
         context = error.diag.context or ""
-        column = context.partition(", column ")[2].partition(": ")[0] if context.startswith("COPY ") else ""
+        column = (
+            context.partition(", column ")[2].partition(": ")[0]
+            if context.startswith("COPY ")
+            else ""
+        )
         character = _without_equivalent(error.diag.message_primary or "")
         message = f"PostgreSQL refused a value: {without_values(error)}."
         raise RefusedValueError(column or None, message, character=character) from error

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.destination import (
+    DatabaseDestination,
+    DatabaseOptions,
+    database_capabilities,
+)
 from etl_assets.destinations.database.errors import patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.transaction import Transaction
@@ -43,28 +47,45 @@ SELECT CASE WHEN s.oid IS NULL THEN 'database ' || current_database() ELSE 'sche
             OR to_regclass(quote_ident(w.name) || '._etl_assets_state') IS NOT NULL END
 FROM (SELECT ? AS name) w LEFT JOIN pg_namespace s ON s.nspname = w.name
 """
-"""Whether our tables are in a schema, or may be made there; where there is no schema yet, whether one may be made."""
+"""Whether our tables are in a schema, or may be made there.
+
+Where there is no schema yet, whether one may be made.
+"""
 
 
 class PostgresOptions(DatabaseOptions):
     """Where the server is and how it is loaded."""
 
-    url: UrlOption = Field(description="`postgresql://user@host:5432/database`; may be a reference such as an EnvVar.")
-    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
-    state_schema: str | None = Field(
-        default=None, description="The schema of our two tables; by default the one that a name without a schema means."
+    url: UrlOption = Field(
+        description="`postgresql://user@host:5432/database`; may be a reference such as an EnvVar."
     )
-    connect_timeout: float = Field(default=30.0, gt=0, description="Seconds to wait for the server to answer.")
-    lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for a lock; 0 waits for ever.")
-    statement_timeout: float = Field(default=0.0, ge=0, description="Seconds a statement may take; 0 is no limit.")
-    connect_args: ArgumentsOption = Field(default_factory=dict, description="libpq's parameters, such as sslrootcert.")
+    password: OptionalSecretOption = Field(
+        default=None, description="Instead of one in the url; may be a reference."
+    )
+    state_schema: str | None = Field(
+        default=None,
+        description="The schema of our two tables; by default the one that a name without a schema means.",
+    )
+    connect_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds to wait for the server to answer."
+    )
+    lock_timeout: float = Field(
+        default=60.0, ge=0, description="Seconds to wait for a lock; 0 waits for ever."
+    )
+    statement_timeout: float = Field(
+        default=0.0, ge=0, description="Seconds a statement may take; 0 is no limit."
+    )
+    connect_args: ArgumentsOption = Field(
+        default_factory=dict, description="libpq's parameters, such as sslrootcert."
+    )
 
 
 class PostgresDestination(DatabaseDestination):
     """Loads streams into PostgreSQL, exactly once.
 
     ```python
-    PostgresDestination("postgresql://loader@db.example.com/warehouse", password=dg.EnvVar("PGPASSWORD"))
+    PostgresDestination("postgresql://loader@db.example.com/warehouse",
+    password=dg.EnvVar("PGPASSWORD"))
     ```
 
     Args:
@@ -131,20 +152,26 @@ class PostgresDestination(DatabaseDestination):
                 ) from error
             raise translate(error, self._told(), phase) from error
         finally:
-            _cancel(connection)  # of a cancelled run, the server would go on with a statement nobody waits for
+            _cancel(
+                connection
+            )  # of a cancelled run, the server would go on with a statement nobody waits for
             connection.close()  # what was not committed is rolled back
 
     def _connect(self) -> "Connection":
         psycopg = _driver()
         given = self._parameters()
-        connection: Connection = patiently(lambda: psycopg.connect(**given), psycopg.Error, self._told())
+        connection: Connection = patiently(
+            lambda: psycopg.connect(**given), psycopg.Error, self._told()
+        )
         try:
             settings = _SETTINGS | {
                 "lock_timeout": str(round(self.options.lock_timeout * 1000)),
                 "statement_timeout": str(round(self.options.statement_timeout * 1000)),
             }
             calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
-            connection.execute(f"SELECT {calls}", [one for pair in settings.items() for one in pair])
+            connection.execute(
+                f"SELECT {calls}", [one for pair in settings.items() for one in pair]
+            )
         except psycopg.Error as error:
             connection.close()
             raise translate(error, self._told(), "connecting") from error
@@ -158,13 +185,18 @@ class PostgresDestination(DatabaseDestination):
         )
 
     def _parameters(self) -> dict[str, Any]:
-        """Return libpq's parameters, references resolved; to another machine, the server's certificate is checked."""
+        """Return libpq's parameters, references resolved.
+
+        To another machine, the server's certificate is checked.
+        """
         from psycopg.conninfo import conninfo_to_dict
 
         psycopg = _driver()
         url = resolve_url(self.options.url)
         try:
-            given: dict[str, Any] = dict(conninfo_to_dict(without_driver(url.reveal(), "postgresql")))
+            given: dict[str, Any] = dict(
+                conninfo_to_dict(without_driver(url.reveal(), "postgresql"))
+            )
         except psycopg.Error:
             raise self._no_url() from None
         ports = str(given.get("port") or "").split(",")

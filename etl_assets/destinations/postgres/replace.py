@@ -1,8 +1,10 @@
 """How a loaded table takes the place of another in PostgreSQL, so that readers and what depends on it go on.
 
-Nothing depends on it: the two tables are swapped. The old one's owner, grants and comments go to the new one; readers
-wait for the moment of the COMMIT alone. Views, indexes, foreign keys, triggers, policies or publications do: the rows
-are exchanged in the table that is there, which costs more, and readers do not wait at all.
+Nothing depends on it: the two tables are swapped. The old one's owner, grants and comments go to
+the new one; readers
+wait for the moment of the COMMIT alone. Views, indexes, foreign keys, triggers, policies or
+publications do: the rows are exchanged in the table that is there, which costs more, and readers do
+not wait at all.
 """
 
 from etl_assets.destinations.database.sql_transaction import column_list
@@ -57,7 +59,10 @@ _COMMENTS = (
 
 def keep_storage(tx: Transaction, table: TableName, new: TableName) -> None:
     """Have the pages of a new table filled, and cleaned up, as those of the one whose place it will take."""
-    options = [f"{quote(name)} = {quote(value, chr(39))}" for name, value in tx.execute(_STORAGE, (tx.quoted(table),))]
+    options = [
+        f"{quote(name)} = {quote(value, chr(39))}"
+        for name, value in tx.execute(_STORAGE, (tx.quoted(table),))
+    ]
     if options:
         tx.execute(f"ALTER TABLE {tx.quoted(new)} SET ({', '.join(options)})")
 
@@ -78,7 +83,9 @@ def _swap(tx: Transaction, table: TableName, loaded: TableName) -> None:
         if not column or column in columns:
             what = f"{privilege} ({quote(column)})" if column else privilege
             option = " WITH GRANT OPTION" if may_grant else ""
-            tx.execute(f"GRANT {what} ON {new} TO {quote(grantee) if grantee else 'PUBLIC'}{option}")
+            tx.execute(
+                f"GRANT {what} ON {new} TO {quote(grantee) if grantee else 'PUBLIC'}{option}"
+            )
     for column, comment in tx.execute(_COMMENTS, (old,)):
         if not column:
             tx.execute(f"COMMENT ON TABLE {new} IS {quote(comment, chr(39))}")

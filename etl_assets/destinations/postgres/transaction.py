@@ -76,7 +76,9 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def lock(self, name: str) -> None:
-        self.execute("SELECT pg_advisory_xact_lock(?)", (int(hashed("etl_assets", name), 16) - 2**63,))
+        self.execute(
+            "SELECT pg_advisory_xact_lock(?)", (int(hashed("etl_assets", name), 16) - 2**63,)
+        )
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -136,14 +138,23 @@ class PostgresTransaction(SqlTransaction):
         postgres_replace.put_in_place(self, table, loaded)
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         column = quote(name)
-        using = f"to_json({column})" if is_json(new) and not is_json(old) else f"{column}::{self.type_name(new)}"
-        self.execute(f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}")
+        using = (
+            f"to_json({column})"
+            if is_json(new) and not is_json(old)
+            else f"{column}::{self.type_name(new)}"
+        )
+        self.execute(
+            f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}"
+        )
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
-        # Constraints, indexes, views, defaults, generated columns, policies and publications all depend on the column.
+        # Constraints, indexes, views, defaults, generated columns, policies and publications all
+        # depend on the column.
         return not self.execute(
             "SELECT 1 FROM pg_attribute AS a "
             "JOIN pg_depend AS d ON d.refobjid = a.attrelid AND d.refobjsubid = a.attnum "
@@ -157,14 +168,19 @@ class PostgresTransaction(SqlTransaction):
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
         if table in self._made:
-            # Nobody sees it yet: our columns get their values by default, and are not sent with each row.
+            # Nobody sees it yet: our columns get their values by default, and are not sent with
+            # each row.
             with self._defaults(table, own):
                 return self._copy_in(table, table, rows.schema).write(rows)
         return self._copy_in(table, table, rows.schema, own).write(rows)
 
     @override
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
-        sql, constants = copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
+        sql, constants = copying(
+            self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)
+        )
         return self.written(sql, constants)
 
     @override
@@ -190,7 +206,8 @@ class PostgresTransaction(SqlTransaction):
         names = rows.schema.names
         merging = _Merge(self, table, names, keys, stamp, update=update)
         if table in self._made:
-            # There is nothing to merge with: an index is made faster over rows that are there than row by row.
+            # There is nothing to merge with: an index is made faster over rows that are there than
+            # row by row.
             self.execute(f"ALTER TABLE {self.quoted(table)} SET (fillfactor = {FILL_PERCENT})")
             written = self.insert(table, rows, stamp)
             self._made.discard(table)
@@ -208,7 +225,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
-        # The planner does not know yet on how many pages an index alone no longer tells which rows are seen.
+        # The planner does not know yet on how many pages an index alone no longer tells which rows
+        # are seen.
         changed = self._merged.get(table, 0)
         pages = "SELECT 1 FROM pg_catalog.pg_class WHERE oid = ?::regclass AND relpages < ?"
         if not changed or not self.execute(pages, (self.quoted(table), 2 * changed)):
@@ -225,7 +243,9 @@ class PostgresTransaction(SqlTransaction):
         schema = self.schema_of(table, columns)
         wanted = ", ".join(selected(quote(f.name), f.type) for f in schema)
         yield schema.empty_table()
-        sql = f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)"
+        sql = (
+            f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)"
+        )
         with self._connection.cursor().copy(sql.encode()) as copy:
             rows = map(bytes, copy)  # the server sends each row by itself
             while some := _some(rows, chunk_rows):
@@ -244,12 +264,18 @@ class PostgresTransaction(SqlTransaction):
             yield
 
     def _copy_in(
-        self, place: TableName, like: TableName, schema: "pa.Schema", own: Sequence[tuple[str, Any]] = ()
+        self,
+        place: TableName,
+        like: TableName,
+        schema: "pa.Schema",
+        own: Sequence[tuple[str, Any]] = (),
     ) -> CopyIn:
         """Return what copies rows to a place that has the columns of a table."""
         there = self.type_names(like)
         wanted = {f.name: self.type_name(f.type) for f in schema}
-        wanted |= {name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own}
+        wanted |= {
+            name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own
+        }
         binary = all(there.get(name) == type_ for name, type_ in wanted.items())
         return CopyIn(self._connection, self.quoted(place), schema.names, binary, own)
 
@@ -267,7 +293,9 @@ class PostgresTransaction(SqlTransaction):
         alter = f"ALTER TABLE {self.quoted(table)}"
         texts = [(quote(name), quote(str(value), "'")) for name, value in own]
         if texts:
-            self.execute(f"{alter} {', '.join(f'ALTER {name} SET DEFAULT {value}' for name, value in texts)}")
+            self.execute(
+                f"{alter} {', '.join(f'ALTER {name} SET DEFAULT {value}' for name, value in texts)}"
+            )
         yield
         if texts:
             self.execute(f"{alter} {', '.join(f'ALTER {name} DROP DEFAULT' for name, _ in texts)}")
@@ -296,7 +324,9 @@ class _Merge:
         self.own = stamps(stamp, tx.now)
         self.update = update and bool(self.compared)
         # Of an extension's type the name may come with its schema.
-        self.types = {name: type_.rpartition(".")[2] for name, type_ in tx.type_names(table).items()}
+        self.types = {
+            name: type_.rpartition(".")[2] for name, type_ in tx.type_names(table).items()
+        }
         self.index = f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}"
 
     def run(self) -> int:
@@ -313,12 +343,17 @@ class _Merge:
                 self._drop_repeated()
                 return self._upsert()
             except psycopg.errors.ProgramLimitExceeded:  # a key is too long for an index
-                self.tx.execute(f"DROP INDEX IF EXISTS {self.tx.quoted(TableName(self.index, self.table.schema))}")
+                self.tx.execute(
+                    f"DROP INDEX IF EXISTS {self.tx.quoted(TableName(self.index, self.table.schema))}"
+                )
         self._drop_repeated()
         return self._join()
 
     def make_unique(self) -> int:
-        """Have a new table hold each key once, the last arrival; gives how many rows were dropped."""
+        """Have a new table hold each key once, the last arrival.
+
+        Gives how many rows were dropped.
+        """
         if self._has_unique_index():
             return 0
         dropped = self._drop_repeated(self.target)
@@ -334,7 +369,9 @@ class _Merge:
             return True
         try:
             with self.tx.savepoint():
-                self.tx.execute(f"CREATE UNIQUE INDEX {quote(self.index)} ON {self.target} ({column_list(self.keys)})")
+                self.tx.execute(
+                    f"CREATE UNIQUE INDEX {quote(self.index)} ON {self.target} ({column_list(self.keys)})"
+                )
         except (
             psycopg.errors.UniqueViolation,  # rows that were appended before, say
             psycopg.errors.UndefinedObject,  # a type that has no order
@@ -347,7 +384,9 @@ class _Merge:
 
     def _upsert(self) -> int:
         settings = self._settings("EXCLUDED")
-        action = f"UPDATE SET {settings} WHERE {self._differs('EXCLUDED')}" if self.update else "NOTHING"
+        action = (
+            f"UPDATE SET {settings} WHERE {self._differs('EXCLUDED')}" if self.update else "NOTHING"
+        )
         values = [value for _, value in self.own]
         return self.tx.written(
             f"INSERT INTO {self.target} AS t ({self._all()}) SELECT {self._staged()} FROM pg_temp.{STAGED} s "
@@ -377,7 +416,9 @@ class _Merge:
     def _drop_repeated(self, table: str = f"pg_temp.{STAGED}") -> int:
         """Of a key that came twice leave the last arrival: rows of a new table lie in the order they came."""
         by = ", ".join(self._comparable("s", key) for key in self.keys)
-        if not self.tx.execute(f"SELECT 1 FROM {table} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"):
+        if not self.tx.execute(
+            f"SELECT 1 FROM {table} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"
+        ):
             return 0
         return self.tx.written(
             f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM (SELECT s.ctid, "
@@ -388,7 +429,9 @@ class _Merge:
         return column_list([*self.names, *(name for name, _ in self.own)])
 
     def _staged(self) -> str:
-        typed = [f"?::{type_}" for (_, value), type_ in zip(self.own, self._own_types(), strict=True)]
+        typed = [
+            f"?::{type_}" for (_, value), type_ in zip(self.own, self._own_types(), strict=True)
+        ]
         return ", ".join([column_list(self.names, "s."), *typed])
 
     def _own_types(self) -> list[str]:
@@ -399,7 +442,8 @@ class _Merge:
         return ", ".join(f"{quote(name)} = {other}.{quote(name)}" for name in changed)
 
     def _differs(self, other: str) -> str:
-        # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+        # A row that came again as it was is left alone: it keeps its load id, and what is
+        # downstream stays fresh.
         return " OR ".join(self._column_differs(name, other) for name in self.compared)
 
     def _column_differs(self, name: str, other: str) -> str:
@@ -410,7 +454,9 @@ class _Merge:
         return f"{differs} OR ({mine} = 0 AND {mine}::text <> {its}::text)"  # -0.0 equals 0.0
 
     def _same(self, one: str, other: str) -> str:
-        return " AND ".join(f"{self._comparable(one, key)} = {self._comparable(other, key)}" for key in self.keys)
+        return " AND ".join(
+            f"{self._comparable(one, key)} = {self._comparable(other, key)}" for key in self.keys
+        )
 
     def _comparable(self, table: str, name: str) -> str:
         as_text = self.types.get(name) in COMPARED_AS_TEXT

@@ -1,7 +1,9 @@
 """PostgreSQL's types and Arrow's: which one holds every value of which exactly.
 
-- JSON is `json`, not `jsonb`: it keeps the text as it is, with the order of its keys, and may name U+0000.
-- Nanoseconds, of which PostgreSQL has none, are text; `uint64` is `numeric(20,0)`; lists, structs and maps are JSON.
+- JSON is `json`, not `jsonb`: it keeps the text as it is, with the order of its keys, and may name
+U+0000.
+- Nanoseconds, of which PostgreSQL has none, are text; `uint64` is `numeric(20,0)`; lists, structs
+and maps are JSON.
 - A type of PostgreSQL that is not here (an enum, a range) is read and written as its text.
 """
 
@@ -72,7 +74,10 @@ def type_name(type_: "pa.DataType") -> str:
 
 
 def arrow_type(name: str) -> "pa.DataType":
-    """Return the Arrow type of a column by its type's name, as `format_type` gives it; text for what is unknown."""
+    """Return the Arrow type of a column by its type's name, as `format_type` gives it.
+
+    Text for what is unknown.
+    """
     import pyarrow as pa
 
     numeric = _NUMERIC.fullmatch(name)

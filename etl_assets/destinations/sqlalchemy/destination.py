@@ -1,7 +1,9 @@
 """Any database that SQLAlchemy reaches, where there is no destination of its own: INSERTs of many rows.
 
-It asks little of a database: tables are made and changed on a connection of their own before the rows' transaction
-begins, so that it does not matter whether that can be rolled back; a replace deletes and inserts in one transaction.
+It asks little of a database: tables are made and changed on a connection of their own before the
+rows' transaction
+begins, so that it does not matter whether that can be rolled back; a replace deletes and inserts in
+one transaction.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.destination import (
+    DatabaseDestination,
+    DatabaseOptions,
+    database_capabilities,
+)
 from etl_assets.destinations.database.errors import patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
@@ -40,18 +46,23 @@ class SqlOptions(DatabaseOptions):
     """Where the database is."""
 
     url: UrlOption = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
-    password: OptionalSecretOption = Field(default=None, description="Instead of one in the url; may be a reference.")
+    password: OptionalSecretOption = Field(
+        default=None, description="Instead of one in the url; may be a reference."
+    )
     state_schema: str | None = Field(
         default=None, description="The schema of our two tables; by default none is named."
     )
-    connect_args: ArgumentsOption = Field(default_factory=dict, description="The driver's own arguments.")
+    connect_args: ArgumentsOption = Field(
+        default_factory=dict, description="The driver's own arguments."
+    )
 
 
 class SqlDestination(DatabaseDestination):
     """Loads streams into any database with a SQLAlchemy dialect, exactly once.
 
-    It is the slow, general way; `PostgresDestination`, `MySQLDestination`, `SQLiteDestination` and `DuckDBDestination`
-    know their databases. Numbers that a database has no exact type for, dates and times are text.
+    It is the slow, general way; `PostgresDestination`, `MySQLDestination`, `SQLiteDestination` and
+    `DuckDBDestination` know their databases. Numbers that a database has no exact type for, dates
+    and times are text.
 
     ```python
     SqlDestination("mssql+pyodbc://loader@db.example.com/warehouse?driver=ODBC+Driver+18+for+SQL+Server")
@@ -75,7 +86,10 @@ class SqlDestination(DatabaseDestination):
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Return the default place of a stream: `<schema_name>.<source>__<stream>`; without one, in the own schema."""
+        """Return the default place of a stream: `<schema_name>.<source>__<stream>`.
+
+        Without one, in the own schema.
+        """
         table = super().table_for(source, stream)
         name = self.identifier(f"{self.identifier(source)}__{table.name}")
         return TableName(name, self.options.schema_name or "")
@@ -100,7 +114,9 @@ class SqlDestination(DatabaseDestination):
         phase = "connecting"
         engine = self._engine()
         try:
-            with patiently(lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)) as connection:
+            with patiently(
+                lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)
+            ) as connection:
                 phase = "loading"
                 yield AlchemyTransaction(connection, self.load_columns)
                 phase = "COMMIT"
@@ -109,7 +125,9 @@ class SqlDestination(DatabaseDestination):
             driver = error.orig if isinstance(error.orig, Exception) else error
             lost = error.connection_invalidated
             raise translate(driver, self._told(engine), phase, lost=lost) from driver
-        except sa.exc.PendingRollbackError as error:  # an error before it, which was caught, has shown it to be lost
+        except (
+            sa.exc.PendingRollbackError
+        ) as error:  # an error before it, which was caught, has shown it to be lost
             raise translate(error, self._told(engine), phase, lost=True) from error
         finally:
             with suppress(sa.exc.DBAPIError):
@@ -127,14 +145,18 @@ class SqlDestination(DatabaseDestination):
                 remember(password)
                 url = url.set(password=password)
             args = resolve(dict(self.options.connect_args), name="connect_args")
-            if url.get_backend_name() in _WITH_TIMEOUT and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+            if url.get_backend_name() in _WITH_TIMEOUT and not {"connect_timeout", "timeout"} & {
+                *args,
+                *url.query,
+            }:
                 args["connect_timeout"] = CONNECT_SECONDS
             if url.get_backend_name() in {"mysql", "mariadb"}:
                 # As the names are quoted here, and so that no value is changed to one that fits.
                 args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
                 # Another engine would not roll rows back, whatever the server makes by default.
                 args.setdefault("init_command", "SET SESSION default_storage_engine = InnoDB")
-                # A table that was made meanwhile, on another connection, could not be read otherwise.
+                # A table that was made meanwhile, on another connection, could not be read
+                # otherwise.
                 options["isolation_level"] = "READ COMMITTED"
             engine = sa.create_engine(url, **options, connect_args=args)
         except sa.exc.NoSuchModuleError as error:
@@ -187,7 +209,9 @@ def _roll_tables_back(engine: "sa.Engine") -> None:
         driver.isolation_level = None
 
     def begin(connection: "sa.Connection") -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # two that have read could not both begin to write
+        connection.exec_driver_sql(
+            "BEGIN IMMEDIATE"
+        )  # two that have read could not both begin to write
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 LOWEST = -1.7976931348623157e308
 _WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
 _MYSQL = frozenset({"mysql", "mariadb"})
-_ROLLS_BACK_TABLES = frozenset({"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"})
+_ROLLS_BACK_TABLES = frozenset(
+    {"postgresql", "sqlite", "mssql", "duckdb", "redshift", "cockroachdb"}
+)
 """Dialects whose databases roll back a change of tables."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
 
@@ -38,7 +40,8 @@ _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
 class AlchemyTransaction(SqlRows):
     """One open transaction. See `Transaction` for what each primitive promises.
 
-    Where a change of tables cannot be rolled back, it is made on a connection of its own before the rows.
+    Where a change of tables cannot be rolled back, it is made on a connection of its own before the
+    rows.
 
     Args:
         connection: SQLAlchemy's.
@@ -98,7 +101,11 @@ class AlchemyTransaction(SqlRows):
         import pyarrow as pa
 
         columns = self._columns(table)
-        return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()]) if columns else None
+        return (
+            pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()])
+            if columns
+            else None
+        )
 
     @override
     def left_empty(self, table: TableName) -> bool:
@@ -111,7 +118,9 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
-        return {name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()}
+        return {
+            name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()
+        }
 
     @override
     def tables(self, schema: str) -> list[str]:
@@ -124,7 +133,10 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Return int64, double, decimal or bytes; all else is text: what a date is, databases do not agree on."""
+        """Return int64, double, decimal or bytes.
+
+        All else is text: what a date is, databases do not agree on.
+        """
         import pyarrow as pa
 
         type_ = logical(type_)
@@ -134,7 +146,11 @@ class AlchemyTransaction(SqlRows):
             return pa.decimal128(20, 0) if self._dialect.supports_native_decimal else pa.string()
         if pa.types.is_integer(type_):
             return pa.int64()
-        if pa.types.is_decimal(type_) and self._dialect.supports_native_decimal and type_.scale <= 30:  # noqa: PLR2004
+        if (
+            pa.types.is_decimal(type_)
+            and self._dialect.supports_native_decimal
+            and type_.scale <= 30  # noqa: PLR2004
+        ):
             return type_
         return type_ if pa.types.is_binary(type_) else pa.string()
 
@@ -164,7 +180,9 @@ class AlchemyTransaction(SqlRows):
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         definitions = self._definitions(table, schema, stamp)
-        self._changing(f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}".rstrip())
+        self._changing(
+            f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}".rstrip()
+        )
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -189,10 +207,14 @@ class AlchemyTransaction(SqlRows):
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         word = "ADD" if self._dialect.name in {"mssql", "oracle"} else "ADD COLUMN"
-        self._changing(f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}")
+        self._changing(
+            f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}"
+        )
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         if not self._together:
             raise _cannot_change(table, name, self._dialect.name)
         super().widen_column(table, name, old, new)
@@ -201,7 +223,9 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return self.count(table, where) > 0  # how a query is to end with its first row, each database says otherwise
+        return (
+            self.count(table, where) > 0
+        )  # how a query is to end with its first row, each database says otherwise
 
     @override
     def scan(
@@ -212,22 +236,32 @@ class AlchemyTransaction(SqlRows):
         schema = self.schema_of(table, columns)
         query = _select(self._table(table, schema))
         query = query.where(text(where)) if where else query
-        # For this statement alone: an option of the connection would make a cursor of each that follows.
+        # For this statement alone: an option of the connection would make a cursor of each that
+        # follows.
         found = self._connection.execute(query, execution_options={"stream_results": True})
         return tables_of(found.fetchmany, schema, _array, chunk_rows)
 
     @override
-    def insert_rows(self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp) -> None:
+    def insert_rows(
+        self, table: TableName, names: Sequence[str], rows: Sequence[Row], stamp: Stamp
+    ) -> None:
         if not rows:
             return
         own = dict(stamps(stamp, self.now))
         target = self._table(table, self.schema_of(table, [*names, *own]))
         with refused():
-            self._connection.execute(target.insert(), [dict(zip(names, row, strict=True)) | own for row in rows])
+            self._connection.execute(
+                target.insert(), [dict(zip(names, row, strict=True)) | own for row in rows]
+            )
 
     @override
     def update_rows(
-        self, table: TableName, schema: "pa.Schema", keys: Sequence[str], rows: Sequence[Row], stamp: Stamp
+        self,
+        table: TableName,
+        schema: "pa.Schema",
+        keys: Sequence[str],
+        rows: Sequence[Row],
+        stamp: Stamp,
     ) -> None:
         import sqlalchemy as sa
 
@@ -235,8 +269,12 @@ class AlchemyTransaction(SqlRows):
             return
         own = dict(stamps(stamp, self.now))
         target = self._table(table, self.schema(table))
-        where = sa.and_(*(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys)))
-        values: dict[str, Any] = {name: sa.bindparam(f"value {at}") for at, name in enumerate([*schema.names, *own])}
+        where = sa.and_(
+            *(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys))
+        )
+        values: dict[str, Any] = {
+            name: sa.bindparam(f"value {at}") for at, name in enumerate([*schema.names, *own])
+        }
         key_positions = [schema.get_field_index(key) for key in keys]
         bound = [
             {f"key {at}": row[position] for at, position in enumerate(key_positions)}
@@ -253,7 +291,12 @@ class AlchemyTransaction(SqlRows):
         import sqlalchemy as sa
 
         target = self._table(table, schema)
-        where = sa.or_(*(sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True))) for one in wanted))
+        where = sa.or_(
+            *(
+                sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True)))
+                for one in wanted
+            )
+        )
         rows = self._connection.execute(_select(target).where(where)).fetchall()
         return table_of(rows, schema, self.array)
 
@@ -272,7 +315,9 @@ class AlchemyTransaction(SqlRows):
                 odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
             if pc.any(odd).as_py():
                 raise RefusedValueError(
-                    name, "not every database has NaN, Infinity or -0.0.", column.filter(odd)[0].as_py()
+                    name,
+                    "not every database has NaN, Infinity or -0.0.",
+                    column.filter(odd)[0].as_py(),
                 )
         values: list[Any] = column.to_pylist()
         if self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in values:
@@ -283,10 +328,14 @@ class AlchemyTransaction(SqlRows):
         import sqlalchemy as sa
 
         columns = [sa.Column(f.name, self._type(f.type), quote=True, key=f.name) for f in schema]
-        return sa.Table(table.name, sa.MetaData(), *columns, schema=table.schema or None, quote=True)
+        return sa.Table(
+            table.name, sa.MetaData(), *columns, schema=table.schema or None, quote=True
+        )
 
 
-def _reflected(connection: "sa.Connection", table: TableName) -> "dict[str, sa.types.TypeEngine[Any]]":
+def _reflected(
+    connection: "sa.Connection", table: TableName
+) -> "dict[str, sa.types.TypeEngine[Any]]":
     """Return the columns of a table; none where there is no such table.
 
     Raises:
@@ -296,7 +345,9 @@ def _reflected(connection: "sa.Connection", table: TableName) -> "dict[str, sa.t
 
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+            warnings.filterwarnings(
+                "error", message="Unknown column definition", category=sa.exc.SAWarning
+            )
             found = sa.inspect(connection).get_columns(table.name, schema=table.schema or None)
     except sa.exc.NoSuchTableError:
         return {}
@@ -305,9 +356,13 @@ def _reflected(connection: "sa.Connection", table: TableName) -> "dict[str, sa.t
             f"The table {table} has a column that cannot be read: {warning}.",
             hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
         ) from warning
-    # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there, twice.
+    # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there,
+    # twice.
     twice = connection.dialect.name in _MYSQL
-    return {column["name"].replace('""', '"') if twice else column["name"]: column["type"] for column in found}
+    return {
+        column["name"].replace('""', '"') if twice else column["name"]: column["type"]
+        for column in found
+    }
 
 
 @contextmanager
@@ -324,7 +379,11 @@ def refused() -> Iterator[None]:
 
 
 def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictError:
-    better = " MySQLDestination can change it: load into another schema by that." if dialect in _MYSQL else ""
+    better = (
+        " MySQLDestination can change it: load into another schema by that."
+        if dialect in _MYSQL
+        else ""
+    )
     return SchemaConflictError(
         f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
         f"in {dialect}.",
@@ -342,7 +401,9 @@ def _text() -> "sa.types.TypeEngine[Any]":
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
 
-    return sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+    return sa.Text().with_variant(
+        mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
 
 
 def _arrow_type(type_: "sa.types.TypeEngine[Any]") -> "pa.DataType":
@@ -366,7 +427,9 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     if pa.types.is_decimal(type_):
         return pa.array([None if one is None else Decimal(str(one)) for one in values], type_)
     if pa.types.is_string(type_):
-        return pa.array([one if one is None or isinstance(one, str) else str(one) for one in values], type_)
+        return pa.array(
+            [one if one is None or isinstance(one, str) else str(one) for one in values], type_
+        )
     if pa.types.is_binary(type_):
         return pa.array([None if one is None else bytes(one) for one in values], type_)
     return pa.array(values, type_)
@@ -375,7 +438,8 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
 def _statement(sql: str) -> "sa.TextClause":
     """Return a statement of SQLAlchemy's, with its named marks in place of each `?`.
 
-    Nothing else in it is a mark, whatever a name looks like: SQLAlchemy doubles each `%` where its driver needs it.
+    Nothing else in it is a mark, whatever a name looks like: SQLAlchemy doubles each `%` where its
+    driver needs it.
     """
     import sqlalchemy as sa
 

@@ -31,8 +31,15 @@ NEEDED = (3, 33, 0)
 
 
 def _path_taken(path: Any) -> Any:
-    """Return a path as it is; an address, which may be one of another database, as one that shows no password."""
-    return secret_url(path) if isinstance(path, str) and not is_reference(path) and is_url(path) else path
+    """Return a path as it is.
+
+    An address, which may be one of another database, as one that shows no password.
+    """
+    return (
+        secret_url(path)
+        if isinstance(path, str) and not is_reference(path) and is_url(path)
+        else path
+    )
 
 
 class SQLiteOptions(DatabaseOptions):
@@ -41,13 +48,16 @@ class SQLiteOptions(DatabaseOptions):
     path: Annotated[Any, AfterValidator(_path_taken)] = Field(
         description="The database file, or `:memory:`; may be a reference such as an EnvVar."
     )
-    lock_timeout: float = Field(default=60.0, ge=0, description="Seconds to wait for another process's lock.")
+    lock_timeout: float = Field(
+        default=60.0, ge=0, description="Seconds to wait for another process's lock."
+    )
 
 
 class SQLiteDestination(DatabaseDestination):
     """Loads streams into a SQLite file, exactly once.
 
-    SQLite has no schemas: a table is called `<source>__<stream>`, or `<schema_name>__<stream>`, or just `<stream>`
+    SQLite has no schemas: a table is called `<source>__<stream>`, or `<schema_name>__<stream>`, or
+        just `<stream>`
     where `schema_name` is the empty text.
 
     ```python
@@ -88,7 +98,9 @@ class SQLiteDestination(DatabaseDestination):
     @override
     def uri(self, table: TableName) -> str | None:
         """Return `sqlite:///path#table`."""
-        return None if self.path == MEMORY else f"sqlite:///{Path(self.path).resolve()}#{table.name}"
+        return (
+            None if self.path == MEMORY else f"sqlite:///{Path(self.path).resolve()}#{table.name}"
+        )
 
     @override
     def test_connection(self) -> None:
@@ -97,7 +109,9 @@ class SQLiteDestination(DatabaseDestination):
             with self.transaction() as tx:
                 tx.execute("SELECT 1 FROM sqlite_master")
         elif not os.access(self._folder(), os.W_OK | os.X_OK):
-            raise AuthenticationError(f"The SQLite file {self.path!r} cannot be made: no right to write to its folder.")
+            raise AuthenticationError(
+                f"The SQLite file {self.path!r} cannot be made: no right to write to its folder."
+            )
 
     @override
     def exists(self) -> bool:
@@ -138,9 +152,13 @@ class SQLiteDestination(DatabaseDestination):
             self._folder()
         try:
             connection = sqlite3.connect(
-                self.path, timeout=self.options.lock_timeout, isolation_level=None, check_same_thread=False
+                self.path,
+                timeout=self.options.lock_timeout,
+                isolation_level=None,
+                check_same_thread=False,
             )
-            # A view that names a table is left as it is while the table is made anew under its name.
+            # A view that names a table is left as it is while the table is made anew under its
+            # name.
             connection.execute("PRAGMA legacy_alter_table = ON")
         except sqlite3.Error as error:
             raise translate(error, f"The SQLite file {self.path!r}", "connecting") from error
@@ -151,5 +169,8 @@ class SQLiteDestination(DatabaseDestination):
     def _folder(self) -> Path:
         folder = Path(self.path).absolute().parent
         if not folder.is_dir():
-            raise ConfigError(f"The folder of the SQLite file {self.path!r} does not exist.", hint="Make it first.")
+            raise ConfigError(
+                f"The folder of the SQLite file {self.path!r} does not exist.",
+                hint="Make it first.",
+            )
         return folder

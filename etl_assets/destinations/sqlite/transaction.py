@@ -21,7 +21,13 @@ from etl_assets.destinations.database.sql_transaction import (
 )
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.database.values import array
-from etl_assets.destinations.sqlite.types import arrow_type, bound, bytes_where_not_text, stored_type, type_name
+from etl_assets.destinations.sqlite.types import (
+    arrow_type,
+    bound,
+    bytes_where_not_text,
+    stored_type,
+    type_name,
+)
 from etl_assets.engine.staging import RefusedValueError, cast
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.stored import TableName
@@ -95,12 +101,15 @@ class SqliteTransaction(SqlRows):
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
-        # A table that is made anew has nothing of what somebody else has written behind its columns.
+        # A table that is made anew has nothing of what somebody else has written behind its
+        # columns.
         made = self.execute(
             f"SELECT sql FROM {quote(table.schema or MAIN)}.sqlite_master WHERE type = 'table' AND name = ?",
             (table.name,),
         )
-        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in self.type_names(table).items())
+        declared = ", ".join(
+            f"{quote(one)} {type_}" for one, type_ in self.type_names(table).items()
+        )
         indexed = self.execute(
             "SELECT 1 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i WHERE i.name = ?",
             (table.name, table.schema or MAIN, table.schema or MAIN, name),
@@ -108,10 +117,13 @@ class SqliteTransaction(SqlRows):
         return bool(made) and str(made[0][0]).endswith(f"({declared})") and not indexed
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         import pyarrow as pa
 
-        # SQLite cannot change a column's type: the table is made anew, and the column's values are written into it.
+        # SQLite cannot change a column's type: the table is made anew, and the column's values are
+        # written into it.
         source, column = self.quoted(table), quote(name)
         types = self.type_names(table) | {name: self.type_name(new)}
         made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
@@ -120,12 +132,16 @@ class SqliteTransaction(SqlRows):
         rowid = _row_number(types)
         copied = ", ".join([rowid, *(quote(one) for one in types if one != name)])
         self.execute(f"INSERT INTO {self.quoted(made)} ({copied}) SELECT {copied} FROM {source}")
-        found = self._connection.execute(f"SELECT {rowid}, {column} FROM {source} WHERE {column} IS NOT NULL")
+        found = self._connection.execute(
+            f"SELECT {rowid}, {column} FROM {source} WHERE {column} IS NOT NULL"
+        )
         while rows := found.fetchmany(CHUNK_ROWS):
             values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
             chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
             pairs = zip(bound(chunk, name), (number for number, _ in rows), strict=True)
-            self._connection.executemany(f"UPDATE {self.quoted(made)} SET {column} = ? WHERE {rowid} = ?", pairs)
+            self._connection.executemany(
+                f"UPDATE {self.quoted(made)} SET {column} = ? WHERE {rowid} = ?", pairs
+            )
         self._put_in_place(table, made)
 
     @override
@@ -144,8 +160,12 @@ class SqliteTransaction(SqlRows):
         return bound(column, name)
 
     @override
-    def copy(self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp) -> int:
-        sql, constants = copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
+    def copy(
+        self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
+    ) -> int:
+        sql, constants = copying(
+            self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)
+        )
         return self._written(sql, constants)
 
     @override
@@ -166,7 +186,9 @@ class SqliteTransaction(SqlRows):
             self._index(table, keys)
             if unique:
                 return written
-            return written - self._written(_without_repeated(target, keys, self.type_names(table)), ())
+            return written - self._written(
+                _without_repeated(target, keys, self.type_names(table)), ()
+            )
         staged = TableName(STAGED, "temp")
         # Not AS SELECT, which gives columns called true or false another name.
         types = self.type_names(table)
@@ -180,7 +202,13 @@ class SqliteTransaction(SqlRows):
         return written
 
     def _merge_staged(
-        self, table: TableName, schema: "pa.Schema", stamp: Stamp, keys: Sequence[str], *, update: bool
+        self,
+        table: TableName,
+        schema: "pa.Schema",
+        stamp: Stamp,
+        keys: Sequence[str],
+        *,
+        update: bool,
     ) -> int:
         names, target, own = schema.names, self.quoted(table), stamps(stamp, self.now)
         constants = [value for _, value in own]
@@ -189,8 +217,11 @@ class SqliteTransaction(SqlRows):
         self._index(table, keys)
         written = 0
         if update and (compared := [name for name in others if name not in stamp.about]):
-            # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
-            differs = " OR ".join(self._differs(quote(name), schema.field(name).type) for name in compared)
+            # A row that came again as it was is left alone: it keeps its load id, and what is
+            # downstream stays fresh.
+            differs = " OR ".join(
+                self._differs(quote(name), schema.field(name).type) for name in compared
+            )
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
@@ -212,7 +243,9 @@ class SqliteTransaction(SqlRows):
         if not pa.types.is_floating(type_):
             return differs
         # No function of SQLite's tells -0.0 from 0.0.
-        self._connection.create_function("etl_assets_sign", 1, partial(copysign, 1.0), deterministic=True)
+        self._connection.create_function(
+            "etl_assets_sign", 1, partial(copysign, 1.0), deterministic=True
+        )
         signs = f"etl_assets_sign(t.{column}) <> etl_assets_sign(s.{column})"
         return f"{differs} OR (t.{column} = 0 AND s.{column} = 0 AND {signs})"
 
@@ -228,10 +261,15 @@ class SqliteTransaction(SqlRows):
         return [name for (name,) in found if not name.startswith("sqlite_")]
 
     def _index(self, table: TableName, keys: Sequence[str]) -> None:
-        """Make the index by which a merge finds a key. It need not be unique: rows may have been appended before."""
+        """Make the index by which a merge finds a key.
+
+        It need not be unique: rows may have been appended before.
+        """
         name = quote(f"{KEY_INDEX}_{hashed(table.name, *keys)}")
         schema = f"{quote(table.schema)}." if table.schema else ""
-        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {quote(table.name)} ({column_list(keys)})")
+        self.execute(
+            f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {quote(table.name)} ({column_list(keys)})"
+        )
 
     def _put_in_place(self, table: TableName, new: TableName) -> None:
         catalog = f"{quote(table.schema or MAIN)}.sqlite_master"

@@ -1,7 +1,10 @@
-"""SQLite's types and Arrow's. SQLite keeps any value in any column, but changes some by the words of a column's type.
+"""SQLite's types and Arrow's.
 
-A decimal, JSON or a UUID in a column of a type without TEXT in its name might become a double, and in a column of
-doubles -0.0 becomes 0.0. So the names here hold the word that has SQLite leave the values alone, and say what they are.
+SQLite keeps any value in any column, but changes some by the words of a column's type.
+
+A decimal, JSON or a UUID in a column of a type without TEXT in its name might become a double, and
+in a column of doubles -0.0 becomes 0.0. So the names here hold the word that has SQLite leave the
+values alone, and say what they are.
 """
 
 import re
@@ -12,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database.values import decimal_texts, uuid_texts
 from etl_assets.engine.staging import RefusedValueError
-from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, json_type, logical
+from etl_assets.model.schema.types import (
+    MAX_DECIMAL_DIGITS,
+    is_json,
+    is_nested,
+    is_uuid,
+    json_type,
+    logical,
+)
 from etl_assets.model.values.times import LAST_YEAR, number_beyond, shown, years
 
 if TYPE_CHECKING:
@@ -62,7 +72,10 @@ def type_name(type_: "pa.DataType") -> str:
 
 
 def arrow_type(name: str) -> "pa.DataType":
-    """Return the Arrow type of a declared one; of those that are not ours, as SQLite's affinity has it."""
+    """Return the Arrow type of a declared one.
+
+    Of those that are not ours, as SQLite's affinity has it.
+    """
     import pyarrow as pa
 
     declared = name.upper()
@@ -94,7 +107,8 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
     """Return a column's values as they are bound to a statement.
 
     Raises:
-        RefusedValueError: SQLite would make NULL of NaN; a year has more than four digits, or fewer than one.
+        RefusedValueError: SQLite would make NULL of NaN; a year has more than four digits, or fewer
+            than one.
     """
     import pyarrow as pa
     import pyarrow.compute as pc

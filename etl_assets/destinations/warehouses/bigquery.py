@@ -1,4 +1,7 @@
-"""BigQuery: Parquet files are loaded by load jobs into a staging table; a transaction of a session publishes them."""
+"""BigQuery: Parquet files are loaded by load jobs into a staging table.
+
+A transaction of a session publishes them.
+"""
 
 import json
 import re
@@ -11,7 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.destination import (
+    DatabaseDestination,
+    DatabaseOptions,
+    database_capabilities,
+)
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.sql_transaction import respelled
 from etl_assets.destinations.database.transaction import PRIMARY_KEY, LedgerTypes, Transaction
@@ -40,11 +47,16 @@ class BigQueryOptions(DatabaseOptions):
     """Where the project is and who connects."""
 
     project: Any = Field(description="The project's id; may be a reference.")
-    location: str | None = Field(default=None, description="Where datasets are made and jobs run, such as `EU`.")
-    credentials_path: str | None = Field(
-        default=None, description="A service account's JSON file; by default the environment's own credentials."
+    location: str | None = Field(
+        default=None, description="Where datasets are made and jobs run, such as `EU`."
     )
-    credentials: OptionalSecretOption = Field(default=None, description="Its JSON text, in place of a file.")
+    credentials_path: str | None = Field(
+        default=None,
+        description="A service account's JSON file; by default the environment's own credentials.",
+    )
+    credentials: OptionalSecretOption = Field(
+        default=None, description="Its JSON text, in place of a file."
+    )
     state_schema: str = Field(default="etl_assets", description="The dataset of our own tables.")
     api_endpoint: str | None = Field(default=None, description="Another address of BigQuery's API.")
 
@@ -53,7 +65,8 @@ class BigQueryDestination(DatabaseDestination):
     """Loads streams into BigQuery, exactly once. A schema is a dataset.
 
     ```python
-    BigQueryDestination(project="my-project", location="EU", credentials_path="service-account.json")
+    BigQueryDestination(project="my-project", location="EU",
+    credentials_path="service-account.json")
     ```
 
     Args:
@@ -81,7 +94,10 @@ class BigQueryDestination(DatabaseDestination):
         from google.auth.exceptions import GoogleAuthError
 
         tx = BigQueryTransaction(
-            client, state_schema=self.options.state_schema, own_columns=self.load_columns, beside=self.transaction
+            client,
+            state_schema=self.options.state_schema,
+            own_columns=self.load_columns,
+            beside=self.transaction,
         )
         phase = "loading"
         try:
@@ -116,14 +132,19 @@ class BigQueryDestination(DatabaseDestination):
             return client(**given)
         except GoogleAuthError as error:
             raise AuthenticationError(
-                f"BigQuery: no credentials: {redact(str(error))}", hint="Give credentials_path or credentials."
+                f"BigQuery: no credentials: {redact(str(error))}",
+                hint="Give credentials_path or credentials.",
             ) from error
         except (OSError, ValueError):
-            raise ConfigError("The credentials are no service account's JSON.") from None  # its text may be shown
+            raise ConfigError(
+                "The credentials are no service account's JSON."
+            ) from None  # its text may be shown
 
 
 class BigQueryTransaction(WarehouseTransaction):
-    """One open transaction, which is a session of BigQuery's. See `Transaction` for what each primitive promises.
+    """One open transaction, which is a session of BigQuery's.
+
+    See `Transaction` for what each primitive promises.
 
     Args:
         client: Of google-cloud-bigquery.
@@ -133,7 +154,11 @@ class BigQueryTransaction(WarehouseTransaction):
     """
 
     ledger_types = LedgerTypes(
-        varchar="STRING", key="STRING(1000)", text="STRING", big="INT64", unique=f"{PRIMARY_KEY} NOT ENFORCED"
+        varchar="STRING",
+        key="STRING(1000)",
+        text="STRING",
+        big="INT64",
+        unique=f"{PRIMARY_KEY} NOT ENFORCED",
     )
     own_types = ("STRING", "TIMESTAMP")
     names: ClassVar[Mapping[str, str]] = {
@@ -148,7 +173,9 @@ class BigQueryTransaction(WarehouseTransaction):
         "timestamp[us, tz=UTC]": "TIMESTAMP",
     }
 
-    def __init__(self, client: Any, *, state_schema: str, own_columns: Sequence[str], beside: Any) -> None:
+    def __init__(
+        self, client: Any, *, state_schema: str, own_columns: Sequence[str], beside: Any
+    ) -> None:
         super().__init__(state_schema, own_columns, beside)
         self._client = client
         self._session: str | None = None
@@ -164,14 +191,18 @@ class BigQueryTransaction(WarehouseTransaction):
         from google.cloud import bigquery
 
         given = [
-            bigquery.ScalarQueryParameter(None, "INT64" if isinstance(value, int) else "STRING", value)
+            bigquery.ScalarQueryParameter(
+                None, "INT64" if isinstance(value, int) else "STRING", value
+            )
             for value in parameters
         ]
         config = bigquery.QueryJobConfig(query_parameters=given, use_query_cache=False)
         if new_session:
             config.create_session = True
         elif self._session is not None:
-            config.connection_properties = [bigquery.ConnectionProperty("session_id", self._session)]
+            config.connection_properties = [
+                bigquery.ConnectionProperty("session_id", self._session)
+            ]
         return self._client.query(sql, job_config=config)
 
     @override
@@ -198,7 +229,9 @@ class BigQueryTransaction(WarehouseTransaction):
     def _reference(self, table: TableName) -> Any:
         from google.cloud import bigquery
 
-        return bigquery.TableReference(bigquery.DatasetReference(self._client.project, table.schema), table.name)
+        return bigquery.TableReference(
+            bigquery.DatasetReference(self._client.project, table.schema), table.name
+        )
 
     @override
     def spelled(self, name: str) -> str:
@@ -243,18 +276,24 @@ class BigQueryTransaction(WarehouseTransaction):
         return sorted(table.table_id for table in found if table.table_type == "TABLE")
 
     @override
-    def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:
+    def load(
+        self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]
+    ) -> None:
         from google.cloud import bigquery
 
         self._to_drop.append(table)
         columns = ", ".join(f"{self.spelled(name)} {type_}" for name, type_ in types.items())
         kept = "expiration_timestamp = TIMESTAMP_ADD(CURRENT_TIMESTAMP(), INTERVAL 1 DAY)"
-        self.run(f"CREATE TABLE {respelled(self.quoted(table), self.spelled)} ({columns}) OPTIONS ({kept})")
+        self.run(
+            f"CREATE TABLE {respelled(self.quoted(table), self.spelled)} ({columns}) OPTIONS ({kept})"
+        )
         config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_APPEND")
         with tempfile.TemporaryDirectory(prefix="etl-assets-") as folder:
             for path in parquet_files(rows, Path(folder), list(types)):
                 with path.open("rb") as file:
-                    self._client.load_table_from_file(file, self._reference(table), job_config=config).result()
+                    self._client.load_table_from_file(
+                        file, self._reference(table), job_config=config
+                    ).result()
                 path.unlink()
 
     @override
@@ -267,7 +306,11 @@ class BigQueryTransaction(WarehouseTransaction):
 
 def _type_name(field: Any) -> str:
     name = _API_NAMES.get(field.field_type, field.field_type)
-    return f"{name}({field.precision},{field.scale or 0})" if field.precision and name.endswith("NUMERIC") else name
+    return (
+        f"{name}({field.precision},{field.scale or 0})"
+        if field.precision and name.endswith("NUMERIC")
+        else name
+    )
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -281,9 +324,15 @@ def _translated(error: Exception, phase: str) -> EtlAssetsError:
 
     text = f"BigQuery: {phase} failed ({type(error).__name__}): {redact(str(error))[:300]}"
     if isinstance(error, GoogleAuthError | google.Unauthorized | google.Forbidden):
-        return AuthenticationError(text, hint="Give the account BigQuery Data Editor and BigQuery Job User.")
-    if "concurrent update" in str(error) or isinstance(error, google.Conflict | google.TooManyRequests):
+        return AuthenticationError(
+            text, hint="Give the account BigQuery Data Editor and BigQuery Job User."
+        )
+    if "concurrent update" in str(error) or isinstance(
+        error, google.Conflict | google.TooManyRequests
+    ):
         return BusyError(text, hint="Another load was publishing; the next try goes on.")
     if isinstance(error, google.ServerError | google.RetryError):
-        return UnavailableError(text, hint="It was committed whole or not at all; the next run asks the ledger.")
+        return UnavailableError(
+            text, hint="It was committed whole or not at all; the next run asks the ledger."
+        )
     return DestinationError(text)

@@ -1,4 +1,7 @@
-"""Snowflake: Parquet files are put into a stage and copied into a staging table; one transaction publishes them."""
+"""Snowflake: Parquet files are put into a stage and copied into a staging table.
+
+One transaction publishes them.
+"""
 
 import re
 import tempfile
@@ -10,7 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import DatabaseDestination, DatabaseOptions, database_capabilities
+from etl_assets.destinations.database.destination import (
+    DatabaseDestination,
+    DatabaseOptions,
+    database_capabilities,
+)
 from etl_assets.destinations.database.errors import translate
 from etl_assets.destinations.database.ledger import Ledger
 from etl_assets.destinations.database.sql_transaction import respelled
@@ -34,7 +41,9 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 class SnowflakeOptions(DatabaseOptions):
     """Where the account is and who connects."""
 
-    account: Any = Field(description="The account's identifier, such as `myorg-myaccount`; may be a reference.")
+    account: Any = Field(
+        description="The account's identifier, such as `myorg-myaccount`; may be a reference."
+    )
     user: Any = Field(description="Who connects; may be a reference.")
     password: OptionalSecretOption = Field(
         default=None, description="With what; a reference, so that it stands nowhere."
@@ -45,23 +54,30 @@ class SnowflakeOptions(DatabaseOptions):
     private_key_passphrase: OptionalSecretOption = Field(
         default=None, description="That of the private key; a reference."
     )
-    warehouse: str | None = Field(default=None, description="The virtual warehouse; the user's by default.")
+    warehouse: str | None = Field(
+        default=None, description="The virtual warehouse; the user's by default."
+    )
     database: str = Field(description="The database.")
     role: str | None = Field(default=None, description="The role; the user's by default.")
     state_schema: str = Field(default="public", description="The schema of our own tables.")
-    lock_timeout: float = Field(default=600.0, ge=0, description="Seconds to wait for somebody else's publication.")
-    connect_args: ArgumentsOption = Field(default_factory=dict, description="The connector's own arguments.")
+    lock_timeout: float = Field(
+        default=600.0, ge=0, description="Seconds to wait for somebody else's publication."
+    )
+    connect_args: ArgumentsOption = Field(
+        default_factory=dict, description="The connector's own arguments."
+    )
 
 
 class SnowflakeDestination(DatabaseDestination):
     """Loads streams into Snowflake, exactly once.
 
-    Names are as people write them there without quotes: `"Order-ID"` is `order_id`, and stands as `ORDER_ID` in the
-    catalog of Snowflake.
+    Names are as people write them there without quotes: `"Order-ID"` is `order_id`, and stands as
+    `ORDER_ID` in the catalog of Snowflake.
 
     ```python
     SnowflakeDestination(
-        account="myorg-myaccount", user="loader", password=dg.EnvVar("SNOWFLAKE_PASSWORD"), database="raw"
+        account="myorg-myaccount", user="loader", password=dg.EnvVar("SNOWFLAKE_PASSWORD"),
+        database="raw"
     )
     ```
 
@@ -122,7 +138,11 @@ class SnowflakeDestination(DatabaseDestination):
         }
         if self.options.private_key is not None:
             given["private_key"] = self._private_key()
-        given |= {"schema": _folded(self.options.state_schema), "autocommit": False, "paramstyle": "qmark"}
+        given |= {
+            "schema": _folded(self.options.state_schema),
+            "autocommit": False,
+            "paramstyle": "qmark",
+        }
         given |= {"application": "etl_assets"}
         given |= resolve(dict(self.options.connect_args), name="connect_args")
         remember_config(given)
@@ -145,7 +165,9 @@ class SnowflakeDestination(DatabaseDestination):
         try:
             key = load_pem_private_key(str(text).encode(), str(passphrase or "").encode() or None)
         except (TypeError, ValueError):
-            raise ConfigError("The private_key is no PEM text, or its passphrase is another.") from None
+            raise ConfigError(
+                "The private_key is no PEM text, or its passphrase is another."
+            ) from None
         return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -157,7 +179,8 @@ class SnowflakeTransaction(WarehouseTransaction):
         state_schema: Where our own tables are.
         own_columns: The names of our columns.
         beside: Opens another session.
-        fold: Names in lower case are those that Snowflake has in upper case, as in SQL without quotes.
+        fold: Names in lower case are those that Snowflake has in upper case, as in SQL without
+            quotes.
     """
 
     ledger_types = LedgerTypes(key="VARCHAR(1000)", text="VARCHAR", big="NUMBER(19,0)")
@@ -177,7 +200,13 @@ class SnowflakeTransaction(WarehouseTransaction):
     }
 
     def __init__(
-        self, connection: Any, *, state_schema: str, own_columns: Sequence[str], beside: Any, fold: bool = True
+        self,
+        connection: Any,
+        *,
+        state_schema: str,
+        own_columns: Sequence[str],
+        beside: Any,
+        fold: bool = True,
     ) -> None:
         super().__init__(state_schema, own_columns, beside)
         self._connection = connection
@@ -232,7 +261,10 @@ class SnowflakeTransaction(WarehouseTransaction):
             "WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
             (fold(table.schema), fold(table.name)),
         )
-        return {self.read_name(name): _type_name(type_, precision, scale) for name, type_, precision, scale in rows}
+        return {
+            self.read_name(name): _type_name(type_, precision, scale)
+            for name, type_, precision, scale in rows
+        }
 
     @override
     def tables(self, schema: str) -> list[str]:
@@ -243,7 +275,9 @@ class SnowflakeTransaction(WarehouseTransaction):
         return sorted(self.read_name(name) for (name,) in rows)
 
     @override
-    def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:
+    def load(
+        self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]
+    ) -> None:
         schema = self.spelled(self._lock_table.schema)
         stage = f"{schema}.{self.spelled(STAGE)}"
         if not self._has_stage:

@@ -1,8 +1,8 @@
 """The write plans' primitives in the SQL of cloud warehouses, where a change of tables commits what came before it.
 
-So a load goes in two steps. First, outside of any transaction: tables are made or widened, which loses nothing if a
-kill follows, and the rows go into a staging table. Then one transaction: the lock, the state row, `INSERT` or `MERGE`
-from the staging table, the ledger.
+So a load goes in two steps. First, outside of any transaction: tables are made or widened, which
+loses nothing if a kill follows, and the rows go into a staging table. Then one transaction: the
+lock, the state row, `INSERT` or `MERGE` from the staging table, the ledger.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,8 +45,13 @@ class WarehouseEngine(SqlTransaction):
         """Begin the transaction."""
         raise NotImplementedError
 
-    def load(self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]) -> None:
-        """Make a table that goes away by itself, and put rows into it; outside of the transaction."""
+    def load(
+        self, table: TableName, rows: "pa.RecordBatchReader", types: Mapping[str, str]
+    ) -> None:
+        """Make a table that goes away by itself, and put rows into it.
+
+        Outside of the transaction.
+        """
         raise NotImplementedError
 
     def fetch(self, sql: str) -> "Iterator[pa.Table]":
@@ -71,7 +76,8 @@ class WarehouseTransaction(WarehouseEngine):
 
     Args:
         state_schema: Where our own tables are.
-        own_columns: The names of our columns: an empty table that has them was made by a load that was killed.
+        own_columns: The names of our columns: an empty table that has them was made by a load that
+            was killed.
         beside: Opens another session, which holds the lock while a table is made anew.
     """
 
@@ -100,7 +106,9 @@ class WarehouseTransaction(WarehouseEngine):
         if not self.exists(self._lock_table):
             if self._lock_table.schema:
                 self.create_schema(self._lock_table.schema)
-            self._plain(f"CREATE TABLE IF NOT EXISTS {self.quoted(self._lock_table)} AS SELECT 0 AS held")
+            self._plain(
+                f"CREATE TABLE IF NOT EXISTS {self.quoted(self._lock_table)} AS SELECT 0 AS held"
+            )
         self.begun = True
         self._types.clear()  # somebody else may have changed a table meanwhile
         self.start()
@@ -138,7 +146,9 @@ class WarehouseTransaction(WarehouseEngine):
     @override
     def left_empty(self, table: TableName) -> bool:
         own = set(self._own_columns)
-        return table in self._made or (bool(own) and own <= set(self.type_names(table)) and not self.has_rows(table))
+        return table in self._made or (
+            bool(own) and own <= set(self.type_names(table)) and not self.has_rows(table)
+        )
 
     @override
     def create_schema(self, name: str) -> None:
@@ -151,31 +161,44 @@ class WarehouseTransaction(WarehouseEngine):
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
-        self._write(f"DELETE FROM {self.quoted(table)} WHERE 1 = 1")  # readers see the rows until the COMMIT
+        self._write(
+            f"DELETE FROM {self.quoted(table)} WHERE 1 = 1"
+        )  # readers see the rows until the COMMIT
         return table
 
     @override
-    def widen_column(self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType") -> None:
+    def widen_column(
+        self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
+    ) -> None:
         target, column = self.quoted(table), quote(name)
         there, wider = self.type_name(old), self.type_name(new)
         changed = f"CAST(CAST({column} AS {wider}) AS {there})"
-        if self._plain(f"SELECT 1 FROM {target} WHERE {changed} IS DISTINCT FROM {column} LIMIT 1")[0]:
+        if self._plain(f"SELECT 1 FROM {target} WHERE {changed} IS DISTINCT FROM {column} LIMIT 1")[
+            0
+        ]:
             raise SchemaConflictError(
                 f"The column {name!r} of the table {table} would have to become {wider}, in which not every value of "
                 f"{there} is kept here.",
                 hint="Change it by hand, or drop the table and do a full refresh.",
             )
-        columns = [f"CAST({column} AS {wider}) AS {column}" if c == name else quote(c) for c in self.type_names(table)]
+        columns = [
+            f"CAST({column} AS {wider}) AS {column}" if c == name else quote(c)
+            for c in self.type_names(table)
+        ]
         with self._beside() as other:
             other.begin()  # nobody publishes while the table is copied
-            self._plain(f"CREATE OR REPLACE TABLE {target} AS SELECT {', '.join(columns)} FROM {target}")
+            self._plain(
+                f"CREATE OR REPLACE TABLE {target} AS SELECT {', '.join(columns)} FROM {target}"
+            )
 
     # Rows
 
     @override
     def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
         place = TableName(f"{STAGED}_{new_load_id()}".lower(), table.schema)
-        types = {f.name: self.type_name(f.type) for f in rows.schema} | {ARRIVAL: self.names["int64"]}
+        types = {f.name: self.type_name(f.type) for f in rows.schema} | {
+            ARRIVAL: self.names["int64"]
+        }
         self.load(place, _numbered(rows), types)
         self._staged[table] = place
 
@@ -184,7 +207,9 @@ class WarehouseTransaction(WarehouseEngine):
         names, own = rows.schema.names, self._stamps(stamp)
         values = [*map(quote, names), *own.values()]
         into = f"INSERT INTO {self.quoted(table)} ({column_list([*names, *own])})"
-        return self._write(f"{into} SELECT {', '.join(values)} FROM {self._staged_rows(table, rows)}")
+        return self._write(
+            f"{into} SELECT {', '.join(values)} FROM {self._staged_rows(table, rows)}"
+        )
 
     @override
     def merge(
@@ -200,14 +225,23 @@ class WarehouseTransaction(WarehouseEngine):
         del unique  # what it costs to look is little here
         names, own = rows.schema.names, self._stamps(stamp)
         last = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY {column_list(keys)} ORDER BY {quote(ARRIVAL)} DESC) = 1"
-        source = f"SELECT * FROM {self._staged_rows(table, rows)} WHERE {quote(ARRIVAL)} >= 0 {last}"
+        source = (
+            f"SELECT * FROM {self._staged_rows(table, rows)} WHERE {quote(ARRIVAL)} >= 0 {last}"
+        )
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
         others = [quote(name) for name in names if name not in keys]
-        # A row that came again as it was is left alone: it keeps its load id, and what is downstream stays fresh.
+        # A row that came again as it was is left alone: it keeps its load id, and what is
+        # downstream stays fresh.
         compared = [quote(name) for name in names if name not in keys and name not in stamp.about]
         differs = " OR ".join(f"t.{name} IS DISTINCT FROM s.{name}" for name in compared)
-        settings = [f"{name} = s.{name}" for name in others] + [f"{quote(name)} = {v}" for name, v in own.items()]
-        matched = f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} " if update and compared else ""
+        settings = [f"{name} = s.{name}" for name in others] + [
+            f"{quote(name)} = {v}" for name, v in own.items()
+        ]
+        matched = (
+            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} "
+            if update and compared
+            else ""
+        )
         values = [*(f"s.{quote(name)}" for name in names), *own.values()]
         return self._write(
             f"MERGE INTO {self.quoted(table)} AS t USING ({source}) AS s ON {same} {matched}"
@@ -217,7 +251,9 @@ class WarehouseTransaction(WarehouseEngine):
     def _staged_rows(self, table: TableName, rows: "pa.RecordBatchReader") -> str:
         if table not in self._staged:
             if self.begun:
-                raise DestinationError(f"The rows for {table} were not staged before the transaction began.")
+                raise DestinationError(
+                    f"The rows for {table} were not staged before the transaction began."
+                )
             self.stage(table, rows)
         return self.quoted(self._staged.pop(table))
 
@@ -225,7 +261,11 @@ class WarehouseTransaction(WarehouseEngine):
         """Return our own columns' values as SQL."""
         text, instant = self.own_types
         at = self.now.isoformat(sep=" ", timespec="microseconds")
-        return dict(stamp.named(f"CAST({quote(stamp.load_id, chr(39))} AS {text})", f"CAST('{at}' AS {instant})"))
+        return dict(
+            stamp.named(
+                f"CAST({quote(stamp.load_id, chr(39))} AS {text})", f"CAST('{at}' AS {instant})"
+            )
+        )
 
     @override
     def scan(
@@ -235,7 +275,9 @@ class WarehouseTransaction(WarehouseEngine):
 
         schema = self.schema_of(table, columns)
         yield schema.empty_table()
-        for found in self.fetch(respelled(self._selected(table, schema.names, where), self.spelled)):
+        for found in self.fetch(
+            respelled(self._selected(table, schema.names, where), self.spelled)
+        ):
             arrays = [cast(found.column(at), field.type) for at, field in enumerate(schema)]
             yield pa.Table.from_arrays(arrays, schema=schema)
 
@@ -255,12 +297,16 @@ def _numbered(rows: "pa.RecordBatchReader") -> "pa.RecordBatchReader":
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def parquet_files(rows: "pa.RecordBatchReader", folder: Path, names: Sequence[str]) -> Iterator[Path]:
+def parquet_files(
+    rows: "pa.RecordBatchReader", folder: Path, names: Sequence[str]
+) -> Iterator[Path]:
     """Write rows to Parquet files, one at a time; whoever gets one removes it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema([field.with_name(name) for field, name in zip(rows.schema, names, strict=True)])
+    schema = pa.schema(
+        [field.with_name(name) for field, name in zip(rows.schema, names, strict=True)]
+    )
     writer: Any = None
     written = number = 0
     for batch in rows:

@@ -1,7 +1,8 @@
 """The rows of an appended stream that must not be loaded again: those at the bookmark, and those from before it.
 
-A merge takes away what comes twice. Where rows are appended nothing does, so those at the bookmark are kept with it
-and recognised when they come again (`boundary.py`). Equal rows that are really there twice both stay.
+A merge takes away what comes twice. Where rows are appended nothing does, so those at the bookmark
+are kept with it and recognised when they come again (`boundary.py`). Equal rows that are really
+there twice both stay.
 """
 
 import shlex
@@ -33,9 +34,11 @@ class Appending:
     Args:
         source: The source's name.
         fields_before: The fields of the table after the last load, where that is known.
-        late_rows: What becomes of rows from before the bookmark: `drop` (they are counted, and told), `error` or
-            `load`. None is `error` for a stream with a primary key, `drop` for one without.
-        merged_before: Whether an earlier sync may have merged: then nothing tells which rows are there already.
+        late_rows: What becomes of rows from before the bookmark: `drop` (they are counted, and
+            told), `error` or `load`. None is `error` for a stream with a primary key, `drop` for
+            one without.
+        merged_before: Whether an earlier sync may have merged: then nothing tells which rows are
+            there already.
     """
 
     source: str = ""
@@ -61,13 +64,20 @@ class AppendedRows:
     """Rows that came from before the bookmark."""
 
     def __init__(
-        self, stream: Stream, bookmark: Mapping[str, Any] | None, appending: Appending, *, given: bool
+        self,
+        stream: Stream,
+        bookmark: Mapping[str, Any] | None,
+        appending: Appending,
+        *,
+        given: bool,
     ) -> None:
         self._stream = stream
         self._source = appending.source
         self._stored_key = {name: (bookmark or {}).get(name) for name in stream.cursor}
         self._boundary = _boundary(stream, bookmark, appending)
-        self._late_rows: LateRows = appending.late_rows or ("error" if stream.primary_key else "drop")
+        self._late_rows: LateRows = appending.late_rows or (
+            "error" if stream.primary_key else "drop"
+        )
         self._earliest: tuple[Key, str] | None = None
         may_be_merged = appending.merged_before and bool(stream.primary_key)
         # Of a stream that was merged until now, nothing tells which rows are there already.
@@ -154,7 +164,9 @@ class AppendedRows:
         return {row for row, is_known in zip(at_bookmark, known, strict=True) if is_known}
 
     def move(self, *, ordered: bool) -> None:
-        """Called when a larger key was reached; of an ordered read, no more rows at the bookmark can come then.
+        """Called when a larger key was reached.
+
+        Of an ordered read, no more rows at the bookmark can come then.
 
         Raises:
             BookmarkError: Nothing tells which rows are loaded already.
@@ -182,7 +194,8 @@ class AppendedRows:
         """Return what is to be stored with the bookmark.
 
         Raises:
-            BookmarkError: Too many rows have the largest key, or nothing tells which of them are loaded already.
+            BookmarkError: Too many rows have the largest key, or nothing tells which of them are
+                loaded already.
         """
         self._load_pending()
         self._settle()
@@ -208,7 +221,12 @@ class AppendedRows:
             said.append((sentence, self.late))
         if self._boundary.told_by:
             fields = ", ".join(map(repr, self._boundary.told_by))
-            said.append((f"rows at the bookmark were recognised by {fields} alone: their other fields have changed", 0))
+            said.append(
+                (
+                    f"rows at the bookmark were recognised by {fields} alone: their other fields have changed",
+                    0,
+                )
+            )
         if self._boundary.changed:
             sentence = (
                 f"{self._boundary.changed:,} rows at the bookmark came again with other values and were not appended "

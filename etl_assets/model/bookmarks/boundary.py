@@ -1,20 +1,22 @@
 """The rows at a bookmark that are loaded already, and how they are recognised when a source gives them again.
 
-A source reads `>=` its bookmark, so the rows that have the bookmark's own replication key come twice. Where rows are
-appended they must be told from new rows of the same key, and the stream may have changed in the meantime: a column
-that was added, filled, dropped, renamed, deselected or given another type says nothing about which row it is.
+A source reads `>=` its bookmark, so the rows that have the bookmark's own replication key come
+twice. Where rows are appended they must be told from new rows of the same key, and the stream may
+have changed in the meantime: a column that was added, filled, dropped, renamed, deselected or given
+another type says nothing about which row it is.
 
-So each loaded row is kept as one short hash per field (its *cells*), together with the fields there were and the kind
-of their values. A row that comes is the same row
+So each loaded row is kept as one short hash per field (its *cells*), together with the fields there
+were and the kind of their values. A row that comes is the same row
 
 1. if all cells are equal and its other fields are NULL; else
 2. if its primary key is equal, where the stream has one; else
 3. if the cells are equal in all fields that both sides had, with values of the same kind.
 
-The replication key is no such field: all these rows are equal in it, however a source may write it today.
+The replication key is no such field: all these rows are equal in it, however a source may write it
+today.
 
-Equal rows are counted, never merged: a stream without a primary key may really have them twice. What cannot be decided
-is an error, raised before anything is committed.
+Equal rows are counted, never merged: a stream without a primary key may really have them twice.
+What cannot be decided is an error, raised before anything is committed.
 """
 
 from collections import Counter
@@ -48,8 +50,8 @@ class Group:
 
     Args:
         kinds: The kind of the values of each field; None where all were NULL.
-        rows: How often a row is loaded, by its token: the cells of the fields in the order of their names, or one hash
-            of them where `whole`.
+        rows: How often a row is loaded, by its token: the cells of the fields in the order of their
+            names, or one hash of them where `whole`.
         whole: There were too many rows to keep their cells.
     """
 
@@ -63,7 +65,10 @@ class Group:
 
     def to_json(self) -> dict[str, Any]:
         """Return the group as it is stored with a bookmark."""
-        stored: dict[str, Any] = {"fields": self.kinds, "rows": {token: n for token, n in self.rows.items() if n > 0}}
+        stored: dict[str, Any] = {
+            "fields": self.kinds,
+            "rows": {token: n for token, n in self.rows.items() if n > 0},
+        }
         return {**stored, "whole": True} if self.whole else stored
 
     def token(self, cells: Mapping[str, str]) -> str:
@@ -82,8 +87,8 @@ class LoadedRows:
 
     Args:
         groups: Those stored before; they stay as they are, with the fields that there were then.
-        key: What tells rows of one replication key apart, and is enough where there are too many to keep all their
-            cells; None where nothing does.
+        key: What tells rows of one replication key apart, and is enough where there are too many to
+            keep all their cells; None where nothing does.
     """
 
     def __init__(self, groups: Sequence[Group] = (), key: Collection[str] | None = None) -> None:
@@ -133,11 +138,14 @@ class LoadedRows:
 
 
 class Recogniser:
-    """Tells which rows that come at a bookmark are loaded already. Each loaded row is recognised once.
+    """Tells which rows that come at a bookmark are loaded already.
+
+    Each loaded row is recognised once.
 
     Args:
         groups: The loaded rows.
-        key: What tells rows of one replication key apart, as the stream is now; None where nothing does.
+        key: What tells rows of one replication key apart, as the stream is now; None where nothing
+            does.
     """
 
     def __init__(self, groups: Sequence[Group], key: Collection[str] | None) -> None:
@@ -162,7 +170,10 @@ class Recogniser:
     @property
     def undecided(self) -> str | None:
         """Why rows that came may be loaded ones with other fields, unless those are still to come as they were."""
-        return next((why for place, why in self._doubts.items() if self._groups[place].rows.total() > 0), None)
+        return next(
+            (why for place, why in self._doubts.items() if self._groups[place].rows.total() > 0),
+            None,
+        )
 
     def recognise(self, rows: Sequence[Row]) -> list[bool]:
         """Return for each row whether it is loaded already.
@@ -198,7 +209,10 @@ class Recogniser:
         return left
 
     def _partially(self, place: int, group: Group, seen: Seen, candidates: list[int]) -> list[int]:
-        """Recognise the rows that are equal in the fields that both sides have; returns the others."""
+        """Recognise the rows that are equal in the fields that both sides have.
+
+        Returns the others.
+        """
         if group.whole:
             left = self._by(group, tuple(group.fields), seen, candidates)
             if left and _differs(group, seen):
@@ -208,7 +222,11 @@ class Recogniser:
         both = [name for name in group.fields if group.kinds[name] and name in seen.kinds]
         same_kind = [name for name in both if alike(group.kinds[name], seen.kinds[name])]
         if self._key is not None and set(self._key) <= set(group.fields):
-            candidates = self._by(group, self._key, seen, candidates) if set(self._key) <= set(both) else candidates
+            candidates = (
+                self._by(group, self._key, seen, candidates)
+                if set(self._key) <= set(both)
+                else candidates
+            )
             if candidates and group.rows.total() > 0 and not set(self._key) <= set(same_kind):
                 raise UndecidableError(f"{_difference(group, seen)}, and that is the primary key")
             return candidates
@@ -222,11 +240,15 @@ class Recogniser:
             if not candidates or group.rows.total() <= 0:
                 break
             if not fields:
-                raise UndecidableError(f"{_difference(group, seen)}, and there is no other field to tell them by")
+                raise UndecidableError(
+                    f"{_difference(group, seen)}, and there is no other field to tell them by"
+                )
             candidates = self._by(group, tuple(fields), seen, candidates)
         return candidates
 
-    def _by(self, group: Group, fields: tuple[str, ...], seen: Seen, candidates: list[int]) -> list[int]:
+    def _by(
+        self, group: Group, fields: tuple[str, ...], seen: Seen, candidates: list[int]
+    ) -> list[int]:
         """Recognise rows by some of their fields; returns the others."""
         known: dict[str, list[str]] = {}
         for token, count in group.rows.items():
@@ -268,16 +290,22 @@ class Recogniser:
 
 
 def _short(group: Group, fields: Sequence[str], cells: Mapping[str, str]) -> str:
-    """Return what a row has in these fields; of a group without cells, what it would be stored under."""
+    """Return what a row has in these fields.
+
+    Of a group without cells, what it would be stored under.
+    """
     if group.whole:
-        return group.token({name: cells.get(name, NULL) if group.kinds[name] else NULL for name in group.fields})
+        return group.token(
+            {name: cells.get(name, NULL) if group.kinds[name] else NULL for name in group.fields}
+        )
     return "".join(cells.get(name, NULL) for name in fields)
 
 
 def _differs(group: Group, seen: Seen) -> bool:
     """Return whether a field of a group is missing among the rows that came, or of another kind there."""
     return any(
-        kind and (name not in seen.kinds or not alike(kind, seen.kinds[name])) for name, kind in group.kinds.items()
+        kind and (name not in seen.kinds or not alike(kind, seen.kinds[name]))
+        for name, kind in group.kinds.items()
     )
 
 
@@ -293,7 +321,8 @@ class Boundary:
     """What a sync knows of the rows at its bookmark: those stored with it, and those that it loads itself.
 
     Args:
-        stored: What an earlier sync stored (`to_json`), in this form or that of earlier versions; None for nothing.
+        stored: What an earlier sync stored (`to_json`), in this form or that of earlier versions;
+            None for nothing.
         primary_key: Of the stream, as it is now.
         cursor: Its replication key.
         selects: Whether a field is selected; the others come and go without being loaded.
@@ -315,7 +344,9 @@ class Boundary:
         groups, earlier = _read(stored)
         self._selects = selects
         self._cursor = frozenset(cursor)
-        self._key = [name for name in primary_key if name not in self._cursor] if primary_key else None
+        self._key = (
+            [name for name in primary_key if name not in self._cursor] if primary_key else None
+        )
         self._recogniser = Recogniser(groups, self._key)
         self._earlier = EarlierFormat(earlier, fields_before)
         self._loaded = LoadedRows(groups, self._key)
@@ -332,7 +363,10 @@ class Boundary:
 
     @property
     def told_by(self) -> list[str]:
-        """The fields that were enough to recognise rows whose fields have changed; [] if there was no need."""
+        """The fields that were enough to recognise rows whose fields have changed.
+
+        [] if there was no need.
+        """
         return sorted(self._recogniser.told_by)
 
     @property
@@ -356,7 +390,9 @@ class Boundary:
         if not self._earlier.remaining:
             return known
         others = [place for place, is_known in enumerate(known) if not is_known]
-        for place, is_known in zip(others, self._earlier.recognise([rows[place] for place in others]), strict=True):
+        for place, is_known in zip(
+            others, self._earlier.recognise([rows[place] for place in others]), strict=True
+        ):
             known[place] = is_known
             if is_known and not self._moved:
                 self._loaded.add([selected[place]])  # from now on by its cells
@@ -388,10 +424,18 @@ class Boundary:
     def to_json(self) -> list[dict[str, Any]]:
         """Return what is to be stored with the bookmark."""
         stored = self._loaded.to_json()
-        return stored if self._moved or not self._earlier.remaining else [*stored, {"hashes": self._earlier.to_json()}]
+        return (
+            stored
+            if self._moved or not self._earlier.remaining
+            else [*stored, {"hashes": self._earlier.to_json()}]
+        )
 
     def _selected(self, row: Row) -> Row:
-        return {name: value for name, value in row.items() if name not in self._cursor and self._selects(name)}
+        return {
+            name: value
+            for name, value in row.items()
+            if name not in self._cursor and self._selects(name)
+        }
 
 
 def _read(stored: Any) -> tuple[list[Group], dict[str, int]]:
@@ -409,7 +453,11 @@ def _read(stored: Any) -> tuple[list[Group], dict[str, int]]:
             if "hashes" in one:
                 earlier = _counts(one["hashes"])
             else:
-                groups.append(Group(dict(one["fields"]), Counter(_counts(one["rows"])), bool(one.get("whole"))))
+                groups.append(
+                    Group(
+                        dict(one["fields"]), Counter(_counts(one["rows"])), bool(one.get("whole"))
+                    )
+                )
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{error!r}") from error
     for group in groups:
@@ -428,7 +476,8 @@ class EarlierFormat:
 
     Args:
         stored: How often each hash was loaded.
-        fields_before: The fields of the table after that load, so that a column which came later can be left out.
+        fields_before: The fields of the table after that load, so that a column which came later
+            can be left out.
     """
 
     def __init__(self, stored: Mapping[str, int], fields_before: Collection[str] | None) -> None:
@@ -459,7 +508,9 @@ class EarlierFormat:
     def _take(self, row: Row) -> bool:
         hashes = [row_hash(row)]
         if self._fields is not None:
-            hashes.append(row_hash({name: value for name, value in row.items() if name in self._fields}))
+            hashes.append(
+                row_hash({name: value for name, value in row.items() if name in self._fields})
+            )
         known = next((one for one in hashes if self._left[one] > 0), None)
         if known is None:
             return False
@@ -470,11 +521,17 @@ class EarlierFormat:
 def _difference(group: Group, seen: Seen) -> str:
     """Return what has become of the fields of a group."""
     gone = [repr(name) for name, kind in group.kinds.items() if kind and name not in seen.kinds]
-    other = [repr(name) for name, kind in group.kinds.items() if not alike(kind, seen.kinds.get(name))]
+    other = [
+        repr(name) for name, kind in group.kinds.items() if not alike(kind, seen.kinds.get(name))
+    ]
     added = [repr(name) for name, kind in seen.kinds.items() if kind and not group.kinds.get(name)]
     parts = [
         f"{', '.join(names)} {what}"
-        for names, what in ((gone, "is gone"), (other, "has values of another type"), (added, "had no values before"))
+        for names, what in (
+            (gone, "is gone"),
+            (other, "has values of another type"),
+            (added, "had no values before"),
+        )
         if names
     ]
     return "; ".join(parts) or "the rows have other values"

@@ -1,8 +1,8 @@
 """A bookmark that the caller of one run gives, against the stored one, which must not move past a gap, or back.
 
-Ahead of the stored bookmark, it leaves rows unread. They are skipped for good only where that is said (`keep`); else
-the stored bookmark stays where it is, and the next run reads from there. Behind it, rows are read again, and the
-stored bookmark stays until the read has passed it.
+Ahead of the stored bookmark, it leaves rows unread. They are skipped for good only where that is
+said (`keep`); else the stored bookmark stays where it is, and the next run reads from there. Behind
+it, rows are read again, and the stored bookmark stays until the read has passed it.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,9 @@ class GivenBookmark:
         """The bookmark after which rows are left out, and the one before which they are, as people see them."""
         return {"after": plain(self.stored) or {}, "before": plain(self.bookmark) or {}}
 
-    def to_store(self, reached: Bookmark | None, stream: Stream, *, partial: bool) -> Bookmark | None:
+    def to_store(
+        self, reached: Bookmark | None, stream: Stream, *, partial: bool
+    ) -> Bookmark | None:
         """Return the bookmark to be stored by a run that has reached another one.
 
         Args:
@@ -66,16 +68,25 @@ class GivenBookmark:
 
     def has_passed(self, reached: Bookmark | None, stream: Stream) -> bool:
         """Return whether what a run has reached may be stored on its way."""
-        return self.stored is None or self.stays or side_of(reached, self.stored, stream) in {"ahead", "unknown"}
+        return (
+            self.stored is None
+            or self.stays
+            or side_of(reached, self.stored, stream) in {"ahead", "unknown"}
+        )
 
 
-def given_bookmark(bookmark: Bookmark, stored: Bookmark | None, stream: Stream, *, keep: bool) -> GivenBookmark:
+def given_bookmark(
+    bookmark: Bookmark, stored: Bookmark | None, stream: Stream, *, keep: bool
+) -> GivenBookmark:
     """Return what a caller asks for, held against what is stored."""
     return GivenBookmark(bookmark, stored or None, keep, side_of(bookmark, stored, stream))
 
 
 def side_of(bookmark: Bookmark | None, other: Bookmark | None, stream: Stream) -> Side:
-    """Return where a bookmark stands against another one; `unknown` where only their source could tell."""
+    """Return where a bookmark stands against another one.
+
+    `unknown` where only their source could tell.
+    """
     one, two = plain(bookmark) or {}, plain(other) or {}
     if one == two:
         return "same"

@@ -29,11 +29,17 @@ class Keys(Protocol):
     """The keys of one batch. A key with a NULL in it stands outside any order."""
 
     def largest(self) -> tuple[Key, int] | None:
-        """Return the largest key, comparable, and the index of a row that has it; None when there is none."""
+        """Return the largest key, comparable, and the index of a row that has it.
+
+        None when there is none.
+        """
         ...
 
     def smallest(self) -> tuple[Key, int] | None:
-        """Return the smallest key, comparable, and the index of a row that has it; None when there is none."""
+        """Return the smallest key, comparable, and the index of a row that has it.
+
+        None when there is none.
+        """
         ...
 
     def rows_at(self, key: Key) -> list[int]:
@@ -49,7 +55,10 @@ class Keys(Protocol):
         ...
 
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
-        """Return the first key that is smaller than the one before it, with that one; None when all are in order."""
+        """Return the first key that is smaller than the one before it, with that one.
+
+        None when all are in order.
+        """
         ...
 
     def last(self) -> Key | None:
@@ -74,7 +83,9 @@ def keys_of(batch: Batch, stream: Stream) -> Keys:
 def comparable(stored: Any, like: Any) -> Any:
     """Return a value of a stored bookmark (JSON) in the form of the keys it is compared with."""
     if isinstance(like, float) and isinstance(stored, str | int | Decimal):
-        return float(stored)  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
+        return float(
+            stored
+        )  # stored as the shortest decimal, which is not the double itself: 0.1 is a little more
     if isinstance(like, str) and isinstance(stored, str) and _NANOSECONDS.fullmatch(like):
         return _in_nanoseconds(stored, zoned=like.endswith("Z"))
     if type(stored) is type(like) or not isinstance(stored, str):
@@ -82,7 +93,9 @@ def comparable(stored: Any, like: Any) -> Any:
     if isinstance(like, datetime):
         instant = to_instant(stored)
         if like.utcoffset() is None and len(stored.strip()) == len("2026-01-01"):
-            return instant.replace(tzinfo=None)  # a date alone is the midnight of the clock it is compared with
+            return instant.replace(
+                tzinfo=None
+            )  # a date alone is the midnight of the clock it is compared with
         return instant.astimezone(UTC) if instant.utcoffset() is not None else instant
     if isinstance(like, date):
         return to_date(stored)
@@ -105,7 +118,9 @@ def _in_nanoseconds(stored: str, *, zoned: bool) -> str:
         time = to_instant(stored if found is None else stored.replace(f".{digits}", "", 1))
     except (FinerError, ValueError):
         return stored
-    is_date = len(stored.strip()) == len("2026-01-01")  # the midnight of the clock it is compared with
+    is_date = len(stored.strip()) == len(
+        "2026-01-01"
+    )  # the midnight of the clock it is compared with
     if not is_date and (time.utcoffset() is not None) != zoned:
         raise ValueError("one time has a zone, and another one has none")
     utc = time.astimezone(UTC) if time.utcoffset() is not None else time
@@ -199,11 +214,15 @@ class ArrowKeys(Keys):
             found.append(best)
             same = pc.equal(column, best)
             mask = same if mask is None else pc.and_kleene(mask, same)
-        # Where the mask is NULL it is no match. (A Python value beside an array would have pyarrow import pandas.)
+        # Where the mask is NULL it is no match. (A Python value beside an array would have pyarrow
+        # import pandas.)
         return tuple(_python(best) for best in found), int(pc.indices_nonzero(mask)[0].as_py())
 
     def _whole(self) -> Any:
-        """Return a mask of the rows without a NULL in their key; None for a single column, whose NULLs never match."""
+        """Return a mask of the rows without a NULL in their key.
+
+        None for a single column, whose NULLs never match.
+        """
         import pyarrow.compute as pc
 
         if len(self._columns) == 1:
@@ -247,7 +266,11 @@ class ArrowKeys(Keys):
 
     @override
     def rows_without(self) -> list[int]:
-        return self._as_rows().rows_without() if any(column.null_count for column in self._columns) else []
+        return (
+            self._as_rows().rows_without()
+            if any(column.null_count for column in self._columns)
+            else []
+        )
 
     @override
     def disorder(self, last: Key | None) -> tuple[Key, Key] | None:
@@ -295,7 +318,10 @@ def orders_like_python(type_: "pa.DataType") -> bool:
 
 
 def _python(scalar: Any) -> Any:
-    """Return a scalar as Python's value; of an instant without pyarrow's way, which imports pandas."""
+    """Return a scalar as Python's value.
+
+    Of an instant without pyarrow's way, which imports pandas.
+    """
     return instant_of(scalar.value) if is_utc(scalar.type) else scalar.as_py()
 
 
@@ -315,7 +341,10 @@ def _is_instant(stream: Stream, name: str) -> bool:
 
 
 def _row_key(row: Mapping[str, Any], cursor: Sequence[str], instants: Sequence[bool]) -> Key:
-    return tuple(_row_value(row.get(name), instant=instant) for name, instant in zip(cursor, instants, strict=True))
+    return tuple(
+        _row_value(row.get(name), instant=instant)
+        for name, instant in zip(cursor, instants, strict=True)
+    )
 
 
 def _row_value(value: Any, *, instant: bool) -> Any:

@@ -42,7 +42,10 @@ class Seen(NamedTuple):
 
 
 def row_hash(row: Row) -> str:
-    """Return a short hash of a row's values; a NULL field counts as absent, so that a new column is no change."""
+    """Return a short hash of a row's values.
+
+    A NULL field counts as absent, so that a new column is no change.
+    """
     present = {name: _hashable(value) for name, value in sorted(row.items()) if value is not None}
     return blake2b(_json(present).encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
 
@@ -62,7 +65,10 @@ def _hashable(value: Any) -> Any:
 
 
 def joined(one: str | None, other: str | None) -> str | None:
-    """Return the kind of values some of which are of one kind and some of another; None is that of NULL alone."""
+    """Return the kind of values some of which are of one kind and some of another.
+
+    None is that of NULL alone.
+    """
     if one is None or other is None:
         return one or other
     return one if one == other else "mixed"
@@ -75,11 +81,16 @@ def alike(before: str | None, now: str | None) -> bool:
 
 def content_of(cells: Mapping[str, str]) -> str:
     """Return one hash of all that a row has."""
-    return hash_of(to_json({name: cells[name] for name in sorted(cells) if cells[name] != NULL}), ROW_BYTES)
+    return hash_of(
+        to_json({name: cells[name] for name in sorted(cells) if cells[name] != NULL}), ROW_BYTES
+    )
 
 
 def _cell(value: Any) -> tuple[str | None, str]:
-    """Return the kind of a value and its hash. Equal numbers have equal hashes, and so has a number's plain text."""
+    """Return the kind of a value and its hash.
+
+    Equal numbers have equal hashes, and so has a number's plain text.
+    """
     if value is None:
         return None, NULL
     kind, text = _canonical(value)
@@ -145,4 +156,6 @@ def _number(value: float | Decimal) -> str:
 
 def hash_of(text: str, size: int) -> str:
     """Return a hash of `size` bytes as base64, which has 4 characters for 3 bytes."""
-    return base64.b64encode(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()).decode()
+    return base64.b64encode(
+        blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest()
+    ).decode()

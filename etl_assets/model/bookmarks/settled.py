@@ -1,7 +1,7 @@
 """Rows beyond the key up to which a source is sure that all are there: late ones may still come among them.
 
-No bookmark may cover such rows. Where they are merged they are loaded all the same, and come again; where they are
-appended they are left to a later read.
+No bookmark may cover such rows. Where they are merged they are loaded all the same, and come again;
+where they are appended they are left to a later read.
 """
 
 from bisect import bisect_right
@@ -36,7 +36,9 @@ class Settled:
             self._upto = batch.settled
         if self._upto is None or not len(batch):
             return batch
-        looked_at = batch.accepted()  # whether what could not be read is an error is not for here to say
+        looked_at = (
+            batch.accepted()
+        )  # whether what could not be read is an error is not for here to say
         last = self._key(source_value(looked_at, self._stream, len(batch) - 1)[0])
         if last is not None and last <= self._upto:
             return batch  # the usual case: the read is ordered

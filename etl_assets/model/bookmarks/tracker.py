@@ -1,7 +1,7 @@
 """The bookmark of a stream whose source gives none: the largest replication key, and the rows at that boundary.
 
-A source reads `>=` the bookmark, so that ties are never lost. A merge by the primary key takes the repeated rows away.
-Where rows are appended, those already loaded are recognised (`appending.py`).
+A source reads `>=` the bookmark, so that ties are never lost. A merge by the primary key takes the
+repeated rows away. Where rows are appended, those already loaded are recognised (`appending.py`).
 """
 
 import math
@@ -28,12 +28,18 @@ def plain(bookmark: Bookmark | None) -> dict[str, Any] | None:
     """Return the bookmark as a source is to see it: its values only."""
     if bookmark is None:
         return None
-    return {name: value for name, value in bookmark.items() if name not in {BOUNDARY, FINGERPRINT}} or None
+    return {
+        name: value for name, value in bookmark.items() if name not in {BOUNDARY, FINGERPRINT}
+    } or None
 
 
 def without_fingerprint(bookmark: Bookmark | None) -> Bookmark | None:
     """Return the bookmark as it is reported: what is stored with it for the next read alone is nobody else's."""
-    return {name: value for name, value in bookmark.items() if name != FINGERPRINT} if bookmark else bookmark
+    return (
+        {name: value for name, value in bookmark.items() if name != FINGERPRINT}
+        if bookmark
+        else bookmark
+    )
 
 
 class BookmarkTracker:
@@ -42,9 +48,11 @@ class BookmarkTracker:
     Args:
         stream: Has a cursor.
         bookmark: Where the read began.
-        appending: Set where rows are appended, so that those at the bookmark must be recognised when they come again.
+        appending: Set where rows are appended, so that those at the bookmark must be recognised
+            when they come again.
         check_order: The first row out of order is an error.
-        ordered: The engine orders the rows, so once a larger key has come the boundary of the last sync lies behind.
+        ordered: The engine orders the rows, so once a larger key has come the boundary of the last
+            sync lies behind.
         given: The bookmark is the caller's, who wants the rows from there on.
 
     Raises:
@@ -69,7 +77,9 @@ class BookmarkTracker:
         self._best_values: Key | None = None
         if bookmark and all(bookmark.get(name) is not None for name in stream.cursor):
             self._best_values = tuple(bookmark[name] for name in stream.cursor)
-        self._appended = None if appending is None else AppendedRows(stream, bookmark, appending, given=given)
+        self._appended = (
+            None if appending is None else AppendedRows(stream, bookmark, appending, given=given)
+        )
         self._last: Key | None = None
         self._unmarked: str | None = None
         """Why the rows at a bookmark of the source's own are not stored with it."""
@@ -78,7 +88,8 @@ class BookmarkTracker:
         """Follow a batch; gives it without the rows that an earlier sync has already loaded at the boundary.
 
         Raises:
-            BookmarkError: The keys cannot be compared, or are out of order though the source promised one.
+            BookmarkError: The keys cannot be compared, or are out of order though the source
+                promised one.
         """
         try:
             return self._take(batch)
@@ -97,14 +108,23 @@ class BookmarkTracker:
 
     @property
     def late(self) -> int:
-        """How many rows came from before the bookmark; they were left out or loaded as `Appending` says."""
+        """How many rows came from before the bookmark.
+
+        They were left out or loaded as `Appending` says.
+        """
         return self._appended.late if self._appended is not None else 0
 
     def remarks(self) -> list[tuple[str, int]]:
         """Return what people should know of this read: sentences for its log, with how many late rows each is about."""
         said = self._appended.remarks() if self._appended is not None else []
         if self._unmarked is not None:
-            said = [*said, (f"{self._unmarked} A source that gives the rows at its bookmark again doubles them.", 0)]
+            said = [
+                *said,
+                (
+                    f"{self._unmarked} A source that gives the rows at its bookmark again doubles them.",
+                    0,
+                ),
+            ]
         first = None if self._best is None else self._best[0]
         return [*said, (self._hides(first), 0)] if is_far_ahead(first) else said
 
@@ -116,27 +136,34 @@ class BookmarkTracker:
         )
 
     def bookmark(self) -> Bookmark | None:
-        """Return the bookmark that covers everything taken so far; the one it began from if nothing was.
+        """Return the bookmark that covers everything taken so far.
+
+        The one it began from if nothing was.
 
         Raises:
-            BookmarkError: Too many rows share the largest key, or nothing tells which of them are loaded already.
+            BookmarkError: Too many rows share the largest key, or nothing tells which of them are
+                loaded already.
         """
         stored = self._appended.stored(self._best) if self._appended is not None else {}
         values = self.position()
         return {**(values or {}), **stored} if stored and self._best_values is not None else values
 
     def with_boundary(self, given: Bookmark) -> Bookmark:
-        """Return the source's own bookmark; one that is the largest replication key has the rows at it, too.
+        """Return the source's own bookmark.
 
-        The source gives these once more, as it does behind a bookmark of ours. Any other word of its own (a token, a
-        page) says which rows come next, and nothing is put beside it. Nor is it where too many rows share the largest
+        One that is the largest replication key has the rows at it, too.
+
+        The source gives these once more, as it does behind a bookmark of ours. Any other word of
+        its own (a token, a page) says which rows come next, and nothing is put beside it. Nor is it
+        where too many rows share the largest
         key: the source may well go on behind them, and a remark tells what happens if it does not.
         """
         if self._appended is None or self._best is None or set(given) != set(self.stream.cursor):
             return given
         try:
             reached = tuple(
-                comparable(given[name], one) for name, one in zip(self.stream.cursor, self._best, strict=True)
+                comparable(given[name], one)
+                for name, one in zip(self.stream.cursor, self._best, strict=True)
             )
         except (TypeError, ValueError, ArithmeticError):
             return given
@@ -152,7 +179,10 @@ class BookmarkTracker:
         """Return the bookmark without what tells its boundary rows apart, which takes longer: for people to see."""
         if self._best_values is None:
             return self._began_at
-        return {name: json_value(v) for name, v in zip(self.stream.cursor, self._best_values, strict=True)}
+        return {
+            name: json_value(v)
+            for name, v in zip(self.stream.cursor, self._best_values, strict=True)
+        }
 
     def _take(self, batch: Batch) -> Batch:
         keys = keys_of(batch, self.stream)

@@ -1,10 +1,11 @@
 """Lines of records, decoded straight into columns: no dict is made of a record, and no digit is lost.
 
-One decoder per stream knows its fields. What has a type in Python that says all (texts, integers, booleans, null) is
-taken as Python's; numbers with a fraction and nested values stay the JSON text they were sent as, and become columns
-at once, where a proof over the whole column shows that nothing was altered. `columns.to_array` has the last word on
-all others, as on rows. Where a proof fails, or a record does not follow its schema, the lines are refused: they are
-to be read as rows. That no key of a record came twice is proved by a count (`repeated_keys`); inside of a JSON column
+One decoder per stream knows its fields. What has a type in Python that says all (texts, integers,
+booleans, null) is taken as Python's; numbers with a fraction and nested values stay the JSON text
+they were sent as, and become columns at once, where a proof over the whole column shows that
+nothing was altered. `columns.to_array` has the last word on all others, as on rows. Where a proof
+fails, or a record does not follow its schema, the lines are refused: they are to be read as rows.
+That no key of a record came twice is proved by a count (`repeated_keys`); inside of a JSON column
 both stay, as its text is not decoded.
 """
 
@@ -70,17 +71,20 @@ class ColumnParser:
 
     Args:
         stream: Whose schema says the columns.
-        line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it as a literal. The
-            keys that it has around its record are told to the `Missing`.
+        line: Gives the `msgspec.Struct` of a line; what a line of this stream must say stands in it
+            as a literal. The keys that it has around its record are told to the `Missing`.
         path: Where in a line the record is: `record.data`.
-        few: Fewer lines than this are read as rows, until there are more: they are not worth a decoder.
+        few: Fewer lines than this are read as rows, until there are more: they are not worth a
+            decoder.
         emitted: Where in a line it stands when the record was emitted, if that is said.
 
     Attributes:
         emitted: What the lines that were parsed last say there.
     """
 
-    def __init__(self, stream: Stream, line: LineType, path: str, emitted: str | None = None, *, few: int = 0) -> None:
+    def __init__(
+        self, stream: Stream, line: LineType, path: str, emitted: str | None = None, *, few: int = 0
+    ) -> None:
         self.emitted: list[Any] | None = None
         self._moment = attrgetter(emitted) if emitted else None
         self._stream = stream
@@ -150,13 +154,20 @@ class ColumnParser:
             for place, field in zip(names, self._declared, strict=True)
         ]
         try:
-            record = msgspec.defstruct("Record", fields, rename=names, gc=False, forbid_unknown_fields=True)
+            record = msgspec.defstruct(
+                "Record", fields, rename=names, gc=False, forbid_unknown_fields=True
+            )
         except ValueError:  # a name with a quote or a backslash
             return None
         return msgspec.json.Decoder(line(record, self._missing), float_hook=str.encode)
 
-    def _column(self, values: list[Any], field: "pa.Field", nested: list[bytes]) -> "pa.Array | pa.ChunkedArray | None":
-        """Return one column of its declared type, or None; what is not decoded, or nested, goes to `nested`."""
+    def _column(
+        self, values: list[Any], field: "pa.Field", nested: list[bytes]
+    ) -> "pa.Array | pa.ChunkedArray | None":
+        """Return one column of its declared type, or None.
+
+        What is not decoded, or nested, goes to `nested`.
+        """
         import pyarrow as pa
 
         try:
@@ -175,9 +186,20 @@ class ColumnParser:
                     return array
                 values = exact_decoder.decode(_document(values))
             elif _is_told(field.type):
-                return array_of(values, field.type) if values.count(None) < len(values) else pa.nulls(len(values))
+                return (
+                    array_of(values, field.type)
+                    if values.count(None) < len(values)
+                    else pa.nulls(len(values))
+                )
             array = to_array(values, field.type, stream=self._stream.name, field=field.name)
-        except (DataError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, pa.ArrowException):
+        except (
+            DataError,
+            msgspec.MsgspecError,
+            ValueError,
+            OverflowError,
+            RecursionError,
+            pa.ArrowException,
+        ):
             return None
         is_as_declared = array.type in {field.type, pa.null()} or pa.types.is_timestamp(array.type)
         return array if is_as_declared else None
@@ -192,7 +214,11 @@ def blocks_of(lines: bytes) -> Iterator[bytes]:
     """Cut whole lines into blocks that are decoded at a time."""
     start = 0
     while start < len(lines):
-        end = lines.rfind(b"\n", start, start + BLOCK_BYTES) + 1 or lines.find(b"\n", start) + 1 or len(lines)
+        end = (
+            lines.rfind(b"\n", start, start + BLOCK_BYTES) + 1
+            or lines.find(b"\n", start) + 1
+            or len(lines)
+        )
         yield lines[start:end]
         start = end
 
@@ -237,7 +263,11 @@ def _number_texts(values: list[Any]) -> list[bytes | None]:
     kinds = set(map(type, values))
     if not kinds <= {bytes, int, type(None)}:
         raise ValueError(kinds)
-    return [b"%d" % value if type(value) is int else value for value in values] if int in kinds else values
+    return (
+        [b"%d" % value if type(value) is int else value for value in values]
+        if int in kinds
+        else values
+    )
 
 
 def _texts(values: list[msgspec.Raw]) -> list[bytes | None]:
@@ -278,7 +308,9 @@ def _has_each_key_once(lines: bytes, keys: int, nested: list[bytes], arrays: "li
     ends = key_ends(lines) - sum(map(key_ends, nested))
     if ends == keys or spelled_otherwise:
         return ends == keys
-    return ends == keys + sum(pc.sum(pc.match_substring_regex(array, "^ *:")).as_py() or 0 for array in texts)
+    return ends == keys + sum(
+        pc.sum(pc.match_substring_regex(array, "^ *:")).as_py() or 0 for array in texts
+    )
 
 
 def _colons_like_keys(texts: "pa.Array | pa.ChunkedArray") -> int:
@@ -317,7 +349,10 @@ def _numbers(texts: list[bytes | None], type_: "pa.DataType") -> "pa.Array | Non
     doubtful = sent.filter(pc.not_equal(numbers.cast(pa.string()), sent))
     if len(doubtful):
         longest = pc.max(pc.binary_length(doubtful)).as_py()
-        if longest > _EXACT_DIGITS or pc.any(pc.match_substring(doubtful, "e", ignore_case=True)).as_py():
+        if (
+            longest > _EXACT_DIGITS
+            or pc.any(pc.match_substring(doubtful, "e", ignore_case=True)).as_py()
+        ):
             # Arrow has an exponent where Python has none, and the other way round.
             exact = all(type(exact_number(text)) is float for text in doubtful.to_pylist())
             return numbers if exact else None
@@ -332,7 +367,9 @@ def _json_column(texts: list[bytes | None], sent: bytes) -> "pa.Array":
     if len(compact) != len(sent):
         texts = _texts(_list_of_raw.decode(compact))
     if _SPELLED_OTHERWISE.search(compact):
-        texts = [_unescaped(text) if text and _SPELLED_OTHERWISE.search(text) else text for text in texts]
+        texts = [
+            _unescaped(text) if text and _SPELLED_OTHERWISE.search(text) else text for text in texts
+        ]
     return pa.ExtensionArray.from_storage(pa.json_(pa.utf8()), _utf8(texts))
 
 

@@ -1,9 +1,10 @@
 """Lines of JSON decoded many at a time, without losing a digit.
 
-A chunk of lines is one call of the decoder. A number with a fraction or an exponent becomes a `float` where that is
-the very number (its shortest text is the same number), else a `Decimal`; integers are `int` of any size. A look at the
-chunk tells whether any number is long enough to need the question at all. What the fast decoder refuses (NaN, text
-between the messages, a line cut in two) is looked at line by line.
+A chunk of lines is one call of the decoder. A number with a fraction or an exponent becomes a
+`float` where that is the very number (its shortest text is the same number), else a `Decimal`;
+integers are `int` of any size. A look at the chunk tells whether any number is long enough to need
+the question at all. What the fast decoder refuses (NaN, text between the messages, a line cut in
+two) is looked at line by line.
 """
 
 import gc
@@ -32,11 +33,13 @@ from etl_assets.model.values.numbers import decimal_of, unreadable_number
 
 Message = TypeVar("Message")
 
-# Any text of up to 15 digits is the shortest text of some double, if its exponent is small. The first part finds all
-# that could be longer; what it finds in texts only costs a second look.
+# Any text of up to 15 digits is the shortest text of some double, if its exponent is small. The
+# first part finds all that could be longer; what it finds in texts only costs a second look.
 _LONG_NUMBER = re.compile(rb"\d[\d.]{15}|\d[eE]")
 
-_SAYS_TYPE = re.compile(rb'"type"\s*:\s*"(RECORD|STATE|SCHEMA|TRACE|CONTROL|ACTIVATE_VERSION|BATCH)"')
+_SAYS_TYPE = re.compile(
+    rb'"type"\s*:\s*"(RECORD|STATE|SCHEMA|TRACE|CONTROL|ACTIVATE_VERSION|BATCH)"'
+)
 
 STREAM_WITHIN = 10_000
 _SAYS_STREAM = re.compile(
@@ -68,7 +71,8 @@ class LineDecoder(Generic[Message]):
 
     Args:
         kind: The `msgspec.Struct` of a message.
-        other: Called with a line that the fast decoder refuses, and is a JSON object; gives a message, or raises.
+        other: Called with a line that the fast decoder refuses, and is a JSON object; gives a
+            message, or raises.
         noise: Called with each line that is no message: text that a connector's libraries print.
         records: Gives the records of messages, None for a message without one.
         around: Counts the keys that messages have around their records.
@@ -94,7 +98,9 @@ class LineDecoder(Generic[Message]):
         self._path = path
 
     def decode(self, chunk: bytes) -> Iterable[Message]:
-        """Decode whole lines, the last one perhaps without its end; those before a wrong one are given first.
+        """Decode whole lines, the last one perhaps without its end.
+
+        Those before a wrong one are given first.
 
         Raises:
             ProtocolError: A line looks like a message and is none.
@@ -130,7 +136,9 @@ class LineDecoder(Generic[Message]):
                 yield self._other(text, document)
             elif _SAYS_TYPE.search(text):
                 raise ProtocolError(
-                    "A message stands behind other text in one line.", line=text, stream=stream_in(text)
+                    "A message stands behind other text in one line.",
+                    line=text,
+                    stream=stream_in(text),
                 )
             else:
                 self._noise(text)
@@ -146,8 +154,14 @@ class LineDecoder(Generic[Message]):
             if len(lines) != len(messages):
                 refuse_repeats_in_messages(chunk, self._path)
                 return
-            chunk = b"\n".join([line for line, record in zip(lines, found, strict=True) if record is not None])
-            messages = [message for message, record in zip(messages, found, strict=True) if record is not None]
+            chunk = b"\n".join(
+                [line for line, record in zip(lines, found, strict=True) if record is not None]
+            )
+            messages = [
+                message
+                for message, record in zip(messages, found, strict=True)
+                if record is not None
+            ]
         if not has_each_key_once(chunk, self._around(messages), records):
             refuse_repeats_in_messages(chunk, self._path)
 
@@ -185,7 +199,12 @@ def has_each_key_once(lines: bytes, around: int, records: Sequence[Mapping[str, 
     most = at_most_keys(lines)
     if most == flat:
         return True
-    nested = [value for record in records for value in record.values() if type(value) is dict or type(value) is list]
+    nested = [
+        value
+        for record in records
+        for value in record.values()
+        if type(value) is dict or type(value) is list
+    ]
     try:
         told = msgspec.json.encode(nested)
     except (msgspec.MsgspecError, ValueError, OverflowError, RecursionError):
@@ -233,9 +252,13 @@ def exact_json(text: bytes | str) -> Any:
         return simplejson.loads(string, parse_float=exact_number, allow_nan=True)
     except simplejson.JSONDecodeError as error:
         said = error.msg.replace(" %r at", "")  # simplejson's own blank for the character
-        raise ProtocolError(f"The line is not JSON ({said}, at character {error.pos}).", line=string) from error
+        raise ProtocolError(
+            f"The line is not JSON ({said}, at character {error.pos}).", line=string
+        ) from error
     except RecursionError as error:
         raise ProtocolError("The line is nested too deep.", line=string) from error
     except (ValueError, ArithmeticError) as error:
         told = unreadable_number(string) or str(error)
-        raise ProtocolError(f"The line has a number that is too long: {told}.", line=string) from error
+        raise ProtocolError(
+            f"The line has a number that is too long: {told}.", line=string
+        ) from error

@@ -20,7 +20,8 @@ class _Pile:
 class Missing:
     """Counts the fields that are missing in the structs of one decoder.
 
-    A field's default is taken from a pile, at the speed of C: what the pile lacks afterwards was missing.
+    A field's default is taken from a pile, at the speed of C: what the pile lacks afterwards was
+    missing.
     """
 
     def __init__(self) -> None:
@@ -51,4 +52,6 @@ class Missing:
 
     def end(self, lines: int) -> int:
         """Return how many keys so many lines had, which were all that `begin` was told of."""
-        return lines * self._always + sum(pile.keys * len(pile.values) for pile in self._piles.values())
+        return lines * self._always + sum(
+            pile.keys * len(pile.values) for pile in self._piles.values()
+        )

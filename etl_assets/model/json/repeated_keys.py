@@ -1,7 +1,8 @@
 """Keys that come twice in one JSON object: a dict keeps the last one, so that a value would be lost without a word.
 
-Told by counting. Each key stands before a colon of its own, and what was decoded has one value for each key: where
-there are as many such colons as values, no key came twice. The colons are counted at the speed of C, and never too few
+Told by counting. Each key stands before a colon of its own, and what was decoded has one value for
+each key: where there are as many such colons as values, no key came twice. The colons are counted
+at the speed of C, and never too few
 of them; only a text of which the count proves nothing is read once more, pair by pair.
 """
 
@@ -50,8 +51,8 @@ def at_most_keys(text: bytes) -> int:
 def key_ends(text: bytes) -> int:
     """Count the keys of a JSON text, and the texts in it that begin with a colon: no fewer than there are keys.
 
-    Closer than `at_most_keys`, and slower: words before a colon do not count, nor does JSON inside of a text, which has
-    a backslash before each quote.
+    Closer than `at_most_keys`, and slower: words before a colon do not count, nor does JSON inside
+    of a text, which has a backslash before each quote.
     """
     import numpy as np
 
@@ -89,7 +90,9 @@ def is_spelled_otherwise(text: bytes) -> bool:
         return False
     data = np.frombuffer(text, np.uint8)
     parts = (data[start : start + _STEP + 1] for start in range(0, len(data), _STEP))
-    numbered = any(bool(((part[:-1] == _BACKSLASH) & (part[1:] == ord("u"))).any()) for part in parts)
+    numbered = any(
+        bool(((part[:-1] == _BACKSLASH) & (part[1:] == ord("u"))).any()) for part in parts
+    )
     return numbered and _SPELLED_OTHERWISE.search(text) is not None
 
 
@@ -125,7 +128,8 @@ def proves_each_once(text: str, keys: int) -> bool:
 def _colons(data: "npt.NDArray[np.uint8]") -> "Iterator[npt.NDArray[np.bool_]]":
     """Tell, step by step, which characters stand before a colon and are a quote, or white space.
 
-    An exclamation mark, and what no text may hold, are among them: one comparison tells all of these from the rest.
+    An exclamation mark, and what no text may hold, are among them: one comparison tells all of
+    these from the rest.
     """
     import numpy as np
 
@@ -140,7 +144,10 @@ def _colons(data: "npt.NDArray[np.uint8]") -> "Iterator[npt.NDArray[np.bool_]]":
 
 
 def _keys_before(data: "npt.NDArray[np.uint8]", places: "npt.NDArray[np.intp]") -> int:
-    """Count the places before which, behind white space, a key ends; one that has too much of it counts."""
+    """Count the places before which, behind white space, a key ends.
+
+    One that has too much of it counts.
+    """
     import numpy as np
 
     for _ in range(_STEPS_BACK):
@@ -154,7 +161,10 @@ def _keys_before(data: "npt.NDArray[np.uint8]", places: "npt.NDArray[np.intp]") 
 
 
 def _escaped(data: "npt.NDArray[np.uint8]", quotes: "npt.NDArray[np.intp]") -> int:
-    """Count the quotes with an odd number of backslashes before them; one that has too many of them does not count."""
+    """Count the quotes with an odd number of backslashes before them.
+
+    One that has too many of them does not count.
+    """
     places, odd = quotes[data.take(quotes) == _QUOTE], 0
     for step in range(_STEPS_BACK):
         places = places - 1
@@ -193,7 +203,8 @@ class Repeat:
 
     def __repr__(self) -> str:
         first, second = (
-            str(value)[:_SHOWN] if isinstance(value, _Number) else shorten(value, _SHOWN) for value in self.values
+            str(value)[:_SHOWN] if isinstance(value, _Number) else shorten(value, _SHOWN)
+            for value in self.values
         )
         return f"{first}, then {second}"
 
@@ -204,7 +215,9 @@ class Repeat:
 
     def error(self, stream: str, path: Path) -> DataError:
         """Return the error of a record, whose own path is not part of the field's name."""
-        return DataError(REASON, stream=stream, field=".".join(map(str, path)), value=self, hint=HINT)
+        return DataError(
+            REASON, stream=stream, field=".".join(map(str, path)), value=self, hint=HINT
+        )
 
 
 def repeats(text: str | bytes) -> Iterator[Repeat | None]:
@@ -267,7 +280,11 @@ def refuse_repeats_in_messages(text: str | bytes, record: Sequence[str]) -> None
         ProtocolError: What is around a record has.
     """
     for repeat in repeats(text):
-        if repeat is not None and isinstance(repeat.document, Mapping) and repeat.document.get("type") == "RECORD":
+        if (
+            repeat is not None
+            and isinstance(repeat.document, Mapping)
+            and repeat.document.get("type") == "RECORD"
+        ):
             raise _of_message(repeat, tuple(record))
 
 
@@ -281,7 +298,8 @@ def _of_message(repeat: Repeat, record: Path) -> EtlAssetsError:
     if stream is not None and inside and repeat.path[: len(record)] == record:
         return repeat.error(stream, inside)
     return ProtocolError(
-        f"stream {stream!r}: a RECORD message has the key {repeat.path[-1]!r} twice: {repeat!r}.", stream=stream
+        f"stream {stream!r}: a RECORD message has the key {repeat.path[-1]!r} twice: {repeat!r}.",
+        stream=stream,
     )
 
 

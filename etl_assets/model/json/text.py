@@ -17,7 +17,9 @@ _PAIRS = {"{}", "[]"}
 
 
 class JsonText:
-    """A text that is read once, from its start. Of skipped values only strings and brackets are looked at.
+    """A text that is read once, from its start.
+
+    Of skipped values only strings and brackets are looked at.
 
     Args:
         text: The text; more than a chunk of it, and the value that is taken, is never held.
@@ -25,7 +27,9 @@ class JsonText:
         fail: Raises an error, with a reason and the line.
     """
 
-    def __init__(self, text: io.TextIOBase, limit: int, fail: Callable[[str, int], NoReturn]) -> None:
+    def __init__(
+        self, text: io.TextIOBase, limit: int, fail: Callable[[str, int], NoReturn]
+    ) -> None:
         self._text = text
         self._limit = limit
         self._fail = fail
@@ -78,7 +82,10 @@ class JsonText:
         self._pass_value()
 
     def elements(self) -> Iterator[None]:
-        """Come to each element of the array that comes next; whoever iterates takes it, or skips it."""
+        """Come to each element of the array that comes next.
+
+        Whoever iterates takes it, or skips it.
+        """
         self.pass_mark("[")
         if self.peek() != "]":
             yield
@@ -131,7 +138,8 @@ class JsonText:
                 self._at += 1
                 if self._buffer[self._at - 1] == '"':
                     return
-                self._need_more()  # a backslash ends the chunk, and what it escapes begins the next one
+                # a backslash ends the chunk, and what it escapes begins the next one
+                self._need_more()
                 self._at = 1
             else:
                 self._need_more()

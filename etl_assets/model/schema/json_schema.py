@@ -1,9 +1,9 @@
 """JSON Schema to Arrow and back.
 
-What JSON Schema can say, is said in its own words (`multipleOf`, `format`, bounds of an integer's width). What it
-cannot (bytes, single floats, nanoseconds, Arrow's own lists and structs), is added under `x-arrow`, which other readers
-of a Singer catalog pass over; `values` says that a column's type is that of its values, as in a stream without a
-schema.
+What JSON Schema can say, is said in its own words (`multipleOf`, `format`, bounds of an integer's
+width). What it cannot (bytes, single floats, nanoseconds, Arrow's own lists and structs), is added
+under `x-arrow`, which other readers of a Singer catalog pass over; `values` says that a column's
+type is that of its values, as in a stream without a schema.
 """
 
 from decimal import Decimal
@@ -30,7 +30,18 @@ _INTEGER_BOUNDS = {
 }
 _INT64 = (-(2**63), 2**63 - 1)
 _MORE_WORDS = frozenset(
-    {"$ref", "anyOf", "oneOf", "allOf", "x-arrow", "enum", "multipleOf", "minimum", "maximum", "exclusiveMaximum"}
+    {
+        "$ref",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "x-arrow",
+        "enum",
+        "multipleOf",
+        "minimum",
+        "maximum",
+        "exclusiveMaximum",
+    }
 )
 """The type of a property without any of these is told by its `type`, `format` and `airbyte_type` alone."""
 REMEMBERED = 10_000
@@ -43,12 +54,12 @@ NAIVE = {"airbyte_type": "timestamp_without_timezone"}
 def to_arrow(schema: JsonSchema) -> "pa.Schema":
     """Return the Arrow schema of a stream's JSON Schema; every field may be NULL.
 
-    `date-time` becomes a timestamp with a zone; rows whose values carry none give a naive one (`columns`). A property
-    without a type, or with several, is JSON.
+    `date-time` becomes a timestamp with a zone; rows whose values carry none give a naive one
+    (`columns`). A property without a type, or with several, is JSON.
 
     Raises:
-        ConfigError: A `$ref` points nowhere or goes in a circle, the schema says too much, or a name is no Unicode
-            text; names the property.
+        ConfigError: A `$ref` points nowhere or goes in a circle, the schema says too much, or a
+            name is no Unicode text; names the property.
     """
     import pyarrow as pa
 
@@ -65,12 +76,16 @@ def to_arrow(schema: JsonSchema) -> "pa.Schema":
         plain = type(declared) is dict and "$ref" not in declared
         prop = declared if plain else references.resolve(declared, name)
         said = prop.get("description")
-        metadata = {"description": said.encode("utf-8", "replace")} if isinstance(said, str) else None
+        metadata = (
+            {"description": said.encode("utf-8", "replace")} if isinstance(said, str) else None
+        )
         fields.append(pa.field(name, _type(prop, references, name), metadata=metadata))
     return pa.schema(fields)
 
 
-def property_type(prop: JsonSchema, root: JsonSchema | None = None, name: str = "") -> "pa.DataType":
+def property_type(
+    prop: JsonSchema, root: JsonSchema | None = None, name: str = ""
+) -> "pa.DataType":
     """Return the Arrow type of one property.
 
     Args:
@@ -85,11 +100,18 @@ def property_type(prop: JsonSchema, root: JsonSchema | None = None, name: str = 
 
 
 def _type(prop: Any, references: References, name: str) -> "pa.DataType":
-    """Return the type of a property; of one that says it in plain words, as nearly all do, it is remembered."""
+    """Return the type of a property.
+
+    Of one that says it in plain words, as nearly all do, it is remembered.
+    """
     if type(prop) is not dict or not _MORE_WORDS.isdisjoint(prop):
         return _found_type(prop, references, name)
     given = prop.get("type")
-    words = (tuple(given) if type(given) is list else given, prop.get("format"), prop.get("airbyte_type"))
+    words = (
+        tuple(given) if type(given) is list else given,
+        prop.get("format"),
+        prop.get("airbyte_type"),
+    )
     try:
         known = _types.get(words)
     except TypeError:  # nonsense
@@ -164,7 +186,9 @@ def _annotated(prop: JsonSchema, references: References, name: str) -> "pa.DataT
         references.count(len(inner) * STEPS_OF_A_FIELD, name)
         return pa.struct([(key, _type(one, references, name)) for key, one in inner.items()])
     if kind not in simple:
-        raise ConfigError(f"property {name!r}: x-arrow {kind!r} is none of {sorted([*simple, 'list', 'struct'])}.")
+        raise ConfigError(
+            f"property {name!r}: x-arrow {kind!r} is none of {sorted([*simple, 'list', 'struct'])}."
+        )
     return simple[kind]
 
 
@@ -172,7 +196,9 @@ def _integer(prop: JsonSchema) -> "pa.DataType":
     import pyarrow as pa
 
     low, high = prop.get("minimum"), prop.get("maximum")
-    width = _INTEGER_BOUNDS.get((low, high)) if isinstance(low, int) and isinstance(high, int) else None
+    width = (
+        _INTEGER_BOUNDS.get((low, high)) if isinstance(low, int) and isinstance(high, int) else None
+    )
     if width:
         return pa.type_for_alias(width)
     wide = any(isinstance(b, int | float) and not _INT64[0] <= b <= _INT64[1] for b in (low, high))
@@ -195,21 +221,37 @@ def _number(prop: JsonSchema) -> "pa.DataType":
     if whole is None:
         whole = max(MAX_DECIMAL_DIGITS - scale, 1)
     if whole + scale > MAX_DECIMAL_DIGITS or multiple.adjusted() >= MAX_DECIMAL_DIGITS:
-        return pa.float64()  # no decimal holds all that it allows: what the values need, as of a bare number
+        return (
+            pa.float64()
+        )  # no decimal holds all that it allows: what the values need, as of a bare number
     return pa.decimal128(max(whole + scale, 1), scale)
 
 
 def _whole_digits(prop: JsonSchema) -> int | None:
-    """Return how many digits the bounds allow before the decimal point; None where there is no upper bound."""
+    """Return how many digits the bounds allow before the decimal point.
+
+    None where there is no upper bound.
+    """
     # PostgreSQL taps say numeric(p, s) as multipleOf 10^-s and |value| <= 10^(p-s).
-    uppers = [found for word in ("maximum", "exclusiveMaximum") if (found := _digits_of(prop.get(word))) is not None]
+    uppers = [
+        found
+        for word in ("maximum", "exclusiveMaximum")
+        if (found := _digits_of(prop.get(word))) is not None
+    ]
     low = prop.get("minimum")
-    lower = _digits_of(-low) if isinstance(low, int | float | Decimal) and not isinstance(low, bool) else None
+    lower = (
+        _digits_of(-low)
+        if isinstance(low, int | float | Decimal) and not isinstance(low, bool)
+        else None
+    )
     return max([*uppers, lower or 0]) if uppers else None
 
 
 def _digits_of(bound: Any) -> int | None:
-    """Return how many digits the values below a bound have before the decimal point; None if it is not above zero."""
+    """Return how many digits the values below a bound have before the decimal point.
+
+    None if it is not above zero.
+    """
     if isinstance(bound, bool) or not isinstance(bound, int | float | Decimal) or not bound > 0:
         return None
     number = _positive(bound)
@@ -220,7 +262,10 @@ def _digits_of(bound: Any) -> int | None:
 
 
 def _positive(value: Any) -> Decimal | None:
-    """Return a number above zero, as it is written; None for anything else, and for one beyond all types."""
+    """Return a number above zero, as it is written.
+
+    None for anything else, and for one beyond all types.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
@@ -243,12 +288,17 @@ def _string(prop: JsonSchema) -> "pa.DataType":
 
 
 def from_arrow(schema: "pa.Schema") -> dict[str, Any]:
-    """Return the JSON Schema of an Arrow schema; `to_arrow` of it gives the same logical types back."""
+    """Return the JSON Schema of an Arrow schema.
+
+    `to_arrow` of it gives the same logical types back.
+    """
     import pyarrow as pa
 
     properties = {}
     for field in schema:
-        is_map = pa.types.is_map(field.type)  # JSON Schema has no such type: the values tell, or the column itself
+        is_map = pa.types.is_map(
+            field.type
+        )  # JSON Schema has no such type: the values tell, or the column itself
         prop = {"x-arrow": "values"} if is_map else type_to_property(field.type)
         description = (field.metadata or {}).get(b"description")
         if description:
@@ -265,16 +315,31 @@ def type_to_property(type_: "pa.DataType") -> dict[str, Any]:
     type_ = logical(type_)
     if t.is_integer(type_):
         bounds = {name: pair for pair, name in _INTEGER_BOUNDS.items()}.get(str(type_))
-        return {"type": ["null", "integer"], **({"minimum": bounds[0], "maximum": bounds[1]} if bounds else {})}
+        return {
+            "type": ["null", "integer"],
+            **({"minimum": bounds[0], "maximum": bounds[1]} if bounds else {}),
+        }
     if t.is_decimal(type_):
         limit = 10 ** (type_.precision - type_.scale)
         step = Decimal(1).scaleb(-type_.scale)
         multiple = 1 if not type_.scale else float(step)
-        return {"type": ["null", "number"], "multipleOf": multiple, "minimum": -limit, "maximum": limit}
+        return {
+            "type": ["null", "number"],
+            "multipleOf": multiple,
+            "minimum": -limit,
+            "maximum": limit,
+        }
     if t.is_list(type_) or t.is_large_list(type_) or t.is_fixed_size_list(type_):
-        return {"type": ["null", "array"], "items": type_to_property(type_.value_type), "x-arrow": "list"}
+        return {
+            "type": ["null", "array"],
+            "items": type_to_property(type_.value_type),
+            "x-arrow": "list",
+        }
     if t.is_struct(type_):
-        inner = {type_.field(i).name: type_to_property(type_.field(i).type) for i in range(type_.num_fields)}
+        inner = {
+            type_.field(i).name: type_to_property(type_.field(i).type)
+            for i in range(type_.num_fields)
+        }
         return {"type": ["null", "object"], "properties": inner, "x-arrow": "struct"}
     plain: dict[pa.DataType, dict[str, Any]] = {
         pa.bool_(): {"type": ["null", "boolean"]},
@@ -283,11 +348,23 @@ def type_to_property(type_: "pa.DataType") -> dict[str, Any]:
         pa.date32(): {"type": ["null", "string"], "format": "date"},
         pa.timestamp("us", "UTC"): {"type": ["null", "string"], "format": "date-time"},
         pa.timestamp("us"): {"type": ["null", "string"], "format": "date-time", **NAIVE},
-        pa.timestamp("ns", "UTC"): {"type": ["null", "string"], "format": "date-time", "x-arrow": "timestamp[ns, UTC]"},
-        pa.timestamp("ns"): {"type": ["null", "string"], "format": "date-time", "x-arrow": "timestamp[ns]"},
+        pa.timestamp("ns", "UTC"): {
+            "type": ["null", "string"],
+            "format": "date-time",
+            "x-arrow": "timestamp[ns, UTC]",
+        },
+        pa.timestamp("ns"): {
+            "type": ["null", "string"],
+            "format": "date-time",
+            "x-arrow": "timestamp[ns]",
+        },
         pa.time64("us"): {"type": ["null", "string"], "format": "time"},
         pa.time64("ns"): {"type": ["null", "string"], "format": "time", "x-arrow": "time64[ns]"},
-        pa.duration("us"): {"type": ["null", "string"], "format": "duration", "x-arrow": "duration"},
+        pa.duration("us"): {
+            "type": ["null", "string"],
+            "format": "duration",
+            "x-arrow": "duration",
+        },
         pa.binary(): {"type": ["null", "string"], "contentEncoding": "base64", "x-arrow": "binary"},
         pa.uuid(): {"type": ["null", "string"], "format": "uuid", "x-arrow": "uuid"},
         pa.string(): {"type": ["null", "string"]},

@@ -1,7 +1,8 @@
 """What a JSON Schema says after its references are followed: `$ref`, `anyOf`, `oneOf` and `allOf`, each part once.
 
-A schema of a kilobyte can say a thing in a million ways: two references to what has two references, and so on. Each
-part is looked at once, so that the work grows with the schema's text; what grows all the same has a limit.
+A schema of a kilobyte can say a thing in a million ways: two references to what has two references,
+and so on. Each part is looked at once, so that the work grows with the schema's text; what grows
+all the same has a limit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +45,9 @@ class References:
         return known[1]
 
     def alternatives(self, schema: Any, name: str) -> list[JsonSchema]:
-        """Return the parts that a value may follow, each with at most one type, without null; each of them once.
+        """Return the parts that a value may follow, each with at most one type, without null.
+
+        Each of them once.
 
         Raises:
             ConfigError: As `resolve`.
@@ -52,7 +55,9 @@ class References:
         known = self._alternatives.get(id(schema))
         if known is not None:
             if known[1] is None:
-                raise ConfigError(f"property {name!r}: its anyOf refers to itself.", hint="Correct the schema.")
+                raise ConfigError(
+                    f"property {name!r}: its anyOf refers to itself.", hint="Correct the schema."
+                )
             return known[1]
         self._alternatives[id(schema)] = (schema, None)
         with self.deeper(name):
@@ -114,14 +119,18 @@ class References:
             self.count(1, name)
             key = part.replace("~1", "/").replace("~0", "~")
             if not isinstance(target, Mapping) or key not in target:
-                raise ConfigError(f"property {name!r}: $ref {shorten(reference)} points to nothing in its schema.")
+                raise ConfigError(
+                    f"property {name!r}: $ref {shorten(reference)} points to nothing in its schema."
+                )
             target = target[key]
         return target if isinstance(target, Mapping) else {}
 
     def _found(self, prop: JsonSchema, name: str) -> list[JsonSchema]:
         for word in ("anyOf", "oneOf"):
             if isinstance(prop.get(word), list):
-                return self._each(prop[word], lambda one: self.alternatives(one, name), name) or [{}]
+                return self._each(prop[word], lambda one: self.alternatives(one, name), name) or [
+                    {}
+                ]
         if isinstance(prop.get("allOf"), list):
             merged: dict[str, Any] = {key: value for key, value in prop.items() if key != "allOf"}
             for each in prop["allOf"]:
@@ -132,10 +141,14 @@ class References:
         types = prop.get("type")
         if isinstance(types, list):
             self.count(len(types) * len(prop), name)
-            return [{**prop, "type": one} for one in types if one != "null"] or ([prop] if not types else [])
+            return [{**prop, "type": one} for one in types if one != "null"] or (
+                [prop] if not types else []
+            )
         return [] if types == "null" else [prop]
 
-    def _each(self, parts: list[Any], look: Callable[[Any], list[JsonSchema]], name: str) -> list[JsonSchema]:
+    def _each(
+        self, parts: list[Any], look: Callable[[Any], list[JsonSchema]], name: str
+    ) -> list[JsonSchema]:
         found: dict[int, JsonSchema] = {}
         for part in parts:
             inner = look(part)

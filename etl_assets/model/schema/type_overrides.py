@@ -1,4 +1,7 @@
-"""Types that somebody has set for fields whose source is wrong about them; they beat whatever the source says."""
+"""Types that somebody has set for fields whose source is wrong about them.
+
+They beat whatever the source says.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -58,8 +61,13 @@ def types_of(given: Any, stream: str) -> dict[str, str | dict[str, Any]]:
     return dict(given)
 
 
-def overridden(schema: Mapping[str, Any] | None, types: Mapping[str, str | Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return a JSON Schema with the given types in place of those that it has; fields it does not have stay unknown."""
+def overridden(
+    schema: Mapping[str, Any] | None, types: Mapping[str, str | Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Return a JSON Schema with the given types in place of those that it has.
+
+    Fields it does not have stay unknown.
+    """
     if schema is None or not types:
         return None if schema is None else dict(schema)
     properties = dict(schema.get("properties") or {})
@@ -68,7 +76,10 @@ def overridden(schema: Mapping[str, Any] | None, types: Mapping[str, str | Mappi
             before = properties[field]
             told = before.get("description") if isinstance(before, Mapping) else None
             wanted = dict(TYPES[type_]) if isinstance(type_, str) else dict(type_)
-            properties[field] = {**({"description": told} if isinstance(told, str) else {}), **wanted}
+            properties[field] = {
+                **({"description": told} if isinstance(told, str) else {}),
+                **wanted,
+            }
     return {**schema, "properties": properties}
 
 
@@ -82,7 +93,8 @@ def wrong_types(
 
     Args:
         errors: One for each field, at least one.
-        kinds: The types of the values that a field has, None's left out. A field whose type any value has a form in is
+        kinds: The types of the values that a field has, None's left out. A field whose type any
+            value has a form in is
             not among them: what is wrong there is no matter of types.
         stream: The stream's name.
         counts: By field, how many values are wrong, in words.
@@ -118,7 +130,10 @@ class WrongColumn:
 
     @property
     def kinds(self) -> set[type] | None:
-        """The types of its values; None where its type takes all, and what is wrong is no matter of types."""
+        """The types of its values.
+
+        None where its type takes all, and what is wrong is no matter of types.
+        """
         import pyarrow as pa
 
         if is_json(self.declared) or pa.types.is_string(self.declared):
@@ -127,10 +142,16 @@ class WrongColumn:
 
 
 def of_all_columns(
-    errors: Sequence[DataError], columns: Mapping[str, list[Any]], types: "Mapping[str, pa.Field]", stream: str
+    errors: Sequence[DataError],
+    columns: Mapping[str, list[Any]],
+    types: "Mapping[str, pa.Field]",
+    stream: str,
 ) -> DataError:
     """Return one error for all wrong columns; it holds them."""
-    found = {str(e.field): WrongColumn(e, columns[str(e.field)], types[str(e.field)].type) for e in errors}
+    found = {
+        str(e.field): WrongColumn(e, columns[str(e.field)], types[str(e.field)].type)
+        for e in errors
+    }
     kinds = {name: kinds for name, column in found.items() if (kinds := column.kinds) is not None}
     told = wrong_types(errors, kinds, stream)
     told.columns = found

@@ -1,8 +1,10 @@
 """The types a column can have, as Arrow types, and how two of them meet: merge, diff, and what a type is called.
 
-`merge_types` is a join: associative, commutative, idempotent, and it never narrows. Everything one of the two types
-can hold, the merged one holds exactly, perhaps in another form (text, JSON). Where there is no such type (bytes and
-anything else) it raises. JSON is the top: a column of values of any kind, each as its JSON text.
+`merge_types` is a join: associative, commutative, idempotent, and it never narrows. Everything one
+of the two types
+can hold, the merged one holds exactly, perhaps in another form (text, JSON). Where there is no such
+type (bytes and anything else) it raises. JSON is the top: a column of values of any kind, each as
+its JSON text.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +22,8 @@ INTEGER_DIGITS = 20
 """Every integer counts as this many digits beside a decimal: one number for all widths keeps the join associative."""
 
 _BELOW_DOUBLE = ("int8", "int16", "int32", "uint8", "uint16")
-# uint32 would fit a double, but int32 with uint32 is int64, which does not: the join would depend on the order.
+# uint32 would fit a double, but int32 with uint32 is int64, which does not: the join would depend
+# on the order.
 _BELOW_FLOAT = ("int8", "int16", "uint8")
 
 
@@ -133,8 +136,8 @@ def merge_types(
     Args:
         old: One type.
         new: The other.
-        integers_fit: Asked only where 64-bit integers meet doubles: whether all integers there are exact as a double.
-            Types alone cannot tell, so by default the two meet as text.
+        integers_fit: Asked only where 64-bit integers meet doubles: whether all integers there are
+            exact as a double. Types alone cannot tell, so by default the two meet as text.
 
     Raises:
         SchemaConflictError: One is bytes and the other is not.
@@ -155,7 +158,11 @@ def merge_types(
     if any(is_json(one) or is_nested(one) for one in (old, new)):
         return json_type()
     if _is_number(old) and _is_number(new):
-        if {str(old), str(new)} in ({"int64", "double"}, {"uint32", "double"}, {"uint64", "double"}) and integers_fit():
+        if {str(old), str(new)} in (
+            {"int64", "double"},
+            {"uint32", "double"},
+            {"uint64", "double"},
+        ) and integers_fit():
             return pa.float64()
         return _merge_numbers(old, new)
     return _merge_times(old, new) or pa.string()
@@ -182,13 +189,17 @@ def _merge_numbers(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType":
         return pa.float64() if str(other) in _BELOW_DOUBLE else pa.string()
     (whole_old, scale_old), (whole_new, scale_new) = _digits(old), _digits(new)
     whole, scale = max(whole_old, whole_new), max(scale_old, scale_new)
-    return pa.decimal128(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else pa.string()
+    return (
+        pa.decimal128(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else pa.string()
+    )
 
 
 def _digits(type_: "pa.DataType") -> tuple[int, int]:
     from pyarrow import types as t
 
-    return (type_.precision - type_.scale, type_.scale) if t.is_decimal(type_) else (INTEGER_DIGITS, 0)
+    return (
+        (type_.precision - type_.scale, type_.scale) if t.is_decimal(type_) else (INTEGER_DIGITS, 0)
+    )
 
 
 def _merge_integers(old: "pa.DataType", new: "pa.DataType") -> "pa.DataType":
@@ -257,4 +268,6 @@ def diff(old: "pa.Schema", new: "pa.Schema") -> Sequence[FieldChange]:
     before = {field.name: logical(field.type) for field in old}
     after = {field.name: logical(field.type) for field in new}
     names = list(dict.fromkeys([*before, *after]))
-    return [FieldChange(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)]
+    return [
+        FieldChange(n, before.get(n), after.get(n)) for n in names if before.get(n) != after.get(n)
+    ]

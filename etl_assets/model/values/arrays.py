@@ -1,7 +1,7 @@
 """Lists of plain Python values as Arrow arrays, by their buffers, and back: pyarrow's own way imports pandas first.
 
-That import costs more than a small sync. Where pandas is there already, pyarrow's own way is taken, which is quicker on
-long lists. And decimals, which Arrow alone does not always keep.
+That import costs more than a small sync. Where pandas is there already, pyarrow's own way is taken,
+which is quicker on long lists. And decimals, which Arrow alone does not always keep.
 """
 
 import sys
@@ -57,11 +57,14 @@ def scalar_of(value: Any, type_: "pa.DataType") -> "pa.Scalar":
     return array_of([value], type_)[0]
 
 
-# Arrow makes other numbers, without a word, of decimals whose digits overflow 128 bits while it brings them to another
-# scale: 0.00 of 1E-41, 0.99 of 7.8 as decimal128(38, 38). What follows lets nothing near that.
+# Arrow makes other numbers, without a word, of decimals whose digits overflow 128 bits while it
+# brings them to another scale: 0.00 of 1E-41, 0.99 of 7.8 as decimal128(38, 38). What follows lets
+# nothing near that.
 
 
-def decimals_of_texts(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+def decimals_of_texts(
+    texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType"
+) -> "pa.Array | pa.ChunkedArray":
     """Read texts of numbers as decimals.
 
     Raises:
@@ -113,7 +116,11 @@ def cast_exactly(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.Chunked
     is_number = pa.types.is_integer(column.type) or pa.types.is_decimal(column.type)
     if pa.types.is_decimal(type_) and is_number:
         bounds = pc.min_max(column).as_py()
-        if any(abs(bound) >= 10 ** (type_.precision - type_.scale) for bound in bounds.values() if bound is not None):
+        if any(
+            abs(bound) >= 10 ** (type_.precision - type_.scale)
+            for bound in bounds.values()
+            if bound is not None
+        ):
             raise pa.ArrowInvalid(f"a number has more digits than {type_}")
     return column.cast(type_)
 
@@ -129,7 +136,10 @@ def list_of(column: "pa.Array | pa.ChunkedArray") -> list[Any]:
     import pyarrow as pa
 
     if is_utc(column.type):
-        return [None if count is None else instant_of(count) for count in column.cast(pa.int64()).to_pylist()]
+        return [
+            None if count is None else instant_of(count)
+            for count in column.cast(pa.int64()).to_pylist()
+        ]
     values: list[Any] = column.to_pylist()
     return values
 
@@ -151,7 +161,10 @@ def instant_of(microseconds: int) -> datetime:
 
 
 def from_buffers(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
-    """Return an array of JSON's types; None where the type is another, or a value is not exactly of its Python type."""
+    """Return an array of JSON's types.
+
+    None where the type is another, or a value is not exactly of its Python type.
+    """
     import pyarrow as pa
 
     if type_ == pa.int64():
@@ -193,7 +206,9 @@ def _numbers(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Arr
         return None
     filled = [0 if value is None else value for value in values] if nulls else values
     data = np.array(filled, np.int64 if kind is int else np.float64)
-    return pa.Array.from_buffers(type_, len(values), [_validity(values, nulls=nulls), pa.py_buffer(data)])
+    return pa.Array.from_buffers(
+        type_, len(values), [_validity(values, nulls=nulls), pa.py_buffer(data)]
+    )
 
 
 def _booleans(values: Sequence[Any]) -> "pa.Array | None":
@@ -204,7 +219,9 @@ def _booleans(values: Sequence[Any]) -> "pa.Array | None":
     if not plain:
         return None
     bits = np.packbits(np.array(values, np.bool_), bitorder="little")  # None is false
-    return pa.Array.from_buffers(pa.bool_(), len(values), [_validity(values, nulls=nulls), pa.py_buffer(bits)])
+    return pa.Array.from_buffers(
+        pa.bool_(), len(values), [_validity(values, nulls=nulls), pa.py_buffer(bits)]
+    )
 
 
 def _days(values: Sequence[Any]) -> "pa.Array | None":
@@ -212,7 +229,11 @@ def _days(values: Sequence[Any]) -> "pa.Array | None":
 
     if not _only(values, date)[0]:
         return None
-    days = _numbers([None if value is None else value.toordinal() - _FIRST_DAY for value in values], int, pa.int64())
+    days = _numbers(
+        [None if value is None else value.toordinal() - _FIRST_DAY for value in values],
+        int,
+        pa.int64(),
+    )
     return None if days is None else days.cast(pa.int32()).view(pa.date32())
 
 
@@ -221,7 +242,9 @@ def _moments(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array | None":
 
     if not _only(values, datetime)[0]:
         return None
-    moments = _numbers([None if value is None else _microseconds(value) for value in values], int, pa.int64())
+    moments = _numbers(
+        [None if value is None else _microseconds(value) for value in values], int, pa.int64()
+    )
     return None if moments is None else moments.view(type_)
 
 
@@ -249,7 +272,9 @@ def _texts(values: Sequence[Any], kind: type, type_: "pa.DataType") -> "pa.Array
     if len(data) > _OFFSETS_END:
         return None  # in chunks
     offsets = np.zeros(len(values) + 1, np.int32)
-    lengths = map(len, coded) if not nulls else [0 if value is None else len(value) for value in coded]
+    lengths = (
+        map(len, coded) if not nulls else [0 if value is None else len(value) for value in coded]
+    )
     np.cumsum(np.fromiter(lengths, np.int32, len(values)), out=offsets[1:])
     buffers = [_validity(values, nulls=nulls), pa.py_buffer(offsets), pa.py_buffer(data)]
     return pa.Array.from_buffers(type_, len(values), buffers)

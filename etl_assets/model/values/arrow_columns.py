@@ -1,4 +1,7 @@
-"""A table as it came in Arrow, with types that say what its values are; what Arrow would change is refused."""
+"""A table as it came in Arrow, with types that say what its values are.
+
+What Arrow would change is refused.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,12 +26,15 @@ _FINER_HINTS = {
 
 
 def normalised(table: "pa.Table", stream: str, *, texts_are_known: bool = False) -> "pa.Table":
-    """Return a table with logical types; texts, bytes and their dictionaries stay as they are encoded.
+    """Return a table with logical types.
+
+    Texts, bytes and their dictionaries stay as they are encoded.
 
     Args:
         table: As it came.
         stream: The stream's name.
-        texts_are_known: Whoever made the table has seen that its texts are UTF-8, and its JSON is JSON.
+        texts_are_known: Whoever made the table has seen that its texts are UTF-8, and its JSON is
+            JSON.
 
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
@@ -80,7 +86,9 @@ def refuse_equal_names(table: "pa.Table", stream: str) -> None:
         )
 
 
-def _normalised(column: "pa.ChunkedArray", place: Place, *, texts_are_known: bool) -> "pa.ChunkedArray":
+def _normalised(
+    column: "pa.ChunkedArray", place: Place, *, texts_are_known: bool
+) -> "pa.ChunkedArray":
     import pyarrow as pa
 
     if not texts_are_known:
@@ -101,7 +109,10 @@ def _normalised(column: "pa.ChunkedArray", place: Place, *, texts_are_known: boo
 
 
 def _intervals(column: "pa.ChunkedArray", place: Place) -> "pa.ChunkedArray":
-    """Return intervals as durations where none has months or days, as DuckDB gives durations; else as texts."""
+    """Return intervals as durations where none has months or days, as DuckDB gives durations.
+
+    Else as texts.
+    """
     import pyarrow as pa
 
     values = column.to_pylist()
@@ -140,7 +151,9 @@ def _with_whole_days(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
         return column
     per_microsecond = 1_000 if column.type.unit == "ns" else 1
     counts = [None if one is None else divmod(one, per_microsecond) for one in numbers.to_pylist()]
-    return pa.chunked_array([pa.array([None if one is None else _clock(*one) for one in counts], pa.string())])
+    return pa.chunked_array(
+        [pa.array([None if one is None else _clock(*one) for one in counts], pa.string())]
+    )
 
 
 def _clock(microseconds: int, nanoseconds: int) -> str:
@@ -154,7 +167,10 @@ def _clock(microseconds: int, nanoseconds: int) -> str:
 
 
 def as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) -> "pa.Table":
-    """Read columns of text and numbers as what the stream declares; Arrow's other types speak for themselves."""
+    """Read columns of text and numbers as what the stream declares.
+
+    Arrow's other types speak for themselves.
+    """
     import pyarrow as pa
 
     for field in declared or ():
@@ -171,8 +187,13 @@ def as_declared(table: "pa.Table", declared: "pa.Schema | None", stream: str) ->
     return table
 
 
-def _cast_number(column: "pa.ChunkedArray", found: "pa.DataType", wanted: "pa.DataType") -> "pa.ChunkedArray | None":
-    """Cast integers and decimals in columns where Arrow checks that each value stays exact; else None."""
+def _cast_number(
+    column: "pa.ChunkedArray", found: "pa.DataType", wanted: "pa.DataType"
+) -> "pa.ChunkedArray | None":
+    """Cast integers and decimals in columns where Arrow checks that each value stays exact.
+
+    Else None.
+    """
     import pyarrow as pa
     from pyarrow import types as t
 

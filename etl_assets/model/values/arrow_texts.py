@@ -21,7 +21,9 @@ class Refused(Protocol):
 
 
 def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
-    """Refuse a column with a text that is not UTF-8, or a JSON text that is no JSON; in columns, as fast as memory.
+    """Refuse a column with a text that is not UTF-8, or a JSON text that is no JSON.
+
+    In columns, as fast as memory.
 
     Raises:
         DataError: What `refused` makes, with the first such value.
@@ -40,7 +42,10 @@ def refuse_no_texts(column: "pa.ChunkedArray", refused: Refused) -> None:
             if value is None:
                 message, hint = f"is no valid array of Arrow's: {error}.", "Correct what makes it."
             else:
-                message, hint = "is not UTF-8 text.", "Decode it at the source, or send it as bytes (pa.binary())."
+                message, hint = (
+                    "is not UTF-8 text.",
+                    "Decode it at the source, or send it as bytes (pa.binary()).",
+                )
             raise refused(message, value, hint=hint) from error
         if is_json(column.type):
             _refuse_no_json(chunk.storage, refused)
@@ -61,7 +66,10 @@ def holds_texts(type_: "pa.DataType") -> bool:
 
 
 def _undecodable(array: Any) -> bytes | None:
-    """Return the first bytes in an array, or inside of its values, that are no text; None if there are none."""
+    """Return the first bytes in an array, or inside of its values, that are no text.
+
+    None if there are none.
+    """
     import pyarrow as pa
     from pyarrow import types as t
 
@@ -98,7 +106,9 @@ def _refuse_no_json(texts: Any, refused: Refused) -> None:
             if text is not None:
                 json.loads(text, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise refused(f"is no JSON: {error}.", text, hint="Send it as a text (pa.string()).") from error
+            raise refused(
+                f"is no JSON: {error}.", text, hint="Send it as a text (pa.string())."
+            ) from error
 
 
 def _refuse_constant(word: str) -> NoReturn:

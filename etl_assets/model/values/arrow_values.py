@@ -1,8 +1,9 @@
 """Arrow's arrays as arrays of types that every destination knows, with the same values.
 
-What is undone here is how values are encoded (dictionaries, runs, views, extensions) and what no destination has (half
-floats, unions, decimals of 76 digits). Arrow's own casts are taken only where they were tried: of a list view that has
-a NULL they make an array that is not valid, of decimals a text with an exponent.
+What is undone here is how values are encoded (dictionaries, runs, views, extensions) and what no
+destination has (half floats, unions, decimals of 76 digits). Arrow's own casts are taken only where
+they were tried: of a list view that has a NULL they make an array that is not valid, of decimals a
+text with an exponent.
 """
 
 from functools import lru_cache, partial
@@ -55,7 +56,12 @@ def is_plain(type_: "pa.DataType") -> bool:
         return bool(t.is_decimal128(type_))
     if t.is_string_view(type_) or t.is_binary_view(type_):
         return False
-    odd = t.is_temporal(type_) or t.is_float16(type_) or t.is_run_end_encoded(type_) or t.is_union(type_)
+    odd = (
+        t.is_temporal(type_)
+        or t.is_float16(type_)
+        or t.is_run_end_encoded(type_)
+        or t.is_union(type_)
+    )
     if odd or t.is_list_view(type_) or t.is_large_list_view(type_):
         return False
     names = [type_.field(at).name for at in range(type_.num_fields)]
@@ -101,7 +107,9 @@ def _flat(array: Any, place: Place) -> Any:
     from pyarrow import types as t
 
     type_ = array.type
-    if t.is_string_view(type_) or t.is_binary_view(type_):  # of which Arrow can take, filter and compare none
+    if t.is_string_view(type_) or t.is_binary_view(
+        type_
+    ):  # of which Arrow can take, filter and compare none
         return array.cast(pa.large_string() if t.is_string_view(type_) else pa.large_binary())
     if t.is_float16(type_):
         return array.cast(pa.float32())
@@ -112,7 +120,11 @@ def _flat(array: Any, place: Place) -> Any:
     limits = bounds(type_)
     beyond = None if limits is None else number_beyond(array, *limits)
     if beyond is not None:
-        raise place.error(f"is no {type_} that could be stored.", shown(beyond), hint="Send NULL where there is none.")
+        raise place.error(
+            f"is no {type_} that could be stored.",
+            shown(beyond),
+            hint="Send NULL where there is none.",
+        )
     return array
 
 
@@ -135,7 +147,10 @@ def _taken(values: Any, places: Any) -> Any:
 
 
 def _storage(array: Any, place: Place) -> Any:
-    """Return what an extension's values are; of those whose storage says something else, what they say."""
+    """Return what an extension's values are.
+
+    Of those whose storage says something else, what they say.
+    """
     import pyarrow as pa
 
     name = extension_name(array.type)
@@ -153,7 +168,9 @@ def _of_pandas(array: Any, place: Place) -> Any:
     import pyarrow as pa
 
     name = extension_name(array.type) or place.extension
-    settings = array.type.__arrow_ext_serialize__() if extension_name(array.type) else place.of_extension
+    settings = (
+        array.type.__arrow_ext_serialize__() if extension_name(array.type) else place.of_extension
+    )
     storage = array.storage if extension_name(array.type) else array
     if name == "pandas.interval":
         return with_closed_end(_plain(storage, place), _setting(settings, "closed"))
@@ -195,8 +212,12 @@ def _intervals(array: Any, place: Place) -> Any:
     import pyarrow as pa
 
     if str(array.type) != INTERVAL:
-        raise place.error(f"{array.type} is a type whose values cannot be read.", hint="Cast it at the source.")
-    return pa.array([None if one is None else interval_text(*one) for one in array.to_pylist()], pa.string())
+        raise place.error(
+            f"{array.type} is a type whose values cannot be read.", hint="Cast it at the source."
+        )
+    return pa.array(
+        [None if one is None else interval_text(*one) for one in array.to_pylist()], pa.string()
+    )
 
 
 # Lists, structs, maps
@@ -210,7 +231,11 @@ def _nested(array: Any, place: Place) -> Any:
     if t.is_struct(type_):
         fields = [_inner(array.field(at), place) for at in range(type_.num_fields)]
         names = [type_.field(at).name for at in range(type_.num_fields)]
-        return pa.StructArray.from_arrays(fields, names=names, mask=array.is_null()) if fields else array
+        return (
+            pa.StructArray.from_arrays(fields, names=names, mask=array.is_null())
+            if fields
+            else array
+        )
     if t.is_map(type_):
         first, last = (array.offsets[at].as_py() for at in (0, -1))
         keys = _inner(array.keys.slice(first, last - first), place)
@@ -233,7 +258,10 @@ def _inner(array: Any, place: Place) -> Any:
 
 
 def _offsets(array: Any, *, large: bool) -> Any:
-    """Return where the values of each list begin once those of none but these are there; NULL for a NULL list."""
+    """Return where the values of each list begin once those of none but these are there.
+
+    NULL for a NULL list.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -289,7 +317,11 @@ def _repeats_keys(maps: Any) -> bool:
         return False
     keys = maps.keys.slice(int(begins[0]), len(rows))
     try:
-        pairs = pa.table({"row": rows, "key": keys}).group_by(["row", "key"], use_threads=False).aggregate([])
+        pairs = (
+            pa.table({"row": rows, "key": keys})
+            .group_by(["row", "key"], use_threads=False)
+            .aggregate([])
+        )
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # keys that are nested
         found = [(row, repr(key)) for row, key in zip(rows, keys.to_pylist(), strict=True)]
         return len(set(found)) < len(found)
@@ -331,7 +363,9 @@ def json_texts(array: Any, refused: Any) -> list[str | None]:
                 value = exact[row].as_py()
                 found.append(None if value is None else to_json(value))
             except (ValueError, TypeError, OverflowError) as error:
-                raise refused(shown(exact.slice(row, 1)) if value is None else value, error) from error
+                raise refused(
+                    shown(exact.slice(row, 1)) if value is None else value, error
+                ) from error
     return found
 
 
@@ -351,7 +385,9 @@ def _spelled(array: Any) -> Any:
         return pa.StructArray.from_arrays(fields, names=names, mask=array.is_null())
     if t.is_map(type_):
         first, last = (array.offsets[at].as_py() for at in (0, -1))
-        keys, items = (_spelled(one.slice(first, last - first)) for one in (array.keys, array.items))
+        keys, items = (
+            _spelled(one.slice(first, last - first)) for one in (array.keys, array.items)
+        )
         return pa.MapArray.from_arrays(_offsets(array, large=False), keys, items)
     if t.is_union(type_):
         return array

@@ -1,8 +1,9 @@
 """Python values to Arrow columns, exactly: what becomes of every value is decided here.
 
-An Arrow library's own inference is never used: it looks at a few values, drops keys and rounds. Each column is built
-with its declared type, or with the join over all its values, and a value that does not fit exactly either widens the
-column (numbers, and instants with more digits than microseconds hold) or is a `DataError` that names it.
+An Arrow library's own inference is never used: it looks at a few values, drops keys and rounds.
+Each column is built with its declared type, or with the join over all its values, and a value that
+does not fit exactly either widens the column (numbers, and instants with more digits than
+microseconds hold) or is a `DataError` that names it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 from etl_assets.exceptions import DataError
 from etl_assets.model.limits import MAX_COLUMNS, MAX_ZEROS
 from etl_assets.model.schema.type_overrides import of_all_columns
-from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, is_uuid, logical, merge_types
+from etl_assets.model.schema.types import (
+    MAX_DECIMAL_DIGITS,
+    is_json,
+    is_nested,
+    is_uuid,
+    logical,
+    merge_types,
+)
 from etl_assets.model.values.arrays import array_of, decimals_of
 from etl_assets.model.values.exact_numbers import all_exact_doubles, all_whole
 from etl_assets.model.values.numbers import TooLongError
@@ -41,7 +49,9 @@ _PLAIN = {int, float, str, bool, Decimal, datetime, date, time, timedelta, bytes
 _NUMBERS = {int, float, Decimal}
 
 
-def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> "pa.Table":
+def rows_to_arrow(
+    rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str
+) -> "pa.Table":
     """Return rows as an Arrow table: the declared fields first, then those that only the rows have.
 
     A key that a row misses is NULL there.
@@ -49,10 +59,14 @@ def rows_to_arrow(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None
     Raises:
         DataError: A value cannot be stored exactly; names stream, field and value.
     """
-    return columns_to_arrow(columns_of(rows, declared, stream=stream), declared, stream=stream, length=len(rows))
+    return columns_to_arrow(
+        columns_of(rows, declared, stream=stream), declared, stream=stream, length=len(rows)
+    )
 
 
-def columns_of(rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str) -> dict[str, list[Any]]:
+def columns_of(
+    rows: Sequence[Mapping[str, Any]], declared: "pa.Schema | None", *, stream: str
+) -> dict[str, list[Any]]:
     """Return the values of rows by field: the declared fields first, then those that only the rows have.
 
     Raises:
@@ -86,7 +100,10 @@ def _columns_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     if plain and len(set(map(len, rows))) == 1:
         with suppress(KeyError):  # as many keys each, and all those of the first: the same keys
             return {name: list(map(itemgetter(name), rows)) for name in rows[0]}
-    return {name: _column_of(rows, name, plain=plain) for name in dict.fromkeys(chain.from_iterable(rows))}
+    return {
+        name: _column_of(rows, name, plain=plain)
+        for name in dict.fromkeys(chain.from_iterable(rows))
+    }
 
 
 def _column_of(rows: Sequence[Mapping[str, Any]], name: str, *, plain: bool) -> list[Any]:
@@ -97,7 +114,11 @@ def _column_of(rows: Sequence[Mapping[str, Any]], name: str, *, plain: bool) -> 
 
 
 def columns_to_arrow(
-    columns: Mapping[str, list[Any]], declared: "pa.Schema | None", *, stream: str, length: int | None = None
+    columns: Mapping[str, list[Any]],
+    declared: "pa.Schema | None",
+    *,
+    stream: str,
+    length: int | None = None,
 ) -> "pa.Table":
     """Return columns of Python values as an Arrow table, in the order of `columns`.
 
@@ -115,14 +136,18 @@ def columns_to_arrow(
     for name, values in columns.items():
         field = types.get(name)
         try:
-            array = to_array(values, field.type if field is not None else None, stream=stream, field=name)
+            array = to_array(
+                values, field.type if field is not None else None, stream=stream, field=name
+            )
         except DataError as error:
             if field is None:
                 raise
             wrong.append(error)
             continue
         arrays.append(array)
-        fields.append(pa.field(name, array.type, metadata=field.metadata if field is not None else None))
+        fields.append(
+            pa.field(name, array.type, metadata=field.metadata if field is not None else None)
+        )
     if wrong:
         raise of_all_columns(wrong, columns, types, stream) from wrong[0].__cause__
     if not fields:
@@ -146,7 +171,9 @@ def to_array(
     if declared is not None:
         declared = logical(declared)
     if not column.kinds:
-        return pa.nulls(len(values))  # what the column is, its first value tells, or the declared type
+        return pa.nulls(
+            len(values)
+        )  # what the column is, its first value tells, or the declared type
     if declared is None or pa.types.is_null(declared):
         if column.kinds == {int}:
             with suppress(OverflowError):  # wider ones have their bounds looked at below
@@ -179,7 +206,10 @@ class _Column:
         self.kinds = set(map(type, values)) - {type(None)}
 
     def map(self, convert: Callable[[Any], Any]) -> list[Any]:
-        """Convert every value but None; a ValueError or TypeError becomes an error that names the value."""
+        """Convert every value but None.
+
+        A ValueError or TypeError becomes an error that names the value.
+        """
         converted = []
         for value in self.values:
             try:
@@ -189,7 +219,9 @@ class _Column:
             except (ValueError, TypeError, OverflowError, RecursionError) as error:
                 hint = error.hint if isinstance(error, TooLongError | NotFiniteError) else None
                 raise self.error(
-                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__, value, hint=hint
+                    f"{str(error).rstrip('.')}." if str(error) else type(error).__name__,
+                    value,
+                    hint=hint,
                 ) from error
         return converted
 
@@ -244,7 +276,11 @@ class _Column:
             if max(-low - 1, high) < 2**63:
                 return pa.int64()
             largest = max(-low, high)
-            return pa.decimal128(len(str(largest)), 0) if largest < 10**MAX_DECIMAL_DIGITS else pa.string()
+            return (
+                pa.decimal128(len(str(largest)), 0)
+                if largest < 10**MAX_DECIMAL_DIGITS
+                else pa.string()
+            )
         if float in self.kinds or not all(isinstance(v, int) or v.is_finite() for v in present):
             return pa.float64() if all_exact_doubles(present) else pa.string()
         return _decimal_for(present) or pa.string()
@@ -252,7 +288,10 @@ class _Column:
     # A declared type
 
     def declared(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
-        """Build with the declared type; widen it for numbers and finer instants; refuse what contradicts it."""
+        """Build with the declared type.
+
+        Widen it for numbers and finer instants; refuse what contradicts it.
+        """
         from pyarrow import types as t
 
         if t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_):
@@ -281,7 +320,11 @@ class _Column:
         if t.is_integer(type_) and self.kinds != {int} and all_whole(self.values):
             self.values = [None if value is None else int(value) for value in self.values]
             self.kinds = {int}
-        takes = {int} if t.is_integer(type_) else ({float, int} if t.is_floating(type_) else {Decimal, int})
+        takes = (
+            {int}
+            if t.is_integer(type_)
+            else ({float, int} if t.is_floating(type_) else {Decimal, int})
+        )
         if self.kinds <= takes:
             try:
                 return self._numbers(type_)
@@ -295,7 +338,9 @@ class _Column:
             return self.build(pa.float64() if exact else _decimal_for(present) or pa.string())
         if t.is_decimal(type_) and float in self.kinds:
             needed = _decimal_for([v for v in self.values if v is not None]) or pa.string()
-        exact = t.is_integer(type_) and t.is_floating(needed)  # the values themselves have been looked at
+        exact = t.is_integer(type_) and t.is_floating(
+            needed
+        )  # the values themselves have been looked at
         return self.build(needed if exact else merge_types(type_, needed))
 
     def _declared_nested(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
@@ -305,7 +350,11 @@ class _Column:
             return self.build(pa.json_(pa.utf8()))  # Arrow would crash
         try:
             array = pa.array(self.values, type_)
-        except (pa.ArrowException, OverflowError, UnicodeEncodeError):  # of JSON inside of it Arrow makes no list
+        except (
+            pa.ArrowException,
+            OverflowError,
+            UnicodeEncodeError,
+        ):  # of JSON inside of it Arrow makes no list
             return self.build(pa.json_(pa.utf8()))
         # Arrow drops the keys of a dict that its struct does not name.
         return array if array.to_pylist() == self.values else self.build(pa.json_(pa.utf8()))
@@ -334,7 +383,9 @@ class _Column:
         try:
             return array_of(self.values, type_)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            raise self.error(f"does not fit {type_}: {error}", self.first(lambda _: True)) from error
+            raise self.error(
+                f"does not fit {type_}: {error}", self.first(lambda _: True)
+            ) from error
 
     def _texts(self, convert: Callable[[Any], str]) -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
@@ -344,8 +395,12 @@ class _Column:
             array = array_of(values, pa.string())
         except UnicodeEncodeError as error:
             bad = next(v for v in values if v is not None and not _encodes(v))
-            raise self.error("holds an unpaired surrogate, which is no Unicode text.", bad) from error
-        return array if isinstance(array, pa.Array) else array.cast(pa.large_string()).combine_chunks()
+            raise self.error(
+                "holds an unpaired surrogate, which is no Unicode text.", bad
+            ) from error
+        return (
+            array if isinstance(array, pa.Array) else array.cast(pa.large_string()).combine_chunks()
+        )
 
     def _numbers(self, type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
@@ -359,13 +414,19 @@ class _Column:
         array = decimals_of(values, type_) if t.is_decimal(type_) else array_of(values, type_)
         if t.is_float32(type_):
             sent = (None if value is None or value != value else value for value in values)  # noqa: PLR0124 - NaN
-            kept = (None if value is None or value != value else value for value in array.to_pylist())  # noqa: PLR0124
+            kept = (
+                None if value is None or value != value else value  # noqa: PLR0124 - NaN
+                for value in array.to_pylist()
+            )
             if list(sent) != list(kept):
                 raise pa.ArrowInvalid(f"a value is not exact as {type_}")
         return array
 
     def _instants(self) -> "pa.Array | pa.ChunkedArray":
-        """Timestamps: with a zone as UTC, without one as they are; both, or finer than microseconds, as text."""
+        """Timestamps: with a zone as UTC, without one as they are.
+
+        Both, or finer than microseconds, as text.
+        """
         import pyarrow as pa
 
         if self.kinds == {str}:

@@ -1,7 +1,8 @@
 """A pandas DataFrame as Arrow: what each of its dtypes stands for, where Arrow alone would say something else.
 
-Arrow gives the number of a period in place of the period, and stops at others with an error that names no column. What
-pandas calls missing (NaN, NaT, NA, None: `isna`) is NULL. A named index is data, and so are labels; a numbering is not.
+Arrow gives the number of a period in place of the period, and stops at others with an error that
+names no column. What pandas calls missing (NaN, NaT, NA, None: `isna`) is NULL. A named index is
+data, and so are labels; a numbering is not.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -21,22 +22,29 @@ _BY_VALUE = "OGc"
 
 def is_pandas(records: Any) -> bool:
     """Return whether it is a DataFrame or a Series of pandas; it is not imported to find out."""
-    is_of_pandas = any(one.__module__.partition(".")[0] == "pandas" for one in type(records).__mro__)
+    is_of_pandas = any(
+        one.__module__.partition(".")[0] == "pandas" for one in type(records).__mro__
+    )
     return is_of_pandas and hasattr(records, "to_numpy") and hasattr(records, "iloc")
 
 
 def table_of(frame: Any) -> "pa.Table":
-    """Return a DataFrame, or a Series that has a name, as an Arrow table; its index first, where that is data.
+    """Return a DataFrame, or a Series that has a name, as an Arrow table.
+
+    Its index first, where that is data.
 
     Raises:
-        DataError: A value cannot be stored, or two columns have one name; names the field, and `UNNAMED` as stream.
+        DataError: A value cannot be stored, or two columns have one name; names the field, and
+            `UNNAMED` as stream.
     """
     import pyarrow as pa
 
     if not hasattr(frame, "columns"):
         if frame.name is None:
             raise DataError(
-                "a Series without a name is no column.", stream=UNNAMED, hint="Give it one: .rename('...')."
+                "a Series without a name is no column.",
+                stream=UNNAMED,
+                hint="Give it one: .rename('...').",
             )
         frame = frame.to_frame()
     columns = [(str(name), frame.iloc[:, at]) for at, name in enumerate(frame.columns)]
@@ -77,8 +85,11 @@ def _index(frame: Any, columns: list[str]) -> list[tuple[str, Any]]:
 
     index = frame.index
     names = list(index.names)
-    if names == [None] and (isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)):
-        return []  # rows as they were numbered, perhaps before some were left out or put into another order
+    if names == [None] and (
+        isinstance(index, pd.RangeIndex) or pd.api.types.is_integer_dtype(index.dtype)
+    ):
+        # rows as they were numbered, perhaps before some were left out or put into another order
+        return []
     several = len(names) > 1
     found = []
     for at, name in enumerate(names):
@@ -109,7 +120,10 @@ def _array(series: Any, name: str) -> Any:
         return _array(series.sparse.to_dense(), name)
     if kind == "PeriodDtype":
         gone = series.isna()
-        return pa.array([None if none else str(one) for one, none in zip(series, gone, strict=True)], pa.string())
+        return pa.array(
+            [None if none else str(one) for one, none in zip(series, gone, strict=True)],
+            pa.string(),
+        )
     if kind == "IntervalDtype":
         return _intervals(series, name)
     if kind == "CategoricalDtype":
@@ -123,7 +137,9 @@ def _array(series: Any, name: str) -> Any:
 
 
 def _by_value(series: Any, name: str) -> Any:
-    values = [None if gone is True else value for value, gone in zip(series, series.isna(), strict=True)]
+    values = [
+        None if gone is True else value for value, gone in zip(series, series.isna(), strict=True)
+    ]
     return to_array(values, None, stream=UNNAMED, field=name)
 
 
@@ -131,16 +147,21 @@ def _intervals(series: Any, name: str) -> Any:
     import pyarrow as pa
 
     left, right = (
-        _array(one.to_series(index=range(len(series))), name) for one in (series.array.left, series.array.right)
+        _array(one.to_series(index=range(len(series))), name)
+        for one in (series.array.left, series.array.right)
     )
-    ends = pa.StructArray.from_arrays([left, right], names=["left", "right"], mask=pa.array(series.isna().to_numpy()))
+    ends = pa.StructArray.from_arrays(
+        [left, right], names=["left", "right"], mask=pa.array(series.isna().to_numpy())
+    )
     return with_closed_end(ends, str(series.dtype.closed))
 
 
 def _categories(series: Any, name: str) -> Any:
     import pyarrow as pa
 
-    categories = _array(series.cat.categories.to_series(index=range(len(series.cat.categories))), name)
+    categories = _array(
+        series.cat.categories.to_series(index=range(len(series.cat.categories))), name
+    )
     if isinstance(categories, pa.ChunkedArray):
         categories = categories.combine_chunks()
     codes = series.cat.codes.to_numpy()

@@ -80,14 +80,27 @@ def _whole(texts: "pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
 
 
 def readable(declared: Any) -> str | None:
-    """Return the type to cast to before Arrow has the values; None where they are those of Arrow as they are."""
+    """Return the type to cast to before Arrow has the values.
+
+    None where they are those of Arrow as they are.
+    """
     name = str(declared.id)
     if name == "struct" and not all(of for of, _ in declared.children):
         return "VARCHAR"  # what Arrow could not tell apart
     if name in NESTED:
-        inner = [(of, child, readable(child)) for of, child in declared.children if hasattr(child, "id")]
-        return None if all(cast is None for _, _, cast in inner) else _renewed(declared, name, inner)
-    known = name in ARROW_TYPES or name in {"decimal", "timestamp with time zone", '"null"', "null", "sqlnull"}
+        inner = [
+            (of, child, readable(child)) for of, child in declared.children if hasattr(child, "id")
+        ]
+        return (
+            None if all(cast is None for _, _, cast in inner) else _renewed(declared, name, inner)
+        )
+    known = name in ARROW_TYPES or name in {
+        "decimal",
+        "timestamp with time zone",
+        '"null"',
+        "null",
+        "sqlnull",
+    }
     return None if known else "VARCHAR"
 
 
@@ -100,6 +113,10 @@ def _renewed(declared: Any, name: str, inner: Sequence[tuple[str, Any, str | Non
     if name == "map":
         return f"MAP({types[0]}, {types[1]})"
     # A union's first child is the number of the one that it holds.
-    named = [(of, type_) for (of, _, _), type_ in zip(inner, types, strict=True) if not (name == "union" and not of)]
+    named = [
+        (of, type_)
+        for (of, _, _), type_ in zip(inner, types, strict=True)
+        if not (name == "union" and not of)
+    ]
     quoted = ", ".join(f'"{of.replace(chr(34), 2 * chr(34))}" {type_}' for of, type_ in named)
     return f"{'UNION' if name == 'union' else 'STRUCT'}({quoted})"

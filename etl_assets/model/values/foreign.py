@@ -1,7 +1,10 @@
-"""Single values of numpy and pandas, and keys that are no text: what they stand for. Neither library is imported here.
+"""Single values of numpy and pandas, and keys that are no text: what they stand for.
 
-numpy's own way out of an array or a scalar (`tolist`, `item`) gives a number where Python has no such date, and loses
-the names of a record's fields; of a long double it gives the long double again.
+Neither library is imported here.
+
+numpy's own way out of an array or a scalar (`tolist`, `item`) gives a number where Python has no
+such date, and loses the names of a record's fields; of a long double it gives the long double
+again.
 """
 
 from collections.abc import Mapping
@@ -13,7 +16,9 @@ _LENGTHS = frozenset({"W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as
 
 
 def foreign_value(value: Any) -> Any:
-    """Return the value of Python's own types that one of numpy's or pandas' stands for; itself if there is none.
+    """Return the value of Python's own types that one of numpy's or pandas' stands for.
+
+    Itself if there is none.
 
     Raises:
         TypeError: Python has no such value.
@@ -54,7 +59,9 @@ def _moment(value: Any) -> date | datetime | str | None:
             return text  # with more digits than a datetime has
         found = micros.item()
     if not isinstance(found, date):
-        raise TypeError("a date whose year is not between 1 and 9999 is no value that can be stored here.")
+        raise TypeError(
+            "a date whose year is not between 1 and 9999 is no value that can be stored here."
+        )
     return found
 
 
@@ -66,7 +73,9 @@ def _duration(value: Any) -> timedelta | None:
     micros = value.astype("timedelta64[us]")
     found = micros.item()
     if micros != value or not isinstance(found, timedelta):
-        raise TypeError("a duration has microseconds and at most 999,999,999 days; this one does not fit.")
+        raise TypeError(
+            "a duration has microseconds and at most 999,999,999 days; this one does not fit."
+        )
     return found
 
 
@@ -95,8 +104,12 @@ def refuse_equal_keys(value: Any) -> None:
             texts = [key if isinstance(key, str) else _key(key) for key in one]
             if len(set(texts)) < len(texts):
                 twice = next(text for at, text in enumerate(texts) if text in texts[:at])
-                raise ValueError(f"two keys of one object are {twice!r} as text, and JSON has only texts for keys")
-            waiting += [inner for inner in one.values() if isinstance(inner, Mapping | list | tuple)]
+                raise ValueError(
+                    f"two keys of one object are {twice!r} as text, and JSON has only texts for keys"
+                )
+            waiting += [
+                inner for inner in one.values() if isinstance(inner, Mapping | list | tuple)
+            ]
         elif isinstance(one, list | tuple):
             waiting += [inner for inner in one if isinstance(inner, Mapping | list | tuple)]
 

@@ -1,7 +1,8 @@
 """Numbers as text: what a few characters may cost is bounded, and what is beyond that is named.
 
-An exponent of nine digits is a dozen characters, and stands for a billion zeros. As a `Decimal` it costs nothing, and
-JSON writes it as it came; but whoever writes its zeros out, or makes an integer of it, runs out of memory.
+An exponent of nine digits is a dozen characters, and stands for a billion zeros. As a `Decimal` it
+costs nothing, and JSON writes it as it came; but whoever writes its zeros out, or makes an integer
+of it, runs out of memory.
 """
 
 import sys
@@ -31,7 +32,10 @@ class TooLongError(ValueError):
 
 
 def is_far(value: Decimal) -> bool:
-    """Return whether a number's exponent stands for more zeros than are written out. Costs the same for any number."""
+    """Return whether a number's exponent stands for more zeros than are written out.
+
+    Costs the same for any number.
+    """
     # Of a number that is written with that many digits, zeros are none of the exponent's.
     if -MAX_ZEROS <= value.adjusted() <= MAX_ZEROS or not value.is_finite():
         return False
@@ -94,7 +98,8 @@ def unreadable_number(document: str) -> str | None:
     """Return which number of a JSON text cannot be read, and why; None if all can.
 
     Returns:
-        Such as `field 'record.n': an integer of 5,000 digits, at most 4,300 digits. Value: '99999…'`.
+        Such as
+            `field 'record.n': an integer of 5,000 digits, at most 4,300 digits. Value: '99999…'`.
     """
     decoder = simplejson.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=str)
     try:

@@ -1,4 +1,7 @@
-"""JSON texts of plain values, written at speed; whatever is not plain is for a slower encoder, or an error's search."""
+"""JSON texts of plain values, written at speed.
+
+Whatever is not plain is for a slower encoder, or an error's search.
+"""
 
 from decimal import Decimal
 from math import isfinite
@@ -16,8 +19,8 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def plain_json(container: dict[str, Any] | list[Any]) -> str | None:
     """Return the compact JSON text of a dict or list of JSON's own types, every digit kept.
 
-    None where something else is in it, or what JSON cannot hold (NaN, an unpaired surrogate), or an integer of more
-    than 64 bits, or it is deeply nested.
+    None where something else is in it, or what JSON cannot hold (NaN, an unpaired surrogate), or an
+    integer of more than 64 bits, or it is deeply nested.
     """
     try:
         return _encoder.encode(container).decode() if _is_plain(container, 1) else None
@@ -32,6 +35,10 @@ def _is_plain(container: Any, depth: int) -> bool:
         return False
     if type(container) is dict and not set(map(type, container)) <= {str}:
         return False
-    if not kinds.isdisjoint(_MAYBE_INFINITE) and not all(isfinite(v) for v in values if type(v) in _MAYBE_INFINITE):
+    if not kinds.isdisjoint(_MAYBE_INFINITE) and not all(
+        isfinite(v) for v in values if type(v) in _MAYBE_INFINITE
+    ):
         return False
-    return kinds.isdisjoint(_CONTAINERS) or all(_is_plain(v, depth + 1) for v in values if type(v) in _CONTAINERS)
+    return kinds.isdisjoint(_CONTAINERS) or all(
+        _is_plain(v, depth + 1) for v in values if type(v) in _CONTAINERS
+    )

@@ -1,6 +1,7 @@
 """A DataFrame or Series of polars as Arrow, with the types that the Arrow of polars itself has no right word for.
 
-Objects would come out as addresses in memory; integers of 128 bits are of a format that only polars reads.
+Objects would come out as addresses in memory; integers of 128 bits are of a format that only polars
+reads.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,9 @@ _UNKNOWN = _WIDE | {"Object"}
 
 def is_polars(records: Any) -> bool:
     """Return whether it is a DataFrame or a Series of polars; it is not imported to find out."""
-    is_of_polars = any(one.__module__.partition(".")[0] == "polars" for one in type(records).__mro__)
+    is_of_polars = any(
+        one.__module__.partition(".")[0] == "polars" for one in type(records).__mro__
+    )
     return is_of_polars and hasattr(records, "to_arrow")
 
 
@@ -34,14 +37,21 @@ def table_of_polars(frame: Any) -> "pa.Table":
 
     if not hasattr(frame, "get_columns"):
         if not frame.name:
-            raise DataError("a Series without a name is no column.", stream=UNNAMED, hint="Give it one: .alias('...').")
+            raise DataError(
+                "a Series without a name is no column.",
+                stream=UNNAMED,
+                hint="Give it one: .alias('...').",
+            )
         frame = frame.to_frame()
     wrong = [one for one in frame.get_columns() if not _is_known(one.dtype)]
     if not wrong:
         return pa.table(frame)
     names = frame.columns
     kept = pa.table(frame.drop([one.name for one in wrong]))
-    arrays = {**dict(zip(kept.column_names, kept.columns, strict=True)), **{one.name: _array(one) for one in wrong}}
+    arrays = {
+        **dict(zip(kept.column_names, kept.columns, strict=True)),
+        **{one.name: _array(one) for one in wrong},
+    }
     return pa.table({name: arrays[name] for name in names})
 
 

@@ -37,7 +37,10 @@ class NotFiniteError(ValueError):
 
 
 class FinerError(Exception):
-    """A date or time has digits, or an offset, that the column's type does not keep; its text does."""
+    """A date or time has digits, or an offset, that the column's type does not keep.
+
+    Its text does.
+    """
 
 
 def plain_value(value: Any) -> Any:
@@ -65,7 +68,9 @@ def plain_value(value: Any) -> Any:
     found = foreign_value(value)
     if found is not value:
         return plain_value(found)
-    raise TypeError(f"a {type(value).__module__}.{type(value).__qualname__} is no value that can be stored.")
+    raise TypeError(
+        f"a {type(value).__module__}.{type(value).__qualname__} is no value that can be stored."
+    )
 
 
 def _is_missing(value: Any) -> bool:
@@ -97,7 +102,9 @@ def _plain_duration(value: timedelta) -> timedelta:
 
 
 def to_text(value: Any) -> str:
-    """Return a value's text: what it becomes in a column of text. Exact: nothing can be told from it that was not so.
+    """Return a value's text: what it becomes in a column of text.
+
+    Exact: nothing can be told from it that was not so.
 
     Raises:
         ValueError: A number is too long to be written.
@@ -207,14 +214,18 @@ def to_time(value: Any) -> time:
     match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if not match:
         raise ValueError("not a time of day (HH:MM:SS)")
-    whole_day = match["h"] == "24" and not value.strip().replace(":", "").strip("0.,").replace("24", "", 1)
+    whole_day = match["h"] == "24" and not value.strip().replace(":", "").strip("0.,").replace(
+        "24", "", 1
+    )
     if match["zone"] or whole_day:
         raise FinerError
     return _time(match)
 
 
 def to_instant(value: Any) -> datetime:
-    """Read a date and time, strictly; without an offset it stays naive. A date alone is its midnight in UTC.
+    """Read a date and time, strictly.
+
+    Without an offset it stays naive. A date alone is its midnight in UTC.
 
     Raises:
         FinerError: It has digits beyond microseconds that are not zero.

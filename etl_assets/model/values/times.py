@@ -1,8 +1,9 @@
 """The days and moments that are stored, and the text of those that have no type: what Arrow itself does not look at.
 
-Arrow keeps any number as a date, a moment or a time of day. The largest and the smallest stand for infinity in some
-databases, and make others stop with an error that names no field; a time of day of 25 hours is printed as a character
-that is no digit. So the numbers are held against bounds before they go anywhere.
+Arrow keeps any number as a date, a moment or a time of day. The largest and the smallest stand for
+infinity in some databases, and make others stop with an error that names no field; a time of day of
+25 hours is printed as a character that is no digit. So the numbers are held against bounds before
+they go anywhere.
 """
 
 from collections.abc import Callable
@@ -19,14 +20,20 @@ LAST_WRITTEN_YEAR = 32_767
 DAY_MICROSECONDS = 86_400_000_000
 _DAYS_BEFORE_1970 = 719_162
 _DAYS = (2 - 2**31, 2**31 - 2)
-"""What every count of days that is a date to somebody lies between; the others stand for infinity, or for nothing."""
+"""What every count of days that is a date to somebody lies between.
+
+The others stand for infinity, or for nothing.
+"""
 _MOMENTS = {"us": (-9_223_372_022_400_000_000, 2**63 - 2), "ns": (2 - 2**63, 2**63 - 2)}
 _UNITS_OF_A_DAY = {"s": 86_400, "ms": 86_400_000, "us": DAY_MICROSECONDS, "ns": 86_400_000_000_000}
 
 
 @lru_cache(256)
 def bounds(type_: "pa.DataType") -> tuple[int, int] | None:
-    """Return the lowest and the highest number that a date, moment or time of day can have; None for other types."""
+    """Return the lowest and the highest number that a date, moment or time of day can have.
+
+    None for other types.
+    """
     from pyarrow import types as t
 
     if t.is_date32(type_):
@@ -53,8 +60,13 @@ def _days_before(year: int) -> int:
     return before * 365 + before // 4 - before // 100 + before // 400 - _DAYS_BEFORE_1970
 
 
-def number_beyond(times: "pa.Array | pa.ChunkedArray", low: int, high: int) -> "pa.Array | pa.ChunkedArray | None":
-    """Return the first date, moment or time that is not between two numbers, as an array of one; None if all are."""
+def number_beyond(
+    times: "pa.Array | pa.ChunkedArray", low: int, high: int
+) -> "pa.Array | pa.ChunkedArray | None":
+    """Return the first date, moment or time that is not between two numbers, as an array of one.
+
+    None if all are.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -66,8 +78,12 @@ def number_beyond(times: "pa.Array | pa.ChunkedArray", low: int, high: int) -> "
     return times.filter(beyond).slice(0, 1)
 
 
-def first_refused(column: Any, convert: Callable[[Any], object], refusals: tuple[type[Exception], ...]) -> Any:
-    """Return the first value that cannot be converted, as an array of one; of few values all are tried.
+def first_refused(
+    column: Any, convert: Callable[[Any], object], refusals: tuple[type[Exception], ...]
+) -> Any:
+    """Return the first value that cannot be converted, as an array of one.
+
+    Of few values all are tried.
 
     Args:
         column: An array that cannot be converted as a whole.
@@ -87,7 +103,10 @@ def first_refused(column: Any, convert: Callable[[Any], object], refusals: tuple
 
 
 def shown(value: "pa.Array | pa.ChunkedArray") -> str | None:
-    """Return the text of a value, given as an array of one, for an error; of one that has none what Arrow shows."""
+    """Return the text of a value, given as an array of one, for an error.
+
+    Of one that has none what Arrow shows.
+    """
     import pyarrow as pa
 
     type_ = value.type

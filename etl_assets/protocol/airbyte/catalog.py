@@ -37,7 +37,8 @@ class AirbyteStream(BaseModel):
             supported_sync_modes=_MODES[incremental],
             source_defined_cursor=incremental or None,
             default_cursor_field=list(stream.cursor) or None,
-            source_defined_primary_key=[paths.get(key, [key]) for key in stream.primary_key] or None,
+            source_defined_primary_key=[paths.get(key, [key]) for key in stream.primary_key]
+            or None,
             namespace=stream.namespace,
         )
 
@@ -83,7 +84,11 @@ class ConfiguredAirbyteCatalog(BaseModel):
     @classmethod
     def of(cls, streams: Iterable[Stream], *, full_refresh: bool = False) -> Self:
         """Make it of some of our streams."""
-        return cls(streams=[ConfiguredAirbyteStream.of(stream, full_refresh=full_refresh) for stream in streams])
+        return cls(
+            streams=[
+                ConfiguredAirbyteStream.of(stream, full_refresh=full_refresh) for stream in streams
+            ]
+        )
 
 
 class StreamDescriptor(BaseModel):

@@ -1,6 +1,7 @@
 """Airbyte messages, and the documents a source is given: pure words, no process.
 
-A message is one `Message` struct with a part per type; parts that are rare stay raw JSON until they are asked for.
+A message is one `Message` struct with a part per type; parts that are rare stay raw JSON until they
+are asked for.
 """
 
 import json
@@ -76,7 +77,9 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Message]:
             return Message(type="")
         return _from_document(document, line)
 
-    return LineDecoder(Message, other, noise, records=_records, around=_around, path=("record", "data"))
+    return LineDecoder(
+        Message, other, noise, records=_records, around=_around, path=("record", "data")
+    )
 
 
 def _records(messages: Iterable[Message]) -> list[dict[str, Any] | None]:
@@ -86,8 +89,16 @@ def _records(messages: Iterable[Message]) -> list[dict[str, Any] | None]:
 def _around(messages: Sequence[Message]) -> int:
     """Count the keys around records: `type`, `record`, `stream`, `data`, and what may be missing."""
     records = [message.record for message in messages if message.record is not None]
-    missing = sum([(one.namespace is None) + (one.meta is None) + (one.emitted_at is None) for one in records])
-    inside = sum([count_keys(one.meta) for one in records if one.meta is not None and type(one.meta) in {dict, list}])
+    missing = sum(
+        [(one.namespace is None) + (one.meta is None) + (one.emitted_at is None) for one in records]
+    )
+    inside = sum(
+        [
+            count_keys(one.meta)
+            for one in records
+            if one.meta is not None and type(one.meta) in {dict, list}
+        ]
+    )
     return 7 * len(records) - missing + inside
 
 
@@ -107,12 +118,17 @@ def _from_document(document: Mapping[str, Any], line: bytes) -> Message:
     def raw(name: str) -> msgspec.Raw:
         if document.get(name) is None:
             return msgspec.Raw()
-        return msgspec.Raw(simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode())
+        return msgspec.Raw(
+            simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode()
+        )
 
     return Message(
         kind,
         None,
-        *(raw(name) for name in ("state", "trace", "log", "control", "spec", "connectionStatus", "catalog")),
+        *(
+            raw(name)
+            for name in ("state", "trace", "log", "control", "spec", "connectionStatus", "catalog")
+        ),
     )
 
 
@@ -144,14 +160,26 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
         raise ProtocolError("A stream of the catalog has no name.", line=shorten(dict(entry)))
     modes = entry.get("supported_sync_modes") or ["full_refresh"]
     cursor = [part for part in entry.get("default_cursor_field") or () if isinstance(part, str)]
-    incremental = "incremental" in modes and (bool(entry.get("source_defined_cursor")) or bool(cursor))
-    keys = [path for path in entry.get("source_defined_primary_key") or () if isinstance(path, list)]
+    incremental = "incremental" in modes and (
+        bool(entry.get("source_defined_cursor")) or bool(cursor)
+    )
+    keys = [
+        path for path in entry.get("source_defined_primary_key") or () if isinstance(path, list)
+    ]
     schema = entry.get("json_schema")
     schema = schema if isinstance(schema, Mapping) else None
-    # A full table is replaced: a column for a key inside of another field would be there for nothing.
-    keyed = not any(not path or (len(path) > 1 and (not incremental or cannot_be_key(schema, path))) for path in keys)
+    # A full table is replaced: a column for a key inside of another field would be there for
+    # nothing.
+    keyed = not any(
+        not path or (len(path) > 1 and (not incremental or cannot_be_key(schema, path)))
+        for path in keys
+    )
     # The source keeps a bookmark of its own: none is ever derived from values.
-    own = {"forced-replication-method": "INCREMENTAL"} if incremental else {"forced-replication-method": "FULL_TABLE"}
+    own = (
+        {"forced-replication-method": "INCREMENTAL"}
+        if incremental
+        else {"forced-replication-method": "FULL_TABLE"}
+    )
     metadata: dict[str, Any] = {**own, "selected": True}
     if cursor:
         metadata["valid-replication-keys"] = cursor[:1]
@@ -167,7 +195,10 @@ def stream_of(entry: Mapping[str, Any]) -> Stream:
 
 
 def key_paths_of(stream: Stream) -> list[list[str]]:
-    """Return the paths of the primary key that the source says; a field of its own is a path of one name."""
+    """Return the paths of the primary key that the source says.
+
+    A field of its own is a path of one name.
+    """
     paths = (stream.extra.get(ENTRY) or {}).get("source_defined_primary_key") or ()
     return [path for path in paths if isinstance(path, list)]
 
@@ -175,7 +206,8 @@ def key_paths_of(stream: Stream) -> list[list[str]]:
 def refuse_nested_key(stream: Stream) -> None:
     """Refuse to append the rows of a stream whose primary key its source says, but inside of another field.
 
-    It has no column by which they are merged, and appended rows would double with each change of one of them.
+    It has no column by which they are merged, and appended rows would double with each change of
+    one of them.
 
     Raises:
         ConfigError: The stream has such a key and no other; the error names it.
@@ -185,10 +217,16 @@ def refuse_nested_key(stream: Stream) -> None:
     paths = key_paths_of(stream)
     if not any(len(path) != 1 for path in paths):
         return
-    why = next(filter(None, (cannot_be_key(stream.schema, path) for path in paths if len(path) > 1)), None)
+    why = next(
+        filter(None, (cannot_be_key(stream.schema, path) for path in paths if len(path) > 1)), None
+    )
     name, key = stream.name, ", ".join(map(name_of, paths))
     options = f'options={{"{name}": {{"write_strategy": "append"}}}}'
-    anew = "" if why else f'{{"primary_key": {json.dumps([name_of(path) for path in paths])}}} merges by it, '
+    anew = (
+        ""
+        if why
+        else f'{{"primary_key": {json.dumps([name_of(path) for path in paths])}}} merges by it, '
+    )
     raise ConfigError(
         f"stream {name!r}: its primary key {key!r} is inside of another field, and "
         f"{why or 'its catalog does not say that rows are merged by it'}.",
@@ -214,11 +252,19 @@ def configured_catalog(
         generation: The generation and sync id; larger in later reads.
         anew: Incremental streams whose older generations are to go, because they are refreshed.
     """
-    entries = [_configured(stream, cursors.get(stream.name), generation, stream.key in anew) for stream in streams]
+    entries = [
+        _configured(stream, cursors.get(stream.name), generation, stream.key in anew)
+        for stream in streams
+    ]
     return {"streams": entries}
 
 
-def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int, anew: bool) -> dict[str, Any]:  # noqa: FBT001
+def _configured(
+    stream: Stream,
+    cursor: Sequence[str] | None,
+    generation: int,
+    anew: bool,  # noqa: FBT001
+) -> dict[str, Any]:
     entry = copied(stream.extra.get(ENTRY) or {})
     incremental = stream.method != "FULL_TABLE"
     if not entry.get("supported_sync_modes"):
@@ -232,7 +278,9 @@ def _configured(stream: Stream, cursor: Sequence[str] | None, generation: int, a
         "stream": described,
         "sync_mode": "incremental" if incremental else "full_refresh",
         "cursor_field": chosen if incremental else [],
-        "destination_sync_mode": ("append_dedup" if keys else "append") if incremental else "overwrite",
+        "destination_sync_mode": ("append_dedup" if keys else "append")
+        if incremental
+        else "overwrite",
         "primary_key": keys,
         "generation_id": generation,
         "minimum_generation_id": 0 if incremental and not anew else generation,
@@ -254,7 +302,9 @@ def state_input(state: SourceState, streams: Sequence[Stream]) -> Any:
     Raises:
         ConfigError: The shared state is one blob, and only some streams are to be refreshed.
     """
-    wanted = {stream.key for stream in streams if stream.method != "FULL_TABLE"} - set(state.refreshed)
+    wanted = {stream.key for stream in streams if stream.method != "FULL_TABLE"} - set(
+        state.refreshed
+    )
     shared = state.shared
     if shared is not None and shared.get("type") == "LEGACY":
         if wanted != {stream.key for stream in streams if stream.method != "FULL_TABLE"}:
@@ -266,14 +316,19 @@ def state_input(state: SourceState, streams: Sequence[Stream]) -> Any:
     if shared is not None:
         return [_global_input(shared, state, wanted)]
     given = [
-        {"type": "STREAM", "stream": {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)}}
+        {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": descriptor_of(key), "stream_state": dict(bookmark)},
+        }
         for key, bookmark in state.streams.items()
         if key in wanted and not bookmark.get(REFRESH_DONE)
     ]
     return given or None
 
 
-def _global_input(shared: Bookmark, state: SourceState, wanted: Iterable[StreamKey]) -> dict[str, Any]:
+def _global_input(
+    shared: Bookmark, state: SourceState, wanted: Iterable[StreamKey]
+) -> dict[str, Any]:
     known = copied(shared.get("global") or {})
     states = known.get("stream_states") or []
     refreshed = set(state.refreshed)

@@ -1,9 +1,10 @@
 """The rows of a Parquet file in batches of bounded size, however much a few bytes of the file stand for.
 
-Three things make a small file a large table: pages that were compressed well, values that refer to a long text of a
-dictionary, and values that share a long beginning. The headers of the pages bound all three before anything is unpacked
-(see `parquet_pages`). A row group that may become too large is read as references to its dictionaries, its rows are
-measured by these, and only a few at a time become values.
+Three things make a small file a large table: pages that were compressed well, values that refer to
+a long text of a dictionary, and values that share a long beginning. The headers of the pages bound
+all three before anything is unpacked (see `parquet_pages`). A row group that may become too large
+is read as references to its dictionaries, its rows are measured by these, and only a few at a time
+become values.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,10 @@ _FEW = 128
 _NULLS = 10_000
 """So many rows are looked through for the first that is not NULL, with which Arrow reads the dictionary."""
 _ELEMENT_BYTES = 4
-"""What an element of a list takes at least; a run of a thousand of them takes a few bytes of the file."""
+"""What an element of a list takes at least.
+
+A run of a thousand of them takes a few bytes of the file.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Bounds:
         batch_bytes: Of a batch, unless one row is larger.
         row_bytes: Of a row.
         file_bytes: Of all rows.
-        too_large: Raises the error of a row that is too large, with its number, largest field, and its bytes.
+        too_large: Raises the error of a row that is too large, with its number, largest field, and
+            its bytes.
         too_many: Raises the error of a file that holds more than `file_bytes`, with the field.
         far: Takes the moments that stand beside others which no type holds together with them.
     """
@@ -54,9 +59,16 @@ class Bounds:
 
 
 def batches_of(
-    parquet: Any, file: BinaryIO, bounds: Bounds, *, columns: Sequence[str] | None = None, **options: Any
+    parquet: Any,
+    file: BinaryIO,
+    bounds: Bounds,
+    *,
+    columns: Sequence[str] | None = None,
+    **options: Any,
 ) -> Iterator["pa.RecordBatch"]:
-    """Yield the rows of an open Parquet file; the types are those that Arrow reads, whichever way a row group is read.
+    """Yield the rows of an open Parquet file.
+
+    The types are those that Arrow reads, whichever way a row group is read.
 
     Args:
         parquet: The open `pyarrow.parquet.ParquetFile`.
@@ -76,7 +88,11 @@ def batches_of(
         unpacked += group.size
         if unpacked > bounds.file_bytes:
             bounds.too_many(group.largest)
-        for batch in (part for whole in group.batches(bounds, before) for part in _cut(whole, bounds.batch_bytes)):
+        for batch in (
+            part
+            for whole in group.batches(bounds, before)
+            for part in _cut(whole, bounds.batch_bytes)
+        ):
             given += batch.nbytes
             if given > bounds.file_bytes:
                 bounds.too_many(_largest(batch))
@@ -111,9 +127,13 @@ class _Group:
         self._chunks = [
             (number, chunk, pages_of(file, chunk, only_first=remote))
             for number, chunk in enumerate(chunks)
-            if wanted is None or chunk.path_in_schema.partition(".")[0] in wanted or chunk.path_in_schema in wanted
+            if wanted is None
+            or chunk.path_in_schema.partition(".")[0] in wanted
+            or chunk.path_in_schema in wanted
         ]
-        sizes = {chunk.path_in_schema: self._size(number, pages) for number, chunk, pages in self._chunks}
+        sizes = {
+            chunk.path_in_schema: self._size(number, pages) for number, chunk, pages in self._chunks
+        }
         self._unpacked = sum(pages.unpacked for _, _, pages in self._chunks)
         self.size = sum(sizes.values())
         self.largest = max(sizes, key=sizes.__getitem__).partition(".")[0] if sizes else None
@@ -131,7 +151,9 @@ class _Group:
         return bool(self._parquet.schema.column(number).max_repetition_level)
 
     def batches(self, bounds: Bounds, before: int) -> Iterator["pa.RecordBatch"]:
-        rows = max(1, min(bounds.rows, bounds.batch_bytes // max(1, self._unpacked // max(1, self._rows))))
+        rows = max(
+            1, min(bounds.rows, bounds.batch_bytes // max(1, self._unpacked // max(1, self._rows)))
+        )
         # Neither of these can be read as references.
         each = sum(pages.prefixed + self._width(number) for number, _, pages in self._chunks)
         if each * rows > AT_ONCE:
@@ -153,9 +175,14 @@ class _Group:
         else:
             yield from self._measured(list(referring), rows, bounds, before)
 
-    def _worst(self, referring: Mapping[str, tuple[int, Pages]], longest: Mapping[str, int], rows: int) -> int:
+    def _worst(
+        self, referring: Mapping[str, tuple[int, Pages]], longest: Mapping[str, int], rows: int
+    ) -> int:
         """Return what a batch may take at most, with the longest text of each column in all places."""
-        return sum(self._at_once(number, pages, rows) * longest[name] for name, (number, pages) in referring.items())
+        return sum(
+            self._at_once(number, pages, rows) * longest[name]
+            for name, (number, pages) in referring.items()
+        )
 
     def _has_texts(self, number: int, chunk: Any) -> bool:
         kind: str = self._parquet.schema.column(number).logical_type.type
@@ -163,10 +190,15 @@ class _Group:
         return physical == "BYTE_ARRAY" and kind != "DECIMAL"
 
     def _at_once(self, number: int, pages: Pages, rows: int) -> int:
-        """Return how many values that refer to a dictionary a batch may have; one row may have all of a list's."""
+        """Return how many values that refer to a dictionary a batch may have.
+
+        One row may have all of a list's.
+        """
         return pages.by_reference if self._is_repeated(number) else min(rows, pages.by_reference)
 
-    def _read(self, parquet: Any, rows: int, columns: Sequence[str] | None = None) -> Iterator["pa.RecordBatch"]:
+    def _read(
+        self, parquet: Any, rows: int, columns: Sequence[str] | None = None
+    ) -> Iterator["pa.RecordBatch"]:
         found: Iterator[pa.RecordBatch] = parquet.iter_batches(
             rows, row_groups=[self._at], columns=columns or self._columns, use_threads=False
         )
@@ -175,7 +207,9 @@ class _Group:
             return found
         from pyarrow import parquet as pq
 
-        again = pq.ParquetFile(self._file, metadata=self._parquet.metadata, **{**self._options, **FINER})
+        again = pq.ParquetFile(
+            self._file, metadata=self._parquet.metadata, **{**self._options, **FINER}
+        )
         finer = again.iter_batches(rows, row_groups=[self._at], columns=names, use_threads=False)
         return exact(found, finer, names, self._far)
 
@@ -184,7 +218,10 @@ class _Group:
         from pyarrow import parquet
 
         return parquet.ParquetFile(
-            self._file, metadata=self._parquet.metadata, read_dictionary=list(names), **self._options
+            self._file,
+            metadata=self._parquet.metadata,
+            read_dictionary=list(names),
+            **self._options,
         )
 
     def _longest(self, names: Sequence[str]) -> dict[str, int]:
@@ -193,7 +230,11 @@ class _Group:
         missing = list(names)
         lengths: dict[str, int] = {}
         for rows in (1, _NULLS):
-            if missing and (batch := next(self._read(self._again(missing), rows, missing), None)) is not None:
+            if (
+                missing
+                and (batch := next(self._read(self._again(missing), rows, missing), None))
+                is not None
+            ):
                 found = [one for column in batch.columns for one in _dictionaries(column)]
                 if len(found) == len(missing):
                     for name, one in zip(self._in_order(missing), found, strict=True):
@@ -204,15 +245,21 @@ class _Group:
 
     def _in_order(self, names: Sequence[str]) -> list[str]:
         """Return names of columns in the order of the file, which Arrow gives them in."""
-        return [chunk.path_in_schema for _, chunk, _ in self._chunks if chunk.path_in_schema in names]
+        return [
+            chunk.path_in_schema for _, chunk, _ in self._chunks if chunk.path_in_schema in names
+        ]
 
-    def _measured(self, names: Sequence[str], rows: int, bounds: Bounds, before: int) -> Iterator["pa.RecordBatch"]:
+    def _measured(
+        self, names: Sequence[str], rows: int, bounds: Bounds, before: int
+    ) -> Iterator["pa.RecordBatch"]:
         import numpy as np
 
         for batch in self._read(self._again(names), rows):
             schema = _types(self._parquet.schema_arrow, batch.schema)
             sizes = [row_sizes(column) for column in batch.columns]
-            most = AT_ONCE // max(1, sum(_mean_in(one) for column in batch.columns for one in _dictionaries(column)))
+            most = AT_ONCE // max(
+                1, sum(_mean_in(one) for column in batch.columns for one in _dictionaries(column))
+            )
             ends = np.cumsum(np.sum(sizes, axis=0))
             start = 0
             while start < len(batch):
@@ -221,7 +268,9 @@ class _Group:
                 end = max(start + 1, min(end, start + most))
                 if int(ends[end - 1]) - base > bounds.row_bytes and end == start + 1:
                     widest = int(np.argmax([size[start] for size in sizes]))
-                    bounds.too_large(before + start + 1, batch.schema.names[widest], int(sizes[widest][start]))
+                    bounds.too_large(
+                        before + start + 1, batch.schema.names[widest], int(sizes[widest][start])
+                    )
                 yield _decoded(batch.slice(start, end - start), schema)
                 start = end
             before += len(batch)
@@ -245,7 +294,10 @@ def _types(wanted: "pa.Schema", found: "pa.Schema") -> "pa.Schema":
 
     # Moments may have come in nanoseconds.
     return pa.schema(
-        [field if pa.types.is_timestamp(field.type) else wanted.field(field.name) for field in found],
+        [
+            field if pa.types.is_timestamp(field.type) else wanted.field(field.name)
+            for field in found
+        ],
         metadata=found.metadata,
     )
 
@@ -255,7 +307,8 @@ def _decoded(batch: "pa.RecordBatch", schema: "pa.Schema") -> "pa.RecordBatch":
     import pyarrow as pa
 
     return pa.RecordBatch.from_arrays(
-        [_values(column, field.type) for column, field in zip(batch.columns, schema, strict=True)], schema=schema
+        [_values(column, field.type) for column, field in zip(batch.columns, schema, strict=True)],
+        schema=schema,
     )
 
 
@@ -281,7 +334,9 @@ def _mean_in(array: Any) -> int:
     return int(array.dictionary.nbytes) // max(1, len(array.dictionary))
 
 
-def _joined(batches: Iterator["pa.RecordBatch"], rows: int, size: int) -> Iterator["pa.RecordBatch"]:
+def _joined(
+    batches: Iterator["pa.RecordBatch"], rows: int, size: int
+) -> Iterator["pa.RecordBatch"]:
     """Join small batches to such as are asked for."""
     import pyarrow as pa
 
@@ -342,9 +397,13 @@ def row_sizes(array: Any) -> "np.ndarray[Any, Any]":
         offsets = array.offsets.to_numpy()
         return np.asarray(ends[offsets[1:]] - ends[offsets[:-1]], dtype=np.int64)
     if pa.types.is_fixed_size_list(kind):
-        elements = row_sizes(array.values)[array.offset * kind.list_size :][: len(array) * kind.list_size]
+        elements = row_sizes(array.values)[array.offset * kind.list_size :][
+            : len(array) * kind.list_size
+        ]
         return np.asarray(elements.reshape(len(array), kind.list_size).sum(axis=1), dtype=np.int64)
-    return np.full(len(array), -(-getattr(kind, "bit_width", 8) // 8) if _is_fixed(kind) else 8, dtype=np.int64)
+    return np.full(
+        len(array), -(-getattr(kind, "bit_width", 8) // 8) if _is_fixed(kind) else 8, dtype=np.int64
+    )
 
 
 def _numbers(lengths: Any) -> "np.ndarray[Any, Any]":

@@ -1,8 +1,9 @@
 """Parquet's old INT96 moments, which Arrow reads as nanoseconds: those before 1677 and after 2262 become others.
 
-An INT96 is a day and the nanoseconds of that day. Arrow can make microseconds of it, which have all years but cut off
-what is finer, or nanoseconds, whose number overflows without a word. Read both ways, the two differ by the digits that
-were cut off, also where a number has overflowed: so it is known which of them is right.
+An INT96 is a day and the nanoseconds of that day. Arrow can make microseconds of it, which have all
+years but cut off what is finer, or nanoseconds, whose number overflows without a word. Read both
+ways, the two differ by the digits that were cut off, also where a number has overflowed: so it is
+known which of them is right.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -53,7 +54,10 @@ class FarMoments:
         self._found.append(FarMoment(row, field, value))
 
     def taken(self, start: int, stop: int) -> list[FarMoment]:
-        """Return those of some rows of the file, which are counted from `start`; they are noted no longer."""
+        """Return those of some rows of the file, which are counted from `start`.
+
+        They are noted no longer.
+        """
         if not self._found:
             return []
         here = [replace(one, row=one.row - start) for one in self._found if start <= one.row < stop]
@@ -65,7 +69,9 @@ def int96_columns(parquet: Any, columns: Sequence[str] | None) -> list[str]:
     """Return the names of those columns of an open `ParquetFile` that have INT96 in them."""
     schema = parquet.schema
     found = [schema.column(at) for at in range(len(schema.names))]
-    names = dict.fromkeys(one.path.partition(".")[0] for one in found if one.physical_type == "INT96")
+    names = dict.fromkeys(
+        one.path.partition(".")[0] for one in found if one.physical_type == "INT96"
+    )
     return [name for name in names if columns is None or name in columns]
 
 
@@ -81,7 +87,8 @@ def exact(
         batches: The rows, with microseconds.
         finer: The same rows with nanoseconds, of at least these columns.
         names: The columns that `int96_columns` gave.
-        refuse: Takes row, column and text of a moment that nanoseconds do not hold where others need them; it is NULL.
+        refuse: Takes row, column and text of a moment that nanoseconds do not hold where others
+            need them; it is NULL.
     """
     waiting = _Rows(finer)
     before = 0
@@ -89,7 +96,11 @@ def exact(
         other = waiting.take(len(batch))
         for name in names:
             at = batch.schema.get_field_index(name)
-            column = _exact(batch.column(at), other.column(name), lambda row, value: refuse(before + row, name, value))  # noqa: B023 - it is called here
+            column = _exact(
+                batch.column(at),
+                other.column(name),
+                lambda row, value: refuse(before + row, name, value),  # noqa: B023
+            )
             batch = batch.set_column(at, batch.schema.field(at).with_type(column.type), column)  # noqa: PLW2901
         yield batch
         before += len(batch)
@@ -125,18 +136,25 @@ def _exact(micros: Any, nanos: Any, refuse: Callable[[int, str], None]) -> Any:
         return nanos
     for row, value in sorted(far.items()):
         refuse(row, value)
-    return nanos.take(pa.array([None if row in far else row for row in range(len(nanos))], pa.int64()))
+    return nanos.take(
+        pa.array([None if row in far else row for row in range(len(nanos))], pa.int64())
+    )
 
 
 def _far_rows(micros: Any) -> dict[int, str]:
-    """Return the first far moment of each row that has one, as text; they are looked for by halves."""
+    """Return the first far moment of each row that has one, as text.
+
+    They are looked for by halves.
+    """
     import pyarrow as pa
 
     found: dict[int, str] = {}
     spans = [(0, len(micros))]
     while spans:
         start, stop = spans.pop()
-        part = micros.take(pa.array(range(start, stop), pa.int64()))  # of a slice, what is inside would be that of all
+        part = micros.take(
+            pa.array(range(start, stop), pa.int64())
+        )  # of a slice, what is inside would be that of all
         value = next((text for text in map(_far, _moments(part)) if text is not None), None)
         if value is None:
             continue
@@ -169,7 +187,9 @@ def _has_more(micros: Any, nanos: Any) -> bool:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    back = pc.multiply(micros.cast(pa.int64()), _PER_MICROSECOND)  # which overflows as the other number has
+    back = pc.multiply(
+        micros.cast(pa.int64()), _PER_MICROSECOND
+    )  # which overflows as the other number has
     return bool(pc.any(pc.not_equal(back, nanos.cast(pa.int64()))).as_py())
 
 

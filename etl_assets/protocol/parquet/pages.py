@@ -1,6 +1,7 @@
 """What the pages of a Parquet file say of themselves, read without unpacking them.
 
-A file's footer may say anything. The header of a page may not: Arrow refuses a page that unpacks to another size.
+A file's footer may say anything. The header of a page may not: Arrow refuses a page that unpacks to
+another size.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ class Pages:
         by_reference: Of these, the values that refer to the dictionary.
         dictionary: Bytes of the dictionary's page: no value of it is longer.
         entries: Values in the dictionary.
-        prefixed: Bytes of the largest page whose values share their beginnings: no value of it is longer.
+        prefixed: Bytes of the largest page whose values share their beginnings: no value of it is
+            longer.
     """
 
     unpacked: int = 0
@@ -81,7 +83,9 @@ def _believed(first: Pages, chunk: Any) -> Pages:
 
 def _headers(file: BinaryIO, chunk: Any) -> Iterator[dict[int, Any]]:
     at = chunk.data_page_offset
-    if chunk.dictionary_page_offset and 0 < chunk.dictionary_page_offset < at:  # as Arrow finds the first page
+    if (
+        chunk.dictionary_page_offset and 0 < chunk.dictionary_page_offset < at
+    ):  # as Arrow finds the first page
         at = chunk.dictionary_page_offset
     size = file.seek(0, 2)
     while 0 <= at < size:

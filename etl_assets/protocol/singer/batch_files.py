@@ -57,7 +57,9 @@ class BatchFolder:
         relative_to: The directory that relative paths start from; the folder by default.
     """
 
-    def __init__(self, folder: Folder, names: Sequence[str], *, hint: str, relative_to: str | None = None) -> None:
+    def __init__(
+        self, folder: Folder, names: Sequence[str], *, hint: str, relative_to: str | None = None
+    ) -> None:
         self._folder = folder
         self._relative_to = relative_to
         self._names = [name.rstrip("/") for name in names]
@@ -74,12 +76,16 @@ class BatchFolder:
             The open file, unbuffered, and what removes that very file.
 
         Raises:
-            ProtocolError: It is elsewhere, is reached through a link, is no regular file, or is not there; the error
-                names it.
+            ProtocolError: It is elsewhere, is reached through a link, is no regular file, or is not
+                there; the error names it.
         """
         path = _path_in(url, stream)
-        # Some programs write the characters of a path into a URL as they are: a '%' may be one of the name.
-        spellings = [self._below(one) for one in dict.fromkeys((unquote(path, errors="surrogateescape"), path))]
+        # Some programs write the characters of a path into a URL as they are: a '%' may be one of
+        # the name.
+        spellings = [
+            self._below(one)
+            for one in dict.fromkeys((unquote(path, errors="surrogateescape"), path))
+        ]
         names = [name for name in spellings if name is not None]
         if not names:
             raise self._refused(url, stream, f"is not below the folder {self._names[0]!r}")
@@ -87,7 +93,9 @@ class BatchFolder:
             try:
                 return self._folder.open(name, one_name_only=True)
             except NotConfinedError as error:
-                raise self._refused(url, stream, f"is not below the folder {self._names[0]!r}: it {error}") from None
+                raise self._refused(
+                    url, stream, f"is not below the folder {self._names[0]!r}: it {error}"
+                ) from None
             except FileNotFoundError:
                 continue
             except (OSError, UnicodeError) as error:
@@ -101,7 +109,9 @@ class BatchFolder:
             if self._relative_to is None:
                 return path
             path = os.path.normpath(f"{self._relative_to}/{path}")
-        return next((path[len(name) + 1 :] for name in self._names if path.startswith(f"{name}/")), None)
+        return next(
+            (path[len(name) + 1 :] for name in self._names if path.startswith(f"{name}/")), None
+        )
 
     def _refused(self, url: str, stream: str, why: str) -> ProtocolError:
         return cannot_be_read(stream, f"its file {url!r} {why}", hint=self._hint)
@@ -109,7 +119,9 @@ class BatchFolder:
 
 def cannot_be_read(stream: str, why: str, *, hint: str | None = None) -> ProtocolError:
     """Return the error of a BATCH message that cannot be read."""
-    return ProtocolError(f"stream {stream!r}: a BATCH message cannot be read: {why}.", hint=hint, stream=stream)
+    return ProtocolError(
+        f"stream {stream!r}: a BATCH message cannot be read: {why}.", hint=hint, stream=stream
+    )
 
 
 def _path_in(url: str, stream: str) -> str:
@@ -118,13 +130,17 @@ def _path_in(url: str, stream: str) -> str:
     if scheme is None:
         return url
     if scheme[1].lower() != "file":
-        raise cannot_be_read(stream, f"its file {url!r} is not on this machine; only files are read")
+        raise cannot_be_read(
+            stream, f"its file {url!r} is not on this machine; only files are read"
+        )
     rest = url[scheme.end() :]
     if not rest.startswith("//"):
         return rest
     host, slash, path = rest[2:].partition("/")
     if host not in {"", "localhost"}:
-        raise cannot_be_read(stream, f"its file {url!r} is not on this machine, but on {host!r}; only files are read")
+        raise cannot_be_read(
+            stream, f"its file {url!r} is not on this machine, but on {host!r}; only files are read"
+        )
     return slash + path
 
 
@@ -145,7 +161,14 @@ def damage_named(url: str, stream: str) -> Iterator[None]:
     """Turn what is said about damaged or cut files into an error that names the file."""
     try:
         yield
-    except (OSError, EOFError, ValueError, ArithmeticError, MemoryError, zlib.error) as error:  # Arrow's are among them
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        ArithmeticError,
+        MemoryError,
+        zlib.error,
+    ) as error:  # Arrow's are among them
         raise cannot_be_read(stream, f"its file {url!r} cannot be read: {error}") from error
 
 
@@ -174,7 +197,9 @@ def lines_of(file: BinaryIO, *, packed: bool, longest: int = MAX_BYTES) -> Itera
             yield line
 
 
-def tables_of(file: BinaryIO, stream: str) -> "Iterator[tuple[pa.RecordBatch, dict[int, list[Refusal]]]]":
+def tables_of(
+    file: BinaryIO, stream: str
+) -> "Iterator[tuple[pa.RecordBatch, dict[int, list[Refusal]]]]":
     """Yield the rows of an open Parquet file, and the values that cannot be given.
 
     Raises:
@@ -186,7 +211,9 @@ def tables_of(file: BinaryIO, stream: str) -> "Iterator[tuple[pa.RecordBatch, di
     most = min(MAX_FILE_BYTES, max(RATIO_COUNTS_FROM, size * MAX_RATIO))
 
     def too_large(row: int, field: str, size: int) -> NoReturn:
-        raise ValueError(f"field {field!r} of row {row:,} has {size:,} bytes, at most {PARQUET_ROW_BYTES:,}")
+        raise ValueError(
+            f"field {field!r} of row {row:,} has {size:,} bytes, at most {PARQUET_ROW_BYTES:,}"
+        )
 
     def too_many(field: str | None) -> NoReturn:
         raise ValueError(
@@ -199,7 +226,9 @@ def tables_of(file: BinaryIO, stream: str) -> "Iterator[tuple[pa.RecordBatch, di
     with parquet.ParquetFile(file, **INT96) as found:
         for batch in batches_of(found, file, bounds, **INT96):
             for one in far.taken(before, before + len(batch)):
-                told = DataError(FAR, stream=stream, field=one.field, value=one.value, hint=FAR_HINT)
+                told = DataError(
+                    FAR, stream=stream, field=one.field, value=one.value, hint=FAR_HINT
+                )
                 refusals.add(one.row, told, one.value)
             yield batch, refusals.taken()
             before += len(batch)

@@ -31,7 +31,9 @@ def read_document(path: str | None) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)  # never the error's own text: it shows the line, maybe a secret's
+        mark = getattr(
+            error, "problem_mark", None
+        )  # never the error's own text: it shows the line, maybe a secret's
         line = "" if mark is None else f" (line {mark.line + 1})"
         raise ConfigError(f"{what} is no YAML{line}.") from None
 

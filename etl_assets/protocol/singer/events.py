@@ -1,9 +1,10 @@
 """What the messages of a Singer tap mean: SCHEMA, RECORD, STATE, BATCH and ACTIVATE_VERSION in, events out.
 
-This is the one place where they are interpreted. Who speaks is for a subclass to say: a program that is hosted
-(`sources/singer/read.py`), a source in this process that writes messages itself (`sources/tap/read.py`), or whoever
-writes to standard input (`destinations/target_read.py`). How lines become messages is not decided here either:
-`messages.py` and `lines.py` decode them one by one, `record_runs.py` many records at a time.
+This is the one place where they are interpreted. Who speaks is for a subclass to say: a program
+that is hosted (`sources/singer/read.py`), a source in this process that writes messages itself
+(`sources/tap/read.py`), or whoever writes to standard input (`destinations/target_read.py`). How
+lines become messages is not decided here either: `messages.py` and `lines.py` decode them one by
+one, `record_runs.py` many records at a time.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +32,9 @@ from etl_assets.protocol.singer.messages import (
 
 
 class SingerEvents(ABC):
-    """Turns the messages of one run of a tap into events; records wait in a buffer until they are many.
+    """Turns the messages of one run of a tap into events.
+
+    Records wait in a buffer until they are many.
 
     Args:
         streams: What is read, as it is known before the first SCHEMA.
@@ -168,7 +171,12 @@ class SingerEvents(ABC):
             file, own = self.batch_folder(url, message.stream).open(url, message.stream)
             with file:
                 limit = self.line_limit
-                yield own, batches_in(file, message.encoding, url=url, stream=message.stream, longest=limit)
+                yield (
+                    own,
+                    batches_in(
+                        file, message.encoding, url=url, stream=message.stream, longest=limit
+                    ),
+                )
 
     def key_with_schema(self, name: str, kind: str) -> StreamKey | None:
         """Return what `key_of` does, for a message that must stand behind the SCHEMA of its stream.

@@ -61,16 +61,22 @@ class Line(msgspec.Struct, gc=False):
             case "SCHEMA":
                 schema = self.document("schema")
                 if not isinstance(schema, Mapping):
-                    raise ProtocolError("A SCHEMA message's schema is no object.", stream=self.stream)
+                    raise ProtocolError(
+                        "A SCHEMA message's schema is no object.", stream=self.stream
+                    )
                 return SchemaMessage(self.of_stream(), schema, tuple(self.key_properties or ()))
             case "STATE":
                 return StateMessage(self.document("value"))
             case "ACTIVATE_VERSION":
                 if self.version is None:
-                    raise ProtocolError("An ACTIVATE_VERSION message has no 'version'.", stream=self.stream)
+                    raise ProtocolError(
+                        "An ACTIVATE_VERSION message has no 'version'.", stream=self.stream
+                    )
                 return ActivateVersionMessage(self.of_stream(), self.version)
             case "BATCH":
-                return BatchMessage(self.of_stream(), self.encoding or {}, self.manifest or (), self.version)
+                return BatchMessage(
+                    self.of_stream(), self.encoding or {}, self.manifest or (), self.version
+                )
             case _:
                 return Unknown(self.type, {})
 
@@ -98,8 +104,16 @@ def decoder(noise: Callable[[bytes], None]) -> LineDecoder[Line]:
             noise(line)
             return Line(type=kind if isinstance(kind, str) else "")
         if kind == "RECORD":
-            stream, record, version = document.get("stream"), document.get("record"), document.get("version")
-            if isinstance(stream, str) and isinstance(record, dict) and (version is None or type(version) is int):
+            stream, record, version = (
+                document.get("stream"),
+                document.get("record"),
+                document.get("version"),
+            )
+            if (
+                isinstance(stream, str)
+                and isinstance(record, dict)
+                and (version is None or type(version) is int)
+            ):
                 return Line("RECORD", stream, record, version)
         elif kind in {"STATE", "SCHEMA"}:
             stream, names = document.get("stream"), document.get("key_properties")
@@ -127,5 +141,7 @@ def _around(lines: Sequence[Line]) -> int:
 
 def _raw(document: Mapping[str, Any], name: str) -> msgspec.Raw:
     return msgspec.Raw(
-        simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode() if name in document else b""
+        simplejson.dumps(document[name], use_decimal=True, allow_nan=True).encode()
+        if name in document
+        else b""
     )

@@ -1,7 +1,8 @@
 """Singer messages, one JSON object per line, encoded and decoded without losing a digit.
 
-`encode` writes what JSON can hold exactly and refuses the rest; `decode` reads integers of any size as `int` and all
-other numbers as `Decimal`. What a connector says beside its messages (Mage's `LOG` lines, types of later versions) is
+`encode` writes what JSON can hold exactly and refuses the rest; `decode` reads integers of any size
+as `int` and all other numbers as `Decimal`. What a connector says beside its messages (Mage's `LOG`
+lines, types of later versions) is
 `Unknown`: the host may count it.
 """
 
@@ -20,7 +21,11 @@ import simplejson
 
 from etl_assets.exceptions import DataError, ProtocolError
 from etl_assets.model.json.depth import MAX_DEPTH, nested_too_deep
-from etl_assets.model.json.repeated_keys import count_keys, proves_each_once, refuse_repeats_in_messages
+from etl_assets.model.json.repeated_keys import (
+    count_keys,
+    proves_each_once,
+    refuse_repeats_in_messages,
+)
 from etl_assets.model.values.numbers import decimal_of, unreadable_number
 from etl_assets.model.values.plain_json import plain_json
 
@@ -117,7 +122,9 @@ class Unknown:
     raw: Mapping[str, Any] = field(repr=False)
 
 
-Message = SchemaMessage | RecordMessage | StateMessage | ActivateVersionMessage | BatchMessage | Unknown
+Message = (
+    SchemaMessage | RecordMessage | StateMessage | ActivateVersionMessage | BatchMessage | Unknown
+)
 
 _TYPES: dict[type[Any], str] = {
     SchemaMessage: "SCHEMA",
@@ -127,9 +134,12 @@ _TYPES: dict[type[Any], str] = {
     BatchMessage: "BATCH",
 }
 _CLASSES = {name: kind for kind, name in _TYPES.items()}
-_ALWAYS_WRITTEN = frozenset({"stream", "schema", "key_properties", "record", "value", "encoding", "manifest"})
+_ALWAYS_WRITTEN = frozenset(
+    {"stream", "schema", "key_properties", "record", "value", "encoding", "manifest"}
+)
 
-# Made once: `simplejson.loads` makes one for each text, which costs as much as to look for keys that come twice.
+# Made once: `simplejson.loads` makes one for each text, which costs as much as to look for keys
+# that come twice.
 _decoder = simplejson.JSONDecoder(parse_float=decimal_of, allow_nan=True)
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -144,11 +154,13 @@ _TEXT_FORM = bytes | bytearray | memoryview | UUID
 def encode(message: Message) -> str:
     """Return a message as one line of JSON, without the line's end.
 
-    Integers and decimals keep every digit, dates and times are ISO 8601 text, bytes base64, UUIDs text.
+    Integers and decimals keep every digit, dates and times are ISO 8601 text, bytes base64, UUIDs
+    text.
 
     Raises:
-        DataError: A value has no exact form in JSON: NaN, Infinity, an unpaired surrogate, a key that is no text, any
-            other type, or a nesting deeper than `MAX_DEPTH`. The error names stream and field.
+        DataError: A value has no exact form in JSON: NaN, Infinity, an unpaired surrogate, a key
+            that is no text, any other type, or a nesting deeper than `MAX_DEPTH`. The error names
+            stream and field.
     """
     plain = plain_json(_document(message)) if isinstance(message, RecordMessage) else None
     if plain is not None:
@@ -159,7 +171,9 @@ def encode(message: Message) -> str:
         line.encode()  # fails where a surrogate is left
     except (ValueError, TypeError, RecursionError) as error:
         _check(message, thorough=True)
-        raise DataError(f"it cannot be written as JSON: {error}.", stream=_stream_of(message)) from error
+        raise DataError(
+            f"it cannot be written as JSON: {error}.", stream=_stream_of(message)
+        ) from error
     return line
 
 
@@ -171,8 +185,8 @@ def decode(line: str | bytes, *, max_bytes: int = MAX_BYTES) -> Message | None:
         max_bytes: The longest line to take.
 
     Raises:
-        ProtocolError: It is too long, is not a JSON object with a `type`, lacks what its type needs, is nested deeper
-            than `MAX_DEPTH`, or has a number that Python does not read.
+        ProtocolError: It is too long, is not a JSON object with a `type`, lacks what its type
+            needs, is nested deeper than `MAX_DEPTH`, or has a number that Python does not read.
         DataError: A record has a key twice.
     """
     text = _text(line, max_bytes)
@@ -235,7 +249,8 @@ def _check(message: Message, *, thorough: bool) -> None:
 
     Args:
         message: The message.
-        thorough: Look into texts and integers too: the encoder notices those that fail, but not where they are.
+        thorough: Look into texts and integers too: the encoder notices those that fail, but not
+            where they are.
     """
     record = isinstance(message, RecordMessage)
     root = message.record if isinstance(message, RecordMessage) else _document(message)
@@ -253,9 +268,12 @@ def _check(message: Message, *, thorough: bool) -> None:
             if nested and len(inner) + record >= MAX_DEPTH:
                 problem = f"it is nested deeper than {MAX_DEPTH}"
             if problem:
-                # The repr of what is deep recurses, and that of a long integer is the very thing Python refuses.
+                # The repr of what is deep recurses, and that of a long integer is the very thing
+                # Python refuses.
                 shown = f"<{type(value).__name__}>" if nested or _is_long(value) else value
-                where = ".".join(map(str, inner[:_SHOWN_PARTS])) + ("…" if len(inner) > _SHOWN_PARTS else "")
+                where = ".".join(map(str, inner[:_SHOWN_PARTS])) + (
+                    "…" if len(inner) > _SHOWN_PARTS else ""
+                )
                 raise DataError(f"{problem}.", stream=_stream_of(message), field=where, value=shown)
             if nested:
                 waiting.append((value, inner))
@@ -311,10 +329,14 @@ def _parsed(text: str) -> Any:
     try:
         return _decoder.decode(text)
     except simplejson.JSONDecodeError as error:
-        raise ProtocolError(f"The line is not JSON ({error.msg}, at character {error.pos}).", line=text) from error
+        raise ProtocolError(
+            f"The line is not JSON ({error.msg}, at character {error.pos}).", line=text
+        ) from error
     except ValueError as error:
         told = unreadable_number(text) or str(error)
-        raise ProtocolError(f"The line has a number that is too long: {told}.", line=text) from error
+        raise ProtocolError(
+            f"The line has a number that is too long: {told}.", line=text
+        ) from error
     except RecursionError as error:
         raise ProtocolError("The line is nested too deep.", line=text) from error
 
@@ -377,7 +399,9 @@ def _arguments(kind: str, raw: Mapping[str, Any], text: str) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for key, fits in _NEEDED[kind].items():
         if key not in raw or not fits(raw[key]):
-            raise ProtocolError(f"A {kind} message has no {key!r}, or a wrong one.", line=text, stream=stream)
+            raise ProtocolError(
+                f"A {kind} message has no {key!r}, or a wrong one.", line=text, stream=stream
+            )
         given[key] = raw[key]
     for key, fits in _OPTIONAL[kind].items():
         value = raw.get(key)
@@ -387,4 +411,7 @@ def _arguments(kind: str, raw: Mapping[str, Any], text: str) -> dict[str, Any]:
             raise ProtocolError(f"A {kind} message has a wrong {key!r}.", line=text, stream=stream)
         given[key] = value
     # Names are tuples in a message: one that was decoded equals the one that was encoded.
-    return {key: tuple(value) if isinstance(value, list) and key != "value" else value for key, value in given.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) and key != "value" else value
+        for key, value in given.items()
+    }

@@ -12,7 +12,9 @@ Reading = Callable[[Sequence[Stream]], Iterator[Event]]
 
 
 def keyed_events(streams: Sequence[Stream], read: Reading) -> Iterator[Event]:
-    """Yield the events of a read; records of streams with such keys have their columns, and streams say so.
+    """Yield the events of a read.
+
+    Records of streams with such keys have their columns, and streams say so.
 
     Args:
         streams: What was asked for.
@@ -28,7 +30,9 @@ def keyed_events(streams: Sequence[Stream], read: Reading) -> Iterator[Event]:
         yield from read(streams)
         return
     for one in keyed.values():
-        yield SchemaChange(one.stream)  # also of a stream without a record, whose table is made all the same
+        yield SchemaChange(
+            one.stream
+        )  # also of a stream without a record, whose table is made all the same
     for event in read([one.reading for one in found.values()]):
         if isinstance(event, Records) and event.stream.key in keyed:
             paths = keyed[event.stream.key]

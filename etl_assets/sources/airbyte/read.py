@@ -37,7 +37,11 @@ class AirbyteRead:
     """
 
     def __init__(
-        self, host: Host, streams: Sequence[Stream], process: ConnectorProcess, config: Mapping[str, Any]
+        self,
+        host: Host,
+        streams: Sequence[Stream],
+        process: ConnectorProcess,
+        config: Mapping[str, Any],
     ) -> None:
         self._host = host
         self._process = process
@@ -79,7 +83,10 @@ class AirbyteRead:
                     yield from self._other(message)
 
     def _named(self, namespace: str | None, name: str) -> StreamKey | None:
-        """Return the one stream that a record may belong to; without a namespace, a name may stand for several."""
+        """Return the one stream that a record may belong to.
+
+        Without a namespace, a name may stand for several.
+        """
         found = [key for key in self._streams if key[1] == name and namespace in {None, key[0]}]
         return found[0] if len(found) == 1 else None
 
@@ -104,7 +111,8 @@ class AirbyteRead:
     def _refuse_late(self, key: StreamKey) -> None:
         if key in self._ended:
             raise ProtocolError(
-                f"stream {key[1]!r}: a record came after the source had said that it is complete.", stream=key[1]
+                f"stream {key[1]!r}: a record came after the source had said that it is complete.",
+                stream=key[1],
             )
 
     def _rows(self, lines: bytes, key: StreamKey) -> Batch:
@@ -152,7 +160,8 @@ class AirbyteRead:
                 raise self._unknown(key)
             self._compare(said, self._since_state[key], key[1])
             self._since_state[key] = 0
-            # A full refresh has no state that outlives it: given back, the stream would read nothing.
+            # A full refresh has no state that outlives it: given back, the stream would read
+            # nothing.
             if self._streams[key].method != "FULL_TABLE":
                 self._buffer.state(key, _bookmark((state.get("stream") or {}).get("stream_state")))
         elif kind == "GLOBAL":
@@ -164,7 +173,9 @@ class AirbyteRead:
         elif kind == "LEGACY":
             self._buffer.state(None, {"type": "LEGACY", "data": state.get("data")})
         else:
-            raise ProtocolError(f"A STATE message is of an unknown type: {kind!r}.", line=repr(state))
+            raise ProtocolError(
+                f"A STATE message is of an unknown type: {kind!r}.", line=repr(state)
+            )
 
     @staticmethod
     def _compare(said: object, counted: int, stream: str | None) -> None:
@@ -186,14 +197,23 @@ class AirbyteRead:
                 yield from self._take_status(trace.get("stream_status") or {})
             case "ESTIMATE":
                 estimate = trace.get("estimate") or {}
-                rows, key = estimate.get("row_estimate"), (estimate.get("namespace") or "", str(estimate.get("name")))
-                if isinstance(rows, int) and key in self._streams and estimate.get("type") != "SYNC":
+                rows, key = (
+                    estimate.get("row_estimate"),
+                    (estimate.get("namespace") or "", str(estimate.get("name"))),
+                )
+                if (
+                    isinstance(rows, int)
+                    and key in self._streams
+                    and estimate.get("type") != "SYNC"
+                ):
                     yield Estimate(self._streams[key], rows)
 
     def _take_error(self, error: Mapping[str, Any]) -> None:
         descriptor = error.get("stream_descriptor")
         key = key_of(descriptor) if descriptor else None
-        made = error_of(error, self._host.connector_name, self._process.log_text, key[1] if key else None)
+        made = error_of(
+            error, self._host.connector_name, self._process.log_text, key[1] if key else None
+        )
         if key in self._streams and key is not None:
             self._errors.setdefault(key, made)
         elif self._error is None:
@@ -203,7 +223,9 @@ class AirbyteRead:
         key = key_of(said.get("stream_descriptor"))
         status = str(said.get("status"))
         for reason in said.get("reasons") or ():
-            self._throttle.log(logging.INFO, f"{key[1]}: {reason.get('type')} {reason.get('rate_limited') or ''}")
+            self._throttle.log(
+                logging.INFO, f"{key[1]}: {reason.get('type')} {reason.get('rate_limited') or ''}"
+            )
         if key not in self._streams:
             return
         if self._status.get(key) not in _ENDS or status in _ENDS:
@@ -221,8 +243,8 @@ class AirbyteRead:
         yield from self._buffer.flush(rest=not failed)
         speaks = bool(self._status)
         explained = bool(self._errors.keys() - self._ended)
-        # An error of no stream beside errors of streams sums those up. Its kind is that of none of them (made with
-        # Airbyte's CDK, a source says `config_error`), so it explains nothing.
+        # An error of no stream beside errors of streams sums those up. Its kind is that of none of
+        # them (made with Airbyte's CDK, a source says `config_error`), so it explains nothing.
         whole = None if explained else self._error or next(iter(self._errors.values()), None)
         unexplained = failed and whole is None and not explained
         for key, stream in self._streams.items():
@@ -234,9 +256,15 @@ class AirbyteRead:
                 continue
             if error is None and not unexplained:
                 error = whole or self._unfinished(stream)
-            yield StreamEnd(stream, complete=False, error=error or self._process.failure(f" (stream {stream.name!r})"))
+            yield StreamEnd(
+                stream,
+                complete=False,
+                error=error or self._process.failure(f" (stream {stream.name!r})"),
+            )
         for what, count in self._changed_values.items():
-            self._host.logger.warning("%s: %d values were %s", self._host.connector_name, count, what)
+            self._host.logger.warning(
+                "%s: %d values were %s", self._host.connector_name, count, what
+            )
         if whole is not None and failed:
             raise whole
         if unexplained:

@@ -32,7 +32,8 @@ class AirbyteSource(AirbyteHost, ConnectorSource):
         executor: Starts it.
         name: The connector's, such as `source-faker`.
         config: Its config.
-        cursor_keys: The cursor field of streams whose source leaves the choice, by the stream's name.
+        cursor_keys: The cursor field of streams whose source leaves the choice, by the stream's
+            name.
         options: What any connector takes.
     """
 
@@ -51,7 +52,8 @@ class AirbyteSource(AirbyteHost, ConnectorSource):
     ) -> None:
         super().__init__(executor, name, config, **options)
         self.cursor_keys = {
-            name: [fields] if isinstance(fields, str) else list(fields) for name, fields in (cursor_keys or {}).items()
+            name: [fields] if isinstance(fields, str) else list(fields)
+            for name, fields in (cursor_keys or {}).items()
         }
 
     @override
@@ -63,7 +65,9 @@ class AirbyteSource(AirbyteHost, ConnectorSource):
         return Catalog([stream_of(entry) for entry in entries])
 
     @override
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         """Read streams by one process; see `Source.load_streams`."""
         yield from keyed_events(self.completed(streams), lambda read: self._read(read, state))
 

@@ -34,37 +34,50 @@ def parts_of(reading: Reading) -> Iterator[Reading]:
     except (BadZipFile, OSError, NotImplementedError, EOFError) as error:
         raise damaged(reading, error) from error
     # Of an archive of one file that says itself what is in it, the rows come from the archive.
-    named = reading.options.members is not None or len(members) > 1 or endings(reading.file)[1] is None
+    named = (
+        reading.options.members is not None or len(members) > 1 or endings(reading.file)[1] is None
+    )
     for member in _chosen(members, reading):
         yield _part(member, reading, named=named)
 
 
 def _members(raw: BinaryIO, reading: Reading) -> list[ZipInfo]:
-    members = sorted((one for one in ZipFile(raw).infolist() if not one.is_dir()), key=lambda one: one.filename)
+    members = sorted(
+        (one for one in ZipFile(raw).infolist() if not one.is_dir()), key=lambda one: one.filename
+    )
     if reading.size is not None and sum(one.compress_size for one in members) > reading.size:
         raise reading.error("its files overlap: it may be a bomb.")
     twice = repeated([one.filename for one in members])
     if twice is not None:
-        raise reading.error(f"holds two files called {twice!r}.", hint="Pack it anew, with the one that is right.")
+        raise reading.error(
+            f"holds two files called {twice!r}.", hint="Pack it anew, with the one that is right."
+        )
     return members
 
 
 def _chosen(members: Sequence[ZipInfo], reading: Reading) -> list[ZipInfo]:
     asked = reading.options.members
     patterns = [ALL] if asked is None else [asked] if isinstance(asked, str) else list(asked)
-    # Names that begin with a dot are hidden here as they are in folders: macOS packs one beside each file.
+    # Names that begin with a dot are hidden here as they are in folders: macOS packs one beside
+    # each file.
     chosen = [
-        one for one in members if any(matches(one.filename.split("/"), pattern.split("/")) for pattern in patterns)
+        one
+        for one in members
+        if any(matches(one.filename.split("/"), pattern.split("/")) for pattern in patterns)
     ]
     if not chosen:
         shown = ", ".join(repr(one.filename) for one in members[:_TOLD]) or "nothing"
-        raise reading.error(f"holds no file that matches {', '.join(map(repr, patterns))}.", hint=f"It holds {shown}.")
+        raise reading.error(
+            f"holds no file that matches {', '.join(map(repr, patterns))}.",
+            hint=f"It holds {shown}.",
+        )
     for member in chosen:
         if member.flag_bits & 1:
             raise reading.error(f"{member.filename!r} is locked with a password.")
         if endings(member.filename)[2] == "zip":
             raise reading.error(
-                f"{member.filename!r} is an archive itself.", hint='Leave it out with members, for example "*.csv".'
+                f"{member.filename!r} is an archive itself.",
+                hint='Leave it out with members, for example "*.csv".',
             )
     return chosen
 

@@ -24,7 +24,10 @@ WHOLE_FIRST = 16
 
 @contextmanager
 def content(reading: Reading) -> Iterator[io.BufferedReader]:
-    """Open a file and unpack it; more than the limits allow, and damage, is an error that names it."""
+    """Open a file and unpack it.
+
+    More than the limits allow, and damage, is an error that names it.
+    """
     with ExitStack() as stack:
         try:
             raw = stack.enter_context(reading.open())
@@ -100,7 +103,8 @@ class _Measured(io.RawIOBase):
         options = self._reading.options
         if self._given > options.max_file_bytes:
             raise self._reading.error(
-                f"holds more than {options.max_file_bytes} bytes.", hint="Raise max_file_bytes if that is right."
+                f"holds more than {options.max_file_bytes} bytes.",
+                hint="Raise max_file_bytes if that is right.",
             )
         if self._by_ratio is not None and self._given > self._by_ratio:
             raise self._reading.error(

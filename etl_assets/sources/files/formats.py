@@ -52,7 +52,9 @@ _COUNTS: dict[str, Callable[[Reading], int]] = {"orc": orc_count, "parquet": par
 
 
 def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
-    """Yield a file as tables of bounded size; as rows, where a column has values of more than one type.
+    """Yield a file as tables of bounded size.
+
+    As rows, where a column has values of more than one type.
 
     Raises:
         DataError: The file is not what it should be; names file and line.
@@ -71,7 +73,10 @@ def tables(reading: Reading) -> Iterator["pa.Table | Rows"]:
 
 
 def schema_of(reading: Reading) -> dict[str, Any] | None:
-    """Return the JSON Schema of a file, as far as its head tells; None where only the rows would."""
+    """Return the JSON Schema of a file, as far as its head tells.
+
+    None where only the rows would.
+    """
     import pyarrow as pa
 
     known = _PROPERTIES.get(reading.format)
@@ -82,7 +87,9 @@ def schema_of(reading: Reading) -> dict[str, Any] | None:
         told = from_arrow(pa.schema(list(partitioned.items())))["properties"]
         properties.update({name: told[name] for name in told if name not in properties})
     if reading.options.with_origin:
-        properties.update({"_file": {"type": ["null", "string"]}, "_line": {"type": ["null", "integer"]}})
+        properties.update(
+            {"_file": {"type": ["null", "string"]}, "_line": {"type": ["null", "integer"]}}
+        )
     return {"type": "object", "properties": properties}
 
 
@@ -102,7 +109,9 @@ def _partitioned(table: "pa.Table | Rows", reading: Reading) -> "pa.Table | Rows
     return [{**row, **values} for row, values in zip(table, more.to_pylist(), strict=True)]
 
 
-def _with_origin(table: "pa.Table | Rows", lines: Sequence[int], reading: Reading) -> "pa.Table | Rows":
+def _with_origin(
+    table: "pa.Table | Rows", lines: Sequence[int], reading: Reading
+) -> "pa.Table | Rows":
     import pyarrow as pa
 
     for name, column in zip(ORIGIN, ([reading.file] * len(table), lines), strict=True):
@@ -114,5 +123,7 @@ def _with_origin(table: "pa.Table | Rows", lines: Sequence[int], reading: Readin
             for row, value in zip(table, column, strict=True):
                 row[name] = value
         else:
-            table = table.append_column(name, pa.array(column, pa.string() if name == "_file" else pa.int64()))
+            table = table.append_column(
+                name, pa.array(column, pa.string() if name == "_file" else pa.int64())
+            )
     return table

@@ -44,7 +44,8 @@ class Found:
         name: From the root on, with `/`.
         path: Where it is opened.
         size: In bytes, if known.
-        modified: When, in UTC with nanoseconds; texts sort as the times do. None where the system does not tell.
+        modified: When, in UTC with nanoseconds; texts sort as the times do. None where the system
+            does not tell.
         identity: What must stay the same while it is read.
     """
 
@@ -75,10 +76,15 @@ class Place(Protocol):
         """Raise an error if a file has changed since it was listed."""
 
     def digest(self, found: Found) -> str:
-        """Return a short hash of a file's content, by which it is known under another name; "" where none is cheap."""
+        """Return a short hash of a file's content, by which it is known under another name.
+
+        "" where none is cheap.
+        """
 
 
-def place_of(path: str, below: str | None, storage_options: Mapping[str, Any], *, follow: bool) -> tuple[Place, str]:
+def place_of(
+    path: str, below: str | None, storage_options: Mapping[str, Any], *, follow: bool
+) -> tuple[Place, str]:
     """Return the place of a path, and the glob for it there.
 
     Args:
@@ -93,11 +99,16 @@ def place_of(path: str, below: str | None, storage_options: Mapping[str, Any], *
     if below is not None:
         parts = below.replace(os.sep, "/").split("/")
         if ".." in parts or Path(below).is_absolute() or _URL.match(below):
-            raise ConfigError(f"The pattern {below!r} leaves its root.", hint="Name files under `path`, without '..'.")
+            raise ConfigError(
+                f"The pattern {below!r} leaves its root.",
+                hint="Name files under `path`, without '..'.",
+            )
         root, pattern = path, below
     else:
         root, pattern = _split(path)
-    pattern = "/".join(part for part in pattern.replace(os.sep, "/").split("/") if part not in {"", "."})
+    pattern = "/".join(
+        part for part in pattern.replace(os.sep, "/").split("/") if part not in {"", "."}
+    )
     if path.startswith("file://"):
         root = root.removeprefix("file://") or "/"
     elif _URL.match(path):
@@ -111,13 +122,16 @@ def _split(path: str) -> tuple[str, str]:
     text = path if is_url else path.replace(os.sep, "/")
     parts = text.split("/")
     if is_url or not Path(path).is_file():
-        fixed = next((place for place, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1)
+        fixed = next(
+            (place for place, part in enumerate(parts) if _MAGIC.search(part)), len(parts) - 1
+        )
     else:
         fixed = len(parts) - 1  # a file that is really called so
         parts[-1] = _escaped(parts[-1])
     if ".." in parts[fixed:]:
         raise ConfigError(
-            f"The pattern {redact(path)!r} leaves its root.", hint="Write '..' before the first wildcard."
+            f"The pattern {redact(path)!r} leaves its root.",
+            hint="Write '..' before the first wildcard.",
         )
     root = "/".join(parts[:fixed])
     return root or ("/" if text.startswith("/") else ""), "/".join(parts[fixed:])
@@ -128,12 +142,17 @@ def _escaped(name: str) -> str:
 
 
 def matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Return whether a name matches a glob, part by part; `**` is any number of folders, never hidden files."""
+    """Return whether a name matches a glob, part by part.
+
+    `**` is any number of folders, never hidden files.
+    """
     if not pattern:
         return not parts
     if pattern[0] == "**":
         rest = pattern[1:] or ["*"]
-        return matches(parts, rest) or (bool(parts) and not parts[0].startswith(".") and matches(parts[1:], pattern))
+        return matches(parts, rest) or (
+            bool(parts) and not parts[0].startswith(".") and matches(parts[1:], pattern)
+        )
     return bool(parts) and part_matches(parts[0], pattern[0]) and matches(parts[1:], pattern[1:])
 
 
@@ -163,7 +182,9 @@ def failures(name: str) -> Iterator[None]:
     except PermissionError as error:
         raise AuthenticationError(f"{name}: no permission to read it.") from error
     except OSError as error:
-        raise SourceError(f"{name}: cannot be read: {error.strerror or redact(str(error))}.") from error
+        raise SourceError(
+            f"{name}: cannot be read: {error.strerror or redact(str(error))}."
+        ) from error
 
 
 class LocalFiles:
@@ -190,7 +211,10 @@ class LocalFiles:
             ConfigError: A link leads out of the root.
         """
         if not Path(self.root).is_dir():
-            raise SourceError(f"There is no folder {self.root!r}.", hint="It is looked for from the working directory.")
+            raise SourceError(
+                f"There is no folder {self.root!r}.",
+                hint="It is looked for from the working directory.",
+            )
         by_file: dict[tuple[int, int], Found] = {}
         for name in sorted(set(self._names(self.root, "", pattern.split("/")))):
             path = str(Path(self.root, name))
@@ -214,9 +238,12 @@ class LocalFiles:
 
     def _opened(self, found: Found) -> BinaryIO:
         if self._follow:
-            descriptor = os.open(found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO by now does not wait
+            descriptor = os.open(
+                found.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+            )  # a FIFO by now does not wait
             return os.fdopen(descriptor, "rb", buffering=0)
-        # A link within the root is followed here, and none below: one that was put there since leads nowhere.
+        # A link within the root is followed here, and none below: one that was put there since
+        # leads nowhere.
         real = os.path.relpath(os.path.realpath(found.path), self._real_root)
         try:
             with closing(Folder(Path(self._real_root))) as root:
@@ -278,7 +305,8 @@ class LocalFiles:
             return
         if os.path.commonpath([self._real_root, os.path.realpath(entry.path)]) != self._real_root:
             raise ConfigError(
-                f"{name}: a link that leads out of {self.root!r}.", hint="Allow it with follow_symlinks=True."
+                f"{name}: a link that leads out of {self.root!r}.",
+                hint="Allow it with follow_symlinks=True.",
             )
 
 
@@ -290,7 +318,9 @@ def _pieces(size: int) -> list[tuple[int, int]]:
     """Return where the pieces of a file begin, and their length."""
     if size <= PIECES * PIECE_BYTES:
         return [(0, size)]
-    return [((size - PIECE_BYTES) * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)]
+    return [
+        ((size - PIECE_BYTES) * number // (PIECES - 1), PIECE_BYTES) for number in range(PIECES)
+    ]
 
 
 def iso(nanoseconds: int) -> str:
@@ -379,9 +409,15 @@ class RemoteFiles:
 
 
 def _remote(name: str, path: str, info: Mapping[str, Any]) -> Found:
-    said = (info.get(word) for word in ("mtime", "LastModified", "last_modified", "updated", "modified", "created"))
+    said = (
+        info.get(word)
+        for word in ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
+    )
     modified = next((text for text in map(_moment, said) if text), None)
-    tag = next((str(info[word]) for word in ("ETag", "etag", "md5Hash", "checksum") if info.get(word)), None)
+    tag = next(
+        (str(info[word]) for word in ("ETag", "etag", "md5Hash", "checksum") if info.get(word)),
+        None,
+    )
     size = info.get("size")
     return Found(name, path, size, modified, (size, modified, tag))
 

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 2**20
 
-FORMATS = ("csv", "jsonl", "json", "parquet", "xlsx", "xlsb", "xls", "ods", "fixed_width", "arrow", "avro", "orc")
+FORMATS = (
+    "csv",
+    "jsonl",
+    "json",
+    "parquet",
+    "xlsx",
+    "xlsb",
+    "xls",
+    "ods",
+    "fixed_width",
+    "arrow",
+    "avro",
+    "orc",
+)
 COMPRESSIONS = ("gzip", "bz2", "xz", "zstd", "zip", "none", "infer")
 INCREMENTAL = ("modified", "name")
 ON_CHANGED = ("error", "read", "ignore")
@@ -77,7 +90,10 @@ _LIST = (bool, Sequence)
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "header": (_LIST, "It is True, False, or a list of names."),
     "null_values": (_LIST, 'It is a list of texts, such as ["", "NA"].'),
-    "hive_partitions": ((bool, Mapping, type(None)), 'Use True, False, or types: {"year": "integer"}.'),
+    "hive_partitions": (
+        (bool, Mapping, type(None)),
+        'Use True, False, or types: {"year": "integer"}.',
+    ),
     "columns": ((Mapping, type(None)), 'For example {"id": [0, 5], "name": [5, 25]}.'),
     "record_path": ((str, Sequence, type(None)), 'For example "data.items".'),
     "sheet": ((int, str, Sequence), 'For example 0, "Orders", "20*", or a list of these.'),
@@ -87,7 +103,10 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FileOptions:
-    """How the files of one stream are found and read; `docs/files.md` says what each option means."""
+    """How the files of one stream are found and read.
+
+    `docs/files.md` says what each option means.
+    """
 
     path: Any = None
     format: str | None = None
@@ -136,7 +155,9 @@ class FileOptions:
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError(f"{name} is {value!r}.", hint=f"It is a number, at least {least}.")
+                raise ConfigError(
+                    f"{name} is {value!r}.", hint=f"It is a number, at least {least}."
+                )
         for name in ("delimiter", "quote", "escape", "comment"):
             value = getattr(self, name)
             if value is not None and len(value) != 1 and (name, value) != ("delimiter", INFER):
@@ -182,7 +203,8 @@ def _check_encoding(encoding: Any) -> None:
             "".encode(encoding)
     except (LookupError, TypeError):
         raise ConfigError(
-            f"There is no encoding {encoding!r}.", hint=f"For example utf-8, latin-1, or {DETECT!r}."
+            f"There is no encoding {encoding!r}.",
+            hint=f"For example utf-8, latin-1, or {DETECT!r}.",
         ) from None
 
 
@@ -217,8 +239,10 @@ class Inferred:
 
     Args:
         types: By column; text is one of them.
-        held: Columns whose type may not change, so that what does not fit is for the schema contract.
-        signs_zeros: The destination keeps -0.0; where it does not, that text is a 0, as it is in a column of integers.
+        held: Columns whose type may not change, so that what does not fit is for the schema
+            contract.
+        signs_zeros: The destination keeps -0.0; where it does not, that text is a 0, as it is in a
+            column of integers.
     """
 
     types: "Mapping[str, pa.DataType]" = field(default_factory=dict)
@@ -235,12 +259,15 @@ class Reading:
         size: Its bytes as they are stored, if known.
         stream: The stream it belongs to.
         options: How to read it.
-        open: Opens it for reading from the start; may be called more than once. A reader closes what it opened.
-        remarks: What people should know of how the stream's files were read, each under a word for its kind.
+        open: Opens it for reading from the start; may be called more than once. A reader closes
+            what it opened.
+        remarks: What people should know of how the stream's files were read, each under a word for
+            its kind.
         folders: Those it is in, as far as they are written or matched; ends in `/`.
         archive: The archive that it is a file of.
         inferred: The types that were inferred for its columns.
-        refusals: Takes values that are none of their column's type, or cannot be read: NULL stands in their places.
+        refusals: Takes values that are none of their column's type, or cannot be read: NULL stands
+            in their places.
     """
 
     file: str
@@ -263,7 +290,11 @@ class Reading:
         """
         found = self.options.format or endings(self.file)[1]
         if found is None:
-            leave = 'members= names the files of the archive to read, for example "*.csv". Or: ' if self.archive else ""
+            leave = (
+                'members= names the files of the archive to read, for example "*.csv". Or: '
+                if self.archive
+                else ""
+            )
             raise ConfigError(
                 f"stream {self.stream.name!r}: the ending of {self.file!r} tells no format.",
                 hint=f"{leave}Say it with format=, one of {', '.join(FORMATS)} (jsonl: one JSON object per line).",
@@ -284,8 +315,12 @@ class Reading:
         self.remarks.setdefault(kind, text)
 
     def reads(self, column: str) -> bool:
-        """Return whether a column is worth reading; what is not selected of the others, the batch leaves out."""
-        # A catalog in Mage's words picks its columns one by one, and would leave out those that it does not know.
+        """Return whether a column is worth reading.
+
+        What is not selected of the others, the batch leaves out.
+        """
+        # A catalog in Mage's words picks its columns one by one, and would leave out those that it
+        # does not know.
         unknown = column not in ((self.stream.schema or {}).get("properties") or {})
         return (unknown and self.stream.columns is None) or is_column_selected(self.stream, column)
 
@@ -300,4 +335,6 @@ class Reading:
     ) -> DataError:
         """Return an error that names the file, and the line (of a sheet or Parquet file: the row) if there is one."""
         where = self.file if line is None else f"{self.file}, line {line}"
-        return DataError(f"{where}: {message}", stream=self.stream.name, field=field, value=value, hint=hint)
+        return DataError(
+            f"{where}: {message}", stream=self.stream.name, field=field, value=value, hint=hint
+        )

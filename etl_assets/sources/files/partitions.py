@@ -33,14 +33,21 @@ def partitions_of(reading: Reading) -> dict[str, str | None]:
         try:
             name, value = (unquote(folder[word], errors="strict") for word in ("name", "value"))
         except UnicodeDecodeError as error:
-            raise reading.error(f"its folder {folder[0]!r} is no text of UTF-8.", hint=_OUT) from error
+            raise reading.error(
+                f"its folder {folder[0]!r} is no text of UTF-8.", hint=_OUT
+            ) from error
         if name in found:
             raise reading.error(f"two of its folders tell {name!r}.", hint=_OUT)
         found[name] = None if value == NULL else value
-    missing = next((name for name in asked if name not in found), None) if isinstance(asked, Mapping) else None
+    missing = (
+        next((name for name in asked if name not in found), None)
+        if isinstance(asked, Mapping)
+        else None
+    )
     if missing is not None:
         raise reading.error(
-            f"none of its folders tells {missing!r}.", hint=f"Folders are called {missing}=..., below or in the path."
+            f"none of its folders tells {missing!r}.",
+            hint=f"Folders are called {missing}=..., below or in the path.",
         )
     return found
 
@@ -57,7 +64,9 @@ def partition_types(reading: Reading) -> dict[str, "pa.DataType"]:
     declared: Mapping[str, Any] = (reading.stream.schema or {}).get("properties") or {}
     types: dict[str, pa.DataType] = {}
     for name in partitions_of(reading):
-        own: Mapping[str, Any] = as_property(said[name]) if name in said else declared.get(name) or {}
+        own: Mapping[str, Any] = (
+            as_property(said[name]) if name in said else declared.get(name) or {}
+        )
         plain = not own or own.get("x-arrow") == "values"
         types[name] = pa.string() if plain else property_type(own, reading.stream.schema, name)
     return types
@@ -76,7 +85,8 @@ def as_property(said: Any) -> dict[str, Any]:
     if said in _TYPES:
         return {"type": ["null", said]}
     raise ConfigError(
-        f"hive_partitions: there is no type {said!r}.", hint=f"Use one of {', '.join((*_TYPES, *_FORMATS))}."
+        f"hive_partitions: there is no type {said!r}.",
+        hint=f"Use one of {', '.join((*_TYPES, *_FORMATS))}.",
     )
 
 
@@ -88,7 +98,8 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
     """Add the columns that a file's folders tell.
 
     Raises:
-        DataError: A text is no value of its column's type; or the file has a column of this name with other values.
+        DataError: A text is no value of its column's type; or the file has a column of this name
+            with other values.
     """
     import pyarrow as pa
 
@@ -99,14 +110,18 @@ def with_partitions(table: "pa.Table", reading: Reading) -> "pa.Table":
         if name in table.column_names:
             _compare(table.column(name), texts[name], reading, name)
             continue
-        # It has its own type: a moment without a zone is none of the zone that its column was declared with.
+        # It has its own type: a moment without a zone is none of the zone that its column was
+        # declared with.
         column = _column(texts[name], type_, reading, name, len(table))
         table = table.append_column(name, column.take(pa.repeat(pa.scalar(0), len(table))))
     return table
 
 
 def _column(text: str | None, type_: "pa.DataType", reading: Reading, name: str, rows: int) -> Any:
-    """Return what a folder says, once for all rows; what is no value of its type is refused in each of them."""
+    """Return what a folder says, once for all rows.
+
+    What is no value of its type is refused in each of them.
+    """
 
     def refuse(_: int, reason: str) -> None:
         error = reading.error(f"its folder: {reason}.", field=name, value=text)

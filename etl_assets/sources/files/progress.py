@@ -1,13 +1,17 @@
 """How far the files of a stream have been read: the bookmark of an incremental `FileSource`.
 
-`modified`: the bookmark holds the state (time of modification and size) in which each file was read, so that two files
-of one time, a file that arrives late with an old time (moved, unpacked, copied), and one that has changed are all told
-apart. It is bounded: beyond `REMEMBERED` files the oldest are forgotten, and what is not newer than those counts as
+`modified`: the bookmark holds the state (time of modification and size) in which each file was
+read, so that two files
+of one time, a file that arrives late with an old time (moved, unpacked, copied), and one that has
+changed are all told
+apart. It is bounded: beyond `REMEMBERED` files the oldest are forgotten, and what is not newer than
+those counts as
 read (`before`). A bookmark of `modified` alone, as somebody may set it, means the same as `before`.
 
-A file that was moved is not read again: its old name is gone, and time, size and a hash of the content are those of the
-file that was read. Two files with one content are two files. What is gone is known for a while (`gone`), so that a file
-may also come back later.
+A file that was moved is not read again: its old name is gone, and time, size and a hash of the
+content are those of the
+file that was read. Two files with one content are two files. What is gone is known for a while
+(`gone`), so that a file may also come back later.
 
 `name`: the bookmark holds the name that sorts last.
 """
@@ -82,7 +86,9 @@ class Progress:
             self._before = self._moment(value)
         else:
             self._files = {str(name): str(stamp) for name, stamp in files.items()}
-            self._gone = {str(name): str(stamp) for name, stamp in (bookmark.get("gone") or {}).items()}
+            self._gone = {
+                str(name): str(stamp) for name, stamp in (bookmark.get("gone") or {}).items()
+            }
             self._before = str(bookmark.get("before") or "")
 
     def _moment(self, value: str) -> str:
@@ -93,7 +99,8 @@ class Progress:
             moment = to_instant(value)
         except (ValueError, FinerError) as error:
             raise BookmarkError(
-                f"stream {self._stream.name!r}: its bookmark's time {value!r} is none.", stream=self._stream.name
+                f"stream {self._stream.name!r}: its bookmark's time {value!r} is none.",
+                stream=self._stream.name,
             ) from error
         whole = f"{moment:%Y-%m-%dT%H:%M:%S}"
         return f"{whole}.{moment.microsecond:06d}000Z"
@@ -102,17 +109,25 @@ class Progress:
         """Return the files that are to be read, in the order in which they are.
 
         Raises:
-            SourceError: A file has changed since it was read, and the stream has no key to merge its rows by.
+            SourceError: A file has changed since it was read, and the stream has no key to merge
+                its rows by.
         """
         if self._by_name:
-            found = sorted((one for one in files if self._name is None or one.name > self._name), key=_name)
+            found = sorted(
+                (one for one in files if self._name is None or one.name > self._name), key=_name
+            )
         else:
             self._refuse_timeless(files)
             self._follow_moves(files)
-            found = sorted((one for one in files if self._is_new(one)), key=lambda one: (one.modified or "", one.name))
+            found = sorted(
+                (one for one in files if self._is_new(one)),
+                key=lambda one: (one.modified or "", one.name),
+            )
         if self._options.min_age:
             oldest = iso(time.time_ns() - int(self._options.min_age * NANOSECONDS))
-            young = next((place for place, one in enumerate(found) if (one.modified or "") > oldest), None)
+            young = next(
+                (place for place, one in enumerate(found) if (one.modified or "") > oldest), None
+            )
             return found[:young]  # those behind it too: the bookmark would pass it by
         return found
 
@@ -133,7 +148,9 @@ class Progress:
         """Return the bookmark that covers what was read so far, of `modified`."""
         here = {one.name for one in listed}
         gone = self._gone | {name: stamp for name, stamp in self._files.items() if name not in here}
-        self._gone = {name: gone[name] for name in sorted(gone, key=lambda name: gone[name])[-GONE:]}
+        self._gone = {
+            name: gone[name] for name in sorted(gone, key=lambda name: gone[name])[-GONE:]
+        }
         self._files = {name: stamp for name, stamp in self._files.items() if name in here}
         while len(self._files) > REMEMBERED:
             oldest = min(self._files, key=lambda name: self._files[name])
@@ -208,7 +225,10 @@ class Progress:
 
 
 def _parts(stamp: str) -> tuple[str, str, str]:
-    """Return the time, the size and the digest of a state; the last is "" in bookmarks of earlier versions."""
+    """Return the time, the size and the digest of a state.
+
+    The last is "" in bookmarks of earlier versions.
+    """
     modified, _, rest = stamp.partition(" ")
     size, _, digest = rest.partition(" ")
     return modified, size, digest

@@ -48,16 +48,23 @@ def _table(rows: Sequence[Mapping[str, Any]], lines: Sequence[int], reading: Rea
 
 
 def _readable(
-    rows: Sequence[Mapping[str, Any]], lines: Sequence[int], declared: "pa.Schema | None", reading: Reading
+    rows: Sequence[Mapping[str, Any]],
+    lines: Sequence[int],
+    declared: "pa.Schema | None",
+    reading: Reading,
 ) -> dict[str, list[Any]]:
     """Return the columns of rows without the values that are none of their types, which are refused."""
     stream = reading.stream.name
     types = {field.name: field.type for field in declared or ()}
     columns = {}
     for name, values in columns_of(rows, declared, stream=stream).items():
-        bad = refused_by(partial(to_array, declared=types.get(name), stream=stream, field=name), values)
+        bad = refused_by(
+            partial(to_array, declared=types.get(name), stream=stream, field=name), values
+        )
         for row, error in bad.items():
-            told = reading.error(error.reason, lines[row], field=name, value=values[row], hint=error.hint)
+            told = reading.error(
+                error.reason, lines[row], field=name, value=values[row], hint=error.hint
+            )
             reading.refusals.add(row, told, values[row])
         columns[name] = without(values, bad)
     return columns

@@ -61,23 +61,28 @@ class FileSource(Source):
     drop = FileSource("drop", "data", streams={"orders": "orders/*.csv"}, incremental="modified")
     ```
 
-    Without `incremental` a stream is a full table: all its files are read and replace the table. With it, each file is
-    read once, and a new run goes on behind the last file that was read whole.
+    Without `incremental` a stream is a full table: all its files are read and replace the table.
+    With it, each file is read once, and a new run goes on behind the last file that was read whole.
 
-    The text of a CSV file stays text unless a type is declared (`schema`) or asked for (`types="infer"`). What does not
-    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have types of their own;
+    The text of a CSV file stays text unless a type is declared (`schema`) or asked for
+    (`types="infer"`). What does not
+    fit is an error that names file and line: no row is dropped, cut or shifted. Other formats have
+        types of their own;
     `docs/files.md` lists them.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
-        path: A path, a glob (`*`, `?`, `[...]`, `**`) or an fsspec URL; with `streams` as a mapping, the folder they
-            are in. May be a reference, such as `dagster.EnvVar`.
-        streams: None: all files are one stream, called as the source is. `"file"`: each file is a stream of its own,
-            called as the file is without its endings. A mapping of names to globs under `path`, or to mappings of
+        path: A path, a glob (`*`, `?`, `[...]`, `**`) or an fsspec URL; with `streams` as a
+            mapping, the folder they are in. May be a reference, such as `dagster.EnvVar`.
+        streams: None: all files are one stream, called as the source is. `"file"`: each file is a
+            stream of its own, called as the file is without its endings. A mapping of names to
+            globs under `path`, or to mappings of
             options with a `path` in them: these streams.
-        follow_symlinks: Follow links that lead out of the folder before the first wildcard; else they are an error.
+        follow_symlinks: Follow links that lead out of the folder before the first wildcard; else
+            they are an error.
         storage_options: For fsspec. May hold references.
-        options: Those of `FileOptions`, which hold for all streams, and what every source takes (`catalog`, ...).
+        options: Those of `FileOptions`, which hold for all streams, and what every source takes
+            (`catalog`, ...).
 
     Raises:
         ConfigError: An option is not known, or not of its kind.
@@ -104,10 +109,14 @@ class FileSource(Source):
         self._defaults = FileOptions(**ours)
         self._per_file = streams == PER_FILE
         if not isinstance(streams, Mapping | None) and not self._per_file:
-            raise ConfigError(f"streams is {streams!r}.", hint='Use "file", or a mapping of names to globs.')
+            raise ConfigError(
+                f"streams is {streams!r}.", hint='Use "file", or a mapping of names to globs.'
+            )
         self._plans = {} if self._per_file else self._planned(streams)
         if self._path is None and (self._per_file or not isinstance(streams, Mapping)):
-            raise ConfigError("FileSource needs a path.", hint='For example FileSource("shop", "data/*.csv").')
+            raise ConfigError(
+                "FileSource needs a path.", hint='For example FileSource("shop", "data/*.csv").'
+            )
         self.storage_kind = self._kind()
 
     # Hooks
@@ -127,19 +136,26 @@ class FileSource(Source):
                 file.read(1)
 
     def declared_catalog(self) -> Catalog | None:
-        """Return the streams that were declared; None for one stream per file, which takes a look at the files."""
+        """Return the streams that were declared.
+
+        None for one stream per file, which takes a look at the files.
+        """
         if self.catalog is not None:
             return self.catalog
         if self._per_file:
             return None
-        return Catalog([self._stream(name, options, options.schema) for name, options in self._plans.items()])
+        return Catalog(
+            [self._stream(name, options, options.schema) for name, options in self._plans.items()]
+        )
 
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
         """Return the streams, with their columns where the head of a file tells them, such as Parquet's and CSV's."""
         found = []
         by_stem = _by_stem(*self._place(self._defaults)) if self._per_file else {}
         for name, options in (dict.fromkeys(by_stem, self._defaults) or self._plans).items():
-            schema = options.schema or self._schema(name, options, by_stem.get(name) or self._listed(name))
+            schema = options.schema or self._schema(
+                name, options, by_stem.get(name) or self._listed(name)
+            )
             found.append(self._stream(name, options, schema))
         catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
@@ -153,7 +169,9 @@ class FileSource(Source):
         request: ReadRequest = NO_REQUEST,
         **kwargs: Any,
     ) -> Iterator[Batch]:
-        """Yield the rows of the stream's files, file by file; behind each file, the bookmark that covers it.
+        """Yield the rows of the stream's files, file by file.
+
+        Behind each file, the bookmark that covers it.
 
         Raises:
             DataError: A file is not what it should be; names file and line.
@@ -225,7 +243,10 @@ class FileSource(Source):
         timeout: float,
         rows: Mapping[Stream, int] | None = None,
     ) -> dict[Stream, bool | None]:
-        """Return which streams have files beyond their bookmark; of full tables, Parquet files by their rows."""
+        """Return which streams have files beyond their bookmark.
+
+        Of full tables, Parquet files by their rows.
+        """
         answers: dict[Stream, bool | None] = {}
         whole: dict[Stream, Bookmark | None] = {}
         for stream, bookmark in bookmarks.items():
@@ -246,7 +267,9 @@ class FileSource(Source):
         for name, given in streams.items():
             changes = given if isinstance(given, Mapping) else {"path": given}
             if not changes.get("path"):
-                raise ConfigError(f"stream {name!r} has no path.", hint="Say which files it is, as a glob.")
+                raise ConfigError(
+                    f"stream {name!r} has no path.", hint="Say which files it is, as a glob."
+                )
             plans[name] = self._defaults.replaced(changes, stream=name)
         return plans
 
@@ -255,7 +278,9 @@ class FileSource(Source):
             return self._defaults
         if stream.name not in self._plans:
             raise ConfigError(
-                f"There is no stream {stream.name!r}.", hint=did_you_mean(stream.name, self._plans), stream=stream.name
+                f"There is no stream {stream.name!r}.",
+                hint=did_you_mean(stream.name, self._plans),
+                stream=stream.name,
             )
         return self._plans[stream.name]
 
@@ -274,7 +299,10 @@ class FileSource(Source):
     def _progress(
         self, stream: Stream, options: FileOptions, bookmark: Bookmark | None, place: Place | None
     ) -> Progress | None:
-        """Return what is read of an incremental stream; None for a full table, and where a column says how far."""
+        """Return what is read of an incremental stream.
+
+        None for a full table, and where a column says how far.
+        """
         if stream.method == "FULL_TABLE":
             return None
         if options.incremental is None:
@@ -299,14 +327,21 @@ class FileSource(Source):
         if root is None:
             root, below = below, None
         storage_options = resolve(self._storage_options, name="storage_options")
-        return place_of(str(root), None if below is None else str(below), storage_options, follow=self._follow_symlinks)
+        return place_of(
+            str(root),
+            None if below is None else str(below),
+            storage_options,
+            follow=self._follow_symlinks,
+        )
 
     def _listed(self, name: str) -> Listed:
         if self._per_file:
             by_stem = _by_stem(*self._place(self._defaults))
             if name not in by_stem:
                 raise SourceError(
-                    f"stream {name!r}: there is no such file.", hint=did_you_mean(name, by_stem), stream=name
+                    f"stream {name!r}: there is no such file.",
+                    hint=did_you_mean(name, by_stem),
+                    stream=name,
                 )
             return by_stem[name]
         place, pattern = self._place(self._plans[name])
@@ -324,7 +359,9 @@ class FileSource(Source):
 
     def _schema(self, name: str, options: FileOptions, listed: Listed) -> dict[str, Any] | None:
         stream = self._stream(name, options, None)
-        readings = (_reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT])
+        readings = (
+            _reading(listed.place, found, stream, options) for found in listed.files[:LOOKED_AT]
+        )
         parts = islice((part for reading in readings for part in parts_of(reading)), LOOKED_AT)
         schemas = [schema_of(part) for part in parts]
         known = [schema for schema in schemas if schema is not None]
@@ -334,7 +371,9 @@ class FileSource(Source):
 
     def _kind(self) -> str:
         paths = [options.path or self._path for options in self._plans.values()] or [self._path]
-        plain = [endings(one)[1] for one in paths if type(one) is str]  # a reference is not resolved for it
+        plain = [
+            endings(one)[1] for one in paths if type(one) is str
+        ]  # a reference is not resolved for it
         found = {self._defaults.format} if self._defaults.format else {*plain}
         return str(found.pop() or "files") if len(found) == 1 else "files"
 
@@ -348,9 +387,14 @@ class FileSource(Source):
 
 def _moves(progress: Progress) -> str | None:
     """Return what is to be said of files that have moved, and of those of which nothing tells."""
-    said = [f"{new!r} is {old!r}, read before and moved; it is not read again" for old, new in progress.moved]
+    said = [
+        f"{new!r} is {old!r}, read before and moved; it is not read again"
+        for old, new in progress.moved
+    ]
     for old, new, why in progress.doubtful:
-        doubt = f"{new!r} is read, though it may be {old!r}, which was read before and is gone: {why}"
+        doubt = (
+            f"{new!r} is read, though it may be {old!r}, which was read before and is gone: {why}"
+        )
         said.append(f"{doubt}. If it is, its rows are there twice")
     more = [f"and so on: {len(said) - TOLD:,} more"] if len(said) > TOLD else []
     return "; ".join([*said[:TOLD], *more]) or None
@@ -388,8 +432,13 @@ def _batches(place: Place, found: Found, reading: Reading) -> Iterator[Batch]:
     place.check(found)
 
 
-def _inferred(columns: Columns, readings: Sequence[Reading]) -> tuple[list[Reading], EtlAssetsError | None]:
-    """Look at the columns of files; gives those that know their types, up to the first that cannot be read, and why."""
+def _inferred(
+    columns: Columns, readings: Sequence[Reading]
+) -> tuple[list[Reading], EtlAssetsError | None]:
+    """Look at the columns of files.
+
+    Gives those that know their types, up to the first that cannot be read, and why.
+    """
     seen: list[Reading] = []
     failed = None
     for reading in readings:
@@ -405,7 +454,9 @@ def _inferred(columns: Columns, readings: Sequence[Reading]) -> tuple[list[Readi
     return [replace(reading, inferred=types) for reading in seen], failed
 
 
-def _with_columns(bookmark: dict[str, Any] | None, columns: Columns | None) -> dict[str, Any] | None:
+def _with_columns(
+    bookmark: dict[str, Any] | None, columns: Columns | None
+) -> dict[str, Any] | None:
     return bookmark if bookmark is None or columns is None else columns.remembered(bookmark)
 
 
@@ -417,11 +468,17 @@ def _untold(remarks: Mapping[str, str], told: set[str]) -> list[str]:
 
 
 def _reading(
-    place: Place, found: Found, stream: Stream, options: FileOptions, remarks: dict[str, str] | None = None
+    place: Place,
+    found: Found,
+    stream: Stream,
+    options: FileOptions,
+    remarks: dict[str, str] | None = None,
 ) -> Reading:
     opener: Callable[[], Any] = lambda: place.open(found)  # noqa: E731 - of this file
     folders = f"{place.root}/{found.name}".rpartition("/")[0] + "/"
-    return Reading(found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders)
+    return Reading(
+        found.name, found.size, stream, options, opener, {} if remarks is None else remarks, folders
+    )
 
 
 def _merged(schemas: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

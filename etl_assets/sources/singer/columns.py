@@ -1,8 +1,9 @@
 """The columns of a Singer stream whose tap sends other ones than its catalog has.
 
-Which columns a tap sends is its own doing, by the catalog it was given. What that catalog knows is selected, or not, as
-was asked for. What it does not know (`_sdc_deleted_at` of a read from a log, a column that is there since today) was
-not deselected by anybody, whatever its metadata says of the other columns: it is loaded.
+Which columns a tap sends is its own doing, by the catalog it was given. What that catalog knows is
+selected, or not, as was asked for. What it does not know (`_sdc_deleted_at` of a read from a log, a
+column that is there since today) was not deselected by anybody, whatever its metadata says of the
+other columns: it is loaded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,11 @@ def as_sent(asked: Stream, schema: Mapping[str, Any], keys: Sequence[str]) -> St
     properties = schema.get("properties") or {}
     known = (asked.schema or {}).get("properties") or {}
     selects = column_selector(asked)
-    said = {tuple(one["breadcrumb"]): one["metadata"] for one in asked.metadata if list(one["breadcrumb"])}
+    said = {
+        tuple(one["breadcrumb"]): one["metadata"]
+        for one in asked.metadata
+        if list(one["breadcrumb"])
+    }
     metadata = dict(said)
     for name in known:
         if (place := ("properties", name)) not in said:

@@ -11,7 +11,13 @@ from typing_extensions import override
 from etl_assets.confined import Folder
 from etl_assets.connectors.log_drain import LogThrottle
 from etl_assets.connectors.process import ConnectorProcess
-from etl_assets.exceptions import ConfigError, ProtocolError, StreamReadError, did_you_mean, naming_connector
+from etl_assets.exceptions import (
+    ConfigError,
+    ProtocolError,
+    StreamReadError,
+    did_you_mean,
+    naming_connector,
+)
 from etl_assets.model.catalog import Catalog
 from etl_assets.model.catalog_entries import copied
 from etl_assets.model.events import Event, SourceState, StreamEnd, StreamKey
@@ -31,15 +37,22 @@ def state_given(state: SourceState, streams: Sequence[Stream]) -> dict[str, Any]
     Streams that are read anew, full tables among them, are taken out of it.
 
     Raises:
-        ConfigError: A stream cannot be taken out of it: it does not follow the convention of `bookmarks`.
+        ConfigError: A stream cannot be taken out of it: it does not follow the convention of
+            `bookmarks`.
     """
     if state.shared is None:
         return {}
-    anew = {stream for stream in streams if stream.key in set(state.refreshed) or stream.method == "FULL_TABLE"}
+    anew = {
+        stream
+        for stream in streams
+        if stream.key in set(state.refreshed) or stream.method == "FULL_TABLE"
+    }
     document: dict[str, Any] = copied(dict(state.shared))
     if not anew:
         return document
-    if len(anew) == len(list(streams)) and all(stream.key in set(state.refreshed) for stream in anew):
+    if len(anew) == len(list(streams)) and all(
+        stream.key in set(state.refreshed) for stream in anew
+    ):
         return {}
     bookmarks = document.get("bookmarks")
     if not isinstance(bookmarks, dict):
@@ -67,7 +80,8 @@ class SingerRead(SingerEvents):
         process: The running tap.
         known: The whole catalog: records of a stream in it that was not asked for are left out.
         state: The state the tap was given.
-        batch_folder: Where the files of its BATCH messages are; by default the folder that was made for its run.
+        batch_folder: Where the files of its BATCH messages are; by default the folder that was made
+            for its run.
     """
 
     def __init__(
@@ -94,7 +108,9 @@ class SingerRead(SingerEvents):
         self._known = {name for stream in known.values() for name in (stream.name, stream.stream)}
         self._throttle = LogThrottle(logger)
         self._decoder = decoder(self._noise)
-        self._lanes = RecordLanes(SingerForm(), lambda _, name: self._keys.get(name), self.current, self._rows)
+        self._lanes = RecordLanes(
+            SingerForm(), lambda _, name: self._keys.get(name), self.current, self._rows
+        )
         self._schema_texts: dict[str, tuple[bytes, Sequence[str]]] = {}
         self._left_out: dict[str, int] = {}
 
@@ -190,17 +206,25 @@ class SingerRead(SingerEvents):
         one_message_a_line(key, lines, len(messages))
         for line in messages:
             if line.record is None or self._keys.get(line.of_stream()) != key:
-                raise ProtocolError("A RECORD message has no 'record', or a second 'stream'.", stream=line.stream)
+                raise ProtocolError(
+                    "A RECORD message has no 'record', or a second 'stream'.", stream=line.stream
+                )
             if line.version is not None and line.version != self.versions[key]:
-                raise ProtocolError("The version of its records goes back and forth.", stream=line.stream)
+                raise ProtocolError(
+                    "The version of its records goes back and forth.", stream=line.stream
+                )
             rows.append(line.record)
         return rows
 
     def _tell(self) -> None:
         for name, count in self._left_out.items():
-            self._logger.warning("%s sent %d records of %s, which is not selected", self._name, count, name)
+            self._logger.warning(
+                "%s sent %d records of %s, which is not selected", self._name, count, name
+            )
         for kind, count in self.unknown_types.items():
-            self._logger.warning("%s sent %d messages of the unknown type %s", self._name, count, kind)
+            self._logger.warning(
+                "%s sent %d messages of the unknown type %s", self._name, count, kind
+            )
 
     def _silent(self, stream: Stream) -> StreamReadError:
         return StreamReadError(
@@ -218,7 +242,8 @@ def batches_of(process: ConnectorProcess, batch_folder: Path | None) -> BatchFol
 
     Args:
         process: The running tap.
-        batch_folder: The folder that was given for them; None for the one that was made for this run of it.
+        batch_folder: The folder that was given for them; None for the one that was made for this
+            run of it.
 
     Raises:
         ConfigError: The given folder is not there.

@@ -22,7 +22,8 @@ from etl_assets.sources.connector import ConnectorSource
 from etl_assets.sources.singer.read import SingerRead, state_given
 
 _REFUSES_CATALOG = re.compile(
-    r"(unrecognized arguments|no such option|unknown option|invalid option).{0,40}--?catalog", re.IGNORECASE
+    r"(unrecognized arguments|no such option|unknown option|invalid option).{0,40}--?catalog",
+    re.IGNORECASE,
 )
 
 
@@ -39,11 +40,12 @@ class SingerSource(SingerHost, ConnectorSource):
         executor: Starts it.
         name: The connector's, such as `tap-jsonl`.
         config: Its config.
-        use_properties: The tap takes its catalog by `--properties`, as old ones do. By default, that is so of those
-            that the index of names says it of, and of one that refuses `--catalog`.
-        batch_folder: Where the tap writes the files that its BATCH messages name: it is made if it is not there, and
-            the files below it are read, and removed when their rows are committed. By default, only those in the folder
-            that is made for its run.
+        use_properties: The tap takes its catalog by `--properties`, as old ones do. By default,
+            that is so of those that the index of names says it of, and of one that refuses
+            `--catalog`.
+        batch_folder: Where the tap writes the files that its BATCH messages name: it is made if it
+            is not there, and the files below it are read, and removed when their rows are
+            committed. By default, only those in the folder that is made for its run.
         options: What any connector takes.
     """
 
@@ -62,7 +64,9 @@ class SingerSource(SingerHost, ConnectorSource):
         super().__init__(executor, name, config, **options)
         self.batch_folder = batch_folder
         known = known_connectors().get(name)
-        self.use_properties = use_properties if use_properties is not None else bool(known and known.use_properties)
+        self.use_properties = (
+            use_properties if use_properties is not None else bool(known and known.use_properties)
+        )
         self._may_turn = use_properties is None
 
     @override
@@ -86,24 +90,33 @@ class SingerSource(SingerHost, ConnectorSource):
             raise process.failure(" (--discover)")
         found = object_in(output)
         if found is None or not isinstance(found.get("streams"), list):
-            raise ConnectorError(f"{self.connector_name} --discover gave no catalog.", log_text=process.log_text)
+            raise ConnectorError(
+                f"{self.connector_name} --discover gave no catalog.", log_text=process.log_text
+            )
         return Catalog.from_dict(found)
 
     @override
-    def load_streams(self, streams: Sequence[Stream], state: SourceState, **kwargs: Any) -> Iterator[Event]:
+    def load_streams(
+        self, streams: Sequence[Stream], state: SourceState, **kwargs: Any
+    ) -> Iterator[Event]:
         """Read streams by one process; see `Source.load_streams`."""
         streams = self.completed(streams)
         known = self.catalog if self.catalog is not None else Catalog(streams)
         given = state_given(state, streams)
         arguments = []
-        files = {"config": self.executor.config(self.config), "catalog": tap_catalog(known, streams)}
+        files = {
+            "config": self.executor.config(self.config),
+            "catalog": tap_catalog(known, streams),
+        }
         if given:
             arguments = ["--state", "{state}"]
             files["state"] = given
         batch_folder = self._batch_folder()
         while True:
             flag = "--properties" if self.use_properties else "--catalog"
-            with self._start("--config", "{config}", flag, "{catalog}", *arguments, files=files) as process:
+            with self._start(
+                "--config", "{config}", flag, "{catalog}", *arguments, files=files
+            ) as process:
                 reading = SingerRead(
                     self.connector_name,
                     self.logger,
@@ -122,7 +135,8 @@ class SingerSource(SingerHost, ConnectorSource):
     def _wants_properties(self, process: ConnectorProcess) -> bool:
         """Return whether a tap that has said nothing takes its catalog by `--properties`, and is to be run again.
 
-        It refused `--catalog`; or it did nothing, as if it had none, and its `--help` has the other flag.
+        It refused `--catalog`; or it did nothing, as if it had none, and its `--help` has the other
+        flag.
         """
         if self.use_properties or not self._may_turn:
             return False
@@ -157,7 +171,10 @@ class SingerSource(SingerHost, ConnectorSource):
 def tap_catalog(catalog: Catalog, streams: Sequence[Stream]) -> dict[str, Any]:
     """Return the catalog as a tap is to read it: these streams and their columns are selected, all others are not."""
     wanted = {stream.key: stream for stream in streams}
-    entries = [_entry(wanted.get(stream.key, stream), chosen=stream.key in wanted) for stream in catalog.values()]
+    entries = [
+        _entry(wanted.get(stream.key, stream), chosen=stream.key in wanted)
+        for stream in catalog.values()
+    ]
     entries += [_entry(stream, chosen=True) for key, stream in wanted.items() if key not in catalog]
     return {"streams": entries}
 
@@ -178,9 +195,13 @@ def _entry(stream: Stream, *, chosen: bool) -> dict[str, Any]:
             if place.get("inclusion") not in {"automatic", "unsupported"}:
                 place["selected"] = is_column_selected(stream, name)
         if stream.types:
-            entry["schema"] = copied(stream.schema or {})  # the tap may convert values to what it reads there
+            entry["schema"] = copied(
+                stream.schema or {}
+            )  # the tap may convert values to what it reads there
         if isinstance(entry.get("schema"), dict):
             entry["schema"]["selected"] = True  # where taps of the first days look
         entry["selected"] = True
-    entry["metadata"] = [{"breadcrumb": list(place), "metadata": said} for place, said in places.items()]
+    entry["metadata"] = [
+        {"breadcrumb": list(place), "metadata": said} for place, said in places.items()
+    ]
     return entry

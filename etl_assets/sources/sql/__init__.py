@@ -7,7 +7,12 @@ if TYPE_CHECKING:
     from etl_assets.sources.sql.databases import MySQLSource, PostgresSource, SQLiteSource
     from etl_assets.sources.sql.source import SqlSource
 
-_HOME = {"MySQLSource": "databases", "PostgresSource": "databases", "SQLiteSource": "databases", "SqlSource": "source"}
+_HOME = {
+    "MySQLSource": "databases",
+    "PostgresSource": "databases",
+    "SQLiteSource": "databases",
+    "SqlSource": "source",
+}
 
 __all__ = ["MySQLSource", "PostgresSource", "SQLiteSource", "SqlSource"]
 

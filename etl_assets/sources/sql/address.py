@@ -19,7 +19,14 @@ DRIVERS = {"postgresql": "psycopg", "postgres": "psycopg", "mysql": "pymysql", "
 
 _TLS_WORDS = {
     "postgresql": ("sslmode", "service", "requiressl"),
-    "mysql": ("ssl", "ssl_ca", "ssl_disabled", "ssl_mode", "ssl_verify_cert", "ssl_verify_identity"),
+    "mysql": (
+        "ssl",
+        "ssl_ca",
+        "ssl_disabled",
+        "ssl_mode",
+        "ssl_verify_cert",
+        "ssl_verify_identity",
+    ),
 }
 
 
@@ -60,7 +67,13 @@ class Parts:
         if password is not None:
             password = SecretString(password)
         return sa.URL.create(
-            self.dialect, value("user"), password, value("host"), number, value("database"), value("query")
+            self.dialect,
+            value("user"),
+            password,
+            value("host"),
+            number,
+            value("database"),
+            value("query"),
         )
 
 
@@ -68,7 +81,8 @@ def parse_url(value: Any, source: str) -> "sa.URL":
     """Resolve and parse a URL; a dialect without a driver gets the one of our extras.
 
     Raises:
-        ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a password.
+        ConfigError: It is none, or its reference has no value. The text is not shown: it may hold a
+            password.
     """
     if isinstance(value, Parts):
         url = value.url()
@@ -105,7 +119,8 @@ def looks_like_url(value: Any) -> bool:
 def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with which the driver encrypts and checks the server's certificate and name.
 
-    None where the server is on this machine, or where the URL or the arguments say themselves how far to trust.
+    None where the server is on this machine, or where the URL or the arguments say themselves how
+    far to trust.
     """
     backend = "mysql" if url.get_backend_name() in {"mysql", "mariadb"} else url.get_backend_name()
     said = {*args, *url.query}
@@ -113,7 +128,9 @@ def verified_tls(url: "sa.URL", args: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     driver = url.drivername.partition("+")[2]
     if backend == "postgresql" and driver in {"psycopg", "psycopg2"}:
-        return {"sslmode": "verify-full"} | ({} if "sslrootcert" in said else {"sslrootcert": "system"})
+        return {"sslmode": "verify-full"} | (
+            {} if "sslrootcert" in said else {"sslrootcert": "system"}
+        )
     if driver == "pymysql":
         import ssl
 

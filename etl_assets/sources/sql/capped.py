@@ -16,7 +16,9 @@ SKEW = timedelta(days=1)
 
 
 def capped(asked: "Query", upto: Any = None) -> Any:
-    """Return the largest value of the first replication key that a bookmark may have; None where there is none.
+    """Return the largest value of the first replication key that a bookmark may have.
+
+    None where there is none.
 
     Args:
         asked: The read.
@@ -38,7 +40,9 @@ def refuse_beyond(asked: "Query") -> None:
     most = None if cursor is None else _most(asked, cursor)
     if most is None or cursor is None or cursor.bookmark is None:
         return
-    if cursor.bookmark[0] > (most + SKEW if isinstance(asked.rules.max_bookmark, timedelta) else most):
+    if cursor.bookmark[0] > (
+        most + SKEW if isinstance(asked.rules.max_bookmark, timedelta) else most
+    ):
         raise BookmarkError(
             f"stream {asked.stream.name!r}: the stored bookmark {cursor.columns[0].name!r} = "
             f"{shorten(json_value(cursor.bookmark[0]))} lies beyond max_bookmark ({shorten(json_value(most))}), so "

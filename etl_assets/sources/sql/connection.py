@@ -74,7 +74,9 @@ class Snapshot:
         self.statement_seconds: float | None = None
 
     def begin_after(self, sql: str) -> Any:
-        """Run a statement in a transaction of its own, then begin the snapshot anew; returns its first row, or None.
+        """Run a statement in a transaction of its own, then begin the snapshot anew.
+
+        Returns its first row, or None.
 
         What a transaction has committed before the statement ran is in the snapshot.
         """
@@ -101,7 +103,10 @@ class Snapshot:
             yield
 
     def add_function(self, name: str, function: Callable[[Any], Any]) -> None:
-        """Have SQLite call a Python function of one argument; a DataError it raises is kept for the translation."""
+        """Have SQLite call a Python function of one argument.
+
+        A DataError it raises is kept for the translation.
+        """
 
         def guarded(value: Any) -> Any:
             try:
@@ -164,7 +169,8 @@ def _connect(engine: "sa.Engine", where: str, retries: int) -> "sa.Connection":
 def _close(connection: "sa.Connection") -> None:
     import sqlalchemy as sa
 
-    # Nothing was written, and the result is complete or not wanted: a failure here would hide the one that matters.
+    # Nothing was written, and the result is complete or not wanted: a failure here would hide the
+    # one that matters.
     with suppress(sa.exc.DBAPIError):
         connection.close()
 
@@ -182,7 +188,9 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
         url = with_reflection(url)
     args = _arguments(server, url, connect_seconds)
     try:
-        engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args)
+        engine = sa.create_engine(
+            url, poolclass=sa.NullPool, hide_parameters=True, connect_args=args
+        )
     except sa.exc.NoSuchModuleError:
         raise missing_dialect(url.drivername, f"source {server.source!r}") from None
     except ImportError as error:
@@ -198,15 +206,21 @@ def _engine(server: Server, connect_seconds: float | None, clock: Clock) -> "sa.
 
 def _arguments(server: Server, url: "sa.URL", connect_seconds: float | None) -> dict[str, Any]:
     """Return what the driver is told beside the URL."""
-    args: dict[str, Any] = dict(resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}"))
+    args: dict[str, Any] = dict(
+        resolve(dict(server.connect_args), name=f"connect_args of source {server.source!r}")
+    )
     remember_config(args)
     backend = url.get_backend_name()
-    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {*args, *url.query}:
+    if backend in {"postgresql", "mysql", "mariadb"} and not {"connect_timeout", "timeout"} & {
+        *args,
+        *url.query,
+    }:
         args["connect_timeout"] = max(1, round(connect_seconds or CONNECT_SECONDS))
     if url.drivername.endswith(("+pymysql", "+mysqldb")) and "charset" not in {*args, *url.query}:
         args["charset"] = "utf8mb4"  # any other would replace characters without a word
     if url.drivername.endswith("+psycopg") and "client_encoding" not in {*args, *url.query}:
-        # By default it is the server's: of one that does not know its own (SQL_ASCII), the driver gives bytes for text.
+        # By default it is the server's: of one that does not know its own (SQL_ASCII), the driver
+        # gives bytes for text.
         args["client_encoding"] = "UTF8"
     return args | verified_tls(url, args)
 
@@ -255,9 +269,11 @@ def _existing_file(name: str, source: str, *, is_uri: bool) -> tuple[str, bool]:
         return (name if "mode=" in name else f"{name}{'&' if '?' in name else '?'}mode=rw"), True
     if not Path(name).is_file():
         raise ConnectError(
-            f"source {source!r}: there is no file {name!r}.", hint="Check the path in the url; it is never created."
+            f"source {source!r}: there is no file {name!r}.",
+            hint="Check the path in the url; it is never created.",
         )
-    # Writable where the file is, so that SQLite can roll back what a killed writer left; query_only keeps us from it.
+    # Writable where the file is, so that SQLite can roll back what a killed writer left; query_only
+    # keeps us from it.
     return f"file:{quote(name)}?mode=rw", True
 
 
@@ -280,7 +296,10 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
             settings["statement_timeout"] = str(max(1, round(seconds * 1000)))
         said = ["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"]
         said += [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
-        together = snapshot.connection.dialect.driver in {"psycopg", "psycopg2"}  # others take one statement at a time
+        together = snapshot.connection.dialect.driver in {
+            "psycopg",
+            "psycopg2",
+        }  # others take one statement at a time
         for sql in ["; ".join(said)] if together else said:
             run(sql)
     elif snapshot.is_mysql:
@@ -290,8 +309,8 @@ def _begin(snapshot: Snapshot, seconds: float | None) -> None:
 
 
 _MYSQL_SETTINGS = (
-    # As the server or the user may have set them: a CHAR would come padded, a read would end after so many rows, and
-    # `IS NULL` would find the row that was inserted last.
+    # As the server or the user may have set them: a CHAR would come padded, a read would end after
+    # so many rows, and `IS NULL` would find the row that was inserted last.
     "SET SESSION time_zone = '+00:00', SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'PAD_CHAR_TO_FULL_LENGTH', ''), "
     "SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0"
 )
@@ -301,7 +320,8 @@ def _begin_mysql(snapshot: Snapshot, seconds: float | None) -> None:
     run = snapshot.connection.exec_driver_sql
     run(_MYSQL_SETTINGS)
     run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    # Rows wait in the server while the destination is busy; by default it would hang up after a minute.
+    # Rows wait in the server while the destination is busy; by default it would hang up after a
+    # minute.
     run(f"SET SESSION net_write_timeout = {DAY}")
     if seconds is not None:
         if getattr(snapshot.connection.dialect, "is_mariadb", False):
@@ -312,7 +332,9 @@ def _begin_mysql(snapshot: Snapshot, seconds: float | None) -> None:
 
 
 @contextmanager
-def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", rows: int) -> Iterator[Any]:
+def streamed(
+    server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", rows: int
+) -> Iterator[Any]:
     """Run a statement with a cursor on the server's side, and give it up cleanly when the caller does."""
     import sqlalchemy as sa
 
@@ -331,7 +353,8 @@ def streamed(server: Server, snapshot: Snapshot, statement: "sa.Select[Any]", ro
         complete = True
     finally:
         if not complete and thread is not None:
-            # MySQL's protocol has no word for "stop": the driver would read all the remaining rows to throw them away.
+            # MySQL's protocol has no word for "stop": the driver would read all the remaining rows
+            # to throw them away.
             _kill(server, thread)
         with suppress(sa.exc.DBAPIError, *_driver_errors(snapshot)):
             result.close()
@@ -349,7 +372,9 @@ class _SqliteRows:
         self._cursor = driver.cursor()
         snapshot.restart_clock()
         with as_database_errors(self._error):
-            self._cursor.execute(str(compiled), [named[name] for name in compiled.positiontup or ()])
+            self._cursor.execute(
+                str(compiled), [named[name] for name in compiled.positiontup or ()]
+            )
 
     def fetchmany(self, rows: int) -> list[tuple[Any, ...]]:
         """Return the next rows."""
@@ -358,7 +383,10 @@ class _SqliteRows:
         return fetched
 
     def close(self) -> None:
-        """Give the statement up; of a read that was forgotten, the connection may be gone before it."""
+        """Give the statement up.
+
+        Of a read that was forgotten, the connection may be gone before it.
+        """
         with suppress(sqlite3.ProgrammingError):
             self._cursor.close()
 

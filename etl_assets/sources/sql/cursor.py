@@ -27,8 +27,29 @@ Span = timedelta | int | float | Decimal
 
 BIGGEST_INT64 = 2**63 - 1
 
-_COMPARABLE = {"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time", "text", "uuid", "any"}
-BY_CODE_POINT = {"postgresql", "sqlite", "duckdb", "snowflake", "bigquery", "redshift", "cockroachdb", "oracle"}
+_COMPARABLE = {
+    "integer",
+    "decimal",
+    "number",
+    "float",
+    "date",
+    "timestamp",
+    "instant",
+    "time",
+    "text",
+    "uuid",
+    "any",
+}
+BY_CODE_POINT = {
+    "postgresql",
+    "sqlite",
+    "duckdb",
+    "snowflake",
+    "bigquery",
+    "redshift",
+    "cockroachdb",
+    "oracle",
+}
 """The dialects that compare texts by code point, of themselves or as they are asked to here."""
 _TEXT_TIMES = {"date": "date", "time": "time", "timestamp": "timestamp", "instant": "timestamp"}
 
@@ -39,8 +60,8 @@ class Comparable:
 
     Args:
         column: The column.
-        expression: What to compare and to order by: for texts by code point, whatever the column's collation, since
-            that is how the largest key of a batch is found.
+        expression: What to compare and to order by: for texts by code point, whatever the column's
+            collation, since that is how the largest key of a batch is found.
         bind: Gives the bound form of a typed value.
     """
 
@@ -159,13 +180,18 @@ class Cursor:
         self.snapshot = snapshot
         self.table = table
         self.stream = stream
-        self.columns = [table.column(n, stream=stream.name, role="replication key") for n in stream.cursor]
+        self.columns = [
+            table.column(n, stream=stream.name, role="replication key") for n in stream.cursor
+        ]
         given = plain(bookmark)
         self.bookmark = [self._stored(column, given) for column in self.columns] if given else None
-        values = [[] if self.bookmark is None else [self.bookmark[i]] for i in range(len(self.columns))]
+        values = [
+            [] if self.bookmark is None else [self.bookmark[i]] for i in range(len(self.columns))
+        ]
         values[0] = [*values[0], *against]
         self.keys = [
-            comparable(snapshot, column, stream=stream.name, against=values[i]) for i, column in enumerate(self.columns)
+            comparable(snapshot, column, stream=stream.name, against=values[i])
+            for i, column in enumerate(self.columns)
         ]
 
     def _stored(self, column: SqlColumn, given: Bookmark) -> Any:
@@ -177,7 +203,9 @@ class Cursor:
                 stream=self.stream.name,
             )
         try:
-            return typed(given[column.name], column.type.kind, zoned=self._zoned(column, given[column.name]))
+            return typed(
+                given[column.name], column.type.kind, zoned=self._zoned(column, given[column.name])
+            )
         except ValueError as error:
             raise BookmarkError(
                 f"stream {self.stream.name!r}: the bookmark {column.name!r} = {shorten(given[column.name])} does not "
@@ -199,7 +227,9 @@ class Cursor:
         alternatives = []
         for i, key in enumerate(self.keys):
             last = i == len(self.keys) - 1
-            here = key.expression >= bound[i] if last and not strictly else key.expression > bound[i]
+            here = (
+                key.expression >= bound[i] if last and not strictly else key.expression > bound[i]
+            )
             equal = [k.expression == b for k, b in zip(self.keys[:i], bound[:i], strict=True)]
             alternatives.append(sa.and_(*equal, here))
         if len(alternatives) == 1:
@@ -233,7 +263,11 @@ class Cursor:
         dialect = self.snapshot.dialect
         shown = [column.type.expression(column.expression, dialect) for column in self.columns]
         statement = sa.select(*(one.label(f"k{i}") for i, one in enumerate(shown)))
-        statement = statement.where(self.known(), *where).order_by(*(one.desc() for one in self.order())).limit(1)
+        statement = (
+            statement.where(self.known(), *where)
+            .order_by(*(one.desc() for one in self.order()))
+            .limit(1)
+        )
         row = self.snapshot.connection.execute(statement).first()
         if row is None:
             return None
@@ -263,7 +297,9 @@ class Cursor:
 
         if self.bookmark is None:
             return
-        at_or_after: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(self.table.clause)
+        at_or_after: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(
+            self.table.clause
+        )
         at_or_after = at_or_after.where(self.reaches(self.bookmark)).limit(1)
         if self.snapshot.connection.execute(at_or_after).first() is not None:
             return
@@ -311,7 +347,9 @@ def _shown(values: Sequence[Any]) -> str:
     return shorten(shown[0] if len(shown) == 1 else tuple(shown))
 
 
-def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against: Sequence[Any] = ()) -> Comparable:
+def comparable(
+    snapshot: "Snapshot", column: SqlColumn, *, stream: str, against: Sequence[Any] = ()
+) -> Comparable:
     """Return a column in the form in which the database is to compare it.
 
     Raises:
@@ -324,8 +362,16 @@ def comparable(snapshot: "Snapshot", column: SqlColumn, *, stream: str, against:
     # Of others nobody knows the collation: SQL Server's default one takes `a` for `A`.
     as_text |= kind == "text" and not snapshot.is_mysql and snapshot.dialect not in BY_CODE_POINT
     # MySQL's TIME goes beyond a day, and each database has an order of UUIDs of its own.
-    only = {"any": {"sqlite"}, "uuid": {"postgresql", "duckdb"}, "time": {"postgresql", "sqlite", "duckdb"}}
-    if kind not in _COMPARABLE or as_text or snapshot.dialect not in only.get(kind, {snapshot.dialect}):
+    only = {
+        "any": {"sqlite"},
+        "uuid": {"postgresql", "duckdb"},
+        "time": {"postgresql", "sqlite", "duckdb"},
+    }
+    if (
+        kind not in _COMPARABLE
+        or as_text
+        or snapshot.dialect not in only.get(kind, {snapshot.dialect})
+    ):
         raise ConfigError(
             f"stream {stream!r}: {column.name!r} ({column.declared}) has no order that a bookmark could follow.",
             hint="Use an integer, a date or a timestamp as the replication key.",
@@ -347,7 +393,9 @@ def _bound(snapshot: "Snapshot", kind: str, value: Any) -> Any:
     if kind == "uuid":
         return sa.cast(sa.literal(value, sa.Text()), sa.Uuid(as_uuid=False))
     if snapshot.dialect == "duckdb" and isinstance(value, int | Decimal) and value == int(value):
-        return sa.literal(int(value), sa.types.NullType())  # of any size, where its decimals have 38 digits
+        return sa.literal(
+            int(value), sa.types.NullType()
+        )  # of any size, where its decimals have 38 digits
     wide = kind == "integer" and not -BIGGEST_INT64 <= value <= BIGGEST_INT64
     types: dict[str, Any] = {
         "integer": sa.Numeric() if wide else sa.BigInteger(),
@@ -367,36 +415,54 @@ def _text(snapshot: "Snapshot", column: SqlColumn) -> Comparable:
     import sqlalchemy as sa
 
     if snapshot.is_mysql:
-        as_unicode = sa.func.convert(column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text())
-        # The bytes of UTF-8 lie in the order of code points. A collation would fill the shorter text up with spaces,
-        # which stand behind a tab.
+        as_unicode = sa.func.convert(
+            column.expression.op("USING")(sa.literal_column("utf8mb4")), type_=sa.Text()
+        )
+        # The bytes of UTF-8 lie in the order of code points. A collation would fill the shorter
+        # text up with spaces, which stand behind a tab.
         in_utf8 = sa.cast(as_unicode, sa.BINARY())
-        return Comparable(column, in_utf8, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY()))
+        return Comparable(
+            column, in_utf8, lambda value: sa.cast(_bound(snapshot, "text", value), sa.BINARY())
+        )
     if snapshot.dialect == "postgresql":
         expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
         padded = isinstance(column.declared, sa.CHAR)  # the cast takes the padding off
         return Comparable(
-            column, expression, lambda value: _bound(snapshot, "text", value.rstrip(" ") if padded else value)
+            column,
+            expression,
+            lambda value: _bound(snapshot, "text", value.rstrip(" ") if padded else value),
         )
-    if snapshot.dialect == "duckdb":  # a column may have a collation, and an enum has an order of its own
+    if (
+        snapshot.dialect == "duckdb"
+    ):  # a column may have a collation, and an enum has an order of its own
         expression = sa.collate(sa.cast(column.expression, sa.Text()), "C")
         return Comparable(column, expression, lambda value: _bound(snapshot, "text", value))
     return Comparable(column, column.expression, lambda value: _bound(snapshot, "text", value))
 
 
-def _in_sqlite(snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]) -> Comparable:
+def _in_sqlite(
+    snapshot: "Snapshot", column: SqlColumn, stream: str, against: Sequence[Any]
+) -> Comparable:
     """SQLite compares what is stored: numbers as numbers, and dates and times as the texts they are kept as."""
     import sqlalchemy as sa
 
     raw = sa.types.NullType()
     kind = column.type.kind
     if kind in _TEXT_TIMES:
-        times = text_times(snapshot, column.expression, _TEXT_TIMES[kind], stream=stream, against=list(against))
-        return Comparable(column, times.expression, lambda value: sa.literal(times.write(value), raw))
+        times = text_times(
+            snapshot, column.expression, _TEXT_TIMES[kind], stream=stream, against=list(against)
+        )
+        return Comparable(
+            column, times.expression, lambda value: sa.literal(times.write(value), raw)
+        )
     if kind == "text":
         # Whatever collation the column declares, the bookmark is found by code point.
-        return Comparable(column, sa.collate(column.expression, "BINARY"), lambda value: sa.literal(value, raw))
-    return Comparable(column, column.expression, lambda value: sa.literal(_stored_number(value), raw))
+        return Comparable(
+            column, sa.collate(column.expression, "BINARY"), lambda value: sa.literal(value, raw)
+        )
+    return Comparable(
+        column, column.expression, lambda value: sa.literal(_stored_number(value), raw)
+    )
 
 
 def _stored_number(value: Any) -> Any:

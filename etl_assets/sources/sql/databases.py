@@ -27,8 +27,16 @@ class _ServerSource(SqlSource):
         **options: Any,
     ) -> None:
         config: Mapping[str, Any] = options.get("config") or {}
-        given = {"host": host, "port": port, "database": database, "user": user, "password": password}
-        parts: dict[str, Any] = {word: config.get(word) if value is None else value for word, value in given.items()}
+        given = {
+            "host": host,
+            "port": port,
+            "database": database,
+            "user": user,
+            "password": password,
+        }
+        parts: dict[str, Any] = {
+            word: config.get(word) if value is None else value for word, value in given.items()
+        }
         parts["user"] = config.get("username") if parts["user"] is None else parts["user"]
         found = {word: value for word, value in parts.items() if value is not None}
         url = config.get("url") if url is None else url
@@ -39,9 +47,12 @@ class _ServerSource(SqlSource):
             )
         if url is not None and found:
             raise ConfigError(
-                f"{type(self).__name__} has a url and {', '.join(found)}.", hint="Give the url, or the parts."
+                f"{type(self).__name__} has a url and {', '.join(found)}.",
+                hint="Give the url, or the parts.",
             )
-        super().__init__(name, Parts(self.dialect, **wrap_secrets(parts)) if url is None else url, **options)
+        super().__init__(
+            name, Parts(self.dialect, **wrap_secrets(parts)) if url is None else url, **options
+        )
         self.storage_kind = self.dialect
 
 
@@ -49,13 +60,15 @@ class PostgresSource(_ServerSource):
     """Tables, views and queries of a PostgreSQL database, read by binary COPY in one snapshot.
 
     ```python
-    PostgresSource(name="shop", host="db.example.com", database="shop", user="reader", password=dg.EnvVar("PGPASSWORD"))
+    PostgresSource(name="shop", host="db.example.com", database="shop", user="reader",
+    password=dg.EnvVar("PGPASSWORD"))
     ```
 
     Args:
         url: `postgresql://user@host:5432/database`; may be a reference.
         name: Unique in a project.
-        host: In place of the url, with `port`, `database`, `user` and `password`; each may be a reference.
+        host: In place of the url, with `port`, `database`, `user` and `password`; each may be a
+            reference.
         options: Those of `SqlSource`.
     """
 
@@ -66,13 +79,15 @@ class MySQLSource(_ServerSource):
     """Tables, views and queries of a MySQL or MariaDB database, read through one unbuffered cursor in one snapshot.
 
     ```python
-    MySQLSource(name="shop", host="db.example.com", database="shop", user="reader", password=dg.EnvVar("DB_PASSWORD"))
+    MySQLSource(name="shop", host="db.example.com", database="shop", user="reader",
+    password=dg.EnvVar("DB_PASSWORD"))
     ```
 
     Args:
         url: `mysql://user@host:3306/database`; may be a reference.
         name: Unique in a project.
-        host: In place of the url, with `port`, `database`, `user` and `password`; each may be a reference.
+        host: In place of the url, with `port`, `database`, `user` and `password`; each may be a
+            reference.
         options: Those of `SqlSource`.
     """
 
@@ -96,7 +111,10 @@ class SQLiteSource(SqlSource):
         config: Mapping[str, Any] = options.get("config") or {}
         path = config.get("path") if path is None else path
         if path is None:
-            raise ConfigError("SQLiteSource needs a path.", hint='For example SQLiteSource("shop.db", name="shop").')
+            raise ConfigError(
+                "SQLiteSource needs a path.",
+                hint='For example SQLiteSource("shop.db", name="shop").',
+            )
         file = path if hasattr(path, "get_value") else str(path)
         is_url = isinstance(file, str) and file.startswith("sqlite:")
         super().__init__(name, file if is_url else Parts("sqlite", database=file), **options)

@@ -54,7 +54,10 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
     """
     if snapshot.dialect == "postgresql":
         found = postgres_types(snapshot, described)
-        return [(type_ or SqlType("other", _arrow("text", "string"), "text"), name) for type_, name in found]
+        return [
+            (type_ or SqlType("other", _arrow("text", "string"), "text"), name)
+            for type_, name in found
+        ]
     if snapshot.is_mysql:
         return [(_mysql_type(one), f"type {one[1]}") for one in described]
     if snapshot.dialect == "duckdb":
@@ -62,7 +65,9 @@ def described_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tupl
     return [(SqlType("any", None), "")] * len(described)
 
 
-def postgres_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple[SqlType | None, str]]:
+def postgres_types(
+    snapshot: "Snapshot", described: Sequence[Any]
+) -> list[tuple[SqlType | None, str]]:
     """Return how each column of a result is read, None where only its text is left, and the type's name.
 
     Of a domain PostgreSQL describes the type below, with precision and scale.
@@ -70,8 +75,13 @@ def postgres_types(snapshot: "Snapshot", described: Sequence[Any]) -> list[tuple
     import sqlalchemy as sa
 
     oids = sorted({int(one[1]) for one in described})
-    asked = sa.text("SELECT oid, typname, typcategory FROM pg_catalog.pg_type WHERE oid = ANY (:oids)")
-    known = {int(oid): (str(n), str(c)) for oid, n, c in snapshot.connection.execute(asked, {"oids": oids})}
+    asked = sa.text(
+        "SELECT oid, typname, typcategory FROM pg_catalog.pg_type WHERE oid = ANY (:oids)"
+    )
+    known = {
+        int(oid): (str(n), str(c))
+        for oid, n, c in snapshot.connection.execute(asked, {"oids": oids})
+    }
     types = []
     for one in described:
         name, category = known.get(int(one[1]), ("", ""))
@@ -98,7 +108,9 @@ FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype <> 'd'
 """The type of each column of a table, of a domain the one at its bottom, which alone can have a modifier."""
 
 
-def postgres_column_types(snapshot: "Snapshot", name: str, schema: str | None) -> dict[str, tuple[SqlType | None, str]]:
+def postgres_column_types(
+    snapshot: "Snapshot", name: str, schema: str | None
+) -> dict[str, tuple[SqlType | None, str]]:
     """Return how each column of a table is read, None where only its text is left, and the type's name.
 
     Only the catalog is asked: of a table that the user may not read, it tells the same.
@@ -115,19 +127,27 @@ def postgres_column_types(snapshot: "Snapshot", name: str, schema: str | None) -
         sa.text(_COLUMNS), {"name": name, "schema": schema}
     ):
         precision, scale = _digits(int(modifier))
-        types[str(column)] = (_postgres_type(str(type_), str(category), precision, scale), str(type_))
+        types[str(column)] = (
+            _postgres_type(str(type_), str(category), precision, scale),
+            str(type_),
+        )
     return types
 
 
 def _digits(modifier: int) -> tuple[int | None, int | None]:
-    """Return the precision and scale that a numeric's modifier says; the scale has eleven bits, one for its sign."""
+    """Return the precision and scale that a numeric's modifier says.
+
+    The scale has eleven bits, one for its sign.
+    """
     if modifier < 0:
         return None, None
     packed = modifier - 4
     return packed >> 16, ((packed & 0x7FF) ^ 0x400) - 0x400
 
 
-def _postgres_type(name: str, category: str, precision: int | None, scale: int | None) -> SqlType | None:
+def _postgres_type(
+    name: str, category: str, precision: int | None, scale: int | None
+) -> SqlType | None:
     if name == "numeric":
         return decimal_type(precision, scale, as_text=True)
     if category == "A":
@@ -137,7 +157,9 @@ def _postgres_type(name: str, category: str, precision: int | None, scale: int |
     if name not in _POSTGRES:
         return None
     kind, arrow = _POSTGRES[name]
-    how: Any = "text" if kind in {"uuid", "date", "timestamp", "instant", "time", "other"} else "native"
+    how: Any = (
+        "text" if kind in {"uuid", "date", "timestamp", "instant", "time", "other"} else "native"
+    )
     return SqlType(kind, _arrow(kind, arrow), "double" if name == "float4" else how)
 
 
@@ -149,7 +171,11 @@ def _mysql_type(described: Any) -> SqlType:
         return SqlType("any", None)
     kind, arrow = _MYSQL[code]
     how: Any = {_SINGLE: "double", _BITS: "integer"}.get(code, "native")
-    return SqlType(kind, _arrow(kind, arrow), "text" if kind in {"instant", "date", "timestamp", "time"} else how)
+    return SqlType(
+        kind,
+        _arrow(kind, arrow),
+        "text" if kind in {"instant", "date", "timestamp", "time"} else how,
+    )
 
 
 def _arrow(kind: Kind, name: str) -> Any:

@@ -44,9 +44,15 @@ _MYSQL_CODES: dict[int, str] = {
 }
 # What has no code: libpq while connecting, and SQLite.
 _WORDS: Sequence[tuple[str, str]] = (
-    (r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied", "login"),
+    (
+        r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied",
+        "login",
+    ),
     (r"permission denied", "rights"),
-    (r"database .* does not exist|unable to open database file|not a (valid duckdb )?database", "missing"),
+    (
+        r"database .* does not exist|unable to open database file|not a (valid duckdb )?database",
+        "missing",
+    ),
     (r"invalid response to ssl", "stranger"),
     (r"certificate|ssl error|ssl is required|does not support ssl|root\.crt", "tls"),
     (r"(resolve|translate) host|not known|getaddrinfo|no address", "host"),
@@ -88,7 +94,8 @@ def translated(
     Args:
         where: The source, for the message.
         phase: `connecting` or `reading`.
-        failures: What our own functions found wrong while the database called them; the first one rules.
+        failures: What our own functions found wrong while the database called them; the first one
+            rules.
         fields: The columns' names by their labels in the statement.
         stream: The stream that is read, if it is one.
     """
@@ -104,19 +111,26 @@ def translated(
         undecodable = _UNDECODABLE.search(_message(error.orig))
         if undecodable and stream:
             field = (fields or {}).get(undecodable["field"], undecodable["field"])
-            raise DataError("is not UTF-8 text.", stream=stream, field=field, value="(bytes)") from error
+            raise DataError(
+                "is not UTF-8 text.", stream=stream, field=field, value="(bytes)"
+            ) from error
         raise _translate(error, where, phase, stream) from error
     except (sa.exc.PendingRollbackError, sa.exc.DisconnectionError, sa.exc.TimeoutError) as error:
-        # An error before this one, which somebody has caught, has shown that the connection is lost.
+        # An error before this one, which somebody has caught, has shown that the connection is
+        # lost.
         told = f"stream {stream!r} of {where}" if stream else where
         text = f"{told}: {phase} failed: the connection was lost ({type(error).__name__})"
         raise UnavailableError(text, hint=_HINTS["away"], stream=stream) from error
     except sa.exc.SQLAlchemyError as error:
-        raise ConfigError(f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream) from error
+        raise ConfigError(
+            f"{where}: {type(error).__name__}: {redact(str(error))}", stream=stream
+        ) from error
 
 
 @contextmanager
-def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = lambda: False) -> Iterator[None]:
+def as_database_errors(
+    kind: type[Exception], *, broken: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Yield a driver's errors the form in which SQLAlchemy raises them, where the driver is used without it.
 
     Args:
@@ -128,15 +142,21 @@ def as_database_errors(kind: type[Exception], *, broken: Callable[[], bool] = la
     try:
         yield
     except kind as error:
-        raise sa.exc.DBAPIError(None, None, error, hide_parameters=True, connection_invalidated=broken()) from error
+        raise sa.exc.DBAPIError(
+            None, None, error, hide_parameters=True, connection_invalidated=broken()
+        ) from error
 
 
-def _translate(error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None) -> EtlAssetsError:
+def _translate(
+    error: "sa.exc.DBAPIError", where: str, phase: str, stream: str | None
+) -> EtlAssetsError:
     original: Any = error.orig
     state = sqlstate(original)
     message = _message(original)
     kind = _kind(original, state, message)
-    unknown = kind in {"", "tls"} and phase != "connecting"  # what TLS says of a line that was cut is no certificate's
+    unknown = (
+        kind in {"", "tls"} and phase != "connecting"
+    )  # what TLS says of a line that was cut is no certificate's
     if error.connection_invalidated or ((unknown or not kind) and is_lost(original)):
         kind = "away"
     name = f"{type(original).__name__}, SQLSTATE {state}" if state else type(original).__name__
@@ -171,14 +191,21 @@ def _message(original: Any) -> str:
     if len(args) > 1 and isinstance(args[0], int):
         return f"({args[0]}) {args[1]}"
     lines = [line.strip() for line in str(original).splitlines() if line.strip()]
-    return " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line)) or type(original).__name__
+    return (
+        " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line))
+        or type(original).__name__
+    )
 
 
 def _without_values(message: str, state: str) -> str:
     """Return a message, masked, without what a data exception quotes: a value of a row, or one that was bound."""
     if state.startswith("22"):
         message = message.split(": ", 1)[0]
-    return redact(message) if len(message) <= SHOWN_MESSAGE else redact(message, end=SHOWN_MESSAGE - 1) + "…"
+    return (
+        redact(message)
+        if len(message) <= SHOWN_MESSAGE
+        else redact(message, end=SHOWN_MESSAGE - 1) + "…"
+    )
 
 
 def _kind(original: Any, state: str, message: str) -> str:
@@ -186,7 +213,9 @@ def _kind(original: Any, state: str, message: str) -> str:
         if state[:length] in _STATES and len(state) >= length:
             return _STATES[state[:length]]
     code = next(iter(getattr(original, "args", ())), None)
-    by_words = next((kind for pattern, kind in _WORDS if re.search(pattern, message, re.IGNORECASE)), "")
+    by_words = next(
+        (kind for pattern, kind in _WORDS if re.search(pattern, message, re.IGNORECASE)), ""
+    )
     if isinstance(code, int):
         kind = _MYSQL_CODES.get(code, "")
         return by_words if kind == "away" and by_words in {"host", "port", "tls"} else kind

@@ -51,7 +51,10 @@ class Assembly:
     refusals: Refusals
 
     def tables(self, batch_rows: int) -> "Iterator[pa.Table]":
-        """Yield tables of at most so many rows, of large rows fewer; at least one, which says the types."""
+        """Yield tables of at most so many rows, of large rows fewer.
+
+        At least one, which says the types.
+        """
         pieces: list[list[pa.Array]] = []
         rows = size = 0
         empty, last = True, False
@@ -66,7 +69,9 @@ class Assembly:
                 yield self._table(pieces)
                 empty, pieces, rows, size = False, [], 0, 0
         if empty:
-            yield self._schema([self.empty_type(index) for index in range(len(self.columns))]).empty_table()
+            yield self._schema(
+                [self.empty_type(index) for index in range(len(self.columns))]
+            ).empty_table()
 
     def _table(self, pieces: "list[list[pa.Array]]") -> "pa.Table":
         import pyarrow as pa
@@ -82,7 +87,9 @@ class Assembly:
         import pyarrow as pa
 
         pairs = zip(self.columns, types, strict=True)
-        return pa.schema([pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs])
+        return pa.schema(
+            [pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs]
+        )
 
 
 def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
@@ -97,7 +104,9 @@ def checked(texts: "pa.Array", *, stream: str, field: str) -> "pa.Array":
         texts.validate(full=True)
     except pa.ArrowInvalid as error:
         large = pa.types.is_large_string(texts.type)
-        found = _first_undecodable(texts.cast(pa.large_binary() if large else pa.binary()).to_pylist())
+        found = _first_undecodable(
+            texts.cast(pa.large_binary() if large else pa.binary()).to_pylist()
+        )
         raise DataError(
             "is not UTF-8 text.",
             stream=stream,

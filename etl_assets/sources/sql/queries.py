@@ -27,7 +27,9 @@ def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
     # A colon would be a parameter, and what follows a comment at the end would be part of it.
     text = sa.text(sql.strip().rstrip(";").replace(":", r"\:") + "\n")
     empty: sa.Select[Any] = (
-        sa.select(sa.literal_column("*")).select_from(text.columns().subquery("q")).where(sa.false())
+        sa.select(sa.literal_column("*"))
+        .select_from(text.columns().subquery("q"))
+        .where(sa.false())
     )
     with snapshot.connection.execute(empty) as result:
         described: list[Any] = list(result.cursor.description or ())
@@ -40,7 +42,9 @@ def table_of_query(snapshot: "Snapshot", name: str, sql: str) -> SqlTable:
             stream=name,
         )
     types = described_types(snapshot, described)
-    clause = text.columns(*(sa.column(sa.sql.quoted_name(one, quote=True)) for one in names)).subquery("q")
+    clause = text.columns(
+        *(sa.column(sa.sql.quoted_name(one, quote=True)) for one in names)
+    ).subquery("q")
     columns = {
         one: SqlColumn(one, type_, told, nullable=True, comment=None, expression=clause.c[one])
         for one, (type_, told) in zip(names, types, strict=True)

@@ -34,8 +34,13 @@ ON_NULL = ("error", "include", "exclude")
 FIRST_ROWS = 1_000
 """The first fetch is small: the size of its rows tells how many to fetch at once."""
 
-ORDERED_ALIKE = frozenset({"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time"})
-"""Kinds that every database orders as Python does; the order of texts is a matter of their collation."""
+ORDERED_ALIKE = frozenset(
+    {"integer", "decimal", "number", "float", "date", "timestamp", "instant", "time"}
+)
+"""Kinds that every database orders as Python does.
+
+The order of texts is a matter of their collation.
+"""
 
 BATCH_BYTES = 64 * 2**20
 """A batch ends at about this size, however many rows were asked for."""
@@ -56,7 +61,8 @@ class Rules:
     def plain(self) -> bool:
         """Whether a read gives all rows at and after its bookmark, and no others."""
         return self.on_null_cursor != "include" and all(
-            bound is None for bound in (self.lookback, self.lag or None, self.start, self.end, self.max_bookmark)
+            bound is None
+            for bound in (self.lookback, self.lag or None, self.start, self.end, self.max_bookmark)
         )
 
 
@@ -94,7 +100,9 @@ class Query:
         self.limit = self._whole_number(LIMIT)
         self.offset = self._whole_number(OFFSET)
         self.cursor: Cursor | None = None
-        self._filters = [self._filter(name, value) for name, value in self.query.items() if name not in WORDS]
+        self._filters = [
+            self._filter(name, value) for name, value in self.query.items() if name not in WORDS
+        ]
         self._ranged = self.query.get(RANGE) is not None
         self._within = within(snapshot, table, stream, self.query[RANGE]) if self._ranged else []
         self._check()
@@ -114,11 +122,13 @@ class Query:
         self._operators()
         if self.offset:
             raise self.error(
-                f"{OFFSET} does not go with a replication key.", hint="The bookmark says where to go on; leave it out."
+                f"{OFFSET} does not go with a replication key.",
+                hint="The bookmark says where to go on; leave it out.",
             )
         if rules.lookback is not None and not stream.primary_key:
             raise self.error(
-                "`lookback` reads rows again, so it needs a primary key.", hint="Declare primary_key on the stream."
+                "`lookback` reads rows again, so it needs a primary key.",
+                hint="Declare primary_key on the stream.",
             )
         if rules.on_null_cursor == "include" and not stream.primary_key:
             raise self.error(
@@ -128,7 +138,9 @@ class Query:
 
     def error(self, message: str, *, hint: str | None = None) -> ConfigError:
         """Return an error about what is asked for, which names the stream."""
-        return ConfigError(f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name)
+        return ConfigError(
+            f"stream {self.stream.name!r}: {message}", hint=hint, stream=self.stream.name
+        )
 
     def _whole_number(self, word: str) -> int | None:
         value = self.query.get(word)
@@ -143,14 +155,21 @@ class Query:
     def _filter(self, name: str, value: Any) -> Any:
         column = self.table.columns.get(name)
         if column is None:
-            known = [*self.table.columns, *(word for word in WORDS - {RANGE} if name.startswith("_"))]
+            known = [
+                *self.table.columns,
+                *(word for word in WORDS - {RANGE} if name.startswith("_")),
+            ]
             hint = did_you_mean(name, known)
-            raise self.error(f"the query's {name!r} is no column of {self.table.name!r}.", hint=hint)
+            raise self.error(
+                f"the query's {name!r} is no column of {self.table.name!r}.", hint=hint
+            )
         if value is None:
             return column.expression.is_(None)
         kind = column.type.kind
         if kind == "text" and isinstance(value, str):
-            return column.expression == _raw(self.snapshot, value)  # by the database's own collation
+            return column.expression == _raw(
+                self.snapshot, value
+            )  # by the database's own collation
         if kind == "boolean" and isinstance(value, bool):
             return column.expression == _raw(self.snapshot, value)
         return self._equals(column, value)
@@ -161,7 +180,10 @@ class Query:
         return key.expression == key.bind(found)
 
     def typed_for(self, column: SqlColumn, value: Any, whose: str) -> Any:
-        """Return a value as Python's of a column's kind; `whose` it is, is for the error if it fits none."""
+        """Return a value as Python's of a column's kind.
+
+        `whose` it is, is for the error if it fits none.
+        """
         kind, zoned = column.type.kind, None
         if self.snapshot.dialect == "sqlite" and kind == "timestamp":
             zoned = values_have_zone(self.snapshot, column.expression) or bool(has_zone(value))
@@ -177,21 +199,35 @@ class Query:
     def _bounds(self) -> list[tuple[str, Any]]:
         """Return the bounds of the first replication key, each START or END: `_execution_date` ends it by default.
 
-        All of them hold. Which of two is the narrower one is the database's to know: texts have collations.
+        All of them hold. Which of two is the narrower one is the database's to know: texts have
+        collations.
         """
-        column = self.table.column(self.stream.cursor[0], stream=self.stream.name, role="replication key")
+        column = self.table.column(
+            self.stream.cursor[0], stream=self.stream.name, role="replication key"
+        )
         end = self.query.get(END)
-        given = {START: self.query.get(START), END: self.query.get(EXECUTION) if end is None else end}
+        given = {
+            START: self.query.get(START),
+            END: self.query.get(EXECUTION) if end is None else end,
+        }
         bounds = {
-            word: self.typed_for(column, value, f"{word} of") for word, value in given.items() if value is not None
+            word: self.typed_for(column, value, f"{word} of")
+            for word, value in given.items()
+            if value is not None
         }
         own = {START: self.rules.start, END: self.rules.end}
         fixed = {
-            word: self.typed_for(column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of")
+            word: self.typed_for(
+                column, value, f"the source's `{word.strip('_').removesuffix('_date')}` of"
+            )
             for word, value in own.items()
             if value is not None
         }
-        if len(fixed) == len(own) and column.type.kind in ORDERED_ALIKE and _is_after(fixed[START], fixed[END]):
+        if (
+            len(fixed) == len(own)
+            and column.type.kind in ORDERED_ALIKE
+            and _is_after(fixed[START], fixed[END])
+        ):
             raise self.error(
                 f"the source's `start` {shorten(own[START])} is after its `end` {shorten(own[END])}, so no "
                 f"{column.name!r} lies between them.",
@@ -213,7 +249,9 @@ class Query:
         if self.rules.on_null_cursor == "error":
             nulls = self.cursor.nulls([*self._filters, *self._within])
             if nulls:
-                told = " and ".join(f"{count} rows whose {name!r} is NULL" for name, count in nulls.items())
+                told = " and ".join(
+                    f"{count} rows whose {name!r} is NULL" for name, count in nulls.items()
+                )
                 raise SourceError(
                     f"stream {self.stream.name!r}: there are {told}, so an incremental read would never see them.",
                     hint='Use on_null_cursor="exclude" to leave them out, "include" to read them every time (needs a '
@@ -247,7 +285,11 @@ class Query:
         if cursor.bookmark is not None:
             conditions.append(self._from(cursor, cursor.bookmark))
         for word, value in self._bounds_given:
-            bound = cursor.from_first(value) if word == START else cursor.before_first(value, inclusive=False)
+            bound = (
+                cursor.from_first(value)
+                if word == START
+                else cursor.before_first(value, inclusive=False)
+            )
             conditions.append(bound)
         conditions += self.lagging(cursor)
         return [condition for condition in conditions if condition is not None]
@@ -256,7 +298,11 @@ class Query:
         if self.rules.lookback is None:
             return cursor.reaches(bookmark, strictly=self._strictly())
         first = shifted(
-            bookmark[0], self.rules.lookback, stream=self.stream.name, field=self.stream.cursor[0], option="lookback"
+            bookmark[0],
+            self.rules.lookback,
+            stream=self.stream.name,
+            field=self.stream.cursor[0],
+            option="lookback",
         )
         return None if first is None else cursor.from_first(first)
 
@@ -290,7 +336,13 @@ class Query:
         largest = cursor.maximum(self._filters)
         if largest is None:
             return []
-        last = shifted(largest[0], self.rules.lag, stream=self.stream.name, field=self.stream.cursor[0], option="lag")
+        last = shifted(
+            largest[0],
+            self.rules.lag,
+            stream=self.stream.name,
+            field=self.stream.cursor[0],
+            option="lag",
+        )
         if last is None:
             import sqlalchemy as sa
 
@@ -299,22 +351,38 @@ class Query:
 
     def settled(self, upto: Any) -> list[Any]:
         """Return the condition that a row's first replication key is at or before a value, if there is one."""
-        return [] if self.cursor is None or upto is None else [self.cursor.before_first(upto, inclusive=True)]
+        return (
+            []
+            if self.cursor is None or upto is None
+            else [self.cursor.before_first(upto, inclusive=True)]
+        )
 
     def order(self) -> list[Any]:
-        """Return what to order by: the replication key, then the primary key; with a limit what makes it one order."""
+        """Return what to order by: the replication key, then the primary key.
+
+        With a limit what makes it one order.
+        """
         if self._ranged:
             return []  # it is published as a whole, so no order is worth a sort
         if self.cursor is not None:
-            first = [] if self.rules.on_null_cursor != "include" else [self._nulls_last(self.cursor)]
+            first = (
+                [] if self.rules.on_null_cursor != "include" else [self._nulls_last(self.cursor)]
+            )
             rest = [n for n in self.stream.primary_key if n not in self.stream.cursor]
             if not self.stream.primary_key and self.limit is not None:
                 rest = [name for name in self.table.columns if name not in self.stream.cursor]
-            return [*first, *self.cursor.order(), *(self._sortable(self.table.columns[n]) for n in rest)]
+            return [
+                *first,
+                *self.cursor.order(),
+                *(self._sortable(self.table.columns[n]) for n in rest),
+            ]
         if self.limit is None and self.offset is None:
             return []
         names = self.stream.primary_key or tuple(self.table.columns)
-        return [self._sortable(self.table.column(n, stream=self.stream.name, role="primary key")) for n in names]
+        return [
+            self._sortable(self.table.column(n, stream=self.stream.name, role="primary key"))
+            for n in names
+        ]
 
     def _nulls_last(self, cursor: Cursor) -> Any:
         import sqlalchemy as sa
@@ -323,7 +391,9 @@ class Query:
 
     def _sortable(self, column: SqlColumn) -> Any:
         if column.type.kind in {"json", "other", "uuid"}:
-            return column.type.expression(column.expression, self.snapshot.dialect)  # some of these have no order
+            return column.type.expression(
+                column.expression, self.snapshot.dialect
+            )  # some of these have no order
         return column.expression
 
     # The statements
@@ -344,7 +414,12 @@ class Query:
         # Labels of our own: in ORDER BY, a database takes a bare name for what is selected.
         shown = [give(c).label(f"c{i}") for i, c in enumerate(columns)]
         self.snapshot.fields.update({f"c{i}": column.name for i, column in enumerate(columns)})
-        statement = sa.select(*shown).select_from(self.table.clause).where(*self.where()).order_by(*self.order())
+        statement = (
+            sa.select(*shown)
+            .select_from(self.table.clause)
+            .where(*self.where())
+            .order_by(*self.order())
+        )
         if self.limit is not None:
             statement = statement.limit(self.limit)
         return statement.offset(self.offset) if self.offset else statement
@@ -374,12 +449,18 @@ def batches(
     batch_rows: int,
     refusals: Refusals,
 ) -> "Iterator[pa.Table]":
-    """Yield a result's rows as Arrow tables; at least one, which says the types where there are no rows."""
+    """Yield a result's rows as Arrow tables.
+
+    At least one, which says the types where there are no rows.
+    """
     import pyarrow as pa
 
-    readers = [ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns]
+    readers = [
+        ColumnReader(c.type, dialect=snapshot.dialect, stream=stream, field=c.name) for c in columns
+    ]
     fields = [
-        pa.field(c.name, r.empty_type(), metadata=field_metadata(c)) for c, r in zip(columns, readers, strict=True)
+        pa.field(c.name, r.empty_type(), metadata=field_metadata(c))
+        for c, r in zip(columns, readers, strict=True)
     ]
     rows = min(batch_rows, FIRST_ROWS)
     empty = True
@@ -390,7 +471,10 @@ def batches(
             break
         empty = False
         values = zip(*fetched, strict=True)
-        arrays = [refusals.read(reader.read, list(its)) for reader, its in zip(readers, values, strict=True)]
+        arrays = [
+            refusals.read(reader.read, list(its))
+            for reader, its in zip(readers, values, strict=True)
+        ]
         got = [field.with_type(array.type) for field, array in zip(fields, arrays, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=pa.schema(got))
         rows = max(1, min(batch_rows, BATCH_BYTES * len(fetched) // max(table.nbytes, 1)))

@@ -24,9 +24,12 @@ _SQLITE_KINDS = {"integer", "text"}
 def split(
     snapshot: "Snapshot", table: SqlTable, stream: Stream, where: Sequence[Any], parts: int
 ) -> list[dict[str, Any]]:
-    """Return the ranges: integers in equal spans, which needs no look at the rows; others in equal numbers of rows.
+    """Return the ranges: integers in equal spans, which needs no look at the rows.
 
-    The first range begins at the very beginning, the last one has no end, so that no new row falls beside them.
+    Others in equal numbers of rows.
+
+    The first range begins at the very beginning, the last one has no end, so that no new row falls
+    beside them.
 
     Args:
         snapshot: The open connection.
@@ -60,7 +63,9 @@ def within(snapshot: "Snapshot", table: SqlTable, stream: Stream, given: Any) ->
         raise _no_range(stream, given)
     key = _key(snapshot, table, stream)
     try:
-        bounds = {word: key.bind(typed(value, key.column.type.kind)) for word, value in given.items()}
+        bounds = {
+            word: key.bind(typed(value, key.column.type.kind)) for word, value in given.items()
+        }
     except ValueError as error:
         raise _no_range(stream, given) from error
     conditions = []
@@ -82,7 +87,9 @@ def _no_range(stream: Stream, given: Any) -> ConfigError:
 def _key(snapshot: "Snapshot", table: SqlTable, stream: Stream) -> Comparable:
     if not stream.primary_key:
         raise ConfigError(
-            f"stream {stream.name!r}: a split needs a primary key.", hint="Declare primary_key.", stream=stream.name
+            f"stream {stream.name!r}: a split needs a primary key.",
+            hint="Declare primary_key.",
+            stream=stream.name,
         )
     column = table.column(stream.primary_key[0], stream=stream.name, role="primary key")
     if column.type.kind not in (_SQLITE_KINDS if snapshot.dialect == "sqlite" else _KINDS):
@@ -95,7 +102,10 @@ def _key(snapshot: "Snapshot", table: SqlTable, stream: Stream) -> Comparable:
 
 
 def _spans(snapshot: "Snapshot", shown: Any, where: Sequence[Any], parts: int) -> list[int] | None:
-    """Return equal spans between the smallest and the largest integer; None where one of them is none (in SQLite)."""
+    """Return equal spans between the smallest and the largest integer.
+
+    None where one of them is none (in SQLite).
+    """
     import sqlalchemy as sa
 
     smallest, largest = snapshot.connection.execute(
@@ -107,10 +117,16 @@ def _spans(snapshot: "Snapshot", shown: Any, where: Sequence[Any], parts: int) -
         low, high = int(typed(smallest, "integer")), int(typed(largest, "integer"))
     except ValueError:
         return None
-    return [bound for bound in (low + (high - low + 1) * i // parts for i in range(1, parts)) if bound > low]
+    return [
+        bound
+        for bound in (low + (high - low + 1) * i // parts for i in range(1, parts))
+        if bound > low
+    ]
 
 
-def _equal_counts(snapshot: "Snapshot", key: Comparable, shown: Any, where: Sequence[Any], parts: int) -> list[Any]:
+def _equal_counts(
+    snapshot: "Snapshot", key: Comparable, shown: Any, where: Sequence[Any], parts: int
+) -> list[Any]:
     import sqlalchemy as sa
 
     conditions = [*where, key.column.expression.is_not(None)]
@@ -120,6 +136,12 @@ def _equal_counts(snapshot: "Snapshot", key: Comparable, shown: Any, where: Sequ
     places = sorted({rows * i // parts for i in range(1, parts)} - {0})
     bounds = []
     for at in places:
-        with suppress(ValueError):  # a value that Python has none of, as `infinity`: there is a range less
-            bounds.append(typed(snapshot.connection.execute(keys.offset(at)).scalar_one(), key.column.type.kind))
+        with suppress(
+            ValueError
+        ):  # a value that Python has none of, as `infinity`: there is a range less
+            bounds.append(
+                typed(
+                    snapshot.connection.execute(keys.offset(at)).scalar_one(), key.column.type.kind
+                )
+            )
     return bounds

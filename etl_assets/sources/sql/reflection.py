@@ -113,10 +113,19 @@ def _elsewhere(snapshot: "Snapshot", inspector: Any, name: str) -> str:
     if snapshot.dialect == "sqlite":
         return ""
     found = [schema for schema in all_schemas(snapshot) if inspector.has_table(name, schema=schema)]
-    return f"There is one in {', '.join(map(repr, found))}: say schema={found[0]!r}." if found else ""
+    return (
+        f"There is one in {', '.join(map(repr, found))}: say schema={found[0]!r}." if found else ""
+    )
 
 
-SYSTEM_SCHEMAS = ("information_schema", "mysql", "performance_schema", "sys", "pg_*", "INFORMATION_SCHEMA")
+SYSTEM_SCHEMAS = (
+    "information_schema",
+    "mysql",
+    "performance_schema",
+    "sys",
+    "pg_*",
+    "INFORMATION_SCHEMA",
+)
 
 
 def all_schemas(snapshot: "Snapshot") -> list[str]:
@@ -134,7 +143,9 @@ def usable_schemas(snapshot: "Snapshot") -> list[str]:
     names = all_schemas(snapshot)
     if snapshot.dialect != "postgresql":
         return names
-    asked = sa.text("SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')")
+    asked = sa.text(
+        "SELECT nspname FROM pg_catalog.pg_namespace WHERE pg_catalog.has_schema_privilege(oid, 'USAGE')"
+    )
     usable = set(snapshot.connection.execute(asked).scalars())
     return [name for name in names if name in usable]
 
@@ -146,7 +157,9 @@ def discovered(
     exclude: Sequence[str],
     named: Sequence[str] = (),
 ) -> list[Stream]:
-    """Return a stream for each table and view. Those of this library's own have to be named, by a glob of their own.
+    """Return a stream for each table and view.
+
+    Those of this library's own have to be named, by a glob of their own.
 
     Args:
         snapshot: The open connection.
@@ -165,12 +178,16 @@ def discovered(
             if _is_left_out(schema, name, include, exclude, named):
                 continue
             try:
-                found = _stream(snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name))
+                found = _stream(
+                    snapshot, inspector, name, schema, is_view=is_view, rows=estimates.get(name)
+                )
             except sa.exc.SQLAlchemyError as error:
                 reason = _closed_view(error, snapshot) if is_view else None
                 if reason is None:
                     raise
-                _logger.warning("The view %r is left out: %s", f"{schema}.{name}" if schema else name, reason)
+                _logger.warning(
+                    "The view %r is left out: %s", f"{schema}.{name}" if schema else name, reason
+                )
             else:
                 streams.append(found)
     for glob in include:
@@ -180,7 +197,11 @@ def discovered(
 
 
 def _is_left_out(
-    schema: str | None, name: str, include: Sequence[str], exclude: Sequence[str], named: Sequence[str]
+    schema: str | None,
+    name: str,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    named: Sequence[str],
 ) -> bool:
     def is_any(globs: Iterable[str]) -> bool:
         return any(_matches(schema, name, glob) for glob in globs)
@@ -201,16 +222,25 @@ def _matches(schema: str | None, name: str, glob: str) -> bool:
 
 
 def _closed_view(error: "sa.exc.SQLAlchemyError", snapshot: "Snapshot") -> str | None:
-    """Return why a database does not tell a view's columns, if the view itself is the cause; else None."""
+    """Return why a database does not tell a view's columns, if the view itself is the cause.
+
+    Else None.
+    """
     import sqlalchemy as sa
 
     if snapshot.dialect == "duckdb":
-        return "what it selects from is gone, or cannot be read." if isinstance(error, sa.exc.DBAPIError) else None
+        return (
+            "what it selects from is gone, or cannot be read."
+            if isinstance(error, sa.exc.DBAPIError)
+            else None
+        )
     if not snapshot.is_mysql:
         return None
     if isinstance(error, sa.exc.UnreflectableTableError):
         return "what it selects from is gone, or its definer may not read it."
-    denied = isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "args", ())[:1] == (_DENIED,)
+    denied = isinstance(error, sa.exc.DBAPIError) and getattr(error.orig, "args", ())[:1] == (
+        _DENIED,
+    )
     return "this user may not see its columns: GRANT SELECT, SHOW VIEW." if denied else None
 
 
@@ -226,8 +256,12 @@ _ESTIMATES = {
 _ESTIMATE_OF = {"postgresql": " AND c.relname = :name", "mysql": " AND table_name = :name"}
 
 
-def row_estimates(snapshot: "Snapshot", schema: str | None, name: str | None = None) -> dict[str, int]:
-    """Return about how many rows the tables of a schema have, where the server keeps such a number; no row is counted.
+def row_estimates(
+    snapshot: "Snapshot", schema: str | None, name: str | None = None
+) -> dict[str, int]:
+    """Return about how many rows the tables of a schema have, where the server keeps such a number.
+
+    No row is counted.
 
     Args:
         snapshot: The open connection.
@@ -242,11 +276,16 @@ def row_estimates(snapshot: "Snapshot", schema: str | None, name: str | None = N
     sql, values = _ESTIMATES[kind], {"schema": schema}
     if name is not None:
         sql, values = sql + _ESTIMATE_OF[kind], {**values, "name": name}
-    return {str(table): int(rows) for table, rows in snapshot.connection.execute(sa.text(sql), values)}
+    return {
+        str(table): int(rows) for table, rows in snapshot.connection.execute(sa.text(sql), values)
+    }
 
 
 def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
-    """Return about how many rows a table has; None where the server has no such number, as of a view or a query."""
+    """Return about how many rows a table has.
+
+    None where the server has no such number, as of a view or a query.
+    """
     import sqlalchemy as sa
 
     if not isinstance(table.clause, sa.TableClause):
@@ -257,15 +296,17 @@ def row_estimate(snapshot: "Snapshot", table: SqlTable) -> int | None:
 def selected_columns(stream: Stream, table: SqlTable) -> tuple[list[SqlColumn], list[str]]:
     """Return the columns to read, in the table's order, and the declared ones that the table does not have (any more).
 
-    Keys and replication keys are always read. A column that the stream's schema does not know is left out unless the
-    stream takes new ones (`auto_add_new_fields`) or has no schema.
+    Keys and replication keys are always read. A column that the stream's schema does not know is
+    left out unless the stream takes new ones (`auto_add_new_fields`) or has no schema.
     """
     for role, names in (("primary key", stream.primary_key), ("replication key", stream.cursor)):
         for name in names:
             table.column(name, stream=stream.name, role=role)
     declared = selection.selected_columns(stream)
     if declared is None:
-        return [c for c in table.columns.values() if selection.is_column_selected(stream, c.name)], []
+        return [
+            c for c in table.columns.values() if selection.is_column_selected(stream, c.name)
+        ], []
     known = set((stream.schema or {}).get("properties") or ())
     chosen = {*declared, *selection.key_columns(stream)}
     if stream.auto_add_new_fields:
@@ -281,7 +322,9 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     # A dialect that folds names to upper case must be left to quote as it likes.
     force = None if getattr(dialect, "requires_name_normalize", False) else True
     columns = list(columns)
-    if snapshot.is_mysql:  # of whose statements SQLAlchemy reads a quote in a name as it is written there, twice
+    if (
+        snapshot.is_mysql
+    ):  # of whose statements SQLAlchemy reads a quote in a name as it is written there, twice
         columns = [{**one, "name": one["name"].replace("``", "`")} for one in columns]
     clause = sa.table(
         sa.sql.quoted_name(name, force),
@@ -291,7 +334,9 @@ def _table(snapshot: "Snapshot", name: str, schema: str | None, columns: Iterabl
     made = {}
     unknown = snapshot.is_mysql and any(type(one["type"]).__name__ == "NullType" for one in columns)
     geometries = _geometries(snapshot, name, schema) if unknown else set()
-    described = _described(snapshot, name, schema, columns) if snapshot.dialect == "postgresql" else {}
+    described = (
+        _described(snapshot, name, schema, columns) if snapshot.dialect == "postgresql" else {}
+    )
     of_duckdb = types_of(snapshot, clause) if snapshot.dialect == "duckdb" else {}
     for one in columns:
         declared = MySqlGeometry() if one["name"] in geometries else one["type"]
@@ -327,7 +372,10 @@ def _described(
 
 
 def _names(snapshot: "Snapshot", inspector: Any, schema: str | None) -> Iterator[tuple[str, bool]]:
-    """Yield the tables and views of a schema, and whether each is a view. A partition is part of its table."""
+    """Yield the tables and views of a schema, and whether each is a view.
+
+    A partition is part of its table.
+    """
     partitions = _partitions(snapshot, schema) if snapshot.dialect == "postgresql" else set()
     tables = list(inspector.get_table_names(schema=schema))
     views = list(inspector.get_view_names(schema=schema))
@@ -360,14 +408,27 @@ def _geometries(snapshot: "Snapshot", name: str, schema: str | None) -> set[str]
 
 
 def _stream(
-    snapshot: "Snapshot", inspector: Any, name: str, schema: str | None, *, is_view: bool, rows: int | None
+    snapshot: "Snapshot",
+    inspector: Any,
+    name: str,
+    schema: str | None,
+    *,
+    is_view: bool,
+    rows: int | None,
 ) -> Stream:
     with _quietly(name):
         table = _table(snapshot, name, schema, inspector.get_columns(name, schema=schema))
-        key = tuple((inspector.get_pk_constraint(name, schema=schema) or {}).get("constrained_columns") or ())
+        key = tuple(
+            (inspector.get_pk_constraint(name, schema=schema) or {}).get("constrained_columns")
+            or ()
+        )
         unique = [] if is_view else _unique_keys(inspector, name, schema, table)
         comment = _comment(inspector, name, schema)
-    own: dict[str, Any] = {"inclusion": "available", "selected-by-default": True, "is-view": is_view}
+    own: dict[str, Any] = {
+        "inclusion": "available",
+        "selected-by-default": True,
+        "is-view": is_view,
+    }
     if rows is not None:
         own["row-count"] = rows
     if unique:
@@ -380,24 +441,39 @@ def _stream(
     properties = {}
     for column in table.columns.values():
         properties[column.name] = _property(snapshot, column)
-        # No word on selection: a stream none of whose columns is picked is read whole, new ones too if it takes them.
+        # No word on selection: a stream none of whose columns is picked is read whole, new ones too
+        # if it takes them.
         said = {
             "inclusion": "automatic" if column.name in key else "available",
-            "sql-datatype": str(column.declared) if type(column.declared).__name__ != "NullType" else "",
+            "sql-datatype": str(column.declared)
+            if type(column.declared).__name__ != "NullType"
+            else "",
         }
         metadata.append({"breadcrumb": ["properties", column.name], "metadata": said})
     schema_of_rows = {"type": "object", "properties": properties}
     return Stream(
-        name, namespace=schema, schema=schema_of_rows, primary_key=key, metadata=metadata, description=comment
+        name,
+        namespace=schema,
+        schema=schema_of_rows,
+        primary_key=key,
+        metadata=metadata,
+        description=comment,
     )
 
 
 def stream_of_query(table: SqlTable) -> Stream:
     """Return the stream of a query; its keys are for the user to say."""
     valid = [c.name for c in table.columns.values() if c.type.kind in CURSOR_KINDS]
-    own = {"inclusion": "available", "selected-by-default": True, "is-view": True, "valid-replication-keys": valid}
+    own = {
+        "inclusion": "available",
+        "selected-by-default": True,
+        "is-view": True,
+        "valid-replication-keys": valid,
+    }
     of_values = {"x-arrow": "values"}  # what no database says beforehand, the rows will
-    properties = {c.name: c.type.property(nullable=True) or of_values for c in table.columns.values()}
+    properties = {
+        c.name: c.type.property(nullable=True) or of_values for c in table.columns.values()
+    }
     return Stream(
         table.name,
         schema={"type": "object", "properties": properties},
@@ -405,14 +481,20 @@ def stream_of_query(table: SqlTable) -> Stream:
     )
 
 
-def _unique_keys(inspector: Any, name: str, schema: str | None, table: SqlTable) -> list[tuple[str, ...]]:
+def _unique_keys(
+    inspector: Any, name: str, schema: str | None, table: SqlTable
+) -> list[tuple[str, ...]]:
     """Return the unique constraints none of whose columns can be NULL, the shortest first."""
     try:
         found = inspector.get_unique_constraints(name, schema=schema)
     except NotImplementedError:  # a database without them
         return []
     keys = {tuple(one["column_names"]) for one in found}
-    whole = [key for key in keys if key and all(n in table.columns and not table.columns[n].nullable for n in key)]
+    whole = [
+        key
+        for key in keys
+        if key and all(n in table.columns and not table.columns[n].nullable for n in key)
+    ]
     return sorted(whole, key=lambda key: (len(key), key))
 
 
@@ -427,7 +509,9 @@ def _property(snapshot: "Snapshot", column: SqlColumn) -> dict[str, Any]:
     elif snapshot.dialect == "sqlite" and type_.kind == "any":
         type_ = SqlType("any", type_of_values(snapshot, column.expression))
     elif snapshot.is_mysql and type_.kind == "time":
-        type_ = SqlType("time", pa.string())  # beyond a day it stays text, and a batch without such says it is a time
+        type_ = SqlType(
+            "time", pa.string()
+        )  # beyond a day it stays text, and a batch without such says it is a time
     prop = type_.property(nullable=column.nullable)
     if column.comment:
         prop["description"] = column.comment
@@ -452,8 +536,12 @@ def _quietly(name: str) -> Iterator[None]:
     import sqlalchemy as sa
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Did not recognize type", category=sa.exc.SAWarning)
-        warnings.filterwarnings("error", message="Unknown column definition", category=sa.exc.SAWarning)
+        warnings.filterwarnings(
+            "ignore", message="Did not recognize type", category=sa.exc.SAWarning
+        )
+        warnings.filterwarnings(
+            "error", message="Unknown column definition", category=sa.exc.SAWarning
+        )
         try:
             yield
         except sa.exc.SAWarning as warning:

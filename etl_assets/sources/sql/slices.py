@@ -1,7 +1,8 @@
 """Rows of a database's own wire format, taken apart column by column: all rows of a column at once, none one by one.
 
-The rows lie behind each other in one buffer. Where each row begins is known from its message; where a column of a row
-begins, from where the one before it ends. So one array of positions, one number per row, walks through the columns.
+The rows lie behind each other in one buffer. Where each row begins is known from its message; where
+a column of a row begins, from where the one before it ends. So one array of positions, one number
+per row, walks through the columns.
 """
 
 from functools import cache
@@ -29,7 +30,8 @@ class Buffer:
 
     Args:
         data: The bytes; they are not copied, so nothing else may write to them.
-        end: Where the rows end, of data that was such a buffer's; None for data that nothing lies behind yet.
+        end: Where the rows end, of data that was such a buffer's; None for data that nothing lies
+            behind yet.
     """
 
     def __init__(self, data: bytearray, end: int | None = None) -> None:
@@ -42,12 +44,13 @@ class Buffer:
         """Return what stands at each position.
 
         Args:
-            type_: numpy's type of it: a number with its byte order, such as `>i4`, or several behind each other.
+            type_: numpy's type of it: a number with its byte order, such as `>i4`, or several
+                behind each other.
             at: Positions of its first byte.
         """
         wanted = np.dtype(type_)
-        # Something for every byte of the buffer; numpy copies none of it before it is asked for some. As bytes without
-        # a meaning, since numpy takes records apart to copy them.
+        # Something for every byte of the buffer; numpy copies none of it before it is asked for
+        # some. As bytes without a meaning, since numpy takes records apart to copy them.
         bytes_ = np.dtype((np.void, wanted.itemsize))
         everywhere: Numbers = np.ndarray(
             (max(len(self.data) - wanted.itemsize + 1, 0),), bytes_, self.data, strides=(1,)
@@ -62,7 +65,8 @@ class Buffer:
         import pyarrow as pa
 
         rows = len(begin)
-        # Arrow's offsets, of values and of what lies between them in turn: only the values are copied.
+        # Arrow's offsets, of values and of what lies between them in turn: only the values are
+        # copied.
         bounds = np.empty(2 * rows + 1, np.int32)
         bounds[0 : 2 * rows : 2] = begin
         bounds[1::2] = begin + length
@@ -85,7 +89,8 @@ def _even_numbers(rows: int) -> Numbers:
 def with_nulls(numbers: Numbers, type_: Any, null: Nulls) -> "pa.Array":
     """Return numbers as an Arrow array of a type of the same width; they are not copied.
 
-    What pyarrow itself offers, here as below, would import pandas, which takes longer than all else of a small sync.
+    What pyarrow itself offers, here as below, would import pandas, which takes longer than all else
+    of a small sync.
     """
     import pyarrow as pa
 

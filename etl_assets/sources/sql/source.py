@@ -7,7 +7,15 @@ from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.arguments import NAMES, NUMBER, OBJECT, Kind, check, check_number, refuse_unknown_options
+from etl_assets.arguments import (
+    NAMES,
+    NUMBER,
+    OBJECT,
+    Kind,
+    check,
+    check_number,
+    refuse_unknown_options,
+)
 from etl_assets.exceptions import ConfigError, SourceError, naming_stream
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog import Catalog
@@ -58,37 +66,43 @@ _OTHERS = (*MODES, "properties", "state_message_every", "verbose")
 class SqlSource(Source):
     """A SQL database: PostgreSQL, MySQL, MariaDB, SQLite, and what else SQLAlchemy has a dialect for.
 
-    One read is one server-side cursor in one read-only snapshot. Values come exactly as the database holds them, or the
-    read fails with an error that names stream, field and value.
+    One read is one server-side cursor in one read-only snapshot. Values come exactly as the
+    database holds them, or the read fails with an error that names stream, field and value.
 
     ```python
     shop = SqlSource("shop", dagster.EnvVar("SHOP_URL"), lag=timedelta(minutes=5))
     ```
 
-    A stream with a replication key is read from its bookmark on (`>=`, several columns by weight) in the key's order.
-    It is an error if rows have a NULL in the key, or if the source ends before the bookmark.
+    A stream with a replication key is read from its bookmark on (`>=`, several columns by weight)
+    in the key's order. It is an error if rows have a NULL in the key, or if the source ends before
+    the bookmark.
 
-    The snapshot is a REPEATABLE READ transaction of PostgreSQL, MySQL and MariaDB, and a read transaction of SQLite;
-    other databases read with the isolation their connections have.
+    The snapshot is a REPEATABLE READ transaction of PostgreSQL, MySQL and MariaDB, and a read
+    transaction of SQLite; other databases read with the isolation their connections have.
 
     Args:
         name: Unique in a project; part of the key under which state is stored.
-        url: Text, a SQLAlchemy URL, or anything with `get_value()`; used when a connection is opened, never before.
-        schema: The SQL schema, or schemas, to discover in, where it is not the connection's default; `*` for all. A
-            stream's own namespace goes first.
+        url: Text, a SQLAlchemy URL, or anything with `get_value()`; used when a connection is
+            opened, never before.
+        schema: The SQL schema, or schemas, to discover in, where it is not the connection's
+            default; `*` for all. A stream's own namespace goes first.
         include: Globs for `table` or `schema.table` to discover; all by default.
         exclude: The same, for what not to discover.
-        queries: Streams that are no tables: a SELECT statement by the stream's name. A stream of this name that is
-            declared says its keys.
+        queries: Streams that are no tables: a SELECT statement by the stream's name. A stream of
+            this name that is declared says its keys.
         batch_rows: Rows of a batch at most; large rows make smaller batches.
-        lookback: Begin so far before the bookmark (timedelta or number), for late rows. Needs a primary key.
-        lag: Leave rows so near to the largest replication key to a later run; None waits for PostgreSQL's transactions.
-        on_null_cursor: What to do with rows whose replication key is NULL: `error`; `include` reads them every time
-            (needs a primary key); `exclude` never reads them.
-        start: Of a stream with a replication key read only rows at or after this value of its first column...
+        lookback: Begin so far before the bookmark (timedelta or number), for late rows. Needs a
+            primary key.
+        lag: Leave rows so near to the largest replication key to a later run; None waits for
+            PostgreSQL's transactions.
+        on_null_cursor: What to do with rows whose replication key is NULL: `error`; `include` reads
+            them every time (needs a primary key); `exclude` never reads them.
+        start: Of a stream with a replication key read only rows at or after this value of its first
+            column...
         end: ...and only rows before this one.
-        max_bookmark: Keep the bookmark at or before this value of its first column (a timedelta: so long after now), so
-            that a row in the far future hides no others. It is merged at each run; where rows are appended, it waits.
+        max_bookmark: Keep the bookmark at or before this value of its first column (a timedelta: so
+            long after now), so that a row in the far future hides no others. It is merged at each
+            run; where rows are appended, it waits.
         connect_args: Passed to the driver.
         connect_timeout: Seconds to wait for the server to answer; 30 by default.
         statement_timeout: Seconds a statement, or the wait for the next rows, may take.
@@ -124,7 +138,9 @@ class SqlSource(Source):
         super().__init__(name=name, **options)
         self._url = secret_url(self._config.get("url") if url is None else url)
         if self._url is None:
-            raise ConfigError(f"{own} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").')
+            raise ConfigError(
+                f"{own} needs a url.", hint='For example SqlSource(url="sqlite:///my.db").'
+            )
         _check_options(own, on_null_cursor, batch_rows, {"lookback": lookback, "lag": lag})
         self.schema = schema
         self.include, self.exclude = _names(include), _names(exclude)
@@ -159,11 +175,17 @@ class SqlSource(Source):
     def discover(self, streams: Sequence[str] | None = None) -> Catalog:
         """Return a stream for each table and view, with exact types, keys and comments.
 
-        A replication key is never guessed; `valid-replication-keys` in the stream's metadata says which there could be.
+        A replication key is never guessed; `valid-replication-keys` in the stream's metadata says
+        which there could be.
         """
         with connected(self._server()) as snapshot:
-            found = discovered(snapshot, _schemas(self.schema, snapshot), self.include, self.exclude, streams or ())
-            found += [stream_of_query(table_of_query(snapshot, name, sql)) for name, sql in self.queries.items()]
+            found = discovered(
+                snapshot, _schemas(self.schema, snapshot), self.include, self.exclude, streams or ()
+            )
+            found += [
+                stream_of_query(table_of_query(snapshot, name, sql))
+                for name, sql in self.queries.items()
+            ]
             catalog = Catalog(found)
         return catalog if streams is None else Catalog(catalog.select(streams))
 
@@ -180,7 +202,8 @@ class SqlSource(Source):
 
         Raises:
             ConfigError: The stream, the query or an option does not fit the table.
-            BookmarkError: The source ends before the bookmark, or the bookmark does not fit its columns.
+            BookmarkError: The source ends before the bookmark, or the bookmark does not fit its
+                columns.
             SourceError: Rows have a NULL in the replication key.
             DataError: A value cannot be read exactly.
         """
@@ -197,15 +220,28 @@ class SqlSource(Source):
             upto = capped(asked, bound.upto)
             columns, missing = selected_columns(stream, asked.table)
             for name in missing:
-                self.logger.warning("stream %r: the table has no column %r (any more).", stream.name, name)
-            # One look into the server's own statistics; a part of a table has no number there, and none is counted.
+                self.logger.warning(
+                    "stream %r: the table has no column %r (any more).", stream.name, name
+                )
+            # One look into the server's own statistics; a part of a table has no number there, and
+            # none is counted.
             expected = row_estimate(snapshot, asked.table) if asked.is_whole else None
             at = bookmarks
             for number, table in enumerate(self._tables(snapshot, asked, columns, request)):
                 remark = None if number else remark_of(asked, bound)
-                told = expected if number == 1 else None  # a line in the log costs more than a read of one batch
-                batch = Batch(table, expected=told, settled=upto, remark=remark, refused=asked.refusals.taken())
-                batch.texts_are_known = True  # the database vouches for them, or they were looked at
+                told = (
+                    expected if number == 1 else None
+                )  # a line in the log costs more than a read of one batch
+                batch = Batch(
+                    table,
+                    expected=told,
+                    settled=upto,
+                    remark=remark,
+                    refused=asked.refusals.taken(),
+                )
+                batch.texts_are_known = (
+                    True  # the database vouches for them, or they were looked at
+                )
                 at = reached(batch, stream) if known is not None and len(batch) else at
                 yield batch
             if known is not None:
@@ -257,7 +293,9 @@ class SqlSource(Source):
         return answers
 
     def latest(self, stream: Stream) -> dict[str, Any] | None:
-        """Return the largest replication key as a bookmark; None if the stream has no key, or no row.
+        """Return the largest replication key as a bookmark.
+
+        None if the stream has no key, or no row.
 
         Raises:
             SourceError: That key is not finite.
@@ -281,7 +319,9 @@ class SqlSource(Source):
             asked.check()
             where = asked.where()
             largest = (
-                asked.cursor.maximum([*where, *asked.settled(capped(asked, bound.upto))]) if asked.cursor else None
+                asked.cursor.maximum([*where, *asked.settled(capped(asked, bound.upto))])
+                if asked.cursor
+                else None
             )
             found = split(snapshot, asked.table, stream, where, parts)
             return KeyRanges(as_bookmark(stream, largest) if largest else None, found)
@@ -294,34 +334,59 @@ class SqlSource(Source):
 
     def _server(self) -> Server:
         name = self.name or type(self).__name__
-        return Server(self._url, name, self.connect_args, self.statement_timeout, self.connect_timeout)
+        return Server(
+            self._url, name, self.connect_args, self.statement_timeout, self.connect_timeout
+        )
 
     @contextmanager
     def _asking(self, stream: Stream) -> Iterator[Snapshot]:
-        with naming_stream(stream.name), connected(self._server()) as snapshot, self._told(snapshot, stream):
+        with (
+            naming_stream(stream.name),
+            connected(self._server()) as snapshot,
+            self._told(snapshot, stream),
+        ):
             yield snapshot
 
     def _told(self, snapshot: Snapshot, stream: Stream) -> Any:
         where, found = f"source {self.name!r}", snapshot.failures
-        return translated(where, phase="reading", failures=found, fields=snapshot.fields, stream=stream.name)
+        return translated(
+            where, phase="reading", failures=found, fields=snapshot.fields, stream=stream.name
+        )
 
     def _query(
-        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+        self,
+        snapshot: Snapshot,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        query: Mapping[str, Any] | None,
     ) -> Query:
         return Query(snapshot, self._table(snapshot, stream), stream, bookmark, query, self.rules)
 
     def _fingerprint(
-        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+        self,
+        snapshot: Snapshot,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        query: Mapping[str, Any] | None,
     ) -> str | None:
         """Return what tells whether a read from the bookmark would find anything new, if such a read is a plain one."""
         if query or not self.rules.plain or stream.stream in self.queries:
             return None
-        return fingerprint(snapshot, stream, _default_schema(self.schema), bookmark, [self.rules.on_null_cursor])
+        return fingerprint(
+            snapshot, stream, _default_schema(self.schema), bookmark, [self.rules.on_null_cursor]
+        )
 
     def _last_fingerprint(
-        self, snapshot: Snapshot, stream: Stream, bookmark: Bookmark | None, query: Mapping[str, Any] | None
+        self,
+        snapshot: Snapshot,
+        stream: Stream,
+        bookmark: Bookmark | None,
+        query: Mapping[str, Any] | None,
     ) -> str | None:
-        """Return the fingerprint of what was read; None also where the line is cut now: all rows are here already."""
+        """Return the fingerprint of what was read.
+
+        None also where the line is cut now: all rows are here already.
+        """
         import sqlalchemy as sa
 
         try:
@@ -329,17 +394,29 @@ class SqlSource(Source):
         except sa.exc.SQLAlchemyError:
             return None
 
-    def _tables(self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], request: ReadRequest) -> "Tables":
+    def _tables(
+        self, snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], request: ReadRequest
+    ) -> "Tables":
         """Read by the fastest route that the driver has; each gives the same records."""
-        how: Any = {"stream": asked.stream.name, "batch_rows": self.batch_rows, "refusals": asked.refusals}
+        how: Any = {
+            "stream": asked.stream.name,
+            "batch_rows": self.batch_rows,
+            "refusals": asked.refusals,
+        }
         if columns and snapshot.connection.dialect.driver == "psycopg":
             from etl_assets.sources.sql.postgres.copy import Copied, shown
             from etl_assets.sources.sql.postgres.encoded import can_encode, in_order
 
             if request.encoded_as == "pgcopy" and can_encode(columns):
-                keys = {*asked.stream.primary_key, *asked.stream.unique_constraints, *asked.stream.cursor}
+                keys = {
+                    *asked.stream.primary_key,
+                    *asked.stream.unique_constraints,
+                    *asked.stream.cursor,
+                }
                 given = in_order(columns, keys)
-                yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(columns, keys)
+                yield from Copied(snapshot, asked.select(given, shown), given, **how).encoded(
+                    columns, keys
+                )
                 return
             yield from Copied(snapshot, asked.select(columns, shown), columns, **how).batches()
             return
@@ -360,7 +437,10 @@ class SqlSource(Source):
 def _in_columns(
     snapshot: Snapshot, asked: Query, columns: Sequence[SqlColumn], how: Mapping[str, Any]
 ) -> "Iterator[pa.Table] | None":
-    """Return the rows by columns, as MySQL sends them and DuckDB has them; None of what comes by the driver's rows."""
+    """Return the rows by columns, as MySQL sends them and DuckDB has them.
+
+    None of what comes by the driver's rows.
+    """
     if columns and snapshot.is_mysql:
         from etl_assets.sources.sql.mysql.packets import Packets, can_read
 
@@ -393,7 +473,9 @@ def _has_more(asked: Query) -> bool:
     if cursor.bookmark is not None:
         conditions.append(cursor.reaches(cursor.bookmark, strictly=True))
     statement: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(asked.table.clause)
-    return asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
+    return (
+        asked.snapshot.connection.execute(statement.where(*conditions).limit(1)).first() is not None
+    )
 
 
 _TYPES: Mapping[str, Kind] = {
@@ -411,9 +493,13 @@ def _check_types(called: str, given: Mapping[str, Any]) -> None:
             (check_number if is_number else check)(called, name, value, _TYPES[name])
 
 
-def _check_options(called: str, on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]) -> None:
+def _check_options(
+    called: str, on_null_cursor: str, batch_rows: int, spans: Mapping[str, Span | None]
+) -> None:
     if on_null_cursor not in ON_NULL:
-        raise ConfigError(f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}.")
+        raise ConfigError(
+            f"on_null_cursor is {on_null_cursor!r}.", hint=f"Use one of {', '.join(ON_NULL)}."
+        )
     if batch_rows < 1:
         raise ConfigError(f"batch_rows is {batch_rows}.", hint="A batch has at least one row.")
     for name, span in spans.items():
@@ -421,7 +507,9 @@ def _check_options(called: str, on_null_cursor: str, batch_rows: int, spans: Map
         if span is not None:
             check(called, name, span, (timedelta | Real | Decimal, "a timedelta, or a number"))
         if span is not None and (span < timedelta(0) if isinstance(span, timedelta) else span < 0):
-            raise ConfigError(f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is.")
+            raise ConfigError(
+                f"{name} is {span!r}, less than nothing.", hint="Give how far it reaches, as it is."
+            )
 
 
 def _names(value: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -439,5 +527,6 @@ def _kind(url: Any) -> str:
 
 def _nothing(snapshot: Snapshot) -> str:
     if snapshot.dialect == "sqlite":
-        return "SELECT 1 FROM sqlite_master LIMIT 1"  # without a table, the file would not be looked into
+        # without a table, the file would not be looked into
+        return "SELECT 1 FROM sqlite_master LIMIT 1"
     return "SELECT 1 FROM DUAL" if snapshot.dialect == "oracle" else "SELECT 1"

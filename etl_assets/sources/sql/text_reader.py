@@ -38,7 +38,9 @@ class TextReader(ColumnReader):
             found = self._cast(texts, wanted)
         except pa.ArrowInvalid:
             found = None
-        if found is None or (kind in {"date", "timestamp", "instant"} and is_before_year_one(found)):
+        if found is None or (
+            kind in {"date", "timestamp", "instant"} and is_before_year_one(found)
+        ):
             # A zero date, a time beyond a day: named, or kept as text, value by value.
             return self.read(texts.to_pylist())
         return found
@@ -48,7 +50,9 @@ class TextReader(ColumnReader):
         import pyarrow.compute as pc
 
         if self._type.kind in TIMES and pa.types.is_timestamp(wanted):
-            return texts.cast(pa.timestamp("us")).cast(wanted)  # in the session's zone, which is UTC
+            return texts.cast(pa.timestamp("us")).cast(
+                wanted
+            )  # in the session's zone, which is UTC
         if pa.types.is_time(wanted):  # which Arrow reads only as part of a timestamp
             moments = pc.binary_join_element_wise(pa.scalar("1970-01-01"), texts, " ")
             return moments.cast(pa.timestamp("us")).cast(wanted)
@@ -61,7 +65,9 @@ class TextReader(ColumnReader):
         import pyarrow.compute as pc
 
         if pc.any(pc.is_in(texts, array_of(NO_NUMBERS, pa.string()))).as_py():
-            return self._decimals([None if value is None else Decimal(value) for value in texts.to_pylist()])
+            return self._decimals(
+                [None if value is None else Decimal(value) for value in texts.to_pylist()]
+            )
         wanted: Any = self._type.arrow
         if wanted is None:
             found = _narrowest(texts)
@@ -73,7 +79,10 @@ class TextReader(ColumnReader):
 
 
 def _narrowest(texts: "pa.Array") -> "pa.DataType":
-    """Return the narrowest decimal that holds all these numbers; text where there is none, null where they are none."""
+    """Return the narrowest decimal that holds all these numbers.
+
+    Text where there is none, null where they are none.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -84,4 +93,6 @@ def _narrowest(texts: "pa.Array") -> "pa.DataType":
     has_point = pc.greater_equal(point, 0)
     whole = pc.max(pc.if_else(has_point, point, length)).as_py()
     scale = pc.max(pc.if_else(has_point, pc.subtract(pc.subtract(length, point), 1), 0)).as_py()
-    return pa.decimal128(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else pa.string()
+    return (
+        pa.decimal128(whole + scale, scale) if whole + scale <= MAX_DECIMAL_DIGITS else pa.string()
+    )

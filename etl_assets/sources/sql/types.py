@@ -1,7 +1,7 @@
 """What a database's column types mean: a reflected type to Arrow and JSON Schema, and how its values are read.
 
-Where a driver would round a value, shift it, or fail without naming the column, the database's own text of the value is
-asked for instead, and read here.
+Where a driver would round a value, shift it, or fail without naming the column, the database's own
+text of the value is asked for instead, and read here.
 """
 
 import math
@@ -39,7 +39,10 @@ TIMES = {"date", "timestamp", "instant", "time"}
 ARRAY_DIMENSIONS = 6
 """PostgreSQL's arrays have no more."""
 SUBSCRIPTS = r"^\[[+-]?\d+:"
-"""With them PostgreSQL begins the text of an array whose subscripts do not begin at 1; no JSON begins so."""
+"""With them PostgreSQL begins the text of an array whose subscripts do not begin at 1.
+
+No JSON begins so.
+"""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,9 @@ class SqlType:
             case "double" if dialect == "postgresql":
                 return sa.cast(column, sa.Double)
             case "double":
-                return column.op("+")(sa.literal_column("0e0"))  # MySQL shows six digits of a single float
+                return column.op("+")(
+                    sa.literal_column("0e0")
+                )  # MySQL shows six digits of a single float
             case "integer":
                 return column.op("+")(sa.literal_column("0"))
         return column
@@ -79,7 +84,10 @@ class SqlType:
         """Return the JSON Schema property."""
         prop: dict[str, Any]
         if self.kind == "number":
-            prop = {"type": ["null", "number"], "x-arrow": "values"}  # JSON Schema has no decimal of any scale
+            prop = {
+                "type": ["null", "number"],
+                "x-arrow": "values",
+            }  # JSON Schema has no decimal of any scale
         elif self.kind == "uuid":
             prop = {"type": ["null", "string"], "format": "uuid"}
         elif self.arrow is None:
@@ -131,7 +139,11 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
     if isinstance(type_, sa.Date):
         return SqlType("date", pa.date32(), times)
     if isinstance(type_, sa.Time):
-        return SqlType("other", pa.string(), times) if type_.timezone else SqlType("time", pa.time64("us"), times)
+        return (
+            SqlType("other", pa.string(), times)
+            if type_.timezone
+            else SqlType("time", pa.time64("us"), times)
+        )
     if isinstance(type_, sa.Interval):
         return SqlType("other", pa.string(), times) if as_text else SqlType("any", None)
     if isinstance(type_, sa.Uuid):
@@ -146,7 +158,10 @@ def _general(type_: Any, *, as_text: bool) -> SqlType:  # noqa: C901, PLR0911, P
 
 
 def decimal_type(precision: int | None, scale: int | None, *, as_text: bool) -> SqlType:
-    """Return how a decimal column is read; without a precision, as the narrowest decimal that its values need."""
+    """Return how a decimal column is read.
+
+    Without a precision, as the narrowest decimal that its values need.
+    """
     import pyarrow as pa
 
     if precision is None:
@@ -175,7 +190,9 @@ def _postgres(type_: Any) -> SqlType | None:
     if isinstance(type_, postgresql.INTERVAL | postgresql.BIT | postgresql.MONEY):
         return SqlType("other", pa.string(), "text")
     if isinstance(type_, postgresql.CITEXT) or type(type_) is sa.String:
-        return SqlType("text", pa.string(), "text")  # `name`, and "char", which is sent as a byte: zero for ''
+        return SqlType(
+            "text", pa.string(), "text"
+        )  # `name`, and "char", which is sent as a byte: zero for ''
     return None
 
 
@@ -198,9 +215,13 @@ def _array_as_json(column: Any) -> Any:
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import array
 
-    firsts = array([sa.func.array_lower(column, dimension) for dimension in range(1, ARRAY_DIMENSIONS + 1)])
+    firsts = array(
+        [sa.func.array_lower(column, dimension) for dimension in range(1, ARRAY_DIMENSIONS + 1)]
+    )
     as_json = sa.cast(sa.func.to_json(column), sa.Text)
-    return sa.case((sa.literal_column("1") != sa.any_(firsts), sa.cast(column, sa.Text)), else_=as_json)
+    return sa.case(
+        (sa.literal_column("1") != sa.any_(firsts), sa.cast(column, sa.Text)), else_=as_json
+    )
 
 
 class MySqlGeometry:
@@ -215,7 +236,11 @@ def _mysql(type_: Any) -> SqlType | None:
 
     name = type(type_).__name__.upper()
     if name in _MYSQL_WIDTHS:
-        prefix = "uint" if getattr(type_, "unsigned", False) or getattr(type_, "zerofill", False) else "int"
+        prefix = (
+            "uint"
+            if getattr(type_, "unsigned", False) or getattr(type_, "zerofill", False)
+            else "int"
+        )
         return SqlType("integer", pa.type_for_alias(f"{prefix}{_MYSQL_WIDTHS[name]}"))
     if name == "BIT":
         return SqlType("integer", pa.uint64(), "integer")
@@ -244,9 +269,14 @@ def _sqlite(type_: Any) -> SqlType | None:
     if isinstance(type_, sa.Integer):
         return SqlType("integer", pa.int64())
     if isinstance(type_, sa.Numeric) and not isinstance(type_, sa.Float):
-        # A name that SQLite does not know is reflected as a numeric, too: its values say what they are.
+        # A name that SQLite does not know is reflected as a numeric, too: its values say what they
+        # are.
         unknown = type_.precision is None
-        return SqlType("any", None) if unknown else decimal_type(type_.precision, type_.scale, as_text=False)
+        return (
+            SqlType("any", None)
+            if unknown
+            else decimal_type(type_.precision, type_.scale, as_text=False)
+        )
     return None
 
 
@@ -254,7 +284,9 @@ def hint_of_text(dialect: str, field: str) -> str:
     """Return how a column is read whose values are not what its type says: its text is always there."""
     quote = "`" if dialect in {"mysql", "mariadb"} else '"'
     name = f"{quote}{field}{quote}"
-    type_ = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}.get(dialect, "VARCHAR(4000)")
+    type_ = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "TEXT", "sqlite": "TEXT"}.get(
+        dialect, "VARCHAR(4000)"
+    )
     return (
         "Correct the value, or read the column as text by a query of the source, "
         f"SELECT CAST({name} AS {type_}) AS {name}, ... in queries={{...}}."
@@ -262,7 +294,9 @@ def hint_of_text(dialect: str, field: str) -> str:
 
 
 class ColumnReader:
-    """Turns the values of one column into Arrow, batch by batch; its type only ever widens within a read.
+    """Turns the values of one column into Arrow, batch by batch.
+
+    Its type only ever widens within a read.
 
     Args:
         type_: How they are read.
@@ -282,7 +316,9 @@ class ColumnReader:
         """Return the type of a column without values."""
         import pyarrow as pa
 
-        return pa.null() if self._type.arrow is None or self._zone_is_unknown() else self._type.arrow
+        return (
+            pa.null() if self._type.arrow is None or self._zone_is_unknown() else self._type.arrow
+        )
 
     def read(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
         """Return the values as Arrow, exactly.
@@ -300,12 +336,16 @@ class ColumnReader:
         if type_.kind in {"decimal", "number"}:
             return self._decimals(values)
         if type_.how == "double":
-            return array_of(values, type_.arrow)  # doubles that the database has made of single floats
+            return array_of(
+                values, type_.arrow
+            )  # doubles that the database has made of single floats
         if type_.arrow is None:
             return self._joined(values)
         return self._array(values, type_.arrow)
 
-    def _array(self, values: list[Any], declared: "pa.DataType | None") -> "pa.Array | pa.ChunkedArray":
+    def _array(
+        self, values: list[Any], declared: "pa.DataType | None"
+    ) -> "pa.Array | pa.ChunkedArray":
         import pyarrow as pa
 
         try:
@@ -344,8 +384,14 @@ class ColumnReader:
         ):
             return array_of(values, pa.string())  # MySQL's TIME is a span, too: -838:59:59
         array = self._array(values, type_)
-        if self._type.kind == "instant" and pa.types.is_timestamp(array.type) and array.type.tz is None:
-            return array.cast(type_)  # MySQL's text of a TIMESTAMP, in the session's zone, which is UTC
+        if (
+            self._type.kind == "instant"
+            and pa.types.is_timestamp(array.type)
+            and array.type.tz is None
+        ):
+            return array.cast(
+                type_
+            )  # MySQL's text of a TIMESTAMP, in the session's zone, which is UTC
         return array
 
     def _decimals(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
@@ -354,17 +400,25 @@ class ColumnReader:
         declared = self._type.arrow
         if declared is not None and pa.types.is_decimal(declared):
             try:
-                if self._dialect == "sqlite":  # it keeps a decimal as a double: the shortest text is what was meant
-                    return decimals_of_texts(array_of(values, pa.float64()).cast(pa.string()), declared)
+                if (
+                    self._dialect == "sqlite"
+                ):  # it keeps a decimal as a double: the shortest text is what was meant
+                    return decimals_of_texts(
+                        array_of(values, pa.float64()).cast(pa.string()), declared
+                    )
                 return decimals_of(values, declared)
             except (pa.ArrowInvalid, pa.ArrowTypeError):
                 pass  # not a number, or wider than declared
         if self._dialect == "sqlite":
-            values = [Decimal(repr(v)) if type(v) is float and math.isfinite(v) else v for v in values]
+            values = [
+                Decimal(repr(v)) if type(v) is float and math.isfinite(v) else v for v in values
+            ]
         for value in values:
             odd = isinstance(value, Decimal | float) and not math.isfinite(value)
             if odd or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"}):
-                raise self._error("no decimal type holds this; select it as a double in a view.", str(value))
+                raise self._error(
+                    "no decimal type holds this; select it as a double in a view.", str(value)
+                )
         return self._joined(values) if declared is None else self._array(values, declared)
 
     def _joined(self, values: list[Any]) -> "pa.Array | pa.ChunkedArray":
@@ -372,7 +426,9 @@ class ColumnReader:
         try:
             wanted = array.type if self._so_far is None else merge_types(self._so_far, array.type)
         except SchemaConflictError as error:
-            raise self._error(error.message, next(value for value in values if value is not None)) from error
+            raise self._error(
+                error.message, next(value for value in values if value is not None)
+            ) from error
         self._so_far = wanted
         return array if array.type.equals(wanted) else self._array(values, wanted)
 
@@ -387,9 +443,14 @@ class ColumnReader:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if self._type.how == "json" and pc.any(odd := pc.match_substring_regex(texts, SUBSCRIPTS)).as_py():
+        if (
+            self._type.how == "json"
+            and pc.any(odd := pc.match_substring_regex(texts, SUBSCRIPTS)).as_py()
+        ):
             value = texts.filter(odd)[0].as_py()
-            raise self._error("an array whose subscripts do not begin at 1; JSON would lose them.", value)
+            raise self._error(
+                "an array whose subscripts do not begin at 1; JSON would lose them.", value
+            )
         return pa.ExtensionArray.from_storage(pa.json_(texts.type), texts)
 
     def _json_text(self, value: Any) -> str:

@@ -84,7 +84,12 @@ def run_airbyte(source_class: "type[Source]", argv: Sequence[str], given: Mappin
             elif arguments.command == "check":
                 say("CONNECTION_STATUS", connectionStatus=_status(source))
             elif arguments.command == "discover":
-                say("CATALOG", catalog={"streams": [_described(source, one) for one in _found(source).values()]})
+                say(
+                    "CATALOG",
+                    catalog={
+                        "streams": [_described(source, one) for one in _found(source).values()]
+                    },
+                )
             else:
                 catalog = as_object(read_document(arguments.catalog), "The configured catalog")
                 return _read(source, catalog, _state(arguments.state), say)
@@ -95,7 +100,11 @@ def run_airbyte(source_class: "type[Source]", argv: Sequence[str], given: Mappin
 
 
 def _spec(source: "Source") -> dict[str, Any]:
-    schema = source.config_spec or {"type": "object", "properties": {}, "additionalProperties": True}
+    schema = source.config_spec or {
+        "type": "object",
+        "properties": {},
+        "additionalProperties": True,
+    }
     return {
         "protocol_version": "0.2.0",
         "connectionSpecification": schema,
@@ -116,7 +125,9 @@ def _status(source: "Source") -> dict[str, Any]:
 
 
 def _found(source: "Source", names: Sequence[str] | None = None) -> Catalog:
-    return Catalog.of(source.catalog if source.catalog is not None else source.discover(streams=names))
+    return Catalog.of(
+        source.catalog if source.catalog is not None else source.discover(streams=names)
+    )
 
 
 def _described(source: "Source", stream: Stream) -> dict[str, Any]:
@@ -124,9 +135,13 @@ def _described(source: "Source", stream: Stream) -> dict[str, Any]:
     if not (stream.schema or {}).get("properties"):
         from etl_assets.sources.tap.modes import sampled_schema
 
-        stream = stream.replace(schema=sampled_schema(source, stream) or {"type": "object", "properties": {}})
+        stream = stream.replace(
+            schema=sampled_schema(source, stream) or {"type": "object", "properties": {}}
+        )
     schema = {**(stream.schema or {})}
-    schema["properties"] = {name: _of_json(prop) for name, prop in (schema.get("properties") or {}).items()}
+    schema["properties"] = {
+        name: _of_json(prop) for name, prop in (schema.get("properties") or {}).items()
+    }
     described = AirbyteStream.of(stream.replace(schema=schema)).model_dump(exclude_none=True)
     return {**described, "is_resumable": stream.method != "FULL_TABLE"}
 
@@ -138,7 +153,9 @@ def _of_json(prop: Any) -> Any:
     return {word: said for word, said in prop.items() if word != "x-arrow"}
 
 
-def _configured(source: "Source", catalog: Mapping[str, Any]) -> tuple[list[Stream], set[StreamKey]]:
+def _configured(
+    source: "Source", catalog: Mapping[str, Any]
+) -> tuple[list[Stream], set[StreamKey]]:
     """Return the streams to read, and those of them that are refreshed whole.
 
     Raises:
@@ -148,18 +165,27 @@ def _configured(source: "Source", catalog: Mapping[str, Any]) -> tuple[list[Stre
     if not isinstance(entries, list) or not entries:
         raise ConfigError("The configured catalog has no streams.")
     wanted = [(key_of(entry.get("stream") or {}, entry), entry) for entry in entries]
-    known = {stream.key: frozen(stream) for stream in _found(source, [name for (_, name), _ in wanted]).values()}
+    known = {
+        stream.key: frozen(stream)
+        for stream in _found(source, [name for (_, name), _ in wanted]).values()
+    }
     streams: list[Stream] = []
     whole: set[StreamKey] = set()
     for key, entry in wanted:
         stream = known.get(key)
         if stream is None:
-            raise ConfigError(f"There is no stream {key[1]!r} any more.", hint="Discover anew.", stream=key[1])
+            raise ConfigError(
+                f"There is no stream {key[1]!r} any more.", hint="Discover anew.", stream=key[1]
+            )
         if not stream.schema and (entry["stream"].get("json_schema") or {}).get("properties"):
             stream = stream.replace(schema=entry["stream"]["json_schema"])
         if entry.get("sync_mode") != "incremental":
             whole.add(key)
-            stream = stream if stream.method == "FULL_TABLE" else stream.replace(replication_method="FULL_TABLE")
+            stream = (
+                stream
+                if stream.method == "FULL_TABLE"
+                else stream.replace(replication_method="FULL_TABLE")
+            )
         streams.append(_keyed(stream, entry))
     return streams, whole
 
@@ -188,16 +214,24 @@ def _state(path: str | None) -> list[Mapping[str, Any]]:
         ConfigError: It is something else.
     """
     try:
-        document = simplejson.loads(Path(path).read_text("utf-8") or "[]", use_decimal=True) if path else []
+        document = (
+            simplejson.loads(Path(path).read_text("utf-8") or "[]", use_decimal=True)
+            if path
+            else []
+        )
     except (OSError, ValueError) as error:
         raise ConfigError(f"The state {path!r} cannot be read: {type(error).__name__}.") from None
     found = [document] if isinstance(document, Mapping) and document else document or []
-    if not all(isinstance(one, Mapping) and one.get("type") in {"STREAM", "GLOBAL"} for one in found):
+    if not all(
+        isinstance(one, Mapping) and one.get("type") in {"STREAM", "GLOBAL"} for one in found
+    ):
         raise ConfigError(f"The state {path!r} is no array of STREAM and GLOBAL states.")
     return list(found)
 
 
-def _begins(given: Iterable[Mapping[str, Any]], streams: Sequence[Stream], whole: set[StreamKey]) -> SourceState:
+def _begins(
+    given: Iterable[Mapping[str, Any]], streams: Sequence[Stream], whole: set[StreamKey]
+) -> SourceState:
     shared: Bookmark | None = None
     own: dict[StreamKey, Bookmark] = {}
     anew = set(whole)
@@ -205,21 +239,28 @@ def _begins(given: Iterable[Mapping[str, Any]], streams: Sequence[Stream], whole
         if one["type"] == "GLOBAL":
             document = as_object(one.get("global"), "The global state")
             shared = document.get("shared_state")
-            kept = {key_of(entry.get("stream_descriptor"), entry) for entry in document.get("stream_states") or ()}
+            kept = {
+                key_of(entry.get("stream_descriptor"), entry)
+                for entry in document.get("stream_states") or ()
+            }
             anew |= {stream.key for stream in streams} - kept
         else:
             bookmark = (one.get("stream") or {}).get("stream_state")
             if bookmark and not NO_CURSOR.keys() & bookmark.keys():
                 own[state_key(one)] = bookmark
     if shared is None or all(stream.key in anew for stream in streams):
-        return SourceState(streams={key: one for key, one in own.items() if key not in anew}, refreshed=anew)
+        return SourceState(
+            streams={key: one for key, one in own.items() if key not in anew}, refreshed=anew
+        )
     return SourceState(shared=shared, refreshed=anew)
 
 
 # Reading
 
 
-def _read(source: "Source", catalog: Mapping[str, Any], given: Iterable[Mapping[str, Any]], say: Say) -> int:
+def _read(
+    source: "Source", catalog: Mapping[str, Any], given: Iterable[Mapping[str, Any]], say: Say
+) -> int:
     from etl_assets.sources.source_read import SourceRead
 
     streams, whole = _configured(source, catalog)
@@ -254,7 +295,9 @@ class _Report:
             return
         key = event.stream.key
         if key not in self._streams:
-            raise ProtocolError(f"the source speaks of {key[1]!r}, which was not asked for.", stream=key[1])
+            raise ProtocolError(
+                f"the source speaks of {key[1]!r}, which was not asked for.", stream=key[1]
+            )
         self._reaches(key, "STARTED")
         if self._status[key] != "INCOMPLETE":
             self._of_stream(key, event)
@@ -271,7 +314,11 @@ class _Report:
                     self._stream_state(key, NO_CURSOR)
                 self._reaches(key, "COMPLETE")
             case StreamEnd(error=error):
-                self._fails(key, error or StreamReadError(f"stream {key[1]!r} was not completed.", stream=key[1]))
+                self._fails(
+                    key,
+                    error
+                    or StreamReadError(f"stream {key[1]!r} was not completed.", stream=key[1]),
+                )
             case Truncate() if key not in self._whole or self._status[key] != "STARTED":
                 raise ConfigError(
                     f"stream {key[1]!r}: its source replaces rows, which Airbyte's protocol cannot say in a read.",
@@ -280,17 +327,27 @@ class _Report:
                 )
             case Estimate(rows=rows):
                 about = {**descriptor_of(key), "type": "STREAM", "row_estimate": rows}
-                self._say("TRACE", trace={"type": "ESTIMATE", "emitted_at": float(_now()), "estimate": about})
+                self._say(
+                    "TRACE",
+                    trace={"type": "ESTIMATE", "emitted_at": float(_now()), "estimate": about},
+                )
             case SchemaChange() | Truncate():
-                pass  # Airbyte's records need no schema of their own; what is refreshed whole begins anew anyway
+                # Airbyte's records need no schema of their own; what is refreshed whole begins anew
+                # anyway
+                pass
 
     def end(self, error: EtlAssetsError | None) -> int:
         """Report every stream that has not ended as incomplete; return the exit code."""
-        left = [key for key in self._streams if self._status.get(key) not in {"COMPLETE", "INCOMPLETE"}]
+        left = [
+            key for key in self._streams if self._status.get(key) not in {"COMPLETE", "INCOMPLETE"}
+        ]
         if error is not None and not left:
             _say_error(self._say, error)
         for key in left:
-            self._fails(key, error or StreamReadError(f"stream {key[1]!r} was not completed.", stream=key[1]))
+            self._fails(
+                key,
+                error or StreamReadError(f"stream {key[1]!r} was not completed.", stream=key[1]),
+            )
         return int(error is not None or "INCOMPLETE" in self._status.values())
 
     def _records(self, key: StreamKey, stream: Stream, batch: Batch) -> None:
@@ -318,16 +375,26 @@ class _Report:
         self._shares = True
         if "INCOMPLETE" in self._status.values():
             return  # it would cover records of the stream that failed
-        states = [{"stream_descriptor": descriptor_of(key), "stream_state": {}} for key in self._streams]
-        shared = {"type": "GLOBAL", "global": {"shared_state": event.state, "stream_states": states}}
-        self._say("STATE", state={**shared, "sourceStats": {"recordCount": float(self._since_shared)}})
+        states = [
+            {"stream_descriptor": descriptor_of(key), "stream_state": {}} for key in self._streams
+        ]
+        shared = {
+            "type": "GLOBAL",
+            "global": {"shared_state": event.state, "stream_states": states},
+        }
+        self._say(
+            "STATE", state={**shared, "sourceStats": {"recordCount": float(self._since_shared)}}
+        )
         self._since_shared = 0
 
     def _stream_state(self, key: StreamKey, state: Bookmark | None) -> None:
         stream = {"stream_descriptor": descriptor_of(key), "stream_state": state}
         count = float(self._since_state[key])
         self._since_state[key] = 0
-        self._say("STATE", state={"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": count}})
+        self._say(
+            "STATE",
+            state={"type": "STREAM", "stream": stream, "sourceStats": {"recordCount": count}},
+        )
 
     def _fails(self, key: StreamKey, error: EtlAssetsError) -> None:
         _say_error(self._say, error, key)
@@ -340,7 +407,10 @@ class _Report:
             return
         self._status[key] = status
         said = {"stream_descriptor": descriptor_of(key), "status": status}
-        self._say("TRACE", trace={"type": "STREAM_STATUS", "emitted_at": float(_now()), "stream_status": said})
+        self._say(
+            "TRACE",
+            trace={"type": "STREAM_STATUS", "emitted_at": float(_now()), "stream_status": said},
+        )
 
 
 def _say_error(say: Say, error: Exception, key: StreamKey | None = None) -> None:
@@ -355,7 +425,9 @@ def _say_error(say: Say, error: Exception, key: StreamKey | None = None) -> None
 
 
 def _told(error: Exception) -> str:
-    return redact(str(error) if isinstance(error, EtlAssetsError) else f"{type(error).__name__}: {error}")
+    return redact(
+        str(error) if isinstance(error, EtlAssetsError) else f"{type(error).__name__}: {error}"
+    )
 
 
 def _now() -> int:

@@ -42,14 +42,17 @@ _DOCUMENTS = (
 def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
     """Make a source from the command line and run it; the exit code is 1 if it fails.
 
-    It is a Singer tap with Mage's flags, and an Airbyte source where the first word is one of its commands.
+    It is a Singer tap with Mage's flags, and an Airbyte source where the first word is one of its
+    commands.
 
     Args:
         source_class: The class.
         kwargs: Passed to it; what the command line says wins over them.
     """
     if sys.argv[1:2] and sys.argv[1] in AIRBYTE_COMMANDS:
-        from etl_assets.sources.tap.airbyte import run_airbyte  # it reads sources, so it lies above them
+        from etl_assets.sources.tap.airbyte import (
+            run_airbyte,
+        )  # it reads sources, so it lies above them
 
         raise SystemExit(run_airbyte(source_class, sys.argv[1:], kwargs))
     try:
@@ -64,19 +67,24 @@ def run_source(source_class: "type[Source]", **kwargs: Any) -> None:
         raise SystemExit(tell_failure(error)) from error
 
 
-_said: ContextVar[Mapping[str, Any]] = ContextVar("etl_assets_command_line", default=MappingProxyType({}))
+_said: ContextVar[Mapping[str, Any]] = ContextVar(
+    "etl_assets_command_line", default=MappingProxyType({})
+)
 
 
 def said_on_the_command_line() -> Mapping[str, Any]:
-    """Return the arguments of the command line that `main` has read; nothing in a process that is not its own."""
+    """Return the arguments of the command line that `main` has read.
+
+    Nothing in a process that is not its own.
+    """
     return _said.get()
 
 
 def is_called_by_the_program() -> bool:
     """Return whether the caller's caller's caller is the script that Python was started with, outside of `main`.
 
-    Of such a script `MySource().process()` is all that it does, and Mage's sources read `sys.argv` themselves. In a
-    host such as Dagster, pytest or a notebook the command line is somebody else's.
+    Of such a script `MySource().process()` is all that it does, and Mage's sources read `sys.argv`
+    themselves. In a host such as Dagster, pytest or a notebook the command line is somebody else's.
     """
     if _said.get():
         return False
@@ -85,7 +93,10 @@ def is_called_by_the_program() -> bool:
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
-    """Return the constructor's arguments that a command line stands for; unknown flags are ignored with a warning."""
+    """Return the constructor's arguments that a command line stands for.
+
+    Unknown flags are ignored with a warning.
+    """
     parser = argparse.ArgumentParser(description="Run a source as a Singer tap.")
     for name, flags, text in _FLAGS:
         parser.add_argument(*flags, dest=name, action="store_true", help=text)
@@ -93,7 +104,9 @@ def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
         parser.add_argument(*flags, dest=name, help=text)
     for name in ("config", "catalog", "state", "query", "selected_streams"):
         parser.add_argument(f"--{name}_json", help=f"JSON: the {name.replace('_', ' ')}")
-    parser.add_argument("--log_to_stdout", help="kept for Mage's sake: standard output is the protocol's alone")
+    parser.add_argument(
+        "--log_to_stdout", help="kept for Mage's sake: standard output is the protocol's alone"
+    )
     known, unknown = parser.parse_known_args(argv)
     warn_of_unknown(unknown)
     given = vars(known)
@@ -116,7 +129,13 @@ def _documents(given: Mapping[str, Any]) -> dict[str, Any]:
     query = _text(given, "query") or parse_document(given["query"], "--query")
     state = _text(given, "state") or read_document(given["state"])
     selected = _text(given, "selected_streams")
-    found = {"config": config, "catalog": catalog, "query": query, "state": state, "selected_streams": selected}
+    found = {
+        "config": config,
+        "catalog": catalog,
+        "query": query,
+        "state": state,
+        "selected_streams": selected,
+    }
     return {name: value for name, value in found.items() if value}
 
 

@@ -1,7 +1,7 @@
 """The columns that the SCHEMA messages of a stream have declared so far.
 
-A target reads a record by its SCHEMA, and may drop what that does not name. So a column that only turns up in the rows
-is declared before them, and again when its type grows.
+A target reads a record by its SCHEMA, and may drop what that does not name. So a column that only
+turns up in the rows is declared before them, and again when its type grows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,10 @@ class DeclaredColumns:
         return {**self._declared, **from_arrow(pa.schema(list(self._found.items())))["properties"]}
 
     def take(self, batch: Batch, rows: Sequence[Mapping[str, Any]]) -> bool:
-        """Take a batch and its rows as they are about to be written; tells whether there is more to declare now."""
+        """Take a batch and its rows as they are about to be written.
+
+        Tells whether there is more to declare now.
+        """
         new = [] if self._fixed else [name for name in rows[0] if name not in self._declared]
         if not new:
             return False

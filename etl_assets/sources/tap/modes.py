@@ -1,6 +1,7 @@
 """What a source does once when it is run as a program, and prints: Mage's modes beside the sync.
 
-Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
+Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets)
+never calls them.
 """
 
 import json
@@ -64,7 +65,10 @@ def take_arguments(source: "Source", given: Mapping[str, Any]) -> None:
 
 
 def run_mode(source: Any) -> bool:
-    """Run the mode that is set, by Mage's priority; returns False where there is none, so that it is to sync."""
+    """Run the mode that is set, by Mage's priority.
+
+    Returns False where there is none, so that it is to sync.
+    """
     if source.should_test_connection:
         source.test_connection()
     elif source.load_sample_data:
@@ -86,7 +90,9 @@ def catalog_to_sync(source: "Source") -> Catalog:
     Where streams were named it has those alone: a source that overrides `sync` reads what is in it.
     """
     given = source.catalog
-    catalog = MageCatalog.of(with_new_fields(source, given) if given is not None else catalog_of(source))
+    catalog = MageCatalog.of(
+        with_new_fields(source, given) if given is not None else catalog_of(source)
+    )
     if source.selected_streams is not None:
         names = set(source.selected_streams)
         catalog = catalog.copy()
@@ -97,14 +103,18 @@ def catalog_to_sync(source: "Source") -> Catalog:
 def catalog_of(source: "Source") -> Catalog:
     """Return the catalog a source was given, or else the one it discovers."""
     if source.catalog is None:
-        # A source that declares nothing is asked for all: names that it does not know are read all the same.
+        # A source that declares nothing is asked for all: names that it does not know are read all
+        # the same.
         names = source.selected_streams if _discovers(source) else None
         return MageCatalog.of(source.discover(streams=names))
     return MageCatalog.of(source.catalog)
 
 
 def streams_to_read(source: "Source", catalog: Any) -> list[Stream]:
-    """Return the selected streams, the one that was interrupted first; or those that are named, known or not."""
+    """Return the selected streams, the one that was interrupted first.
+
+    Or those that are named, known or not.
+    """
     if source.selected_streams is None:
         own: Any = catalog if hasattr(catalog, "get_selected_streams") else MageCatalog.of(catalog)
         streams = list(own.get_selected_streams(source.state))
@@ -112,7 +122,9 @@ def streams_to_read(source: "Source", catalog: Any) -> list[Stream]:
             source.logger.warning(_NONE_SELECTED)
         return streams
     known = {stream.name: stream for stream in catalog.streams}
-    names = sorted(source.selected_streams, key=lambda name: name != source.state.get("currently_syncing"))
+    names = sorted(
+        source.selected_streams, key=lambda name: name != source.state.get("currently_syncing")
+    )
     return [known.get(name) or CatalogEntry.of(Stream(name)) for name in names]
 
 
@@ -132,7 +144,10 @@ def templates_beside(class_: type) -> dict[str, Any]:
     folder = Path(file or ".").parent / "templates"
     if not folder.is_dir():
         raise ConfigError(f"{class_.__name__} has no folder `templates` ({folder}).")
-    return {path.stem: simplejson.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
+    return {
+        path.stem: simplejson.loads(path.read_text("utf-8"))
+        for path in sorted(folder.glob("*.json"))
+    }
 
 
 def _discover(source: "Source") -> None:
@@ -148,7 +163,9 @@ def _with_sampled(source: "Source") -> Catalog | None:
     """Return the named streams of a source that declares some or none: others get their schema from a sample."""
     if source.selected_streams is None or _discovers(source):
         return None
-    declared = {stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams}
+    declared = {
+        stream.name: stream for stream in (source.declared_catalog() or Catalog([])).streams
+    }
     return MageCatalog(
         declared.get(name) or source.build_catalog_entry(name, sampled_schema(source, Stream(name)))
         for name in source.selected_streams
@@ -165,7 +182,9 @@ def _count(source: "Source") -> None:
     bookmarks = source.state.get("bookmarks") or {}
     counts = [
         {
-            "count": source.count_records(stream, bookmarks=bookmarks.get(stream.name), query=source.query),
+            "count": source.count_records(
+                stream, bookmarks=bookmarks.get(stream.name), query=source.query
+            ),
             "id": stream.name,
             "stream": stream.name,
         }

@@ -1,6 +1,7 @@
 """Mage's `process` and `sync`: what a source does when it is run as a program, `python my_source.py --catalog ...`.
 
-Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets) never calls them.
+Standard output is the protocol and nothing else. These are verbs; the engine (`sync`, the assets)
+never calls them.
 """
 
 import sys
@@ -21,10 +22,21 @@ from etl_assets.redaction import redact
 from etl_assets.redaction.errors import masked_errors, shown_cause
 from etl_assets.sources.catalog import CatalogEntry
 from etl_assets.sources.discovery import with_columns
-from etl_assets.sources.messages import write_activate_version, write_records, write_schema, write_state
+from etl_assets.sources.messages import (
+    write_activate_version,
+    write_records,
+    write_schema,
+    write_state,
+)
 from etl_assets.sources.tap.arguments import is_called_by_the_program, parse_arguments
 from etl_assets.sources.tap.declared import DeclaredColumns
-from etl_assets.sources.tap.modes import catalog_to_sync, run_mode, streams_to_read, take_arguments, templates_beside
+from etl_assets.sources.tap.modes import (
+    catalog_to_sync,
+    run_mode,
+    streams_to_read,
+    take_arguments,
+    templates_beside,
+)
 
 if TYPE_CHECKING:
     from etl_assets.sources.base import Source
@@ -60,8 +72,13 @@ class ProcessModes:
         """
         sync_catalog(self, catalog, properties)
 
-    def process_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> None:
-        """Write the SCHEMA message of a stream; one without a schema gets it from its first rows, in `sync_stream`."""
+    def process_stream(
+        self: Any, stream: Stream, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write the SCHEMA message of a stream.
+
+        One without a schema gets it from its first rows, in `sync_stream`.
+        """
         bookmarks = self._get_bookmarks_for_stream(stream)
         internal = self.internal_column_schema(stream, bookmarks=bookmarks)
         stream = with_columns(stream, internal)
@@ -69,15 +86,25 @@ class ProcessModes:
             declared = (stream.schema or {}).get("properties") or {}
             columns = _selected_schema(stream)
             if properties is not None:
-                columns = {name: declared.get(name, prop) for name, prop in {**properties, **internal}.items()}
-            _write_schema(stream, columns, self._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks))
+                columns = {
+                    name: declared.get(name, prop)
+                    for name, prop in {**properties, **internal}.items()
+                }
+            _write_schema(
+                stream,
+                columns,
+                self._get_bookmark_properties_for_stream(stream, bookmarks=bookmarks),
+            )
 
     def sync_stream(self: Any, stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
         """Write the RECORD and STATE messages of a stream; returns the number of records."""
         return sync_stream(self, stream, properties)
 
     def write_records(
-        self: Any, stream: Stream, rows: Sequence[Mapping[str, Any]], properties: Mapping[str, Any] | None = None
+        self: Any,
+        stream: Stream,
+        rows: Sequence[Mapping[str, Any]],
+        properties: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write RECORD messages, and of a sorted stream that is followed its STATE.
 
@@ -87,8 +114,10 @@ class ProcessModes:
             properties: The columns to write, in place of those that are selected.
 
         Returns:
-            `final_record`, None without rows; and `max_bookmark`, a list of the largest values of the bookmark
-            properties: empty for a stream that is not followed, and for a sorted one, whose STATE is already written.
+            `final_record`, None without rows; and `max_bookmark`, a list of the largest values of
+            the bookmark
+            properties: empty for a stream that is not followed, and for a sorted one, whose STATE
+                is already written.
         """
         return write_rows(self, stream, list(rows), properties)
 
@@ -98,18 +127,30 @@ class ProcessModes:
         """Return the stream's bookmark in the state, or None."""
         return (self.state.get("bookmarks") or {}).get(stream.name) or None
 
-    def _get_bookmark_properties_for_stream(self: Any, stream: Stream, bookmarks: Bookmark | None = None) -> list[str]:
-        """Return the fields that say how far a stream was read; a hook. All of them, of a composite one too."""
+    def _get_bookmark_properties_for_stream(
+        self: Any, stream: Stream, bookmarks: Bookmark | None = None
+    ) -> list[str]:
+        """Return the fields that say how far a stream was read.
+
+        A hook. All of them, of a composite one too.
+        """
         del bookmarks
         return [] if stream.method == "FULL_TABLE" else self._get_replication_key(stream)
 
     def _get_replication_key(self, stream: Stream) -> list[str]:
         """Return the fields of a stream's replication key, however it is read."""
-        return list(dict.fromkeys(name for name in (stream.replication_key, *stream.bookmark_properties) if name))
+        return list(
+            dict.fromkeys(
+                name for name in (stream.replication_key, *stream.bookmark_properties) if name
+            )
+        )
 
 
 def process(source: "Source") -> None:
-    """Run the mode that is set, or sync; a script that calls this itself has its command line read first."""
+    """Run the mode that is set, or sync.
+
+    A script that calls this itself has its command line read first.
+    """
     is_program = is_called_by_the_program()
     with masked_errors():
         if is_program:
@@ -118,7 +159,9 @@ def process(source: "Source") -> None:
             source.sync(catalog_to_sync(source))
 
 
-def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None) -> None:
+def sync_catalog(
+    source: "Source", catalog: Catalog, properties: Mapping[str, Any] | None = None
+) -> None:
     """Write the messages of every selected stream, the one that was interrupted first."""
     streams = streams_to_read(source, catalog)
     failed: dict[str, Exception] = {}
@@ -129,7 +172,9 @@ def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, An
         except BrokenPipeError:
             raise  # nobody reads any more
         except Exception as error:  # noqa: BLE001 - a hook may raise anything: it is the connector's edge
-            said = error if isinstance(error, EtlAssetsError) else f"{type(error).__name__}: {error}"
+            said = (
+                error if isinstance(error, EtlAssetsError) else f"{type(error).__name__}: {error}"
+            )
             failed[stream.name] = error
             source.logger.error("stream %r failed: %s", stream.name, redact(str(said)))  # noqa: TRY400 - raised below
     if failed:
@@ -140,13 +185,17 @@ def sync_catalog(source: "Source", catalog: Catalog, properties: Mapping[str, An
         ) from shown_cause(first)
 
 
-def sync_stream(source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None) -> int:
+def sync_stream(
+    source: "Source", stream: Stream, properties: Mapping[str, Any] | None = None
+) -> int:
     """Write a stream's records, and its bookmark after each batch that is a checkpoint, and at the end."""
     from etl_assets.sources.read import StreamRead
 
     began = (source.state.get("bookmarks") or {}).get(stream.name) or None
     followed = source._get_bookmark_properties_for_stream(stream)  # noqa: SLF001 - Mage's hook
-    read = StreamRead(source, stream, source_name=source.state_name or type(source).__name__, as_tap=True)
+    read = StreamRead(
+        source, stream, source_name=source.state_name or type(source).__name__, as_tap=True
+    )
     stream = read.stream
     version = _begin_version(source, stream, partial=read.partial)
     tracker = _tracker(source, stream, began) if followed else None
@@ -185,7 +234,11 @@ def write_rows(
     stream = with_columns(stream, internal)
     tracker, in_order = None, source.is_sorted
     if followed and stream.method != "FULL_TABLE":
-        by = stream if list(stream.cursor) == list(followed) else stream.replace(replication_key=list(followed))
+        by = (
+            stream
+            if list(stream.cursor) == list(followed)
+            else stream.replace(replication_key=list(followed))
+        )
         in_order = comes_in_order(source, by)
         tracker = _tracker(source, by, began if in_order else None)
     writes_states = in_order and not source.sync_writes_states
@@ -230,13 +283,18 @@ def writes_messages_itself(source: "Source") -> bool:
 def overridden_mode(source: "Source") -> str | None:
     """Return the verb that writes messages and that the source overrides, the first of them, or None."""
     names = ("process", "sync", "process_stream", "sync_stream", "write_records")
-    return next((name for name in names if getattr(type(source), name) is not getattr(ProcessModes, name)), None)
+    return next(
+        (name for name in names if getattr(type(source), name) is not getattr(ProcessModes, name)),
+        None,
+    )
 
 
 def _begin_version(source: "Source", stream: Stream, *, partial: bool) -> int | None:
     """Return the version of a full table's rows where the source is asked for it: in milliseconds, so that it grows."""
     source.versions.pop(stream.name, None)
-    asked = source.emit_activate_version_messages or source.config.get("emit_activate_version_messages")
+    asked = source.emit_activate_version_messages or source.config.get(
+        "emit_activate_version_messages"
+    )
     if not asked or stream.cursor or partial:
         return None
     source.versions[stream.name] = time.time_ns() // 1_000_000
@@ -257,7 +315,8 @@ def _parts(batches: Iterator[Batch], every: int | None) -> Iterator[Batch]:
 def comes_in_order(source: "Source", stream: Stream) -> bool:
     """Return whether rows come in the order of the replication key: the source says so, and somebody chose the key.
 
-    Where a catalog entry names no key, it is the only one its metadata call valid: of that, nobody promised anything.
+    Where a catalog entry names no key, it is the only one its metadata call valid: of that, nobody
+    promised anything.
     """
     entry = stream.to_dict()
     chosen = entry.get("replication_key") or entry.get("bookmark_properties")

@@ -1,7 +1,9 @@
 """A source that writes Singer messages itself, read as events: it runs in a thread, its messages wait in a short queue.
 
-Messages are pushed by the source and pulled by the sync, so that one of the two needs a thread of its own. The queue is
-bounded: a source that is faster than the destination waits. When the sync wants no more, the next message that the
+Messages are pushed by the source and pulled by the sync, so that one of the two needs a thread of
+its own. The queue is
+bounded: a source that is faster than the destination waits. When the sync wants no more, the next
+message that the
 source writes ends it.
 """
 
@@ -14,7 +16,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from etl_assets.exceptions import ConfigError, EtlAssetsError, ProtocolError, StreamReadError, did_you_mean
+from etl_assets.exceptions import (
+    ConfigError,
+    EtlAssetsError,
+    ProtocolError,
+    StreamReadError,
+    did_you_mean,
+)
 from etl_assets.model.catalog_entries import copied
 from etl_assets.model.events import Event, SourceState, StreamEnd, StreamKey
 from etl_assets.model.stream import Stream
@@ -54,11 +62,13 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
         state: Where to begin.
 
     Raises:
-        ConfigError: A stream is to be read anew, and the state of the source cannot be told apart by stream.
+        ConfigError: A stream is to be read anew, and the state of the source cannot be told apart
+            by stream.
         ProtocolError: A message that has no place here.
     """
     source.state = copied(dict(begin_state(state, streams)))
-    # Whoever asks for a stream has selected it, whatever its own metadata says: a tap leaves out what is not selected.
+    # Whoever asks for a stream has selected it, whatever its own metadata says: a tap leaves out
+    # what is not selected.
     catalog = Catalog(CatalogEntry.of(frozen(stream), selected=True) for stream in streams)
     source.catalog = catalog
     source.selected_streams = [stream.name for stream in streams]
@@ -71,7 +81,9 @@ def tap_events(source: Source, streams: Sequence[Stream], state: SourceState) ->
         yield from reader.buffer.flush()
     finally:
         if not thread.end():
-            source.logger.warning("the source did not end within %g s after it was told to", GRACE_SECONDS)
+            source.logger.warning(
+                "the source did not end within %g s after it was told to", GRACE_SECONDS
+            )
 
 
 def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, Any]:
@@ -92,7 +104,9 @@ def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, A
             for key, value in shared.items()
             if key != "currently_syncing" or value not in anew
         }
-    incremental = next((name for name, stream in anew.items() if stream.method != "FULL_TABLE"), None)
+    incremental = next(
+        (name for name, stream in anew.items() if stream.method != "FULL_TABLE"), None
+    )
     if incremental is not None:
         raise ConfigError(
             f"stream {incremental!r} is to be read anew, but the state of its source does not keep streams apart.",
@@ -104,7 +118,10 @@ def begin_state(state: SourceState, streams: Sequence[Stream]) -> Mapping[str, A
 
 def _run(source: Source, catalog: Catalog, say: Callable[[Said], None]) -> None:
     """Run in the thread: the whole of a source that overrides `sync`, or one stream after the other."""
-    whole = any(getattr(type(source), name) is not getattr(ProcessModes, name) for name in ("process", "sync"))
+    whole = any(
+        getattr(type(source), name) is not getattr(ProcessModes, name)
+        for name in ("process", "sync")
+    )
     if whole:
         source.sync(catalog)
         for stream in catalog.streams:
@@ -137,7 +154,9 @@ class _TapThread:
         self._wanted = threading.Event()
         self._wanted.set()
         context = contextvars.copy_context()
-        self._thread = threading.Thread(target=lambda: context.run(self._body), name="tap", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: context.run(self._body), name="tap", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()
@@ -178,7 +197,9 @@ class _TapThread:
     def _say(self, said: Said) -> None:
         # A source may use the same dict for every row, and does so for its state.
         if isinstance(said, RecordMessage):
-            said = RecordMessage(said.stream, copied(said.record), said.version, said.time_extracted)
+            said = RecordMessage(
+                said.stream, copied(said.record), said.version, said.time_extracted
+            )
         elif isinstance(said, StateMessage):
             said = StateMessage(copied(said.value))
         elif isinstance(said, SchemaMessage):
@@ -220,14 +241,19 @@ class _Reader(SingerEvents):
         bookmarks = state.get("bookmarks")
         known = bookmarks if isinstance(bookmarks, Mapping) else {}
         for name, bookmark in known.items():
-            if name in self._keys and isinstance(bookmark, Mapping) and isinstance(bookmark.get("version"), int):
+            if (
+                name in self._keys
+                and isinstance(bookmark, Mapping)
+                and isinstance(bookmark.get("version"), int)
+            ):
                 self.versions[self._keys[name]] = bookmark["version"]
 
     def events(self, said: Said) -> Iterator[Event]:
         """Yield the events of one message, or of the end of a stream.
 
         Raises:
-            ProtocolError: It is of a stream that nobody asked for: a state may cover it, so it cannot be left out.
+            ProtocolError: It is of a stream that nobody asked for: a state may cover it, so it
+                cannot be left out.
         """
         if not isinstance(said, StreamEnd):
             yield from self.message(said)
@@ -263,7 +289,9 @@ class _Reader(SingerEvents):
     @override
     def stream_described(self, key: StreamKey, message: SchemaMessage) -> Stream:
         stream = self._given[key]
-        changes: dict[str, Any] = {"schema": message.schema} if message.schema.get("properties") else {}
+        changes: dict[str, Any] = (
+            {"schema": message.schema} if message.schema.get("properties") else {}
+        )
         if message.key_properties and not stream.primary_key:
             changes["primary_key"] = list(message.key_properties)
         return stream.replace(**changes) if changes else stream

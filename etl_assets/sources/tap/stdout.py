@@ -1,7 +1,7 @@
 """Singer messages that a source prints, found in what it writes to standard output.
 
-While somebody else than standard output listens to a source's messages, a line that is one must not pass unseen: its
-record would be lost in a log. Other text goes where it went before.
+While somebody else than standard output listens to a source's messages, a line that is one must not
+pass unseen: its record would be lost in a log. Other text goes where it went before.
 """
 
 import re
@@ -16,7 +16,9 @@ from etl_assets.protocol.singer.messages import Message, decode
 
 Listener = Callable[[Message], None]
 
-_MESSAGE = re.compile(r"""\s*\{.*["']type["']\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)\"""", re.DOTALL)
+_MESSAGE = re.compile(
+    r"""\s*\{.*["']type["']\s*:\s*"(SCHEMA|RECORD|STATE|ACTIVATE_VERSION|BATCH)\"""", re.DOTALL
+)
 
 
 class _Line:
@@ -70,7 +72,11 @@ class _Stdout:
 
     def write(self, text: str) -> int:
         line = _line.get()
-        if line is None and threading.current_thread() is not threading.main_thread() and len(_open) == 1:
+        if (
+            line is None
+            and threading.current_thread() is not threading.main_thread()
+            and len(_open) == 1
+        ):
             line = _open[0]  # a thread that the source has started: it has no context of its own
         if line is None:
             return self.stdout.write(text)
@@ -105,7 +111,9 @@ class _Bytes:
 
 @contextmanager
 def printed_messages_to(listener: Listener) -> Iterator[None]:
-    """Have the messages that this context prints go to a listener; what it raises comes out of the `print`.
+    """Have the messages that this context prints go to a listener.
+
+    What it raises comes out of the `print`.
 
     Raises:
         ProtocolError: A printed line says that it is a message, and is none.

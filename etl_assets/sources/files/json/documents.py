@@ -47,7 +47,11 @@ def steps_of(path: str | Sequence[str] | None) -> tuple[str, ...]:
 def _limits(reading: Reading) -> tuple[int, Any]:
     def fail(reason: str, line: int) -> NoReturn:
         hint = "Was the file cut?" if "ends within" in reason else None
-        hint = "Raise max_row_bytes, or lead to the records with record_path." if "more than" in reason else hint
+        hint = (
+            "Raise max_row_bytes, or lead to the records with record_path."
+            if "more than" in reason
+            else hint
+        )
         raise reading.error(f"no JSON document: {reason}.", line, hint=hint)
 
     return reading.options.max_row_bytes, fail
@@ -57,7 +61,8 @@ def _records(text: JsonText, reading: Reading) -> Rows:
     steps = steps_of(reading.options.record_path)
     if not text.peek():
         raise reading.error(
-            "holds no JSON at all.", hint='An empty file is right where each line is an object: format="jsonl".'
+            "holds no JSON at all.",
+            hint='An empty file is right where each line is an object: format="jsonl".',
         )
     while text.peek():
         for _ in _places(text, steps, (), reading):
@@ -87,7 +92,9 @@ def _record(text: JsonText, reading: Reading) -> tuple[int, dict[str, Any], int]
     return line, value, len(raw)
 
 
-def _places(text: JsonText, steps: Sequence[str], before: tuple[str, ...], reading: Reading) -> Iterator[None]:
+def _places(
+    text: JsonText, steps: Sequence[str], before: tuple[str, ...], reading: Reading
+) -> Iterator[None]:
     """Come to each place where the steps lead; whoever iterates takes what is there."""
     if not steps:
         yield
@@ -115,7 +122,9 @@ def _places(text: JsonText, steps: Sequence[str], before: tuple[str, ...], readi
         )
 
 
-def _members(text: JsonText, steps: Sequence[str], before: tuple[str, ...], reading: Reading) -> Iterator[None]:
+def _members(
+    text: JsonText, steps: Sequence[str], before: tuple[str, ...], reading: Reading
+) -> Iterator[None]:
     step, rest, here = steps[0], steps[1:], (*before, steps[0])
     keys: set[str] = set()
     size = 0
@@ -126,7 +135,9 @@ def _members(text: JsonText, steps: Sequence[str], before: tuple[str, ...], read
             raise reading.error(f"the key {key!r} comes twice at {_shown(before)}.", text.line)
         keys.add(key)
         if size > reading.options.max_row_bytes:
-            raise reading.error(f"keys of more than {reading.options.max_row_bytes} characters.", text.line)
+            raise reading.error(
+                f"keys of more than {reading.options.max_row_bytes} characters.", text.line
+            )
         if step in {key, EACH}:
             yield from _places(text, rest, here, reading)
         else:

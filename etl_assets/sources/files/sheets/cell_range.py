@@ -11,7 +11,10 @@ _RANGE = re.compile("([A-Z]{1,3})?([1-9][0-9]{0,6})?:([A-Z]{1,3})?([1-9][0-9]{0,
 
 
 def column_at(letters: str) -> int | None:
-    """Return the place of a column by its letters, from 0 on: `A`, `Z`, `AA`, ...; None beyond the last one."""
+    """Return the place of a column by its letters, from 0 on: `A`, `Z`, `AA`, ....
+
+    None beyond the last one.
+    """
     place = 0
     for letter in letters:
         if not "A" <= letter <= "Z":
@@ -43,9 +46,13 @@ def range_of(cells: str | None) -> tuple[int, int, int, int]:
     match = _RANGE.fullmatch(str(cells).upper())
     ends = [column_at(letters) for letters in (match[1] or "A", match[3] or "XFD")] if match else []
     if match is None or None in ends:
-        raise ConfigError(f"cells is {cells!r}.", hint='It is a range: "B3:F20", "B3:F", "B:F" or "3:20".')
+        raise ConfigError(
+            f"cells is {cells!r}.", hint='It is a range: "B3:F20", "B3:F", "B:F" or "3:20".'
+        )
     left, last = (end or 0 for end in ends)
     top, bottom = int(match[2] or 1), int(match[4] or MAX_ROW)
     if last < left or bottom < top:
-        raise ConfigError(f"cells is {cells!r}, which ends before it begins.", hint='For example "B3:F20".')
+        raise ConfigError(
+            f"cells is {cells!r}, which ends before it begins.", hint='For example "B3:F20".'
+        )
     return top, left, bottom, last + 1

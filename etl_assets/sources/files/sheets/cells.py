@@ -41,7 +41,11 @@ class Unreadable:
     def wrong(cls, text: str, why: str) -> "Unreadable":
         """Return what stands for a text that is no value of its cell's type."""
         told = shorten(text)
-        return cls(text, f"holds {told}: {why}", f"Correct the cell, or list {told} in null_values to read it as NULL.")
+        return cls(
+            text,
+            f"holds {told}: {why}",
+            f"Correct the cell, or list {told} in null_values to read it as NULL.",
+        )
 
 
 _ERRORS = {
@@ -75,7 +79,9 @@ class Book(Protocol):
 
 
 def number_of(text: str) -> int | float:
-    """Return the number that a text is, as sheets have them: a double; a whole one as an integer, to its last digit.
+    """Return the number that a text is, as sheets have them: a double.
+
+    A whole one as an integer, to its last digit.
 
     Raises:
         ValueError: It is no number, or an infinite one.
@@ -96,5 +102,8 @@ def _double(text: str) -> int | float:
 
 
 def whole(number: float) -> int | float:
-    """Return a double as an integer if it is one that no other integer shares; sheets tell 1.0 from 1 nowhere."""
+    """Return a double as an integer if it is one that no other integer shares.
+
+    Sheets tell 1.0 from 1 nowhere.
+    """
     return int(number) if number.is_integer() and abs(number) <= EXACT_DOUBLE else number

@@ -38,7 +38,9 @@ class SheetColumns:
         self._reading = reading
         self._told = told and reading.options.with_origin
         self._declared = declared_schema(reading.stream)
-        self._types: Mapping[str, pa.DataType] = {field.name: field.type for field in self._declared or ()}
+        self._types: Mapping[str, pa.DataType] = {
+            field.name: field.type for field in self._declared or ()
+        }
 
     def table(self, rows: Sequence[Row]) -> "pa.Table":
         """Return rows as a table.
@@ -47,8 +49,12 @@ class SheetColumns:
             DataError: A cell has a value, but its column no name; names the cell.
         """
         numbers = [number for number, _ in rows]
-        named = [name for name in self._rows.names if name is not None and self._reading.reads(name)]
-        columns: dict[str, list[Any]] = {name: [None] * len(rows) for name in (*self._types, *named)}
+        named = [
+            name for name in self._rows.names if name is not None and self._reading.reads(name)
+        ]
+        columns: dict[str, list[Any]] = {
+            name: [None] * len(rows) for name in (*self._types, *named)
+        }
         places: dict[str, int] = {}
         for place, cells in enumerate(zip_longest(*(values for _, values in rows))):
             name = self._rows.name(place)
@@ -66,7 +72,9 @@ class SheetColumns:
             table = columns_to_arrow(columns, self._declared, stream=stream, length=len(rows))
         return self._with_sheet(table) if self._told else table
 
-    def _column(self, name: str, values: list[Any], numbers: Sequence[int], place: int) -> list[Any]:
+    def _column(
+        self, name: str, values: list[Any], numbers: Sequence[int], place: int
+    ) -> list[Any]:
         kinds = set(map(type, values))
         if Unreadable in kinds:
             bad = {row: value for row, value in enumerate(values) if type(value) is Unreadable}
@@ -81,9 +89,17 @@ class SheetColumns:
         return _as_one_kind(values, kinds)
 
     def _as_declared(
-        self, values: list[Any], kinds: set[type], type_: "pa.DataType", numbers: Sequence[int], place: int
+        self,
+        values: list[Any],
+        kinds: set[type],
+        type_: "pa.DataType",
+        numbers: Sequence[int],
+        place: int,
     ) -> list[Any]:
-        """Read texts of columns that are declared to be none, as CSV does; a number is a whole one, or an error."""
+        """Read texts of columns that are declared to be none, as CSV does.
+
+        A number is a whole one, or an error.
+        """
         from pyarrow import types as t
 
         if t.is_null(type_):
@@ -107,29 +123,51 @@ class SheetColumns:
         for number, value in zip(numbers, cells, strict=True):
             if value is not None and value != "":
                 message = f"cell {place + 1} has a value, but its column has no name: {self._rows.cell(number, place)}"
-                hint = (
-                    "Name it in the sheet; what is not of the table, leave out with cells=, skip_rows or skip_footer."
-                )
+                hint = "Name it in the sheet; what is not of the table, leave out with cells=, skip_rows or skip_footer."
                 raise self._rows.error(message, number, place, value=value, hint=hint)
 
-    def _fitting(self, name: str, values: list[Any], numbers: Sequence[int], place: int) -> list[Any]:
+    def _fitting(
+        self, name: str, values: list[Any], numbers: Sequence[int], place: int
+    ) -> list[Any]:
         """Return the values of a column without those that are none of its type."""
-        convert = partial(to_array, declared=self._types.get(name), stream=self._reading.stream.name, field=name)
+        convert = partial(
+            to_array, declared=self._types.get(name), stream=self._reading.stream.name, field=name
+        )
         bad = refused_by(convert, values)
         for row, error in bad.items():
-            self._refuse(row, numbers[row], place, f": {error.reason.rstrip('.')}", values[row], hint=error.hint)
+            self._refuse(
+                row,
+                numbers[row],
+                place,
+                f": {error.reason.rstrip('.')}",
+                values[row],
+                hint=error.hint,
+            )
         kept: list[Any] = without(values, bad)
         return kept
 
-    def _refuse(self, row: int, number: int, place: int, problem: str, value: Any, *, hint: str | None = None) -> None:
+    def _refuse(
+        self,
+        row: int,
+        number: int,
+        place: int,
+        problem: str,
+        value: Any,
+        *,
+        hint: str | None = None,
+    ) -> None:
         told = f"cell {self._rows.cell(number, place)} {problem}".replace(" :", ":", 1)
-        self._reading.refusals.add(row, self._rows.error(told, number, place, value=value, hint=hint), value)
+        self._reading.refusals.add(
+            row, self._rows.error(told, number, place, value=value, hint=hint), value
+        )
 
     def _with_sheet(self, table: "pa.Table") -> "pa.Table":
         import pyarrow as pa
 
         if SHEET in table.column_names:
-            raise self._reading.error(f"has a column {SHEET!r} of its own.", hint="Leave with_origin out.")
+            raise self._reading.error(
+                f"has a column {SHEET!r} of its own.", hint="Leave with_origin out."
+            )
         if not self._reading.reads(SHEET):
             return table
         return table.append_column(SHEET, pa.array([self._rows.sheet] * len(table), pa.string()))
@@ -138,13 +176,20 @@ class SheetColumns:
 def _as_one_kind(values: list[Any], kinds: set[type]) -> list[Any]:
     """Return values of which all have one type: where they have no common one but that of their texts, their texts.
 
-    An empty text among others is the outcome of formulas such as `=IF(A1>0, A1, "")`: no value, as in CSV.
+    An empty text among others is the outcome of formulas such as `=IF(A1>0, A1, "")`: no value, as
+    in CSV.
     """
-    if str in kinds and len(kinds) > 1 and not any(type(value) is str and value for value in values):
+    if (
+        str in kinds
+        and len(kinds) > 1
+        and not any(type(value) is str and value for value in values)
+    ):
         values = [None if value == "" else value for value in values]
         kinds = kinds - {str}
     if len(kinds) <= 1 or kinds <= _NUMBERS:
         return values
     if kinds == _DATES and all(getattr(value, "tzinfo", None) is None for value in values):
-        return [datetime.combine(value, time()) if type(value) is date else value for value in values]
+        return [
+            datetime.combine(value, time()) if type(value) is date else value for value in values
+        ]
     return [None if value is None else to_text(value) for value in values]

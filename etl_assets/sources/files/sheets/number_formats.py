@@ -1,6 +1,7 @@
 """Number formats of spreadsheets: which numbers are dates, times of day or durations, and which ones they are.
 
-A sheet holds a date as a number, days since the first one, and only the format of its cell tells that it is one.
+A sheet holds a date as a number, days since the first one, and only the format of its cell tells
+that it is one.
 """
 
 import re
@@ -16,7 +17,11 @@ LEAP_DAY_1900 = 60
 """The number of 1900-02-29, which Lotus 1-2-3 took for a day, and all its successors after it."""
 
 _ANY_MIDNIGHT = datetime.combine(LAST_DAY, time())
-_BEFORE_LEAP_DAY, _AFTER_LEAP_DAY, _FROM_1904 = date(1899, 12, 31), date(1899, 12, 30), date(1904, 1, 1)
+_BEFORE_LEAP_DAY, _AFTER_LEAP_DAY, _FROM_1904 = (
+    date(1899, 12, 31),
+    date(1899, 12, 30),
+    date(1904, 1, 1),
+)
 
 
 class Shown(Enum):
@@ -67,14 +72,18 @@ def shown_by_code(code: str) -> Shown:
     for match in _TOKEN.finditer(code):
         kind = match.lastgroup
         if kind == "end" or (kind in {"digit", "exponent"} and not letters):
-            break  # the first section is over, or it shows a number: `0 "days"`; digits behind letters are of seconds
+            # the first section is over, or it shows a number: `0 "days"`; digits behind letters are
+            # of seconds
+            break
         if kind == "elapsed":
             return Shown.ELAPSED
         if kind == "letters":
             letters.append(match["letters"].lower())
         has_noon = has_noon or kind == "noon"
     has_time = has_noon or any(one[0] in "hs" for one in letters)
-    has_date = any(one[0] in "ydegb" for one in letters) or any(_is_month(letters, at) for at in range(len(letters)))
+    has_date = any(one[0] in "ydegb" for one in letters) or any(
+        _is_month(letters, at) for at in range(len(letters))
+    )
     if has_date:
         return Shown.MOMENT if has_time else Shown.DATE
     return Shown.TIME if has_time else Shown.NUMBER
@@ -111,8 +120,8 @@ def dated(number: float, shown: Shown, *, from_1904: bool = False) -> Any:
 
     Args:
         number: Days, with the time of day as its fraction.
-        shown: What the cell's format shows it as. A date whose number has a time of day is a date and time all the
-            same; a time of day whose number has days, too.
+        shown: What the cell's format shows it as. A date whose number has a time of day is a date
+            and time all the same; a time of day whose number has days, too.
         from_1904: Days count from 1904-01-01, as in files from a Macintosh.
 
     Raises:
@@ -158,7 +167,9 @@ _MICROSECOND_DIGITS = 6
 
 
 def iso_dated(text: str) -> date | datetime | time:
-    """Read a date, time or both as ISO 8601 writes them; more digits than microseconds have, to the millisecond.
+    """Read a date, time or both as ISO 8601 writes them.
+
+    More digits than microseconds have, to the millisecond.
 
     Programs that hold a time as a number write more digits than it has: these are noise.
 
@@ -171,11 +182,15 @@ def iso_dated(text: str) -> date | datetime | time:
     day = date.fromisoformat(match["date"]) if match["date"] else None
     if day is not None and not match["clock"]:
         return day
-    moment = datetime.combine(day or date.min, time.fromisoformat(match["clock"])) + _fraction(match["fraction"] or "")
+    moment = datetime.combine(day or date.min, time.fromisoformat(match["clock"])) + _fraction(
+        match["fraction"] or ""
+    )
     if day is None:
         return moment.time()
     if match["zone"]:
-        offset = datetime.fromisoformat(f"2000-01-01T00:00:00{match['zone'].replace('Z', '+00:00')}").utcoffset()
+        offset = datetime.fromisoformat(
+            f"2000-01-01T00:00:00{match['zone'].replace('Z', '+00:00')}"
+        ).utcoffset()
         return (moment - (offset or timedelta())).replace(tzinfo=UTC)
     return moment
 

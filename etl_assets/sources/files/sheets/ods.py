@@ -96,7 +96,10 @@ class _Contents(Quiet):
             if self._formats[self._open] is Shown.DATE:
                 self._formats[self._open] = Shown.MOMENT
         elif element == "style" and _attribute(attributes, "family") == "table-cell":
-            data, parent = _attribute(attributes, "data-style-name"), _attribute(attributes, "parent-style-name")
+            data, parent = (
+                _attribute(attributes, "data-style-name"),
+                _attribute(attributes, "parent-style-name"),
+            )
             self._styles[_attribute(attributes, "name") or ""] = data, parent
 
     def end(self, name: str) -> None:

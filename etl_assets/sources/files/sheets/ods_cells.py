@@ -28,16 +28,27 @@ def _full(short: str) -> str:
 
 
 _TYPE, _TYPE_OF_CALC = _full("office:value-type"), _full("calcext:value-type")
-_VALUE, _STRING, _BOOLEAN = _full("office:value"), _full("office:string-value"), _full("office:boolean-value")
+_VALUE, _STRING, _BOOLEAN = (
+    _full("office:value"),
+    _full("office:string-value"),
+    _full("office:boolean-value"),
+)
 _DATE, _TIME = _full("office:date-value"), _full("office:time-value")
-_FORMULA, _STYLE, _COLUMN_STYLE = map(_full, ("table:formula", "table:style-name", "table:default-cell-style-name"))
-_COLUMNS_REPEATED, _ROWS_REPEATED = _full("table:number-columns-repeated"), _full("table:number-rows-repeated")
+_FORMULA, _STYLE, _COLUMN_STYLE = map(
+    _full, ("table:formula", "table:style-name", "table:default-cell-style-name")
+)
+_COLUMNS_REPEATED, _ROWS_REPEATED = (
+    _full("table:number-columns-repeated"),
+    _full("table:number-rows-repeated"),
+)
 _SPACES = _full("text:c")
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _DAY = timedelta(days=1)
 _ANY_MIDNIGHT = datetime(2000, 1, 1)  # noqa: DTZ001 - only its time of day is looked at
 _SPACE = re.compile("[ \t\r\n]+")
-_ERROR = re.compile(r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|GETTING_DATA|SPILL!|CALC!)|Err:[0-9]{3}")
+_ERROR = re.compile(
+    r"#(N/A|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!|GETTING_DATA|SPILL!|CALC!)|Err:[0-9]{3}"
+)
 _NUMBERS = {"float", "percentage", "currency"}
 _BESIDE = {"office:annotation", "text:ruby-text", "table:shapes", "text:note"}
 """What stands in a cell and is no text of it: comments, how a text is read aloud, drawings."""
@@ -47,7 +58,9 @@ OdsRow = tuple[int, int, list[Any]]
 
 
 class OdsCellHandler:
-    """Takes a document's XML and gives the rows of one of its sheets; whoever takes `rows` empties it.
+    """Takes a document's XML and gives the rows of one of its sheets.
+
+    Whoever takes `rows` empties it.
 
     Args:
         reading: What is read.
@@ -92,7 +105,13 @@ class OdsCellHandler:
             self._paragraphs = []
         elif element == "table:table-row":
             self._rows_like_it = self._count(attributes, _ROWS_REPEATED)
-            self._values, self._empty, self._columns, self._spaces, self.is_between_rows = [], 0, 0, 0, False
+            self._values, self._empty, self._columns, self._spaces, self.is_between_rows = (
+                [],
+                0,
+                0,
+                0,
+                False,
+            )
         elif element == "table:table-column":
             times = self._count(attributes, _COLUMNS_REPEATED)
             self._column_styles.append((times, attributes.get(_COLUMN_STYLE)))
@@ -100,7 +119,8 @@ class OdsCellHandler:
             self._start_text(element, attributes)
 
     def _is_beside(self, element: str) -> bool:
-        # What we do not know is a drawing beside the text, or, in a paragraph, something around a part of it.
+        # What we do not know is a drawing beside the text, or, in a paragraph, something around a
+        # part of it.
         return element in _BESIDE or not (element or self._in_paragraph)
 
     def _start_text(self, element: str, attributes: Mapping[str, str]) -> None:
@@ -148,7 +168,9 @@ class OdsCellHandler:
     def _end_cell(self) -> None:
         cell = self._cell
         times = self._count(cell, _COLUMNS_REPEATED)
-        value = self._value(cell, "\n".join(self._paragraphs or ()), has_text=bool(self._paragraphs))
+        value = self._value(
+            cell, "\n".join(self._paragraphs or ()), has_text=bool(self._paragraphs)
+        )
         self._paragraphs = None
         self._columns += times
         if value is None:
@@ -170,7 +192,9 @@ class OdsCellHandler:
         self.number += self._rows_like_it
 
     def _check_size(self) -> None:
-        size = sum(len(value) if isinstance(value, str) else BYTES_OF_A_VALUE for value in self._values)
+        size = sum(
+            len(value) if isinstance(value, str) else BYTES_OF_A_VALUE for value in self._values
+        )
         self._given += size * self._rows_like_it
         options = self._reading.options
         limit = min((self._reading.size or 0) * options.max_ratio, options.max_file_bytes)
@@ -192,8 +216,12 @@ class OdsCellHandler:
         try:
             return self._typed(kind, cell)
         except (KeyError, ValueError) as error:
-            found = next((cell[name] for name in (_VALUE, _BOOLEAN, _DATE, _TIME) if name in cell), text)
-            return Unreadable.wrong(found, str(error) if isinstance(error, ValueError) else "its value is missing")
+            found = next(
+                (cell[name] for name in (_VALUE, _BOOLEAN, _DATE, _TIME) if name in cell), text
+            )
+            return Unreadable.wrong(
+                found, str(error) if isinstance(error, ValueError) else "its value is missing"
+            )
 
     def _typed(self, kind: str, cell: Mapping[str, str]) -> Any:
         if kind in _NUMBERS:
@@ -230,7 +258,10 @@ class OdsCellHandler:
         return max(1, int(text))
 
     def _short(self, name: str) -> str:
-        """Return a name with a prefix of ours; an empty text for names that stand for nothing here."""
+        """Return a name with a prefix of ours.
+
+        An empty text for names that stand for nothing here.
+        """
         short = self._names.get(name)
         if short is None:
             space, _, element = name.rpartition(SEPARATOR)
@@ -239,7 +270,9 @@ class OdsCellHandler:
         return short
 
     def _error(self, message: str) -> Exception:
-        return self._reading.error(message, self.number + 1, hint="Save the file with a spreadsheet program.")
+        return self._reading.error(
+            message, self.number + 1, hint="Save the file with a spreadsheet program."
+        )
 
 
 def _collapsed(text: str) -> str:

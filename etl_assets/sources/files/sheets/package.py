@@ -83,7 +83,9 @@ class Package:
             with self._archive.open(member) as file:
                 yield file
         except (BadZipFile, EOFError, zlib.error, NotImplementedError, OSError) as error:
-            raise self._reading.error(f"is no whole spreadsheet: {name}: {str(error).rstrip('.')}.") from error
+            raise self._reading.error(
+                f"is no whole spreadsheet: {name}: {str(error).rstrip('.')}."
+            ) from error
 
     def parse(self, name: str, handler: Handler) -> None:
         """Read a member as an XML document, whole."""
@@ -91,10 +93,13 @@ class Package:
             pass
 
     def parts(self, name: str, handler: Handler) -> Iterator[int]:
-        """Read a member as an XML document; behind each piece of it, give how many bytes were read so far.
+        """Read a member as an XML document.
+
+        Behind each piece of it, give how many bytes were read so far.
 
         Raises:
-            DataError: It is no XML document, or one that declares entities, which may grow without bounds.
+            DataError: It is no XML document, or one that declares entities, which may grow without
+                bounds.
         """
         from xml.parsers.expat import ExpatError
 
@@ -121,7 +126,9 @@ class Package:
         parser.CharacterDataHandler = handler.text
 
         def refuse(*_: Any) -> None:
-            raise self._reading.error(f"{name} declares a document type, which no spreadsheet needs and bombs do.")
+            raise self._reading.error(
+                f"{name} declares a document type, which no spreadsheet needs and bombs do."
+            )
 
         parser.StartDoctypeDeclHandler = refuse
         return parser
@@ -133,7 +140,8 @@ class Package:
         limit = max(RATIO_COUNTS_FROM, packed * options.max_ratio)
         if whole > min(limit, options.max_file_bytes):
             raise self._reading.error(
-                f"unpacks to {whole} bytes: it may be a bomb.", hint="Raise max_ratio or max_file_bytes if it is right."
+                f"unpacks to {whole} bytes: it may be a bomb.",
+                hint="Raise max_ratio or max_file_bytes if it is right.",
             )
 
 
@@ -167,13 +175,17 @@ class _Relations(Quiet):
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if local(name) == "Relationship" and attributes.get("TargetMode") != "External":
             kind = attributes.get("Type", "").rpartition("/")[2]
-            self.found.append((attributes.get("Id", ""), kind, attributes.get("Target", "").replace("\\", "/")))
+            self.found.append(
+                (attributes.get("Id", ""), kind, attributes.get("Target", "").replace("\\", "/"))
+            )
 
 
 def too_large_row(reading: Reading, number: int) -> DataError:
     """Return the error of a row that goes on and on."""
     return reading.error(
-        f"a row of more than {reading.options.max_row_bytes} bytes.", number + 1, hint="Raise max_row_bytes."
+        f"a row of more than {reading.options.max_row_bytes} bytes.",
+        number + 1,
+        hint="Raise max_row_bytes.",
     )
 
 
@@ -192,7 +204,8 @@ def package(file: BinaryIO, reading: Reading) -> Iterator[Package]:
         archive = ZipFile(file)
     except (BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
         raise reading.error(
-            f"is no Excel file: {str(error).rstrip('.')}.", hint="Is it whole, and what its ending says?"
+            f"is no Excel file: {str(error).rstrip('.')}.",
+            hint="Is it whole, and what its ending says?",
         ) from error
     with archive:
         yield Package(archive, reading)

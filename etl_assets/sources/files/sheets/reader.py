@@ -25,7 +25,9 @@ _PATTERN = frozenset("*?[")
 
 
 def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]:
-    """Yield the rows of the sheets that were asked for, as tables; rows without any value are passed over.
+    """Yield the rows of the sheets that were asked for, as tables.
+
+    Rows without any value are passed over.
 
     Raises:
         DataError: A sheet is not what it should be; names file, sheet, row and cell.
@@ -37,7 +39,9 @@ def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]
         for place in chosen:
             rows = SheetRows(book.rows(place), reading, book.sheets[place])
             columns = SheetColumns(
-                rows, reading, told=book.sheets[place] != options.sheet and not isinstance(options.sheet, int)
+                rows,
+                reading,
+                told=book.sheets[place] != options.sheet and not isinstance(options.sheet, int),
             )
             kept: list[Row] = []
             size, is_empty = 0, True
@@ -48,7 +52,9 @@ def sheet_tables(reading: Reading) -> Iterator[tuple["pa.Table", Sequence[int]]]
                 if len(kept) >= options.batch_rows or size >= options.batch_bytes:
                     yield columns.table(kept), array("q", [one for one, _ in kept])
                     kept, size = [], 0
-            if kept or (is_empty and rows.names):  # a sheet that is only a header has its columns all the same
+            if kept or (
+                is_empty and rows.names
+            ):  # a sheet that is only a header has its columns all the same
                 yield columns.table(kept), array("q", [one for one, _ in kept])
 
 
@@ -56,7 +62,9 @@ def _size(values: Sequence[object], reading: Reading, number: int) -> int:
     size = sum(len(value) if type(value) is str else BYTES_OF_A_VALUE for value in values)
     if size > reading.options.max_row_bytes:
         raise reading.error(
-            f"a row of more than {reading.options.max_row_bytes} characters.", number, hint="Raise max_row_bytes."
+            f"a row of more than {reading.options.max_row_bytes} characters.",
+            number,
+            hint="Raise max_row_bytes.",
         )
     return size
 
@@ -92,7 +100,9 @@ def _whole(file: BinaryIO, reading: Reading) -> bytes:
     while part := file.read(MEBIBYTE):
         data += part
         if len(data) > limit:
-            raise reading.error(f"holds more than {limit} bytes.", hint="Raise max_file_bytes if that is right.")
+            raise reading.error(
+                f"holds more than {limit} bytes.", hint="Raise max_file_bytes if that is right."
+            )
     return bytes(data)
 
 
@@ -114,11 +124,17 @@ def _chosen(sheets: Sequence[str], reading: Reading) -> list[int]:
 def _places(asked: str | int, sheets: Sequence[str], reading: Reading) -> list[int]:
     if isinstance(asked, int):
         if not 0 <= asked < len(sheets):
-            raise reading.error(f"has {len(sheets)} sheets, so none at {asked}.", hint="The first one is 0.")
+            raise reading.error(
+                f"has {len(sheets)} sheets, so none at {asked}.", hint="The first one is 0."
+            )
         return [asked]
     if asked in sheets:
         return [sheets.index(asked)]
-    found = [place for place, name in enumerate(sheets) if fnmatchcase(name, asked)] if _PATTERN & {*asked} else []
+    found = (
+        [place for place, name in enumerate(sheets) if fnmatchcase(name, asked)]
+        if _PATTERN & {*asked}
+        else []
+    )
     if not found:
         raise reading.error(f"has no sheet {asked!r}.", hint=did_you_mean(asked, sheets))
     return found

@@ -39,7 +39,10 @@ class SheetRows:
         yield from self._rows
 
     def name(self, place: int) -> str | None:
-        """Return a column's name by its place; without a header by its number, however many there are."""
+        """Return a column's name by its place.
+
+        Without a header by its number, however many there are.
+        """
         if self._reading.options.header is False:
             return f"column_{place + 1}"
         return self.names[place] if place < len(self.names) else None
@@ -49,11 +52,24 @@ class SheetRows:
         return f"{column_letters(self._left + place)}{number}"
 
     def error(
-        self, message: str, number: int, place: int, *, value: object = None, hint: str | None = None
+        self,
+        message: str,
+        number: int,
+        place: int,
+        *,
+        value: object = None,
+        hint: str | None = None,
     ) -> DataError:
-        """Return an error that names file, sheet, row, and the column if it has a name; its message names the cell."""
+        """Return an error that names file, sheet, row, and the column if it has a name.
+
+        Its message names the cell.
+        """
         return self._reading.error(
-            f"{message} (sheet {self.sheet!r}).", number, field=self.name(place), value=value, hint=hint
+            f"{message} (sheet {self.sheet!r}).",
+            number,
+            field=self.name(place),
+            value=value,
+            hint=hint,
         )
 
     def _within(self, rows: Iterator[Row]) -> Iterator[Row]:
@@ -100,8 +116,13 @@ class SheetRows:
                 break
         last = first[0] + wanted - 1
         if header[-1][0] > last:  # a row without a value was among them
-            raise self._reading.error(f"the header has no row {last}, in sheet {self.sheet!r}.", first[0])
-        texts = [[self._text(number, place, value) for place, value in enumerate(cells)] for number, cells in header]
+            raise self._reading.error(
+                f"the header has no row {last}, in sheet {self.sheet!r}.", first[0]
+            )
+        texts = [
+            [self._text(number, place, value) for place, value in enumerate(cells)]
+            for number, cells in header
+        ]
         joined = [text or "" for text in texts[0]] if wanted == 1 else joined_names(texts)
         self.names = [name or None for name in joined]
         self._refuse_repeated(header[-1][0])
@@ -109,23 +130,30 @@ class SheetRows:
 
     def _text(self, number: int, place: int, value: Any) -> str | None:
         if type(value) is Unreadable:
-            raise self.error(f"cell {self.cell(number, place)} {value.problem}", number, place, hint=value.hint)
+            raise self.error(
+                f"cell {self.cell(number, place)} {value.problem}", number, place, hint=value.hint
+            )
         name = None if value is None else to_text(value)
         if name is not None and any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise self.error(f"cell {self.cell(number, place)} is a name that is no Unicode text", number, place)
+            raise self.error(
+                f"cell {self.cell(number, place)} is a name that is no Unicode text", number, place
+            )
         return name
 
     def _refuse_repeated(self, number: int | None) -> None:
-        twice = next((name for name, times in Counter(self.names).items() if times > 1 and name is not None), None)
+        twice = next(
+            (name for name, times in Counter(self.names).items() if times > 1 and name is not None),
+            None,
+        )
         if twice is None:
             return
         hint = "Name the columns with header=[...]."
         where = ""
         if number is not None:
-            cells = [self.cell(number, place) for place, name in enumerate(self.names) if name == twice]
+            cells = [
+                self.cell(number, place) for place, name in enumerate(self.names) if name == twice
+            ]
             where = f" ({', '.join(cells)} of sheet {self.sheet!r})"
-            hint = (
-                f"Name the columns with header=[...], and pass the header over with skip_rows={number - self._top + 1}"
-            )
+            hint = f"Name the columns with header=[...], and pass the header over with skip_rows={number - self._top + 1}"
             hint += "." if self._reading.options.header_rows == 1 else ", without header_rows."
         raise self._reading.error(f"two columns are called {twice!r}{where}.", number, hint=hint)

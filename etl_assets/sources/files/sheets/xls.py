@@ -8,7 +8,12 @@ from typing import Any
 from etl_assets.packages import require
 from etl_assets.sources.files.options import Reading
 from etl_assets.sources.files.sheets.cells import Row, Unreadable, error_code, whole
-from etl_assets.sources.files.sheets.number_formats import SHOWN_BY_NUMBER, Shown, dated, shown_by_code
+from etl_assets.sources.files.sheets.number_formats import (
+    SHOWN_BY_NUMBER,
+    Shown,
+    dated,
+    shown_by_code,
+)
 
 _DAMAGED = (
     AssertionError,
@@ -89,7 +94,9 @@ class OldWorkbook:
             number = self._book.xf_list[style].format_key
             code = self._book.format_map[number].format_str
             shown = shown_by_code(code)
-            if shown is Shown.NUMBER and code == "General":  # what xlrd says where the file says nothing
+            if (
+                shown is Shown.NUMBER and code == "General"
+            ):  # what xlrd says where the file says nothing
                 shown = SHOWN_BY_NUMBER.get(number, shown)
             self._shown[style] = shown
         return shown
@@ -97,4 +104,6 @@ class OldWorkbook:
     def _damaged(self, error: Exception) -> Exception:
         if "encrypted" in str(error):
             return self._reading.error("is locked with a password.", hint="Save it without one.")
-        return self._reading.error(f"is no whole Excel file: {str(error).rstrip('.') or type(error).__name__}.")
+        return self._reading.error(
+            f"is no whole Excel file: {str(error).rstrip('.') or type(error).__name__}."
+        )

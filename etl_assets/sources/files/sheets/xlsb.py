@@ -62,7 +62,9 @@ class BinaryWorkbook:
         """
         while self._texts_parts:
             self._texts += [
-                self._text(data, 1)[0] for kind, data in self._records(self._texts_parts.pop()) if kind == _SHARED_TEXT
+                self._text(data, 1)[0]
+                for kind, data in self._records(self._texts_parts.pop())
+                if kind == _SHARED_TEXT
             ]
         values: list[Any] = []
         number = size = 0
@@ -77,7 +79,9 @@ class BinaryWorkbook:
             elif kind in _CELLS and number:
                 size += len(data)
                 if size > self._reading.options.max_row_bytes:
-                    raise self._damaged(number, f"a row of more than {self._reading.options.max_row_bytes} bytes")
+                    raise self._damaged(
+                        number, f"a row of more than {self._reading.options.max_row_bytes} bytes"
+                    )
                 self._put(kind, data, values, number)
         if values:
             yield number, values
@@ -87,10 +91,14 @@ class BinaryWorkbook:
         place = len(values) if is_short else self._integer(data, 0)
         at = 0 if is_short else 4
         if not len(values) <= place < MAX_COLUMNS:
-            raise self._damaged(number, f"a cell in column {place + 1} is not behind column {len(values)}")
+            raise self._damaged(
+                number, f"a cell in column {place + 1} is not behind column {len(values)}"
+            )
         style = self._integer(data, at) & 0xFFFFFF
         values.extend([None] * (place - len(values)))
-        values.append(self._value(kind - 11 if is_short else kind, data, at + 4, self._shown.get(style)))
+        values.append(
+            self._value(kind - 11 if is_short else kind, data, at + 4, self._shown.get(style))
+        )
 
     def _value(self, kind: int, data: bytes, at: int, shown: Shown | None) -> Any:
         if kind in {_SMALL, _DOUBLE, _FORMULA_DOUBLE}:
@@ -153,7 +161,10 @@ class BinaryWorkbook:
                 raise self._damaged(0, f"{part} ends within a record")
 
     def _text(self, data: bytes, at: int) -> tuple[str, int]:
-        """Return a text and where it ends; one that is missing (its length is -1) as an empty one."""
+        """Return a text and where it ends.
+
+        One that is missing (its length is -1) as an empty one.
+        """
         length = self._integer(data, at)
         if length == _NO_TEXT:
             return "", at + 4
@@ -183,7 +194,9 @@ class BinaryWorkbook:
         if bits & 2:
             number = float(int(self._unpacked("<i", data, at)) >> 2)
         else:
-            number = float(struct.unpack("<d", b"\0\0\0\0" + struct.pack("<I", bits & 0xFFFFFFFC))[0])
+            number = float(
+                struct.unpack("<d", b"\0\0\0\0" + struct.pack("<I", bits & 0xFFFFFFFC))[0]
+            )
         return number / 100 if bits & 1 else number
 
     def _damaged(self, number: int, why: str) -> Exception:
@@ -191,7 +204,10 @@ class BinaryWorkbook:
 
 
 def _head(data: bytes, at: int) -> tuple[int, int, int] | None:
-    """Return a record's kind, where it begins and its length; None where its head is not whole yet."""
+    """Return a record's kind, where it begins and its length.
+
+    None where its head is not whole yet.
+    """
     try:
         kind = data[at]
         at += 1

@@ -1,7 +1,8 @@
 """Workbooks as Excel writes them (`.xlsx`, `.xlsm`): each cell as the file holds it, row by row.
 
-What Excel's own reading does, and a library's default may not: a formula whose outcome is an empty text has a value;
-`_x000D_` in a text is a character, and `_x005F_x000D_` is what somebody has typed; 60 is no day; an error is no text.
+What Excel's own reading does, and a library's default may not: a formula whose outcome is an empty
+text has a value; `_x000D_` in a text is a character, and `_x005F_x000D_` is what somebody has
+typed; 60 is no day; an error is no text.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +116,9 @@ class _Styles(Quiet):
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         match local(name):
             case "numFmt":
-                self._codes.setdefault(_integer(attributes.get("numFmtId")), attributes.get("formatCode", ""))
+                self._codes.setdefault(
+                    _integer(attributes.get("numFmtId")), attributes.get("formatCode", "")
+                )
             case "cellXfs":
                 self._is_of_cells = True
             case "xf" if self._is_of_cells:
@@ -126,7 +129,10 @@ class _Styles(Quiet):
             self._is_of_cells = False
 
     def shown(self) -> dict[str | None, Shown]:
-        """Return what is no plain number, by the style's number as text; None: where a cell names no style."""
+        """Return what is no plain number, by the style's number as text.
+
+        None: where a cell names no style.
+        """
         found: dict[str | None, Shown] = {
             str(style): shown for style, shown in shown_by_style(self._formats, self._codes).items()
         }

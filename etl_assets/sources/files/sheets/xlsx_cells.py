@@ -1,4 +1,7 @@
-"""The cells of a worksheet's XML, as values; this is called for each of them, so it does little and calls less."""
+"""The cells of a worksheet's XML, as values.
+
+This is called for each of them, so it does little and calls less.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time
@@ -33,7 +36,8 @@ class CellHandler:
         texts: The shared texts.
         shown: What numbers are shown as, by style, where it is not as plain numbers.
         from_1904: Days count from 1904-01-01.
-        tells_empty_texts: A formula with an empty value has an empty text; else it was never computed.
+        tells_empty_texts: A formula with an empty value has an empty text; else it was never
+            computed.
     """
 
     def __init__(
@@ -160,22 +164,31 @@ class CellHandler:
         return int(told)
 
     def _error(self, message: str) -> Exception:
-        return self._reading.error(message, self.number + 1, hint="Save the file with a spreadsheet program.")
+        return self._reading.error(
+            message, self.number + 1, hint="Save the file with a spreadsheet program."
+        )
 
     def _nothing(self) -> Unreadable | str | None:
         if not self._has_formula:
             return None
-        return "" if self._tells_empty_texts and self._value is not None else Unreadable.uncomputed()
+        return (
+            "" if self._tells_empty_texts and self._value is not None else Unreadable.uncomputed()
+        )
 
     def _shared(self, text: str) -> Any:
         try:
-            return self._texts[int(text)] if text.isdecimal() else Unreadable.wrong(text, "no number of a text")
+            return (
+                self._texts[int(text)]
+                if text.isdecimal()
+                else Unreadable.wrong(text, "no number of a text")
+            )
         except IndexError:
             return Unreadable.wrong(text, "there are fewer shared texts")
 
     def _other(self, kind: str, text: str | None) -> Any:
         if kind == "str":
-            # A formula whose outcome is no character at all: Excel and LibreOffice write an empty value, or none.
+            # A formula whose outcome is no character at all: Excel and LibreOffice write an empty
+            # value, or none.
             return unescaped(text) if text is not None else ("" if self._has_formula else None)
         if kind == "inlineStr":
             return text

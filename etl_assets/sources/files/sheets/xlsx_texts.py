@@ -20,7 +20,10 @@ def unescaped(text: str) -> str:
 
 
 class SharedTexts(Quiet):
-    """The texts that cells refer to by their number; of runs of formatted text their whole, without how it is read."""
+    """The texts that cells refer to by their number.
+
+    Of runs of formatted text their whole, without how it is read.
+    """
 
     def __init__(self) -> None:
         self.texts: list[str] = []

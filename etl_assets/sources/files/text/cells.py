@@ -50,7 +50,9 @@ def declared_types(reading: Reading) -> dict[str, "pa.DataType"]:
 def typed_column(
     texts: Sequence[str | None], type_: "pa.DataType", reading: Reading, field: str, refuse: Refuse
 ) -> Any:
-    """Return a column of texts as values of a type; an empty text is NULL, for it is no number and no date.
+    """Return a column of texts as values of a type.
+
+    An empty text is NULL, for it is no number and no date.
 
     Args:
         texts: The texts.
@@ -78,14 +80,19 @@ def typed_column(
 
 
 def _exactly(values: list[Any], *, type_: "pa.DataType", reading: Reading, field: str) -> Any:
-    """Return a column of a type; text in place of numbers, which those of too many digits would be, is refused."""
+    """Return a column of a type.
+
+    Text in place of numbers, which those of too many digits would be, is refused.
+    """
     import pyarrow as pa
     from pyarrow import types as t
 
     column = to_array(values, type_, stream=reading.stream.name, field=field)
     is_number = t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_)
     if is_number and pa.types.is_string(column.type):
-        raise reading.error("numbers that no decimal of 38 digits holds together; declare a text.", field=field)
+        raise reading.error(
+            "numbers that no decimal of 38 digits holds together; declare a text.", field=field
+        )
     return column
 
 
@@ -94,7 +101,10 @@ def _said(error: Exception) -> str:
 
 
 def converter(type_: "pa.DataType") -> Convert:
-    """Return what turns a text into a value of a type; it raises ValueError where the text is none."""
+    """Return what turns a text into a value of a type.
+
+    It raises ValueError where the text is none.
+    """
     from pyarrow import types as t
 
     if is_json(type_) or is_nested(type_):
@@ -119,7 +129,9 @@ def _integer(text: str) -> int:
         return int(text)
     except ValueError:
         digits, limit = len(text.lstrip("+-")), sys.get_int_max_str_digits()
-        raise ValueError(f"an integer of {digits:,} digits, at most {limit:,}; declare it as a text") from None
+        raise ValueError(
+            f"an integer of {digits:,} digits, at most {limit:,}; declare it as a text"
+        ) from None
 
 
 def _whole(text: str) -> int:

@@ -1,7 +1,8 @@
 """The columns of a stream's CSV files, where their types are inferred: looked at in all files before one is loaded.
 
-So a column has one type throughout a load, and what makes it text is known before a text has become a number. What was
-seen is remembered with the bookmark of an incremental stream: a later file is held against the files before it.
+So a column has one type throughout a load, and what makes it text is known before a text has become
+a number. What was seen is remembered with the bookmark of an incremental stream: a later file is
+held against the files before it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,7 +56,11 @@ class Columns:
 
     def __init__(self, bookmark: Bookmark | None, table: TableTypes | None) -> None:
         known = (bookmark or {}).get(REMEMBERED)
-        self._before = {str(k): Seen.of_json(v) for k, v in known.items()} if isinstance(known, Mapping) else {}
+        self._before = (
+            {str(k): Seen.of_json(v) for k, v in known.items()}
+            if isinstance(known, Mapping)
+            else {}
+        )
         self._seen = dict(self._before)
         self._table = table
         self._turns: dict[str, Turn] = {}
@@ -109,7 +114,9 @@ class Columns:
                 stays = there is not None and table is not None and not table.is_replaced
                 remarks += self._told(name, seen, types[name], there if stays else None)
                 notation = self._notations.remark(name, self._seen)
-                remarks += [notation] if notation and not stays and pa.types.is_string(types[name]) else []
+                remarks += (
+                    [notation] if notation and not stays and pa.types.is_string(types[name]) else []
+                )
             signs_zeros = table is None or table.signs_zeros
         more = [f"and so on: {len(remarks) - TOLD:,} more"] if len(remarks) > TOLD else []
         self.remark = "; ".join([*remarks[:TOLD], *more]) or None
@@ -120,7 +127,9 @@ class Columns:
         seen = {name: one.to_json() for name, one in self._seen.items() if one.kind is not None}
         return {**bookmark, REMEMBERED: seen} if seen else dict(bookmark)
 
-    def _told(self, name: str, seen: Seen, type_: "pa.DataType", there: "pa.DataType | None") -> Iterable[str]:
+    def _told(
+        self, name: str, seen: Seen, type_: "pa.DataType", there: "pa.DataType | None"
+    ) -> Iterable[str]:
         """Add the remark that a column is text now and was something else before."""
         import pyarrow as pa
 
@@ -130,7 +139,9 @@ class Columns:
         if not pa.types.is_string(type_) or (turn is None and not loaded):
             return
         if turn is not None:
-            why = f"{shorten(turn.text)} ({turn.place}) is not written as the {turn.kind}s before it"
+            why = (
+                f"{shorten(turn.text)} ({turn.place}) is not written as the {turn.kind}s before it"
+            )
         else:
             why = f"what is in it ({seen.kind}) does not fit {before if there is None else there} without loss"
         rows = "; the rows that were loaded before have the text of their values" if loaded else ""

@@ -35,7 +35,10 @@ def csv_properties(reading: Reading) -> dict[str, Any]:
 
 
 def chunks(reading: Reading, *, head: bool = False) -> Iterator[Chunk]:
-    """Yield the rows of a file in chunks; at least one, which may have no rows. With `head` that one is all."""
+    """Yield the rows of a file in chunks.
+
+    At least one, which may have no rows. With `head` that one is all.
+    """
     options = reading.options
     # A limit of the whole process; ours is the one for rows.
     csv.field_size_limit(max(csv.field_size_limit(), options.max_row_bytes))
@@ -81,7 +84,9 @@ def _rows(lines: CsvLines, reading: Reading) -> Iterator[_Row]:
         if reason == "unexpected end of data":
             reason = "a quote that is opened here, or on a later line, is never closed"
         elif reason.endswith("expected after '\"'") and lines.escape is None:
-            hint = 'If quotes in a text have a backslash before them in this file, say escape="\\\\".'
+            hint = (
+                'If quotes in a text have a backslash before them in this file, say escape="\\\\".'
+            )
         raise reading.error(f"{reason}.", lines.began or before, hint=hint) from error
 
 
@@ -98,7 +103,9 @@ def _delimiter(lines: CsvLines, reading: Reading) -> str:
         with content(reading) as binary:
             sample = CsvLines(binary, reading)
             return inferred_delimiter(
-                sample, reading, lambda some, one: csv.reader(some, **_dialect(one, sample, reading))
+                sample,
+                reading,
+                lambda some, one: csv.reader(some, **_dialect(one, sample, reading)),
             )
     if asked is not None and asked != INFER:
         return asked
@@ -138,7 +145,11 @@ def _header(rows: Iterator[_Row], lines: CsvLines, reading: Reading) -> _Header:
         _remark_one_column(names[0], reading)
     twice = repeated(names)
     if twice is not None:
-        hint = naming_hint(names, line, reading.options.header_rows) if line else "Correct header=[...]."
+        hint = (
+            naming_hint(names, line, reading.options.header_rows)
+            if line
+            else "Correct header=[...]."
+        )
         raise reading.error(f"two columns are called {twice!r}.", line or None, hint=hint)
     return _Header(names, line, first)
 
@@ -148,7 +159,9 @@ def _remark_one_column(name: str, reading: Reading) -> None:
     found = next((one for one in _OTHER_DELIMITERS if one in name), None)
     if found is not None and reading.options.delimiter is None:
         said = f"{reading.file!r} has one column, {shorten(name)}"
-        reading.remark("one column", f"{said}: if {found!r} stands between its cells, say delimiter={found!r}")
+        reading.remark(
+            "one column", f"{said}: if {found!r} stands between its cells, say delimiter={found!r}"
+        )
 
 
 def _read_names(rows: Iterator[_Row], reading: Reading) -> list[str]:
@@ -173,7 +186,9 @@ def _checked(rows: Iterator[_Row], header: _Header, reading: Reading) -> Iterato
     for line, cells, length in rows:
         if is_named and cells == list(header.names):
             raise reading.error(
-                "the names of the columns stand here, too.", line, hint=f"Pass the line over with skip_rows={line}."
+                "the names of the columns stand here, too.",
+                line,
+                hint=f"Pass the line over with skip_rows={line}.",
             )
         is_named = False
         if not cells and (width > 1 or blank):
@@ -181,7 +196,9 @@ def _checked(rows: Iterator[_Row], header: _Header, reading: Reading) -> Iterato
             continue
         if empty is not None and not blank:
             raise reading.error(
-                "an empty line between rows.", empty, hint="skip_blank_lines=True passes such lines over."
+                "an empty line between rows.",
+                empty,
+                hint="skip_blank_lines=True passes such lines over.",
             )
         row = cells or [""]
         if len(row) != width:

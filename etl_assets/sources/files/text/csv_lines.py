@@ -35,14 +35,20 @@ class CsvLines(TableLines):
 
     @property
     def escape(self) -> str | None:
-        """The escape character; None where a quote in quotes is written twice, and nothing else is needed."""
+        """The escape character.
+
+        None where a quote in quotes is written twice, and nothing else is needed.
+        """
         return self._escape or None
 
     def _numbered(self) -> Iterator[tuple[int, str]]:
         lines = super()._numbered()
         if not self._escape:
             return lines
-        return ((number, self._escaped(number, line) if self._escape in line else line) for number, line in lines)
+        return (
+            (number, self._escaped(number, line) if self._escape in line else line)
+            for number, line in lines
+        )
 
     def _escaped(self, number: int, line: str) -> str:
         """Refuse an escape before a letter or digit: some programs mean a control character by it, and others do not.
@@ -61,7 +67,9 @@ class CsvLines(TableLines):
                 raise self._reading.error(
                     f"{pair[0]!r}: some programs mean a control character or NULL by it, and others do not.",
                     number,
-                    hint=f"null_values=[{pair[0]!r}] reads it as NULL. {ordinary}" if pair[1] == "N" else ordinary,
+                    hint=f"null_values=[{pair[0]!r}] reads it as NULL. {ordinary}"
+                    if pair[1] == "N"
+                    else ordinary,
                 )
             return pair[0]
 

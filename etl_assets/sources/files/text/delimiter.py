@@ -40,8 +40,14 @@ def inferred_delimiter(lines: CsvLines, reading: Reading, rows: Rows) -> str:
         return found[0]
     if not found and not any(one in line for one in CANDIDATES for line in sample):
         return CANDIDATES[0]  # of a single column
-    several = f"several fit: {', '.join(map(repr, found))}" if found else "none gives its first rows one width"
-    raise reading.error(f"its delimiter is not clear: {several}.", hint='Say it, for example delimiter=";".')
+    several = (
+        f"several fit: {', '.join(map(repr, found))}"
+        if found
+        else "none gives its first rows one width"
+    )
+    raise reading.error(
+        f"its delimiter is not clear: {several}.", hint='Say it, for example delimiter=";".'
+    )
 
 
 def _is_even(sample: list[str], delimiter: str, reading: Reading, rows: Rows) -> bool:

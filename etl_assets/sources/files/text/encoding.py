@@ -1,8 +1,8 @@
 """In which encoding a text file is: what its signature says, what can be proved, and what else would read it.
 
-Which one of the many encodings of a byte per character was meant, nothing in a file proves; the libraries that guess it
-were wrong about half of the short files that they were tried with. So those are never guessed: they are named by a
-hint, with what the file would then say.
+Which one of the many encodings of a byte per character was meant, nothing in a file proves; the
+libraries that guess it were wrong about half of the short files that they were tried with. So those
+are never guessed: they are named by a hint, with what the file would then say.
 """
 
 import codecs
@@ -38,8 +38,8 @@ def encoding_of(first: bytes, reading: Reading) -> str:
 
     Args:
         first: Its first bytes.
-        reading: The file, and which encoding was asked for. A signature wins over it: in no other encoding would a
-            file begin so.
+        reading: The file, and which encoding was asked for. A signature wins over it: in no other
+            encoding would a file begin so.
 
     Raises:
         DataError: It is not proved to be of one of those that were asked for.
@@ -48,17 +48,26 @@ def encoding_of(first: bytes, reading: Reading) -> str:
     asked = reading.options.encoding
     if signed is not None:
         if not isinstance(asked, str) or asked == DETECT or not _is_same(asked, signed):
-            reading.remark(f"encoding {signed}", f"{reading.file!r} is read as {signed}: its signature (BOM) says so")
+            reading.remark(
+                f"encoding {signed}",
+                f"{reading.file!r} is read as {signed}: its signature (BOM) says so",
+            )
         return signed
     if isinstance(asked, str) and asked != DETECT:
         return asked
     candidates = _PROVABLE if asked == DETECT else tuple(asked)
     found = next(iter(_proved(reading, candidates)), None)
     if found is None:
-        tried = "one of Unicode's encodings" if asked == DETECT else f"any of the encodings {', '.join(candidates)}"
+        tried = (
+            "one of Unicode's encodings"
+            if asked == DETECT
+            else f"any of the encodings {', '.join(candidates)}"
+        )
         raise reading.error(f"is not in {tried}.", hint=encoding_hint(reading))
     if found != candidates[0]:
-        reading.remark(f"encoding {found}", f"{reading.file!r} is read as {found}, as all of its bytes allow")
+        reading.remark(
+            f"encoding {found}", f"{reading.file!r} is read as {found}, as all of its bytes allow"
+        )
     return found
 
 
@@ -66,7 +75,9 @@ def _is_same(asked: str, signed: str) -> bool:
     return codecs.lookup(asked).name in {signed, signed.removesuffix("-sig")}
 
 
-def encoding_hint(reading: Reading, error: UnicodeDecodeError | None = None, *, nul: bool = False) -> str:
+def encoding_hint(
+    reading: Reading, error: UnicodeDecodeError | None = None, *, nul: bool = False
+) -> str:
     """Name encodings that read the whole file, and how each reads the place of an error.
 
     Args:
@@ -76,7 +87,11 @@ def encoding_hint(reading: Reading, error: UnicodeDecodeError | None = None, *, 
     """
     asked = reading.options.encoding
     refused = {asked} if isinstance(asked, str) else set(asked)
-    found = [one for one in _proved(reading, (*_PROVABLE, *_COMMON), up_to=PROVED_UP_TO) if one not in refused]
+    found = [
+        one
+        for one in _proved(reading, (*_PROVABLE, *_COMMON), up_to=PROVED_UP_TO)
+        if one not in refused
+    ]
     if not found:
         return "Is it text?" if nul else "Say which it is with encoding=."
     shown = [f"encoding={one!r}{_as_read(one, error)}" for one in found[:_NAMED]]
@@ -104,7 +119,8 @@ def _proved(reading: Reading, candidates: Sequence[str], *, up_to: int | None = 
             except UnicodeError:
                 del decoders[name]
                 continue
-            # Of the others Python tells the errors; any two bytes that are no surrogates are UTF-16.
+            # Of the others Python tells the errors; any two bytes that are no surrogates are
+            # UTF-16.
             if "\0" in text or (name.startswith("utf-16") and not _is_plausible(text)):
                 del decoders[name]
         if not decoders:
@@ -146,5 +162,7 @@ def undecodable(reading: Reading, encoding: str, error: UnicodeError, line: int)
     line += good.count("\n") or good.count("\r")
     byte = error.object[error.start]
     return reading.error(
-        f"{said} {encoding}: {error.reason}, byte {byte:#04x}.", line, hint=encoding_hint(reading, error)
+        f"{said} {encoding}: {error.reason}, byte {byte:#04x}.",
+        line,
+        hint=encoding_hint(reading, error),
     )

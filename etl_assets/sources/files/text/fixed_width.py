@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Span = tuple[int, int | None]
-"""The first character of a column, counted from 0, and the one behind its last; None is the end of the line."""
+"""The first character of a column, counted from 0, and the one behind its last.
+
+None is the end of the line.
+"""
 
 
 def spans_of(columns: Mapping[str, Any]) -> dict[str, Span]:
@@ -35,7 +38,9 @@ def spans_of(columns: Mapping[str, Any]) -> dict[str, Span]:
         before = end
     if not spans:
         raise ConfigError("columns is empty.", hint=_HINT)
-    for (name, (_, end)), (other, (start, _)) in pairwise(sorted(spans.items(), key=lambda one: one[1][0])):
+    for (name, (_, end)), (other, (start, _)) in pairwise(
+        sorted(spans.items(), key=lambda one: one[1][0])
+    ):
         if end is None or end > start:
             raise ConfigError(f"columns: {name!r} and {other!r} overlap.", hint=_HINT)
     return spans
@@ -106,7 +111,9 @@ def _rows(lines: TableLines, reading: Reading) -> Iterator[tuple[int, str]]:
             continue
         if blank is not None and not reading.options.skip_blank_lines:
             raise reading.error(
-                "an empty line between rows.", blank, hint="skip_blank_lines=True passes such lines over."
+                "an empty line between rows.",
+                blank,
+                hint="skip_blank_lines=True passes such lines over.",
             )
         yield lines.number, text
 

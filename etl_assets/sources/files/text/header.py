@@ -11,8 +11,10 @@ SHOWN = 500
 def joined_names(rows: Sequence[Sequence[str | None]]) -> list[str]:
     """Join the rows of a header, column by column, without the cells that are empty.
 
-    A cell of an upper row that spans several columns (`Sales` over `2025` and `2026`) is saved in the first of them,
-    and the others are empty: they continue it. A cell that has nothing below it is a whole name: nothing continues it.
+    A cell of an upper row that spans several columns (`Sales` over `2025` and `2026`) is saved in
+    the first of them,
+    and the others are empty: they continue it. A cell that has nothing below it is a whole name:
+        nothing continues it.
 
     Args:
         rows: The header's rows, from the top; the shorter ones end in empty cells.
@@ -54,7 +56,9 @@ def naming_hint(names: Sequence[str], line: int, rows: int = 1) -> str:
             own = f"{name or f'column_{place}'}_{number}"
             number += 1
         numbered.append(own)
-    shown = ", ".join(repr(name) for name in numbered) if len(", ".join(numbered)) <= SHOWN else "..."
+    shown = (
+        ", ".join(repr(name) for name in numbered) if len(", ".join(numbered)) <= SHOWN else "..."
+    )
     way = f"header=[{shown}], skip_rows={line}{left_out(rows)}"
     told = f"ame all columns and pass the file's own header over: {way}. Or correct the file."
     if "" not in names:

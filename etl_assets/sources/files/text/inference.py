@@ -1,7 +1,9 @@
 """What texts of a column are written as: read in columns, and summed up so that any two summaries can be joined.
 
-A text is taken for a value only where what it says is kept by it. How it says it (`.5` for `0.5`, `1e3` for `1000`) is
-not: but for what tells apart texts that are no numbers. Leading zeros are those of a code (`007`), and zeros at the
+A text is taken for a value only where what it says is kept by it. How it says it (`.5` for `0.5`,
+`1e3` for `1000`) is
+not: but for what tells apart texts that are no numbers. Leading zeros are those of a code (`007`),
+and zeros at the
 end that differ from text to text are those of a version (`1.1`, `1.10`).
 """
 
@@ -45,9 +47,10 @@ class Seen:
     """What is known of some texts of one column.
 
     Args:
-        kind: `integer`, `number`, `boolean`, `date`, `moment` (no zone), `instant`, or `text`; None where there was no
-            text but empty ones.
-        low: The smallest integer, where the kind is one; what is beyond 64 bits is only known to be.
+        kind: `integer`, `number`, `boolean`, `date`, `moment` (no zone), `instant`, or `text`; None
+            where there was no text but empty ones.
+        low: The smallest integer, where the kind is one; what is beyond 64 bits is only known to
+            be.
         high: The largest.
         whole: The most digits that a number has before its point.
         scale: The most digits behind it, without an exponent.
@@ -55,7 +58,8 @@ class Seen:
         exact: Each number is that of the shortest text of a double.
         fewest: The fewest decimals that a number is written with.
         most: The most.
-        padded: A number is written with zeros at its end, which are more than the `.0` of a whole one.
+        padded: A number is written with zeros at its end, which are more than the `.0` of a whole
+            one.
     """
 
     kind: str | None = None
@@ -100,7 +104,9 @@ class Seen:
 
     def to_json(self) -> dict[str, Any]:
         """Return what is to be remembered; `of_json` reads it."""
-        return {name: value for name, value in vars(self).items() if value != getattr(_NOTHING, name)}
+        return {
+            name: value for name, value in vars(self).items() if value != getattr(_NOTHING, name)
+        }
 
     @classmethod
     def of_json(cls, known: Any) -> "Seen":
@@ -108,7 +114,9 @@ class Seen:
         if not isinstance(known, Mapping):
             return _NOTHING
         kinds = {"kind": (str,), "integral": (bool,), "exact": (bool,), "padded": (bool,)}
-        right = {name: value for name, value in known.items() if type(value) in kinds.get(name, (int,))}
+        right = {
+            name: value for name, value in known.items() if type(value) in kinds.get(name, (int,))
+        }
         made = cls(**{name: value for name, value in right.items() if name in vars(_NOTHING)})
         return made if made.kind in {*_FORMS, *_NUMBERS, "text"} else _NOTHING
 
@@ -123,7 +131,10 @@ def _told(seen: Seen) -> Seen:
 
 
 def look(texts: "pa.Array | pa.ChunkedArray") -> Seen:
-    """Return what texts are written as; NULL and empty ones are passed over, as they may be of any kind."""
+    """Return what texts are written as.
+
+    NULL and empty ones are passed over, as they may be of any kind.
+    """
     import pyarrow.compute as pc
 
     # An empty text is the only one that is not greater than it.
@@ -187,7 +198,10 @@ def _all_are(texts: "pa.Array | pa.ChunkedArray", kind: str) -> bool:
 
 
 def _integers(texts: "pa.Array | pa.ChunkedArray") -> Seen | None:
-    """Return what integers are, by the shortest way: written out, they are the same texts. None if they are not."""
+    """Return what integers are, by the shortest way: written out, they are the same texts.
+
+    None if they are not.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -197,7 +211,11 @@ def _integers(texts: "pa.Array | pa.ChunkedArray") -> Seen | None:
         integers = texts.cast(pa.int64())
     except pa.ArrowInvalid:
         return None
-    return _of_integers(integers) if pc.all(pc.equal(integers.cast(pa.string()), texts)).as_py() else None
+    return (
+        _of_integers(integers)
+        if pc.all(pc.equal(integers.cast(pa.string()), texts)).as_py()
+        else None
+    )
 
 
 def _of_integers(integers: "pa.Array | pa.ChunkedArray") -> Seen:
@@ -206,7 +224,9 @@ def _of_integers(integers: "pa.Array | pa.ChunkedArray") -> Seen:
     bounds = pc.min_max(integers)
     low, high = bounds["min"].as_py(), bounds["max"].as_py()
     largest = max(-low, high, 0)
-    return Seen("integer", low=low, high=high, whole=len(str(largest or "")), exact=largest <= EXACT_DOUBLE)
+    return Seen(
+        "integer", low=low, high=high, whole=len(str(largest or "")), exact=largest <= EXACT_DOUBLE
+    )
 
 
 def _numbers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
@@ -223,7 +243,9 @@ def _numbers(texts: "pa.Array | pa.ChunkedArray") -> Seen:
     return seen.joined(_plain(plain)) if len(plain) else _told(seen)
 
 
-def _all_are_numbers(texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa.ChunkedArray") -> bool:
+def _all_are_numbers(
+    texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa.ChunkedArray"
+) -> bool:
     """Return whether all texts have the form of a number, as Arrow's reader of doubles knows it, with few exceptions.
 
     It also reads leading zeros, words (`nan`), and any exponent (`raised`).
@@ -237,7 +259,9 @@ def _all_are_numbers(texts: "pa.Array | pa.ChunkedArray", raised: "pa.Array | pa
         return False
     for zero in ("0", "-0", "+0"):
         doubtful = pc.or_(doubtful, pc.starts_with(texts, zero))
-    return bool(pc.all(pc.match_substring_regex(texts.filter(doubtful), _NUMBER), min_count=0).as_py())
+    return bool(
+        pc.all(pc.match_substring_regex(texts.filter(doubtful), _NUMBER), min_count=0).as_py()
+    )
 
 
 def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
@@ -246,12 +270,18 @@ def _plain(texts: "pa.Array | pa.ChunkedArray") -> Seen:
 
     length, point = pc.binary_length(texts), pc.find_substring(texts, ".")
     pointed = pc.greater_equal(point, 0)
-    if not pc.any(pointed).as_py() and not pc.any(pc.equal(texts, "-0")).as_py():  # an integer has no such zero
+    if (
+        not pc.any(pointed).as_py() and not pc.any(pc.equal(texts, "-0")).as_py()
+    ):  # an integer has no such zero
         return _wide_integers(texts)
     decimals = pc.if_else(pointed, pc.subtract(pc.subtract(length, point), 1), 0)
     signs = pc.cast(pc.starts_with(texts, "-"), decimals.type)
-    whole = pc.subtract(pc.subtract(length, decimals), pc.add(signs, pc.cast(pointed, decimals.type)))
-    zero = pc.or_(pc.starts_with(texts, "0"), pc.starts_with(texts, "-0"))  # no other digit follows it
+    whole = pc.subtract(
+        pc.subtract(length, decimals), pc.add(signs, pc.cast(pointed, decimals.type))
+    )
+    zero = pc.or_(
+        pc.starts_with(texts, "0"), pc.starts_with(texts, "-0")
+    )  # no other digit follows it
     whole = pc.if_else(zero, 0, whole)
     return Seen(
         "number",

@@ -5,17 +5,23 @@ from collections import deque
 from collections.abc import Iterator
 
 from etl_assets.sources.files.options import Reading
-from etl_assets.sources.files.text.encoding import SIGNATURE_BYTES, encoding_hint, encoding_of, undecodable
+from etl_assets.sources.files.text.encoding import (
+    SIGNATURE_BYTES,
+    encoding_hint,
+    encoding_of,
+    undecodable,
+)
 
 
 class Lines:
     """The lines of a text file, with their ends; iterate once.
 
-    A line ends at a line feed, at both of a carriage return and a line feed, or at a carriage return alone; at nothing
-    else that Unicode calls a line's end, since that is text.
+    A line ends at a line feed, at both of a carriage return and a line feed, or at a carriage
+    return alone; at nothing else that Unicode calls a line's end, since that is text.
 
-    `number` is that of the last line given, `began` that of the first one of a row. `used` counts characters, and
-    whoever has taken a whole row sets it to 0: a row that goes on and on is an error before it fills the memory.
+    `number` is that of the last line given, `began` that of the first one of a row. `used` counts
+    characters, and whoever has taken a whole row sets it to 0: a row that goes on and on is an
+    error before it fills the memory.
 
     Args:
         binary: The bytes.
@@ -51,7 +57,10 @@ class Lines:
         return self._before == self.number
 
     def _numbered(self) -> Iterator[tuple[int, str]]:
-        """Yield the lines with their numbers; of one that ends in two returns and a feed, both parts have the same."""
+        """Yield the lines with their numbers.
+
+        Of one that ends in two returns and a feed, both parts have the same.
+        """
         limit = self._reading.options.max_row_bytes
         read = self._text.readline
         number, before = 0, ""
@@ -66,7 +75,9 @@ class Lines:
                 number += 1
             before = line
             if "\0" in line:
-                raise self._reading.error("holds a NUL byte.", number, hint=encoding_hint(self._reading, nul=True))
+                raise self._reading.error(
+                    "holds a NUL byte.", number, hint=encoding_hint(self._reading, nul=True)
+                )
             yield number, line
 
 

@@ -1,7 +1,8 @@
 """Numbers and dates as people and offices write them: decimal commas, thousands in groups, dates by a format.
 
-What is read here is turned into the one form that `file_cells` reads, so that it is as exact: `1.234,50` becomes
-`1234.50`, `24.12.2026` becomes `2026-12-24`. What does not fit stays as it is and is refused there, or stays text.
+What is read here is turned into the one form that `file_cells` reads, so that it is as exact:
+`1.234,50` becomes `1234.50`, `24.12.2026` becomes `2026-12-24`. What does not fit stays as it is
+and is refused there, or stays text.
 """
 
 import re
@@ -37,7 +38,10 @@ class Notation(Protocol):
 
 
 Rewrite = Callable[[str], str]
-"""Gives a text in the form that is read; it raises ValueError where the text is none of those that it knows."""
+"""Gives a text in the form that is read.
+
+It raises ValueError where the text is none of those that it knows.
+"""
 
 _ALIKE = {  # what one key types and another program writes
     " ": " \u00a0\u202f\u2009",
@@ -68,9 +72,13 @@ def check_notation(options: "Notation") -> None:
     given: tuple[tuple[str, object], ...] = (("decimal", decimal), ("thousands", thousands))
     for name, value in given if thousands is not None else given[:1]:
         if not isinstance(value, str) or len(value) != 1 or value.isalnum() or value in "+-":
-            raise ConfigError(f"{name} is {value!r}.", hint="It is one character, such as ',' or '.'.")
+            raise ConfigError(
+                f"{name} is {value!r}.", hint="It is one character, such as ',' or '.'."
+            )
     if thousands is not None and decimal in _ALIKE.get(thousands, thousands):
-        raise ConfigError(f"decimal and thousands are both {decimal!r}.", hint="They are two characters.")
+        raise ConfigError(
+            f"decimal and thousands are both {decimal!r}.", hint="They are two characters."
+        )
     for format_ in _all_formats(options.date_format):
         kinds_of(format_)
 
@@ -84,7 +92,10 @@ def _all_formats(given: object) -> list[str]:
         return [one for value in given.values() for one in _all_formats(value)]
     if isinstance(given, Sequence):
         return [one for value in given for one in _all_formats(value)]
-    raise ConfigError(f"date_format is {given!r}.", hint='For example "%d.%m.%Y", or {"ordered": "%d.%m.%Y %H:%M"}.')
+    raise ConfigError(
+        f"date_format is {given!r}.",
+        hint='For example "%d.%m.%Y", or {"ordered": "%d.%m.%Y %H:%M"}.',
+    )
 
 
 def kinds_of(format_: str) -> tuple[bool, bool]:
@@ -94,16 +105,21 @@ def kinds_of(format_: str) -> tuple[bool, bool]:
         ConfigError: It has neither, or a date whose year it leaves open.
     """
     words = {word for word in _DIRECTIVE.findall(format_) if word != "%"}
-    odd = words - _DATE_WORDS - _TIME_WORDS  # of them %Z, which loses the zone, and what the locale decides
+    odd = (
+        words - _DATE_WORDS - _TIME_WORDS
+    )  # of them %Z, which loses the zone, and what the locale decides
     if odd:
         raise ConfigError(
-            f"date_format {format_!r}: %{min(odd)} is not read.", hint="Use %d %m %b %Y %y %H %M %S %f %z and the like."
+            f"date_format {format_!r}: %{min(odd)} is not read.",
+            hint="Use %d %m %b %Y %y %H %M %S %f %z and the like.",
         )
     has_date, has_time = bool(words & _DATE_WORDS), bool(words & _TIME_WORDS)
     if not has_date and not has_time:
         raise ConfigError(f"date_format {format_!r} has no date.", hint='For example "%d.%m.%Y".')
     if has_date and not words & _YEARS:
-        raise ConfigError(f"date_format {format_!r} has no year.", hint="Add %Y, or %y for two digits.")
+        raise ConfigError(
+            f"date_format {format_!r} has no year.", hint="Add %Y, or %y for two digits."
+        )
     _refuse_ignored(format_, words)
     return has_date, has_time
 
@@ -111,7 +127,9 @@ def kinds_of(format_: str) -> tuple[bool, bool]:
 def _refuse_ignored(format_: str, words: set[str]) -> None:
     """Refuse a directive beside which Python would ignore another: 01:00 PM by `%H:%M %p` would be one in the night."""
     if "p" in words and "I" not in words:
-        raise ConfigError(f"date_format {format_!r}: %p goes with hours to 12.", hint="Write %I in place of %H.")
+        raise ConfigError(
+            f"date_format {format_!r}: %p goes with hours to 12.", hint="Write %I in place of %H."
+        )
     if "I" in words and "p" not in words:
         raise ConfigError(
             f"date_format {format_!r}: hours to 12 do not tell morning from evening.",
@@ -119,7 +137,8 @@ def _refuse_ignored(format_: str, words: set[str]) -> None:
         )
     if "j" in words and words & _DAYS_OF_MONTHS:
         raise ConfigError(
-            f"date_format {format_!r} has the day of the year and that of a month.", hint="Leave %j out, or %d and %m."
+            f"date_format {format_!r} has the day of the year and that of a month.",
+            hint="Leave %j out, or %d and %m.",
         )
 
 
@@ -146,7 +165,10 @@ def types_by_format(options: "Notation") -> dict[str, "pa.DataType"]:
 
 
 def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrite | None:
-    """Return what rewrites the texts of a column of a type; None where they are read as they are."""
+    """Return what rewrites the texts of a column of a type.
+
+    None where they are read as they are.
+    """
     from pyarrow import types as t
 
     if t.is_integer(type_) or t.is_floating(type_) or t.is_decimal(type_):
@@ -156,8 +178,13 @@ def rewrite_for(options: "Notation", type_: "pa.DataType", field: str) -> Rewrit
     return None
 
 
-def inferred_texts(options: "Notation", texts: Sequence[str | None], field: str) -> Sequence[str | None]:
-    """Return texts in the forms that types are inferred of; what is not written as the options say is a text."""
+def inferred_texts(
+    options: "Notation", texts: Sequence[str | None], field: str
+) -> Sequence[str | None]:
+    """Return texts in the forms that types are inferred of.
+
+    What is not written as the options say is a text.
+    """
     number = number_rewrite(options)
     formats = formats_of(options, field)
     if number is None and not formats:
@@ -217,7 +244,8 @@ def _number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
     whole = "[0-9]*"
     if thousands is not None:
         group = f"[{re.escape(_ALIKE.get(thousands, thousands))}]"
-        # By three; or by two before the last three, as in India. 1.5 is no number where the point is for thousands.
+        # By three; or by two before the last three, as in India. 1.5 is no number where the point
+        # is for thousands.
         whole = f"[0-9]{{1,3}}(?:{group}[0-9]{{3}})+|[0-9]{{1,2}}(?:{group}[0-9]{{2}})+{group}[0-9]{{3}}|[0-9]*"
     return re.compile(
         rf"(?P<sign>[+-]?)(?P<whole>{whole})({re.escape(decimal)}(?P<fraction>[0-9]*))?(?P<exponent>[eE][+-]?[0-9]+)?"
@@ -250,7 +278,9 @@ def _read(text: str, format_: str) -> str | None:
     if _CHECKED.search(format_) and not _says_its_day(text, format_, moment):
         return None
     has_date, has_time = kinds_of(format_)
-    value: date | time = moment if has_date and has_time else moment.date() if has_date else moment.timetz()
+    value: date | time = (
+        moment if has_date and has_time else moment.date() if has_date else moment.timetz()
+    )
     return value.isoformat()
 
 

@@ -1,6 +1,7 @@
 """Texts that stay texts only because no option says how they are written: which option would make values of them.
 
-What is told here is proved with the option itself on all texts of the column, so that it helps when it is followed.
+What is told here is proved with the option itself on all texts of the column, so that it helps when
+it is followed.
 """
 
 import json
@@ -37,7 +38,9 @@ class Notations:
         """Return whether an option may still fit a column."""
         return bool(self._fitting.get(name))
 
-    def look_at(self, name: str, before: Seen, texts: "pa.Array | pa.ChunkedArray", options: "FileOptions") -> None:
+    def look_at(
+        self, name: str, before: Seen, texts: "pa.Array | pa.ChunkedArray", options: "FileOptions"
+    ) -> None:
         """Take the next texts of a column that is text: what does not fit all of them is left out.
 
         Args:
@@ -51,7 +54,9 @@ class Notations:
         if name in self._fitting:
             fitting = self._fitting[name]
         else:
-            fitting = dict.fromkeys(_possible(options, name), before) if before.kind in _GO_ON else {}
+            fitting = (
+                dict.fromkeys(_possible(options, name), before) if before.kind in _GO_ON else {}
+            )
         if fitting:
             written = pc.unique(texts).to_pylist()
             first = [next((text for text in written if text), None)]
@@ -78,10 +83,14 @@ class Notations:
             if found.kind is not None and not (found.is_number and "decimal" in told and has_points)
         }
         if _told(_NUMBERS[0]) in fitting:
-            fitting.pop(_told(_NUMBERS[1]), None)  # no text has a point that would be between thousands
+            fitting.pop(
+                _told(_NUMBERS[1]), None
+            )  # no text has a point that would be between thousands
         if not fitting:
             return None
-        kinds = " or ".join(dict.fromkeys("numbers" if one.is_number else "dates" for one in fitting.values()))
+        kinds = " or ".join(
+            dict.fromkeys("numbers" if one.is_number else "dates" for one in fitting.values())
+        )
         return (
             f"the column {name!r} is text, and would be {kinds} with {' or '.join(fitting)}: if it is written so, say "
             "that to the source, and load the stream anew with full_refresh"
@@ -99,8 +108,12 @@ def _possible(options: "FileOptions", name: str) -> dict[str, Mapping[str, Any]]
 
 def _told(options: Mapping[str, Any]) -> str:
     """Write options as they are given to the source."""
-    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items())
+    return ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in options.items()
+    )
 
 
-def _read(added: Mapping[str, Any], texts: list[Any], options: "FileOptions", name: str, before: Seen) -> Seen:
+def _read(
+    added: Mapping[str, Any], texts: list[Any], options: "FileOptions", name: str, before: Seen
+) -> Seen:
     return before.joined(look(as_texts(inferred_texts(replace(options, **added), texts, name))))

@@ -43,8 +43,12 @@ Rows = list[dict[str, Any]]
 Columns = Mapping[str, "pa.Array | pa.ChunkedArray"]
 
 
-def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
-    """Yield a file as tables, with the lines that their rows begin on; as rows, where a column has values of two types.
+def text_tables(
+    chunks: Chunks, reading: Reading
+) -> Iterator[tuple["pa.Table | Rows", Sequence[int]]]:
+    """Yield a file as tables, with the lines that their rows begin on.
+
+    As rows, where a column has values of two types.
 
     Raises:
         DataError: A text is no value of its column's type; names file and line.
@@ -52,7 +56,8 @@ def text_tables(chunks: Chunks, reading: Reading) -> Iterator[tuple["pa.Table | 
     types = {**declared_types(reading), **_by_format(reading)}
     for chunk in chunks(reading):
         table, lines = _table(chunk, types, reading), chunk.lines
-        chunk.rows.clear()  # before the next ones are read: the texts take several times what the table does
+        # before the next ones are read: the texts take several times what the table does
+        chunk.rows.clear()
         yield table, lines
 
 
@@ -86,14 +91,26 @@ def text_columns(
 
     declared = (reading.stream.schema or {}).get("properties") or {}
     # What the catalog says to be text, stays text.
-    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"} | {*_by_format(reading)}
+    said = {name for name, prop in declared.items() if prop.get("x-arrow") != "values"} | {
+        *_by_format(reading)
+    }
     for chunk in chunks(reading):
-        names = {name for name in chunk.names if name not in said and reading.reads(name) and wanted(name)}
+        names = {
+            name
+            for name in chunk.names
+            if name not in said and reading.reads(name) and wanted(name)
+        }
         if not names:
             return
         columns = dict(chunk.columns(frozenset(reading.options.null_values)))
-        written = {name: array_of(texts, pa.string()) for name, texts in columns.items() if name in names}
-        yield {name: _plain(columns[name], one, reading, name) for name, one in written.items()}, written, chunk.lines
+        written = {
+            name: array_of(texts, pa.string()) for name, texts in columns.items() if name in names
+        }
+        yield (
+            {name: _plain(columns[name], one, reading, name) for name, one in written.items()},
+            written,
+            chunk.lines,
+        )
 
 
 def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "pa.Table | Rows":
@@ -107,21 +124,28 @@ def _table(chunk: Chunk, types: dict[str, "pa.DataType"], reading: Reading) -> "
             columns[name] = _inferred(texts, chunk.lines, reading, name)
             continue
 
-        def refuse(row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts) -> None:
+        def refuse(
+            row: int, reason: str, name: str = name, texts: Sequence[str | None] = texts
+        ) -> None:
             told = reading.error(f"{reason}.", chunk.lines[row], field=name, value=texts[row] or "")
             reading.refusals.add(row, told, texts[row])
 
         columns[name] = typed_column(texts, types[name], reading, name, refuse)
     if not any(isinstance(column, list) for column in columns.values()):
         return pa.table(columns)
-    lists = [column if isinstance(column, list) else column.to_pylist() for column in columns.values()]
+    lists = [
+        column if isinstance(column, list) else column.to_pylist() for column in columns.values()
+    ]
     return [dict(zip(columns, row, strict=True)) for row in zip(*lists, strict=True)]
 
 
 def _inferred(
     texts: Sequence[str | None], lines: Sequence[int], reading: Reading, name: str
 ) -> "pa.Array | pa.ChunkedArray | list[Any]":
-    """Return a column of the inferred type; a list of values if some do not fit a type that may not change."""
+    """Return a column of the inferred type.
+
+    A list of values if some do not fit a type that may not change.
+    """
     import pyarrow as pa
 
     written = array_of(texts, pa.string())
@@ -156,4 +180,8 @@ def _plain(
 def _by_format(reading: Reading) -> dict[str, "pa.DataType"]:
     """Return the types of fields that have a date format and are not declared to be anything but text."""
     declared = declared_types(reading)
-    return {name: type_ for name, type_ in types_by_format(reading.options).items() if name not in declared}
+    return {
+        name: type_
+        for name, type_ in types_by_format(reading.options).items()
+        if name not in declared
+    }

@@ -1,4 +1,7 @@
-"""Which type a column of texts gets, by all that was seen of it and by the table that it goes into; and its values."""
+"""Which type a column of texts gets, by all that was seen of it and by the table that it goes into.
+
+And its values.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def type_for(seen: Seen, field: str, there: "pa.DataType | None", table: TableTypes | None) -> "pa.DataType":
+def type_for(
+    seen: Seen, field: str, there: "pa.DataType | None", table: TableTypes | None
+) -> "pa.DataType":
     """Return the type of a column: the one it has in the table if all texts fit, else one that holds them; or text.
 
     Args:
@@ -26,7 +31,9 @@ def type_for(seen: Seen, field: str, there: "pa.DataType | None", table: TableTy
     if seen.kind == "text" or (there is not None and pa.types.is_string(there)):
         return pa.string()
     if seen.kind is None:
-        return pa.null()  # of empty texts alone nothing is known: the first others give the column its type
+        return (
+            pa.null()
+        )  # of empty texts alone nothing is known: the first others give the column its type
     type_ = _of_itself(seen)
     stored = type_ if table is None else table.stored(type_)
     if table is not None and there is not None and there != stored:
@@ -51,7 +58,11 @@ def fits(seen: Seen, type_: "pa.DataType") -> bool:
     if t.is_floating(type_):
         return seen.is_number and seen.exact and type_ == pa.float64()
     if t.is_decimal(type_):
-        return seen.is_number and seen.whole <= type_.precision - type_.scale and seen.scale <= type_.scale
+        return (
+            seen.is_number
+            and seen.whole <= type_.precision - type_.scale
+            and seen.scale <= type_.scale
+        )
     if t.is_boolean(type_):
         return seen.kind == "boolean"
     if t.is_timestamp(type_):
@@ -70,7 +81,9 @@ def can_hold(type_: "pa.DataType") -> bool:
 def converted(
     texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType", *, signs_zeros: bool = True
 ) -> "pa.Array | pa.ChunkedArray":
-    """Return texts as values of a type that holds them; an empty one is NULL, but in a column of texts.
+    """Return texts as values of a type that holds them.
+
+    An empty one is NULL, but in a column of texts.
 
     Args:
         texts: The texts.
@@ -100,14 +113,20 @@ def converted(
         return _integers(texts, type_)
     if not t.is_decimal(type_):
         doubles = texts.cast(type_)
-        return doubles if signs_zeros else pc.add(doubles, pa.scalar(0.0, type_))  # -0.0 + 0.0 is 0.0
+        return (
+            doubles if signs_zeros else pc.add(doubles, pa.scalar(0.0, type_))
+        )  # -0.0 + 0.0 is 0.0
     try:
         return decimals_of_texts(texts, type_)
     except pa.ArrowInvalid:  # of exponents, and at the limit of 38 digits
-        return decimals_of([None if text is None else decimal_of(text) for text in texts.to_pylist()], type_)
+        return decimals_of(
+            [None if text is None else decimal_of(text) for text in texts.to_pylist()], type_
+        )
 
 
-def _integers(texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType") -> "pa.Array | pa.ChunkedArray":
+def _integers(
+    texts: "pa.Array | pa.ChunkedArray", type_: "pa.DataType"
+) -> "pa.Array | pa.ChunkedArray":
     """Read whole numbers, however they are written."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -149,7 +168,9 @@ def _of_itself(seen: Seen) -> "pa.DataType":
     return _decimal(seen.whole, seen.scale)
 
 
-def _beside(seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str) -> "pa.DataType":
+def _beside(
+    seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: TableTypes, field: str
+) -> "pa.DataType":
     """Return the type of a column that has another one in its table than the texts would have by themselves."""
     import pyarrow as pa
     from pyarrow import types as t
@@ -167,7 +188,9 @@ def _beside(seen: Seen, there: "pa.DataType", alone: "pa.DataType", table: Table
             return alone
         return _decimal(max(seen.whole, INTEGER_DIGITS), seen.scale)
     if t.is_decimal(there):
-        return _decimal(max(seen.whole, there.precision - there.scale), max(seen.scale, there.scale))
+        return _decimal(
+            max(seen.whole, there.precision - there.scale), max(seen.scale, there.scale)
+        )
     return alone if t.is_float32(there) and seen.exact and seen.kind == "number" else pa.string()
 
 

@@ -1,7 +1,7 @@
 """Files of Arrow's own format (IPC): streams, and files, of which Feather is a name.
 
-A file is read as the stream that it begins with. Each message is looked at before Arrow unpacks it: a buffer that is
-packed says itself how much it unpacks to, and Arrow would take its word for it.
+A file is read as the stream that it begins with. Each message is looked at before Arrow unpacks it:
+a buffer that is packed says itself how much it unpacks to, and Arrow would take its word for it.
 """
 
 import io
@@ -34,7 +34,8 @@ def arrow_tables(reading: Reading) -> Tables:
     """Return a file as tables, with the numbers of their rows.
 
     Raises:
-        DataError: It is damaged, was cut, or stands for more than the limits allow; names file and row.
+        DataError: It is damaged, was cut, or stands for more than the limits allow; names file and
+            row.
     """
     import pyarrow as pa
 
@@ -58,7 +59,9 @@ def arrow_properties(reading: Reading) -> dict[str, Any]:
 
     with content(reading) as binary:
         try:
-            properties: dict[str, Any] = from_arrow(_opened(_Messages(binary, reading), reading).schema)["properties"]
+            properties: dict[str, Any] = from_arrow(
+                _opened(_Messages(binary, reading), reading).schema
+            )["properties"]
         except (pa.ArrowException, OSError, MemoryError, ValueError, struct.error) as error:
             raise reading.error(f"is no whole Arrow file: {error}.") from error
         return properties
@@ -68,10 +71,14 @@ def _opened(messages: "_Messages", reading: Reading) -> "pa.RecordBatchStreamRea
     import pyarrow as pa
     from pyarrow import types as t
 
-    reader = pa.ipc.open_stream(pa.PythonFile(messages, mode="r"), options=pa.ipc.IpcReadOptions(use_threads=False))
+    reader = pa.ipc.open_stream(
+        pa.PythonFile(messages, mode="r"), options=pa.ipc.IpcReadOptions(use_threads=False)
+    )
     for field in reader.schema:
         if t.is_list_view(field.type) or t.is_large_list_view(field.type):
-            raise reading.error(f"has a column of the type {field.type}, which is not read.", field=field.name)
+            raise reading.error(
+                f"has a column of the type {field.type}, which is not read.", field=field.name
+            )
     return reader
 
 
@@ -92,7 +99,9 @@ class _Messages(io.RawIOBase):
         self._is_over = False
         head = binary.peek(_FILE_HEAD)
         if head.startswith(FEATHER_1):
-            raise reading.error("is a Feather file of version 1.", hint="Write it anew as version 2, or as Parquet.")
+            raise reading.error(
+                "is a Feather file of version 1.", hint="Write it anew as version 2, or as Parquet."
+            )
         self._is_file = head.startswith(FILE)
         if self._is_file:
             self._exactly(_FILE_HEAD)
@@ -167,14 +176,18 @@ class _Messages(io.RawIOBase):
         return b"".join(pieces)
 
     def _cut(self) -> Exception:
-        return self._reading.error("is no whole Arrow file: its end is missing.", hint="Was it cut?")
+        return self._reading.error(
+            "is no whole Arrow file: its end is missing.", hint="Was it cut?"
+        )
 
 
 def _described(metadata: bytes) -> tuple[int, list[tuple[int, int]]]:
     """Return the length of a message's body, and the places of its buffers there if they are packed.
 
-    The metadata are a FlatBuffer: `Message {version, header type, header, body length}`; of rows, the header is
-    `RecordBatch {length, nodes, buffers, compression}`; of a dictionary, `DictionaryBatch {id, RecordBatch, is delta}`.
+    The metadata are a FlatBuffer: `Message {version, header type, header, body length}`; of rows,
+        the header is
+    `RecordBatch {length, nodes, buffers, compression}`; of a dictionary,
+    `DictionaryBatch {id, RecordBatch, is delta}`.
     """
     message = _follow(metadata, 0)
     at = _field(metadata, message, 3)
@@ -193,7 +206,9 @@ def _described(metadata: bytes) -> tuple[int, list[tuple[int, int]]]:
     (count,) = struct.unpack_from("<I", metadata, vector)
     if count * 16 > len(metadata):
         raise ValueError("more buffers than their description holds")
-    return body_length, [struct.unpack_from("<qq", metadata, vector + 4 + 16 * number) for number in range(count)]
+    return body_length, [
+        struct.unpack_from("<qq", metadata, vector + 4 + 16 * number) for number in range(count)
+    ]
 
 
 def _follow(buffer: bytes, at: int) -> int:
@@ -212,14 +227,23 @@ def _field(buffer: bytes, table: int, number: int) -> int:
 
 
 def _parts(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["pa.RecordBatch"]:
-    """Cut a batch into parts of bounded size; a value that several rows refer to counts in each of them."""
+    """Cut a batch into parts of bounded size.
+
+    A value that several rows refer to counts in each of them.
+    """
     import numpy as np
 
     options = reading.options
-    chosen = batch.select([number for number, name in enumerate(batch.schema.names) if reading.reads(name)])
+    chosen = batch.select(
+        [number for number, name in enumerate(batch.schema.names) if reading.reads(name)]
+    )
     for start in range(0, len(chosen), options.batch_rows):
         piece = chosen.slice(start, options.batch_rows)
-        sizes = np.sum([_sizes(column) for column in piece.columns] or [np.ones(len(piece))], axis=0, dtype=np.int64)
+        sizes = np.sum(
+            [_sizes(column) for column in piece.columns] or [np.ones(len(piece))],
+            axis=0,
+            dtype=np.int64,
+        )
         too_large = np.flatnonzero(sizes > options.max_row_bytes)
         if len(too_large):
             raise reading.error(
@@ -241,7 +265,10 @@ def _without_views(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     import pyarrow as pa
 
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-    arrays = [column.cast(plain[column.type]) if column.type in plain else column for column in batch.columns]
+    arrays = [
+        column.cast(plain[column.type]) if column.type in plain else column
+        for column in batch.columns
+    ]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
@@ -251,6 +278,8 @@ def _sizes(column: Any) -> "np.ndarray[Any, Any]":
 
     if not (pa.types.is_string_view(column.type) or pa.types.is_binary_view(column.type)):
         return row_sizes(column)
-    views = np.frombuffer(column.buffers()[1], np.int32)[column.offset * 4 : (column.offset + len(column)) * 4 : 4]
+    views = np.frombuffer(column.buffers()[1], np.int32)[
+        column.offset * 4 : (column.offset + len(column)) * 4 : 4
+    ]
     missing = column.is_null().to_numpy(zero_copy_only=False)
     return np.where(missing, 0, views).astype(np.int64)

@@ -1,6 +1,9 @@
-"""Columns that Arrow has read, as values that can be stored; what is none is refused with its place in the file.
+"""Columns that Arrow has read, as values that can be stored.
 
-Arrow does not look at what it reads: bytes that are no text, moments that no database has, days with a time of day.
+What is none is refused with its place in the file.
+
+Arrow does not look at what it reads: bytes that are no text, moments that no database has, days
+with a time of day.
 """
 
 from collections.abc import Sequence
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Table":
-    """Return a table whose values can be stored, and are what the stream declares; the others are NULL, and refused.
+    """Return a table whose values can be stored, and are what the stream declares.
+
+    The others are NULL, and refused.
 
     Args:
         table: As Arrow has read it.
@@ -29,21 +34,35 @@ def storable(table: "pa.Table", rows: Sequence[int], reading: Reading) -> "pa.Ta
     if len(set(table.column_names)) < len(table.column_names):
         return table  # which is an error of its own
     stream = reading.stream
-    known = {} if stream.disable_column_type_check else {field.name: field for field in declared_schema(stream) or ()}
+    known = (
+        {}
+        if stream.disable_column_type_check
+        else {field.name: field for field in declared_schema(stream) or ()}
+    )
     arrays, fields = [], []
     for field in table.schema:
 
         def located(row: int, error: DataError, name: str = field.name) -> DataError:
             return reading.error(error.reason, rows[row], field=name, hint=error.hint)
 
-        convert = partial(_converted, field=field, declared=known.get(field.name), stream=stream.name)
+        convert = partial(
+            _converted, field=field, declared=known.get(field.name), stream=stream.name
+        )
         array = reading.refusals.read(convert, table.column(field.name), located)
         arrays.append(array)
-        fields.append(field if array.type == field.type else field.with_type(array.type).remove_metadata())
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, table.schema.metadata)) if fields else table
+        fields.append(
+            field if array.type == field.type else field.with_type(array.type).remove_metadata()
+        )
+    return (
+        pa.Table.from_arrays(arrays, schema=pa.schema(fields, table.schema.metadata))
+        if fields
+        else table
+    )
 
 
-def _converted(values: Any, *, field: "pa.Field", declared: "pa.Field | None", stream: str) -> "pa.ChunkedArray":
+def _converted(
+    values: Any, *, field: "pa.Field", declared: "pa.Field | None", stream: str
+) -> "pa.ChunkedArray":
     import pyarrow as pa
 
     table = normalised(pa.Table.from_arrays([values], schema=pa.schema([field])), stream)
@@ -51,7 +70,9 @@ def _converted(values: Any, *, field: "pa.Field", declared: "pa.Field | None", s
 
 
 def validate(batch: "pa.RecordBatch | pa.Table") -> None:
-    """Look whether Arrow could be made to read beside its buffers; what the values are is looked at later.
+    """Look whether Arrow could be made to read beside its buffers.
+
+    What the values are is looked at later.
 
     Raises:
         pyarrow.ArrowInvalid: It could.
@@ -73,6 +94,8 @@ def _validate(array: "pa.Array") -> None:
     if t.is_primitive(array.type) or t.is_decimal(array.type):
         array.validate()  # any number is one
     elif t.is_string(array.type) or t.is_large_string(array.type):
-        array.view(pa.large_binary() if t.is_large_string(array.type) else pa.binary()).validate(full=True)
+        array.view(pa.large_binary() if t.is_large_string(array.type) else pa.binary()).validate(
+            full=True
+        )
     else:
         array.validate(full=True)

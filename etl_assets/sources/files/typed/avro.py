@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = 86_400 * 10**6
-_WRONG = (EOFError, ValueError, ArithmeticError, LookupError, TypeError, OSError, MemoryError, struct.error)
+_WRONG = (
+    EOFError,
+    ValueError,
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    OSError,
+    MemoryError,
+    struct.error,
+)
 """What fastavro raises at bytes that are none of the schema's."""
 
 
@@ -38,7 +47,8 @@ def avro_tables(reading: Reading) -> Tables:
     """Return a file as tables, with the numbers of its records.
 
     Raises:
-        DataError: The file is damaged, was cut, or unpacks to more than the limits allow; names file and record.
+        DataError: The file is damaged, was cut, or unpacks to more than the limits allow; names
+            file and record.
     """
     with content(reading) as binary:
         container, schema = _opened(binary, reading)
@@ -48,7 +58,10 @@ def avro_tables(reading: Reading) -> Tables:
             rows.append(row)
             size += length
             if len(rows) >= reading.options.batch_rows or size >= reading.options.batch_bytes:
-                yield _table(rows, number, schema, reading), range(number + 1, number + 1 + len(rows))
+                yield (
+                    _table(rows, number, schema, reading),
+                    range(number + 1, number + 1 + len(rows)),
+                )
                 number += len(rows)
                 rows, size = [], 0
         if rows:
@@ -91,14 +104,18 @@ def _json(text: str) -> Any:
     return json.loads(text)
 
 
-def _records(container: Container, schema: _Schema, reading: Reading) -> Iterator[tuple[dict[str, Any], int]]:
+def _records(
+    container: Container, schema: _Schema, reading: Reading
+) -> Iterator[tuple[dict[str, Any], int]]:
     read, number = _fastavro().schemaless_reader, 0
     try:
         budget = _Budget(reading)
         for block in container.blocks(lambda: budget.left):
             budget.left -= len(block.data)
             if block.count * max(1, schema.least) > max(len(block.data), 1):
-                raise ValueError(f"a block of {len(block.data)} bytes says to have {block.count} records")
+                raise ValueError(
+                    f"a block of {len(block.data)} bytes says to have {block.count} records"
+                )
             data, before = BytesIO(block.data), 0
             for _ in range(block.count):
                 row = read(data, schema.parsed, None)
@@ -121,7 +138,9 @@ def _records(container: Container, schema: _Schema, reading: Reading) -> Iterato
             hint="Raise max_ratio or max_file_bytes if the file is what it should be.",
         ) from error
     except _WRONG as error:
-        raise reading.error(f"cannot be read on: {str(error) or 'it ends too early'}.", number + 1) from error
+        raise reading.error(
+            f"cannot be read on: {str(error) or 'it ends too early'}.", number + 1
+        ) from error
 
 
 class _Budget:
@@ -129,11 +148,17 @@ class _Budget:
 
     def __init__(self, reading: Reading) -> None:
         options = reading.options
-        ratio = None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+        ratio = (
+            None
+            if reading.size is None
+            else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+        )
         self.left = options.max_file_bytes if ratio is None else min(ratio, options.max_file_bytes)
 
 
-def _table(rows: Sequence[dict[str, Any]], before: int, schema: _Schema, reading: Reading) -> "pa.Table":
+def _table(
+    rows: Sequence[dict[str, Any]], before: int, schema: _Schema, reading: Reading
+) -> "pa.Table":
     import pyarrow as pa
 
     names, arrays = [], []
@@ -146,7 +171,11 @@ def _table(rows: Sequence[dict[str, Any]], before: int, schema: _Schema, reading
 
         names.append(column.name)
         values = [row[column.name] for row in rows]
-        arrays.append(reading.refusals.read(partial(_exactly, column=column, reading=reading), values, located))
+        arrays.append(
+            reading.refusals.read(
+                partial(_exactly, column=column, reading=reading), values, located
+            )
+        )
     return pa.table(arrays, names=names)
 
 

@@ -1,7 +1,8 @@
 """What an Avro schema says of columns, and the form of it by which records are read exactly.
 
-fastavro rounds a decimal to its precision, and has no date beyond the year 9999. So decimals are read by a precision
-that none of their bytes exceeds, and the days and moments of columns as the integers they are, which Arrow holds all.
+fastavro rounds a decimal to its precision, and has no date beyond the year 9999. So decimals are
+read by a precision that none of their bytes exceeds, and the days and moments of columns as the
+integers they are, which Arrow holds all.
 """
 
 import math
@@ -50,7 +51,11 @@ def columns_of(schema: Any) -> tuple[dict[str, Any], list[Column]]:
     Raises:
         UnreadableError: It is no record.
     """
-    if not isinstance(schema, Mapping) or schema.get("type") != "record" or not isinstance(schema.get("fields"), list):
+    if (
+        not isinstance(schema, Mapping)
+        or schema.get("type") != "record"
+        or not isinstance(schema.get("fields"), list)
+    ):
         raise UnreadableError("its values are no records")
     fields, columns = [], []
     for field in schema["fields"]:
@@ -68,15 +73,23 @@ def _column(name: str, type_: Any) -> tuple[Any, Column]:
         return type_, Column(name, None)
     (found,) = present
     logical = found.get("logicalType") if isinstance(found, Mapping) else None
-    stored, viewed = _moments().get((found.get("type"), logical), (None, None)) if logical else (None, None)
+    stored, viewed = (
+        _moments().get((found.get("type"), logical), (None, None)) if logical else (None, None)
+    )
     if stored is not None:
         plain = found["type"]
-        read = [plain if one == found else one for one in branches] if isinstance(type_, list) else plain
+        read = (
+            [plain if one == found else one for one in branches]
+            if isinstance(type_, list)
+            else plain
+        )
         return read, Column(name, viewed, stored)
     kind = found.get("type") if isinstance(found, Mapping) else found
     is_duration = logical == "duration"
     nested = is_duration or kind in {"array", "map", "record"}
-    return type_, Column(name, _type(found, kind, logical), is_nested=nested, is_duration=is_duration)
+    return type_, Column(
+        name, _type(found, kind, logical), is_nested=nested, is_duration=is_duration
+    )
 
 
 def _moments() -> dict[tuple[Any, Any], tuple["pa.DataType", "pa.DataType"]]:
@@ -84,7 +97,10 @@ def _moments() -> dict[tuple[Any, Any], tuple["pa.DataType", "pa.DataType"]]:
 
     units = {"millis": "ms", "micros": "us", "nanos": "ns"}
     long = pa.int64()
-    found = {("int", "date"): (pa.int32(), pa.date32()), ("int", "time-millis"): (pa.int32(), pa.time32("ms"))}
+    found = {
+        ("int", "date"): (pa.int32(), pa.date32()),
+        ("int", "time-millis"): (pa.int32(), pa.time32("ms")),
+    }
     found["long", "time-micros"] = (long, pa.time64("us"))
     for word, unit in units.items():
         found["long", f"timestamp-{word}"] = (long, pa.timestamp(unit, "UTC"))
@@ -97,7 +113,11 @@ def _type(found: Any, kind: Any, logical: str | None) -> "pa.DataType | None":
 
     if logical == "decimal":
         precision, scale = int(found.get("precision", 0)), int(found.get("scale", 0))
-        return pa.decimal128(precision, scale) if 0 < precision <= MAX_DECIMAL and scale <= precision else None
+        return (
+            pa.decimal128(precision, scale)
+            if 0 < precision <= MAX_DECIMAL and scale <= precision
+            else None
+        )
     if logical == "uuid":
         return pa.string()
     types = {
@@ -121,19 +141,22 @@ def _exact(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     made = {
-        key: _exact(value) if key in {"type", "items", "values", "fields"} else value for key, value in schema.items()
+        key: _exact(value) if key in {"type", "items", "values", "fields"} else value
+        for key, value in schema.items()
     }
     if schema.get("logicalType") == "decimal":
         bits = 8 * int(schema.get("size", 0)) - 1
-        made["precision"] = math.floor(bits * math.log10(2)) if schema.get("type") == "fixed" else WIDE_PRECISION
+        made["precision"] = (
+            math.floor(bits * math.log10(2)) if schema.get("type") == "fixed" else WIDE_PRECISION
+        )
     return made
 
 
 class Sizes:
     """How much a value of a schema takes at least, and how many values it is made of.
 
-    A few bytes of a file must not stand for any number of values: a type that has itself inside, an array of elements
-    that take no bytes, and records in records without end are refused.
+    A few bytes of a file must not stand for any number of values: a type that has itself inside, an
+    array of elements that take no bytes, and records in records without end are refused.
 
     Args:
         named: The types that have names, parsed.
@@ -152,7 +175,9 @@ class Sizes:
         """
         if isinstance(schema, list):
             branches = [self.of(one) for one in schema]
-            return 1 + min((least for least, _ in branches), default=0), max((most for _, most in branches), default=1)
+            return 1 + min((least for least, _ in branches), default=0), max(
+                (most for _, most in branches), default=1
+            )
         if isinstance(schema, str):
             return self._of_name(schema)
         kind = schema["type"]

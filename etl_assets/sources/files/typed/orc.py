@@ -40,7 +40,11 @@ def orc_tables(reading: Reading) -> Tables:
         try:
             fragment = dataset.OrcFileFormat().make_fragment(pa.PythonFile(file, mode="r"))
             scanner = fragment.scanner(
-                columns=names, batch_size=AT_ONCE, use_threads=False, batch_readahead=0, fragment_readahead=0
+                columns=names,
+                batch_size=AT_ONCE,
+                use_threads=False,
+                batch_readahead=0,
+                fragment_readahead=0,
             )
             for table in _joined(scanner.to_batches(), reading):
                 validate(table)
@@ -134,12 +138,12 @@ def _check_moments(schema: "pa.Schema", reading: Reading) -> None:
 
 
 def _leave_out(column: str) -> str:
-    return (
-        f"Moments of ORC are read from 1677 to 2262. Leave out the column {column!r}, or write it as a text or a date."
-    )
+    return f"Moments of ORC are read from 1677 to 2262. Leave out the column {column!r}, or write it as a text or a date."
 
 
-def _beyond_nanoseconds(file: Any, schema: "pa.Schema", names: list[str], error: Exception) -> str | None:
+def _beyond_nanoseconds(
+    file: Any, schema: "pa.Schema", names: list[str], error: Exception
+) -> str | None:
     """Return the first column with a moment that nanoseconds do not hold, which Arrow's error does not name."""
     import pyarrow as pa
     from pyarrow import orc

@@ -57,11 +57,15 @@ def parquet_tables(reading: Reading) -> Tables:
         columns = [name for name in names if reading.reads(name)]
         before, far = 0, FarMoments()
         try:
-            for batch in batches_of(parquet, file, _parquet_bounds(reading, far), columns=columns, **_PARQUET):
+            for batch in batches_of(
+                parquet, file, _parquet_bounds(reading, far), columns=columns, **_PARQUET
+            ):
                 for part in _parts(pa.Table.from_batches([batch]), before, reading):
                     for one in far.taken(before, before + len(part)):
                         place = before + one.row + 1
-                        told = reading.error(FAR, place, field=one.field, value=one.value, hint=FAR_HINT)
+                        told = reading.error(
+                            FAR, place, field=one.field, value=one.value, hint=FAR_HINT
+                        )
                         reading.refusals.add(one.row, told, one.value)
                     yield part, range(before + 1, before + 1 + len(part))
                     before += len(part)
@@ -71,7 +75,9 @@ def parquet_tables(reading: Reading) -> Tables:
 
 def _parquet_bounds(reading: Reading, far: FarMoments) -> Bounds:
     options = reading.options
-    by_ratio = None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+    by_ratio = (
+        None if reading.size is None else max(RATIO_COUNTS_FROM, reading.size * options.max_ratio)
+    )
 
     def too_large(row: int, field: str, size: int) -> NoReturn:
         raise _row_too_large(reading, row, field=field, size=size)
@@ -112,7 +118,9 @@ def _parts(table: "pa.Table", before: int, reading: Reading) -> Iterator["pa.Tab
     yield table
 
 
-def _row_too_large(reading: Reading, row: int, *, field: str | None = None, size: int | None = None) -> DataError:
+def _row_too_large(
+    reading: Reading, row: int, *, field: str | None = None, size: int | None = None
+) -> DataError:
     told = "" if size is None else f", {size} of them in this field"
     return reading.error(
         f"a row of more than {reading.options.max_row_bytes} bytes{told}.",

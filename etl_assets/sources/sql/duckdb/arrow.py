@@ -27,7 +27,9 @@ def shown(column: "SqlColumn") -> Any:
     import sqlalchemy as sa
 
     cast = readable(column.declared)
-    return column.expression if cast is None else column.expression.op("::")(sa.literal_column(cast))
+    return (
+        column.expression if cast is None else column.expression.op("::")(sa.literal_column(cast))
+    )
 
 
 def tables(
@@ -39,7 +41,9 @@ def tables(
     batch_rows: int,
     refusals: Refusals,
 ) -> "Iterator[pa.Table]":
-    """Yield a statement's rows as Arrow tables; at least one, which says the types where there are no rows.
+    """Yield a statement's rows as Arrow tables.
+
+    At least one, which says the types where there are no rows.
 
     What has no place in Arrow goes to `refusals`, with stream, field and value.
     """
@@ -95,8 +99,12 @@ def _driver_errors() -> Iterator[None]:
 def _table(readers: "Sequence[_Column]", batch: "pa.RecordBatch", refusals: Refusals) -> "pa.Table":
     import pyarrow as pa
 
-    arrays = [refusals.read(reader.read, batch.column(index)) for index, reader in enumerate(readers)]
-    fields = [reader.field.with_type(array.type) for reader, array in zip(readers, arrays, strict=True)]
+    arrays = [
+        refusals.read(reader.read, batch.column(index)) for index, reader in enumerate(readers)
+    ]
+    fields = [
+        reader.field.with_type(array.type) for reader, array in zip(readers, arrays, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 

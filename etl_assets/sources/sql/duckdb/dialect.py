@@ -115,7 +115,9 @@ class Dialect(DuckDBEngineDialect):
     @override
     def do_begin(self, connection: Any) -> None:
         """Begin a transaction."""
-        connection.execute("BEGIN TRANSACTION READ ONLY" if self.reads_only else "BEGIN TRANSACTION")
+        connection.execute(
+            "BEGIN TRANSACTION READ ONLY" if self.reads_only else "BEGIN TRANSACTION"
+        )
 
     @override
     def get_schema_names(self, connection: Any, **kw: Any) -> list[str]:
@@ -127,29 +129,41 @@ class Dialect(DuckDBEngineDialect):
     @override
     def get_table_names(self, connection: Any, schema: str | None = None, **kw: Any) -> list[str]:
         """Return the tables of a schema."""
-        return self._named(connection, "SELECT table_name FROM duckdb_tables() WHERE NOT internal", schema)
+        return self._named(
+            connection, "SELECT table_name FROM duckdb_tables() WHERE NOT internal", schema
+        )
 
     @override
-    def get_view_names(self, connection: Any, schema: str | None = None, include: Any = None, **kw: Any) -> list[str]:
+    def get_view_names(
+        self, connection: Any, schema: str | None = None, include: Any = None, **kw: Any
+    ) -> list[str]:
         """Return the views of a schema."""
-        return self._named(connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal", schema)
+        return self._named(
+            connection, "SELECT view_name FROM duckdb_views() WHERE NOT internal", schema
+        )
 
     @override
-    def has_table(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> bool:
+    def has_table(
+        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> bool:
         """Return whether there is such a table or view."""
         asked = "SELECT table_name FROM duckdb_columns() WHERE NOT internal"
         return table_name in self._named(connection, asked, schema)
 
     def _named(self, connection: Any, asked: str, schema: str | None) -> list[str]:
         where = "database_name = current_database() AND schema_name = :schema"
-        rows = connection.execute(sa.text(f"{asked} AND {where} ORDER BY 1"), {"schema": self._schema(schema)})
+        rows = connection.execute(
+            sa.text(f"{asked} AND {where} ORDER BY 1"), {"schema": self._schema(schema)}
+        )
         return [str(name) for name in rows.scalars()]
 
     def _schema(self, schema: str | None) -> str:
         return schema or self.default_schema_name or "main"
 
     @override
-    def get_columns(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> list[Any]:
+    def get_columns(
+        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> list[Any]:
         """Return the columns of a table.
 
         Raises:
@@ -178,7 +192,9 @@ class Dialect(DuckDBEngineDialect):
         ]
 
     @override
-    def get_pk_constraint(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
+    def get_pk_constraint(
+        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> Any:
         """Return the primary key, which no table of a cache has."""
         found = self._constraints(connection, "PRIMARY KEY", table_name, schema)
         return found[0] if found else {"constrained_columns": [], "name": None}
@@ -191,7 +207,9 @@ class Dialect(DuckDBEngineDialect):
         found = self._constraints(connection, "UNIQUE", table_name, schema)
         return [{"name": one["name"], "column_names": one["constrained_columns"]} for one in found]
 
-    def _constraints(self, connection: Any, kind: str, table_name: str, schema: str | None) -> list[dict[str, Any]]:
+    def _constraints(
+        self, connection: Any, kind: str, table_name: str, schema: str | None
+    ) -> list[dict[str, Any]]:
         rows = connection.execute(
             sa.text(
                 "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type = :kind "
@@ -223,7 +241,9 @@ class Dialect(DuckDBEngineDialect):
         return {}
 
     @override
-    def get_table_comment(self, connection: Any, table_name: str, schema: str | None = None, **kw: Any) -> Any:
+    def get_table_comment(
+        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+    ) -> Any:
         """Return what is said of a table or view."""
         asked = (
             "SELECT comment FROM (SELECT database_name, schema_name, table_name, comment FROM duckdb_tables() "
@@ -234,9 +254,17 @@ class Dialect(DuckDBEngineDialect):
         return {"text": connection.execute(sa.text(asked), values).scalar()}
 
 
-_HOOKS = ("columns", "pk_constraint", "foreign_keys", "indexes", "unique_constraints", "check_constraints")
+_HOOKS = (
+    "columns",
+    "pk_constraint",
+    "foreign_keys",
+    "indexes",
+    "unique_constraints",
+    "check_constraints",
+)
 for _hook in (*_HOOKS, "table_comment", "table_options"):
-    # PostgreSQL's ask its catalog for all tables at once; the default asks the hooks above, table by table.
+    # PostgreSQL's ask its catalog for all tables at once; the default asks the hooks above, table
+    # by table.
     setattr(Dialect, f"get_multi_{_hook}", getattr(DefaultDialect, f"get_multi_{_hook}"))
 
 

@@ -20,7 +20,9 @@ def with_reflection(url: "sa.URL") -> "sa.URL":
     """Return a URL with the dialect that reads DuckDB's own catalog."""
     from sqlalchemy.dialects import registry
 
-    registry.register(_DIALECT.replace("+", "."), "etl_assets.sources.sql.duckdb.dialect", "Dialect")
+    registry.register(
+        _DIALECT.replace("+", "."), "etl_assets.sources.sql.duckdb.dialect", "Dialect"
+    )
     return url.set(drivername=_DIALECT)
 
 
@@ -34,7 +36,8 @@ def read_only(engine: "sa.Engine", source: str, clock: Clock) -> None:
             return None
         if not Path(name).is_file():
             raise ConnectError(
-                f"source {source!r}: there is no file {name!r}.", hint="Check the path in the url; it is never created."
+                f"source {source!r}: there is no file {name!r}.",
+                hint="Check the path in the url; it is never created.",
             )
         return _opened(dialect, cargs, {**cparams, "read_only": True})
 

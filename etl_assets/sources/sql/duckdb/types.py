@@ -48,7 +48,9 @@ def types_of(snapshot: "Snapshot", relation: Any) -> dict[str, tuple[SqlType, An
     """
     import sqlalchemy as sa
 
-    nothing: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(relation).where(sa.false())
+    nothing: sa.Select[Any] = (
+        sa.select(sa.literal_column("*")).select_from(relation).where(sa.false())
+    )
     with snapshot.connection.execute(nothing) as result:
         described: list[Any] = list(result.cursor.description or ())
     return {str(one[0]): (type_of(one[1]), one[1]) for one in described}
@@ -63,7 +65,8 @@ def type_of(declared: Any) -> SqlType:
         return SqlType("json", json_type())
     if name in ARROW_TYPES:
         kind, arrow = _KINDS[name], ARROW_TYPES[name]
-        # As a text, where a single value is asked for: Python has no infinite date, and gives another one.
+        # As a text, where a single value is asked for: Python has no infinite date, and gives
+        # another one.
         return SqlType(kind, pa.type_for_alias(arrow), "text" if kind in _AS_TEXT else "native")
     if name == "timestamp with time zone":
         return SqlType("instant", pa.timestamp("us", "UTC"), "text")
@@ -84,5 +87,7 @@ def _nested_type(declared: Any) -> "pa.DataType":
     import duckdb
 
     with duckdb.connect() as connection:
-        found = connection.sql(f"SELECT CAST(NULL AS {readable(declared) or declared}) AS c").to_arrow_table()
+        found = connection.sql(
+            f"SELECT CAST(NULL AS {readable(declared) or declared}) AS c"
+        ).to_arrow_table()
     return normalised(found.slice(0, 0), "", texts_are_known=True).schema.field(0).type

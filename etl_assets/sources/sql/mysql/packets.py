@@ -65,12 +65,15 @@ class Packets:
         self._batch_rows = batch_rows
         self._refusals = refusals
         self._readers = [
-            TextReader(column.type, dialect=snapshot.dialect, stream=stream, field=column.name) for column in columns
+            TextReader(column.type, dialect=snapshot.dialect, stream=stream, field=column.name)
+            for column in columns
         ]
         self._data = bytearray()
 
     def batches(self) -> "Iterator[pa.Table]":
-        """Yield the rows as Arrow tables; at least one, which says the types where there are no rows.
+        """Yield the rows as Arrow tables.
+
+        At least one, which says the types where there are no rows.
 
         Raises:
             DataError: A value cannot be read exactly.
@@ -109,7 +112,10 @@ class Packets:
         data, at, known = self._data, 0, len(self._data)
         last = False
         while len(begin) < rows and at < PIECE_BYTES:
-            if at + HEADER_BYTES > known or (end := at + HEADER_BYTES + (header(data, at)[0] & LONGEST_PACKET)) > known:
+            if (
+                at + HEADER_BYTES > known
+                or (end := at + HEADER_BYTES + (header(data, at)[0] & LONGEST_PACKET)) > known
+            ):
                 known = self._receive(line)
                 continue
             first, size = data[at + HEADER_BYTES], end - at - HEADER_BYTES
@@ -135,9 +141,13 @@ class Packets:
             try:
                 found = line.read()
             except OSError as error:
-                raise OperationalError(CR.CR_SERVER_LOST, f"Lost connection to MySQL server: {error}") from error
+                raise OperationalError(
+                    CR.CR_SERVER_LOST, f"Lost connection to MySQL server: {error}"
+                ) from error
             if not found:
-                raise OperationalError(CR.CR_SERVER_LOST, "Lost connection to MySQL server during query")
+                raise OperationalError(
+                    CR.CR_SERVER_LOST, "Lost connection to MySQL server during query"
+                )
         self._data += found
         return len(self._data)
 
@@ -186,8 +196,9 @@ class Packets:
 class _Line:
     """The line to the server while rows come on it: nobody else can talk or listen there.
 
-    A read that is dropped may be collected in any order, and SQLAlchemy would roll back on the line first: PyMySQL
-    would take what is left of a row for the length of an answer, and wait for that. So it has no line as long as rows
+    A read that is dropped may be collected in any order, and SQLAlchemy would roll back on the line
+    first: PyMySQL would take what is left of a row for the length of an answer, and wait for that.
+        So it has no line as long as rows
     come, and nothing to roll back: the server does that when the line is cut.
 
     Args:
@@ -250,7 +261,10 @@ def _lengths(buffer: Buffer, at: Positions) -> "tuple[Nulls, Positions, Position
 
 
 def _forget(driver: Any, cursor: Any) -> None:
-    """Have PyMySQL not look for the rows that were read here; it would when the cursor is collected."""
+    """Have PyMySQL not look for the rows that were read here.
+
+    It would when the cursor is collected.
+    """
     result = cursor._result  # noqa: SLF001 - the other half of reading its bytes
     if result is not None:
         result.unbuffered_active, result.has_next, result.connection = False, False, None

@@ -39,10 +39,20 @@ COUNT_BYTES, LENGTH_BYTES = 2, 4
 NEGATIVE = 0x4000
 NO_NUMBERS = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
 BEYOND = 1 << 40
-"""The upper half of a decimal that stands for none until its batch is finished; no narrow decimal has such a one."""
+"""The upper half of a decimal that stands for none until its batch is finished.
+
+No narrow decimal has such a one.
+"""
 
 _WIRE = {"boolean": "u1", "date": ">i4", "timestamp": ">i8", "instant": ">i8", "time": ">i8"}
-_WIRE_NUMBERS = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "uint32": ">u4", "float": ">f4", "double": ">f8"}
+_WIRE_NUMBERS = {
+    "int16": ">i2",
+    "int32": ">i4",
+    "int64": ">i8",
+    "uint32": ">u4",
+    "float": ">f4",
+    "double": ">f8",
+}
 
 
 def is_narrow(column: SqlColumn) -> bool:
@@ -50,7 +60,9 @@ def is_narrow(column: SqlColumn) -> bool:
     import pyarrow as pa
 
     type_ = column.type.arrow
-    return bool(type_ is not None and pa.types.is_decimal(type_) and type_.precision <= NARROW_DIGITS)
+    return bool(
+        type_ is not None and pa.types.is_decimal(type_) and type_.precision <= NARROW_DIGITS
+    )
 
 
 def as_text(column: SqlColumn) -> bool:
@@ -60,7 +72,16 @@ def as_text(column: SqlColumn) -> bool:
         return not is_narrow(column)
     if kind == "text":
         return how != "native"  # of text and its like the binary form is the text
-    return kind not in {"integer", "float", "boolean", "date", "timestamp", "instant", "time", "binary"}
+    return kind not in {
+        "integer",
+        "float",
+        "boolean",
+        "date",
+        "timestamp",
+        "instant",
+        "time",
+        "binary",
+    }
 
 
 class Field:
@@ -122,7 +143,9 @@ class Field:
             at: Where the column begins in each row, with its length.
         """
         found = buffer.records(self._looked_at, at)
-        if self._width is not None and (found["length"] == np.array(self._width, ">i4")).all():  # what most columns are
+        if (
+            self._width is not None and (found["length"] == np.array(self._width, ">i4")).all()
+        ):  # what most columns are
             return self._within(found["value"]), False, at + (LENGTH_BYTES + self._width)
         null, length = _parted(found["length"].astype(np.int64))
         following = at + (LENGTH_BYTES + length)
@@ -138,7 +161,9 @@ class Field:
     @property
     def _looked_at(self) -> "np.dtype[Any]":
         if self._decimal:
-            return np.dtype([("length", ">i4"), ("skipped", "V4"), ("sign", ">u2"), ("scale", ">u2")])
+            return np.dtype(
+                [("length", ">i4"), ("skipped", "V4"), ("sign", ">u2"), ("scale", ">u2")]
+            )
         return np.dtype([("length", ">i4")]) if self._wire is None else self._wire
 
     @property
@@ -151,7 +176,9 @@ class Field:
         arrow: Any = self.column.type.arrow
         signs, scales = (np.bitwise_or.reduce(found[name]) for name in ("sign", "scale"))
         # No number is larger than all bits of all of them.
-        return bool(signs <= NEGATIVE and (scales <= arrow.scale or found["scale"].max() <= arrow.scale))
+        return bool(
+            signs <= NEGATIVE and (scales <= arrow.scale or found["scale"].max() <= arrow.scale)
+        )
 
     def _within(self, values: Numbers) -> bool:
         """Return whether values of a fixed width are such as Arrow's type has."""
@@ -185,7 +212,13 @@ class Field:
             wire = _WIRE.get(self.column.type.kind) or _WIRE_NUMBERS[str(arrow)]
             return np.dtype([("length", ">i4"), ("value", wire)])
         digits = _groups(arrow.scale) + _groups(arrow.precision - arrow.scale)
-        head = [("length", ">i4"), ("count", ">u2"), ("weight", ">i2"), ("sign", ">u2"), ("scale", ">u2")]
+        head = [
+            ("length", ">i4"),
+            ("count", ">u2"),
+            ("weight", ">i2"),
+            ("sign", ">u2"),
+            ("scale", ">u2"),
+        ]
         return np.dtype([*head, ("digits", ">u2", (digits,))])
 
     def _check_width(self, width: int, length: Numbers, null: Nulls) -> None:
@@ -217,11 +250,18 @@ class Field:
             count = np.where(no_number, 0, count)
         # Digits of the base count from the point: the first before it is 0, the first behind it -1.
         last, rest = -_groups(arrow.scale), -arrow.scale % DIGITS_OF_BASE
-        powers = 10 ** np.maximum(DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0).clip(max=18)
+        powers = 10 ** np.maximum(
+            DIGITS_OF_BASE * np.arange(last, WHOLE_GROUPS) + arrow.scale, 0
+        ).clip(max=18)
         place = found["weight"].astype(np.int64) - last
         present = count > 0
         if (
-            present & ((found["scale"] > arrow.scale) | (place >= found["digits"].shape[1]) | (place < count - 1))
+            present
+            & (
+                (found["scale"] > arrow.scale)
+                | (place >= found["digits"].shape[1])
+                | (place < count - 1)
+            )
         ).any():
             raise self._changed()
         total = np.zeros(rows, np.int64)
@@ -239,7 +279,9 @@ class Field:
 
     def _refuse_no_numbers(self, array: "pa.Array") -> None:
         bytes_of_each = array.type.byte_width
-        halves = np.frombuffer(array.buffers()[1], np.int64, 2 * len(array), bytes_of_each * array.offset)
+        halves = np.frombuffer(
+            array.buffers()[1], np.int64, 2 * len(array), bytes_of_each * array.offset
+        )
         wrong, null = halves[1::2] == BEYOND, nulls_of(array)
         if null is not None:
             wrong &= ~null
@@ -249,7 +291,9 @@ class Field:
 
     def _error(self, message: str, value: object) -> DataError:
         hint = hint_of_text("postgresql", self.column.name)
-        return DataError(message, stream=self.stream, field=self.column.name, value=value, hint=hint)
+        return DataError(
+            message, stream=self.stream, field=self.column.name, value=value, hint=hint
+        )
 
     # What is done to a whole batch
 
@@ -275,7 +319,9 @@ class Field:
             case "time":
                 values = numbers_of(array, np.int64)
                 if values.max(initial=0) >= DAY:  # 24:00:00, which no time of day is
-                    return pa.array([None if v is None else _clock(v) for v in array.to_pylist()], pa.string())
+                    return pa.array(
+                        [None if v is None else _clock(v) for v in array.to_pylist()], pa.string()
+                    )
                 return array.view(pa.time64("us"))
         return array
 
@@ -292,7 +338,9 @@ class Field:
         if wrong.any():
             first = int(moments[wrong][0])
             day, rest = divmod(first, DAY)
-            raise self._error(_NO_YEAR, _infinite(first, 64) or _date(day + EPOCH_DAYS, f" {_clock(rest)}"))
+            raise self._error(
+                _NO_YEAR, _infinite(first, 64) or _date(day + EPOCH_DAYS, f" {_clock(rest)}")
+            )
 
 
 _NO_YEAR = "only dates of the years 1 to 9999 can be read."
@@ -311,7 +359,9 @@ def decode(
     """
     left = len(fields) if names is None else sum(field.column.name in names for field in fields)
     if (buffer.records(">i2", begin) != len(fields)).any():
-        raise SourceError("the server sent a row with another number of columns.", stream=fields[0].stream)
+        raise SourceError(
+            "the server sent a row with another number of columns.", stream=fields[0].stream
+        )
     at = begin + COUNT_BYTES
     arrays: list[pa.Array | None] = []
     for field in fields:

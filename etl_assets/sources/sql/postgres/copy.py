@@ -70,12 +70,15 @@ class Copied:
         self._refusals = refusals
         self._fields = [Field(column, stream) for column in columns]
         self._readers = [
-            TextReader(column.type, dialect="postgresql", stream=stream, field=column.name) for column in columns
+            TextReader(column.type, dialect="postgresql", stream=stream, field=column.name)
+            for column in columns
         ]
         self._encodes = True  # whether the server knows how its texts are encoded
 
     def batches(self) -> "Iterator[pa.Table]":
-        """Return the rows as Arrow tables; at least one, which says the types where there are no rows.
+        """Return the rows as Arrow tables.
+
+        At least one, which says the types where there are no rows.
 
         Raises:
             DataError: A value cannot be read exactly.
@@ -83,8 +86,12 @@ class Copied:
         """
         return self._received(lambda received: self._assembly(received).tables(self._batch_rows))
 
-    def encoded(self, columns: Sequence[SqlColumn], keys: Collection[str]) -> "Iterator[Encoded | pa.Table]":
-        """Return the rows as they come, where no value needs more than a look; at least one batch, as `batches` does.
+    def encoded(
+        self, columns: Sequence[SqlColumn], keys: Collection[str]
+    ) -> "Iterator[Encoded | pa.Table]":
+        """Return the rows as they come, where no value needs more than a look.
+
+        At least one batch, as `batches` does.
 
         Args:
             columns: The columns in the order of the table.
@@ -98,7 +105,8 @@ class Copied:
         def made(received: "_Received") -> "Iterator[Encoded | pa.Table]":
             receive = self._receive(received)
             encoding = Encoding(columns, self._fields, keys, receive, self._finish, self._refusals)
-            # Texts of a server that does not know how they are encoded are checked, so all are decoded.
+            # Texts of a server that does not know how they are encoded are checked, so all are
+            # decoded.
             return encoding.batches(self._batch_rows, decoded=not self._encodes)
 
         return self._received(made)
@@ -110,7 +118,8 @@ class Copied:
         received = _Received(driver, seconds)
         sql = self._sql(driver)
         if not self._encodes:
-            # The server would refuse bytes that are not UTF-8 without a word on which; so it gives them, to be checked.
+            # The server would refuse bytes that are not UTF-8 without a word on which; so it gives
+            # them, to be checked.
             self._snapshot.connection.exec_driver_sql("SET LOCAL client_encoding = 'SQL_ASCII'")
         try:
             with _errors_of(driver):
@@ -124,10 +133,14 @@ class Copied:
         finally:
             if not received.ended:
                 received.cancel()
-                self._snapshot.connection.invalidate()  # it is in the middle of a COPY: no use to anybody
+                # it is in the middle of a COPY: no use to anybody
+                self._snapshot.connection.invalidate()
 
     def _take_over_timeout(self) -> float | None:
-        """Lift the server's time-out, which would count the time a batch waits for its destination; give it."""
+        """Lift the server's time-out, which would count the time a batch waits for its destination.
+
+        Give it.
+        """
         run = self._snapshot.connection.exec_driver_sql
         setting = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'"
         milliseconds = int(run(setting).scalar_one())
@@ -139,7 +152,9 @@ class Copied:
         import psycopg
 
         compiled = self._statement.compile(dialect=self._snapshot.connection.dialect)
-        select_sql = psycopg.ClientCursor(driver).mogrify(str(compiled), compiled.construct_params())
+        select_sql = psycopg.ClientCursor(driver).mogrify(
+            str(compiled), compiled.construct_params()
+        )
         return f"COPY ({select_sql}) TO STDOUT (FORMAT binary)".encode()
 
     @staticmethod
@@ -209,7 +224,9 @@ class _Received:
         add = sizes.append
         while len(sizes) < rows and len(data) < PIECE_BYTES and not self.ended:
             size = 1
-            for _ in range(min(rows - len(sizes), FEW_ROWS)):  # nothing but the row is looked at for each row
+            for _ in range(
+                min(rows - len(sizes), FEW_ROWS)
+            ):  # nothing but the row is looked at for each row
                 size, message = get(1)
                 if size <= 0:
                     break
@@ -244,7 +261,9 @@ class _Received:
         if not ready:
             from psycopg import errors
 
-            raise errors.QueryCanceled(f"no row came within the statement time-out of {self._seconds:g} s")
+            raise errors.QueryCanceled(
+                f"no row came within the statement time-out of {self._seconds:g} s"
+            )
         self._pg.consume_input()
 
     def _end(self) -> None:

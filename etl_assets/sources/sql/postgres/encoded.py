@@ -1,7 +1,8 @@
 """Rows of PostgreSQL's binary COPY that are kept as they came, for another PostgreSQL.
 
-Nothing of them is decoded but what tells whether the decoder would take them: numbers that are none, dates beyond the
-years 1 to 9999. A batch with one such value is decoded, which refuses it or finds another type for it.
+Nothing of them is decoded but what tells whether the decoder would take them: numbers that are
+none, dates beyond the years 1 to 9999. A batch with one such value is decoded, which refuses it or
+finds another type for it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,7 +29,9 @@ def can_encode(columns: Sequence[SqlColumn]) -> bool:
     def own(column: SqlColumn) -> bool:
         type_ = column.type.arrow
         if type_ is None or pa.types.is_uint32(type_):
-            return False  # known by the values alone; PostgreSQL has no column for an OID's Arrow type
+            return (
+                False  # known by the values alone; PostgreSQL has no column for an OID's Arrow type
+            )
         return not pa.types.is_decimal(type_) or not Field(column, "").is_text
 
     return all(own(column) for column in columns)
@@ -64,7 +67,9 @@ class Encoding:
     refusals: Refusals
 
     def batches(self, batch_rows: int, *, decoded: bool = False) -> "Iterator[Encoded | pa.Table]":
-        """Yield batches of at most so many rows, of large rows fewer; at least one, which says the types.
+        """Yield batches of at most so many rows, of large rows fewer.
+
+        At least one, which says the types.
 
         Args:
             batch_rows: The most rows.
@@ -80,11 +85,17 @@ class Encoding:
             last = piece.last
             if len(piece.begin):
                 plain &= self._looked_at(piece, nulls)
-                chunks.append(Chunk(piece.buffer.data, piece.begin.astype("int32"), piece.buffer.end))
+                chunks.append(
+                    Chunk(piece.buffer.data, piece.begin.astype("int32"), piece.buffer.end)
+                )
                 rows += len(piece.begin)
                 size += piece.buffer.end
             if rows and (last or rows >= batch_rows or size >= BATCH_BYTES):
-                yield Encoded("pgcopy", schema, names, nulls, chunks, self._decode) if plain else self._table(chunks)
+                yield (
+                    Encoded("pgcopy", schema, names, nulls, chunks, self._decode)
+                    if plain
+                    else self._table(chunks)
+                )
                 chunks, nulls, rows, size = [], {}, 0, 0
                 empty, plain = False, not decoded
         if empty:
@@ -106,13 +117,18 @@ class Encoding:
         """Decode a batch whose values are not all such as their columns have."""
         import pyarrow as pa
 
-        pieces = [decode(self.fields, Buffer(one.data, one.end), one.begin.astype("int64")) for one in chunks]
+        pieces = [
+            decode(self.fields, Buffer(one.data, one.end), one.begin.astype("int64"))
+            for one in chunks
+        ]
         arrays = {}
         for index, field in enumerate(self.fields):
             whole = pa.concat_arrays([piece[index] for piece in pieces])
             arrays[field.column.name] = self.refusals.read(partial(self.finish, index), whole)
         given = [arrays[column.name] for column in self.columns]
-        return pa.Table.from_arrays(given, schema=self._schema(self.columns, [array.type for array in given]))
+        return pa.Table.from_arrays(
+            given, schema=self._schema(self.columns, [array.type for array in given])
+        )
 
     def _decode(self, chunk: Chunk, begin: Any, names: Collection[str] | None) -> "pa.Table":
         import pyarrow as pa
@@ -126,12 +142,18 @@ class Encoding:
         }
         columns = [column for column in self.columns if column.name in arrays]
         given = [arrays[column.name] for column in columns]
-        return pa.Table.from_arrays(given, schema=self._schema(columns, [array.type for array in given]))
+        return pa.Table.from_arrays(
+            given, schema=self._schema(columns, [array.type for array in given])
+        )
 
     @staticmethod
-    def _schema(columns: Sequence[SqlColumn], types: "Sequence[pa.DataType] | None" = None) -> "pa.Schema":
+    def _schema(
+        columns: Sequence[SqlColumn], types: "Sequence[pa.DataType] | None" = None
+    ) -> "pa.Schema":
         import pyarrow as pa
 
         types = types or [column.type.arrow for column in columns]
         pairs = zip(columns, types, strict=True)
-        return pa.schema([pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs])
+        return pa.schema(
+            [pa.field(c.name, type_, metadata=field_metadata(c)) for c, type_ in pairs]
+        )

@@ -1,7 +1,8 @@
 """What PostgreSQL holds at and after a bookmark, as a few bytes: equal to the last read's, there is nothing to read.
 
-Most runs of a schedule find nothing new. Without a fingerprint they read the rows at the bookmark again (a tie must not
-be lost) and find out that they have them, for which the table is reflected, and numpy and pyarrow are imported.
+Most runs of a schedule find nothing new. Without a fingerprint they read the rows at the bookmark
+again (a tie must not be lost) and find out that they have them, for which the table is reflected,
+and numpy and pyarrow are imported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,25 +42,36 @@ ORDER BY a.attnum"""
 
 
 def fingerprint(
-    snapshot: "Snapshot", stream: Stream, schema: str | None, bookmark: Bookmark | None, rules: Sequence[str] = ()
+    snapshot: "Snapshot",
+    stream: Stream,
+    schema: str | None,
+    bookmark: Bookmark | None,
+    rules: Sequence[str] = (),
 ) -> str | None:
     """Return a hash of the rows at and after a bookmark, those with a NULL in the replication key, and the columns.
 
-    None where there is none that is cheap and sure: of a table that is large and has no index for it, of a view, of a
-    replication key that is a text, of more than 100 rows, of a table whose columns may not all be read. And where no
-    row is at the bookmark any more: whether the table is empty, or ends before it, which is an error, says the read.
+    None where there is none that is cheap and sure: of a table that is large and has no index for
+    it, of a view, of a replication key that is a text, of more than 100 rows, of a table whose
+    columns may not all be read. And where no
+    row is at the bookmark any more: whether the table is empty, or ends before it, which is an
+        error, says the read.
 
     Args:
         snapshot: The open connection; its transaction stays usable.
         stream: Of a table, not of a query.
         schema: Where the stream names none.
         bookmark: By the names of the replication key.
-        rules: What else says how the stream is read; under other rules the same rows may be an error.
+        rules: What else says how the stream is read; under other rules the same rows may be an
+            error.
     """
     import sqlalchemy as sa
 
     values = plain(bookmark) or {}
-    if snapshot.dialect != "postgresql" or not stream.cursor or not all(name in values for name in stream.cursor):
+    if (
+        snapshot.dialect != "postgresql"
+        or not stream.cursor
+        or not all(name in values for name in stream.cursor)
+    ):
         return None
     named = (stream.namespace or schema, stream.table or stream.stream)
     table = ".".join(_quoted(part) for part in named if part)
@@ -74,11 +86,16 @@ def fingerprint(
     if len(rows) > MAX_ROWS or not any(reaches for _, reaches in rows):
         return None
     told = [values, stream.to_dict(), columns, sorted(text for text, _ in rows), list(rules)]
-    return blake2b(to_json(told).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
+    return blake2b(
+        to_json(told).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES
+    ).hexdigest()
 
 
 def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
-    """Return the bookmark that the last row of an ordered read's batch makes; None if it makes none: NULL, NaN."""
+    """Return the bookmark that the last row of an ordered read's batch makes.
+
+    None if it makes none: NULL, NaN.
+    """
     values = source_value(batch, stream, len(batch) - 1)
     if None in values or not all(map(is_finite, values)):
         return None
@@ -86,19 +103,29 @@ def reached(batch: Batch, stream: Stream) -> dict[str, Any] | None:
 
 
 def _columns(snapshot: "Snapshot", table: str, keys: Sequence[str]) -> list[list[Any]]:
-    """Return what the rows' texts do not tell of the columns; nothing where there is to be no fingerprint."""
+    """Return what the rows' texts do not tell of the columns.
+
+    Nothing where there is to be no fingerprint.
+    """
     given = {"table": table, "bytes": SCANNED_BYTES, "key": keys[0]}
     found = [list(row) for row in snapshot.connection.exec_driver_sql(_COLUMNS, given)]
     ordered = {name for name, type_, *_ in found if type_ in _ORDERED}
     return found if ordered.issuperset(keys) else []
 
 
-def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]) -> list[tuple[str, bool]]:
-    """Return a hash of each row's text, and whether it reaches the bookmark; one row more than there may be at most."""
+def _rows(
+    snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping[str, Any]
+) -> list[tuple[str, bool]]:
+    """Return a hash of each row's text, and whether it reaches the bookmark.
+
+    One row more than there may be at most.
+    """
     # A cast of ROW(r.*), since `r` alone would be a column of that name.
     text = "pg_catalog.convert_to(CAST(ROW(r.*) AS text), pg_catalog.getdatabaseencoding())"
     # To psycopg, which sets the values in, a percent sign in a name would be a place for one.
-    table, *own = (part.replace("%", "%%") for part in (table, *(f"r.{_quoted(key)}" for key in keys)))
+    table, *own = (
+        part.replace("%", "%%") for part in (table, *(f"r.{_quoted(key)}" for key in keys))
+    )
     reaches = f"({', '.join(own)}) >= ({', '.join(['%s'] * len(keys))})"
     unknown = " OR ".join(f"{key} IS NULL" for key in own)
     sql = (
@@ -106,7 +133,9 @@ def _rows(snapshot: "Snapshot", table: str, keys: Sequence[str], values: Mapping
         f"WHERE {reaches} OR {unknown} LIMIT {MAX_ROWS + 1}"
     )
     bound = tuple(str(values[key]) for key in keys) * 2
-    return [(str(one), bool(there)) for one, there in snapshot.connection.exec_driver_sql(sql, bound)]
+    return [
+        (str(one), bool(there)) for one, there in snapshot.connection.exec_driver_sql(sql, bound)
+    ]
 
 
 def _quoted(name: str) -> str:

@@ -1,11 +1,12 @@
 """Up to which replication key PostgreSQL is sure that no row can still come, from a transaction that is not over yet.
 
-A row whose key is `now()` has the time at which its transaction began, and is seen when that transaction commits. A
-read in between would put the bookmark above the row, and no later read would give it. So before the snapshot of a read
-is taken, the server is asked which transactions are open, and the bookmark stays at or before the beginning of the
-oldest one. Only those count that have written something, however old they are, and those that may be about to: that
-began less than `YOUNG_SECONDS` ago. An older one without a write is taken for a query, which would hold the bookmark
-for nothing.
+A row whose key is `now()` has the time at which its transaction began, and is seen when that
+transaction commits. A read in between would put the bookmark above the row, and no later read would
+give it. So before the snapshot of a read is taken, the server is asked which transactions are open,
+and the bookmark stays at or before the beginning of the oldest one. Only those count that have
+written something, however old they are, and those that may be about to: that began less than
+`YOUNG_SECONDS` ago. An older one without a write is taken for a query, which would hold the
+bookmark for nothing.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from etl_assets.sources.sql.query import Query
 
 YOUNG_SECONDS = 60
-"""A transaction's first write comes sooner than this after its beginning; so does the beginning of one that is hidden
+"""A transaction's first write comes sooner than this after its beginning.
+
+So does the beginning of one that is hidden
 from the role, or prepared, before it was seen."""
 
 LONG_SECONDS = 300
@@ -54,8 +57,8 @@ class Bound:
     """What is known of rows that may still come.
 
     Args:
-        upto: A value of the first replication key, as Python has it: rows at or below it are all there. None where
-            nothing tells.
+        upto: A value of the first replication key, as Python has it: rows at or below it are all
+            there. None where nothing tells.
         problem: Why not every late row is waited for; "" where each one is.
         waits_for_long: A transaction that has written is open for more than `LONG_SECONDS`.
     """
@@ -66,7 +69,10 @@ class Bound:
 
 
 def bound_of(asked: "Query") -> Bound:
-    """Return up to where the rows that are read now are all there; nothing is asked where `lag` says enough."""
+    """Return up to where the rows that are read now are all there.
+
+    Nothing is asked where `lag` says enough.
+    """
     if asked.cursor is None or asked.rules.lag is not None:
         return Bound()
     return bound_before(asked.snapshot, asked.cursor)
@@ -113,10 +119,10 @@ def bound_before(snapshot: "Snapshot", cursor: Cursor) -> Bound:
     if column.type.kind == "date":
         upto, beyond = upto.date(), beyond.date()
     if _any_beyond(snapshot, cursor, beyond):
-        return Bound(problem=f"{column.name!r} has values in the future, so it is not set by the server's clock")
-    hidden = (
-        f"the role may not see other sessions' transactions, of which only the first {YOUNG_SECONDS} s are waited for"
-    )
+        return Bound(
+            problem=f"{column.name!r} has values in the future, so it is not set by the server's clock"
+        )
+    hidden = f"the role may not see other sessions' transactions, of which only the first {YOUNG_SECONDS} s are waited for"
     return Bound(upto, hidden if row.hidden else "", bool(row.long))
 
 

@@ -1,8 +1,9 @@
 """Dates and times that SQLite keeps as text, compared as what they mean.
 
-SQLite compares texts. That is the order of the instants only where all rows are written in one way, and only against a
-value written in that way. So the way is looked up in the snapshot itself; where there is more than one, a function of
-ours brings each value into one form, which is slower (no index serves it) and just as right.
+SQLite compares texts. That is the order of the instants only where all rows are written in one way,
+and only against a value written in that way. So the way is looked up in the snapshot itself; where
+there is more than one, a function of ours brings each value into one form, which is slower (no
+index serves it) and just as right.
 """
 
 import re
@@ -12,7 +13,13 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import DataError
-from etl_assets.model.values.scalars import MICROSECOND_DIGITS, FinerError, to_date, to_instant, to_time
+from etl_assets.model.values.scalars import (
+    MICROSECOND_DIGITS,
+    FinerError,
+    to_date,
+    to_instant,
+    to_time,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +67,9 @@ class Writing:
         if isinstance(value, datetime):
             if self.zone:
                 value = value.astimezone(_offset(self.zone))
-            return f"{value.date().isoformat()}{self.separator}{self._clock(value.time())}{self.zone}"
+            return (
+                f"{value.date().isoformat()}{self.separator}{self._clock(value.time())}{self.zone}"
+            )
         return self._clock(value) if isinstance(value, time) else value.isoformat()
 
     def _clock(self, value: time) -> str:
@@ -83,7 +92,9 @@ class TextTimes:
     write: Callable[[Any], str]
 
 
-def text_times(snapshot: "Snapshot", column: Any, kind: str, *, stream: str, against: list[Any]) -> TextTimes:
+def text_times(
+    snapshot: "Snapshot", column: Any, kind: str, *, stream: str, against: list[Any]
+) -> TextTimes:
     """Look up how a column is written.
 
     Args:
@@ -105,7 +116,10 @@ def text_times(snapshot: "Snapshot", column: Any, kind: str, *, stream: str, aga
 
 
 def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None:
-    """Return the one way a column is written; None if there are several, or its order as text is not that of time."""
+    """Return the one way a column is written.
+
+    None if there are several, or its order as text is not that of time.
+    """
     import sqlalchemy as sa
 
     length = _LENGTHS[kind]
@@ -130,14 +144,20 @@ def _one_writing(snapshot: "Snapshot", column: Any, kind: str) -> Writing | None
     digits = {max(row[3] - length - len(zone) - 1, 0) for row in found}
     if not all(row[2] for row in found) or max(digits) > MICROSECOND_DIGITS:
         return None
-    if kind == "timestamp" and (separator not in {" ", "T", "t"} or not (zone == "" or _ZONE.fullmatch(zone))):
+    if kind == "timestamp" and (
+        separator not in {" ", "T", "t"} or not (zone == "" or _ZONE.fullmatch(zone))
+    ):
         return None
     if kind != "timestamp" and zone:
         return None
     if len(digits) == 1:
         return Writing(separator, zone, digits.pop())
     optional = len(digits) == 2 and 0 in digits and not any(row[4] for row in found)  # noqa: PLR2004 - with, and without
-    return Writing(separator, zone, max(digits), optional=True) if optional and zone not in {"Z", "z"} else None
+    return (
+        Writing(separator, zone, max(digits), optional=True)
+        if optional and zone not in {"Z", "z"}
+        else None
+    )
 
 
 def _offset(zone: str) -> timezone:
@@ -167,7 +187,9 @@ class _Canonical:
                 return to_date(value).isoformat()
             return self.write(to_time(value) if self._kind == "time" else to_instant(value))
         except FinerError:
-            raise self._error("has more digits than microseconds, so it cannot be a replication key.", value) from None
+            raise self._error(
+                "has more digits than microseconds, so it cannot be a replication key.", value
+            ) from None
         except ValueError as error:
             raise self._error(f"{error}.", value) from error
 
@@ -177,10 +199,16 @@ class _Canonical:
             zoned = value.utcoffset() is not None
             self._zones.add(zoned)
             if len(self._zones) > 1:
-                raise self._error("values with and without a zone have no order.", value.isoformat())
+                raise self._error(
+                    "values with and without a zone have no order.", value.isoformat()
+                )
             plain = value.astimezone(UTC).replace(tzinfo=None) if zoned else value
             return plain.isoformat(sep=" ", timespec="microseconds")
-        return value.isoformat(timespec="microseconds") if isinstance(value, time) else str(value.isoformat())
+        return (
+            value.isoformat(timespec="microseconds")
+            if isinstance(value, time)
+            else str(value.isoformat())
+        )
 
     def _error(self, message: str, value: object) -> DataError:
         return DataError(message, stream=self._stream, field=self._field, value=value)
@@ -196,12 +224,17 @@ def values_have_zone(snapshot: "Snapshot", column: Any, rows: int = 100) -> bool
 
 
 def type_of_values(snapshot: "Snapshot", column: Any, rows: int = 10_000) -> "pa.DataType | None":
-    """Return the type of the first values of a column whose declared type says nothing; None if they are of several."""
+    """Return the type of the first values of a column whose declared type says nothing.
+
+    None if they are of several.
+    """
     import pyarrow as pa
     import sqlalchemy as sa
 
     first = sa.select(column.label("value")).where(column.is_not(None)).limit(rows).subquery()
-    found = set(snapshot.connection.execute(sa.select(sa.func.typeof(first.c.value)).distinct()).scalars())
+    found = set(
+        snapshot.connection.execute(sa.select(sa.func.typeof(first.c.value)).distinct()).scalars()
+    )
     if found == {"integer", "real"}:
         return pa.float64()
     types = {"integer": pa.int64(), "real": pa.float64(), "text": pa.string(), "blob": pa.binary()}
