@@ -57,8 +57,10 @@ def test_so_it_is_of_the_specs_alone(given: dict[str, Any], message: str) -> Non
 
 def test_names_may_come_from_a_generator() -> None:
     made = ea.stream_assets(
-        SHOP, (name for name in ["orders"]), destination=ea.DuckDBDestination("warehouse.duckdb")
-    )  # type: ignore[arg-type]
+        SHOP,
+        (name for name in ["orders"]),  # type: ignore[arg-type]
+        destination=ea.DuckDBDestination("warehouse.duckdb"),
+    )
     assert [asset.key.path for asset in made] == [["shop", "orders"]]
 
 

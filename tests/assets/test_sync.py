@@ -389,9 +389,9 @@ class TestWithoutState:
             began_at: Any = None
 
             @override
-            def load_data(
+            def load_data(  # type: ignore[override]
                 self, stream: Stream, bookmarks: Any = None, **kwargs: Any
-            ) -> Iterator[Batch]:  # type: ignore[override] # a source may leave parameters out
+            ) -> Iterator[Batch]:  # a source may leave parameters out
                 Counter.began_at = bookmarks
                 yield Batch([{"n": 1}], bookmark={"n": 1})
                 if Counter.fails:

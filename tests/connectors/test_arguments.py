@@ -146,9 +146,9 @@ Make = Callable[..., ConnectorSource]
         (lambda _: new_local_cache(5), "cache_name must be a text"),  # type: ignore[arg-type]
         (lambda _: new_local_cache("c", 5), "cache_dir must be a path"),  # type: ignore[arg-type]
         (
-            lambda _: new_local_cache(cachename="c"),
+            lambda _: new_local_cache(cachename="c"),  # type: ignore[call-arg]
             "argument 'cachename'. Did you mean 'cache_name'",
-        ),  # type: ignore[call-arg]
+        ),
         (lambda _: get_secret(5), "secret_name must be the name of a secret, a text"),  # type: ignore[arg-type]
         (lambda _: get_secret("X", sources=5), "sources must be managers"),  # type: ignore[arg-type]
         (lambda _: get_secret("X", sorces=[]), "Did you mean 'sources'"),  # type: ignore[call-arg]

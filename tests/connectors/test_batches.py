@@ -326,8 +326,8 @@ def damaged() -> dict[str, tuple[str, dict[str, Any]]]:
         "another encoding": ("(here / 'part').write_text('')", batch("{here}/part", kind="csv")),
         "an encoding of no kind": (
             "(here / 'part').write_text('')",
-            batch("{here}/part", kind=["jsonl"]),
-        ),  # type: ignore[arg-type]
+            batch("{here}/part", kind=["jsonl"]),  # type: ignore[arg-type]
+        ),
     }
 
 

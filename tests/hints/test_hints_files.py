@@ -301,9 +301,9 @@ def test_the_examples_of_a_path_and_of_streams_are_taken(
     hint_of(lambda: FileSource("shop", None), 'FileSource("shop", "data/*.csv")')
     taken = [FileSource("shop", "data/*.csv")]
     hint_of(
-        lambda: FileSource("shop", "data", streams=["a"]),
+        lambda: FileSource("shop", "data", streams=["a"]),  # type: ignore[arg-type]
         'Use "file", or a mapping of names to globs',
-    )  # type: ignore[arg-type]
+    )
     taken += [
         FileSource("shop", "data/*", streams="file"),
         FileSource("shop", "data", streams={"a": "*.csv"}),

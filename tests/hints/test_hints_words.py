@@ -77,9 +77,9 @@ def test_a_catalog_is_one_of_three(tmp_path: Path) -> None:
     shop, place = Shop(), DuckDBDestination(str(tmp_path / "w.duckdb"))
     catalog = Catalog(shop.streams)
     hint_of(
-        lambda: stream_assets(shop, catalog=5, destination=place),
+        lambda: stream_assets(shop, catalog=5, destination=place),  # type: ignore[arg-type]
         "a Catalog, its JSON as a dict, or a file",
-    )  # type: ignore[arg-type]
+    )
     (tmp_path / "c.json").write_text(json.dumps(catalog.to_dict()))
     for one in (catalog, catalog.to_dict(), str(tmp_path / "c.json"), tmp_path / "c.json"):
         assert len(stream_assets(shop, catalog=one, destination=place)) == len(shop.streams)
