@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from etl_assets.arguments import FLAG, KEY, checked
 from etl_assets.constants import DEFAULT_ARROW_MAX_CHUNK_SIZE
-from etl_assets.engine.staging import conform, merge_schemas
+from etl_assets.engine.casting import conform, merge_schemas
 from etl_assets.exceptions import InputError
 from etl_assets.frames import to_dataset, to_pandas, to_polars, to_rows
 from etl_assets.model.batch import Batch

@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.engine.staging import Staging, conform
+from etl_assets.engine.casting import conform
+from etl_assets.engine.staging import Staging
 from etl_assets.model.json.lines import exact_decoder
 from etl_assets.model.schema.types import is_json
 from etl_assets.packages import require

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.engine.staging import cast, integers_fit
+from etl_assets.engine.casting import cast, integers_fit
 from etl_assets.exceptions import DataError, SchemaConflictError, shorten
 from etl_assets.model.batch import Batch, column_to_arrow, declared_schema
 from etl_assets.model.contract import ContractMode, Rejection

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.engine.staging import RefusedValueError, Staging
+from etl_assets.engine.casting import RefusedValueError
+from etl_assets.engine.staging import Staging
 from etl_assets.exceptions import DataError
 from etl_assets.model.batch import Batch
 from etl_assets.model.catalog_entries import copied

@@ -1,75 +1,36 @@
-"""Where batches wait for their transaction: in memory up to a limit, beyond it in files, of Arrow IPC or as they came.
+"""Where batches wait for their transaction: in memory up to a limit, and beyond it in files.
 
-Where they wait, and what is swept of it, is the matter of `staging_folder`.
+A file holds Arrow IPC, or rows in the encoding they came in. `staging_folder` says where the files
+are and what is swept of them, `casting` which types their rows have.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from etl_assets.engine.casting import Side, conform, fits, merge_schemas, texts_of
 from etl_assets.engine.staging_folder import StagingFolder
-from etl_assets.exceptions import DestinationError, SchemaConflictError
+from etl_assets.exceptions import DestinationError
 from etl_assets.faults import fault
 from etl_assets.model.encoded import Encoded
-from etl_assets.model.schema.types import is_json, is_nested, is_uuid, merge_types
-from etl_assets.model.values.arrays import cast_exactly
-from etl_assets.model.values.arrow_values import json_texts
-from etl_assets.model.values.scalars import to_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-EXACT_DOUBLE = 2**53
 KEPT = 0.75
-"""What comes first stays in memory up to this part of what may be there.
+"""The share of the memory for the batches that come first and stay in it.
 
-The rest waits to be written in one go.
+The rest is for those that wait to be written to a file together.
 """
-Side = Literal["old", "new"]
-
-
-class RefusedValueError(Exception):
-    """The engine cannot hold a value; whoever knows the stream says so with its name.
-
-    Args:
-        column: The physical name, or None if the engine does not tell.
-        message: Why.
-        value: The value, where it is known.
-        character: Which the engine has not, where it tells no more: whoever has the rows finds the
-            value by it.
-    """
-
-    def __init__(
-        self,
-        column: str | None,
-        message: str,
-        value: object = None,
-        *,
-        character: str | None = None,
-    ) -> None:
-        self.column = column
-        self.message = message
-        self.value = value
-        self.character = character
-        super().__init__(message)
-
-
-class _UnwritableError(ValueError):
-    """A value has no JSON text: JSON has no NaN, Python no year 10000."""
-
-    def __init__(self, value: object, error: Exception) -> None:
-        self.value = value
-        super().__init__(str(error))
 
 
 class Staging:
     """The batches of one load between two commits, with the schema that holds them all.
 
     Args:
-        roots: Where a folder is made when it is first needed, and removed with `clear`: in the
-            first of these that takes it.
-        memory_bytes: Keep so much in memory; what comes behind it is written to files.
+        roots: Where its folder may be. It is made when it is first needed, in the first of these
+            that can be written to, and `clear` removes it.
+        memory_bytes: How much is kept in memory. What comes after that is written to files.
     """
 
     def __init__(self, roots: Path | Sequence[Path], memory_bytes: int) -> None:
@@ -85,7 +46,7 @@ class Staging:
         self.bytes = 0
 
     def add(self, table: "pa.Table | Encoded") -> int:
-        """Stage a table, or rows that stay encoded; gives their size in bytes.
+        """Stage a table, or rows that stay encoded, and return their size in bytes.
 
         Raises:
             SchemaConflictError: A field has no common type with what is staged; the error names it.
@@ -112,7 +73,7 @@ class Staging:
         A missing field is NULL.
         """
         for part in self.parts():
-            for table in part.tables() if isinstance(part, Encoded) else (part,):
+            for table in tables_of(part):
                 yield table if schema is None else conform(table, schema)
 
     def parts(self) -> "Iterator[pa.Table | Encoded]":
@@ -127,8 +88,8 @@ class Staging:
             with pa.memory_map(str(stored)) as source:
                 batches = pa.ipc.open_file(source).num_record_batches
             for index in range(batches):
-                # A map of its own for each batch: what was read of it is memory of ours until it is
-                # unmapped.
+                # Each batch has a map of its own: what was read counts as memory of this process
+                # until it is unmapped.
                 with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
                     yield pa.Table.from_batches([reader.get_batch(index)])
         yield from self._behind
@@ -159,9 +120,9 @@ class Staging:
         self.clear()
 
     def fits(self, field: str, type_: "pa.DataType") -> bool:
-        """Return whether all staged values of a field are exact in another type: integers, decimals, moments."""
+        """Return whether all staged values of a field are exact in another type."""
         return all(
-            _fits(table.column(field), type_)
+            fits(table.column(field), type_)
             for table in self.tables()
             if field in table.column_names
         )
@@ -175,95 +136,109 @@ class Staging:
         )
 
     def holding(self, text: str, field: str | None = None) -> tuple[str, str] | None:
-        """Return a field, and its first value that has a text in it; None where there is none.
+        """Return the first value that contains a text, with its field before it, or None.
 
         Args:
             text: What is looked for.
-            field: Where; None for any.
+            field: Where it is looked for; None for every field.
         """
         import pyarrow.compute as pc
 
         for table in self.tables():
-            for name in (
-                table.column_names
-                if field is None
-                else [field]
-                if field in table.column_names
-                else []
-            ):
-                texts = _texts_of(table.column(name))
-                found = None if texts is None else texts.filter(pc.match_substring(texts, text))
-                if found is not None and len(found):
+            for name in table.column_names:
+                texts = texts_of(table.column(name)) if field in {None, name} else None
+                if texts is None:
+                    continue
+                found = texts.filter(pc.match_substring(texts, text))
+                if len(found):
                     return name, str(found[0].as_py())
         return None
 
     def _merged(self, table: "pa.Table | Encoded") -> "pa.Schema":
         if self.schema is None or self.schema.equals(table.schema):
             return table.schema
-        if not self.rows or not table.num_rows:
-            return _with_columns_of(
-                *((table.schema, self.schema) if table.num_rows else (self.schema, table.schema))
-            )
-        return merge_schemas(
-            self.schema,
-            table.schema,
-            lambda name, side, type_: (
-                self.fits(name, type_) if side == "old" else _fits(_decoded(table, name), type_)
-            ),
-        )
+        if not table.num_rows:
+            return _with_columns_of(self.schema, table.schema)
+        if not self.rows:
+            return _with_columns_of(table.schema, self.schema)
+
+        def fit(name: str, side: Side, type_: "pa.DataType") -> bool:
+            return self.fits(name, type_) if side == "old" else fits(_decoded(table, name), type_)
+
+        return merge_schemas(self.schema, table.schema, fit)
 
     def _spill(self) -> None:
-        import pyarrow as pa
-
+        """Write what waits behind the memory to files."""
         try:
             if self._folder is None:
                 self._folder = StagingFolder.made_in(self._roots)
-            for first, *others in _runs(self._behind):
+            for parts in _file_by_file(self._behind):
                 path = self._folder.path / f"{len(self._files):06d}"
-                if isinstance(first, Encoded):
-                    self._files.append(first.moved_to(path))
-                    continue
-                path = path.with_suffix(".arrow")
-                with (
-                    pa.OSFile(str(path), "wb") as sink,
-                    pa.ipc.new_file(sink, first.schema) as writer,
-                ):
-                    for table in (first, *others):
-                        writer.write_table(table)
-                self._files.append(path)
+                self._files.append(_written(parts, path))
         except OSError as error:
             raise DestinationError(
-                f"The staging directory {self._roots[0]} cannot be written: {error.strerror or error}.",
-                hint="Make room there, or set the destination's staging_dir to a place with more of it, which need not "
-                "be empty: only folders that are made there are removed again.",
+                f"The staging directory {self._roots[0]} cannot be written: "
+                f"{error.strerror or error}.",
+                hint="Make room there, or set the destination's staging_dir to a place with more "
+                "of it, which need not be empty: only folders that are made there are removed "
+                "again.",
             ) from error
         self._held -= sum(int(part.nbytes) for part in self._behind)
         self._behind = []
 
 
-def _runs(parts: "list[pa.Table | Encoded]") -> "Iterator[list[pa.Table | Encoded]]":
-    """Part what is staged into what goes into one file: tables of one schema, or rows that came encoded together."""
-    run: list[pa.Table | Encoded] = []
+def tables_of(part: "pa.Table | Encoded") -> "Iterable[pa.Table]":
+    """Return what is staged as tables, decoded where it came encoded."""
+    return part.tables() if isinstance(part, Encoded) else (part,)
+
+
+def _file_by_file(
+    parts: "Iterable[pa.Table | Encoded]",
+) -> "Iterator[list[pa.Table | Encoded]]":
+    """Yield what goes into one file: tables of one schema, or rows that came encoded together."""
+    together: list[pa.Table | Encoded] = []
     for part in parts:
-        encoded = isinstance(part, Encoded) or (run and isinstance(run[0], Encoded))
-        if run and (encoded or not run[0].schema.equals(part.schema)):
-            yield run
-            run = []
-        run.append(part)
-    if run:
-        yield run
+        if together and not _share_a_file(together[0], part):
+            yield together
+            together = []
+        together.append(part)
+    if together:
+        yield together
+
+
+def _share_a_file(first: "pa.Table | Encoded", second: "pa.Table | Encoded") -> bool:
+    if isinstance(first, Encoded) or isinstance(second, Encoded):
+        return False
+    return bool(first.schema.equals(second.schema))
+
+
+def _written(parts: "Sequence[pa.Table | Encoded]", path: Path) -> "Path | Encoded":
+    """Write what goes into one file, and return where it is now."""
+    import pyarrow as pa
+
+    first = parts[0]
+    if isinstance(first, Encoded):
+        return first.moved_to(path)
+    path = path.with_suffix(".arrow")
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
+        for table in parts:
+            writer.write_table(table)
+    return path
 
 
 def _lacks(part: "pa.Table | Encoded", field: str) -> bool:
     if field not in part.schema.names:
         return True
-    return (
-        part.has_nulls(field) if isinstance(part, Encoded) else bool(part.column(field).null_count)
-    )
+    if isinstance(part, Encoded):
+        return part.has_nulls(field)
+    return bool(part.column(field).null_count)
 
 
 def _with_columns_of(schema: "pa.Schema", empty: "pa.Schema") -> "pa.Schema":
-    """Return a schema with the columns of one that no rows have: where both have a column, values tell its type."""
+    """Return a schema with the columns that only the schema of an empty batch has.
+
+    Of a column that both have, the type of the rows counts.
+    """
     import pyarrow as pa
 
     return pa.schema([*schema, *(field for field in empty if field.name not in schema.names)])
@@ -271,164 +246,3 @@ def _with_columns_of(schema: "pa.Schema", empty: "pa.Schema") -> "pa.Schema":
 
 def _decoded(table: "pa.Table | Encoded", field: str) -> "pa.ChunkedArray":
     return (table.table([field]) if isinstance(table, Encoded) else table).column(field)
-
-
-def _fits(column: "pa.ChunkedArray", type_: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    if pa.types.is_floating(type_):
-        return integers_fit(column)
-    try:
-        cast_exactly(column, type_)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def merge_schemas(
-    old: "pa.Schema", new: "pa.Schema", fit: "Callable[[str, Side, pa.DataType], bool]"
-) -> "pa.Schema":
-    """Merge two schemas of data that can be looked at.
-
-    Args:
-        old: The first; its fields come first.
-        new: The second.
-        fit: `fit(field, "old", type_)` tells whether the values of a field in the old data are
-            exact in a type: integers as doubles, moments in another unit.
-    """
-    import pyarrow as pa
-
-    fields = {field.name: field for field in old}
-    for field in new:
-        known = fields.get(field.name)
-        if known is None:
-            fields[field.name] = field
-        elif known.type != field.type:
-            side: Side = "old" if pa.types.is_integer(known.type) else "new"
-            try:
-                merged = _common_unit(
-                    known.type, field.type, partial(fit, field.name)
-                ) or merge_types(
-                    known.type,
-                    field.type,
-                    integers_fit=partial(fit, field.name, side, pa.float64()),
-                )
-            except SchemaConflictError as error:
-                raise error.named(field=field.name) from None
-            fields[field.name] = known.with_type(merged)
-    return pa.schema(list(fields.values()))
-
-
-def _common_unit(
-    old: "pa.DataType", new: "pa.DataType", fit: "Callable[[Side, pa.DataType], bool]"
-) -> "pa.DataType | None":
-    """Return the type of moments whose unit the others fit, too: nanoseconds end at the year 2262."""
-    import pyarrow as pa
-
-    if not (pa.types.is_timestamp(old) and pa.types.is_timestamp(new)) or old.tz != new.tz:
-        return None
-    if fit("new", old):
-        return old
-    return new if fit("old", new) else None
-
-
-def integers_fit(column: "pa.ChunkedArray | pa.Array") -> bool:
-    """Return whether all integers of a column are exact as doubles.
-
-    True for one that holds none.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if not pa.types.is_integer(column.type):
-        return True
-    bounds = pc.min_max(column)
-    low, high = bounds["min"].as_py(), bounds["max"].as_py()
-    return low is None or max(-low, high) <= EXACT_DOUBLE
-
-
-def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
-    """Return a table with exactly the fields and types of a schema that holds it."""
-    import pyarrow as pa
-
-    if table.schema.equals(schema):
-        return table
-    columns = []
-    places = {name: place for place, name in enumerate(table.column_names)}
-    missing: dict[pa.DataType, pa.Array] = {}
-    for field in schema:
-        place, type_ = places.get(field.name), field.type
-        if place is not None:
-            try:
-                columns.append(cast(table.column(place), type_))
-            except (
-                ValueError,
-                TypeError,
-                OverflowError,
-            ) as error:  # of Arrow too: a number is not exact
-                value = error.value if isinstance(error, _UnwritableError) else None
-                raise RefusedValueError(
-                    field.name, f"does not fit {type_}: {error}.", value
-                ) from error
-            continue
-        if type_ not in missing:
-            missing[type_] = pa.nulls(table.num_rows, type_)
-        columns.append(missing[type_])
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def cast(column: "pa.ChunkedArray", type_: "pa.DataType") -> "pa.ChunkedArray | pa.Array":
-    """Cast to a merged type: exactly, which Arrow checks.
-
-    To text and JSON in this library's own forms.
-    """
-    import pyarrow as pa
-
-    if column.type == type_:
-        return column
-    if is_json(type_):
-        if is_json(column.type):
-            return column
-        texts = json_texts(column, _UnwritableError)
-        return pa.ExtensionArray.from_storage(type_, pa.array(texts, pa.utf8()))
-    if pa.types.is_string(type_) and not _is_text(column.type):
-        if is_uuid(column.type):
-            return pa.array(
-                [None if value is None else str(value) for value in column.to_pylist()], type_
-            )
-        if pa.types.is_time64(column.type) and column.type.unit == "ns":
-            return column.cast(pa.string())  # Python's time has no nanoseconds
-        if (
-            is_nested(column.type)
-            or pa.types.is_floating(column.type)
-            or pa.types.is_temporal(column.type)
-        ):
-            return pa.array(
-                [None if value is None else to_text(value) for value in column.to_pylist()], type_
-            )
-        return column.cast(pa.string())
-    return column.cast(type_)
-
-
-def _texts_of(column: "pa.ChunkedArray") -> "pa.ChunkedArray | pa.Array | None":
-    """Return the texts that are in a column, nested ones as JSON; None where there can be none."""
-    import pyarrow as pa
-
-    if is_json(column.type):
-        return pa.chunked_array(
-            [chunk.storage for chunk in column.chunks], column.type.storage_type
-        )
-    if is_nested(column.type):
-        return cast(column, pa.string())
-    return column.cast(pa.string()) if _is_text(column.type) else None
-
-
-def _is_text(type_: "pa.DataType") -> bool:
-    from pyarrow import types as t
-
-    return bool(
-        t.is_string(type_)
-        or t.is_large_string(type_)
-        or t.is_string_view(type_)
-        or t.is_dictionary(type_)
-    )

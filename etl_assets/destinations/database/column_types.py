@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.engine.staging import Side, merge_schemas
+from etl_assets.engine.casting import Side, merge_schemas
 from etl_assets.model.contract import ContractMode
 from etl_assets.model.schema.types import is_json, logical
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database.values import uuid_texts, uuids
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.schema.types import is_json, is_uuid
 from etl_assets.model.values.times import LAST_WRITTEN_YEAR, number_beyond, shown, years
 

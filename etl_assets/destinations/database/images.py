@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from etl_assets.engine.staging import Staging, conform, merge_schemas
+from etl_assets.engine.casting import conform, merge_schemas
+from etl_assets.engine.staging import Staging
 from etl_assets.model.bookmarks.keys import ArrowKeys, Key, orders_like_python
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.load import Load

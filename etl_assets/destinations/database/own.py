@@ -9,7 +9,7 @@ from etl_assets.destinations.database.destination import (
 from etl_assets.destinations.database.sql_rows import SqlRows
 from etl_assets.destinations.database.sql_transaction import hashed
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import quote

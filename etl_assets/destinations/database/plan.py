@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from etl_assets.destinations.database.encoded_rows import Native, Parts
 from etl_assets.destinations.database.record_columns import staged_as
 from etl_assets.destinations.database.transaction import Stamp
-from etl_assets.engine.staging import RefusedValueError, Staging, conform
+from etl_assets.engine.casting import RefusedValueError, conform
+from etl_assets.engine.staging import Staging
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.load import Load
 from etl_assets.model.stored import TableName

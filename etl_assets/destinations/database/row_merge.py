@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from etl_assets.destinations.database.transaction import Stamp
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.stored import TableName
 
 if TYPE_CHECKING:

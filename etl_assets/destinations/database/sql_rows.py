@@ -20,7 +20,7 @@ from etl_assets.destinations.database.sql_transaction import (
 )
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.destinations.database.values import array
-from etl_assets.engine.staging import cast
+from etl_assets.engine.casting import cast
 from etl_assets.exceptions import SchemaConflictError
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from etl_assets.engine.staging import EXACT_DOUBLE
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.stored import TableName
+from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 from etl_assets.naming import quote
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from etl_assets.destinations.database.column_types import narrowed
 from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import types_of
 from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.exceptions import DataError, DestinationError, SchemaConflictError
 from etl_assets.faults import fault
 from etl_assets.model.contract import ContractMode

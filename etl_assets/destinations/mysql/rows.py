@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database.sql_transaction import column_list
 from etl_assets.destinations.mysql.types import texts
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.exceptions import DestinationError
 from etl_assets.naming import quote
 

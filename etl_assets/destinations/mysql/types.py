@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database import values as sql_values
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.schema.types import (
     MAX_DECIMAL_DIGITS,
     is_json,

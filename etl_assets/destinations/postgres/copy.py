@@ -13,7 +13,7 @@ from etl_assets.destinations.database.csv_rows import encoded
 from etl_assets.destinations.database.encoded_rows import Native
 from etl_assets.destinations.database.errors import without_values
 from etl_assets.destinations.database.sql_transaction import column_list
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.encoded import Chunk
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from etl_assets.destinations.database.sql_transaction import stamps, table_of, t
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
 from etl_assets.destinations.mysql.engines import rolls_nothing_back
 from etl_assets.destinations.sqlite.types import bytes_where_not_text
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, logical
 from etl_assets.model.stored import TableName

@@ -28,7 +28,7 @@ from etl_assets.destinations.sqlite.types import (
     stored_type,
     type_name,
 )
-from etl_assets.engine.staging import RefusedValueError, cast
+from etl_assets.engine.casting import RefusedValueError, cast
 from etl_assets.exceptions import DestinationError
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote

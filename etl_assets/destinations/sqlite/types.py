@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database.values import decimal_texts, uuid_texts
-from etl_assets.engine.staging import RefusedValueError
+from etl_assets.engine.casting import RefusedValueError
 from etl_assets.model.schema.types import (
     MAX_DECIMAL_DIGITS,
     is_json,

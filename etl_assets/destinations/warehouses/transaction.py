@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.sql_transaction import SqlTransaction, column_list, respelled
 from etl_assets.destinations.database.transaction import Stamp
-from etl_assets.engine.staging import cast
+from etl_assets.engine.casting import cast
 from etl_assets.engine.start import new_load_id
 from etl_assets.exceptions import DestinationError, SchemaConflictError
 from etl_assets.model.stored import TableName

@@ -14,8 +14,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from etl_assets.engine.staging import EXACT_DOUBLE
 from etl_assets.model.values.arrays import array_of
+from etl_assets.model.values.exact_numbers import EXACT_DOUBLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
