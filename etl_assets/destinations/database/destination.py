@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from etl_assets.arguments import refuse_positional
 from etl_assets.destinations.base import Destination, parse_options
-from etl_assets.destinations.database.known_tables import look_up, look_up_source, table_in
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.ownership import look_up, look_up_source, own_table
 from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
@@ -262,7 +262,7 @@ class DatabaseDestination(Destination):
         self, ledger: Ledger, source: str, stream: Stream, table: TableName | None
     ) -> TableName:
         if ledger.exists():
-            return table_in(ledger, self, source, stream, table)
+            return own_table(ledger, self, source, stream, table)
         return table or self.table_for(source, stream)
 
     @override

@@ -22,6 +22,11 @@ class Database(Protocol):
     rolls_back: ClassVar[bool]
 
     @property
+    def own_columns(self) -> Sequence[str]:
+        """The columns that are added to those of the rows: of the load, and about each record."""
+        ...
+
+    @property
     def record_columns(self) -> Sequence[str]:
         """The columns about each record that its tables have; see `record_columns`."""
         ...

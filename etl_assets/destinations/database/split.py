@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.database.destination import DatabaseDestination
-from etl_assets.destinations.database.known_tables import foreign, lock_name, table_in
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.ownership import lock_name, own_table, why_foreign
 from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import NAMES, staged_as
 from etl_assets.destinations.database.session import DatabaseSession
@@ -74,7 +74,7 @@ def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> 
         ledger = database.ledger(tx)
         ledger.create()
         _drop(tx, ledger, load.source, load.stream)
-        table = table_in(ledger, database, load.source, load.stream, load.table)
+        table = own_table(ledger, database, load.source, load.stream, load.table)
         planned = {
             "bookmark": ranges.bookmark,
             "begins_from": load.begins_from,
@@ -163,7 +163,7 @@ class SplitSession(DatabaseSession):
             part for part in parts if part.rows_in_table
         ]  # where no row came, none has told of columns
         columns = filled[0].columns if filled else ()
-        staging = self._staging[load.load_id]
+        staged = self._staged[load.load_id].rows
         if alike := bool(filled) and all(part.columns == columns for part in filled):
             about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
             self._copied = (
@@ -171,11 +171,11 @@ class SplitSession(DatabaseSession):
                 {column.name: column.physical for column in columns}
                 | {staged_as(name): name for name in about},
             )
-            staging.add(_empty(tx, filled[0]))
+            staged.add(_empty(tx, filled[0]))
         else:  # one range has met other types than another: their rows come together as those of batches do
             for part in filled:
                 for table in tx.scan(part.table, "", SCAN_ROWS):
-                    staging.add(_by_field(table, part))
+                    staged.add(_by_field(table, part))
         committed = super()._publish(tx, ledger, load, bookmark)
         if committed.rows_loaded != expected or committed.rows_in_table != expected:
             raise DestinationError(
@@ -295,6 +295,7 @@ def _drop(tx: Transaction, ledger: Ledger, source: str, stream: Stream) -> None:
             lock_name(source, stream, row.partition)
         )  # a step that is just publishing its range ends first
         is_plan = row.partition.count("/") == 1
-        if not is_plan and tx.exists(row.table) and foreign(tx, ledger, key, row.table) is None:
+        is_there = not is_plan and tx.exists(row.table)
+        if is_there and why_foreign(tx, ledger, key, row.table) is None:
             tx.drop_table(row.table)
         ledger.delete(row)
