@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from etl_assets.destinations.duckdb import transaction as duckdb_transaction
-from etl_assets.destinations.duckdb.transaction import in_row_groups
+from etl_assets.destinations.duckdb import row_groups
+from etl_assets.destinations.duckdb.row_groups import in_row_groups
 from etl_assets.model.schema.types import json_type
 
 SCHEMA = pa.schema([("n", pa.int64()), ("text", pa.string()), ("json", json_type())])
@@ -22,7 +22,7 @@ def batch(start: int, stop: int) -> pa.RecordBatch:
 def test_the_same_rows_in_larger_batches(
     rows: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb_transaction, "ROW_GROUP_ROWS", rows)
+    monkeypatch.setattr(row_groups, "ROW_GROUP_ROWS", rows)
     batches = [batch(start, min(start + 4, 30)) for start in range(0, 30, 4)]
     found = list(in_row_groups(pa.RecordBatchReader.from_batches(SCHEMA, batches)))
     assert [one.num_rows for one in found] == sizes
@@ -30,7 +30,7 @@ def test_the_same_rows_in_larger_batches(
 
 
 def test_wide_rows_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duckdb_transaction, "ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr(row_groups, "ROW_GROUP_BYTES", 1)
     batches = [batch(0, 2), batch(2, 4)]
     found = list(in_row_groups(pa.RecordBatchReader.from_batches(SCHEMA, batches)))
     assert [one.num_rows for one in found] == [2, 2]

@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 
 from etl_assets import MySQLSource, PostgresSource, SQLiteSource
-from etl_assets.destinations.database.url import is_local
 from etl_assets.exceptions import (
     AuthenticationError,
     ConfigError,
@@ -20,6 +19,7 @@ from etl_assets.exceptions import (
     StreamNotFoundError,
     UnavailableError,
 )
+from etl_assets.local_hosts import are_local, libpq_hosts
 from etl_assets.model.stream import Stream
 from etl_assets.sources.sql import SqlSource
 from etl_assets.sources.sql.address import Parts, parse_url, verified_tls
@@ -186,9 +186,9 @@ def test_another_machine_that_the_environment_names_is_checked_too(
     assert verified_tls(parse_url("postgresql://localhost/d", "s"), {}) == {}
     monkeypatch.setenv("PGHOST", "localhost")
     monkeypatch.setenv("PGHOSTADDR", "10.0.0.1")
-    assert is_local({}) is False
-    assert is_local({"host": "localhost", "hostaddr": "10.0.0.1"}) is False
-    assert is_local({"host": "localhost", "hostaddr": "127.0.0.1"}) is True
+    assert are_local(libpq_hosts([None, None])) is False
+    assert are_local(libpq_hosts(["localhost", "10.0.0.1"])) is False
+    assert are_local(libpq_hosts(["localhost", "127.0.0.1"])) is True
     assert verified_tls(parse_url("postgresql:///d", "s"), {})["sslmode"] == "verify-full"
 
 

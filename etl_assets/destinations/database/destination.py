@@ -5,12 +5,12 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import override
 
 from etl_assets.arguments import refuse_positional
 from etl_assets.destinations.base import Destination, parse_options
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions
 from etl_assets.destinations.database.ownership import look_up, look_up_source, own_table
 from etl_assets.destinations.database.places import stored_under
 from etl_assets.destinations.database.record_columns import NAMES
@@ -47,38 +47,6 @@ def database_capabilities(
         encoding="arrow",
         max_identifier_bytes=max_identifier_bytes,
         max_columns=max_columns,
-    )
-
-
-class DatabaseOptions(BaseModel):
-    """How tables are named and loaded, in whatever database."""
-
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-    schema_name: str | None = Field(
-        default=None,
-        description="Put every table into this schema instead of one named after the source.",
-    )
-    table_prefix: str = Field(default="", description="Comes before the name of each table.")
-    naming: str = Field(
-        default="pyairbyte",
-        description="How names are normalised: pyairbyte, snake_case or preserve.",
-    )
-    staging_dir: str | None = Field(
-        default=None, description="Where batches wait that do not fit in memory."
-    )
-    staging_memory_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=0, description="Keep so many bytes in memory."
-    )
-    load_id_column: str | None = Field(
-        default="_etl_assets_load_id", description="Our column; null leaves it out."
-    )
-    loaded_at_column: str | None = Field(
-        default="_etl_assets_loaded_at", description="Our column; null leaves it out."
-    )
-    airbyte_columns: bool = Field(
-        default=False,
-        description="Add PyAirbyte's columns about each record; see `record_columns`.",
     )
 
 

@@ -1,11 +1,8 @@
 """What an exactly-once destination of one's own is made of, in one place: see `docs/own-database.md`."""
 
 from etl_assets.destinations.database.dbapi import DbApiTransaction, committing
-from etl_assets.destinations.database.destination import (
-    DatabaseDestination,
-    DatabaseOptions,
-    database_capabilities,
-)
+from etl_assets.destinations.database.destination import DatabaseDestination, database_capabilities
+from etl_assets.destinations.database.options import DatabaseOptions, FileOptions, ServerOptions
 from etl_assets.destinations.database.sql_rows import SqlRows
 from etl_assets.destinations.database.sql_transaction import hashed
 from etl_assets.destinations.database.transaction import LedgerTypes, Stamp
@@ -20,9 +17,11 @@ __all__ = [
     "DatabaseDestination",
     "DatabaseOptions",
     "DbApiTransaction",
+    "FileOptions",
     "LedgerTypes",
     "OptionalSecretOption",
     "RefusedValueError",
+    "ServerOptions",
     "SqlRows",
     "Stamp",
     "Stream",

@@ -19,18 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 from typing_extensions import override
 
-from etl_assets.destinations.database.destination import (
-    STAGING,
-    DatabaseDestination,
-    DatabaseOptions,
-)
+from etl_assets.destinations.database.destination import STAGING, DatabaseDestination
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions, FileOptions, PathOption
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.destinations.duckdb.transaction import DuckDBTransaction, sql_names_only
 from etl_assets.exceptions import BusyError, ConfigError, DestinationError, UnavailableError
 from etl_assets.model.stored import TableName
 from etl_assets.redaction import redact, remember_config
-from etl_assets.redaction.places import is_url
 from etl_assets.secrets.option import ArgumentsOption
 from etl_assets.secrets.references import is_reference, resolve
 from etl_assets.secrets.url import revealed, secret_url
@@ -48,25 +44,17 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 """One lock per file: DuckDB's own keeps other processes out, not other threads of this one."""
 
 
-def _path_taken(path: Any) -> Any:
-    """Return a path as it is.
-
-    An address that may hold a token or a password, as one that shows none.
-    """
-    if isinstance(path, int | float | bytes):
-        raise ValueError("it is a text or a Path")  # noqa: TRY004 - pydantic's word for a wrong value
+def _address_masked(path: Any) -> Any:
+    """Return a path as it is, or MotherDuck's address, which may hold a token, without showing it."""
     is_plain = isinstance(path, str) and not is_reference(path)
-    return secret_url(path) if is_plain and (path.startswith(MOTHERDUCK) or is_url(path)) else path
+    return secret_url(path) if is_plain and path.startswith(MOTHERDUCK) else path
 
 
-class DuckDBOptions(DatabaseOptions):
+class DuckDBOptions(FileOptions):
     """Where the database is and how it is loaded."""
 
-    path: Annotated[Any, AfterValidator(_path_taken)] = Field(
+    path: Annotated[PathOption, AfterValidator(_address_masked)] = Field(
         description="The file, `:memory:`, or `md:database`; may be a reference such as an EnvVar."
-    )
-    lock_timeout: float = Field(
-        default=60.0, ge=0, description="Seconds to wait for another process's lock."
     )
     settings: ArgumentsOption = Field(
         default_factory=dict,

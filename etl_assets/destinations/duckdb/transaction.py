@@ -2,16 +2,23 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.database.sql_transaction import SqlTransaction, only
+from etl_assets.destinations.database.sql_transaction import (
+    STAGED,
+    SqlTransaction,
+    column_list,
+    only,
+)
 from etl_assets.destinations.database.transaction import Stamp
-from etl_assets.destinations.duckdb.memory import ROW_GROUP_ROWS, InsertMemory, insert_memory
+from etl_assets.destinations.duckdb.memory import InsertMemory, insert_memory
+from etl_assets.destinations.duckdb.merge import ARRIVAL, Merge, own_values
+from etl_assets.destinations.duckdb.row_groups import in_row_groups
+from etl_assets.destinations.duckdb.types import arrow_schema, stored_type, type_name, with_json
 from etl_assets.exceptions import DestinationError
-from etl_assets.model.schema.types import MAX_DECIMAL_DIGITS, is_json, is_nested, json_type, logical
+from etl_assets.model.schema.types import is_json
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
 from etl_assets.redaction import redact
@@ -20,16 +27,13 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_ARRIVAL = "_etl_assets_arrival"
-_STAGED = "_etl_assets_staged"
-_STAGED_TABLE = TableName(_STAGED)
+_STAGED_TABLE = TableName(STAGED)
 _ROWS = "_etl_assets_rows"
 _OWN_CATALOGS = ("system", "temp")
-ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
 def sql_names_only(connection: "duckdb.DuckDBPyConnection") -> None:
-    """Have a table's name mean a table: where there is none, DuckDB would take a variable of that name for it."""
+    """Have a table's name mean a table: DuckDB would also take a variable of Python's for it."""
     connection.execute("SET SESSION python_enable_replacements = false")
 
 
@@ -38,8 +42,8 @@ class DuckDBTransaction(SqlTransaction):
 
     Args:
         connection: In a transaction.
-        limits_memory: Insert under a memory limit of our own: the database is a file, and nobody
-            has set one.
+        limits_memory: Insert under a memory limit of our own, because the database is a file and
+            nobody has set a limit.
     """
 
     own_types = ("VARCHAR", "TIMESTAMP WITH TIME ZONE")
@@ -62,9 +66,8 @@ class DuckDBTransaction(SqlTransaction):
         # DuckDB calls a database by its file: `shop.orders` of shop.duckdb could be a table of its
         # schema `main`, too.
         name = super().quoted(table)
-        return (
-            f"{quote(self._catalog)}.{name}" if table.schema.casefold() in self._catalogs else name
-        )
+        is_ambiguous = table.schema.casefold() in self._catalogs
+        return f"{quote(self._catalog)}.{name}" if is_ambiguous else name
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -80,24 +83,18 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def schema(self, table: TableName) -> "pa.Schema | None":
-        import pyarrow as pa
-
         names = self.type_names(table)
         if not names:
             return None
-        empty = (
-            self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0")
-            .to_arrow_table()
-            .schema
-        )
-        # Of which Arrow says text, months and text.
-        special = {"JSON": json_type(), "INTERVAL": pa.duration("us"), "UUID": pa.uuid()}
-        fields = [f.with_type(special.get(names[f.name]) or logical(f.type)) for f in empty]
-        return pa.schema(fields)
+        empty = self._connection.sql(f"SELECT * FROM {self.quoted(table)} LIMIT 0")
+        return arrow_schema(empty.to_arrow_table().schema, names)
 
     @override
     def tables(self, schema: str) -> list[str]:
-        sql = "SELECT table_name FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? ORDER BY table_name"
+        sql = (
+            "SELECT table_name FROM duckdb_tables() "
+            "WHERE database_name = ? AND schema_name = ? ORDER BY table_name"
+        )
         return [name for (name,) in self.execute(sql, (self._catalog, schema))]
 
     @override
@@ -106,9 +103,9 @@ class DuckDBTransaction(SqlTransaction):
             return self._described(self._connection, table)
         known = self._types.get(table)
         if known is None:
-            # Nothing of it was changed here, so what is committed is what there is. Asked on a
-            # connection of its own: a table that is not there would abort our transaction. (A look
-            # into DuckDB's catalog views costs 15 ms.)
+            # This transaction has not changed the table, so what is committed is what there is. It
+            # is asked for on another connection: if the table is not there, that aborts the
+            # transaction. (To look into DuckDB's catalog views would cost 15 ms.)
             with closing(self._connection.cursor()) as other:
                 known = self._types[table] = self._described(other, table)
         return known
@@ -120,8 +117,7 @@ class DuckDBTransaction(SqlTransaction):
 
         name = self.quoted(table)
         try:
-            # Of a table that is not there, DESCRIBE would take a file, or a variable, that is
-            # called as it is.
+            # Where there is no such table, DESCRIBE would take a file or a variable of that name.
             connection.execute("PRAGMA table_info('" + name.replace("'", "''") + "')")
         except duckdb.CatalogException:
             return {}
@@ -132,33 +128,11 @@ class DuckDBTransaction(SqlTransaction):
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        # DuckDB has them all, but for some that are inside of others.
-        return json_type() if is_nested(type_) and not _has_inner(type_) else type_
+        return stored_type(type_)
 
     @override
     def type_name(self, type_: "pa.DataType") -> str:
-        import pyarrow as pa
-
-        type_ = logical(type_)
-        if is_json(type_):
-            return "JSON"
-        if pa.types.is_decimal(type_):
-            return f"DECIMAL({type_.precision},{type_.scale})"
-        if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-            return f"{self.type_name(type_.value_type)}[]"
-        if pa.types.is_fixed_size_list(type_):
-            return f"{self.type_name(type_.value_type)}[{type_.list_size}]"
-        if pa.types.is_struct(type_):
-            inner = [type_.field(index) for index in range(type_.num_fields)]
-            return (
-                f"STRUCT({', '.join(f'{quote(f.name)} {self.type_name(f.type)}' for f in inner)})"
-            )
-        if pa.types.is_map(type_):
-            return f"MAP({self.type_name(type_.key_type)}, {self.type_name(type_.item_type)})"
-        name = _NAMES.get(str(type_))
-        if name is None:
-            raise DestinationError(f"DuckDB has no type for Arrow's {type_}.")
-        return name
+        return type_name(type_)
 
     @override
     def create_schema(self, name: str) -> None:
@@ -190,76 +164,88 @@ class DuckDBTransaction(SqlTransaction):
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        column, type_name = quote(name), self.type_name(new)
-        # A cast of text to JSON would parse it; as a value of a JSON column it is a JSON string.
-        using = (
-            f"to_json({column})"
-            if is_json(new) and not is_json(old)
-            else f"CAST({column} AS {type_name})"
-        )
-        altered = f"ALTER COLUMN {column} SET DATA TYPE {type_name} USING {using}"
+        column, wider = quote(name), type_name(new)
+        cast = f"CAST({column} AS {wider})"
+        if is_json(new) and not is_json(old):
+            # A cast of text to JSON would parse it; as a value of a JSON column it is a string.
+            cast = f"to_json({column})"
+        altered = f"ALTER COLUMN {column} SET DATA TYPE {wider} USING {cast}"
         self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
         self._changed.add(table)
 
     @override
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
         column, there = quote(name), self.type_names(table)[name]
-        back = f"TRY_CAST(TRY_CAST({column} AS {self.type_name(type_)}) AS {there})"
-        return not self.execute(
-            f"SELECT 1 FROM {self.quoted(table)} WHERE {back} IS DISTINCT FROM {column} LIMIT 1"
-        )
+        back = f"TRY_CAST(TRY_CAST({column} AS {type_name(type_)}) AS {there})"
+        return not self.has_rows(table, f"{back} IS DISTINCT FROM {column}")
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
         place = (self._catalog, table.schema or "main", table.name)
         known = "database_name = ? AND schema_name = ? AND table_name = ?"
+        referred = known.replace("table_name", "referenced_table")
         # DuckDB changes no column of a table that has an index or that another refers to, whichever
-        # column it is of.
-        whole = (
+        # column that is of.
+        of_table = (
             f"SELECT 1 FROM duckdb_indexes() WHERE {known}",
-            f"SELECT 1 FROM duckdb_constraints() WHERE {known.replace('table_name', 'referenced_table')}",
+            f"SELECT 1 FROM duckdb_constraints() WHERE {referred}",
         )
-        own = (
+        has_default = f"{known} AND column_name = ? AND column_default IS NOT NULL"
+        of_column = (
             f"SELECT 1 FROM duckdb_constraints() WHERE {known} AND ? IN constraint_column_names",
-            f"SELECT 1 FROM duckdb_columns() WHERE {known} AND column_name = ? AND column_default IS NOT NULL",
+            f"SELECT 1 FROM duckdb_columns() WHERE {has_default}",
         )
-        return not any(
-            [self.execute(sql, place) for sql in whole]
-            + [self.execute(sql, (*place, name)) for sql in own]
-        )
+        if any(self.execute(sql, place) for sql in of_table):
+            return False
+        return not any(self.execute(sql, (*place, name)) for sql in of_column)
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return (
-            super().has_rows(table, where) if where else self.count(table) > 0
-        )  # known without looking
+        if where:
+            return super().has_rows(table, where)
+        return self.count(table) > 0  # DuckDB knows it without looking at the rows.
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
-        names, values = _stamped(rows.schema.names, stamp)
-        if not rows.schema.names:
+        columns: list[str] = rows.schema.names
+        if not columns:
             count = int(sum(batch.num_rows for batch in rows))
-            self.execute(
-                f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM range({count})"
-            )
+            self.execute(self._inserting(table, {}, stamp, f"range({count})"))
             return count
-        sql = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {_ROWS}"
-        limits = (
-            self._limits_memory and table not in self._constrained and not _indexes(self, table)
-        )
-        with insert_memory(self._connection) if limits else nullcontext() as memory:
+        sql = self._inserting(table, dict(zip(columns, columns, strict=True)), stamp, _ROWS)
+        is_plain = table not in self._constrained and not self._is_indexed(table)
+        limited = self._limits_memory and is_plain
+        with insert_memory(self._connection) if limited else nullcontext() as memory:
             return self._with_rows(rows, sql, memory)
 
     @override
     def copy(
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
-        names, _ = _stamped(list(columns), stamp)
-        _, values = _stamped(list(columns.values()), stamp)
-        sql = (
-            f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {self.quoted(source)}"
-        )
+        sql = self._inserting(table, columns, stamp, self.quoted(source))
         return int(self.execute(sql)[0][0])
+
+    def _inserting(
+        self, table: TableName, columns: Mapping[str, str], stamp: Stamp, source: str
+    ) -> str:
+        """Return the statement that inserts rows.
+
+        Args:
+            table: Where to.
+            columns: The columns of `source` by those of the table.
+            stamp: For the columns of our own.
+            source: What stands behind FROM.
+        """
+        own = own_values(stamp)
+        names = column_list([*columns, *own])
+        values = ", ".join([*map(quote, columns.values()), *own.values()])
+        return f"INSERT INTO {self.quoted(table)} ({names}) SELECT {values} FROM {source}"
+
+    def _is_indexed(self, table: TableName) -> bool:
+        """Return whether a table has an index: all of it stays in memory until a checkpoint."""
+        known = "database_name = ? AND schema_name = ? AND table_name = ?"
+        place = (self._catalog, table.schema or "main", table.name)
+        return bool(self.execute(f"SELECT 1 FROM duckdb_indexes() WHERE {known}", place))
 
     @override
     def merge(
@@ -272,100 +258,30 @@ class DuckDBTransaction(SqlTransaction):
         update: bool,
         unique: bool = False,
     ) -> int:
-        by = ", ".join(quote(key) for key in keys)
-        columns = rows.schema.names
-        self._with_rows(
-            rows,
-            f"CREATE TEMP TABLE {_STAGED} AS SELECT *, row_number() OVER () AS {_ARRIVAL} FROM {_ROWS}",
-        )
-        if not unique and _repeats(self, by):
-            self.execute(
-                f"DELETE FROM {_STAGED} WHERE {_ARRIVAL} NOT IN (SELECT max({_ARRIVAL}) FROM {_STAGED} GROUP BY {by})"
-            )
+        arrived = f"SELECT *, row_number() OVER () AS {ARRIVAL} FROM {_ROWS}"
+        self._with_rows(rows, f"CREATE TEMP TABLE {STAGED} AS {arrived}")
+        merge = Merge(self.execute, self.quoted(table), rows.schema, keys, stamp)
+        if not unique:
+            merge.keep_last()
+        columns: list[str] = rows.schema.names
+        covers_table = {*columns, *stamp.columns}.issuperset(self.type_names(table))
         if not self.has_rows(table):
             # In their order, with the one row group that is not full as the last: in the middle of
             # a table each later checkpoint that merges row groups would write its neighbours anew.
             written = self.copy(_STAGED_TABLE, table, {name: name for name in columns}, stamp)
-            self.execute(f"DROP TABLE {_STAGED}")
-            return written
-        covered = {*columns, *stamp.columns}.issuperset(self.type_names(table))
-        # A row that another table refers to cannot be deleted; only a key of the table's own can be
-        # referred to.
-        compared = [f for f in rows.schema if f.name not in keys and f.name not in stamp.about]
-        differs = " OR ".join(map(_differs, compared)) if update else ""
-        if update and (not covered or table in self._constrained):
-            written = self._merge_into(table, columns, stamp, keys, differs)
+        elif update and (not covers_table or table in self._constrained):
+            # A row that another table refers to cannot be deleted; only a key of the table's own
+            # can be referred to.
+            written = merge.in_place()
         else:
-            written = self._exchange(table, columns, stamp, keys, differs)
-        self.execute(f"DROP TABLE {_STAGED}")
+            written = merge.exchange(update=update)
+        self.execute(f"DROP TABLE {STAGED}")
         return written
-
-    def _exchange(
-        self,
-        table: TableName,
-        columns: Sequence[str],
-        stamp: Stamp,
-        keys: Sequence[str],
-        differs: str,
-    ) -> int:
-        """Delete the rows that differ from their staged ones, and insert the staged rows that have none (any more).
-
-        An update in place would have the checkpoint write every column of every row group that it
-        touches: this takes three quarters of its time. A row that came again as it was is left
-            alone: it keeps its load id, and what is
-        downstream stays fresh.
-        """
-        target, names = self.quoted(table), [quote(name) for name in columns]
-        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        deleted = 0
-        if differs:
-            deleted = int(
-                self.execute(
-                    f"DELETE FROM {target} AS t USING {_STAGED} AS s WHERE {same} AND ({differs})"
-                )[0][0]
-            )
-        stamps = _stamps(stamp)
-        into = ", ".join([*names, *(name for name, _ in stamps)])
-        values = ", ".join([*(f"s.{name}" for name in names), *(value for _, value in stamps)])
-        inserted = self.execute(
-            f"INSERT INTO {target} ({into}) SELECT {values} FROM {_STAGED} AS s ANTI JOIN {target} AS t ON ({same})"
-        )
-        return max(deleted, int(inserted[0][0]))  # more are deleted where the table had a key twice
-
-    def _merge_into(
-        self,
-        table: TableName,
-        columns: Sequence[str],
-        stamp: Stamp,
-        keys: Sequence[str],
-        differs: str,
-    ) -> int:
-        """Update in place and insert: where columns have to keep their values, or rows their place."""
-        names, _ = _stamped(columns, stamp)
-        same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in keys)
-        others = [quote(name) for name in columns if name not in keys]
-        settings = [f"{name} = s.{name}" for name in others] + [
-            f"{name} = {value}" for name, value in _stamps(stamp)
-        ]
-        when_matched = (
-            f"WHEN MATCHED AND ({differs}) THEN UPDATE SET {', '.join(settings)} "
-            if differs
-            else ""
-        )
-        qualified = ", ".join(
-            [f"s.{quote(name)}" for name in columns] + [value for _, value in _stamps(stamp)]
-        )
-        written = self.execute(
-            f"MERGE INTO {self.quoted(table)} AS t USING {_STAGED} AS s ON ({same}) {when_matched}"
-            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({qualified})"
-        )
-        return int(written[0][0])
 
     @override
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        return _with_json(
-            self._relation(table, columns, where).to_arrow_table(), self.type_names(table)
-        )
+        found = self._relation(table, columns, where).to_arrow_table()
+        return with_json(found, self.type_names(table))
 
     @override
     def scan(
@@ -375,9 +291,9 @@ class DuckDBTransaction(SqlTransaction):
 
         names = self.type_names(table)
         reader = self._relation(table, columns, where).to_arrow_reader(chunk_rows)
-        yield _with_json(reader.schema.empty_table(), names)  # its types, where there are no rows
+        yield with_json(reader.schema.empty_table(), names)  # the types, if there are no rows
         for batch in reader:
-            yield _with_json(pa.Table.from_batches([batch]), names)
+            yield with_json(pa.Table.from_batches([batch]), names)
 
     def _relation(
         self, table: TableName, columns: Sequence[str] | None, where: str
@@ -388,159 +304,19 @@ class DuckDBTransaction(SqlTransaction):
     def _with_rows(
         self, rows: "pa.RecordBatchReader", sql: str, memory: InsertMemory | None = None
     ) -> int:
-        """Run a statement that reads the rows once; gives the number of rows it wrote."""
+        """Run a statement that reads the rows once, and return how many rows it wrote."""
         import duckdb
         import pyarrow as pa
 
-        # what the read has freed: DuckDB has an allocator of its own
+        # DuckDB has an allocator of its own, which cannot use what the read has freed.
         pa.default_memory_pool().release_unused()
         self._connection.register(_ROWS, in_row_groups(rows, memory))
         try:
             written = self.execute(sql)
         except DestinationError:
-            with suppress(duckdb.Error):  # the transaction is aborted: it would hide why
+            # The transaction is aborted, so this fails too; its error would hide the first one.
+            with suppress(duckdb.Error):
                 self._connection.unregister(_ROWS)
             raise
         self._connection.unregister(_ROWS)
         return int(written[0][0]) if written else 0
-
-
-def _with_json(found: "pa.Table", names: Mapping[str, str]) -> "pa.Table":
-    """Return text that is stored as JSON its type.
-
-    Args:
-        found: Rows of a table.
-        names: DuckDB's types of the table's columns.
-    """
-    for index, field in enumerate(found.schema):
-        if names.get(field.name) == "JSON":
-            found = found.set_column(
-                index, field.with_type(json_type()), found.column(index).cast(json_type())
-            )
-    return found
-
-
-@lru_cache(1024)
-def _has_inner(type_: "pa.DataType") -> bool:
-    """Return whether DuckDB has a type for what is inside of lists and structs.
-
-    It has no struct without fields, none with two that differ in the case of letters only, and no
-    long decimals.
-    """
-    import pyarrow as pa
-
-    if pa.types.is_decimal(type_):
-        return bool(type_.precision <= MAX_DECIMAL_DIGITS)
-    inner = [type_.field(at) for at in range(type_.num_fields)] if is_nested(type_) else []
-    if pa.types.is_struct(type_) and len({one.name.casefold() for one in inner}) < max(
-        1, len(inner)
-    ):
-        return False
-    return all(_has_inner(one.type) for one in inner)
-
-
-def _repeats(tx: DuckDBTransaction, by: str) -> bool:
-    return bool(tx.execute(f"SELECT 1 FROM {_STAGED} GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"))
-
-
-def _indexes(tx: DuckDBTransaction, table: TableName) -> bool:
-    """Return whether a table has an index: it stays in memory until a checkpoint, however large the table is."""
-    known = "schema_name = ? AND table_name = ? AND database_name = current_database()"
-    return bool(
-        tx.execute(
-            f"SELECT 1 FROM duckdb_indexes() WHERE {known}", (table.schema or "main", table.name)
-        )
-    )
-
-
-def _differs(field: "pa.Field") -> str:
-    """Return the condition that a staged row has another value than the table's.
-
-    -0.0 is another than 0.0.
-    """
-    import pyarrow as pa
-
-    mine, staged = f"t.{quote(field.name)}", f"s.{quote(field.name)}"
-    differs = f"{mine} IS DISTINCT FROM {staged}"
-    if not pa.types.is_floating(field.type):
-        return differs
-    return f"{differs} OR ({mine} = 0 AND signbit({mine}) <> signbit({staged}))"
-
-
-def in_row_groups(
-    rows: "pa.RecordBatchReader", memory: InsertMemory | None = None
-) -> "pa.RecordBatchReader":
-    """Return the same rows in batches of exactly `ROW_GROUP_ROWS` rows, but for the last and where rows are wide.
-
-    Args:
-        rows: The rows.
-        memory: A limit that is told of every batch before it is given.
-    """
-    import pyarrow as pa
-
-    def groups() -> "Iterator[pa.RecordBatch]":
-        waiting: list[pa.RecordBatch] = []
-        count = size = 0
-        for batch in rows:
-            if not batch.num_rows:
-                continue
-            waiting.append(batch)
-            count, size = count + batch.num_rows, size + batch.nbytes
-            while count >= ROW_GROUP_ROWS:
-                table = pa.Table.from_batches(waiting, rows.schema)
-                yield from table.slice(0, ROW_GROUP_ROWS).combine_chunks().to_batches()
-                waiting = table.slice(ROW_GROUP_ROWS).to_batches()
-                count, size = count - ROW_GROUP_ROWS, sum(one.nbytes for one in waiting)
-            if size >= ROW_GROUP_BYTES:
-                yield from waiting
-                waiting, count, size = [], 0, 0
-        if waiting:
-            yield from pa.Table.from_batches(waiting, rows.schema).combine_chunks().to_batches()
-
-    def admitted() -> "Iterator[pa.RecordBatch]":
-        for batch in groups():
-            if memory is not None:
-                memory.admit(batch)
-            yield batch
-
-    return pa.RecordBatchReader.from_batches(rows.schema, admitted())
-
-
-def _stamps(stamp: Stamp) -> list[tuple[str, str]]:
-    return [(quote(name), value) for name, value in stamp.named(quote(stamp.load_id, "'"), "now()")]
-
-
-def _stamped(columns: Sequence[str], stamp: Stamp) -> tuple[str, str]:
-    """Return the column list of an INSERT and the values beside it."""
-    names = [quote(name) for name in columns]
-    stamps = _stamps(stamp)
-    return ", ".join([*names, *(n for n, _ in stamps)]), ", ".join(
-        [*names, *(v for _, v in stamps)]
-    )
-
-
-_NAMES = {
-    "bool": "BOOLEAN",
-    "int8": "TINYINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "uint8": "UTINYINT",
-    "uint16": "USMALLINT",
-    "uint32": "UINTEGER",
-    "uint64": "UBIGINT",
-    "float": "FLOAT",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "binary": "BLOB",
-    "date32[day]": "DATE",
-    "timestamp[us]": "TIMESTAMP",
-    "timestamp[ns]": "TIMESTAMP_NS",
-    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-    "timestamp[ns, tz=UTC]": "TIMESTAMPTZ_NS",
-    "time64[us]": "TIME",
-    "time64[ns]": "TIME_NS",
-    "duration[us]": "INTERVAL",
-    "null": "VARCHAR",
-    "extension<arrow.uuid>": "UUID",
-}

@@ -15,20 +15,20 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import kind_of, patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions, ServerOptions
 from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.destinations.database.url import is_local_host
 from etl_assets.destinations.mysql.transaction import MySQLTransaction
 from etl_assets.exceptions import ConfigError, UnavailableError
+from etl_assets.local_hosts import is_local
 from etl_assets.model.stored import TableName
 from etl_assets.naming import quote
 from etl_assets.packages import require
 from etl_assets.redaction import remember_config
-from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
+from etl_assets.secrets.option import ArgumentsOption, UrlOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import resolve_url
 
@@ -48,14 +48,11 @@ _NOT_IN_NAMES = re.compile(r"[\U00010000-\U0010ffff]| (?= *\Z)")
 """The server takes no character beyond the basic plane, such as an emoji, and no space at the end."""
 
 
-class MySQLOptions(DatabaseOptions):
+class MySQLOptions(ServerOptions):
     """Where the server is and how it is loaded."""
 
     url: UrlOption = Field(
         description="`mysql://user@host:3306/database`; may be a reference such as an EnvVar."
-    )
-    password: OptionalSecretOption = Field(
-        default=None, description="Instead of one in the url; may be a reference."
     )
     state_schema: str | None = Field(
         default=None, description="The database of our own tables; the url's by default."
@@ -233,7 +230,7 @@ class MySQLDestination(DatabaseDestination):
         given |= resolve(dict(self.options.connect_args), name="connect_args")
         remember_config(given)
         secure = any(name.startswith("ssl") for name in given)
-        if is_local_host(str(given["host"])):
+        if is_local(str(given["host"])):
             given.setdefault("ssl_disabled", not secure)  # nobody is between
         elif not secure:
             given["ssl"] = ssl.create_default_context()

@@ -9,20 +9,20 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions, ServerOptions
 from etl_assets.destinations.database.transaction import Transaction
-from etl_assets.destinations.database.url import is_local, without_driver
 from etl_assets.destinations.postgres.transaction import PostgresTransaction
 from etl_assets.exceptions import AuthenticationError, ConfigError, UnavailableError
+from etl_assets.local_hosts import are_local, libpq_hosts
 from etl_assets.model.encoded import Format
 from etl_assets.model.stored import TableName
 from etl_assets.packages import require
 from etl_assets.redaction import remember_config
-from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
+from etl_assets.secrets.option import ArgumentsOption, UrlOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import resolve_url
 
@@ -53,18 +53,11 @@ Where there is no schema yet, whether one may be made.
 """
 
 
-class PostgresOptions(DatabaseOptions):
+class PostgresOptions(ServerOptions):
     """Where the server is and how it is loaded."""
 
     url: UrlOption = Field(
         description="`postgresql://user@host:5432/database`; may be a reference such as an EnvVar."
-    )
-    password: OptionalSecretOption = Field(
-        default=None, description="Instead of one in the url; may be a reference."
-    )
-    state_schema: str | None = Field(
-        default=None,
-        description="The schema of our two tables; by default the one that a name without a schema means.",
     )
     connect_timeout: float = Field(
         default=30.0, gt=0, description="Seconds to wait for the server to answer."
@@ -194,9 +187,7 @@ class PostgresDestination(DatabaseDestination):
         psycopg = _driver()
         url = resolve_url(self.options.url)
         try:
-            given: dict[str, Any] = dict(
-                conninfo_to_dict(without_driver(url.reveal(), "postgresql"))
-            )
+            given: dict[str, Any] = dict(conninfo_to_dict(_without_driver(url.reveal())))
         except psycopg.Error:
             raise self._no_url() from None
         ports = str(given.get("port") or "").split(",")
@@ -208,13 +199,22 @@ class PostgresDestination(DatabaseDestination):
         remember_config(given)
         given.setdefault("connect_timeout", max(2, round(self.options.connect_timeout)))
         given.setdefault("application_name", "etl_assets")
-        if not is_local(given) and not given.keys() & {"sslmode", "service"}:
+        says_how_far_to_trust = given.keys() & {"sslmode", "service"}
+        is_local = are_local(libpq_hosts([given.get("host"), given.get("hostaddr")]))
+        if not is_local and not says_how_far_to_trust:
             given |= {"sslmode": "verify-full", "sslrootcert": given.get("sslrootcert", "system")}
         return given | {"client_encoding": "utf8"}
 
     def _told(self) -> str:
         given: Mapping[str, Any] = self._parameters()
         return f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'default'}"
+
+
+def _without_driver(url: str) -> str:
+    """Return a URL as libpq knows it: without SQLAlchemy's `+driver`."""
+    scheme, found, rest = url.partition("://")
+    is_postgres = scheme.partition("+")[0] in {"postgresql", "postgres"}
+    return f"postgresql://{rest}" if found and is_postgres else url
 
 
 def _cancel(connection: "Connection") -> None:

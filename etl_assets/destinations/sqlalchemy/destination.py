@@ -15,11 +15,11 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import patiently, translate
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions, ServerOptions
 from etl_assets.destinations.database.reserved import ReservedNames, reserved_names
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.destinations.sqlalchemy.transaction import AlchemyTransaction
@@ -28,7 +28,7 @@ from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
 from etl_assets.packages import missing_dialect, missing_driver
 from etl_assets.redaction import remember
-from etl_assets.secrets.option import ArgumentsOption, OptionalSecretOption, UrlOption
+from etl_assets.secrets.option import UrlOption
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.url import SecretUrl, resolve_url
 
@@ -42,19 +42,10 @@ _WITH_TIMEOUT = frozenset({"postgresql", "mysql", "mariadb"})
 """Dialects whose drivers have an argument for it."""
 
 
-class SqlOptions(DatabaseOptions):
+class SqlOptions(ServerOptions):
     """Where the database is."""
 
     url: UrlOption = Field(description="A SQLAlchemy URL; may be a reference such as an EnvVar.")
-    password: OptionalSecretOption = Field(
-        default=None, description="Instead of one in the url; may be a reference."
-    )
-    state_schema: str | None = Field(
-        default=None, description="The schema of our two tables; by default none is named."
-    )
-    connect_args: ArgumentsOption = Field(
-        default_factory=dict, description="The driver's own arguments."
-    )
 
 
 class SqlDestination(DatabaseDestination):

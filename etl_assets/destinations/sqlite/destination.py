@@ -5,52 +5,31 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     STAGING,
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import translate
+from etl_assets.destinations.database.options import DatabaseOptions, FileOptions
 from etl_assets.destinations.sqlite.transaction import MAIN, SqliteTransaction
 from etl_assets.exceptions import AuthenticationError, ConfigError
 from etl_assets.model.stored import TableName
 from etl_assets.model.stream import Stream
-from etl_assets.redaction.places import is_url
-from etl_assets.secrets.references import is_reference, resolve
-from etl_assets.secrets.url import revealed, secret_url
+from etl_assets.secrets.references import resolve
+from etl_assets.secrets.url import revealed
 
 MEMORY = ":memory:"
 NEEDED = (3, 33, 0)
 """The version that can update from another table."""
 
 
-def _path_taken(path: Any) -> Any:
-    """Return a path as it is.
-
-    An address, which may be one of another database, as one that shows no password.
-    """
-    return (
-        secret_url(path)
-        if isinstance(path, str) and not is_reference(path) and is_url(path)
-        else path
-    )
-
-
-class SQLiteOptions(DatabaseOptions):
+class SQLiteOptions(FileOptions):
     """Where the file is and how it is loaded."""
-
-    path: Annotated[Any, AfterValidator(_path_taken)] = Field(
-        description="The database file, or `:memory:`; may be a reference such as an EnvVar."
-    )
-    lock_timeout: float = Field(
-        default=60.0, ge=0, description="Seconds to wait for another process's lock."
-    )
 
 
 class SQLiteDestination(DatabaseDestination):

@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions
 from etl_assets.destinations.database.sql_transaction import respelled
 from etl_assets.destinations.database.transaction import PRIMARY_KEY, LedgerTypes, Transaction
 from etl_assets.destinations.warehouses.transaction import WarehouseTransaction, parquet_files

@@ -15,11 +15,11 @@ from typing_extensions import override
 
 from etl_assets.destinations.database.destination import (
     DatabaseDestination,
-    DatabaseOptions,
     database_capabilities,
 )
 from etl_assets.destinations.database.errors import translate
 from etl_assets.destinations.database.ledger import Ledger
+from etl_assets.destinations.database.options import DatabaseOptions
 from etl_assets.destinations.database.sql_transaction import respelled
 from etl_assets.destinations.database.transaction import LedgerTypes, Transaction
 from etl_assets.destinations.warehouses.transaction import WarehouseTransaction, parquet_files

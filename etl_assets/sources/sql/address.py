@@ -1,12 +1,11 @@
 """Where a database is: a URL or its parts, resolved when a connection is opened, and whom to trust on the way there."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.exceptions import ConfigError
+from etl_assets.local_hosts import are_local, libpq_hosts
 from etl_assets.secrets.references import resolve
 from etl_assets.secrets.string import SecretString
 from etl_assets.secrets.url import SecretUrl, resolve_url
@@ -142,18 +141,6 @@ def _is_local(url: "sa.URL", args: Mapping[str, Any], backend: str) -> bool:
     """Return whether everything that may name the server means this machine, whichever the driver prefers."""
     if {"unix_socket", "read_default_file"} & {*args, *url.query}:
         return True
-    words = ("host", "hostaddr") if backend == "postgresql" else ("host",)
-    told: list[Any] = [url.host, *(said.get(word) for said in (url.query, args) for word in words)]
-    if backend == "postgresql" and not any(told):
-        told = [os.environ.get("PGHOST"), os.environ.get("PGHOSTADDR")]  # libpq's own
-    hosts = [host for one in told if one for host in ([one] if isinstance(one, str) else one)]
-    return all(_is_local_host(one.strip()) for host in hosts for one in str(host).split(","))
-
-
-def _is_local_host(host: str) -> bool:
-    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+    names = ("host", "hostaddr") if backend == "postgresql" else ("host",)
+    given = [url.host, *(said.get(name) for said in (url.query, args) for name in names)]
+    return are_local(libpq_hosts(given) if backend == "postgresql" else given)
