@@ -1,4 +1,4 @@
-"""Which type a column gets by the values that are staged for it, where the type they came in says more than they do."""
+"""Which type a column gets by the values that are staged for it, and by those that it has."""
 
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 def narrowed(
     tx: Transaction, plan: "Plan", field: str, type_: "pa.DataType", there: "pa.DataType | None"
 ) -> "pa.DataType":
-    """Return a type that an engine has in place of text, where it holds all that is staged.
+    """Return a narrower type than a field's own, if it holds all staged values and spares a text.
 
-    Nanoseconds are microseconds where all of them are. Whole numbers that come as decimals are
-    integers where the engine keeps decimals as texts, which are not in the order of numbers; so is
-    a column without a value so far.
+    Nanoseconds become microseconds if that loses nothing. Whole numbers that came as decimals
+    become integers if the engine keeps decimals as texts, which do not sort as numbers do.
 
     Args:
         tx: Where the table is.
         plan: What is to be written.
         field: The field.
-        type_: As it is staged.
+        type_: The type in which it is staged.
         there: The type of its column, if there is one.
     """
     import pyarrow as pa
@@ -38,24 +37,27 @@ def narrowed(
         return coarser if plan.staging.fits(field, coarser) else type_
     stored = tx.stored_type(type_)
     is_whole = pa.types.is_decimal(stored) and not stored.scale
-    if (
-        not is_whole
-        or not tx.decimals_are_texts
-        or (there is not None and not pa.types.is_integer(there))
-    ):
+    can_be_integers = there is None or pa.types.is_integer(there)
+    if not is_whole or not tx.decimals_are_texts or not can_be_integers:
         return type_
     return pa.int64() if plan.staging.fits(field, pa.int64()) else type_
 
 
 def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> "pa.DataType":
-    """Return the type of a column that holds what is in the table and what is staged, by its physical name.
+    """Return the type of a column that holds what is in the table and what is staged.
 
-    A column that was NULL in every row so far got its type from no value: the first ones give it
-    theirs. A key and a column that a constraint, an index or a view rests on keep the type that
-    they have.
+    A column that was NULL in every row so far got its type from no value, so the first values give
+    it theirs. A key keeps the type that it has, and so does a column that a constraint, an index or
+    a view rests on.
+
+    Args:
+        tx: Where the table is.
+        plan: What is to be written.
+        came: The column, with the type in which its field is staged.
+        there: The type that the column has.
 
     Raises:
-        SchemaConflictError: There is no such type; names the column.
+        SchemaConflictError: There is no such type. The error names the column.
     """
     import pyarrow as pa
 
@@ -65,21 +67,21 @@ def merged(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType"
     def fit(name: str, side: Side, type_: "pa.DataType") -> bool:
         if side == "new":
             return plan.staging.fits(plan.field_of(name), type_)
-        return (
-            tx.integers_fit(plan.table, name)
-            if pa.types.is_floating(type_)
-            else tx.fits(plan.table, name, type_)
-        )
+        if pa.types.is_floating(type_):
+            return tx.integers_fit(plan.table, name)
+        return tx.fits(plan.table, name, type_)
 
     found = merge_schemas(pa.schema([(came.name, there)]), pa.schema([(came.name, came.type)]), fit)
     return tx.stored_type(found.field(0).type)
 
 
 def _is_open(tx: Transaction, plan: "Plan", came: "pa.Field", there: "pa.DataType") -> bool:
+    """Return whether a column of text can take the type of the first values that come for it."""
     import pyarrow as pa
 
-    if not (pa.types.is_string(there) or is_json(there)) or pa.types.is_string(logical(came.type)):
-        # another type is widened to one that holds it, and tells then whether it has values
+    is_text = pa.types.is_string(there) or is_json(there)
+    if not is_text or pa.types.is_string(logical(came.type)):
+        # A column of another type is widened, and only then looked at for values.
         return False
     if not plan.staging.rows or plan.load.contract.data_type is not ContractMode.EVOLVE:
         return False

@@ -1,7 +1,7 @@
-"""Arrow to CSV and back without a loss: NULL is nothing, the empty text is `""`, every number has all its digits.
+"""Arrow to CSV and back without a loss, as PostgreSQL's COPY reads and writes it.
 
-It is what PostgreSQL's COPY reads and writes. Building its binary form from Arrow was measured:
-what the server saves, the client spends.
+NULL is nothing at all, the empty text is `""`, and every number has all its digits. COPY's binary
+form would be no faster: what the server saves, the client spends on building it.
 """
 
 import io
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 16_384
 CHUNK_BYTES = 4 * 1024 * 1024
+LEAST_BLOCK = 1024 * 1024
+"""Bytes of CSV that Arrow parses at once; a row has to fit into them."""
 
 
 def encoded(batches: "Iterable[pa.RecordBatch]") -> Iterator[tuple[bytes, int]]:
-    """Yield rows as CSV, some at a time, with their number.
+    """Yield rows as CSV, some at a time, each time with the number of rows.
 
     Raises:
         RefusedValueError: PostgreSQL has no such value: U+0000 in a text, a year before 1.
@@ -45,27 +47,26 @@ def encoded(batches: "Iterable[pa.RecordBatch]") -> Iterator[tuple[bytes, int]]:
 
 
 def parsed(chunks: Iterable[bytes], schema: "pa.Schema") -> "pa.Table":
-    """Read CSV without a header, as COPY writes it with the columns of `selected`, into a table of this schema."""
+    """Return a table of CSV without a header, as COPY writes it for the columns of `selected`."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    parts, longest = [], 0
-    for chunk in chunks:
-        parts.append(chunk)
-        longest = max(longest, len(parts[-1]))
-    if not parts:
+    given = list(chunks)
+    if not given:
         return schema.empty_table()
-    types = {f.name: _read_type(f.type) for f in schema}
-    table = pc.read_csv(
-        pa.BufferReader(b"".join(parts)),
-        pc.ReadOptions(column_names=schema.names, block_size=max(1 << 20, 2 * longest)),
-        # One column that is NULL is an empty line.
-        pc.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-        pc.ConvertOptions(
-            column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
-            true_values=["t"], false_values=["f"],
-        ),
-    )  # fmt: skip
+    longest = max(map(len, given))
+    options = pc.ReadOptions(column_names=schema.names, block_size=max(LEAST_BLOCK, 2 * longest))
+    # Of a table with one column, a row that is NULL is an empty line.
+    parsing = pc.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+    converting = pc.ConvertOptions(
+        column_types={f.name: _read_type(f.type) for f in schema},
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        true_values=["t"],
+        false_values=["f"],
+    )
+    table = pc.read_csv(pa.BufferReader(b"".join(given)), options, parsing, converting)
     columns = [_read(table.column(index), f.type) for index, f in enumerate(schema)]
     return pa.Table.from_arrays(columns, schema=schema)
 
@@ -97,14 +98,11 @@ def _texts(column: "pa.Array", name: str) -> "pa.Array":
     if is_json(type_):
         return column.storage
     if pa.types.is_binary(type_):
-        return pa.array(
-            [None if one is None else "\\x" + one.hex() for one in column.to_pylist()],
-            pa.large_string(),
-        )
+        texts = [None if one is None else "\\x" + one.hex() for one in column.to_pylist()]
+        return pa.array(texts, pa.large_string())
     if pa.types.is_duration(type_):
-        return pc.binary_join_element_wise(
-            column.cast(pa.int64()).cast(pa.string()), "microseconds", " "
-        )
+        counts = column.cast(pa.int64()).cast(pa.string())
+        return pc.binary_join_element_wise(counts, "microseconds", " ")
     if is_uuid(type_):
         return uuid_texts(column)
     if pa.types.is_timestamp(type_) or pa.types.is_date(type_):

@@ -1,4 +1,4 @@
-"""What every database has in common as a destination: its options, names, sessions, and the stored state."""
+"""What databases have in common as destinations: names, sessions, and the stored state."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 STAGING = ".etl_assets/staging"
-"""Where batches wait that do not fit in memory, under the working directory, for a database that is no file."""
+"""Where a database that is no file stages what does not fit in memory, in the working directory."""
 
 
 def database_capabilities(
@@ -53,22 +53,26 @@ def database_capabilities(
 class DatabaseDestination(Destination):
     """A database that keeps the state row beside the rows, so that each is loaded exactly once.
 
-    A subclass gives `Options` and `transaction`; what differs between databases is said by its
-    `Transaction`.
+    A subclass gives `Options` and `transaction`. Its `Transaction` says what differs between
+    databases.
 
     Args:
-        options: Those of the class's `Options`.
+        options: The options of the class's `Options`.
     """
 
     Options: ClassVar[type[DatabaseOptions]] = DatabaseOptions
     capabilities = database_capabilities()
     rolls_back: ClassVar[bool] = False
-    """A transaction that failed leaves nothing, also of what it did to tables: each of its loads may be tried alone."""
+    """Whether a transaction that fails undoes changes of tables, too.
+
+    Each of its loads can then be tried again by itself.
+    """
     has_schemas: ClassVar[bool] = True
     """Whether the database has schemas; without them a table is called `<schema>__<table>`."""
     can_split: ClassVar[bool] = False
+    """Whether all ranges of a split can be published by one transaction, which needs `copy`."""
     encoded_as: ClassVar[Format | None] = None
-    """Its transactions undo every change of tables, so that the ranges of a split can be published in one."""
+    """The format in which it takes rows as they come, if there is one."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         refuse_positional(type(self).__name__, args, self.Options.model_fields)
@@ -89,7 +93,7 @@ class DatabaseDestination(Destination):
 
     @property
     def record_columns(self) -> Sequence[str]:
-        """The columns about each record that its tables have: PyAirbyte's, where they are asked for."""
+        """The columns about each record: PyAirbyte's, if they are asked for."""
         return NAMES if self.options.airbyte_columns else ()
 
     @override
@@ -116,12 +120,15 @@ class DatabaseDestination(Destination):
         return True
 
     def staging_roots(self) -> Sequence[Path]:
-        """Return where batches wait that do not fit in memory: in the first of these that can be written."""
+        """Return where batches wait that do not fit in memory.
+
+        They go into the first of these that can be written to.
+        """
         given = self.options.staging_dir
         return (Path(given),) if given else default_roots(self.default_staging())
 
     def default_staging(self) -> str:
-        """Return where that is by default."""
+        """Return the folder for batches that do not fit in memory, unless another one is given."""
         return STAGING
 
     @override
@@ -134,25 +141,21 @@ class DatabaseDestination(Destination):
 
     @override
     def table_for(self, source: str, stream: Stream) -> TableName:
-        """Return the default place of a stream: schema = source name (or `schema_name`), table = stream."""
-        name = stream.stream_alias or (
-            f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
-        )
-        name = f"{self.options.table_prefix}{name}"
-        table = TableName(
-            self.identifier(name), self.options.schema_name or self.identifier(source)
-        )
-        return (
-            table
-            if self.has_schemas
-            else TableName(self.identifier(f"{table.schema}__{table.name}"))
-        )
+        """Return the default place of a stream.
+
+        The table is named after the stream; the schema after the source, or by `schema_name`.
+        """
+        full_name = f"{stream.namespace}_{stream.name}" if stream.namespace else stream.name
+        name = self.identifier(f"{self.options.table_prefix}{stream.stream_alias or full_name}")
+        schema = self.options.schema_name or self.identifier(source)
+        if self.has_schemas:
+            return TableName(name, schema)
+        return TableName(self.identifier(f"{schema}__{name}"))
 
     def identifier(self, name: str) -> str:
-        """Return the physical name of one thing."""
-        return identifiers(
-            [name], naming=self.spell, max_bytes=self.capabilities.max_identifier_bytes
-        )[name]
+        """Return the name in the database of one thing."""
+        most = self.capabilities.max_identifier_bytes
+        return identifiers([name], naming=self.spell, max_bytes=most)[name]
 
     def spell(self, name: str) -> str:
         """Return a name as `naming` has it, and as the database can."""
@@ -167,7 +170,7 @@ class DatabaseDestination(Destination):
     ) -> dict[str, str]:
         """Return a unique column name for each field, none of them reserved.
 
-        Names that are known already stay.
+        A field that has a column already keeps its name.
         """
         return identifiers(
             names,
@@ -182,7 +185,7 @@ class DatabaseDestination(Destination):
 
     @override
     def session(self, loads: Sequence[Load]) -> AbstractContextManager[Session]:
-        """Open a session; the database itself is opened only to look something up and to publish."""
+        """Open a session, which opens the database only to look something up and to publish."""
         return self._session(loads)
 
     @contextmanager
@@ -205,24 +208,26 @@ class DatabaseDestination(Destination):
         """Return what is known of a stream.
 
         Raises:
-            ConfigError: The source's name, or the table's, is no Unicode text.
+            ConfigError: The name of the source or of the table is no Unicode text.
         """
-        for name in (source, *((table.schema, table.name) if table else ())):
-            refuse_surrogates(name)
+        refuse_surrogates(source)
+        if table is not None:
+            refuse_surrogates(table.schema)
+            refuse_surrogates(table.name)
         if not self.exists():
             return Stored()
         with self.transaction() as tx:
             ledger = self.ledger(tx)
-            return look_up(
-                tx, ledger, source, stream, self._table(ledger, source, stream, table), partition
-            )
+            place = self._table(ledger, source, stream, table)
+            return look_up(tx, ledger, source, stream, place, partition)
 
     @override
     def settled_table(self, source: str, stream: Stream, table: TableName) -> TableName:
-        """Return the table that a stream has by the ledger, where nobody has named it."""
+        """Return the table that a stream has by the ledger, unless somebody has named it."""
         if not self.exists():
             return table
-        with self.transaction() as tx, suppress(StateError):  # which says no word on the table
+        # A damaged state row does not tell the table; it is an error when the sync begins.
+        with self.transaction() as tx, suppress(StateError):
             return self._table(self.ledger(tx), source, stream, table)
         return table
 
@@ -241,22 +246,16 @@ class DatabaseDestination(Destination):
         *,
         partition: str = "",
     ) -> list[Stored]:
-        """Look many streams up in one transaction: to open a database of many tables may take long."""
+        """Look up streams in one transaction, because it may take long to open a database."""
         if not self.exists():
             return [Stored() for _ in streams]
+        found = []
         with self.transaction() as tx:
             ledger = self.ledger(tx)
-            return [
-                look_up(
-                    tx,
-                    ledger,
-                    source,
-                    stream,
-                    self._table(ledger, source, stream, table),
-                    partition,
-                )
-                for stream, table in streams
-            ]
+            for stream, table in streams:
+                place = self._table(ledger, source, stream, table)
+                found.append(look_up(tx, ledger, source, stream, place, partition))
+        return found
 
     @override
     def stored_source(self, source: str, *, partition: str = "") -> StoredSource:
@@ -287,15 +286,15 @@ class DatabaseDestination(Destination):
         chunk_rows: int = 100_000,
         directory: Path | None = None,
     ) -> "ds.Dataset":
-        """Read a table into an Arrow file and give that as a dataset: no connection outlives the call.
+        """Copy a table into an Arrow file, and return it as a dataset without a connection.
 
         Args:
             table: The table.
-            where: Conditions, as SQL; a row meets all of them.
+            where: Conditions as SQL; a row has to meet all of them.
             columns: Some of the columns; by default all.
             without: Columns that are left out.
-            chunk_rows: Rows of a batch.
-            directory: Where the file is made.
+            chunk_rows: The rows of a batch.
+            directory: The folder of the file.
 
         Raises:
             DestinationError: There is no such table.

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Native:
-    """Rows that are encoded, with a value for each of the columns that are written.
+    """Rows that are still encoded and have a value for each column that is written.
 
     Args:
-        names: The columns in the order of the bytes, by the table's names.
+        names: The table's columns, in the order of their values in the bytes.
         encoded: The rows.
-        batches: Gives them as Arrow, with the table's names and types.
+        batches: Decodes the rows to Arrow, with the table's names and types.
     """
 
     names: Sequence[str]
@@ -26,17 +26,17 @@ class Native:
 
     @property
     def num_rows(self) -> int:
-        """How many."""
+        """The number of rows."""
         return len(self.encoded)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Return the rows."""
+        """Return the rows' bytes."""
         return self.encoded.chunks()
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Rows in the order they came, each time as Arrow or encoded. Goes through once.
+    """Rows in the order they came: some as Arrow, others still encoded. They can be read once.
 
     Args:
         schema: The table's names and types.

@@ -1,4 +1,4 @@
-"""What a database's error means to whoever writes: ours, by what the caller can do about it, without values of rows."""
+"""What a driver's error means: an error of ours by what the user can do, without values of rows."""
 
 import random
 import re
@@ -50,7 +50,8 @@ _MYSQL_CODES: Mapping[int, str] = {
 # What has no code: libpq while connecting, and SQLite.
 _WORDS: Sequence[tuple[str, str]] = (
     (
-        r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist|access denied",
+        r"authentication failed|no password supplied|pg_hba\.conf|role .* does not exist"  # noqa: ISC004
+        r"|access denied",
         "login",
     ),
     (r"permission denied|readonly database", "rights"),
@@ -60,8 +61,8 @@ _WORDS: Sequence[tuple[str, str]] = (
     (r"invalid response to ssl", "stranger"),
     (r"certificate|ssl error|does not support ssl|root\.crt", "tls"),
     (
-        r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known|no route|unreachable|starting up"  # noqa: ISC004
-        r"|shutting down|too many|server closed|reset by peer",
+        r"refused|could not connect|time(out|d out)|(resolve|translate) host|not known"  # noqa: ISC004
+        r"|no route|unreachable|starting up|shutting down|too many|server closed|reset by peer",
         "away",
     ),
 )
@@ -73,7 +74,8 @@ _MEANING: Mapping[str, tuple[type[EtlAssetsError], str]] = {
     "login": (AuthenticationError, "Check user and password."),
     "rights": (
         AuthenticationError,
-        "Give the user the rights that docs/databases.md lists, in the schema of our own tables (state_schema) too.",
+        "Give the user the rights that docs/databases.md lists, "  # noqa: ISC004
+        "in the schema of our own tables (state_schema) too.",
     ),
     "schema": (DestinationError, "Make this schema first, or name another one."),
     "missing": (ConnectError, "Check the name of the database in the url."),
@@ -112,7 +114,7 @@ _AWAY: Sequence[tuple[str, str]] = (
         "Check host and port, and that a firewall lets this machine in.",
     ),
 )
-"""What a server that is away may be told apart by, while connecting."""
+"""Why a server may be away while connecting, with a hint that says more than that of `away`."""
 
 
 def translate(
@@ -124,30 +126,35 @@ def translate(
         error: The driver's.
         told: What the destination is called in errors.
         phase: `connecting`, `loading` or `COMMIT`.
-        lost: Whoever knows the driver says that its connection is lost, whatever the error says.
-        kind: Whoever knows the driver says what kind of failure it is (see `kind_of`).
+        lost: Whether the connection is known to be lost, whatever the error says.
+        kind: The kind of failure (see `kind_of`), if it is known otherwise than by the error.
     """
     state = sqlstate(error)
     kind = kind or kind_of(error)
     if lost or (kind == "tls" and phase != "connecting" and is_lost(error)):
-        kind = "away"  # what TLS says of a line that was cut is no certificate's
+        kind = "away"  # TLS has noticed that the line was cut; the certificate is not to blame.
     message = without_values(error)
     name = f"{type(error).__name__}, SQLSTATE {state}" if state else type(error).__name__
     text = f"{told}: {phase} failed ({name}): {message}"
-    found, hint = _MEANING.get(
-        kind, (ConnectError if phase == "connecting" else DestinationError, None)
-    )
-    if kind == "away" and phase == "connecting":
-        hint = next(
-            (more for pattern, more in _AWAY if re.search(pattern, message, re.IGNORECASE)), hint
-        )
+    is_connecting = phase == "connecting"
+    other = ConnectError if is_connecting else DestinationError
+    found, hint = _MEANING.get(kind, (other, None))
+    if kind == "away" and is_connecting:
+        hint = _why_away(message) or hint
     return found(text, hint=hint)
+
+
+def _why_away(message: str) -> str | None:
+    for pattern, hint in _AWAY:
+        if re.search(pattern, message, re.IGNORECASE):
+            return hint
+    return None
 
 
 def patiently(
     connect: Callable[[], _Connection], errors: type[Exception], told: str
 ) -> _Connection:
-    """Connect; a server that is away is tried again, some times with growing, jittered pauses.
+    """Connect, and try a server that is away again a few times, with growing, jittered pauses.
 
     Args:
         connect: Opens a connection.
@@ -168,8 +175,11 @@ def patiently(
 
 
 def kind_of(error: Exception) -> str:
-    """Return what kind of failure an error is: login, rights, missing, away, busy, slow, full, tls, or ""."""
-    return _listed(error) or ("away" if is_lost(error) else "")
+    """Return what kind of failure an error is, as `_MEANING` calls it, or ""."""
+    kind = _listed(error)
+    if not kind and is_lost(error):
+        return "away"
+    return kind
 
 
 def _listed(error: Exception) -> str:
@@ -195,27 +205,25 @@ def _message(error: Exception) -> str:
     args: tuple[Any, ...] = error.args
     if len(args) > 1 and isinstance(args[0], int):
         return f"({args[0]}) {args[1]}"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (
-        " ".join(line for line in lines if not re.match("DETAIL|LINE|CONTEXT", line))
-        or type(error).__name__
-    )
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not re.match("DETAIL|LINE|CONTEXT", line)]
+    return " ".join(told) or type(error).__name__
 
 
 def without_values(error: Exception) -> str:
-    """Return the driver's main sentence without what it quotes of rows, and take it out of the error itself.
+    """Return the driver's main sentence without the values that it quotes.
 
-    The error is shown as the cause of ours, in logs and events, and its detail lines are rows.
+    The error itself is changed, too: it is shown as the cause of ours in logs and events, and its
+    detail lines show rows.
     """
     message = _message(error)
     if sqlstate(error).startswith("22"):
         message = message.split(": ", 1)[0]
     message = _QUOTED_VALUE.sub(r"\1 '…' for", message)
-    message = (
-        redact(message)
-        if len(message) <= SHOWN_MESSAGE
-        else redact(message, end=SHOWN_MESSAGE - 1) + "…"
-    )
+    if len(message) <= SHOWN_MESSAGE:
+        message = redact(message)
+    else:
+        message = redact(message, end=SHOWN_MESSAGE - 1) + "…"
     code = next(iter(error.args), None)
     error.args = (code, message) if isinstance(code, int) else (message,)
     return message

@@ -1,13 +1,14 @@
-"""Of several images of one key in one read, which is the newest: the one with the greatest replication key.
+"""Which of several images of one key is the newest: the one with the greatest replication key.
 
-A merge keeps the image that comes last. An API that gives its newest rows first, or pages that
-overlap, would so leave an older image in the table, behind a bookmark that says it is done. So the
-older ones are left out before the merge, also where the newer one was committed at a checkpoint of
-the same read. Images of earlier reads count for nothing: what the source says now replaces them.
+A merge keeps the image that comes last. If an API gives its newest rows first, or its pages
+overlap, an older image would so be left in the table, behind a bookmark that says it is done. So
+the older images of a read are left out before the merge, even if the newer one was committed at a
+checkpoint of the same read. Images of earlier reads do not count: what the source says now replaces
+them.
 
-Most reads have each key once, or give the replication keys in order, and nothing is to be done: the
-order is looked at batch by batch. Only out of order the keys are hashed, and only rows whose hash
-comes twice are looked at.
+Most reads have each key once, or give the replication keys in order, and then nothing is left out.
+The order is looked at batch by batch. Only out of order the keys are hashed, and only rows whose
+hash comes twice are compared.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,55 +30,54 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_AT_ONCE = 2_000_000
-"""So many rows of keys that come twice are compared at once."""
+"""How many rows with repeated keys are compared at once."""
 
 
 class Images:
     """The images of the keys of one load, in the order they come.
 
     Args:
-        load: Says which image of a key is wanted (`image`).
-        staging: Its rows since the last commit.
-        seen: Takes the keys of the rows that were committed before.
+        load: The load. Its `image` says which image of a key is wanted.
+        staging: The rows of the load since the last commit.
+        seen: Takes the keys of the rows that are committed.
     """
 
     def __init__(self, load: Load, staging: Staging, seen: Staging) -> None:
         stream = load.stream
         self._keys = tuple(stream.unique_constraints or stream.primary_key)
         self._by = stream.cursor if load.image == "newest" else ()
-        self._always = load.strategy is WriteStrategy.REPLACE  # which no merge follows
+        # After a replace there is no merge, which would keep one image of each key.
+        self._always = load.strategy is WriteStrategy.REPLACE
         self._fields = tuple(dict.fromkeys((*self._keys, *self._by)))
         self._staging = staging
         self._seen = seen
         self._committed = 0
-        """Rows."""
+        """The rows that were committed."""
         self._comparable = True
+        """Whether the replication keys have an order at all."""
         self._highest: Key | None = None
         self._highest_committed: Key | None = None
         self._in_order = True
-        """No staged row has a smaller key than any before it."""
+        """Whether no staged row has a smaller replication key than one staged before it."""
         self._is_above = True
-        """Nor than any that was committed."""
+        """Whether none has a smaller one than any row that was committed."""
         self._stale: npt.NDArray[np.bool_] | None = None
         self._is_known = False
 
     def follow(self, part: "pa.Table | Encoded") -> None:
-        """Look at the order of a part that is staged."""
+        """Look at the order of rows that are staged."""
         self._is_known = False
         if not self._comparable or not part.num_rows or not self._by:
             return
         try:
             self._follow(part)
-        except (
-            TypeError,
-            ValueError,
-            ArithmeticError,
-        ):  # texts after numbers, a NaN: in no order that could be told
+        except (TypeError, ValueError, ArithmeticError):
+            # Texts after numbers, or a NaN: they have no order.
             self._comparable = self._in_order = self._is_above = False
 
     def _follow(self, part: "pa.Table | Encoded") -> None:
         if not set(self._by) <= set(part.schema.names):
-            return  # a NULL goes by arrival, as the last image of a key does anyway
+            return  # Without a replication key the last image of a key is the newest.
         columns = [_chunked(part.column(name)) for name in self._by]
         if not all(orders_like_python(column.type) for column in columns):
             self._comparable = self._in_order = self._is_above = False
@@ -86,19 +86,24 @@ class Images:
         largest, smallest = keys.largest(), keys.smallest()
         if largest is None or smallest is None:
             return
-        self._is_above &= self._highest_committed is None or smallest[0] >= self._highest_committed
-        # One look at each part tells, as long as it is in order: it ends with its largest key.
-        self._in_order &= (self._highest is None or smallest[0] >= self._highest) and _ascends(
-            columns
-        )
+        if self._highest_committed is not None and smallest[0] < self._highest_committed:
+            self._is_above = False
+        # While all is in order, the last key is the highest one.
+        begins_lower = self._highest is not None and smallest[0] < self._highest
+        if begins_lower or not _ascends(columns):
+            self._in_order = False
         if self._highest is None or largest[0] > self._highest:
             self._highest = largest[0]
 
     def told(self) -> "tuple[npt.NDArray[np.bool_] | None, bool]":
-        """Tell which of the staged rows are older images, in their order (None: none), and whether that was looked for.
+        """Tell which of the staged rows are older images, and whether they were compared at all.
 
-        If it was, no key comes twice in the other rows; if not, the last image of a key is the
+        If they were, no key comes twice in the other rows; if not, the last image of a key is the
         newest.
+
+        Returns:
+            Whether each staged row is an older image, in their order, or None if no row is; and
+            whether they were compared.
         """
         looks = bool(self._staging.rows) and (self._always or not self._in_order)
         if not self._is_known:
@@ -107,10 +112,10 @@ class Images:
         return self._stale, looks
 
     def commit(self, *, complete: bool) -> None:
-        """Called when what is staged was committed, and before it is dropped.
+        """Keep the keys of what was committed, before that is dropped.
 
         Args:
-            complete: Nothing more comes.
+            complete: Whether nothing more comes.
         """
         if not complete:
             for table in self._tables(self._staging):
@@ -149,7 +154,7 @@ class Images:
         return stale if stale.any() else None
 
     def _schema(self) -> "pa.Schema":
-        """Return the types of the keys and of what they are compared by, in which all rows of the read fit."""
+        """Return the types that hold the keys, and what they are compared by, of the whole read."""
         staged = _selected(self._staging.schema, self._fields)
         seen = self._seen.schema
         if seen is None:
@@ -168,9 +173,8 @@ class Images:
     def _hashes(
         self, connection: "duckdb.DuckDBPyConnection", staging: Staging, schema: "pa.Schema"
     ) -> "npt.NDArray[np.uint64]":
-        """Return a hash of the key of each row; of a single integer it is the number itself."""
+        """Return a hash of each row's key; that of a single integer is the number itself."""
         import numpy as np
-        import pyarrow as pa
 
         found: list[Any] = []
         for table in self._tables(staging):
@@ -178,11 +182,7 @@ class Images:
                 table.select([n for n in table.column_names if n in self._keys]),
                 _selected(schema, self._keys),
             )
-            if (
-                len(self._keys) == 1
-                and pa.types.is_integer(keys.schema.types[0])
-                and not keys.column(0).null_count
-            ):
+            if len(self._keys) == 1 and _is_whole_integer(keys.column(0)):
                 found.append(keys.column(0).to_numpy().astype(np.int64, copy=False).view(np.uint64))
             else:
                 found.append(_hashed(connection, keys))
@@ -217,9 +217,9 @@ class Images:
     ) -> "npt.NDArray[np.int64]":
         """Return the places of all images but the newest of each key.
 
-        No image is the newest where another one has a greater replication key, whatever comes
-        between the two. Those that are left have the greatest key, or one with a NULL in it; of
-        them the last to come is the newest.
+        An image is not the newest if another one has a greater replication key, whatever comes
+        between the two. The others have the greatest one, or one with a NULL in it: of them, the
+        last to come is the newest.
         """
         import pyarrow as pa
 
@@ -244,14 +244,14 @@ class Images:
 
 
 def tells_images_apart(load: Load) -> bool:
-    """Return whether more has to be known of a key's images than which one a merge takes: the last."""
-    return load.image == "newest" or (
-        load.image == "last" and load.strategy is WriteStrategy.REPLACE
-    )
+    """Return whether a load needs more than a merge that keeps the last image of each key."""
+    if load.image == "newest":
+        return True
+    return load.image == "last" and load.strategy is WriteStrategy.REPLACE
 
 
 def _repeated(hashes: "npt.NDArray[np.uint64]") -> "npt.NDArray[np.uint64]":
-    """Return the hashes that come twice; sorted."""
+    """Return the hashes that come twice, sorted."""
     import numpy as np
 
     ordered = np.sort(hashes)
@@ -273,7 +273,7 @@ def _chunked(column: "pa.Array | pa.ChunkedArray") -> "pa.ChunkedArray":
 
 
 def _ascends(columns: "Sequence[pa.ChunkedArray]") -> bool:
-    """Return whether no key is smaller than the one before it; those with a NULL are left out."""
+    """Return whether no key is smaller than the one before it, leaving out those with a NULL."""
     import pyarrow.compute as pc
 
     if any(column.null_count for column in columns):
@@ -291,6 +291,12 @@ def _ascends(columns: "Sequence[pa.ChunkedArray]") -> bool:
     return bool(pc.all(in_order).as_py())
 
 
+def _is_whole_integer(column: "pa.ChunkedArray") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(column.type) and not column.null_count)
+
+
 def _hashed(connection: "duckdb.DuckDBPyConnection", keys: "pa.Table") -> "npt.NDArray[np.uint64]":
     import pyarrow as pa
 
@@ -305,7 +311,7 @@ def _hashed(connection: "duckdb.DuckDBPyConnection", keys: "pa.Table") -> "npt.N
 
 
 def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return a column whose values are equal where those of another are, of a type that DuckDB takes exactly."""
+    """Return a column that DuckDB takes exactly; its values are equal where the given ones are."""
     import pyarrow as pa
 
     type_ = column.type
@@ -314,17 +320,14 @@ def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
     if pa.types.is_date32(type_) or pa.types.is_time32(type_):
         return column.cast(pa.int32())
     if pa.types.is_temporal(type_):
-        return column.cast(pa.int64())  # DuckDB has no nanoseconds beside a zone
+        return column.cast(pa.int64())  # DuckDB has no nanoseconds with a zone.
     if pa.types.is_decimal256(type_):
         return column.cast(pa.string())
     return column
 
 
 def _ordered(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return a column whose values are ordered as those of another.
-
-    NULL where these have no order.
-    """
+    """Return a column that is ordered as the given one; NULL if its values have no order."""
     import pyarrow as pa
 
     if is_nested(column.type):

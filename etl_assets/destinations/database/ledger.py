@@ -2,8 +2,8 @@
 
 `_etl_assets_state` has one row per source, namespace, stream and partition: the state of record.
 The state of a whole source is a row with an empty stream. `_etl_assets_loads` gets one row per
-COMMIT of a stream or of a shared state, and
-is never changed: rewind, repair and ownership read it.
+COMMIT of a stream or of a shared state. Its rows are never changed: rewind, repair and ownership
+rely on them.
 """
 
 import json
@@ -23,7 +23,7 @@ from etl_assets.destinations.database.state_rows import (
     sound,
 )
 from etl_assets.destinations.database.stored_states import equals, key_of, listed
-from etl_assets.destinations.database.transaction import STATE_KEY
+from etl_assets.destinations.database.transaction import STATE_KEY, LedgerTypes
 from etl_assets.exceptions import ConcurrentSyncError, StateError
 from etl_assets.model.load import Load
 from etl_assets.model.stored import Bookmark, Column, SharedState, StreamState, TableName
@@ -52,76 +52,102 @@ class Ledger(History, NamedStates):
     """
 
     def create(self) -> None:
-        """Make the two tables where they are missing.
-
-        Migrate those that an earlier version has made.
-        """
+        """Make the two tables if they are missing, and migrate those of an earlier version."""
         if self.exists():
             self._migrate()
-            return  # whoever may not make tables may still write into those that are there
+            return  # A user without the right to make tables may still write to those there are.
         if not self._tx.alters_at_once:
             self._tx.lock("etl_assets ledger")
         if self._state_table.schema:
             self._tx.create_schema(self._state_table.schema)
-        types = self._tx.ledger_types
-        create, varchar, key, text, big = (
-            types.create,
-            types.varchar,
-            types.key,
-            types.text,
-            types.big,
+        self._create_loads(self._tx.ledger_types)
+        self._create_state(self._tx.ledger_types)
+
+    def _create_loads(self, types: LedgerTypes) -> None:
+        varchar, key, text, big = types.varchar, types.key, types.text, types.big
+        columns = (
+            f'"load_id" {varchar}(64) NOT NULL',
+            f'"run_id" {varchar}(255)',
+            *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
+            f'"table_schema" {key}',
+            f'"table_name" {key}',
+            f'"strategy" {varchar}(16)',
+            f'"bookmark_before" {text}',
+            f'"bookmark_after" {text}',
+            f'"rows_in" {big}',
+            f'"rows_in_table" {big}',
+            f'"committed_at" {varchar}(40) NOT NULL',
+            '"format" INTEGER NOT NULL',
+            f"{quote(NUMBER)} {big}",
         )
+        self._create(self._loads, columns, types)
+
+    def _create_state(self, types: LedgerTypes) -> None:
+        varchar, key, text, big = types.varchar, types.key, types.text, types.big
+        columns = (
+            *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
+            f'"load_id" {varchar}(64) NOT NULL',
+            f'"run_id" {varchar}(255)',
+            f'"bookmark" {text}',
+            f'"committed_at" {varchar}(40) NOT NULL',
+            '"format" INTEGER NOT NULL',
+            f'"table_schema" {key}',
+            f'"table_name" {key}',
+            f'"columns" {text}',
+            f'"rows_in_table" {big}',
+            f'"changed_by" {varchar}(64)',
+            types.unique,
+        )
+        self._create(self._state, columns, types)
+
+    def _create(self, table: str, columns: Sequence[str], types: LedgerTypes) -> None:
         options = f" {types.options}" if types.options else ""
-        self._tx.execute(
-            f'{create} {self._loads} ("load_id" {varchar}(64) NOT NULL, "run_id" {varchar}(255), '
-            f'"source" {key} NOT NULL, "namespace" {key} NOT NULL, "stream" {key} NOT NULL, '
-            f'"partition" {key} NOT NULL, "table_schema" {key}, "table_name" {key}, "strategy" {varchar}(16), '
-            f'"bookmark_before" {text}, "bookmark_after" {text}, "rows_in" {big}, "rows_in_table" {big}, '
-            f'"committed_at" {varchar}(40) NOT NULL, "format" INTEGER NOT NULL, {quote(NUMBER)} {big}){options}'
-        )
-        self._tx.execute(
-            f'{create} {self._state} ("source" {key} NOT NULL, "namespace" {key} NOT NULL, "stream" {key} NOT NULL, '
-            f'"partition" {key} NOT NULL, "load_id" {varchar}(64) NOT NULL, "run_id" {varchar}(255), '
-            f'"bookmark" {text}, "committed_at" {varchar}(40) NOT NULL, "format" INTEGER NOT NULL, '
-            f'"table_schema" {key}, "table_name" {key}, "columns" {text}, "rows_in_table" {big}, '
-            f'"changed_by" {varchar}(64), {types.unique}){options}'
-        )
+        self._tx.execute(f"{types.create} {table} ({', '.join(columns)}){options}")
 
     def exists(self) -> bool:
         """Return whether anything was ever synced into this database."""
         return self._tx.exists(self._state_table)
 
     def unsafe(self) -> str | None:
-        """Return why a change of the two tables could not be rolled back, with what to do about it.
-
-        Or None.
-        """
+        """Return why changes of the two tables cannot be rolled back and what to do, or None."""
         return self._tx.unsafe(self._state_table) or self._tx.unsafe(self._ledger_table)
 
     def insert(self, state: StreamState) -> None:
-        """Write a state row that is not there yet, without one of the ledger: nothing was loaded."""
+        """Write a state row that is not there yet, and no ledger row: nothing was loaded."""
         values = (
-            state.load_id, state.run_id, dump(state.bookmark), state.committed_at.isoformat(), FORMAT,
-            state.table.schema, state.table.name, "[]", state.rows_in_table, state.changed_by,
-        )  # fmt: skip
+            state.load_id,
+            state.run_id,
+            dump(state.bookmark),
+            state.committed_at.isoformat(),
+            FORMAT,
+            state.table.schema,
+            state.table.name,
+            "[]",
+            state.rows_in_table,
+            state.changed_by,
+        )
         self._put(key_of(state), values, None)
 
     def check_begins_from(self, load: Load | SharedState, current: StreamState | None) -> None:
         """Refuse a commit when another sync of the stream, or of the source, was faster.
 
         Raises:
-            ConcurrentSyncError: Names the run that was.
+            ConcurrentSyncError: Another sync was. The error names its run.
         """
         found = current.load_id if current else None
-        if found != load.begins_from:
-            by = f"run {current.run_id}" if current and current.run_id else f"load {found}"
-            stream = load.stream.name if isinstance(load, Load) else None
-            raise ConcurrentSyncError(
-                f"{f'stream {stream!r}' if stream else f'the source {load.source!r}'} was synced by "
-                f"{by if current else 'nobody, but its state was reset'} meanwhile; this sync was rolled back.",
-                hint="Nothing is lost: the next run goes on from there.",
-                stream=stream,
-            )
+        if found == load.begins_from:
+            return
+        stream = load.stream.name if isinstance(load, Load) else None
+        what = f"the source {load.source!r}" if stream is None else f"stream {stream!r}"
+        if current is None:
+            by = "nobody, but its state was reset"
+        else:
+            by = f"run {current.run_id}" if current.run_id else f"load {found}"
+        raise ConcurrentSyncError(
+            f"{what} was synced by {by} meanwhile; this sync was rolled back.",
+            hint="Nothing is lost: the next run goes on from there.",
+            stream=stream,
+        )
 
     def save(
         self, entry: Entry, current: StreamState | None, columns: Sequence[Column], changed_by: str
@@ -133,47 +159,43 @@ class Ledger(History, NamedStates):
         before = dump(current.bookmark if current else None)
         after = dump(entry.bookmark_after, stream=load.stream.name)
         values = (
-            load.load_id, load.run_id, after, committed_at, FORMAT, entry.table.schema,
-            entry.table.name, json.dumps([asdict(column) for column in columns]), entry.rows_in_table, changed_by,
-        )  # fmt: skip
+            load.load_id,
+            load.run_id,
+            after,
+            committed_at,
+            FORMAT,
+            entry.table.schema,
+            entry.table.name,
+            json.dumps([asdict(column) for column in columns]),
+            entry.rows_in_table,
+            changed_by,
+        )
         self._put(key, values, current)
         self._append(
-            load.load_id, load.run_id, key, entry.table, str(load.strategy), before, after, entry.rows_in,
-            entry.rows_in_table, entry.committed_at,
-        )  # fmt: skip
+            load.load_id,
+            load.run_id,
+            key,
+            entry.table,
+            str(load.strategy),
+            before,
+            after,
+            entry.rows_in,
+            entry.rows_in_table,
+            entry.committed_at,
+        )
 
     def save_shared(self, shared: SharedState, at: datetime) -> None:
         """Write the state row of a whole source and append to the ledger, if nobody was faster."""
-        current = next(
-            (
-                sound(one)
-                for one in self.source_states(shared.source, shared.partition)
-                if one.shared
-            ),
-            None,
-        )
+        states = self.source_states(shared.source, shared.partition)
+        current = next((sound(one) for one in states if one.shared), None)
         self.check_begins_from(shared, current)
-        key, after = (shared.source, "", "", shared.partition), dump(shared.bookmark)
-        self._put(
-            key,
-            (
-                shared.load_id,
-                shared.run_id,
-                after,
-                at.isoformat(),
-                FORMAT,
-                "",
-                "",
-                "[]",
-                0,
-                shared.load_id,
-            ),
-            current,
-        )
+        load_id, run_id = shared.load_id, shared.run_id
+        key = (shared.source, "", "", shared.partition)
         before = dump(current.bookmark if current else None)
-        self._append(
-            shared.load_id, shared.run_id, key, TableName(""), "state", before, after, 0, 0, at
-        )
+        after = dump(shared.bookmark)
+        values = (load_id, run_id, after, at.isoformat(), FORMAT, "", "", "[]", 0, load_id)
+        self._put(key, values, current)
+        self._append(load_id, run_id, key, TableName(""), "state", before, after, 0, 0, at)
 
     def _put(
         self, key: tuple[str, ...], values: tuple[Any, ...], current: StreamState | None
@@ -191,13 +213,21 @@ class Ledger(History, NamedStates):
             )
 
     def note_rejected(self, entry: Entry) -> None:
-        """Append what was kept of rejected records, which also makes their table known as the stream's."""
+        """Append what was kept of rejected records, which makes their table the stream's own."""
         load = entry.load
         key = (load.source, load.stream.namespace or "", load.stream.name, load.partition)
         self._append(
-            load.load_id, load.run_id, key, entry.table, REJECTED, None, None, entry.rows_in, entry.rows_in_table,
+            load.load_id,
+            load.run_id,
+            key,
+            entry.table,
+            REJECTED,
+            None,
+            None,
+            entry.rows_in,
+            entry.rows_in_table,
             entry.committed_at,
-        )  # fmt: skip
+        )
 
     # For people: `etl-assets state`
 
@@ -209,17 +239,23 @@ class Ledger(History, NamedStates):
         *,
         read_at: datetime | None = None,
     ) -> None:
-        """Store another bookmark, under a load id of its own: a sync that began before is refused at its commit.
+        """Store another bookmark, and repair whatever else of the row is damaged.
 
-        What else was damaged of the row is made good. Where somebody else has read up to it, that
-        was `read_at`.
+        The row gets the load id that is given, so that a sync which began before is refused.
+
+        Args:
+            state: The row as it is.
+            bookmark: What it gets.
+            load_id: A new one.
+            read_at: When somebody else has read up to the bookmark, if that is why it is set.
 
         Raises:
             StateError: The row does not tell the stream's table any more.
         """
         if not state.shared and not state.table.name:
             raise StateError(
-                f"stream {state.stream!r}: its row in the table {STATE_TABLE} does not tell where its rows are.",
+                f"stream {state.stream!r}: its row in the table {STATE_TABLE} "
+                "does not tell where its rows are.",
                 hint=f"Load everything anew after `etl-assets state reset {label_of(state)}`.",
                 stream=state.stream,
             )
@@ -230,7 +266,7 @@ class Ledger(History, NamedStates):
         rows = self._tx.count(state.table) if there else 0
         changed: dict[str, Any] = {"bookmark": after, "load_id": load_id, "run_id": ""}
         if there:
-            changed["rows_in_table"] = rows  # rows may have been deleted for it, all of them too
+            changed["rows_in_table"] = rows  # Somebody may have deleted rows before this.
         if read_at is not None:
             changed["committed_at"] = read_at.isoformat()
         if state.damage is not None:
@@ -264,10 +300,10 @@ class Ledger(History, NamedStates):
             self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key_of(state))
 
     def rename_source(self, old: str, new: str) -> int:
-        """Return a source's states and loads to another name; returns how many states.
+        """Give the states and loads of a source to another name, and return how many states.
 
         Raises:
-            StateError: The new name has states already.
+            StateError: The new name already has states.
         """
         count = f"SELECT COUNT(*) FROM {self._state} WHERE {equals(('source',))}"
         if self._tx.execute(count, (new,))[0][0]:
@@ -282,69 +318,68 @@ class Ledger(History, NamedStates):
         return renamed
 
     def rewind(self, state: StreamState, load_id: str, load_id_column: str | None) -> int:
-        """Go back to what a stream was after a load: delete the later loads' rows by load id, restore the bookmark.
+        """Go back to what a stream was after a load.
+
+        The rows of the later loads are deleted by their load ids, and the bookmark is restored.
+
+        Returns:
+            How many rows were deleted.
 
         Raises:
-            StateError: There is no such load, or a later one merged or replaced rows, which cannot
-                be undone; or the stream's bookmark is that of its whole source, which does not go
+            StateError: There is no such load; or a later one has merged or replaced rows, which
+                cannot be undone; or the bookmark is that of the whole source, which does not go
                 back for one stream.
         """
         if any(one.shared for one in self.source_states(state.source, state.partition)):
             raise StateError(
-                f"the streams of {state.source!r} share one state, which cannot be rewound for one of them.",
+                f"the streams of {state.source!r} share one state, "
+                "which cannot be rewound for one of them.",
                 hint="Do a full refresh of the stream, or `etl-assets state reset` it.",
                 stream=state.stream or None,
             )
         self._migrate()
         found = self._since(state, load_id)
         if found is None:
-            undone = any(one.load_id == load_id for one in self._past(state))
-            raise StateError(
-                f"stream {state.stream!r}: the load {load_id} was undone by an earlier rewind; its rows are gone."
-                if undone
-                else f"stream {state.stream!r} has no load {load_id!r}.",
-                hint="Its rows come again with the next sync." if undone else None,
-                stream=state.stream,
-            )
+            raise self._not_standing(state, load_id)
         target, later = found[0], found[1:]
         deleted = self._undo(state, later, load_id_column)
         rows = self._tx.count(state.table)
         self._tx.execute(
-            f'UPDATE {self._state} SET "bookmark" = ?, "load_id" = ?, "rows_in_table" = ?, "changed_by" = ? '
-            f"WHERE {equals(STATE_KEY)}",
+            f'UPDATE {self._state} SET "bookmark" = ?, "load_id" = ?, "rows_in_table" = ?, '
+            f'"changed_by" = ? WHERE {equals(STATE_KEY)}',
             (target.bookmark_after, load_id, rows, load_id, *key_of(state)),
         )
+        key, now = key_of(state), datetime.now(UTC)
         before, after = dump(state.bookmark), target.bookmark_after
-        self._append(
-            load_id,
-            "",
-            key_of(state),
-            state.table,
-            REWIND,
-            before,
-            after,
-            0,
-            rows,
-            datetime.now(UTC),
-        )
+        self._append(load_id, "", key, state.table, REWIND, before, after, 0, rows, now)
         return deleted
 
-    def _undo(self, state: StreamState, later: Sequence[Past], load_id_column: str | None) -> int:
-        """Delete the rows of loads, also the rejected ones that were kept.
-
-        Returns how many were in the table.
-        """
-        changing = [one for one in later if one.changed_rows]
-        other = next((one for one in changing if one.strategy != WriteStrategy.APPEND), None)
-        if other or (changing and load_id_column is None):
-            raise StateError(
-                f"stream {state.stream!r}: the load {(other or changing[0]).load_id} cannot be undone: "
-                + (f"it was a {other.strategy}." if other else "its rows carry no load id."),
-                hint="Use `etl-assets state set` and accept that rows are read again, or do a full refresh.",
+    def _not_standing(self, state: StreamState, load_id: str) -> StateError:
+        """Return the error that a load was undone, or never was."""
+        if any(one.load_id == load_id for one in self._past(state)):
+            return StateError(
+                f"stream {state.stream!r}: the load {load_id} was undone by an earlier rewind; "
+                "its rows are gone.",
+                hint="Its rows come again with the next sync.",
                 stream=state.stream,
             )
-        ids = [one.load_id for one in changing]
-        deleted = self._delete_loads(state, ids, load_id_column or "") if ids else 0
+        return StateError(f"stream {state.stream!r} has no load {load_id!r}.", stream=state.stream)
+
+    def _undo(self, state: StreamState, later: Sequence[Past], load_id_column: str | None) -> int:
+        """Delete the rows of loads, and the rejected records that were kept of them.
+
+        Returns:
+            How many rows were in the stream's table.
+        """
+        changing = [one for one in later if one.changed_rows]
+        for one in changing:
+            if one.strategy != WriteStrategy.APPEND:
+                raise _not_undone(state, one, f"it was a {one.strategy}")
+        deleted = 0
+        if changing:
+            if load_id_column is None:
+                raise _not_undone(state, changing[0], "its rows carry no load id")
+            deleted = self._delete_loads(state, [one.load_id for one in changing], load_id_column)
         self._delete_rejected(state, [one.load_id for one in later])
         return deleted
 
@@ -360,7 +395,8 @@ class Ledger(History, NamedStates):
     def _delete_rejected(self, state: StreamState, load_ids: Sequence[str]) -> None:
         """Delete the kept records of later loads: they will come, and be rejected, again."""
         found = self._tx.execute(
-            f'SELECT DISTINCT "table_schema", "table_name" FROM {self._loads} WHERE {equals((*STATE_KEY, "strategy"))}',
+            f'SELECT DISTINCT "table_schema", "table_name" FROM {self._loads} '
+            f"WHERE {equals((*STATE_KEY, 'strategy'))}",
             (*key_of(state), REJECTED),
         )
         for schema, name in found if load_ids else ():
@@ -370,3 +406,12 @@ class Ledger(History, NamedStates):
                 self._tx.execute(
                     f'DELETE FROM {self._tx.quoted(table)} WHERE "load_id" IN ({marks})', load_ids
                 )
+
+
+def _not_undone(state: StreamState, load: Past, why: str) -> StateError:
+    return StateError(
+        f"stream {state.stream!r}: the load {load.load_id} cannot be undone: {why}.",
+        hint="Use `etl-assets state set` and accept that rows are read again, "
+        "or do a full refresh.",
+        stream=state.stream,
+    )

@@ -1,9 +1,9 @@
-"""The ledger's rows in their order: one per COMMIT, counted by the transaction that appends it, and never changed.
+"""The ledger's rows in their order: one per COMMIT, numbered by it, and never changed.
 
-They are ordered by `commit_number`. No clock has a say in it: load ids and `committed_at` are by
-that of the machine that ran the sync, which may be behind that of the run before. Rows of earlier
-versions have no number and come before all others, in the order of their insertion where the engine
-can tell it (DuckDB, SQLite), else by `committed_at`.
+They are ordered by `commit_number`. No clock has a say in it: load ids and `committed_at` follow
+the clock of the machine that ran the sync, which may be behind that of the run before. Rows of
+earlier versions have no number and come before all others, in the order of their insertion where
+the engine knows it (DuckDB, SQLite), else by `committed_at`.
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,25 @@ from etl_assets.naming import quote
 from etl_assets.strategies import WriteStrategy
 
 REJECTED = "rejected"
-"""In the ledger's `strategy`: not a load of the stream's table, but of the one with its rejected records."""
+"""In the ledger's `strategy`: a load of the table with rejected records, not of the stream's."""
 REWIND = "rewind"
-"""In the ledger's `strategy`: the stream went back to the load that this row names.
-
-What came between is undone.
-"""
+"""In the ledger's `strategy`: the stream went back to this load; what came after it is undone."""
 NUMBER = "commit_number"
 _LEDGER_COLUMNS = (
-    "load_id", "run_id", *STATE_KEY, "table_schema", "table_name", "strategy", "bookmark_before", "bookmark_after",
-    "rows_in", "rows_in_table", "committed_at", "format", NUMBER,
-)  # fmt: skip
+    "load_id",
+    "run_id",
+    *STATE_KEY,
+    "table_schema",
+    "table_name",
+    "strategy",
+    "bookmark_before",
+    "bookmark_after",
+    "rows_in",
+    "rows_in_table",
+    "committed_at",
+    "format",
+    NUMBER,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Past:
 
     @property
     def changed_rows(self) -> bool:
-        """Whether the table was another one after it."""
+        """Whether the load has changed the table."""
         return bool(self.rows_in) or self.strategy == WriteStrategy.REPLACE
 
 
@@ -59,8 +67,8 @@ class History(StateRows):
     """The rows of the ledger, in one database.
 
     Args:
-        transaction: An open one.
-        schema: The database schema in which the two tables are; "" for the connection's own.
+        transaction: The open transaction.
+        schema: The database schema of the two tables; "" for the connection's own.
     """
 
     def __init__(self, transaction: Transaction, schema: str = "") -> None:
@@ -74,28 +82,29 @@ class History(StateRows):
             return
         if not self._tx.alters_at_once:
             self._tx.lock("etl_assets ledger")
-            self._is_numbered = None  # somebody else may have been at it
+            self._is_numbered = None  # Somebody else may have migrated it before we got the lock.
             if self._numbered():
                 return
         import pyarrow as pa
 
         self._tx.add_column(self._ledger_table, NUMBER, pa.int64())
         self._is_numbered = True
-        if (
-            not self._tx.alters_at_once
-        ):  # a change of rows would begin the transaction, before its tables are made
-            # So that the first format's code refuses them, and does not write rows without a
-            # number.
+        # Rows of the new format are refused by the code of the first one, which would write rows
+        # without a number. Where tables are altered at once this has to wait: a change of rows
+        # would begin the transaction before its tables are made.
+        if not self._tx.alters_at_once:
             self._tx.execute(
                 f'UPDATE {self._state} SET "format" = ? WHERE "format" < ?', (FORMAT, FORMAT)
             )
 
     def _numbered(self) -> bool:
-        """Return whether the ledger has commit numbers: not one of an earlier version that was only read so far."""
+        """Return whether the ledger has commit numbers.
+
+        That of an earlier version has none until something is written to it.
+        """
         if self._is_numbered is None:
-            self._is_numbered = NUMBER in {
-                name.lower() for name in self._tx.type_names(self._ledger_table)
-            }
+            columns = self._tx.type_names(self._ledger_table)
+            self._is_numbered = NUMBER in {name.lower() for name in columns}
         return self._is_numbered
 
     def _order(self) -> str:
@@ -110,9 +119,9 @@ class History(StateRows):
     def _next_number(self) -> int:
         """Return the number of the next row.
 
-        It is asked for once a transaction: a commit of the same stream in between changes its state
-            row, so that this
-        one is refused. Those of other streams may get the same number, which no order needs.
+        The last number is read once per transaction. A commit of the same stream in between changes
+        its state row, so that this one is refused. A commit of another stream may get the same
+        number, which does no harm: only the loads of one stream are in an order.
         """
         if self._last_number is None:
             found = self._tx.execute(f"SELECT MAX({quote(NUMBER)}) FROM {self._loads}")
@@ -121,9 +130,14 @@ class History(StateRows):
         return self._last_number
 
     def commits(self, source: str, stream: Stream) -> list[tuple[str, int, int, Bookmark | None]]:
-        """Return every COMMIT of a stream, oldest first: load id, rows in, rows in the table, the bookmark after it."""
+        """Return every COMMIT of a stream, oldest first.
+
+        Each is the load id, the rows that came in, the rows in the table, and the bookmark after
+        it.
+        """
+        columns = listed(("load_id", "rows_in", "rows_in_table", "bookmark_after"))
         rows = self._tx.execute(
-            f"SELECT {listed(('load_id', 'rows_in', 'rows_in_table', 'bookmark_after'))} FROM {self._loads} "
+            f"SELECT {columns} FROM {self._loads} "
             f"WHERE {equals(STATE_KEY[:3])} ORDER BY {self._order()}",
             (source, stream.namespace or "", stream.name),
         )
@@ -134,17 +148,14 @@ class History(StateRows):
             ]
         except StateError as error:
             raise StateError(
-                f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} is damaged: "
-                f"bookmark_after: {error}.",
+                f"source {source!r}, stream {stream.name!r}: a row of the table {LEDGER_TABLE} "
+                f"is damaged: bookmark_after: {error}.",
                 hint=f"Set it to NULL: UPDATE {self._loads} SET bookmark_after = NULL WHERE ...",
                 stream=stream.name,
             ) from error
 
     def owner(self, table: TableName) -> tuple[str, str, str] | None:
-        """Return the source, namespace and stream of the last load into a table.
-
-        None if unknown.
-        """
+        """Return source, namespace and stream of the last load into a table, or None."""
         newest = self._newest_of(table, quote(NUMBER)) if self._numbered() else []
         newest = newest or self._newest_of(table, self._inserted())
         return max(newest)[1:] if newest else None
@@ -160,20 +171,20 @@ class History(StateRows):
         )
 
     def later_loads(self, state: StreamState, load_id: str) -> list[Past] | None:
-        """Return what came after a load, oldest first.
-
-        None if there is no such load, or it was undone.
-        """
+        """Return what came after a load, oldest first; None if it is unknown or was undone."""
         found = self._since(state, load_id)
         return None if found is None else found[1:]
 
     def replaced_since(self, state: StreamState, load_id: str) -> bool:
-        """Return whether the table is no longer what it was after a load with rows added: replaced, or gone back."""
+        """Return whether a table is something else than it was after a load, with rows added.
+
+        It is if the table was replaced since then, or the load was undone.
+        """
         later = self.later_loads(state, load_id)
         return later is None or any(one.strategy == WriteStrategy.REPLACE for one in later)
 
     def _since(self, state: StreamState, load_id: str) -> list[Past] | None:
-        """Return the last row of a load and all that follow it, but for what a rewind has undone."""
+        """Return the last row of a load and all after it, without what a rewind has undone."""
         standing: list[Past] = []
         for one in self._past(state):
             if one.strategy == REWIND:
@@ -185,8 +196,9 @@ class History(StateRows):
         return None if at is None else standing[at:]
 
     def _past(self, state: StreamState) -> list[Past]:
+        columns = listed(("load_id", "strategy", "rows_in", "bookmark_after"))
         found = self._tx.execute(
-            f"SELECT {listed(('load_id', 'strategy', 'rows_in', 'bookmark_after'))} FROM {self._loads} "
+            f"SELECT {columns} FROM {self._loads} "
             f'WHERE {equals(STATE_KEY)} AND "strategy" <> ? ORDER BY {self._order()}',
             (*key_of(state), REJECTED),
         )
@@ -206,9 +218,20 @@ class History(StateRows):
         at: datetime,
     ) -> None:
         values = (
-            load_id, run_id, *key, table.schema, table.name, what, before, after, rows_in, rows_in_table,
-            at.isoformat(), FORMAT, self._next_number(),
-        )  # fmt: skip
+            load_id,
+            run_id,
+            *key,
+            table.schema,
+            table.name,
+            what,
+            before,
+            after,
+            rows_in,
+            rows_in_table,
+            at.isoformat(),
+            FORMAT,
+            self._next_number(),
+        )
         marks = ", ".join("?" * len(values))
         self._tx.execute(
             f"INSERT INTO {self._loads} ({listed(_LEDGER_COLUMNS)}) VALUES ({marks})", values
@@ -216,6 +239,5 @@ class History(StateRows):
 
 
 def _last_of(rows: Sequence[Past], load_id: str) -> int | None:
-    return next(
-        (index for index in reversed(range(len(rows))) if rows[index].load_id == load_id), None
-    )
+    places = [index for index, row in enumerate(rows) if row.load_id == load_id]
+    return places[-1] if places else None

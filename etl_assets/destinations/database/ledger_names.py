@@ -1,4 +1,4 @@
-"""Which names the ledger has states under: they are moved, adopted, and noted with the config they were read with."""
+"""The names of sources in the ledger: states move between them, and configs are noted by them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,10 +37,9 @@ class NamedStates(StateRows):
         self._append(state.load_id, "", key, state.table, ADOPTED, None, after, 0, rows, at)
 
     def move(self, states: Sequence[StreamState], new: str) -> None:
-        """Give the state rows of some of a source's streams, and their loads, to another name.
+        """Give the state rows of some streams of a source, and their loads, to another name.
 
-        The source's shared state goes along where no stream of it is left, and is copied where one
-        is.
+        The shared state of the source goes along, or is copied if other streams stay behind.
         """
         for state in states:
             for table in (self._state, self._loads):
@@ -69,16 +68,6 @@ class NamedStates(StateRows):
         """Note what a source's config is."""
         key = (source, "", "", CONFIG)
         self._tx.execute(f"DELETE FROM {self._state} WHERE {equals(STATE_KEY)}", key)
-        values = (
-            "",
-            "",
-            dump(document),
-            datetime.now(UTC).isoformat(),
-            FORMAT,
-            "",
-            "",
-            "[]",
-            0,
-            "",
-        )
+        now = datetime.now(UTC).isoformat()
+        values = ("", "", dump(document), now, FORMAT, "", "", "[]", 0, "")
         self._put(key, values, None)

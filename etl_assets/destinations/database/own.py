@@ -1,4 +1,4 @@
-"""What an exactly-once destination of one's own is made of, in one place: see `docs/own-database.md`."""
+"""What you need for an exactly-once destination of your own: see `docs/own-database.md`."""
 
 from etl_assets.destinations.database.dbapi import DbApiTransaction, committing
 from etl_assets.destinations.database.destination import DatabaseDestination, database_capabilities

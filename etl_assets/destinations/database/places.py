@@ -1,8 +1,9 @@
-"""Where a script's source has its state: under its name, in the place of its tables (their schema and prefix).
+"""Where the source of a script has its state: under its name, in the place of its tables.
 
-Two caches in one database with another schema or prefix are two places, each with tables and state
-of its own. A name that has state in one place only is stored as it is; in any other place it is
-stored as `name@schema.prefix`. What was stored before places counted is of the place of its table.
+A place is a schema and a prefix of tables. Two caches in one database with another schema or prefix
+are two places, each with tables and state of its own. A source that has state in one place only is
+stored under its plain name, and in any other place as `name@schema.prefix`. State that was stored
+before there were places belongs to the place of its table.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,13 +20,10 @@ DIGITS = 8
 
 
 def is_hashed_name_of(stored: str, name: str) -> bool:
-    """Return whether a stored name is a name and a hash of a config, as those of connectors were once."""
+    """Return whether a name was stored with a hash of the config, as those of connectors were."""
     head, _, digits = stored.rpartition("_")
-    return (
-        head == name
-        and len(digits) == DIGITS
-        and all(digit in "0123456789abcdef" for digit in digits)
-    )
+    is_hash = len(digits) == DIGITS and all(digit in "0123456789abcdef" for digit in digits)
+    return head == name and is_hash
 
 
 @dataclass(frozen=True)
@@ -45,11 +43,8 @@ class Place:
         """The name under which the source is stored here while it has state elsewhere, too."""
         options = self.destination.options
         schema = options.schema_name or self.destination.identifier(self.name)
-        return (
-            f"{self.name}@{schema}.{options.table_prefix}"
-            if options.table_prefix
-            else f"{self.name}@{schema}"
-        )
+        prefix = f".{options.table_prefix}" if options.table_prefix else ""
+        return f"{self.name}@{schema}{prefix}"
 
     def holds(self, state: StreamState) -> bool:
         """Return whether the table of a state row is in this place."""
@@ -60,10 +55,9 @@ class Place:
             return True
         if state.table.schema != usual.schema:
             return False
-        # One that ends as the stream is called has another prefix; any other was named by hand.
-        plain = self.destination.identifier(
-            f"{state.namespace}_{state.stream}" if state.namespace else state.stream
-        )
+        # A table whose name ends in the stream's has another prefix; any other was named by hand.
+        full_name = f"{state.namespace}_{state.stream}" if state.namespace else state.stream
+        plain = self.destination.identifier(full_name)
         prefix: str = self.destination.options.table_prefix
         return state.table.name.startswith(prefix) and not state.table.name.endswith(plain)
 
@@ -76,18 +70,18 @@ def base_name(stored: str) -> str:
 def stored_under(
     destination: Any, name: str, streams: Collection[StreamKey], *, hashed: bool = False
 ) -> str:
-    """Return the name under which the state of a source is, or is going to be.
+    """Return the name under which the state of a source is stored, or is going to be.
 
-    Settles what was stored otherwise.
+    State that is stored under an older form of the name is renamed.
 
     Args:
         destination: A database with a ledger.
         name: The source's name.
         streams: What is going to be read.
-        hashed: State may be stored under the name and a hash of the config, and is then renamed.
+        hashed: Whether state may be stored under the name with a hash of the config.
 
     Raises:
-        InputError: It is stored under several such names.
+        InputError: There is state under several such names.
     """
     if not destination.exists():
         return name
@@ -98,7 +92,9 @@ def stored_under(
 
 
 def rows_of(destination: Any, name: str, states: Sequence[StreamState]) -> list[StreamState]:
-    """Return the state rows of a source in its place, its shared state among them; renames nothing.
+    """Return the state rows of a source in its place, its shared state among them.
+
+    Nothing is renamed.
 
     Raises:
         InputError: They are stored under several names.
@@ -117,16 +113,15 @@ def _settled(ledger: Ledger, place: Place, streams: Collection[StreamKey], *, ha
     mine = _tables_of(states, place.name)
     here = [state for state in mine if place.holds(state)]
     elsewhere = {(state.namespace, state.stream) for state in mine if not place.holds(state)}
-    target = place.name
-    if any(state.source == place.qualified for state in states) or (elsewhere and not here):
-        target = place.qualified
-    # Stored before places counted, or by an asset, which knows none: rows of one name in several
-    # places.
-    shared = any(state.shared for state in states if state.source == place.name)
-    if here and (
-        target == place.qualified or (elsewhere and (shared or not elsewhere.isdisjoint(streams)))
-    ):
-        target = place.qualified
+    is_qualified = any(state.source == place.qualified for state in states)
+    if elsewhere:
+        # Rows of one name in several places were stored before there were places, or by an asset,
+        # which knows none.
+        shared = any(state.shared for state in states if state.source == place.name)
+        collides = shared or not elsewhere.isdisjoint(streams)
+        is_qualified = is_qualified or not here or collides
+    target = place.qualified if is_qualified else place.name
+    if here and is_qualified:
         ledger.move(here, target)
     if hashed:
         _rename_hashed(ledger, place, states, target)
@@ -150,8 +145,8 @@ def _rename_hashed(
 def _refuse_several(names: Sequence[str], name: str) -> None:
     if len(names) > 1:
         raise InputError(
-            f"{name!r} was read into these tables with {len(names)} configs, each stored as a source of its own: "
-            f"{', '.join(map(repr, names))}.",
+            f"{name!r} was read into these tables with {len(names)} configs, "
+            f"each stored as a source of its own: {', '.join(map(repr, names))}.",
             hint=f"Say whose state is to go on: source_name={names[0]!r}, or another of them.",
             input_value=name,
         )

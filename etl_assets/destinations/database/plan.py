@@ -1,4 +1,4 @@
-"""What is to be written of one load, and its staged rows with the table's names and types."""
+"""What is to be written for one load: its staged rows with the table's names and types."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from etl_assets.destinations.database.encoded_rows import Native, Parts
 from etl_assets.destinations.database.record_columns import staged_as
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.engine.casting import RefusedValueError, conform
-from etl_assets.engine.staging import Staging
+from etl_assets.engine.staging import Staging, tables_of
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.load import Load
 from etl_assets.model.stored import TableName
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Plan:
-    """What is to be written, by physical names.
+    """What is to be written for one load.
 
     Args:
-        load: What for.
-        table: Where to.
-        staging: The rows, by original names.
-        physical: The column's name by the field's name.
-        schema: The schema of the staged rows by original names; a column that is NULL throughout
-            has the type null.
-        declared: What the stream declares, if it does.
-        stamp: For the columns of our own.
+        load: The load.
+        table: The table that is written to.
+        staging: The rows, by the names of the fields.
+        physical: The name of each field's column in the table.
+        schema: The schema of the staged rows, by the names of the fields. A column that is NULL
+            throughout has the type null.
+        declared: The schema that the stream declares, if it does.
+        stamp: What our own columns get.
         changes: Sentences about what was done to the table's schema.
         tables: Tables in the same database whose rows are loaded in place of staged ones.
-        copied: Their columns by the table's.
-        stale: Which of the staged rows are left out, in their order; None for none.
-        unique: It is known that no key comes twice in the others.
+        copied: The columns of these tables by those of the table.
+        stale: Whether each of the staged rows is left out, in their order; None for none.
+        unique: Whether it is known that no key comes twice in the others.
     """
 
     load: Load
@@ -53,13 +53,14 @@ class Plan:
     stale: "npt.NDArray[np.bool_] | None" = None
     unique: bool = False
     refused: RefusedValueError | None = None
-    """Why the rows could not be given: an engine that reads them itself would only say that it could not."""
+    """Why the rows could not be read; an engine that reads them itself says no more than that."""
 
     def field_of(self, column: str) -> str:
-        """Return the field that is stored in a column; of a column that has none, its name."""
-        return next(
-            (name for name, physical in self.physical.items() if physical == column), column
-        )
+        """Return the field that is stored in a column, or the column's name if there is none."""
+        for name, physical in self.physical.items():
+            if physical == column:
+                return name
+        return column
 
     def reader(self, types: "Mapping[str, pa.DataType]") -> "pa.RecordBatchReader":
         """Return the staged rows with the table's names and types."""
@@ -71,7 +72,7 @@ class Plan:
         )
 
     def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
-        """Return the same for an engine that may take rows in the bytes they came in."""
+        """Return the staged rows for an engine that can take them in the bytes they came in."""
         source, target = self._schemas(types)
         return Parts(target, self._parts(source, target.names))
 
@@ -93,7 +94,7 @@ class Plan:
                 yield from batches()
 
     def _staged(self) -> "Iterator[pa.Table | Encoded]":
-        """Yield what is staged without the rows that are left out."""
+        """Yield what is staged, without the rows that are left out."""
         import pyarrow as pa
 
         if self.stale is None:
@@ -109,7 +110,7 @@ class Plan:
     ) -> "Iterator[pa.RecordBatch]":
         try:
             for part in parts:
-                for table in part.tables() if isinstance(part, Encoded) else (part,):
+                for table in tables_of(part):
                     for batch in conform(table, source).to_batches():
                         yield batch.rename_columns(names) if names else batch
         except RefusedValueError as error:

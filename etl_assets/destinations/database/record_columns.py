@@ -1,8 +1,9 @@
-"""The three columns about each record that PyAirbyte's tables have: its id, when it was extracted, what was changed.
+"""The three columns about each record that PyAirbyte's tables have.
 
-They are new on every read, so they are no part of what a row is: no merge compares them, no change
-of a schema tells of them, and a row that came again as it was keeps them. Where they are wanted
-they wait beside the records from when these are staged. All are made by columns.
+They are the record's id, when it was extracted, and what was changed of it. All three are new on
+every read, so they are no part of what a row is: no merge compares them, no schema change names
+them, and a row that came again as it was keeps them. If they are wanted, they are staged beside the
+records. They are made by columns, not row by row.
 """
 
 import json
@@ -41,21 +42,21 @@ def types_of(names: Sequence[str]) -> "dict[str, pa.DataType]":
 
 
 def staged_as(name: str) -> str:
-    """Return the name of a column beside the records, where it cannot be that of one of their fields."""
+    """Return the name of one of the columns while it is staged: a name that no field can have."""
     return f"~{name}"
 
 
 def is_staged(name: str) -> bool:
-    """Return whether a column beside the records is one of the three."""
+    """Return whether a staged column is one of the three."""
     return name.removeprefix("~") in NAMES and name.startswith("~")
 
 
 def with_columns(table: "pa.Table", batch: Batch) -> "pa.Table":
-    """Return the records of a batch with the three columns behind their own.
+    """Return the records of a batch with the three columns after their own.
 
     Args:
         table: The records.
-        batch: What they came in: knows when they were emitted, and what the source says of them.
+        batch: The batch, which knows when they were emitted and what the source says of them.
     """
     types = types_of(NAMES)
     made = (new_ids(table.num_rows), _extracted_at(batch), _meta(batch))

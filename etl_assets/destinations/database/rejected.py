@@ -1,4 +1,4 @@
-"""Rejected records of one load between two commits: counted, and on request kept in a table beside their stream's."""
+"""The rejected records of one load: they are counted, and kept in a table if that is wanted."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -25,10 +25,10 @@ def rejected_table(table: TableName, max_bytes: int = 255) -> TableName:
 
 
 class Rejects:
-    """What was rejected since the last commit.
+    """What was rejected of a load since its last commit.
 
     Args:
-        load: Of which stream.
+        load: The load.
         staging: Where records wait that are to be kept; None where nothing can keep them.
     """
 
@@ -43,7 +43,7 @@ class Rejects:
         rejections = []
         for one in found:
             self.records += 1
-            # Of a record that is left out, no single value is.
+            # If the record is left out, none of its values is left out by itself.
             out = any(each.whole for each in one)
             rejections += [replace(each, whole=out) for each in one]
         self.counts = summed(self.counts, counted(rejections))
@@ -66,7 +66,7 @@ class Rejects:
         tx.stage(table, _at(self._staging.reader(schema), datetime.now(UTC)))
 
     def write(self, tx: Transaction, table: TableName, now: datetime) -> int:
-        """Append what is kept to its table; gives how many rows that were."""
+        """Append what is kept to its table, and return how many rows that were."""
         if self._staging is None or not self._staging.rows:
             return 0
         rows = self._staging.rows

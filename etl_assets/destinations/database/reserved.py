@@ -1,8 +1,8 @@
-"""Column names that an engine keeps for itself, quoted or not: its system columns, and what begins like these.
+"""Column names that an engine keeps for itself, quoted or not: those of its system columns.
 
-PostgreSQL says `conflicts with a system column name`, InnoDB `Incorrect column name`. SQLite and
-DuckDB take any name; of SQLite's three names of a row's number one is kept, since where all three
-are columns nothing tells rows apart.
+For these, PostgreSQL says `conflicts with a system column name` and InnoDB `Incorrect column name`.
+SQLite and DuckDB take any name. Of SQLite's three names for a row's number one is reserved here:
+if all three were columns, nothing would tell rows apart.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ class ReservedNames:
     """The column names that an engine does not take.
 
     Args:
-        names: As they are written.
-        prefixes: What no name begins with, in lower case.
-        folds: The case of letters makes no difference.
+        names: The names; in lower case, if `folds`.
+        prefixes: How no name may begin, in lower case.
+        folds: Whether the case of letters makes no difference.
     """
 
     names: frozenset[str] = field(default_factory=frozenset)
@@ -24,14 +24,15 @@ class ReservedNames:
     folds: bool = True
 
     def usable(self, name: str) -> str | None:
-        """Return the beginning of a usable name for a reserved one, before its hash.
+        """Return how a usable name begins for a reserved one, or None if a name is not reserved.
 
-        None if it is not reserved.
+        A hash comes after it.
         """
         folded = name.lower()
         if folded.startswith(self.prefixes):
             return f"c{name}" if name.startswith("_") else f"c_{name}"
-        return name if (folded if self.folds else name) in self.names else None
+        compared = folded if self.folds else name
+        return name if compared in self.names else None
 
 
 _POSTGRES = ReservedNames(

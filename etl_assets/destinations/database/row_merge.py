@@ -1,7 +1,8 @@
-"""A merge that asks of an engine no more than SELECT, INSERT and UPDATE: some rows at a time, compared here.
+"""A merge that asks no more of an engine than SELECT, INSERT and UPDATE.
 
-It needs neither temporary tables nor MERGE, which every engine spells its own way. In memory are
-one chunk of rows and, where a key may come twice, the keys that were merged so far.
+Rows are looked up and compared here, some at a time, so that neither temporary tables nor MERGE are
+needed, which every engine spells its own way. In memory are one batch of rows and, where a key may
+come twice, the keys that were merged so far.
 """
 
 import math
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CHUNK_BYTES = 2 * 1024 * 1024
-"""So many bytes of Arrow are Python's values at a time, which take many times the memory."""
+"""How many bytes of Arrow are Python's values at once, which take many times the memory."""
 Row = tuple[Any, ...]
 
 
@@ -59,11 +60,11 @@ class RowMerge:
     Args:
         rows: What reads and writes the table's rows.
         table: The table.
-        schema: Of the rows.
-        stamp: For the columns of our own.
+        schema: The schema of the rows.
+        stamp: What our own columns get.
         keys: The columns that tell one row from another.
         update: Whether rows that are there are to be changed.
-        unique: It is known that no key comes twice.
+        unique: Whether it is known that no key comes twice.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class RowMerge:
         self._merged: set[Row] = set()
 
     def run(self, rows: "pa.RecordBatchReader") -> int:
-        """Merge; returns how many rows were inserted or changed."""
+        """Merge rows, and return how many were inserted or changed."""
         return sum(self._merge(batch) for batch in in_chunks(rows, self._rows.keys_at_once))
 
     def _merge(self, batch: "pa.RecordBatch") -> int:
@@ -107,22 +108,17 @@ class RowMerge:
         )
         there = {self._key_of(row): row for row in found}
 
-        fresh = [position for key, position in last.items() if key not in there]
-        changed = [
-            (key, position)
-            for key, position in last.items()
+        fresh, changed, counted_before = [], [], 0
+        for key, position in last.items():
+            if key not in there:
+                fresh.append(bound[position])
             # A row that came again as it was is left alone: it keeps its load id, and what is
             # downstream stays fresh.
-            if key in there
-            and self._may_update(key)
-            and self._differs(there[key], staged[position])
-        ]
-        self._rows.insert_rows(
-            self._table, self._schema.names, [bound[position] for position in fresh], self._stamp
-        )
-        changed_rows = [bound[position] for _, position in changed]
-        self._rows.update_rows(self._table, self._schema, self._keys, changed_rows, self._stamp)
-        counted_before = sum(key in self._merged for key, _ in changed)
+            elif self._may_update(key) and self._differs(there[key], staged[position]):
+                changed.append(bound[position])
+                counted_before += key in self._merged
+        self._rows.insert_rows(self._table, self._schema.names, fresh, self._stamp)
+        self._rows.update_rows(self._table, self._schema, self._keys, changed, self._stamp)
         if not self._unique:
             self._merged.update(last)
         return len(fresh) + len(changed) - counted_before
@@ -131,8 +127,8 @@ class RowMerge:
         return tuple(row[at] for at in self._key_positions)
 
     def _may_update(self, key: Row) -> bool:
-        # What this merge itself has inserted gives way to a later arrival whatever becomes of rows
-        # from before.
+        # Even if rows from before stay as they are, one that this merge has inserted gives way to a
+        # later arrival.
         return self._update or key in self._merged
 
     def _differs(self, there: Row, staged: Row) -> bool:
@@ -151,7 +147,7 @@ class RowMerge:
 
 
 def in_chunks(rows: "pa.RecordBatchReader", most: int) -> "Iterator[pa.RecordBatch]":
-    """Yield rows in chunks of at most so many, and of few enough bytes to be Python's values."""
+    """Yield rows, at most so many at a time, and few enough bytes to be made Python's values."""
     for batch in rows:
         bytes_per_row = max(1, batch.nbytes // max(1, batch.num_rows))
         step = max(1, min(most, CHUNK_BYTES // bytes_per_row))
@@ -164,5 +160,8 @@ def _comparable_rows(rows: "pa.RecordBatch | pa.Table") -> list[Row]:
 
 
 def _exact(value: Any) -> Any:
-    """Return what is equal only for the same value: NaN is not equal to itself, and -0.0 is to 0.0."""
+    """Return something that is equal only for the same value.
+
+    A float is not: NaN differs from itself, and -0.0 equals 0.0.
+    """
     return value.hex() if isinstance(value, float) else value

@@ -1,9 +1,9 @@
-"""A stream that several steps load at once: each range into a staging table of its own, all of them published at once.
+"""A split: several steps load the ranges of one stream, which are published together.
 
-The plan is a row of the state table beside the stream's own, and so is what each range has loaded:
-their `partition` begins with `split/`. By a range's row a later plan finds the staging table that a
-killed run has left. Nothing else is kept anywhere, so the steps may run in different processes and
-places.
+Each range goes into a staging table of its own. The plan is a row of the state table beside the
+stream's own, and so is what each range has loaded: their `partition` begins with `split/`. By a
+range's row, a later plan finds the staging table that a killed run has left. Nothing else is kept
+anywhere, so the steps may run in different processes and places.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,14 @@ from etl_assets.destinations.database.ownership import lock_name, own_table, why
 from etl_assets.destinations.database.plan import Plan
 from etl_assets.destinations.database.record_columns import NAMES, staged_as
 from etl_assets.destinations.database.session import DatabaseSession
+from etl_assets.destinations.database.stored_columns import known_columns
 from etl_assets.destinations.database.stored_states import SPLIT
 from etl_assets.destinations.database.transaction import Transaction
 from etl_assets.engine.staging_folder import sweep
 from etl_assets.exceptions import ConcurrentSyncError, DestinationError
 from etl_assets.model.key_ranges import KeyRanges
 from etl_assets.model.load import Committed, Load
-from etl_assets.model.stored import Bookmark, StreamState, TableName
+from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
 from etl_assets.model.stream import Stream
 from etl_assets.naming import with_hash
 from etl_assets.strategies import WriteStrategy
@@ -41,11 +42,11 @@ class SplitPlan:
     """What was planned before the first read.
 
     Args:
-        load_id: Of the load that all ranges become.
-        ranges: Those of the source.
-        bookmark: The replication key before the first read: the state to be.
+        load_id: The id of the load that all ranges become.
+        ranges: The ranges that the source has given.
+        bookmark: The replication key before the first read, which becomes the state.
         begins_from: The load id of the state row at that time.
-        planned_at: When.
+        planned_at: When it was planned.
         tables: The staging table of each range.
     """
 
@@ -62,12 +63,12 @@ class SplitPlan:
 
 
 def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> None:
-    """Write down a plan, and drop what earlier ones have left.
+    """Write down a plan, and drop what earlier plans have left.
 
     Args:
-        database: Where to.
+        database: The destination.
         load: The load that all ranges become, with its table.
-        ranges: Those of the source.
+        ranges: The ranges that the source has given.
     """
     with database.transaction() as tx:
         tx.lock(lock_name(load.source, load.stream, ""))
@@ -84,9 +85,8 @@ def plan_split(database: DatabaseDestination, load: Load, ranges: KeyRanges) -> 
         limit = database.capabilities.max_identifier_bytes
         for number in range(len(ranges.ranges)):
             name = with_hash(f"{table.name}__split_{number}", f"{load.load_id}/{number}", limit)
-            ledger.insert(
-                _row(load, f"{SPLIT}{load.load_id}/{number}", TableName(name, table.schema), None)
-            )
+            staging_table = TableName(name, table.schema)
+            ledger.insert(_row(load, f"{SPLIT}{load.load_id}/{number}", staging_table, None))
 
 
 def drop_split(database: DatabaseDestination, source: str, stream: Stream) -> None:
@@ -120,11 +120,11 @@ def planned_split(
 
 
 def publish_split(database: DatabaseDestination, load: Load) -> tuple[SplitPlan, Committed]:
-    """Put the rows of all ranges in the place of the table's, with the planned state, in one transaction.
+    """Replace the table's rows by those of all ranges, with the planned state, in one transaction.
 
     Args:
-        database: Where to.
-        load: With the load id of the plan.
+        database: The destination.
+        load: The load, with the load id of the plan.
 
     Returns:
         The plan, and what was committed.
@@ -159,32 +159,28 @@ class SplitSession(DatabaseSession):
     ) -> Committed:
         parts = _planned(ledger, load.source, load.stream, load.load_id)[1]
         expected = sum(_counted(tx, load, part) for part in parts)
-        filled = [
-            part for part in parts if part.rows_in_table
-        ]  # where no row came, none has told of columns
+        # Where no row came, none has told of columns.
+        filled = [part for part in parts if part.rows_in_table]
         columns = filled[0].columns if filled else ()
         staged = self._staged[load.load_id].rows
-        if alike := bool(filled) and all(part.columns == columns for part in filled):
+        alike = bool(filled) and all(part.columns == columns for part in filled)
+        if alike:
             about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
-            self._copied = (
-                [part.table for part in filled],
-                {column.name: column.physical for column in columns}
-                | {staged_as(name): name for name in about},
-            )
+            by_field = known_columns(filled[0]) | {staged_as(name): name for name in about}
+            self._copied = ([part.table for part in filled], by_field)
             staged.add(_empty(tx, filled[0]))
-        else:  # one range has met other types than another: their rows come together as those of batches do
+        else:
+            # One range has met other types than another, so their rows are merged as batches are.
             for part in filled:
                 for table in tx.scan(part.table, "", SCAN_ROWS):
                     staged.add(_by_field(table, part))
         committed = super()._publish(tx, ledger, load, bookmark)
-        if committed.rows_loaded != expected or committed.rows_in_table != expected:
+        if not committed.rows_loaded == committed.rows_in_table == expected:
             raise DestinationError(
-                f"stream {load.stream.name!r}: its ranges have {expected} rows, of which {committed.rows_loaded} came "
-                "into the table; nothing was published."
+                f"stream {load.stream.name!r}: its ranges have {expected} rows, of which "
+                f"{committed.rows_loaded} came into the table; nothing was published."
             )
-        if alike and not {(c.name, c.type) for c in columns} <= {
-            (c.name, c.type) for c in committed.columns
-        }:
+        if alike and not _types_of(columns) <= _types_of(committed.columns):
             raise DestinationError(
                 f"stream {load.stream.name!r}: its table has other types than those of its ranges."
             )
@@ -196,11 +192,12 @@ class SplitSession(DatabaseSession):
         plan = super()._plan(load, table, current)
         tables, columns = self._copied
         places = {**plan.physical, **{staged_as(name): name for name in plan.stamp.about}}
-        return replace(
-            plan,
-            tables=tables,
-            copied={places[name]: columns[name] for name in columns if name in places},
-        )
+        copied = {places[name]: columns[name] for name in columns if name in places}
+        return replace(plan, tables=tables, copied=copied)
+
+
+def _types_of(columns: Sequence[Column]) -> set[tuple[str, str]]:
+    return {(column.name, column.type) for column in columns}
 
 
 def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
@@ -212,8 +209,8 @@ def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
 def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False) -> "pa.Table":
     """Return a staging table's rows by the names of the fields, without our own columns.
 
-    A column that is NULL throughout has the type null, unless types are kept: its type was of no
-    value.
+    A column that is NULL throughout gets the type null, because no value has told its type; unless
+    types are kept.
     """
     import pyarrow as pa
 
@@ -221,10 +218,10 @@ def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False)
     columns |= {staged_as(name): table.column(name) for name in NAMES if name in table.column_names}
     if keep_types:
         return pa.table(columns)
-    rows = table.num_rows
-    return pa.table(
-        {name: pa.nulls(rows) if one.null_count == rows else one for name, one in columns.items()}
-    )
+    for name, column in columns.items():
+        if column.null_count == table.num_rows:
+            columns[name] = pa.nulls(table.num_rows)
+    return pa.table(columns)
 
 
 def _row(load: Load, partition: str, table: TableName, bookmark: Bookmark | None) -> StreamState:
@@ -246,13 +243,13 @@ def _planned(
     ledger: Ledger, source: str, stream: Stream, load_id: str
 ) -> tuple[SplitPlan, list[StreamState]]:
     """Return a plan, and the state rows of its ranges in their order."""
-    rows = {
-        row.partition: row for row in (ledger.splits(source, stream) if ledger.exists() else [])
-    }
+    splits = ledger.splits(source, stream) if ledger.exists() else []
+    rows = {row.partition: row for row in splits}
     found = rows.get(f"{SPLIT}{load_id}")
     if found is None or found.bookmark is None:
         raise ConcurrentSyncError(
-            f"stream {stream.name!r}: the ranges of this run were dropped, because a later run has planned anew.",
+            f"stream {stream.name!r}: the ranges of this run were dropped, "
+            "because a later run has planned anew.",
             hint="Materialize it once more if that run is not at it.",
             stream=stream.name,
         )
@@ -270,16 +267,15 @@ def _planned(
 
 
 def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
+    """Count the rows of a range's staging table, which have to be those that were loaded."""
     number = part.partition.rpartition("/")[2]
     if part.load_id == load.load_id or not tx.exists(part.table):
         problem = "is not loaded"
     else:
-        rows = tx.count(part.table)
-        if rows == part.rows_in_table:
+        rows, loaded = tx.count(part.table), part.rows_in_table
+        if rows == loaded:
             return rows
-        problem = (
-            f"has {rows} rows in {tx.quoted(part.table)}, though {part.rows_in_table} were loaded"
-        )
+        problem = f"has {rows} rows in {tx.quoted(part.table)}, though {loaded} were loaded"
     raise DestinationError(
         f"stream {load.stream.name!r}: range {number} {problem}; nothing was published.",
         hint="Materialize it once more.",
@@ -288,12 +284,11 @@ def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
 
 
 def _drop(tx: Transaction, ledger: Ledger, source: str, stream: Stream) -> None:
-    """Drop the staging tables that the ledger knows as this stream's, and the rows that tell of them."""
+    """Drop the staging tables that the ledger knows as this stream's, and their state rows."""
     key = (source, stream.namespace or "", stream.name)
     for row in sorted(ledger.splits(source, stream), key=lambda row: row.partition):
-        tx.lock(
-            lock_name(source, stream, row.partition)
-        )  # a step that is just publishing its range ends first
+        # A step that is just publishing its range ends first.
+        tx.lock(lock_name(source, stream, row.partition))
         is_plan = row.partition.count("/") == 1
         is_there = not is_plan and tx.exists(row.table)
         if is_there and why_foreign(tx, ledger, key, row.table) is None:

@@ -1,8 +1,9 @@
-"""Writing and reading rows by plain INSERT, UPDATE and SELECT: what every engine can, and may say better."""
+"""Writing and reading rows by INSERT, UPDATE and SELECT, which every engine has."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -32,19 +33,19 @@ _INSTANT = "timestamp[us, tz=UTC]"
 
 
 class SqlRows(SqlTransaction):
-    """The rows of tables, by `execute` alone.
+    """A transaction that writes and reads rows by nothing but `execute`.
 
-    `execute_many` and `fetch` where a driver can do better.
+    Override `execute_many` and `fetch` where the driver has a faster way.
     """
 
     rows_at_once: int = 5_000
-    """Rows that are Python's values at a time."""
+    """How many rows are Python's values at once."""
     keys_at_once: int = 200
-    """Keys that a merge looks up by one statement."""
+    """How many keys a merge looks up by one statement."""
     row_id: str = ""
-    """What addresses a row within a transaction (`rowid`, `ctid`), as SQL; for `fill_column`."""
+    """What addresses a row within a transaction (`rowid`, `ctid`), as SQL, for `fill_column`."""
     own_columns: Sequence[str] = ()
-    """The columns of this library, by which a table that a killed load has left is known."""
+    """This library's columns, by which `left_empty` knows a table that a killed load has left."""
 
     # What an engine or its driver may say better
 
@@ -72,31 +73,29 @@ class SqlRows(SqlTransaction):
         return array(values, type_)
 
     def equals(self, name: str, type_: "pa.DataType") -> str:
-        """Return the condition that a column has a value (`?`), and no other that the engine takes for the same."""
+        """Return the condition that a column has exactly the value `?`.
+
+        Override it where the engine takes different values for equal, such as `A` and `a`.
+        """
         del type_
         return f"{quote(name)} = ?"
 
     @cached_property
     def now(self) -> Any:
-        """What our column says of the time of the load: an instant where the engine has them, else its text."""
+        """The time of the load in our column: an instant if the engine has them, else its text."""
         instant = datetime.now(UTC)
-        return (
-            instant
-            if _INSTANT in self.names
-            else instant.isoformat(sep=" ", timespec="microseconds")
-        )
+        if _INSTANT in self.names:
+            return instant
+        return instant.isoformat(sep=" ", timespec="microseconds")
 
     # Tables
 
     @override
     def left_empty(self, table: TableName) -> bool:
         ours = set(self.own_columns)
-        return (
-            self.alters_at_once
-            and bool(ours)
-            and ours <= set(self.type_names(table))
-            and not self.has_rows(table)
-        )
+        if not self.alters_at_once or not ours:
+            return False
+        return ours <= set(self.type_names(table)) and not self.has_rows(table)
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -104,22 +103,24 @@ class SqlRows(SqlTransaction):
             self.drop_table(table)
             self.create_table(table, schema, stamp)
         else:
-            self.execute(
-                f"DELETE FROM {self.quoted(table)}"
-            )  # readers see the rows until the COMMIT
+            # Readers see the rows until the COMMIT.
+            self.execute(f"DELETE FROM {self.quoted(table)}")
         return table
 
     @override
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        """Make the table anew with the column's new type: each engine has its own words for a shorter way."""
+        """Make the table anew with the column's new type.
+
+        There are shorter ways, but every engine spells them differently.
+        """
         import pyarrow as pa
 
         if self.alters_at_once:
             raise SchemaConflictError(
-                f"The column {name!r} of the table {table} would have to become {self.type_name(new)}, which cannot be "
-                "rolled back here.",
+                f"The column {name!r} of the table {table} would have to become "
+                f"{self.type_name(new)}, which cannot be rolled back here.",
                 hint="Change it by hand, or drop the table and do a full refresh.",
             )
         unstamped = Stamp("", None, None)
@@ -130,7 +131,7 @@ class SqlRows(SqlTransaction):
         beside = TableName(f"{NEW}_{hashed(table.schema, table.name)}", table.schema)
         self.create_table(beside, after, unstamped)
         self.insert(beside, _recast(self.scan(table, "", self.rows_at_once), after), unstamped)
-        # Renaming a table is another word everywhere; creating and copying are not.
+        # Every engine has another word for renaming a table, but not for creating and copying one.
         self.drop_table(table)
         self.create_table(table, after, unstamped)
         self.copy(beside, table, {column: column for column in after.names}, unstamped)
@@ -139,9 +140,7 @@ class SqlRows(SqlTransaction):
     def fill_column(
         self, table: TableName, beside: str, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        """Fill a new column with the values of another one, cast exactly to its own type.
-
-        For a `widen_column`.
+        """Fill a new column with the values of another, cast exactly: a step of a `widen_column`.
 
         Args:
             table: The table.
@@ -164,7 +163,7 @@ class SqlRows(SqlTransaction):
 
     @override
     def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
-        """Nothing: the rows wait in the session's staging, from where `insert` and `merge` get them."""
+        """Do nothing: `insert` and `merge` get the rows from the session's staging."""
 
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
@@ -179,9 +178,8 @@ class SqlRows(SqlTransaction):
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
         count = self.count(source)
-        self.execute(
-            *copying(self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now))
-        )
+        own = stamps(stamp, self.now)
+        self.execute(*copying(self.quoted(source), self.quoted(table), columns, own))
         return count
 
     @override
@@ -197,9 +195,8 @@ class SqlRows(SqlTransaction):
     ) -> int:
         if not self.alters_at_once:
             self.index(table, keys)
-        return RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique).run(
-            rows
-        )
+        merge = RowMerge(self, table, rows.schema, stamp, keys, update=update, unique=unique)
+        return merge.run(rows)
 
     @override
     def scan(
@@ -207,9 +204,8 @@ class SqlRows(SqlTransaction):
     ) -> "Iterator[pa.Table]":
         schema = self.schema_of(table, columns)
         yield schema.empty_table()
-        for rows in self.fetch(
-            self._selected(table, schema.names, where), min(chunk_rows, FETCHED_ROWS)
-        ):
+        query = self._selected(table, schema.names, where)
+        for rows in self.fetch(query, min(chunk_rows, FETCHED_ROWS)):
             yield table_of(rows, schema, self.array)
 
     def bound_rows(self, batch: "pa.RecordBatch") -> list[Row]:
@@ -248,27 +244,25 @@ class SqlRows(SqlTransaction):
         settings = [*(schema.names[at] for at in others), *(name for name, _ in own)]
         assigned = ", ".join(f"{quote(name)} = ?" for name in settings)
         sql = f"UPDATE {self.quoted(table)} SET {assigned} WHERE {self._same(schema, keys)}"
-        self.execute_many(
-            sql,
-            (
-                (*(row[at] for at in others), *constants, *(row[at] for at in key_positions))
-                for row in rows
-            ),
-        )
+        self.execute_many(sql, (_picked(row, others, constants, key_positions) for row in rows))
 
     def rows_with(
         self, table: TableName, schema: "pa.Schema", keys: Sequence[str], wanted: Sequence[Row]
     ) -> "pa.Table":
-        """Return the rows of a table that have one of the wanted keys, with the columns and types of a schema."""
+        """Return the rows of a table with one of the wanted keys, by the columns of a schema."""
         same = self._same(schema, keys)
         where = " OR ".join([f"({same})"] * len(wanted))
-        found = self.execute(
-            self._selected(table, schema.names, where), [value for key in wanted for value in key]
-        )
+        query = self._selected(table, schema.names, where)
+        found = self.execute(query, list(chain.from_iterable(wanted)))
         return table_of(found, schema, self.array)
 
     def _same(self, schema: "pa.Schema", keys: Sequence[str]) -> str:
         return " AND ".join(self.equals(key, schema.field(key).type) for key in keys)
+
+
+def _picked(row: Row, settings: Sequence[int], constants: Row, key_positions: Sequence[int]) -> Row:
+    """Return the parameters of one UPDATE."""
+    return (*(row[at] for at in settings), *constants, *(row[at] for at in key_positions))
 
 
 def _recast(tables: "Iterator[pa.Table]", schema: "pa.Schema") -> "pa.RecordBatchReader":

@@ -1,4 +1,4 @@
-"""The write plans' primitives that are the same in every SQL database."""
+"""The primitives of a transaction that are the same in every SQL database."""
 
 import re
 from abc import abstractmethod
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 STAGED = "_etl_assets_staged"
 NEW = "_etl_assets_new"
 FETCHED_ROWS = 10_000
-"""Rows of a driver's, as Python's values, that are in memory at once."""
+"""How many rows of a driver are in memory at once as Python's values."""
 _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|%")
 
 
 def with_marks(sql: str, mark: str) -> str:
-    """Return a statement with the driver's mark in place of each `?`; none inside of quotes is one.
+    """Return a statement with the driver's mark in place of each `?` that is not in quotes.
 
     Args:
         sql: The statement.
-        mark: Such as `%s`; then each `%` is doubled.
+        mark: The driver's mark. If it begins with `%`, such as `%s`, each `%` is doubled.
     """
     double = mark.startswith("%")
 
@@ -45,13 +45,11 @@ def with_marks(sql: str, mark: str) -> str:
 
 
 def respelled(sql: str, spelled: Callable[[str], str]) -> str:
-    """Return a statement with each quoted identifier as an engine spells it.
-
-    What is inside of texts stays.
+    """Return a statement with each quoted identifier, but no text, as an engine spells it.
 
     Args:
         sql: The statement.
-        spelled: Gives the SQL of a name.
+        spelled: Returns the SQL of a name.
     """
 
     def replaced(match: re.Match[str]) -> str:
@@ -62,7 +60,7 @@ def respelled(sql: str, spelled: Callable[[str], str]) -> str:
 
 
 def only(where: str) -> str:
-    """Return the clause for a condition that is given as SQL text; "" for none."""
+    """Return the WHERE clause for a condition; "" for none."""
     return f" WHERE {where}" if where else ""
 
 
@@ -72,7 +70,7 @@ def hashed(*parts: str) -> str:
 
 
 class SqlTransaction(SqlTypes, Transaction):
-    """What is said in the SQL that all databases have; a subclass says the rest.
+    """A transaction in the SQL that all databases have; a subclass says the rest.
 
     It has to give `execute`, `type_names` and `names` (or the methods of `SqlTypes`). Everything
     else is derived, here and in `SqlRows`, and may be overridden.
@@ -80,10 +78,7 @@ class SqlTransaction(SqlTypes, Transaction):
 
     ledger_types = LedgerTypes()
     first_row: str = "LIMIT 1"
-    """What stands at the end of a query of which one row is enough.
-
-    "" where an engine has no word for it.
-    """
+    """How a query ends of which one row is enough; "" where an engine has no word for it."""
 
     adding_column: str = "ADD COLUMN"
     """What stands before the name of a column that is added."""
@@ -96,14 +91,14 @@ class SqlTransaction(SqlTypes, Transaction):
     @override
     @abstractmethod
     def type_names(self, table: TableName) -> dict[str, str]:
-        """Return the engine's type name of each column, as `names` and `decimal` have it.
+        """Return the engine's type name of each column, spelled as in `names` and by `decimal`.
 
-        {} if there is no table.
+        It is {} if there is no such table.
         """
 
     @cached_property
     def own_types(self) -> tuple[str, str]:
-        """The types of the columns of our own: of a load id, and of the time of a load."""
+        """The types of our own columns: of a load's id, and of its time."""
         import pyarrow as pa
 
         return self.type_name(pa.string()), self.type_name(pa.timestamp("us", "UTC"))
@@ -119,34 +114,27 @@ class SqlTransaction(SqlTypes, Transaction):
         import pyarrow as pa
 
         names = self.type_names(table)
-        return (
-            pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()])
-            if names
-            else None
-        )
+        if not names:
+            return None
+        return pa.schema([(name, self.arrow_type(type_)) for name, type_ in names.items()])
 
     @override
     def tables(self, schema: str) -> list[str]:
         rows = self.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = ? AND table_type = 'BASE TABLE' "
-            "ORDER BY table_name",
+            "SELECT table_name FROM information_schema.tables "
+            "WHERE table_schema = ? AND table_type = 'BASE TABLE' ORDER BY table_name",
             (schema,),
         )
         return [name for (name,) in rows]
 
     @override
     def exists(self, table: TableName) -> bool:
-        return bool(
-            self.type_names(table)
-        )  # Arrow, which takes longer to import than this, is not needed
+        return bool(self.type_names(table))  # Unlike `schema`, this does not import Arrow.
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return bool(
-            self.execute(
-                f"SELECT 1 FROM {self.quoted(table)}{only(where)} {self.first_row}".rstrip()
-            )
-        )
+        query = f"SELECT 1 FROM {self.quoted(table)}{only(where)} {self.first_row}"
+        return bool(self.execute(query.rstrip()))
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
@@ -158,31 +146,30 @@ class SqlTransaction(SqlTypes, Transaction):
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         if table.schema:
             self.create_schema(table.schema)
-        self.execute(
-            f"CREATE TABLE {self.quoted(table)} ({self._definitions(table, schema, stamp)})"
-        )
+        columns = self._definitions(table, schema, stamp)
+        self.execute(f"CREATE TABLE {self.quoted(table)} ({columns})")
 
     def definitions(self, schema: "pa.Schema", stamp: Stamp) -> dict[str, str]:
-        """Return the columns of a table that is to be made, our own behind those of its rows, and their types."""
-        columns = {f.name: self._definition(f.type) for f in schema} | dict(
-            stamp.named(*self.own_types)
-        )
+        """Return how the columns of a table are defined that is to be made, by their names.
+
+        Our own columns come after those of the rows.
+        """
+        columns = {field.name: self._definition(field.type) for field in schema}
+        columns |= dict(stamp.named(*self.own_types))
         if stamp.about:
-            about = types_of(stamp.about)
-            columns |= {
-                name: self._definition(self.stored_type(type_)) for name, type_ in about.items()
-            }
+            for name, type_ in types_of(stamp.about).items():
+                columns[name] = self._definition(self.stored_type(type_))
         return columns
 
     def _definitions(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> str:
-        """Return the same as SQL."""
+        """Return the definitions of a table's columns as SQL."""
         columns = self.definitions(schema, stamp)
         if not columns:
             raise DestinationError(f"The table {table} would have no columns at all.")
         return ", ".join(f"{quote(name)} {definition}" for name, definition in columns.items())
 
     def _definition(self, type_: "pa.DataType") -> str:
-        """Return a column's type, and what else a table's definition says of it."""
+        """Return the type of a column, with whatever else its definition says."""
         return self.type_name(type_)
 
     @override
@@ -191,9 +178,8 @@ class SqlTransaction(SqlTypes, Transaction):
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self.execute(
-            f"ALTER TABLE {self.quoted(table)} {self.adding_column} {quote(name)} {self.type_name(type_)}"
-        )
+        added = f"{self.adding_column} {quote(name)} {self.type_name(type_)}"
+        self.execute(f"ALTER TABLE {self.quoted(table)} {added}")
 
     # For queries
 
@@ -215,13 +201,13 @@ def tables_of(
     array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
     rows_at_once: int,
 ) -> "Iterator[pa.Table]":
-    """Yield what a driver's cursor finds as tables: first an empty one, for its types.
+    """Yield what a driver's cursor finds as tables. The first is empty and has the types.
 
     Args:
-        fetch: Gives the next rows, as a cursor's `fetchmany`.
-        schema: Of the tables.
-        array: Makes a column's values an array.
-        rows_at_once: How many rows are fetched at once, at the most.
+        fetch: Returns the next rows, as a cursor's `fetchmany` does.
+        schema: The schema of the tables.
+        array: Makes an array of a column's values.
+        rows_at_once: How many rows are fetched at once, at most.
     """
     yield schema.empty_table()
     while rows := fetch(min(rows_at_once, FETCHED_ROWS)):
@@ -233,13 +219,13 @@ def table_of(
     schema: "pa.Schema",
     array: "Callable[[Sequence[Any], pa.DataType], pa.Array]",
 ) -> "pa.Table":
-    """Return rows of a driver's as a table."""
+    """Return rows of a driver as a table."""
     import pyarrow as pa
 
     columns = zip(*rows, strict=True) if rows else [()] * len(schema)
-    return pa.Table.from_arrays(
-        [array(v, f.type) for v, f in zip(columns, schema, strict=True)], schema=schema
-    )
+    fields = zip(columns, schema, strict=True)
+    arrays = [array(values, field.type) for values, field in fields]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
@@ -248,7 +234,7 @@ def stamps(stamp: Stamp, now: Any) -> list[tuple[str, Any]]:
 
 
 def column_list(names: Sequence[str], prefix: str = "") -> str:
-    """Return names quoted and in a row, each with a prefix such as `s.`."""
+    """Return names quoted and with commas between them, each after a prefix such as `s.`."""
     return ", ".join(f"{prefix}{quote(name)}" for name in names)
 
 
@@ -265,6 +251,5 @@ def copying(
     """
     names = column_list([*columns, *(name for name, _ in own)])
     values = ", ".join([column_list(list(columns.values())), *("?" for _ in own)])
-    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}", [
-        value for _, value in own
-    ]
+    sql = f"INSERT INTO {table} ({names}) SELECT {values} FROM {source}"
+    return sql, [value for _, value in own]

@@ -1,7 +1,4 @@
-"""Which types an engine has for Arrow's, said by one table.
-
-Whatever is not in it is kept as text.
-"""
+"""Which types an engine has for Arrow's, as one table says. What is not in it is kept as text."""
 
 import re
 from collections.abc import Mapping
@@ -35,11 +32,8 @@ class SqlTypes:
 
     def decimal(self, precision: int, scale: int) -> str | None:
         """Return the engine's name of a decimal type, or None if it has none so wide."""
-        return (
-            f"DECIMAL({precision},{scale})"
-            if 0 <= scale <= precision <= MAX_DECIMAL_DIGITS
-            else None
-        )
+        is_narrow_enough = 0 <= scale <= precision <= MAX_DECIMAL_DIGITS
+        return f"DECIMAL({precision},{scale})" if is_narrow_enough else None
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
         """Return the type, of those the engine has, in which values of a type are kept exactly."""
@@ -76,10 +70,7 @@ class SqlTypes:
         return self.names[str(type_)]
 
     def arrow_type(self, name: str) -> "pa.DataType":
-        """Return the Arrow type of a name that `type_names` gives.
-
-        Text where it is none of `names`.
-        """
+        """Return the Arrow type of a name from `type_names`; text if it is not in `names`."""
         import pyarrow as pa
 
         number = _DECIMAL.fullmatch(name)
@@ -94,10 +85,12 @@ def _by_arrow_name() -> "Mapping[str, pa.DataType]":
     """Return the types that `names` may name, by Arrow's name."""
     import pyarrow as pa
 
-    types = [
-        pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(),
-        pa.float32(), pa.float64(), pa.string(), pa.binary(), pa.date32(), pa.time64("us"), pa.time64("ns"),
-        pa.timestamp("us"), pa.timestamp("ns"), pa.timestamp("us", "UTC"), pa.timestamp("ns", "UTC"),
-        pa.duration("us"), pa.uuid(), json_type(),
-    ]  # fmt: skip
+    signed = [pa.int8(), pa.int16(), pa.int32(), pa.int64()]
+    unsigned = [pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
+    times = [pa.date32(), pa.time64("us"), pa.time64("ns"), pa.duration("us")]
+    for unit in ("us", "ns"):
+        times += [pa.timestamp(unit), pa.timestamp(unit, "UTC")]
+    others = [pa.bool_(), pa.float32(), pa.float64(), pa.string(), pa.binary()]
+    extensions = [pa.uuid(), json_type()]
+    types = [*others, *signed, *unsigned, *times, *extensions]
     return {str(type_): type_ for type_ in types}

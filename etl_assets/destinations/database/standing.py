@@ -1,4 +1,4 @@
-"""What types a table has before a load's rows come: asked for once, and only by a source that chooses types."""
+"""The types of a table before the rows of a load come, for a source that chooses types by them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class StandingTypes:
-    """The types of one load's table, see `protocol.load.TableTypes`.
+    """The types of one load's table; see `model.request.TableTypes`.
 
     Args:
         load: The load.
         table: Its table.
         transaction: Opens a transaction.
-        shape: Gives what the load has to fit, in a transaction.
-        anew: If the table is replaced, its columns need not be as they are.
+        shape: Returns what the load has to fit, given a transaction.
+        anew: Whether the columns of a table that is replaced may change.
     """
 
     def __init__(
@@ -58,17 +58,17 @@ class StandingTypes:
         self._opened.close()
 
     def type_of(self, field: str) -> "pa.DataType | None":
-        """Return the type of a field's column; None where there is none."""
-        return self._shape.of_field([field]).get(field) if self._shape is not None else None
+        """Return the type of a field's column, or None if there is no column."""
+        return None if self._shape is None else self._shape.of_field([field]).get(field)
 
     def is_open(self, field: str) -> bool:
-        """Return whether a field's column, of text, gets another type with its first values: it has none so far."""
+        """Return whether a field's column, of text, gets another type with its first values."""
         if self.is_fixed:
             return False
         column = self._column(field)
-        return not self._open.has_values(self._table, column) and self._open.is_free(
-            self._table, column
-        )
+        if self._open.has_values(self._table, column):
+            return False
+        return self._open.is_free(self._table, column)
 
     def stored(self, type_: "pa.DataType") -> "pa.DataType":
         """Return the type in which the destination keeps the values of one."""
@@ -90,4 +90,4 @@ class StandingTypes:
         return self._tx
 
     def _column(self, field: str) -> str:
-        return self._shape.columns_of([field])[field] if self._shape is not None else field
+        return field if self._shape is None else self._shape.columns_of([field])[field]

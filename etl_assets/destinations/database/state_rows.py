@@ -1,8 +1,7 @@
-"""Rows of `_etl_assets_state`: written, read, and told apart from what somebody else has made of them.
+"""The rows of `_etl_assets_state`: how they are written and read, and what may be wrong with them.
 
-A row that was damaged is still a row: its key is known, so that it can be listed, set anew or
-reset. Whoever would sync
-from it gets a `StateError`.
+Somebody else may have damaged a row. It is a row all the same: its key is known, so that it can be
+listed, set anew or reset. Whoever would sync from it gets a `StateError`.
 """
 
 import json
@@ -21,27 +20,39 @@ from etl_assets.model.stored import Bookmark, Column, StreamState, TableName
 
 STATE_TABLE = "_etl_assets_state"
 FORMAT = 2
-"""Of our tables; a newer one is refused, an older one migrated.
+"""The format of our tables. Those of a newer one are refused, those of an older one migrated.
 
-2: the ledger has a `commit_number`.
+In format 2, the ledger has a `commit_number`.
 """
 STATE_COLUMNS = (
-    "source", "namespace", "stream", "partition", "load_id", "run_id", "bookmark", "committed_at", "format",
-    "table_schema", "table_name", "columns", "rows_in_table", "changed_by",
-)  # fmt: skip
+    "source",
+    "namespace",
+    "stream",
+    "partition",
+    "load_id",
+    "run_id",
+    "bookmark",
+    "committed_at",
+    "format",
+    "table_schema",
+    "table_name",
+    "columns",
+    "rows_in_table",
+    "changed_by",
+)
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
 def dump(bookmark: Bookmark | None, *, stream: str | None = None) -> str | None:
-    """Return a bookmark's JSON, every digit kept; None for none.
+    """Return a bookmark as JSON that keeps every digit, or None for no bookmark.
 
     Args:
-        bookmark: What to write.
-        stream: Whose it is; None where that is the whole source.
+        bookmark: The bookmark.
+        stream: The stream it belongs to; None for the whole source.
 
     Raises:
-        BookmarkError: JSON has no such value (NaN, Infinity, a lone surrogate, an object), or it is
-            too long.
+        BookmarkError: JSON has no such value (NaN, Infinity, a lone surrogate, an object), or the
+            bookmark is too long.
     """
     if bookmark is None:
         return None
@@ -51,19 +62,19 @@ def dump(bookmark: Bookmark | None, *, stream: str | None = None) -> str | None:
         )
         size = len(text.encode())
     except (ValueError, TypeError, RecursionError) as error:
-        wrong = next(
-            (name for name, value in bookmark.items() if not _is_json({name: value})), None
-        )
-        told = f": {wrong!r} = {shorten(bookmark[wrong])}" if wrong is not None else ""
+        wrong = [name for name, value in bookmark.items() if not _is_json({name: value})]
+        told = f": {wrong[0]!r} = {shorten(bookmark[wrong[0]])}" if wrong else ""
         raise BookmarkError(
-            f"{_whose(stream)}: the bookmark cannot be stored as JSON{told} ({type(error).__name__}: {error}).",
-            hint="Give texts, whole and finite numbers, dates as texts, and lists and objects of these.",
+            f"{_whose(stream)}: the bookmark cannot be stored as JSON{told} "
+            f"({type(error).__name__}: {error}).",
+            hint="Give texts, whole and finite numbers, dates as texts, "
+            "and lists and objects of these.",
             stream=stream,
         ) from error
     if size > MAX_STATE_BYTES:
         raise BookmarkError(
-            f"{_whose(stream)}: the bookmark has {size:,} bytes, and at most {MAX_STATE_BYTES:,} are stored. "
-            f"It begins {shorten(text)}.",
+            f"{_whose(stream)}: the bookmark has {size:,} bytes, "
+            f"and at most {MAX_STATE_BYTES:,} are stored. It begins {shorten(text)}.",
             hint="Let the source keep a position, not a list of what it has read.",
             stream=stream,
         )
@@ -86,7 +97,7 @@ def parse(text: Any) -> Any:
     """Read a bookmark that was stored.
 
     Raises:
-        StateError: It is no JSON object; says why, and not whose it is.
+        StateError: It is not a JSON object. The error says why, but not whose bookmark it is.
     """
     if text is None:
         return None
@@ -136,7 +147,8 @@ def state_of(row: Sequence[Any]) -> StreamState:
     number = reading.number("format")
     if number > FORMAT:
         raise StateError(
-            f"The stored state of stream {state.stream!r} has format {number}; this version knows {FORMAT}.",
+            f"The stored state of stream {state.stream!r} has format {number}; "
+            f"this version knows {FORMAT}.",
             hint="Upgrade etl-assets.",
             stream=state.stream,
         )
@@ -145,7 +157,7 @@ def state_of(row: Sequence[Any]) -> StreamState:
 
 @dataclass
 class _Reading:
-    """The values of a row, each read by itself: one that is damaged leaves the others."""
+    """The values of a row, each read by itself: a damaged one does not take others along."""
 
     values: Mapping[str, Any]
     wrong: list[str] = field(default_factory=list)
@@ -206,16 +218,17 @@ def sound(state: StreamState) -> StreamState:
     """Return a state row that is not damaged.
 
     Raises:
-        StateError: It is; names the row, and the commands that repair it.
+        StateError: It is damaged. The error names the row and the commands that repair it.
     """
     if state.damage is None:
         return state
     label = label_of(state)
     what = f"stream {state.stream!r}" if state.stream else "the state of the whole source"
     raise StateError(
-        f"source {state.source!r}, {what}: its row in the table {STATE_TABLE} is damaged: {state.damage}.",
-        hint=f"Load everything anew after `etl-assets state reset {label}`, or go on from a bookmark that you know "
-        f"with `etl-assets state set {label} BOOKMARK`.",
+        f"source {state.source!r}, {what}: its row in the table {STATE_TABLE} is damaged: "
+        f"{state.damage}.",
+        hint=f"Load everything anew after `etl-assets state reset {label}`, or go on from a "
+        f"bookmark that you know with `etl-assets state set {label} BOOKMARK`.",
         stream=state.stream or None,
     )
 

@@ -1,4 +1,4 @@
-"""The state rows of one database, as they are read: to list them, to sync from one, to find what a split has left."""
+"""The state rows of one database: listing them, and finding those of a stream or a split."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,17 +18,17 @@ from etl_assets.naming import quote
 
 LEDGER_TABLE = "_etl_assets_loads"
 SPLIT = "split/"
-"""A state row whose `partition` begins so is of the ranges of a split that is not published yet."""
+"""How the `partition` of a state row begins that belongs to a split which is not published yet."""
 CONFIG = "config/"
-"""The `partition` of a row that holds no state: what the config of a source was when it was last read."""
+"""The `partition` of a row that holds the config with which a source was last read; no state."""
 
 
 class StateRows:
     """The table of the states of one database.
 
     Args:
-        transaction: An open one.
-        schema: The database schema it is in; "" for the connection's own.
+        transaction: The open transaction.
+        schema: The database schema of the table; "" for the connection's own.
     """
 
     def __init__(self, transaction: Transaction, schema: str = "") -> None:
@@ -50,12 +50,13 @@ class StateRows:
     def _found(self, sql: str, parameters: Sequence[Any] = ()) -> list[StreamState]:
         try:
             return [state_of(row) for row in self._tx.execute(sql, parameters)]
-        except (
-            UnicodeDecodeError
-        ) as error:  # of a driver that gives nothing of a row with such a text
+        # Some drivers give nothing at all of a row with a text that is not UTF-8.
+        except UnicodeDecodeError as error:
             raise StateError(
-                f"A row of the table {STATE_TABLE} is not UTF-8 text ({error.reason}; asked for: {list(parameters)}).",
-                hint=f"Correct it in the database, or delete it: DELETE FROM {self._state} WHERE ...",
+                f"A row of the table {STATE_TABLE} is not UTF-8 text "
+                f"({error.reason}; asked for: {list(parameters)}).",
+                hint="Correct it in the database, or delete it: "
+                f"DELETE FROM {self._state} WHERE ...",
             ) from error
 
     def _lost(self) -> set[tuple[Any, ...]]:
@@ -78,22 +79,22 @@ class StateRows:
             f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY)}",
             (source, stream.namespace or "", stream.name, partition),
         )
-        state = sound(found[0]) if found else None
-        may_be_lost = state is not None and state.bookmark is None and stream.method != "FULL_TABLE"
-        return (
-            sound(lost_bookmark(state))
-            if state and may_be_lost and key_of(state) in self._lost()
-            else state
-        )
+        if not found:
+            return None
+        state = sound(found[0])
+        needs_bookmark = state.bookmark is None and stream.method != "FULL_TABLE"
+        if needs_bookmark and key_of(state) in self._lost():
+            return sound(lost_bookmark(state))
+        return state
 
     def source_states(self, source: str, partition: str = "") -> list[StreamState]:
-        """Return the state rows of a source, that of its shared state (with an empty stream) first.
+        """Return the state rows of a source, its shared state first; those that are damaged say so.
 
-        Those that are damaged say so.
+        The row of a shared state has an empty stream.
         """
         return self._found(
-            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(('source', 'partition'))} "
-            f"ORDER BY {listed(('stream', 'namespace'))}",
+            f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} "
+            f"WHERE {equals(('source', 'partition'))} ORDER BY {listed(('stream', 'namespace'))}",
             (source, partition),
         )
 
@@ -104,7 +105,7 @@ class StateRows:
         return any(not partition.startswith(SPLIT) for (partition,) in self._tx.execute(sql, key))
 
     def splits(self, source: str, stream: Stream) -> list[StreamState]:
-        """Return the state rows of a stream's ranges that are not published: the plan's, and one of each range."""
+        """Return the state rows of a stream's unpublished split: of its plan and of its ranges."""
         found = self._found(
             f"SELECT {listed(STATE_COLUMNS)} FROM {self._state} WHERE {equals(STATE_KEY[:3])}",
             (source, stream.namespace or "", stream.name),

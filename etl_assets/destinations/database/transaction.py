@@ -1,4 +1,22 @@
-"""The few primitives of which every write plan is made: one class per engine implements them, the plans know none."""
+"""What a database engine has to do for a load: the protocol that one class per engine implements.
+
+The write plans (`write`), the ledger and the session are made of these primitives and know no
+engine. Most of a `Transaction` is SQL that is the same everywhere: derive from `SqlRows`, or from
+`DbApiTransaction` for a driver that follows Python's DB-API, and say what differs. How that is
+done, step by step, is in `docs/own-database.md`.
+
+A load calls the primitives in this order, all in one transaction:
+
+1. `lock` and `settle`, before the state row is read.
+2. `exists`, `schema`, `unsafe` and their like, to look at the table.
+3. `create_table`, `add_column` and `widen_column`, to have it hold the rows; for a replace,
+   `begin_replace` in their place.
+4. `insert` or `merge`, or `copy` for a split.
+5. `end_replace`, after a replace.
+6. `execute`, for the state row and the ledger row.
+
+The destination opens the transaction and commits it; nothing here does.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,14 +42,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What our own columns hold for the rows of one load; a name of None leaves that column out.
+    """What our own columns hold for the rows of one load. A name of None leaves that column out.
 
     Args:
-        load_id: Of the load.
-        load_id_column: The name of the column for it.
+        load_id: The id of the load.
+        load_id_column: The name of the column for the load's id.
         loaded_at_column: The name of the column for the time of the load.
         about: Columns about each record, which come with the rows (see `record_columns`). They are
-            written as all are, and no difference in them makes a row another one.
+            written like all others, but a difference in them alone does not make a row a changed
+            one.
     """
 
     load_id: str
@@ -40,7 +59,7 @@ class Stamp:
     about: tuple[str, ...] = ()
 
     def named(self, load_id: T, loaded_at: T) -> list[tuple[str, T]]:
-        """Return the names of our own columns, of those that are not left out, each with what is given for it."""
+        """Return the names of the load's columns that are not left out, each with what is given."""
         both = ((self.load_id_column, load_id), (self.loaded_at_column, loaded_at))
         return [(name, one) for name, one in both if name]
 
@@ -52,7 +71,17 @@ class Stamp:
 
 @dataclass(frozen=True)
 class LedgerTypes:
-    """How an engine spells the columns of the two tables of ours."""
+    """How an engine spells the definitions of our two tables, the state and the ledger.
+
+    Args:
+        create: How a statement begins that makes a table unless it is there.
+        varchar: The type of short texts, such as load ids.
+        key: The type of the four columns of the state's key, which have to fit into an index.
+        text: The type of long texts, such as bookmarks.
+        big: The type of counts.
+        unique: The constraint by which a state row is unique, with the column that it may need.
+        options: What follows the list of columns.
+    """
 
     create: str = "CREATE TABLE IF NOT EXISTS"
     varchar: str = "VARCHAR"
@@ -60,23 +89,31 @@ class LedgerTypes:
     text: str = "TEXT"
     big: str = "BIGINT"
     unique: str = PRIMARY_KEY
-    """The constraint by which a state row is unique, and the column that it needs."""
     options: str = ""
-    """What stands behind the columns."""
 
 
 class Reading(Protocol):
-    """What a transaction reads. Names are physical."""
+    """The half of a `Transaction` that looks at tables and reads them.
+
+    Names of tables and columns are those in the database. A condition is given as SQL text; the
+    empty text stands for none.
+    """
 
     def settle(self, table: TableName) -> None:
-        """Put right what a killed sync left of a table that it was making or replacing, before the state is read.
+        """Put right what a killed sync has left of a table that it was making or replacing.
 
-        Overridden where a table is made or replaced in several steps.
+        It is called before the state row is read. Override it where a table is made or replaced in
+        several steps.
         """
         del table
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement; `?` stands for a parameter."""
+        """Run one statement, and return the rows that it gives, or an empty list.
+
+        Args:
+            sql: The statement: `?` stands for a parameter, and `"` quotes names.
+            parameters: The parameters. No value is ever written into the statement itself.
+        """
         ...
 
     def quoted(self, table: TableName) -> str:
@@ -90,16 +127,16 @@ class Reading(Protocol):
     def exists(self, table: TableName) -> bool:
         """Return whether there is such a table.
 
-        Overridden where the engine can tell it without Arrow.
+        Override it where the engine can tell without Arrow, whose import takes long.
         """
         return self.schema(table) is not None
 
     def tables(self, schema: str) -> list[str]:
-        """Return the names of the tables in a database schema, in order."""
+        """Return the names of the tables in a database schema, sorted."""
         ...
 
     def type_names(self, table: TableName) -> dict[str, str]:
-        """Return the engine's type name of each column."""
+        """Return the engine's type name of each column, in order; {} if there is no such table."""
         ...
 
     def integers_fit(self, table: TableName, name: str) -> bool:
@@ -108,18 +145,18 @@ class Reading(Protocol):
         return not self.has_rows(table, f"{column} > {EXACT_DOUBLE} OR {column} < -{EXACT_DOUBLE}")
 
     def fits(self, table: TableName, name: str, type_: "pa.DataType") -> bool:
-        """Return whether every moment of a column is exact in another unit.
+        """Return whether every moment of a column is exact in a type of another unit.
 
-        Overridden where an engine has two.
+        Override it where the engine has timestamps of two units, such as micro- and nanoseconds.
         """
         del table, name, type_
         return False
 
     def is_free(self, table: TableName, name: str) -> bool:
-        """Return whether a column of text that is NULL throughout can become one of any type.
+        """Return whether a text column that holds nothing but NULL can get any other type.
 
-        It cannot where a constraint, an index, a view or a default rests on it. Overridden where an
-        engine can do it.
+        It cannot if a constraint, an index, a view or a default rests on it. Override it where the
+        engine can change the type of a column.
         """
         del table, name
         return False
@@ -129,93 +166,99 @@ class Reading(Protocol):
         return self.has_rows(table, f"{quote(name)} IS NOT NULL")
 
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        """Return whether a table has any row, or any that meets a condition (SQL text)."""
+        """Return whether a table has any row, or any that meets a condition."""
         return self.count(table, where) > 0
 
     def count(self, table: TableName, where: str = "") -> int:
-        """Count a table's rows, or those that meet a condition (SQL text)."""
+        """Count a table's rows, or those that meet a condition."""
         ...
 
     def scan(
         self, table: TableName, where: str, chunk_rows: int, columns: Sequence[str] | None = None
     ) -> "Iterator[pa.Table]":
-        """Return the rows of a table that meet a condition (SQL text; "" for all), at most so many at a time.
+        """Yield the rows of a table that meet a condition, at most so many at a time.
 
-        No more than that is in memory. The first one is empty, and has the types; all have the
-        same.
+        The first table that is yielded is empty and has the types, which all others have too. No
+        more than one table's rows are in memory at once.
 
         Args:
             table: The table.
             where: The condition.
-            chunk_rows: Rows at a time.
+            chunk_rows: How many rows are yielded at a time.
             columns: Some of the columns; by default all.
         """
         ...
 
     def read(self, table: TableName, columns: Sequence[str] | None, where: str = "") -> "pa.Table":
-        """Read a table, or some of its columns, or the rows that meet a condition (SQL text)."""
+        """Return a table's rows, all or those that meet a condition, with all or some columns."""
         import pyarrow as pa
 
         return pa.concat_tables(self.scan(table, where, READ_ROWS, columns))
 
 
 class Transaction(Reading, Protocol):
-    """One open transaction of an engine.
+    """One open transaction of an engine: everything that a load does to the database.
 
-    Names are physical; its owner commits, nothing here does.
+    Everything is undone if the destination rolls the transaction back, and nobody else sees it
+    before the COMMIT. An engine whose changes of tables commit says so by `alters_at_once`.
     """
 
     ledger_types: LedgerTypes
     takes_encoded: bool = False
-    """Whether rows may come as `Parts`."""
+    """Whether `insert` and `merge` take rows as `Parts`, in the bytes that the source gave them."""
     decimals_are_texts: bool = False
     """Whether decimals are kept as texts, which `ORDER BY` does not sort as numbers."""
     signs_zeros: bool = True
-    """Whether -0.0 is another double than 0.0."""
+    """Whether -0.0 and 0.0 are two values."""
     alters_at_once: bool = False
-    """A change of tables commits what came before it: every table is made as its rows need it, and these are staged,
-    before the first row is written. A replace then keeps the table, and deletes its rows."""
-    insertion_order: str = ""
-    """What a table's rows can be ordered by as they were inserted, as SQL, where the engine knows.
+    """Whether a change of a table commits what came before it.
 
-    Else empty.
+    A load then makes each table as its rows need it, and calls `index` and `stage`, before it
+    writes the first row. A replace keeps the table, and deletes its rows.
+    """
+    insertion_order: str = ""
+    """What the rows of a table can be ordered by to come as they were inserted, as SQL.
+
+    It is empty where the engine does not know.
     """
 
     def lock(self, name: str) -> None:
-        """Keep others out of what has this name until the end.
+        """Keep every other transaction out of what has this name until this one ends.
 
-        Overridden where the engine does not do so anyway.
+        Override it unless the engine makes sure that of two transactions that read and write the
+        same state row only one can commit.
 
         Raises:
-            BusyError: Someone else was in for too long.
+            BusyError: Another transaction was in for too long.
         """
         del name
 
     def left_empty(self, table: TableName) -> bool:
-        """Return whether a table is one that a killed load of ours has made and not filled."""
+        """Return whether a table was made by a load of ours that was killed before it filled it.
+
+        Override it where `alters_at_once`.
+        """
         del table
         return False
 
     def unsafe(self, table: TableName) -> str | None:
-        """Return why rows of a table could not be rolled back, with what to do about it.
+        """Return why rows of a table cannot be rolled back and what to do about it, or None.
 
-        None where they can.
-
-        Overridden where an engine has such tables.
+        Override it where the engine has such tables.
         """
         del table
         return None
 
     def stage(self, table: TableName, rows: "pa.RecordBatchReader") -> None:
-        """Put the rows that are for a table into the database, where no reader sees them.
+        """Put rows that are going to be inserted into a table where no reader sees them.
 
-        Overridden where a transaction `alters_at_once`.
+        Override it where `alters_at_once`.
         """
         del rows
         raise DestinationError(f"{type(self).__name__} stages no rows for {table}.")
 
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Return the type, of those the engine has, in which values of a type are kept exactly."""
+        """Return the type of the engine's own that keeps the values of a type exactly."""
         ...
 
     def type_name(self, type_: "pa.DataType") -> str:
@@ -223,64 +266,83 @@ class Transaction(Reading, Protocol):
         ...
 
     def create_schema(self, name: str) -> None:
-        """Make a database schema where it is missing, so that no right to do so is needed where it is there.
+        """Make a database schema unless it is there.
 
-        Overridden where the engine has schemas.
+        Where it is there, no right to make one may be needed. Override it where the engine has
+        schemas.
         """
         del name
 
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
-        """Make a table, and its database schema where that is missing."""
+        """Make a table with these columns and our own; its database schema, too, if need be."""
         ...
 
     def drop_table(self, table: TableName) -> None:
-        """Drop a table; readers see it until the COMMIT."""
+        """Drop a table. Readers see it until the COMMIT."""
         ...
 
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
-        """Make the table that is to take the place of another; gives where its rows go."""
+        """Make the table that is to take the place of another, and return where its rows go."""
         ...
 
     def end_replace(self, table: TableName, loaded: TableName) -> None:
-        """Put what was loaded into its place; readers see the old rows until the COMMIT.
+        """Put what was loaded into its place. Readers see the old rows until the COMMIT.
 
-        Overridden where `begin_replace` gives another table than the one that is replaced.
+        Override it where `begin_replace` returns another table than the one to be replaced.
+
+        Args:
+            table: The table to be replaced.
+            loaded: What `begin_replace` has returned.
         """
         del table, loaded
 
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        """Add a column; the rows that are there have NULL in it."""
+        """Add a column, which is NULL in the rows that are there."""
         ...
 
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        """Change a column's type, keeping every value exactly."""
+        """Change a column's type and keep every value exactly."""
         ...
 
     def index(self, table: TableName, keys: Sequence[str]) -> None:
         """Have a merge find rows by their key without reading the whole table.
 
-        Called before the rows are written.
-
-        Overridden where a transaction `alters_at_once`; elsewhere `merge` does it.
+        Override it where `alters_at_once`. It is then called before the first row is written;
+        elsewhere `merge` does this itself.
         """
         del table, keys
 
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
-        """Have a table take rows whose key is there: they are going to be appended, and were merged before."""
+        """Let a table take rows with a key that is there: rows that were merged are now appended.
+
+        Override it where `merge` makes a unique index.
+        """
         del table, keys
 
     def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
-        """Insert rows; gives how many. They are `Parts` where the engine `takes_encoded`."""
+        """Insert rows, and return how many.
+
+        Args:
+            table: The table.
+            rows: The rows, with the table's names and types; as `Parts` where `takes_encoded`.
+            stamp: What our own columns get.
+        """
         ...
 
     def copy(
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
-        """Insert the rows of another table, whose columns are given by this one's; gives how many.
+        """Insert the rows of another table, and return how many.
 
-        Overridden where a destination `can_split`.
+        Override it where the destination `can_split`.
+
+        Args:
+            source: Where the rows are.
+            table: Where they go.
+            columns: The columns of `source`, by those of `table`.
+            stamp: What our own columns get.
         """
         del columns, stamp
         raise DestinationError(f"{type(self).__name__} copies no rows from {source} to {table}.")
@@ -295,19 +357,20 @@ class Transaction(Reading, Protocol):
         update: bool,
         unique: bool = False,
     ) -> int:
-        """Insert rows, or update those that have their key and differ.
+        """Insert the rows whose key is not in the table, and update those that differ.
 
-        Of a key that comes twice the last arrival wins.
+        Of several rows with one key, the last counts. A row that is in the table as it came is
+        left alone, and its stamp with it.
 
         Args:
             table: The table.
-            rows: The rows.
-            stamp: For the columns of our own.
+            rows: The rows, with the table's names and types; as `Parts` where `takes_encoded`.
+            stamp: What our own columns get in rows that are inserted or updated.
             keys: The columns that tell one row from another.
-            update: Whether rows that are there are to be changed.
-            unique: It is known that no key comes twice in the rows: none has to be looked for.
+            update: Whether rows that are there are updated.
+            unique: Whether it is known that no two of the rows have one key.
 
         Returns:
-            How many rows were inserted or changed.
+            How many rows were inserted or updated.
         """
         ...

@@ -1,4 +1,4 @@
-"""Values on their way between Arrow and a driver that takes and gives texts where it has no type of its own."""
+"""Values between Arrow and a driver that takes and gives texts where it has no type of its own."""
 
 import uuid
 from collections.abc import Sequence
@@ -25,15 +25,13 @@ def array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     if pa.types.is_duration(type_):
         return pa.array(values, pa.int64()).cast(type_)
     if pa.types.is_string(type_):
-        return pa.array(
-            [one if one is None or isinstance(one, str) else to_text(one) for one in values], type_
-        )
+        texts = [one if one is None or isinstance(one, str) else to_text(one) for one in values]
+        return pa.array(texts, type_)
     if pa.types.is_time(type_):
         return pa.array([None if one is None else time.fromisoformat(one) for one in values], type_)
     if pa.types.is_decimal(type_) or pa.types.is_temporal(type_):
-        return pa.array([None if one is None else str(one) for one in values], pa.string()).cast(
-            type_
-        )
+        texts = [None if one is None else str(one) for one in values]
+        return pa.array(texts, pa.string()).cast(type_)
     return pa.array(values, type_)
 
 
@@ -45,9 +43,8 @@ def decimal_texts(column: "pa.Array") -> "pa.Array":
     texts = column.cast(pa.string())
     if not pc.any(pc.match_substring(texts, "E")).as_py():
         return texts
-    return pa.array(
-        [None if one is None else f"{one:f}" for one in column.to_pylist()], pa.string()
-    )
+    plain = [None if one is None else f"{one:f}" for one in column.to_pylist()]
+    return pa.array(plain, pa.string())
 
 
 def uuid_texts(column: "pa.Array") -> "pa.Array":
@@ -55,9 +52,8 @@ def uuid_texts(column: "pa.Array") -> "pa.Array":
     import pyarrow as pa
 
     raw = column.storage.to_pylist()
-    return pa.array(
-        [None if one is None else str(uuid.UUID(bytes=one)) for one in raw], pa.string()
-    )
+    texts = [None if one is None else str(uuid.UUID(bytes=one)) for one in raw]
+    return pa.array(texts, pa.string())
 
 
 def uuids(texts: Sequence[str | None], type_: "pa.DataType") -> "pa.Array":

@@ -1,6 +1,6 @@
-"""The write plans: how staged rows meet the table that is there.
+"""How staged rows meet the table that is there: a few lines for each write strategy.
 
-Each is a few lines over the engine's primitives.
+All of it is made of the primitives of a `Transaction`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,20 +28,22 @@ LARGEST_DOUBLE = "1.7976931348623157e308"
 
 
 def write(tx: Transaction, plan: Plan) -> int:
-    """Write a plan by its load's strategy; gives how many rows were loaded.
+    """Write a plan by its load's strategy, and return how many rows were loaded.
 
     Raises:
-        DataError: The engine cannot hold a value; names stream and field.
+        DataError: The engine cannot hold a value. The error names stream and field.
     """
     with _named(plan):
         return _write(tx, plan)
 
 
 def prepare(tx: Transaction, plan: Plan) -> None:
-    """Make the table as the rows of a plan need it, and stage these, where that cannot be part of the transaction.
+    """Make the table as the rows of a plan need it, and stage these in the database.
+
+    This is for engines where it cannot be part of the transaction.
 
     Raises:
-        DataError: The engine cannot hold a value; names stream and field.
+        DataError: The engine cannot hold a value. The error names stream and field.
     """
     with _named(plan):
         existing = tx.schema(plan.table)
@@ -55,7 +57,7 @@ def prepare(tx: Transaction, plan: Plan) -> None:
 
 @contextmanager
 def _named(plan: Plan) -> Iterator[None]:
-    """Name the stream and the field of a value that is refused."""
+    """Turn the refusal of a value into an error that names its stream and field."""
     try:
         yield
     except (RefusedValueError, DestinationError) as error:
@@ -99,7 +101,7 @@ def _write(tx: Transaction, plan: Plan) -> int:
 def _prepared(
     tx: Transaction, plan: Plan, existing: "pa.Schema | None", wanted: "pa.Schema"
 ) -> "dict[str, pa.DataType]":
-    """Make the table, or have the one that is there hold the staged rows; gives its types."""
+    """Make the table, or change it so that it holds the staged rows, and return its types."""
     if existing is not None:
         return _evolve(tx, plan, existing, wanted)
     tx.create_table(plan.table, wanted, plan.stamp)
@@ -108,10 +110,14 @@ def _prepared(
 
 def _as_made(tx: Transaction, plan: Plan, wanted: "pa.Schema") -> "dict[str, pa.DataType]":
     """Return the types of a table that is made for a plan."""
-    types = {f.name: f.type for f in wanted}
-    if plan.stamp.about:
-        types |= {name: tx.stored_type(type_) for name, type_ in types_of(plan.stamp.about).items()}
-    return types
+    return {f.name: f.type for f in wanted} | _types_about(tx, plan)
+
+
+def _types_about(tx: Transaction, plan: Plan) -> "dict[str, pa.DataType]":
+    """Return the types of the columns about each record that the rows have."""
+    if not plan.stamp.about:
+        return {}
+    return {name: tx.stored_type(type_) for name, type_ in types_of(plan.stamp.about).items()}
 
 
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
@@ -131,7 +137,7 @@ def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa
 
 
 def merge_keys(plan: Plan) -> Sequence[str]:
-    """Return the fields a merge goes by: the unique constraints where there are some, else the primary key.
+    """Return the fields a merge goes by: the unique constraints, or else the primary key.
 
     Raises:
         DataError: No row has one of them.
@@ -149,9 +155,9 @@ def merge_keys(plan: Plan) -> Sequence[str]:
 
 
 def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Schema":
-    """Return the schema of what is written, by physical names.
+    """Return the schema of what is written, by the names of the columns.
 
-    An empty read that has none keeps the table's.
+    It is the table's own if nothing was read and nothing is declared.
     """
     import pyarrow as pa
 
@@ -166,14 +172,13 @@ def _wanted(tx: Transaction, plan: Plan, existing: "pa.Schema | None") -> "pa.Sc
             type_ = there.get(name) or declared.get(f.name, type_)
         if pa.types.is_null(type_):
             type_ = pa.string()
-        fields.append(
-            pa.field(name, tx.stored_type(narrowed(tx, plan, f.name, type_, there.get(name))))
-        )
+        type_ = narrowed(tx, plan, f.name, type_, there.get(name))
+        fields.append(pa.field(name, tx.stored_type(type_)))
     return pa.schema(fields)
 
 
 def _not_ours(plan: Plan, existing: "pa.Schema") -> "dict[str, pa.DataType]":
-    """Return the types of a table's columns, but for our own."""
+    """Return the types of a table's columns without our own."""
     return {f.name: f.type for f in existing if f.name not in plan.stamp.columns}
 
 
@@ -189,12 +194,12 @@ def _refuse_null_keys(plan: Plan, keys: Sequence[str]) -> None:
 
 
 def _may_add(plan: Plan, physical: str) -> bool:
-    """Return whether a column that the table does not have is to be added.
+    """Return whether a column that the table lacks is to be added.
 
-    False leaves it out, which loses no value.
+    It is left out if the contract discards new columns and no value would be lost by it.
 
     Raises:
-        SchemaConflictError: The contract does not let it.
+        SchemaConflictError: The contract does not allow the column.
     """
     contract = plan.load.contract
     if contract.columns is ContractMode.EVOLVE:
@@ -205,10 +210,11 @@ def _may_add(plan: Plan, physical: str) -> bool:
 
 
 def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictError:
-    # Batches were held against the table before: it was another one then, or no row has come to
-    # tell.
+    # Batches were screened by the table before they were staged. So the table has changed since
+    # then, or no row has come that could have been screened.
     return SchemaConflictError(
-        f"its column in the table {plan.table} is {what}, and schema_contract lets no column or type change.",
+        f"its column in the table {plan.table} is {what}, "
+        "and schema_contract lets no column or type change.",
         hint='Accept the change with schema_contract="evolve" for one sync.',
         stream=plan.load.stream.name,
         field=plan.field_of(physical),
@@ -217,7 +223,7 @@ def _changed_meanwhile(plan: Plan, physical: str, what: str) -> SchemaConflictEr
 
 
 def _replacing(plan: Plan, existing: "pa.Schema", wanted: "pa.Schema") -> "pa.Schema":
-    """Return the schema of a table that takes the place of another: what the contract holds fast stays as it stands."""
+    """Return the schema of a table that takes another's place, as far as the contract allows."""
     import pyarrow as pa
 
     contract = plan.load.contract
@@ -246,13 +252,13 @@ def _add_own_columns(
 ) -> "dict[str, pa.DataType]":
     """Add our own columns to a table that was adopted, or made while they were left out.
 
-    Returns those that were.
+    Returns:
+        The types of the columns that were added.
     """
     import pyarrow as pa
 
-    own = dict(plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")))
-    if plan.stamp.about:
-        own |= {name: tx.stored_type(type_) for name, type_ in types_of(plan.stamp.about).items()}
+    own: dict[str, pa.DataType] = dict(plan.stamp.named(pa.string(), pa.timestamp("us", "UTC")))
+    own |= _types_about(tx, plan)
     missing = {name: type_ for name, type_ in own.items() if name not in existing.names}
     for name, type_ in missing.items():
         tx.add_column(plan.table, name, type_)
@@ -262,59 +268,60 @@ def _add_own_columns(
 def _evolve(
     tx: Transaction, plan: Plan, existing: "pa.Schema", wanted: "pa.Schema"
 ) -> "dict[str, pa.DataType]":
-    """Make the table hold the staged rows: new columns added, types widened, never narrowed.
+    """Have the table hold the staged rows, and return its types.
 
-    Gone ones kept.
+    New columns are added and types are widened, but never narrowed. A column whose field is gone
+    stays.
     """
-    import pyarrow as pa
-
     types = {f.name: f.type for f in existing} | _add_own_columns(tx, plan, existing)
-
-    contract = plan.load.contract
+    has_rows = bool(plan.staging.rows or plan.tables)
     for f in wanted:
         old = types.get(f.name)
         if old is None:
-            if not _may_add(plan, f.name):
-                continue
-            tx.add_column(plan.table, f.name, f.type)
-            plan.changes.append(f'added column "{f.name}" {tx.type_name(f.type)}')
-            types[f.name] = f.type
-            continue
-        if not plan.staging.rows and not plan.tables:
-            continue  # no value says that another type is needed
-        try:
-            merged = merged_type(tx, plan, f, old)
-        except SchemaConflictError as error:
-            raise error.named(
-                stream=plan.load.stream.name, field=plan.field_of(f.name), column=f.name
-            ) from None
-        _refuse_lost_keys(tx, plan, f, old, merged)
-        if merged == old or tx.type_name(merged) == tx.type_name(old):
-            continue
-        if contract.data_type is not ContractMode.EVOLVE:
-            raise _changed_meanwhile(
-                plan, f.name, f"{tx.type_name(old)}, and {tx.type_name(f.type)} came"
-            )
-        if (pa.types.is_string(merged) or is_json(merged)) and not tx.has_values(
-            plan.table, f.name
-        ):
-            merged = f.type  # nothing is there yet that would have to be kept
-        _refuse_lost_numbers(tx, plan, f.name, old, merged)
-        tx.widen_column(plan.table, f.name, old, merged)
-        plan.changes.append(
-            f'widened column "{f.name}" {tx.type_name(old)} to {tx.type_name(merged)}'
-        )
-        types[f.name] = merged
+            if _may_add(plan, f.name):
+                tx.add_column(plan.table, f.name, f.type)
+                plan.changes.append(f'added column "{f.name}" {tx.type_name(f.type)}')
+                types[f.name] = f.type
+        elif has_rows:  # Without rows, no value says that another type is needed.
+            types[f.name] = _widen(tx, plan, f, old)
     return types
+
+
+def _widen(tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType") -> "pa.DataType":
+    """Widen a column if the staged rows need it, and return its type."""
+    name = came.name
+    try:
+        merged = merged_type(tx, plan, came, old)
+    except SchemaConflictError as error:
+        stream, field = plan.load.stream.name, plan.field_of(name)
+        raise error.named(stream=stream, field=field, column=name) from None
+    _refuse_lost_keys(tx, plan, came, old, merged)
+    if merged == old or tx.type_name(merged) == tx.type_name(old):
+        return old
+    if plan.load.contract.data_type is not ContractMode.EVOLVE:
+        what = f"{tx.type_name(old)}, and {tx.type_name(came.type)} came"
+        raise _changed_meanwhile(plan, name, what)
+    if _is_text(merged) and not tx.has_values(plan.table, name):
+        merged = came.type  # No value is there yet that would have to be kept.
+    _refuse_lost_numbers(tx, plan, name, old, merged)
+    tx.widen_column(plan.table, name, old, merged)
+    plan.changes.append(f'widened column "{name}" {tx.type_name(old)} to {tx.type_name(merged)}')
+    return merged
+
+
+def _is_text(type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(type_) or is_json(type_))
 
 
 def _refuse_lost_numbers(
     tx: Transaction, plan: Plan, name: str, old: "pa.DataType", merged: "pa.DataType"
 ) -> None:
-    """Refuse to make JSON of a column of doubles that holds NaN or Infinity, for which JSON has no word.
+    """Refuse to make JSON of a column of doubles that holds NaN or Infinity: JSON has neither.
 
     Raises:
-        SchemaConflictError: It names the column.
+        SchemaConflictError: The column holds one. The error names it.
     """
     import pyarrow as pa
 
@@ -326,7 +333,8 @@ def _refuse_lost_numbers(
     if not tx.count(plan.table, beyond):
         return
     raise SchemaConflictError(
-        f"the column holds NaN or Infinity, and would have to become {tx.type_name(merged)}, which has neither.",
+        "the column holds NaN or Infinity, "
+        f"and would have to become {tx.type_name(merged)}, which has neither.",
         hint=f"Correct these rows, or set them to NULL, in the table {tx.quoted(plan.table)} "
         f"(WHERE {beyond}); or have the source send numbers only; or do a full refresh.",
         stream=plan.load.stream.name,
@@ -338,32 +346,27 @@ def _refuse_lost_numbers(
 def _refuse_lost_keys(
     tx: Transaction, plan: Plan, came: "pa.Field", old: "pa.DataType", merged: "pa.DataType"
 ) -> None:
-    """Refuse to merge by a text that was another type: 1.5 may be written 1.50 at the next read, and be a new row.
+    """Refuse to merge by a text that was of another type before.
+
+    What was 1.5 may be written 1.50 at the next read, and would be another row.
 
     Raises:
-        SchemaConflictError: It names the key.
+        SchemaConflictError: That would be so. The error names the key.
     """
-    import pyarrow as pa
-
     stream = plan.load.stream
     keys = stream.unique_constraints or stream.primary_key
-    if (
-        plan.load.strategy is not WriteStrategy.MERGE
-        or plan.field_of(came.name) not in keys
-        or old == came.type
-    ):
+    is_key = plan.load.strategy is WriteStrategy.MERGE and plan.field_of(came.name) in keys
+    if not is_key or old == came.type or not _is_text(merged):
         return
-    becomes_text = pa.types.is_string(merged) or is_json(merged)
-    if (
-        not becomes_text
-        or (_has_one_text(old) and _has_one_text(came.type))
-        or not tx.has_values(plan.table, came.name)
-    ):
+    has_one_text = _has_one_text(old) and _has_one_text(came.type)
+    if has_one_text or not tx.has_values(plan.table, came.name):
         return
     raise SchemaConflictError(
-        f"this part of the key is {tx.type_name(old)} in the table {plan.table}, and {tx.type_name(came.type)} came: "
-        "one value could be written as several texts, so rows would not be found by it.",
-        hint="Give the key one type at the source (cast it in a view or a query), and run once with full_refresh.",
+        f"this part of the key is {tx.type_name(old)} in the table {plan.table}, "
+        f"and {tx.type_name(came.type)} came: one value could be written as several texts, "
+        "so rows would not be found by it.",
+        hint="Give the key one type at the source (cast it in a view or a query), "
+        "and run once with full_refresh.",
         stream=stream.name,
         field=plan.field_of(came.name),
         column=came.name,
@@ -371,6 +374,7 @@ def _refuse_lost_keys(
 
 
 def _has_one_text(type_: "pa.DataType") -> bool:
+    """Return whether there is only one way to write each value of a type as text."""
     import pyarrow as pa
     from pyarrow import types as t
 
