@@ -234,9 +234,11 @@ class Images:
         order = ", ".join(f"{name} DESC" for name in by) or "NULL"
         of_key = f"PARTITION BY {', '.join(keys)}"
         found: Any = connection.execute(
-            f"WITH known AS (SELECT *, {whole} AS is_whole FROM images), ranked AS (SELECT *, NOT is_whole "
-            f"OR rank() OVER ({of_key}, is_whole ORDER BY {order}) = 1 AS is_greatest FROM known) "
-            f"SELECT place FROM ranked QUALIFY row_number() OVER ({of_key} ORDER BY is_greatest DESC, place DESC) > 1"
+            f"WITH known AS (SELECT *, {whole} AS is_whole FROM images), "
+            f"ranked AS (SELECT *, NOT is_whole OR rank() OVER ({of_key}, is_whole "
+            f"ORDER BY {order}) = 1 AS is_greatest FROM known) "
+            f"SELECT place FROM ranked QUALIFY row_number() OVER ({of_key} "
+            "ORDER BY is_greatest DESC, place DESC) > 1"
         ).fetchnumpy()["place"]
         connection.unregister("images")
         older: npt.NDArray[np.int64] = found

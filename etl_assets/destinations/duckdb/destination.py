@@ -45,7 +45,7 @@ _in_process: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
 
 def _address_masked(path: Any) -> Any:
-    """Return a path as it is, or MotherDuck's address, which may hold a token, without showing it."""
+    """Return a path as it is, or MotherDuck's address so that it shows no token."""
     is_plain = isinstance(path, str) and not is_reference(path)
     return secret_url(path) if is_plain and path.startswith(MOTHERDUCK) else path
 
@@ -110,14 +110,12 @@ class DuckDBDestination(DatabaseDestination):
     def test_connection(self) -> None:
         """Open the database with its settings, and close it.
 
-        Where there is none yet, look whether one can be made.
-
-        Nothing is written: the settings of a file that is not there are tried on a database in
-            memory.
+        If there is no file yet, look whether one can be made. Nothing is written: the settings are
+        then tried on a database in memory.
 
         Raises:
-            ConfigError: A setting is none of DuckDB's, or has a value that it does not take.
-            UnavailableError: The database cannot be opened, or not be written to.
+            ConfigError: DuckDB does not have a setting, or does not take its value.
+            UnavailableError: The database cannot be opened, or cannot be written to.
         """
         if not self.is_file or Path(self.path).exists():
             with self._connection() as connection:
@@ -146,7 +144,7 @@ class DuckDBDestination(DatabaseDestination):
             try:
                 yield DuckDBTransaction(connection, limits_memory=self._limits_memory)
             except BaseException:
-                # Also a cancel. The connection may be broken beyond a rollback; closing it does the
+                # A cancel, too. If the connection is broken beyond a rollback, closing it does the
                 # same.
                 _roll_back(connection)
                 raise
@@ -175,10 +173,11 @@ class DuckDBDestination(DatabaseDestination):
             yield connection
 
     def connect(self) -> "duckdb.DuckDBPyConnection":
-        """Connect; while another process holds the file, try again with growing, jittered pauses.
+        """Connect. While another process holds the file, try again with growing, jittered pauses.
 
         Raises:
-            BusyError: It held it longer than `lock_timeout`; names it.
+            BusyError: The other process held the file longer than `lock_timeout`. The error names
+                that process.
             UnavailableError: The file cannot be opened.
         """
         import duckdb
@@ -194,11 +193,13 @@ class DuckDBDestination(DatabaseDestination):
                 return self._open(path, settings)
             except duckdb.Error as error:
                 if _is_open_here(error):
-                    # In this process somebody has it, who may keep it as long as the process lives.
+                    # Somebody in this process has the file, and may keep it as long as that lives.
                     deadline = min(deadline, time.monotonic() + OPEN_HERE_SECONDS)
                 if not _is_locked(error) and not _is_being_made(error, path):
-                    told = f"The DuckDB file {without_token(path)!r} cannot be opened: {redact(str(error))}"
-                    raise UnavailableError(told) from error
+                    shown = without_token(path)
+                    raise UnavailableError(
+                        f"The DuckDB file {shown!r} cannot be opened: {redact(str(error))}"
+                    ) from error
                 if time.monotonic() >= deadline:
                     raise self._busy(error) from error
                 time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
@@ -221,18 +222,18 @@ class DuckDBDestination(DatabaseDestination):
         try:
             connection = _opened(path, settings)
         except duckdb.Error as error:
-            # Of a file it says so too: what fails on a database in memory is the settings' matter.
+            # It says the same of a file, but if a database in memory fails too, it is the settings.
             local = settings and not path.startswith(MOTHERDUCK)
             if local and (path == MEMORY or not _opens_in_memory(settings)):
                 raise ConfigError(
-                    f"{self!r}: DuckDB refuses the settings {sorted(settings)}: {redact(str(error))}",
+                    f"{self!r}: DuckDB refuses the settings {sorted(settings)}: "
+                    f"{redact(str(error))}",
                     hint="Correct them: `SELECT * FROM duckdb_settings()` lists what there is.",
                 ) from error
             raise
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(
-            "SET enable_progress_bar = false"
-        )  # it would be written to standard output
+        # The progress bar would be written to standard output.
+        connection.execute("SET enable_progress_bar = false")
         sql_names_only(connection)
         return connection
 
@@ -241,16 +242,17 @@ class DuckDBDestination(DatabaseDestination):
         if connection.execute(asked).fetchall() == [(True,)]:
             raise UnavailableError(
                 f"{self!r} can only be read: nothing could be loaded into it.",
-                hint="Leave `access_mode` out of its settings, or give yourself the right to write to the file.",
+                hint="Leave `access_mode` out of its settings, or give yourself the right to write "
+                "to the file.",
             )
 
     def _busy(self, error: Exception) -> BusyError:
         if _is_open_here(error):
             return BusyError(
-                f"The DuckDB file {self.path!r} is open in this process, with other settings; it is not held by "
-                f"another process: {error}",
-                hint="Close that connection (of an SQLAlchemy engine: engine.dispose()), or open it as "
-                "cache.get_sql_engine() and cache.get_vendor_client() do.",
+                f"The DuckDB file {self.path!r} is open in this process, with other settings; "
+                f"it is not held by another process: {error}",
+                hint="Close that connection (of an SQLAlchemy engine: engine.dispose()), or open "
+                "it as cache.get_sql_engine() and cache.get_vendor_client() do.",
             )
         return BusyError(
             f"The DuckDB file {self.path!r} was held by another process for more than "
@@ -284,7 +286,7 @@ def without_token(path: str) -> str:
 
 
 def _opened(path: str, settings: dict[str, Any]) -> "duckdb.DuckDBPyConnection":
-    """Open a database with its settings, or as an engine of `duckdb_engine`'s in this process has opened it."""
+    """Open a database as it is, or as `duckdb_engine` has opened it in this process."""
     import duckdb
 
     try:
@@ -311,13 +313,12 @@ def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:
 
 
 def _opens_in_memory(settings: dict[str, Any]) -> bool:
-    """Return whether DuckDB takes settings at all; `access_mode` is a file's matter."""
+    """Return whether DuckDB takes the settings, leaving out `access_mode`, which needs a file."""
     import duckdb
 
+    others = {name: value for name, value in settings.items() if name.lower() != "access_mode"}
     try:
-        duckdb.connect(
-            MEMORY, config={k: v for k, v in settings.items() if k.lower() != "access_mode"}
-        ).close()
+        duckdb.connect(MEMORY, config=others).close()
     except duckdb.Error:
         return False
     return True
@@ -335,9 +336,5 @@ def _is_being_made(error: Exception, path: str) -> bool:
 
 
 def _is_locked(error: Exception) -> bool:
-    text = str(error)
-    return (
-        "Could not set lock" in text
-        or "different configuration" in text
-        or "being used by another" in text
-    )
+    words = ("Could not set lock", "different configuration", "being used by another")
+    return any(one in str(error) for one in words)

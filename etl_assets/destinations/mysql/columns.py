@@ -7,7 +7,7 @@ from etl_assets.model.stored import TableName
 
 
 class FreeColumns(SqlTransaction):
-    """Tells which columns can become of another type; the transaction says where a table is."""
+    """Tells which columns can get another type."""
 
     def _place(self, table: TableName) -> TableName:
         """Return where a table's rows are now."""
@@ -25,14 +25,14 @@ class FreeColumns(SqlTransaction):
             f"SELECT 1 FROM information_schema.key_column_usage WHERE {where} LIMIT 1", own
         )
         rests += self.execute(
-            f"SELECT 1 FROM information_schema.columns WHERE {where} AND (is_nullable = 'NO' OR extra <> '' "
-            "OR coalesce(column_default, 'NULL') <> 'NULL') LIMIT 1",
+            f"SELECT 1 FROM information_schema.columns WHERE {where} AND (is_nullable = 'NO' "
+            "OR extra <> '' OR coalesce(column_default, 'NULL') <> 'NULL') LIMIT 1",
             own,
         )
-        # A check, and a generated column, name it in a text.
+        # A check or a generated column may name any column somewhere in its text.
         rests += self.execute(
-            "SELECT 1 FROM information_schema.table_constraints WHERE table_schema = ? AND table_name = ? "
-            "AND constraint_type = 'CHECK' LIMIT 1",
+            "SELECT 1 FROM information_schema.table_constraints "
+            "WHERE table_schema = ? AND table_name = ? AND constraint_type = 'CHECK' LIMIT 1",
             own[:2],
         )
         rests += self.execute(

@@ -1,4 +1,4 @@
-"""PyMySQL's connection, which sends no file that the server asks for of its own accord."""
+"""A connection of PyMySQL that sends the server no file of its own choice."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 
 class Connection(PlainConnection):
-    """A connection whose server may ask for one file only: the one that a LOAD DATA LOCAL of ours names.
+    """A connection that sends no file but the one that a LOAD DATA LOCAL of ours names.
 
     The protocol lets a server answer any statement by asking for any file of the client, by its
     path.
@@ -25,13 +25,13 @@ class Connection(PlainConnection):
     @override
     def _read_packet(self, *given: Any, **named: Any) -> Any:
         packet = super()._read_packet(*given, **named)  # type: ignore[no-untyped-call]
-        # Only the first packet after a command can ask for a file; a later one that begins alike is
-        # a row with a NULL.
+        # Only the first packet after a command can ask for a file; a later one that begins in the
+        # same way is a row with a NULL.
         first, self._answers = self._answers, False
         if first and packet.is_load_local_packet():
             asked = packet.get_all_data()[1:].decode("utf-8", "surrogateescape")
             if asked != self.offered:
-                self.close()  # what it makes of a refusal is not to be trusted either
+                self.close()  # Such a server is not to be trusted with a refusal, either.
                 raise pymysql.OperationalError(
                     2068, f"the server asked for the file {asked!r}, which it was not offered"
                 )

@@ -1,7 +1,4 @@
-"""MySQL and MariaDB: rows go in by LOAD DATA.
-
-Tables are made and replaced by swaps that can be reverted.
-"""
+"""MySQL and MariaDB: rows go in by LOAD DATA, and tables are replaced by swaps."""
 
 import re
 import ssl
@@ -35,17 +32,17 @@ from etl_assets.secrets.url import resolve_url
 PORT = 3306
 PROBE = "_etl_assets_probe"
 _MODE = (
-    "ANSI_QUOTES,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
-    "NO_AUTO_VALUE_ON_ZERO"
+    "ANSI_QUOTES,STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+    "NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
 )
 _COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin", "utf8mb4_bin")
-"""Best first: 'a' is neither 'A' nor 'a '.
+"""The best comes first: for it, 'a' is neither 'A' nor 'a '.
 
-The last one, of old MySQL, takes the latter two for equal.
+The last, which old versions of MySQL have, takes 'a' and 'a ' for equal.
 """
 
 _NOT_IN_NAMES = re.compile(r"[\U00010000-\U0010ffff]| (?= *\Z)")
-"""The server takes no character beyond the basic plane, such as an emoji, and no space at the end."""
+"""What no name can have: emoji and the like, beyond the basic plane, or spaces at its end."""
 
 
 class MySQLOptions(ServerOptions):
@@ -109,13 +106,15 @@ class MySQLDestination(DatabaseDestination):
 
     @override
     def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
+        """Connect, and say what is wrong if that fails.
+
+        That may be host, port, login or database, or the right to make tables.
+        """
         schema = self._state_schema()
         with self.transaction() as tx:
-            if tx.execute(
-                "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (schema,)
-            ):
-                # Of the rights this one alone can be tried without a trace.
+            known = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?"
+            if tx.execute(known, (schema,)):
+                # This is the only one of the rights that can be tried without leaving a trace.
                 tx.execute(f"CREATE TEMPORARY TABLE {quote(schema)}.{quote(PROBE)} (x INT)")
 
     @override
@@ -142,17 +141,18 @@ class MySQLDestination(DatabaseDestination):
             if phase == "COMMIT" and kind_of(error) == "away":
                 raise UnavailableError(
                     f"{self._told()}: the answer to COMMIT was lost.",
-                    hint="It was committed whole or not at all; the next run asks the ledger, and goes on from there.",
+                    hint="It was committed whole or not at all; the next run asks the ledger, "
+                    "and goes on from there.",
                 ) from error
             raise translate(error, self._told(), phase) from error
         finally:
             if tx is not None:
-                if phase in {"loading", "COMMIT"}:  # it did not end
+                if phase in {"loading", "COMMIT"}:  # It has not been committed.
                     self._undo(tx)
                 tx.close()
 
     def _undo(self, tx: MySQLTransaction) -> None:
-        with suppress(_driver().Error):  # the next transaction reverts what is left
+        with suppress(_driver().Error):  # The next transaction reverts what is left.
             tx.roll_back()
 
     def _new_transaction(self) -> MySQLTransaction:
@@ -160,7 +160,8 @@ class MySQLDestination(DatabaseDestination):
         with first.cursor() as cursor:
             marks = ", ".join(["%s"] * len(_COLLATIONS))
             cursor.execute(
-                f"SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE COLLATION_NAME IN ({marks})",
+                "SELECT COLLATION_NAME FROM information_schema.COLLATIONS "
+                f"WHERE COLLATION_NAME IN ({marks})",
                 _COLLATIONS,
             )
             there = {name for (name,) in cursor.fetchall()}
@@ -178,15 +179,17 @@ class MySQLDestination(DatabaseDestination):
         try:
             given = self._parameters()
             connection = patiently(lambda: _open(given), pymysql.Error, self._told())
-        except RuntimeError as error:  # no package for a kind of login
+        except RuntimeError as error:  # PyMySQL lacks a package for this kind of login.
             raise ConfigError(
                 f"{self._told()}: {error}",
-                hint='pip install cryptography, or encrypt the connection: connect_args={"ssl_disabled": False}.',
+                hint="pip install cryptography, or encrypt the connection: "
+                'connect_args={"ssl_disabled": False}.',
             ) from error
         seconds = max(1, round(self.options.lock_timeout))
         settings = (
-            f"SET SESSION sql_mode = '{_MODE}', time_zone = '+00:00', innodb_lock_wait_timeout = {seconds}, "
-            f"lock_wait_timeout = {seconds}, default_storage_engine = InnoDB"
+            f"SET SESSION sql_mode = '{_MODE}', time_zone = '+00:00', "
+            f"innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}, "
+            "default_storage_engine = InnoDB"
         )
         try:
             with connection.cursor() as cursor:
@@ -198,9 +201,9 @@ class MySQLDestination(DatabaseDestination):
         return connection
 
     def _parameters(self) -> dict[str, Any]:
-        """Return PyMySQL's arguments, references resolved.
+        """Return PyMySQL's arguments, with references resolved.
 
-        To another machine, the server's certificate is checked.
+        On the way to another machine, the server's certificate is checked.
         """
         _driver()
         address = resolve_url(self.options.url)
@@ -208,8 +211,9 @@ class MySQLDestination(DatabaseDestination):
         if url is None:
             raise ConfigError(
                 f"{type(self).__name__}: the url is none of MySQL.",
-                hint="Write mysql://user@host:3306/database, with special characters percent-encoded.",
-            )  # without its text, which may show a password
+                hint="Write mysql://user@host:3306/database, "
+                "with special characters percent-encoded.",
+            )  # It does not show the url's text, which may hold a password.
         password = url.password and unquote(url.password)
         if self.options.password is not None:
             password = resolve(self.options.password, name="password")
@@ -237,9 +241,8 @@ class MySQLDestination(DatabaseDestination):
         return given
 
     def _state_schema(self) -> str:
-        schema = (
-            self.options.state_schema or self._parameters()["database"] or self.options.schema_name
-        )
+        named = self.options.state_schema or self._parameters()["database"]
+        schema = named or self.options.schema_name
         if not schema:
             raise ConfigError(
                 f"{type(self).__name__}: there is no place for the tables of the state.",
@@ -253,7 +256,7 @@ class MySQLDestination(DatabaseDestination):
 
 
 def _open(given: Mapping[str, Any]) -> Any:
-    """Connect; PyMySQL by itself waits for a handshake for ever."""
+    """Connect. By itself, PyMySQL would wait for the handshake for ever."""
     from etl_assets.destinations.mysql.connection import Connection
 
     connection: Any = Connection(**{**given, "read_timeout": given["connect_timeout"]})
@@ -264,16 +267,15 @@ def _open(given: Mapping[str, Any]) -> Any:
 def _parsed(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
-        known = (
-            "://" in text and url.scheme.partition("+")[0] in {"mysql", "mariadb"} and url.port != 0
-        )
+        has_port = url.port != 0
     except ValueError:
         return None
-    return url if known else None
+    is_mysql = "://" in text and url.scheme.partition("+")[0] in {"mysql", "mariadb"}
+    return url if is_mysql and has_port else None
 
 
 def _conversions() -> dict[Any, Any]:
-    """Return PyMySQL's conversions, with numbers and times that Python would change left as their text."""
+    """Return PyMySQL's conversions, with the numbers and times as text that Python would change."""
     from pymysql.constants import FIELD_TYPE
     from pymysql.converters import conversions
 

@@ -1,4 +1,4 @@
-"""The engines of MySQL's and MariaDB's tables: one that cannot roll back would keep half of a load that fails."""
+"""Storage engines of MySQL and MariaDB that cannot roll back, and would keep half a failed load."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,9 +17,7 @@ _ENGINE = (
 def rolls_nothing_back(
     execute: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]], table: TableName
 ) -> str | None:
-    """Return why a table's rows could not be rolled back, with the statement that changes it.
-
-    None where they can.
+    """Return why a table's rows cannot be rolled back, and the statement that helps, or None.
 
     Args:
         execute: Runs a statement; `?` stands for a parameter.
@@ -31,6 +29,6 @@ def rolls_nothing_back(
     schema, engine = map(str, found[0])
     name = f"{quote(schema, '`')}.{quote(table.name, '`')}"
     return (
-        f"the table {name} has the engine {engine}, which cannot roll back: a load that fails would leave a part of "
-        f"its rows. Change the engine: ALTER TABLE {name} ENGINE=InnoDB"
+        f"the table {name} has the engine {engine}, which cannot roll back: a load that fails "
+        f"would leave a part of its rows. Change the engine: ALTER TABLE {name} ENGINE=InnoDB"
     )

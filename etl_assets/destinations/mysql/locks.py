@@ -30,13 +30,14 @@ class Locks:
         """
         if not self._get(name, self._seconds):
             raise BusyError(
-                f"Another session has been loading the same stream or table for more than {self._seconds:g} s.",
+                "Another session has been loading the same stream or table for more than "
+                f"{self._seconds:g} s.",
                 hint="Wait for it, end it, or give the destination a longer lock_timeout.",
             )
         self._taken.append(name)
 
     def try_take(self, name: str) -> bool:
-        """Take a lock unless another session has it; tells whether it is ours."""
+        """Take a lock unless another session has it, and return whether it was taken."""
         return self._get(name, 0)
 
     def give_back(self, name: str) -> None:
@@ -44,7 +45,7 @@ class Locks:
         self._execute("SELECT RELEASE_LOCK(?)", (_full(name),))
 
     def give_all_back(self) -> None:
-        """Give back what `take` took: the server notices the end of a session only somewhat later."""
+        """Give back what `take` took, because the server is late to notice the end of a session."""
         if self._taken:
             calls = ", ".join("RELEASE_LOCK(?)" for _ in self._taken)
             self._execute(f"SELECT {calls}", [_full(name) for name in self._taken])

@@ -1,4 +1,4 @@
-"""A merge of what is staged in MySQL and MariaDB."""
+"""A merge of staged rows in MySQL and MariaDB."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -12,17 +12,17 @@ _KEPT = "_etl_assets_kept"
 
 
 class Merge:
-    """Rows of the temporary table `STAGED`, in the order of their `ARRIVAL`, into a table.
+    """Merges the rows of the temporary table `STAGED`, which have their order of `ARRIVAL`.
 
     Args:
-        connection: PyMySQL's, in whose session they are staged.
-        target: The table, quoted.
+        connection: The connection of PyMySQL in whose session they are staged.
+        target: The table they go into, quoted.
         names: The columns of the rows.
-        keys: Those that tell one row from another.
-        folded: Columns by whose collation different texts are equal. Such a table was made by
-            others: its texts are compared by their bytes all the same, since `A` in the place of
-                `a` is a change, or another row.
-        about: Columns in which no difference makes a row another one.
+        keys: The columns that tell one row from another.
+        folded: Columns by whose collation different texts are equal, in tables that others have
+            made. They are compared by their bytes all the same, since `A` in the place of `a` is a
+            change, or another row.
+        about: Columns in which a difference alone does not make a row a changed one.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class Merge:
         self._folded = folded
 
     def run(self, own: Sequence[tuple[str, Any]], *, update: bool, unique: bool) -> int:
-        """Merge; gives how many rows were inserted or changed.
+        """Merge, and return how many rows were inserted or changed.
 
         Args:
             own: Our own columns and their values.
             update: Whether rows that are there are to be changed.
-            unique: No key comes twice.
+            unique: Whether it is known that no key comes twice.
         """
         if not unique:
             self._drop_repeated()
@@ -65,26 +65,25 @@ class Merge:
             )
             settings = [f"t.{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"t.{quote(name)} = ?" for name, _ in own]
-            sql = f"UPDATE {self._target} t JOIN {STAGED} s ON {same} SET {', '.join(settings)} WHERE {differs}"
+            sql = (
+                f"UPDATE {self._target} t JOIN {STAGED} s ON {same} "
+                f"SET {', '.join(settings)} WHERE {differs}"
+            )
             written = run(self._connection, sql, constants)[1]
+        into = column_list([*self._names, *(name for name, _ in own)])
         marks = "".join(", ?" for _ in own)
-        written += run(
-            self._connection,
-            f"INSERT INTO {self._target} ({column_list([*self._names, *(name for name, _ in own)])}) "
-            f"SELECT {column_list(self._names, 's.')}{marks} FROM {STAGED} s LEFT JOIN {self._target} t ON {same} "
-            f"WHERE t.{quote(self._keys[0])} IS NULL",
-            constants,
-        )[1]
-        return written
+        sql = (
+            f"INSERT INTO {self._target} ({into}) "
+            f"SELECT {column_list(self._names, 's.')}{marks} FROM {STAGED} s "
+            f"LEFT JOIN {self._target} t ON {same} WHERE t.{quote(self._keys[0])} IS NULL"
+        )
+        return written + run(self._connection, sql, constants)[1]
 
     def _drop_repeated(self) -> None:
-        """Of a key that came twice leave the last arrival."""
+        """Delete all staged rows but the last arrival of each key."""
         by = ", ".join(self._exact("s", key) for key in self._keys)
-        if not run(
-            self._connection,
-            f"SELECT 1 FROM {STAGED} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1",
-            (),
-        )[0]:
+        repeats = f"SELECT 1 FROM {STAGED} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"
+        if not run(self._connection, repeats, ())[0]:
             return
         # MySQL cannot open a temporary table twice in one statement.
         last = f"SELECT MAX({ARRIVAL}) a FROM {STAGED} s GROUP BY {by}"
@@ -96,28 +95,22 @@ class Merge:
         run(self._connection, f"DROP TEMPORARY TABLE {_KEPT}", ())
 
     def _same(self, key: str) -> str:
-        same = f"t.{quote(key)} = s.{quote(key)}"  # an index serves it
-        return (
-            f"{same} AND {self._exact('t', key)} = {self._exact('s', key)}"
-            if key in self._folded
-            else same
-        )
+        same = f"t.{quote(key)} = s.{quote(key)}"  # By this the index is found.
+        if key not in self._folded:
+            return same
+        return f"{same} AND {self._exact('t', key)} = {self._exact('s', key)}"
 
     def _exact(self, table: str, name: str) -> str:
-        return (
-            f"CAST({table}.{quote(name)} AS BINARY)"
-            if name in self._folded
-            else f"{table}.{quote(name)}"
-        )
+        column = f"{table}.{quote(name)}"
+        return f"CAST({column} AS BINARY)" if name in self._folded else column
 
 
 def run(connection: Any, sql: str, parameters: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
-    """Run a statement; gives the rows it found, and how many it wrote."""
+    """Run a statement, and return the rows that it found and how many it wrote."""
     with connection.cursor() as cursor:
-        # Without parameters PyMySQL leaves the statement as it is.
-        written = (
-            cursor.execute(with_marks(sql, "%s"), list(parameters))
-            if parameters
-            else cursor.execute(sql)
-        )
+        if parameters:
+            written = cursor.execute(with_marks(sql, "%s"), list(parameters))
+        else:
+            # Without parameters PyMySQL takes the statement as it is.
+            written = cursor.execute(sql)
         return list(cursor.fetchall()), int(written)

@@ -1,4 +1,4 @@
-"""Rows on their way into MySQL: LOAD DATA LOCAL INFILE from a pipe, or INSERTs where that is not allowed."""
+"""Rows into MySQL: by LOAD DATA LOCAL INFILE from a pipe, or by INSERTs if that is not allowed."""
 
 import os
 import sys
@@ -39,12 +39,12 @@ class Loader:
     def load(
         self, target: str, rows: "pa.RecordBatchReader", constants: Sequence[tuple[str, Any]]
     ) -> int:
-        """Insert rows; gives how many.
+        """Insert rows, and return how many.
 
         Args:
             target: The table, quoted.
-            rows: By the columns' names.
-            constants: More columns, each with its one value.
+            rows: The rows, with the names of the columns.
+            constants: More columns, each with the value that all rows get.
 
         Raises:
             RefusedValueError: MySQL has no such value, or the column does not take it.
@@ -71,14 +71,13 @@ class Loader:
     ) -> None:
         import pymysql
 
-        into = ", ".join(
-            f"@b{at}" if name in binary else quote(name) for at, name in enumerate(names)
-        )
-        settings = [
-            f"{_doubled(quote(name))} = UNHEX(@b{at})"
-            for at, name in enumerate(names)
-            if name in binary
-        ]
+        into, settings = [], []
+        for at, name in enumerate(names):
+            if name in binary:
+                into.append(f"@b{at}")
+                settings.append(f"{_doubled(quote(name))} = UNHEX(@b{at})")
+            else:
+                into.append(_doubled(quote(name)))
         settings += [f"{_doubled(quote(name))} = %s" for name, _ in constants]
         values = [value for _, value in constants]
         text, length = _lines(columns), len(columns[0])
@@ -89,7 +88,8 @@ class Loader:
         setting = f" SET {', '.join(settings)}" if settings else ""
         sql = (
             f"LOAD DATA LOCAL INFILE '{path}' INTO TABLE {_doubled(target)} CHARACTER SET utf8mb4 "
-            f"FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({_doubled(into)})"
+            "FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' "
+            f"({', '.join(into)})"
         )
         self._connection.offered = path
         try:
@@ -107,23 +107,17 @@ class Loader:
             feeder.join()
 
     def _refuse_warnings(self, cursor: Any, taken: int, sent: int) -> None:
-        """LOAD DATA LOCAL changes what does not fit and drops what comes twice, with a warning.
+        """Make an error of a warning.
 
-        Here it is an error.
+        LOAD DATA LOCAL changes what does not fit, and drops what comes twice, with no more than a
+        warning.
         """
         if cursor.warning_count:
             cursor.execute("SHOW WARNINGS")
             found = cursor.fetchall()
             message = str(found[0][2]) if found else "a value was changed"
-            column = (
-                message.partition("for column ")[2]
-                .split(" at row ")[0]
-                .strip("'`\"")
-                .rsplit(".", 1)[-1]
-                .strip('`"')
-            )
             raise RefusedValueError(
-                column or None, f"MySQL would change a value: {_shown(message)}."
+                _column_of(message), f"MySQL would change a value: {_shown(message)}."
             )
         if taken != sent:
             raise DestinationError(f"MySQL took {taken} rows of {sent}.")
@@ -137,9 +131,8 @@ class Loader:
         constants: Sequence[tuple[str, Any]],
         length: int,
     ) -> None:
-        marks = ["UNHEX(%s)" if name in binary else "%s" for name in names] + ["%s"] * len(
-            constants
-        )
+        marks = ["UNHEX(%s)" if name in binary else "%s" for name in names]
+        marks += ["%s"] * len(constants)
         row = f"({', '.join(marks)})"
         all_names = column_list([*names, *(name for name, _ in constants)])
         own = [value for _, value in constants]
@@ -147,9 +140,13 @@ class Loader:
         values = list(zip(*lists, strict=True)) if lists else [()] * length
         for start in range(0, length, INSERT_ROWS):
             some = values[start : start + INSERT_ROWS]
-            sql = f"INSERT INTO {_doubled(target)} ({_doubled(all_names)}) VALUES {', '.join([row] * len(some))}"
+            bound: list[Any] = []
+            for values_of_row in some:
+                bound += [*values_of_row, *own]
+            into = f"{_doubled(target)} ({_doubled(all_names)})"
             with self._connection.cursor() as cursor:
-                cursor.execute(sql, [one for each in some for one in (*each, *own)])
+                sql = f"INSERT INTO {into} VALUES {', '.join([row] * len(some))}"
+                cursor.execute(sql, bound)
 
 
 def _chunks(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int]]":
@@ -165,7 +162,10 @@ def _chunks(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int
 
 
 def _lines(columns: "list[pa.Array]") -> memoryview:
-    """Return rows as LOAD DATA reads them: tabs between, a line each, backslashes before what would mean something."""
+    """Return rows as LOAD DATA reads them.
+
+    Each is a line with tabs between the cells; what would mean something else has a backslash.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -187,6 +187,12 @@ def _feed(pipe: int, text: memoryview) -> None:
         at = 0
         while at < len(text):
             at += sink.write(text[at : at + (1 << 16)])
+
+
+def _column_of(message: str) -> str | None:
+    """Return the column that a warning names, as `'db.table.column'` or without its table."""
+    named = message.partition("for column ")[2].split(" at row ")[0].strip("'`\"")
+    return named.rsplit(".", 1)[-1].strip('`"') or None
 
 
 def _shown(message: str) -> str:

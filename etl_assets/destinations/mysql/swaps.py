@@ -1,17 +1,16 @@
-"""How a table is made or replaced in MySQL, where a change of tables commits at once and cannot be rolled back.
+"""How a table is made or replaced in MySQL, where a change of a table commits and stays.
 
 A new table is loaded under a name of its own. The swap is noted in `_etl_assets_swaps` before it
-begins. Then, at the
-COMMIT: one RENAME, which readers see as one moment; the COMMIT of the state row, the ledger, and
-the note that the swap
-is done. Whoever finds a note without its COMMIT reverts the swap: the tables are again as the state
-row says.
+begins. At the end comes one RENAME, which readers see as one moment, and then the COMMIT of the
+state row, the ledger row, and the note that the swap is done. Whoever finds a note without its
+COMMIT reverts the swap, so that the tables are again as the state row says.
 
-A table that is to be dropped is noted too, and dropped after the COMMIT: by whoever comes next, if
+A table that is to be dropped is noted, too, and dropped after the COMMIT; by whoever comes next, if
 need be.
 
-Whoever swaps holds the table's lock for as long as its note is there; of one that was killed the
-server gives it free. A note whose lock is not to be had is of work in progress, and is left alone.
+Whoever swaps holds a lock of the table as long as its note is there. If it is killed, the server
+releases the lock. So a note whose lock cannot be had belongs to work in progress, and is left
+alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +27,7 @@ OLD = "_etl_assets_old"
 SWAPS = "_etl_assets_swaps"
 NO_SUCH_TABLE = 1146
 SWAPPING, SWAPPED, DROPPING, DROPPED = range(4)
-"""What a note says of its table; before the COMMIT, and with it."""
+"""What a note says of its table: before the COMMIT, and once it is committed."""
 Run = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 
 
@@ -53,7 +52,7 @@ class Swap:
 
     @property
     def lock(self) -> str:
-        """What whoever swaps or reverts holds."""
+        """The name of the lock that whoever swaps or reverts holds."""
         return f"swap\0{self.table.schema}\0{self.table.name}"
 
 
@@ -63,8 +62,8 @@ class Swaps:
     Args:
         at_once: Runs a statement that commits at once.
         within: Runs a statement in the transaction.
-        locks: Those of the transaction's session.
-        schema: Where the notes are.
+        locks: The locks of the transaction's session.
+        schema: The database of the notes.
     """
 
     def __init__(self, at_once: Run, within: Run, locks: Locks, schema: str) -> None:
@@ -78,8 +77,8 @@ class Swaps:
         """Make the new table, and return its name.
 
         Args:
-            table: Whose place it is to take.
-            definition: What stands behind the name in the statement that makes it.
+            table: The table whose place it is to take.
+            definition: What follows the name in the statement that makes it.
         """
         swap = Swap.of(table)
         self._locks.take(swap.lock)
@@ -106,10 +105,7 @@ class Swaps:
         self.pending[swap.table] = swap
 
     def rename(self) -> None:
-        """Put the new tables in their places, all at one moment.
-
-        And note that it is done, with the COMMIT.
-        """
+        """Put all new tables into their places at once; with the COMMIT it is noted as done."""
         swaps = [swap for swap in self.pending.values() if not swap.drops]
         renames = []
         for swap in swaps:
@@ -139,10 +135,7 @@ class Swaps:
         self.pending.clear()
 
     def recover(self) -> None:
-        """Finish or revert the swaps of those that are no more.
-
-        Those of others that still are at it are left alone.
-        """
+        """Finish or revert the swaps of processes that are gone; leave those of others alone."""
         for table in self._noted():
             swap = Swap.of(table)
             if table not in self.pending and self._locks.try_take(swap.lock):
@@ -152,14 +145,17 @@ class Swaps:
                     self._locks.give_back(swap.lock)
 
     def settle(self, table: TableName) -> None:
-        """Wait for whoever is making or replacing a table, put right what a killed one left, and keep others out."""
+        """Wait for whoever is making or replacing a table, and keep others out from then on.
+
+        What a killed process has left of such work is put right.
+        """
         swap = Swap.of(table)
         self._locks.take(swap.lock)
         if table in self._noted():
             self._settle(swap)
 
     def _settle(self, swap: Swap) -> None:
-        """Make the tables what the state row says: the note tells whether its COMMIT was."""
+        """Have the tables agree with the state row: the note tells whether that was committed."""
         found = self._at_once(
             f"SELECT done FROM {self._notes} WHERE {_WHERE}", (swap.table.schema, swap.table.name)
         )
@@ -192,10 +188,11 @@ class Swaps:
 
     def _revert(self, swap: Swap) -> None:
         if self._exists(swap.old):
-            back = f"{_quoted(swap.table)} TO {_quoted(swap.new)}, {_quoted(swap.old)} TO {_quoted(swap.table)}"
-            self._at_once(f"RENAME TABLE {back}", ())
+            away = f"{_quoted(swap.table)} TO {_quoted(swap.new)}"
+            back = f"{_quoted(swap.old)} TO {_quoted(swap.table)}"
+            self._at_once(f"RENAME TABLE {away}, {back}", ())
         elif not self._exists(swap.new):
-            # Renamed to where no table was.
+            # It was renamed to a name that no table had.
             self._at_once(f"RENAME TABLE {_quoted(swap.table)} TO {_quoted(swap.new)}", ())
         self._at_once(f"DROP TABLE IF EXISTS {_quoted(swap.new)}", ())
         self._forget(swap)
@@ -217,10 +214,11 @@ class Swaps:
         except pymysql.err.ProgrammingError as error:
             if error.args[0] != NO_SUCH_TABLE:
                 raise
+            name = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
             self._at_once(
-                f"CREATE TABLE IF NOT EXISTS {self._notes} (table_schema VARCHAR(64) CHARACTER SET utf8mb4 COLLATE "
-                "utf8mb4_bin NOT NULL, table_name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL, "
-                "done TINYINT NOT NULL, PRIMARY KEY (table_schema, table_name)) ENGINE = InnoDB",
+                f"CREATE TABLE IF NOT EXISTS {self._notes} (table_schema {name}, "
+                f"table_name {name}, done TINYINT NOT NULL, "
+                "PRIMARY KEY (table_schema, table_name)) ENGINE = InnoDB",
                 (),
             )
 

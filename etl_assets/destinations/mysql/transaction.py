@@ -1,9 +1,8 @@
-"""The write plans' primitives in the SQL of MySQL and MariaDB.
+"""A transaction in the SQL of MySQL and MariaDB.
 
-Two connections: one holds the transaction; the other changes tables, each change of which commits
-at once. A change is
-made before its data, so that what a killed sync may leave is an empty column; tables are made and
-replaced by swaps.
+It has two connections. One holds the transaction, and the other changes tables, since each change
+of a table commits. A column is added before the rows are written, so that a killed sync leaves no
+more than an empty column. Tables are made and replaced by swaps.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,23 +49,26 @@ _FOLDED = (
     "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? "
     "AND COLLATION_NAME NOT LIKE '%nopad%bin' AND COLLATION_NAME <> 'utf8mb4_0900_bin'"
 )
-"""Columns of tables that others made, in which `a` may be `A`, or the text with spaces behind it."""
+"""Finds columns, of tables that others made, in which `a` may equal `A`, or `a` and a space."""
 _TIED = (
-    "SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? "
-    "UNION ALL SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL "
-    "AND (TABLE_SCHEMA = ? AND TABLE_NAME = ? OR REFERENCED_TABLE_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?) LIMIT 1"
+    "SELECT 1 FROM information_schema.TRIGGERS "
+    "WHERE EVENT_OBJECT_SCHEMA = ? AND EVENT_OBJECT_TABLE = ? "
+    "UNION ALL SELECT 1 FROM information_schema.KEY_COLUMN_USAGE "
+    "WHERE REFERENCED_TABLE_NAME IS NOT NULL AND (TABLE_SCHEMA = ? AND TABLE_NAME = ? "
+    "OR REFERENCED_TABLE_SCHEMA = ? AND REFERENCED_TABLE_NAME = ?) LIMIT 1"
 )
+"""Finds triggers and foreign keys of a table."""
 
 
 class MySQLTransaction(FreeColumns):
     """One open transaction. See `Transaction` for what each primitive promises.
 
     Args:
-        connect: Opens a connection; called once more for the changes of tables.
-        collation: Under which two texts are equal only if they are the same.
+        connect: Opens a connection. It is called once more for the changes of tables.
+        collation: A collation by which two texts are equal only if they are the same.
         state_schema: The database of our own tables.
         lock_timeout: Seconds to wait for somebody else's load of the same stream.
-        local_infile: Load by LOAD DATA LOCAL INFILE where the server allows it.
+        local_infile: Whether to load by LOAD DATA LOCAL INFILE if the server allows it.
     """
 
     signs_zeros = False
@@ -84,16 +86,21 @@ class MySQLTransaction(FreeColumns):
         self._connect = connect
         self._connection = connect()
         self._other: Any = None
-        self._options = f"ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
+        self._options = (
+            "ENGINE = InnoDB ROW_FORMAT = DYNAMIC "
+            f"DEFAULT CHARACTER SET utf8mb4 COLLATE {collation}"
+        )
         self._local_infile = local_infile
         self._locks = Locks(self.execute, lock_timeout)
         self.swaps = Swaps(self._at_once, self.execute, self._locks, state_schema)
         key = f"VARCHAR(1000) CHARACTER SET utf8mb4 COLLATE {collation}"
+        # The key is too long for an index, so a hash of it is unique.
         whole_key = f"CONCAT_WS(CHAR(0), {column_list(STATE_KEY)})"
+        key_hash = f"GENERATED ALWAYS AS (UNHEX(SHA2({whole_key}, 256))) STORED"
         self.ledger_types = LedgerTypes(
             key=key,
             text="LONGTEXT CHARACTER SET utf8mb4",
-            unique=f"key_hash BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2({whole_key}, 256))) STORED, UNIQUE (key_hash)",
+            unique=f"key_hash BINARY(32) {key_hash}, UNIQUE (key_hash)",
             options="ENGINE = InnoDB",
         )
         self.now = datetime.now(UTC).replace(tzinfo=None)
@@ -101,12 +108,12 @@ class MySQLTransaction(FreeColumns):
     # The transaction itself
 
     def begin(self) -> None:
-        """Begin, and put right what a killed sync left of a swap."""
+        """Begin, and put right what a killed sync has left of a swap."""
         self.swaps.recover()
         self._connection.begin()
 
     def commit(self) -> None:
-        """Commit: the tables that were made or replaced come into their places in one moment."""
+        """Commit. All tables that were made or replaced come into their places at one moment."""
         self.swaps.rename()
         self._connection.commit()
 
@@ -116,13 +123,12 @@ class MySQLTransaction(FreeColumns):
         self.swaps.undo()
 
     def close(self) -> None:
-        """Close both connections; the server rolls back what was not committed."""
+        """Close both connections. The server rolls back what was not committed."""
         import pymysql
 
         if self._connection.open:
-            with suppress(
-                pymysql.Error
-            ):  # the server gives them free too, when it notices that the session has ended
+            # The server releases the locks, too, once it notices that the session has ended.
+            with suppress(pymysql.Error):
                 self._locks.give_all_back()
         for connection in (self._other, self._connection):
             if connection is not None and connection.open:
@@ -154,17 +160,20 @@ class MySQLTransaction(FreeColumns):
         return self._other
 
     def _place(self, table: TableName) -> TableName:
-        """Return where a table's rows are now: one that is being made has another name until the COMMIT."""
+        """Return where a table's rows are now.
+
+        A table that is being made has another name until the COMMIT.
+        """
         swap = self.swaps.pending.get(table)
         return swap.new if swap else table
 
     def _on(self, table: TableName) -> Any:
-        """Return the connection for a table's rows: to rename a new one must not wait for its own rows' transaction."""
-        return (
-            self._changing()
-            if table in self.swaps.pending or self._is_new(table)
-            else self._connection
-        )
+        """Return the connection for a table's rows.
+
+        The rows of a new table are not written in the transaction: its RENAME would wait for that.
+        """
+        is_made_here = table in self.swaps.pending or self._is_new(table)
+        return self._changing() if is_made_here else self._connection
 
     def _is_new(self, table: TableName) -> bool:
         return any(swap.new == table for swap in self.swaps.pending.values())
@@ -178,10 +187,8 @@ class MySQLTransaction(FreeColumns):
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
         place = self._place(table)
-        return {
-            row[0]: spelled(row[1], row[2])
-            for row in self.execute(_COLUMNS, (place.schema, place.name))
-        }
+        rows = self.execute(_COLUMNS, (place.schema, place.name))
+        return {name: spelled(type_, comment) for name, type_, comment in rows}
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
@@ -193,12 +200,10 @@ class MySQLTransaction(FreeColumns):
 
     @override
     def create_schema(self, name: str) -> None:
-        if not self.execute(
-            "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?", (name,)
-        ):
-            self._at_once(
-                f"CREATE DATABASE IF NOT EXISTS {quote(name)} DEFAULT CHARACTER SET utf8mb4"
-            )
+        known = "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?"
+        if not self.execute(known, (name,)):
+            options = "DEFAULT CHARACTER SET utf8mb4"
+            self._at_once(f"CREATE DATABASE IF NOT EXISTS {quote(name)} {options}")
 
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
@@ -215,10 +220,8 @@ class MySQLTransaction(FreeColumns):
         wanted = {f.name: self.type_name(f.type) for f in schema}
         wanted |= stamp.named(*_OWN_NAMES)
         if stamp.about:
-            wanted |= {
-                name: self.type_name(self.stored_type(t))
-                for name, t in types_of(stamp.about).items()
-            }
+            for name, type_ in types_of(stamp.about).items():
+                wanted[name] = self.type_name(self.stored_type(type_))
         same = wanted == self.type_names(table)
         place = (table.schema, table.name)
         if self.execute(_TIED, place * 3):
@@ -234,16 +237,15 @@ class MySQLTransaction(FreeColumns):
 
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
-        self._at_once(
-            f"ALTER TABLE {self.quoted(self._place(table))} ADD COLUMN {quote(name)} {self._definition(type_)}"
-        )
+        added = f"ADD COLUMN {quote(name)} {self._definition(type_)}"
+        self._at_once(f"ALTER TABLE {self.quoted(self._place(table))} {added}")
 
     @override
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        # A new column beside the old one, then one change that puts it in its place: a kill in
-        # between leaves a column more, and no value changed.
+        # A new column is filled beside the old one, and put in its place by one statement. A kill
+        # in between leaves one column more, and no value changed.
         target, column, made = self.quoted(self._place(table)), quote(name), quote(WIDENED)
         definition = self._definition(new)
         if WIDENED in self.type_names(table):
@@ -260,7 +262,8 @@ class MySQLTransaction(FreeColumns):
     @override
     def _definition(self, type_: "pa.DataType") -> str:
         name, comment = declared(type_)
-        return f"{name} NULL{f' COMMENT {quote(comment, chr(39))}' if comment else ''}"
+        said = f" COMMENT {quote(comment, chr(39))}" if comment else ""
+        return f"{name} NULL{said}"
 
     # Rows
 
@@ -268,11 +271,10 @@ class MySQLTransaction(FreeColumns):
     def has_rows(self, table: TableName, where: str = "") -> bool:
         if not where:
             return super().has_rows(table)
-        # What a column holds is asked before it is changed, which waits for whoever has read the
-        # table.
-        return bool(
-            self._at_once(f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1")
-        )
+        # What a column holds is asked before the column is changed. A change waits for every
+        # transaction that has read the table, so this one must not.
+        query = f"SELECT 1 FROM {self.quoted(self._place(table))}{only(where)} LIMIT 1"
+        return bool(self._at_once(query))
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
@@ -288,9 +290,8 @@ class MySQLTransaction(FreeColumns):
     def copy(
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
-        sql, constants = copying(
-            self.quoted(source), self.quoted(self._place(table)), columns, stamps(stamp, self.now)
-        )
+        target, own = self.quoted(self._place(table)), stamps(stamp, self.now)
+        sql, constants = copying(self.quoted(source), target, columns, own)
         return run(self._on(table), sql, constants)[1]
 
     @override
@@ -310,8 +311,10 @@ class MySQLTransaction(FreeColumns):
         target = self.quoted(place)
         run(
             connection,
-            f"CREATE TEMPORARY TABLE {STAGED} ({ARRIVAL} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "
-            f"KEY ({_key_parts(keys, types)})) {self._options} SELECT {column_list(names)} FROM {target} WHERE FALSE",
+            f"CREATE TEMPORARY TABLE {STAGED} "
+            f"({ARRIVAL} BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, "
+            f"KEY ({_key_parts(keys, types)})) {self._options} "
+            f"SELECT {column_list(names)} FROM {target} WHERE FALSE",
             (),
         )
         Loader(connection, local_infile=self._local_infile).load(STAGED, rows, ())
@@ -328,16 +331,16 @@ class MySQLTransaction(FreeColumns):
         from pymysql.cursors import SSCursor
 
         schema = self.schema_of(table, columns)
-        with self._connection.cursor(SSCursor) as cursor:  # whose rows wait at the server
+        with self._connection.cursor(SSCursor) as cursor:  # Its rows wait at the server.
             cursor.execute(self._selected(table, schema.names, where))
             yield from tables_of(cursor.fetchmany, schema, array, chunk_rows)
 
     def _index(self, place: TableName, keys: Sequence[str], types: dict[str, str]) -> None:
-        """Make the index by which a merge finds a key; of a long text its beginning."""
+        """Make the index by which a merge finds a key, or the beginning of one that is long."""
         name = f"{KEY_INDEX}_{hashed(*keys)}"
         there = self.execute(
-            "SELECT 1 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = ? "
-            "LIMIT 1",
+            "SELECT 1 FROM information_schema.STATISTICS "
+            "WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = ? LIMIT 1",
             (place.schema, place.name, name),
         )
         if not there:
@@ -350,14 +353,14 @@ _OWN_NAMES = ("varchar(64)", "datetime(6) (UTC)")
 
 
 def _key_parts(keys: Sequence[str], types: dict[str, str]) -> str:
+    """Return the columns of an index on a key, long texts by their beginning."""
     characters = min(191, KEY_BYTES // (4 * max(1, len(keys))) - 1)
-    parts = [
-        f"{quote(key)}({characters})"
-        if types[key].startswith(("longtext", "longblob", "text"))
-        else quote(key)
-        for key in keys
-    ]
-    return ", ".join(parts)
+
+    def part(key: str) -> str:
+        is_long = types[key].startswith(("longtext", "longblob", "text"))
+        return f"{quote(key)}({characters})" if is_long else quote(key)
+
+    return ", ".join(map(part, keys))
 
 
 def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:
@@ -371,10 +374,7 @@ def _widened(column: str, old: "pa.DataType", new: "pa.DataType") -> str:
         return f"IF({column} IS NULL, NULL, IF({column}, 'true', 'false'))"
     if pa.types.is_timestamp(old) and old.tz:
         text = f"CONCAT({text}, '+00:00')"
-    plain = (
-        is_json(old)
-        or pa.types.is_integer(old)
-        or pa.types.is_floating(old)
-        or pa.types.is_decimal(old)
-    )
-    return f"JSON_QUOTE({text})" if is_json(new) and not plain else text
+    is_number = pa.types.is_integer(old) or pa.types.is_floating(old) or pa.types.is_decimal(old)
+    if is_json(new) and not is_json(old) and not is_number:
+        return f"JSON_QUOTE({text})"
+    return text

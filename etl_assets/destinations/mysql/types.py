@@ -51,7 +51,7 @@ _WIDTH = re.compile(r"^((?:small|medium|big|tiny)?int)\(\d+\)")
 
 
 def stored_type(type_: "pa.DataType") -> "pa.DataType":
-    """Return the type that MySQL has for the values of one."""
+    """Return the type of MySQL's that keeps the values of a type exactly."""
     import pyarrow as pa
 
     type_ = logical(type_)
@@ -60,8 +60,12 @@ def stored_type(type_: "pa.DataType") -> "pa.DataType":
     if pa.types.is_decimal(type_):
         return type_ if type_.scale <= MAX_SCALE else pa.string()
     wider = {
-        "int8": pa.int16(), "uint8": pa.int16(), "uint16": pa.int32(), "uint32": pa.int64(), "float": pa.float64(),
-    }  # fmt: skip
+        "int8": pa.int16(),
+        "uint8": pa.int16(),
+        "uint16": pa.int32(),
+        "uint32": pa.int64(),
+        "float": pa.float64(),
+    }
     if str(type_) in wider:
         return wider[str(type_)]
     return type_ if str(type_) in _NAMES else pa.string()
@@ -80,7 +84,7 @@ def declared(type_: "pa.DataType") -> tuple[str, str]:
 
 
 def spelled(column_type: str, comment: str) -> str:
-    """Return the name under which a type is known here: the same in MySQL and MariaDB, with what the comment says."""
+    """Return what a type is called here, in MySQL as in MariaDB, with what its comment says."""
     name = column_type if column_type == "tinyint(1)" else _WIDTH.sub(r"\1", column_type)
     return f"{name} ({comment})" if comment in COMMENTS else name
 

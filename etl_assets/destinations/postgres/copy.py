@@ -1,11 +1,11 @@
-"""Rows into a table by COPY: as CSV, or in the binary form in which another PostgreSQL gave them."""
+"""Rows into a table by COPY: as CSV, or in the binary form that another PostgreSQL has given."""
 
 import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,11 @@ class CopyIn:
     """How rows get into one table.
 
     Args:
-        connection: Of the transaction.
-        table: As SQL.
+        connection: The transaction's connection.
+        table: The table's name as SQL.
         names: The columns of the rows.
-        binary: The table's columns are of the types that the binary form is of.
-        own: Columns of our own and their value, which all rows get.
+        binary: Whether the table's columns have the types that the binary form is made for.
+        own: Our own columns, each with the value that all rows get.
     """
 
     connection: "psycopg.Connection"
@@ -45,7 +45,7 @@ class CopyIn:
     own: Sequence[tuple[str, Any]] = ()
 
     def write(self, parts: "Iterable[pa.RecordBatch | Native]") -> int:
-        """Copy rows, in the order they come; gives how many.
+        """Copy rows in the order they come, and return how many.
 
         Raises:
             RefusedValueError: PostgreSQL has no such value.
@@ -107,12 +107,12 @@ class CopyIn:
 
 
 def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
-    """Return the tuples of a chunk with fields behind each.
+    """Return the tuples of a chunk, each with more fields at its end.
 
     Args:
         chunk: The tuples.
-        count: How many fields each is to have.
-        fields: Those behind, with their lengths.
+        count: How many fields each tuple has then.
+        fields: The fields to be added, with their lengths.
     """
     import numpy as np
     import pyarrow as pa
@@ -136,28 +136,23 @@ def with_fields(chunk: Chunk, count: int, fields: bytes) -> memoryview:
 def _field(value: Any) -> bytes:
     """Return a value of our own as a field: a text, or a moment in microseconds since 2000."""
     if isinstance(value, datetime):
-        since = value - EPOCH
-        return struct.pack(
-            ">iq", 8, (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-        )
+        return struct.pack(">iq", 8, (value - EPOCH) // timedelta(microseconds=1))
     text = str(value).encode()
     return struct.pack(">i", len(text)) + text
 
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Turn what the database says of a value into an error that names its column, where it tells that."""
+    """Turn what PostgreSQL says of a value into an error that names the column, if it is known."""
     import psycopg
 
     try:
         yield
     except psycopg.DataError as error:
         context = error.diag.context or ""
-        column = (
-            context.partition(", column ")[2].partition(": ")[0]
-            if context.startswith("COPY ")
-            else ""
-        )
+        column = ""
+        if context.startswith("COPY "):
+            column = context.partition(", column ")[2].partition(": ")[0]
         character = _without_equivalent(error.diag.message_primary or "")
         message = f"PostgreSQL refused a value: {without_values(error)}."
         raise RefusedValueError(column or None, message, character=character) from error

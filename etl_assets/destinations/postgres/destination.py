@@ -41,15 +41,16 @@ _SETTINGS = {
 _MAY_MAKE = """
 SELECT CASE WHEN s.oid IS NULL THEN 'database ' || current_database() ELSE 'schema ' || w.name END,
     CASE WHEN s.oid IS NULL THEN 'CREATE ON DATABASE ' || quote_ident(current_database())
-        ELSE 'USAGE, CREATE ON SCHEMA ' || quote_ident(w.name) END || ' TO ' || quote_ident(current_user),
+        ELSE 'USAGE, CREATE ON SCHEMA ' || quote_ident(w.name) END
+        || ' TO ' || quote_ident(current_user),
     CASE WHEN s.oid IS NULL THEN has_database_privilege(current_database(), 'CREATE')
         ELSE has_schema_privilege(s.oid, 'CREATE')
             OR to_regclass(quote_ident(w.name) || '._etl_assets_state') IS NOT NULL END
 FROM (SELECT ? AS name) w LEFT JOIN pg_namespace s ON s.nspname = w.name
 """
-"""Whether our tables are in a schema, or may be made there.
+"""Asks whether our tables are in a schema or may be made there.
 
-Where there is no schema yet, whether one may be made.
+If there is no such schema, it asks whether the schema may be made.
 """
 
 
@@ -109,14 +110,18 @@ class PostgresDestination(DatabaseDestination):
 
     @override
     def test_connection(self) -> None:
-        """Connect, and say what is wrong if that fails: host, port, login, database, or the right to make tables."""
+        """Connect, and say what is wrong if that fails.
+
+        That may be host, port, login or database, or the right to make tables.
+        """
         with self.transaction() as tx:
             schema = self.options.state_schema or tx.current_schema()
             place, right, may = tx.execute(_MAY_MAKE, [schema])[0]
             if not may:
                 raise AuthenticationError(
                     f"{self._told()}: permission is missing to create in the {place}.",
-                    hint=f"GRANT {right}; gives it. Our own tables lie there; state_schema names another place.",
+                    hint=f"GRANT {right}; gives it. Our own tables lie there; "
+                    "state_schema names another place.",
                 )
 
     @override
@@ -141,14 +146,14 @@ class PostgresDestination(DatabaseDestination):
             if phase == "COMMIT" and connection.broken:
                 raise UnavailableError(
                     f"{self._told()}: the answer to COMMIT was lost.",
-                    hint="It was committed whole or not at all; the next run asks the ledger, and goes on from there.",
+                    hint="It was committed whole or not at all; the next run asks the ledger, "
+                    "and goes on from there.",
                 ) from error
             raise translate(error, self._told(), phase) from error
         finally:
-            _cancel(
-                connection
-            )  # of a cancelled run, the server would go on with a statement nobody waits for
-            connection.close()  # what was not committed is rolled back
+            # If the run was cancelled, the server would go on with a statement nobody waits for.
+            _cancel(connection)
+            connection.close()  # This rolls back what was not committed.
 
     def _connect(self) -> "Connection":
         psycopg = _driver()
@@ -171,16 +176,17 @@ class PostgresDestination(DatabaseDestination):
         return connection
 
     def _no_url(self) -> ConfigError:
-        """Return the error of a url whose text, and whose parts, may show a password."""
+        """Return the error of a wrong url, which says nothing of it: it may show a password."""
         return ConfigError(
             f"{type(self).__name__}: the url is none that libpq knows.",
-            hint="Write postgresql://user@host:5432/database, with special characters percent-encoded.",
+            hint="Write postgresql://user@host:5432/database, "
+            "with special characters percent-encoded.",
         )
 
     def _parameters(self) -> dict[str, Any]:
-        """Return libpq's parameters, references resolved.
+        """Return libpq's parameters, with references resolved.
 
-        To another machine, the server's certificate is checked.
+        On the way to another machine, the server's certificate is checked.
         """
         from psycopg.conninfo import conninfo_to_dict
 
@@ -207,7 +213,8 @@ class PostgresDestination(DatabaseDestination):
 
     def _told(self) -> str:
         given: Mapping[str, Any] = self._parameters()
-        return f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'default'}"
+        host = given.get("host") or "the local socket"
+        return f"PostgreSQL at {host}, database {given.get('dbname') or 'default'}"
 
 
 def _without_driver(url: str) -> str:
@@ -226,7 +233,7 @@ def _cancel(connection: "Connection") -> None:
     try:
         connection.cancel_safe(timeout=CANCEL_SECONDS)
     except psycopg.Error:
-        return  # the connection is closed next, and the server notices that
+        return  # The connection is closed next, which the server notices.
 
 
 def _driver() -> Any:

@@ -1,10 +1,9 @@
-"""How a loaded table takes the place of another in PostgreSQL, so that readers and what depends on it go on.
+"""How a loaded table takes the place of another in PostgreSQL without breaking what depends on it.
 
-Nothing depends on it: the two tables are swapped. The old one's owner, grants and comments go to
-the new one; readers
-wait for the moment of the COMMIT alone. Views, indexes, foreign keys, triggers, policies or
-publications do: the rows are exchanged in the table that is there, which costs more, and readers do
-not wait at all.
+If nothing depends on the old table, the two are swapped: owner, grants and comments go to the new
+one, and readers wait for the moment of the COMMIT alone. If views, indexes, foreign keys, triggers,
+policies or publications do, the rows are exchanged within the table, which costs more; readers then
+do not wait at all.
 """
 
 from etl_assets.destinations.database.sql_transaction import column_list
@@ -17,9 +16,10 @@ _DEPENDENTS = """
 SELECT 1 FROM pg_catalog.pg_class WHERE oid = ?::regclass
 AND (relkind <> 'r' OR relrowsecurity OR relispartition OR relhassubclass OR reloftype <> 0)
 UNION ALL
-SELECT 1 FROM pg_catalog.pg_depend WHERE refclassid = 'pg_class'::regclass AND refobjid = ?::regclass
-AND classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_publication_rel'::regclass, 'pg_proc'::regclass,
-                'pg_trigger'::regclass, 'pg_statistic_ext'::regclass)
+SELECT 1 FROM pg_catalog.pg_depend
+WHERE refclassid = 'pg_class'::regclass AND refobjid = ?::regclass
+AND classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass, 'pg_publication_rel'::regclass,
+                'pg_proc'::regclass, 'pg_trigger'::regclass, 'pg_statistic_ext'::regclass)
 UNION ALL
 SELECT 1 FROM pg_catalog.pg_constraint WHERE ?::regclass IN (conrelid, confrelid)
 UNION ALL
@@ -33,32 +33,35 @@ LIMIT 1
 """
 _OWNER = (
     "SELECT pg_catalog.pg_get_userbyid(relowner) FROM pg_catalog.pg_class "
-    "WHERE oid = ?::regclass AND relowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)"
+    "WHERE oid = ?::regclass "
+    "AND relowner <> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)"
 )
 # A privilege, the column it is for ("" for the table), to whom, and whether it may be passed on.
 _GRANTS = """
-SELECT x.privilege_type, '', CASE x.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee) END,
-       x.is_grantable
-FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) x WHERE c.oid = ?::regclass AND x.grantee <> c.relowner
+SELECT x.privilege_type, '',
+       CASE x.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee) END, x.is_grantable
+FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) x
+WHERE c.oid = ?::regclass AND x.grantee <> c.relowner
 UNION ALL
-SELECT x.privilege_type, a.attname, CASE x.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee) END,
-       x.is_grantable
+SELECT x.privilege_type, a.attname,
+       CASE x.grantee WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x.grantee) END, x.is_grantable
 FROM pg_catalog.pg_attribute a, pg_catalog.aclexplode(a.attacl) x
 WHERE a.attrelid = ?::regclass AND a.attnum > 0 AND NOT a.attisdropped
 """
 _STORAGE = (
-    "SELECT split_part(o, '=', 1), substr(o, strpos(o, '=') + 1) FROM pg_catalog.pg_class, unnest(reloptions) o "
-    "WHERE oid = ?::regclass AND relkind = 'r'"
+    "SELECT split_part(o, '=', 1), substr(o, strpos(o, '=') + 1) "
+    "FROM pg_catalog.pg_class, unnest(reloptions) o WHERE oid = ?::regclass AND relkind = 'r'"
 )
 _COMMENTS = (
     "SELECT coalesce(a.attname, ''), d.description FROM pg_catalog.pg_description d "
-    "LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0 "
+    "LEFT JOIN pg_catalog.pg_attribute a "
+    "ON a.attrelid = d.objoid AND a.attnum = d.objsubid AND d.objsubid > 0 "
     "WHERE d.classoid = 'pg_class'::regclass AND d.objoid = ?::regclass"
 )
 
 
 def keep_storage(tx: Transaction, table: TableName, new: TableName) -> None:
-    """Have the pages of a new table filled, and cleaned up, as those of the one whose place it will take."""
+    """Give a new table the storage options of the one whose place it will take."""
     options = [
         f"{quote(name)} = {quote(value, chr(39))}"
         for name, value in tx.execute(_STORAGE, (tx.quoted(table),))
@@ -83,9 +86,8 @@ def _swap(tx: Transaction, table: TableName, loaded: TableName) -> None:
         if not column or column in columns:
             what = f"{privilege} ({quote(column)})" if column else privilege
             option = " WITH GRANT OPTION" if may_grant else ""
-            tx.execute(
-                f"GRANT {what} ON {new} TO {quote(grantee) if grantee else 'PUBLIC'}{option}"
-            )
+            to = quote(grantee) if grantee else "PUBLIC"
+            tx.execute(f"GRANT {what} ON {new} TO {to}{option}")
     for column, comment in tx.execute(_COMMENTS, (old,)):
         if not column:
             tx.execute(f"COMMENT ON TABLE {new} IS {quote(comment, chr(39))}")

@@ -1,4 +1,4 @@
-"""The write plans' primitives in PostgreSQL's SQL: rows go in by COPY, and a merge by ON CONFLICT."""
+"""A transaction in PostgreSQL's SQL: rows go in by COPY, and merge by ON CONFLICT."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,19 +36,24 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 COMPARED_AS_TEXT = frozenset({"json", "citext"})
-"""One has no order; by the other, in a table that others made, `a` would be `A`."""
+"""json has no order. By citext, in a table that others have made, `a` would equal `A`."""
 FLOATING = frozenset({"real", "double precision"})
 FILL_PERCENT = 90
-"""Of each page of a table that merges are to change: a row's new version then finds room beside the old one, and the
-index needs no other entry. 50,000 changes among 1 M rows take a sixth less CPU."""
+"""How full the pages are of a table that merges change.
+
+The new version of a row then finds room beside the old one, and the index needs no other entry.
+50,000 changes among 1 M rows take a sixth less CPU.
+"""
 READ_BYTES = 8 * 1024 * 1024
+"""How many bytes of CSV are parsed at once."""
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = ? AND c.relname = ? AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+WHERE n.nspname = ? AND c.relname = ? AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attnum
 """
 _UNIQUE = """
@@ -76,9 +81,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def lock(self, name: str) -> None:
-        self.execute(
-            "SELECT pg_advisory_xact_lock(?)", (int(hashed("etl_assets", name), 16) - 2**63,)
-        )
+        number = int(hashed("etl_assets", name), 16) - 2**63
+        self.execute("SELECT pg_advisory_xact_lock(?)", (number,))
 
     @override
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -94,7 +98,8 @@ class PostgresTransaction(SqlTransaction):
         found = self.execute("SELECT current_schema()")[0][0]
         if found is None:
             raise ConfigError(
-                "No schema of the user's search_path exists, so there is no place for the tables of the state.",
+                "No schema of the user's search_path exists, "
+                "so there is no place for the tables of the state.",
                 hint="Name one by state_schema.",
             )
         return str(found)
@@ -141,15 +146,13 @@ class PostgresTransaction(SqlTransaction):
     def widen_column(
         self, table: TableName, name: str, old: "pa.DataType", new: "pa.DataType"
     ) -> None:
-        column = quote(name)
-        using = (
-            f"to_json({column})"
-            if is_json(new) and not is_json(old)
-            else f"{column}::{self.type_name(new)}"
-        )
-        self.execute(
-            f"ALTER TABLE {self.quoted(table)} ALTER COLUMN {column} TYPE {self.type_name(new)} USING {using}"
-        )
+        column, wider = quote(name), self.type_name(new)
+        cast = f"{column}::{wider}"
+        if is_json(new) and not is_json(old):
+            # A cast of text to JSON would parse it; as a value of a JSON column it is a string.
+            cast = f"to_json({column})"
+        altered = f"ALTER COLUMN {column} TYPE {wider} USING {cast}"
+        self.execute(f"ALTER TABLE {self.quoted(table)} {altered}")
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
@@ -168,8 +171,8 @@ class PostgresTransaction(SqlTransaction):
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
         if table in self._made:
-            # Nobody sees it yet: our columns get their values by default, and are not sent with
-            # each row.
+            # Nobody sees the table yet, so our columns can have their values as defaults, which
+            # need not be sent with each row.
             with self._defaults(table, own):
                 return self._copy_in(table, table, rows.schema).write(rows)
         return self._copy_in(table, table, rows.schema, own).write(rows)
@@ -178,10 +181,8 @@ class PostgresTransaction(SqlTransaction):
     def copy(
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
-        sql, constants = copying(
-            self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)
-        )
-        return self.written(sql, constants)
+        own = stamps(stamp, self.now)
+        return self.written(*copying(self.quoted(source), self.quoted(table), columns, own))
 
     @override
     def allow_repeats(self, table: TableName, keys: Sequence[str]) -> None:
@@ -202,20 +203,18 @@ class PostgresTransaction(SqlTransaction):
         update: bool,
         unique: bool = False,
     ) -> int:
-        del unique  # what it costs to look is little here
+        del unique  # Here it costs little to find out.
         names = rows.schema.names
         merging = _Merge(self, table, names, keys, stamp, update=update)
         if table in self._made:
-            # There is nothing to merge with: an index is made faster over rows that are there than
-            # row by row.
+            # There is nothing to merge with, and an index is made faster over rows that are there
+            # than row by row.
             self.execute(f"ALTER TABLE {self.quoted(table)} SET (fillfactor = {FILL_PERCENT})")
             written = self.insert(table, rows, stamp)
             self._made.discard(table)
             return written - merging.make_unique()
-        self.execute(
-            f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS SELECT {column_list(names)} FROM {self.quoted(table)} "
-            "WITH NO DATA"
-        )
+        alike = f"SELECT {column_list(names)} FROM {self.quoted(table)} WITH NO DATA"
+        self.execute(f"CREATE TEMP TABLE {STAGED} ON COMMIT DROP AS {alike}")
         self._copy_in(TableName(STAGED, "pg_temp"), table, rows.schema).write(rows)
         with refused():
             written = merging.run()
@@ -225,8 +224,8 @@ class PostgresTransaction(SqlTransaction):
 
     @override
     def count(self, table: TableName, where: str = "") -> int:
-        # The planner does not know yet on how many pages an index alone no longer tells which rows
-        # are seen.
+        # After a merge, an index alone no longer tells on many pages which rows are visible, and
+        # the planner does not know that yet.
         changed = self._merged.get(table, 0)
         pages = "SELECT 1 FROM pg_catalog.pg_class WHERE oid = ?::regclass AND relpages < ?"
         if not changed or not self.execute(pages, (self.quoted(table), 2 * changed)):
@@ -243,23 +242,22 @@ class PostgresTransaction(SqlTransaction):
         schema = self.schema_of(table, columns)
         wanted = ", ".join(selected(quote(f.name), f.type) for f in schema)
         yield schema.empty_table()
-        sql = (
-            f"COPY (SELECT {wanted} FROM {self.quoted(table)}{only(where)}) TO STDOUT (FORMAT csv)"
-        )
+        query = f"SELECT {wanted} FROM {self.quoted(table)}{only(where)}"
+        sql = f"COPY ({query}) TO STDOUT (FORMAT csv)"
         with self._connection.cursor().copy(sql.encode()) as copy:
-            rows = map(bytes, copy)  # the server sends each row by itself
+            rows = map(bytes, copy)  # The server sends each row by itself.
             while some := _some(rows, chunk_rows):
                 yield parsed(some, schema)
 
     # What only PostgreSQL has
 
     def written(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run a statement that writes; gives how many rows it wrote."""
+        """Run a statement that writes, and return how many rows it wrote."""
         return self._connection.execute(with_marks(sql, "%s").encode(), list(parameters)).rowcount
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Let what is inside fail alone."""
+        """Let what is inside fail without failing the transaction."""
         with self._connection.transaction():
             yield
 
@@ -273,9 +271,7 @@ class PostgresTransaction(SqlTransaction):
         """Return what copies rows to a place that has the columns of a table."""
         there = self.type_names(like)
         wanted = {f.name: self.type_name(f.type) for f in schema}
-        wanted |= {
-            name: TIMESTAMP_TZ if isinstance(value, datetime) else "text" for name, value in own
-        }
+        wanted |= {name: _type_of_own(value) for name, value in own}
         binary = all(there.get(name) == type_ for name, type_ in wanted.items())
         return CopyIn(self._connection, self.quoted(place), schema.names, binary, own)
 
@@ -292,17 +288,22 @@ class PostgresTransaction(SqlTransaction):
     def _defaults(self, table: TableName, own: list[tuple[str, Any]]) -> Iterator[None]:
         alter = f"ALTER TABLE {self.quoted(table)}"
         texts = [(quote(name), quote(str(value), "'")) for name, value in own]
+        setting = [f"ALTER {name} SET DEFAULT {value}" for name, value in texts]
+        dropping = [f"ALTER {name} DROP DEFAULT" for name, _ in texts]
         if texts:
-            self.execute(
-                f"{alter} {', '.join(f'ALTER {name} SET DEFAULT {value}' for name, value in texts)}"
-            )
+            self.execute(f"{alter} {', '.join(setting)}")
         yield
         if texts:
-            self.execute(f"{alter} {', '.join(f'ALTER {name} DROP DEFAULT' for name, _ in texts)}")
+            self.execute(f"{alter} {', '.join(dropping)}")
+
+
+def _type_of_own(value: Any) -> str:
+    """Return the type of one of our own columns by its value."""
+    return TIMESTAMP_TZ if isinstance(value, datetime) else "text"
 
 
 class _Merge:
-    """A merge of what is staged: by a unique index on the key where the table can have one, else by joins."""
+    """A merge of staged rows: by a unique index on the key if there can be one, else by joins."""
 
     def __init__(
         self,
@@ -323,14 +324,13 @@ class _Merge:
         self.compared = [name for name in self.others if name not in stamp.about]
         self.own = stamps(stamp, tx.now)
         self.update = update and bool(self.compared)
-        # Of an extension's type the name may come with its schema.
-        self.types = {
-            name: type_.rpartition(".")[2] for name, type_ in tx.type_names(table).items()
-        }
+        # The name of an extension's type may come with its schema.
+        types = tx.type_names(table)
+        self.types = {name: type_.rpartition(".")[2] for name, type_ in types.items()}
         self.index = f"{KEY_INDEX}_{hashed(table.schema, table.name, *keys)}"
 
     def run(self) -> int:
-        """Merge; gives how many rows were inserted or changed."""
+        """Merge, and return how many rows were inserted or changed."""
         import psycopg
 
         if not self.update:
@@ -339,21 +339,17 @@ class _Merge:
             try:
                 with self.tx.savepoint():
                     return self._upsert()
-            except psycopg.errors.CardinalityViolation:  # a key came twice
+            except psycopg.errors.CardinalityViolation:  # A key came twice.
                 self._drop_repeated()
                 return self._upsert()
-            except psycopg.errors.ProgramLimitExceeded:  # a key is too long for an index
-                self.tx.execute(
-                    f"DROP INDEX IF EXISTS {self.tx.quoted(TableName(self.index, self.table.schema))}"
-                )
+            except psycopg.errors.ProgramLimitExceeded:  # A key is too long for an index.
+                index = self.tx.quoted(TableName(self.index, self.table.schema))
+                self.tx.execute(f"DROP INDEX IF EXISTS {index}")
         self._drop_repeated()
         return self._join()
 
     def make_unique(self) -> int:
-        """Have a new table hold each key once, the last arrival.
-
-        Gives how many rows were dropped.
-        """
+        """Keep only the last arrival of each key in a new table, and return how many rows go."""
         if self._has_unique_index():
             return 0
         dropped = self._drop_repeated(self.target)
@@ -369,9 +365,8 @@ class _Merge:
             return True
         try:
             with self.tx.savepoint():
-                self.tx.execute(
-                    f"CREATE UNIQUE INDEX {quote(self.index)} ON {self.target} ({column_list(self.keys)})"
-                )
+                by = column_list(self.keys)
+                self.tx.execute(f"CREATE UNIQUE INDEX {quote(self.index)} ON {self.target} ({by})")
         except (
             psycopg.errors.UniqueViolation,  # rows that were appended before, say
             psycopg.errors.UndefinedObject,  # a type that has no order
@@ -383,13 +378,14 @@ class _Merge:
         return True
 
     def _upsert(self) -> int:
-        settings = self._settings("EXCLUDED")
-        action = (
-            f"UPDATE SET {settings} WHERE {self._differs('EXCLUDED')}" if self.update else "NOTHING"
-        )
+        action = "NOTHING"
+        if self.update:
+            settings, differs = self._settings("EXCLUDED"), self._differs("EXCLUDED")
+            action = f"UPDATE SET {settings} WHERE {differs}"
         values = [value for _, value in self.own]
         return self.tx.written(
-            f"INSERT INTO {self.target} AS t ({self._all()}) SELECT {self._staged()} FROM pg_temp.{STAGED} s "
+            f"INSERT INTO {self.target} AS t ({self._all()}) "
+            f"SELECT {self._staged()} FROM pg_temp.{STAGED} s "
             f"ON CONFLICT ({column_list(self.keys)}) DO {action}",
             values,
         )
@@ -408,34 +404,31 @@ class _Merge:
                 values,
             )
         return written + self.tx.written(
-            f"INSERT INTO {self.target} ({self._all()}) SELECT {self._staged()} FROM pg_temp.{STAGED} s "
+            f"INSERT INTO {self.target} ({self._all()}) "
+            f"SELECT {self._staged()} FROM pg_temp.{STAGED} s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.target} AS t WHERE {same})",
             values,
         )
 
     def _drop_repeated(self, table: str = f"pg_temp.{STAGED}") -> int:
-        """Of a key that came twice leave the last arrival: rows of a new table lie in the order they came."""
+        """Delete all rows of a new table but the last arrival of each key, and return how many.
+
+        The rows of a new table lie in the order they came.
+        """
         by = ", ".join(self._comparable("s", key) for key in self.keys)
-        if not self.tx.execute(
-            f"SELECT 1 FROM {table} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"
-        ):
+        repeats = f"SELECT 1 FROM {table} s GROUP BY {by} HAVING COUNT(*) > 1 LIMIT 1"
+        if not self.tx.execute(repeats):
             return 0
-        return self.tx.written(
-            f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM (SELECT s.ctid, "
-            f"row_number() OVER (PARTITION BY {by} ORDER BY s.ctid DESC) AS nth FROM {table} s) r WHERE nth > 1)"
-        )
+        nth = f"row_number() OVER (PARTITION BY {by} ORDER BY s.ctid DESC) AS nth"
+        earlier = f"SELECT ctid FROM (SELECT s.ctid, {nth} FROM {table} s) r WHERE nth > 1"
+        return self.tx.written(f"DELETE FROM {table} WHERE ctid IN ({earlier})")
 
     def _all(self) -> str:
         return column_list([*self.names, *(name for name, _ in self.own)])
 
     def _staged(self) -> str:
-        typed = [
-            f"?::{type_}" for (_, value), type_ in zip(self.own, self._own_types(), strict=True)
-        ]
+        typed = [f"?::{_type_of_own(value)}" for _, value in self.own]
         return ", ".join([column_list(self.names, "s."), *typed])
-
-    def _own_types(self) -> list[str]:
-        return [TIMESTAMP_TZ if isinstance(value, datetime) else "text" for _, value in self.own]
 
     def _settings(self, other: str) -> str:
         changed = [*self.others, *(name for name, _ in self.own)]
@@ -454,9 +447,8 @@ class _Merge:
         return f"{differs} OR ({mine} = 0 AND {mine}::text <> {its}::text)"  # -0.0 equals 0.0
 
     def _same(self, one: str, other: str) -> str:
-        return " AND ".join(
-            f"{self._comparable(one, key)} = {self._comparable(other, key)}" for key in self.keys
-        )
+        pairs = ((self._comparable(one, key), self._comparable(other, key)) for key in self.keys)
+        return " AND ".join(f"{mine} = {its}" for mine, its in pairs)
 
     def _comparable(self, table: str, name: str) -> str:
         as_text = self.types.get(name) in COMPARED_AS_TEXT

@@ -1,9 +1,8 @@
-"""Any database that SQLAlchemy reaches, where there is no destination of its own: INSERTs of many rows.
+"""Any database with a SQLAlchemy dialect that has no destination of its own here.
 
-It asks little of a database: tables are made and changed on a connection of their own before the
-rows' transaction
-begins, so that it does not matter whether that can be rolled back; a replace deletes and inserts in
-one transaction.
+It asks little of a database. Tables are made and changed on a connection of their own, before the
+transaction of the rows begins, so that it does not matter whether such a change can be rolled back.
+A replace deletes and inserts in one transaction.
 """
 
 from collections.abc import Iterator
@@ -79,7 +78,7 @@ class SqlDestination(DatabaseDestination):
     def table_for(self, source: str, stream: Stream) -> TableName:
         """Return the default place of a stream: `<schema_name>.<source>__<stream>`.
 
-        Without one, in the own schema.
+        Without a `schema_name` it is in the connection's own schema.
         """
         table = super().table_for(source, stream)
         name = self.identifier(f"{self.identifier(source)}__{table.name}")
@@ -88,8 +87,9 @@ class SqlDestination(DatabaseDestination):
     @override
     def reserved_names(self) -> ReservedNames:
         url = self.options.url
-        # What shows itself masked shows its scheme; a reference is not resolved for it.
-        dialect = url.partition(":")[0].partition("+")[0] if isinstance(url, SecretUrl) else None
+        dialect = None
+        if isinstance(url, SecretUrl):  # A reference is not resolved for this.
+            dialect = url.partition(":")[0].partition("+")[0]
         return reserved_names(self.storage_kind, dialect)
 
     @override
@@ -105,9 +105,8 @@ class SqlDestination(DatabaseDestination):
         phase = "connecting"
         engine = self._engine()
         try:
-            with patiently(
-                lambda: _open(engine), engine.dialect.loaded_dbapi.Error, self._told(engine)
-            ) as connection:
+            errors = engine.dialect.loaded_dbapi.Error
+            with patiently(lambda: _open(engine), errors, self._told(engine)) as connection:
                 phase = "loading"
                 yield AlchemyTransaction(connection, self.load_columns)
                 phase = "COMMIT"
@@ -116,9 +115,8 @@ class SqlDestination(DatabaseDestination):
             driver = error.orig if isinstance(error.orig, Exception) else error
             lost = error.connection_invalidated
             raise translate(driver, self._told(engine), phase, lost=lost) from driver
-        except (
-            sa.exc.PendingRollbackError
-        ) as error:  # an error before it, which was caught, has shown it to be lost
+        except sa.exc.PendingRollbackError as error:
+            # An earlier error, which somebody has caught, has shown that the connection is lost.
             raise translate(error, self._told(engine), phase, lost=True) from error
         finally:
             with suppress(sa.exc.DBAPIError):
@@ -136,18 +134,16 @@ class SqlDestination(DatabaseDestination):
                 remember(password)
                 url = url.set(password=password)
             args = resolve(dict(self.options.connect_args), name="connect_args")
-            if url.get_backend_name() in _WITH_TIMEOUT and not {"connect_timeout", "timeout"} & {
-                *args,
-                *url.query,
-            }:
+            says_timeout = {"connect_timeout", "timeout"} & {*args, *url.query}
+            if url.get_backend_name() in _WITH_TIMEOUT and not says_timeout:
                 args["connect_timeout"] = CONNECT_SECONDS
             if url.get_backend_name() in {"mysql", "mariadb"}:
-                # As the names are quoted here, and so that no value is changed to one that fits.
+                # This library quotes names by `"`, and no value may be changed to one that fits.
                 args.setdefault("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES")
-                # Another engine would not roll rows back, whatever the server makes by default.
+                # The server's default may be an engine that does not roll rows back.
                 args.setdefault("init_command", "SET SESSION default_storage_engine = InnoDB")
-                # A table that was made meanwhile, on another connection, could not be read
-                # otherwise.
+                # Otherwise a table could not be read that was made meanwhile, on another
+                # connection.
                 options["isolation_level"] = "READ COMMITTED"
             engine = sa.create_engine(url, **options, connect_args=args)
         except sa.exc.NoSuchModuleError as error:
@@ -170,17 +166,18 @@ def _parsed(address: SecretUrl) -> "sa.URL":
     try:
         if not address.is_cut:
             return sa.make_url(address.reveal())
-    except (sa.exc.ArgumentError, ValueError):  # the second of a port that is no number
+    except (sa.exc.ArgumentError, ValueError):  # A port that is no number is a ValueError.
         pass
     # Raised out here, so that the parser's error, which shows the text, is not what it comes from.
     raise ConfigError(
         "The url is none of SQLAlchemy's.",
-        hint="Write dialect://user:password@host:port/database, with special characters percent-encoded.",
+        hint="Write dialect://user:password@host:port/database, "
+        "with special characters percent-encoded.",
     )
 
 
 def _open(engine: "sa.Engine") -> "sa.Connection":
-    """Connect; raises the driver's own errors."""
+    """Connect, and let errors be those of the driver."""
     import sqlalchemy as sa
 
     try:
@@ -190,9 +187,10 @@ def _open(engine: "sa.Engine") -> "sa.Connection":
 
 
 def _roll_tables_back(engine: "sa.Engine") -> None:
-    """Have SQLite begin the transaction with its first statement: the driver would only do so at one that writes rows.
+    """Have SQLite begin the transaction with its first statement, whatever that is.
 
-    A table that is made or dropped before that would be so at once, and stay when the load fails.
+    The driver would begin it with the first statement that writes rows. A table that is made or
+    dropped before that would be so at once, and stay so if the load fails.
     """
     from sqlalchemy import event
 
@@ -200,16 +198,15 @@ def _roll_tables_back(engine: "sa.Engine") -> None:
         driver.isolation_level = None
 
     def begin(connection: "sa.Connection") -> None:
-        connection.exec_driver_sql(
-            "BEGIN IMMEDIATE"
-        )  # two that have read could not both begin to write
+        # Without IMMEDIATE, two transactions that have read could not both begin to write.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", connect)
     event.listen(engine, "begin", begin)
 
 
 def _bound_handshake(engine: "sa.Engine") -> None:
-    """Have PyMySQL wait for the handshake no longer than for the connection: it would for ever."""
+    """Have PyMySQL wait for the handshake as long as for the connection, and not for ever."""
     from sqlalchemy import event
 
     def do_connect(_dialect: Any, _record: Any, _cargs: list[Any], cparams: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The write plans' primitives through SQLAlchemy, for databases that have no transaction of their own here."""
+"""A transaction through SQLAlchemy, for databases that have none of their own here."""
 
 import re
 import warnings
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 LOWEST = -1.7976931348623157e308
+MAX_SCALE = 30
+"""The most digits after the point that MySQL has."""
 _WITHOUT_NEGATIVE_ZERO = frozenset({"mysql", "mariadb", "sqlite", "oracle"})
 _MYSQL = frozenset({"mysql", "mariadb"})
 _ROLLS_BACK_TABLES = frozenset(
@@ -40,12 +42,12 @@ _WRITTEN = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'|\?|:")
 class AlchemyTransaction(SqlRows):
     """One open transaction. See `Transaction` for what each primitive promises.
 
-    Where a change of tables cannot be rolled back, it is made on a connection of its own before the
-    rows.
+    A change of a table that cannot be rolled back is made on a connection of its own, before the
+    rows are written.
 
     Args:
-        connection: SQLAlchemy's.
-        own_columns: Those of this library, by which a table that a killed load has left is known.
+        connection: The connection of SQLAlchemy.
+        own_columns: This library's columns, by which a table is known that a killed load has left.
     """
 
     rows_at_once = 1000
@@ -81,11 +83,11 @@ class AlchemyTransaction(SqlRows):
 
     @property
     def _table_options(self) -> str:
-        # Whatever the server makes by default: another engine might not roll rows back.
+        # The server's default may be an engine that does not roll rows back.
         return "ENGINE = InnoDB" if self._dialect.name in _MYSQL else ""
 
     def _changing(self, sql: str) -> None:
-        """Change tables: in the transaction where the database can roll it back, else at once."""
+        """Change a table: in the transaction if the database can roll that back, else at once."""
         statement = _statement(sql)
         if self._together:
             self._connection.execute(statement)
@@ -101,16 +103,15 @@ class AlchemyTransaction(SqlRows):
         import pyarrow as pa
 
         columns = self._columns(table)
-        return (
-            pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()])
-            if columns
-            else None
-        )
+        if not columns:
+            return None
+        return pa.schema([(name, _arrow_type(type_)) for name, type_ in columns.items()])
 
     @override
     def left_empty(self, table: TableName) -> bool:
-        ours = bool(self._own_columns) and self._own_columns <= set(self._columns(table))
-        return not self._together and ours and not self.has_rows(table)
+        if self._together or not self._own_columns:
+            return False
+        return self._own_columns <= set(self._columns(table)) and not self.has_rows(table)
 
     @override
     def unsafe(self, table: TableName) -> str | None:
@@ -118,9 +119,8 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def type_names(self, table: TableName) -> dict[str, str]:
-        return {
-            name: self.type_name(_arrow_type(type_)) for name, type_ in self._columns(table).items()
-        }
+        columns = self._columns(table)
+        return {name: self.type_name(_arrow_type(type_)) for name, type_ in columns.items()}
 
     @override
     def tables(self, schema: str) -> list[str]:
@@ -133,9 +133,9 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def stored_type(self, type_: "pa.DataType") -> "pa.DataType":
-        """Return int64, double, decimal or bytes.
+        """Return int64, double, decimal or bytes, or text for all else.
 
-        All else is text: what a date is, databases do not agree on.
+        Databases do not agree on what a date is.
         """
         import pyarrow as pa
 
@@ -146,12 +146,9 @@ class AlchemyTransaction(SqlRows):
             return pa.decimal128(20, 0) if self._dialect.supports_native_decimal else pa.string()
         if pa.types.is_integer(type_):
             return pa.int64()
-        if (
-            pa.types.is_decimal(type_)
-            and self._dialect.supports_native_decimal
-            and type_.scale <= 30  # noqa: PLR2004
-        ):
-            return type_
+        if pa.types.is_decimal(type_):
+            has_it = self._dialect.supports_native_decimal and type_.scale <= MAX_SCALE
+            return type_ if has_it else pa.string()
         return type_ if pa.types.is_binary(type_) else pa.string()
 
     @override
@@ -180,9 +177,8 @@ class AlchemyTransaction(SqlRows):
     @override
     def create_table(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> None:
         definitions = self._definitions(table, schema, stamp)
-        self._changing(
-            f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}".rstrip()
-        )
+        sql = f"CREATE TABLE {self.quoted(table)} ({definitions}) {self._table_options}"
+        self._changing(sql.rstrip())
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
@@ -207,9 +203,8 @@ class AlchemyTransaction(SqlRows):
     @override
     def add_column(self, table: TableName, name: str, type_: "pa.DataType") -> None:
         word = "ADD" if self._dialect.name in {"mssql", "oracle"} else "ADD COLUMN"
-        self._changing(
-            f"ALTER TABLE {self.quoted(table)} {word} {quote(name)} {self.type_name(type_)}"
-        )
+        added = f"{word} {quote(name)} {self.type_name(type_)}"
+        self._changing(f"ALTER TABLE {self.quoted(table)} {added}")
 
     @override
     def widen_column(
@@ -223,9 +218,8 @@ class AlchemyTransaction(SqlRows):
 
     @override
     def has_rows(self, table: TableName, where: str = "") -> bool:
-        return (
-            self.count(table, where) > 0
-        )  # how a query is to end with its first row, each database says otherwise
+        # Each database has another word for a query that ends with its first row.
+        return self.count(table, where) > 0
 
     @override
     def scan(
@@ -236,8 +230,8 @@ class AlchemyTransaction(SqlRows):
         schema = self.schema_of(table, columns)
         query = _select(self._table(table, schema))
         query = query.where(text(where)) if where else query
-        # For this statement alone: an option of the connection would make a cursor of each that
-        # follows.
+        # The option is for this statement alone. On the connection, it would make a cursor of every
+        # statement that follows.
         found = self._connection.execute(query, execution_options={"stream_results": True})
         return tables_of(found.fetchmany, schema, _array, chunk_rows)
 
@@ -249,10 +243,9 @@ class AlchemyTransaction(SqlRows):
             return
         own = dict(stamps(stamp, self.now))
         target = self._table(table, self.schema_of(table, [*names, *own]))
+        bound = [dict(zip(names, row, strict=True)) | own for row in rows]
         with refused():
-            self._connection.execute(
-                target.insert(), [dict(zip(names, row, strict=True)) | own for row in rows]
-            )
+            self._connection.execute(target.insert(), bound)
 
     @override
     def update_rows(
@@ -269,20 +262,20 @@ class AlchemyTransaction(SqlRows):
             return
         own = dict(stamps(stamp, self.now))
         target = self._table(table, self.schema(table))
-        where = sa.and_(
-            *(target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys))
-        )
+        same = [target.c[key] == sa.bindparam(f"key {at}") for at, key in enumerate(keys)]
+        names = [*schema.names, *own]
         values: dict[str, Any] = {
-            name: sa.bindparam(f"value {at}") for at, name in enumerate([*schema.names, *own])
+            name: sa.bindparam(f"value {at}") for at, name in enumerate(names)
         }
         key_positions = [schema.get_field_index(key) for key in keys]
-        bound = [
-            {f"key {at}": row[position] for at, position in enumerate(key_positions)}
-            | {f"value {at}": value for at, value in enumerate([*row, *own.values()])}
-            for row in rows
-        ]
+
+        def bound(row: Row) -> dict[str, Any]:
+            found = {f"key {at}": row[position] for at, position in enumerate(key_positions)}
+            return found | {f"value {at}": one for at, one in enumerate([*row, *own.values()])}
+
+        update = target.update().where(sa.and_(*same)).values(values)
         with refused():
-            self._connection.execute(target.update().where(where).values(values), bound)
+            self._connection.execute(update, list(map(bound, rows)))
 
     @override
     def rows_with(
@@ -291,12 +284,11 @@ class AlchemyTransaction(SqlRows):
         import sqlalchemy as sa
 
         target = self._table(table, schema)
-        where = sa.or_(
-            *(
-                sa.and_(*(target.c[k] == v for k, v in zip(keys, one, strict=True)))
-                for one in wanted
-            )
-        )
+
+        def is_key(values: Row) -> "sa.ColumnElement[bool]":
+            return sa.and_(*(target.c[key] == v for key, v in zip(keys, values, strict=True)))
+
+        where = sa.or_(*map(is_key, wanted))
         rows = self._connection.execute(_select(target).where(where)).fetchall()
         return table_of(rows, schema, self.array)
 
@@ -314,11 +306,9 @@ class AlchemyTransaction(SqlRows):
             if self._dialect.name in _WITHOUT_NEGATIVE_ZERO:
                 odd = pc.or_(odd, pc.less(pc.divide(pa.scalar(1.0), column), pa.scalar(LOWEST)))
             if pc.any(odd).as_py():
-                raise RefusedValueError(
-                    name,
-                    "not every database has NaN, Infinity or -0.0.",
-                    column.filter(odd)[0].as_py(),
-                )
+                first = column.filter(odd)[0].as_py()
+                message = "not every database has NaN, Infinity or -0.0."
+                raise RefusedValueError(name, message, first)
         values: list[Any] = column.to_pylist()
         if self._dialect.name == "oracle" and pa.types.is_string(column.type) and "" in values:
             raise RefusedValueError(name, "Oracle makes NULL of the empty text.", "")
@@ -336,10 +326,10 @@ class AlchemyTransaction(SqlRows):
 def _reflected(
     connection: "sa.Connection", table: TableName
 ) -> "dict[str, sa.types.TypeEngine[Any]]":
-    """Return the columns of a table; none where there is no such table.
+    """Return the columns of a table; none if there is no such table.
 
     Raises:
-        DestinationError: SQLAlchemy has left a column out, and would only have warned.
+        DestinationError: SQLAlchemy would leave out a column, with no more than a warning.
     """
     import sqlalchemy as sa
 
@@ -356,18 +346,16 @@ def _reflected(
             f"The table {table} has a column that cannot be read: {warning}.",
             hint="Is there a line break in its name? Use MySQLDestination, or rename the field.",
         ) from warning
-    # Of MySQL's own words for a table SQLAlchemy takes a quote in a name as it is written there,
-    # twice.
-    twice = connection.dialect.name in _MYSQL
-    return {
-        column["name"].replace('""', '"') if twice else column["name"]: column["type"]
-        for column in found
-    }
+    columns = {column["name"]: column["type"] for column in found}
+    if connection.dialect.name in _MYSQL:
+        # SQLAlchemy reads MySQL's statement for the table, in which a quote in a name is doubled.
+        return {name.replace('""', '"'): type_ for name, type_ in columns.items()}
+    return columns
 
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Turn what a driver says of a value into an error of the stream's."""
+    """Turn what a driver says of a value into a `RefusedValueError`."""
     import sqlalchemy as sa
 
     try:
@@ -379,14 +367,12 @@ def refused() -> Iterator[None]:
 
 
 def _cannot_change(table: TableName, name: str, dialect: str) -> SchemaConflictError:
-    better = (
-        " MySQLDestination can change it: load into another schema by that."
-        if dialect in _MYSQL
-        else ""
-    )
+    better = ""
+    if dialect in _MYSQL:
+        better = " MySQLDestination can change it: load into another schema by that."
     return SchemaConflictError(
-        f"The column {name!r} of the table {table} would have to get another type, which cannot be rolled back "
-        f"in {dialect}.",
+        f"The column {name!r} of the table {table} would have to get another type, "
+        f"which cannot be rolled back in {dialect}.",
         hint=f"Change it by hand, or drop the table and do a full refresh.{better}",
     )
 
@@ -401,9 +387,8 @@ def _text() -> "sa.types.TypeEngine[Any]":
     import sqlalchemy as sa
     from sqlalchemy.dialects import mysql
 
-    return sa.Text().with_variant(
-        mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-    )
+    long = mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin")
+    return sa.Text().with_variant(long, "mysql", "mariadb")
 
 
 def _arrow_type(type_: "sa.types.TypeEngine[Any]") -> "pa.DataType":
@@ -418,7 +403,8 @@ def _arrow_type(type_: "sa.types.TypeEngine[Any]") -> "pa.DataType":
         return pa.float64()
     if isinstance(type_, sa.Numeric) and type_.precision and type_.precision <= MAX_DECIMAL_DIGITS:
         return pa.decimal128(type_.precision, type_.scale or 0)
-    return pa.binary() if isinstance(type_, sa.LargeBinary | sa.types._Binary) else pa.string()  # noqa: SLF001 - its only common class
+    binary = sa.LargeBinary | sa.types._Binary  # noqa: SLF001 - its only common class
+    return pa.binary() if isinstance(type_, binary) else pa.string()
 
 
 def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
@@ -427,19 +413,18 @@ def _array(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":
     if pa.types.is_decimal(type_):
         return pa.array([None if one is None else Decimal(str(one)) for one in values], type_)
     if pa.types.is_string(type_):
-        return pa.array(
-            [one if one is None or isinstance(one, str) else str(one) for one in values], type_
-        )
+        texts = [one if one is None or isinstance(one, str) else str(one) for one in values]
+        return pa.array(texts, type_)
     if pa.types.is_binary(type_):
         return pa.array([None if one is None else bytes(one) for one in values], type_)
     return pa.array(values, type_)
 
 
 def _statement(sql: str) -> "sa.TextClause":
-    """Return a statement of SQLAlchemy's, with its named marks in place of each `?`.
+    """Return a statement for SQLAlchemy, with its named marks in place of each `?`.
 
-    Nothing else in it is a mark, whatever a name looks like: SQLAlchemy doubles each `%` where its
-    driver needs it.
+    Nothing else in it is a mark, whatever a name looks like. SQLAlchemy itself doubles each `%` if
+    the driver needs it.
     """
     import sqlalchemy as sa
 

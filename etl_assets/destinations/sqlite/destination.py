@@ -36,8 +36,7 @@ class SQLiteDestination(DatabaseDestination):
     """Loads streams into a SQLite file, exactly once.
 
     SQLite has no schemas: a table is called `<source>__<stream>`, or `<schema_name>__<stream>`, or
-        just `<stream>`
-    where `schema_name` is the empty text.
+    just `<stream>` if `schema_name` is the empty text.
 
     ```python
     SQLiteDestination("warehouse.sqlite")
@@ -77,9 +76,9 @@ class SQLiteDestination(DatabaseDestination):
     @override
     def uri(self, table: TableName) -> str | None:
         """Return `sqlite:///path#table`."""
-        return (
-            None if self.path == MEMORY else f"sqlite:///{Path(self.path).resolve()}#{table.name}"
-        )
+        if self.path == MEMORY:
+            return None
+        return f"sqlite:///{Path(self.path).resolve()}#{table.name}"
 
     @override
     def test_connection(self) -> None:
@@ -123,7 +122,8 @@ class SQLiteDestination(DatabaseDestination):
     def _open(self) -> sqlite3.Connection:
         if sqlite3.sqlite_version_info < NEEDED:
             raise ConfigError(
-                f"This Python has SQLite {sqlite3.sqlite_version}; {'.'.join(map(str, NEEDED))} or later is needed."
+                f"This Python has SQLite {sqlite3.sqlite_version}; "
+                f"{'.'.join(map(str, NEEDED))} or later is needed."
             )
         if self._memory is not None:
             return self._memory
@@ -136,8 +136,7 @@ class SQLiteDestination(DatabaseDestination):
                 isolation_level=None,
                 check_same_thread=False,
             )
-            # A view that names a table is left as it is while the table is made anew under its
-            # name.
+            # While a table is made anew, a view that names it is left as it is.
             connection.execute("PRAGMA legacy_alter_table = ON")
         except sqlite3.Error as error:
             raise translate(error, f"The SQLite file {self.path!r}", "connecting") from error

@@ -1,4 +1,4 @@
-"""The write plans' primitives in SQLite's SQL."""
+"""A transaction in SQLite's SQL."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 KEY_INDEX = "_etl_assets_key"
 CHUNK_ROWS = 8_192
-"""So many rows are Python's values at a time, which take many times the memory that they do in Arrow."""
+"""How many rows are Python's values at once, which take many times the memory of Arrow's."""
 MAIN = "main"
 _BY_LETTERS = "COLLATE BINARY"
-"""Columns of a table that others made may have a collation by which `a` is `A`."""
+"""In a table that others have made, the collation of a column may take `a` for `A`."""
 
 
 class SqliteTransaction(SqlRows):
@@ -86,7 +86,7 @@ class SqliteTransaction(SqlRows):
 
     @override
     def begin_replace(self, table: TableName, schema: "pa.Schema", stamp: Stamp) -> TableName:
-        """Empty the table, which nobody sees before the COMMIT; one of another shape is made anew.
+        """Empty the table, or make it anew if its columns change. Readers see it at the COMMIT.
 
         Views name a table, and stay. Its indexes and triggers stay, or are made again.
         """
@@ -101,20 +101,21 @@ class SqliteTransaction(SqlRows):
 
     @override
     def is_free(self, table: TableName, name: str) -> bool:
-        # A table that is made anew has nothing of what somebody else has written behind its
-        # columns.
+        # To change a type the table is made anew, which would lose what somebody else has said of
+        # its columns beside their types.
+        schema = table.schema or MAIN
         made = self.execute(
-            f"SELECT sql FROM {quote(table.schema or MAIN)}.sqlite_master WHERE type = 'table' AND name = ?",
+            f"SELECT sql FROM {quote(schema)}.sqlite_master WHERE type = 'table' AND name = ?",
             (table.name,),
         )
-        declared = ", ".join(
-            f"{quote(one)} {type_}" for one, type_ in self.type_names(table).items()
-        )
+        declared = _declared(self.type_names(table))
         indexed = self.execute(
-            "SELECT 1 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i WHERE i.name = ?",
-            (table.name, table.schema or MAIN, table.schema or MAIN, name),
+            "SELECT 1 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i "
+            "WHERE i.name = ?",
+            (table.name, schema, schema, name),
         )
-        return bool(made) and str(made[0][0]).endswith(f"({declared})") and not indexed
+        says_no_more = bool(made) and str(made[0][0]).endswith(f"({declared})")
+        return says_no_more and not indexed
 
     @override
     def widen_column(
@@ -127,8 +128,7 @@ class SqliteTransaction(SqlRows):
         source, column = self.quoted(table), quote(name)
         types = self.type_names(table) | {name: self.type_name(new)}
         made = TableName(f"{NEW}_{hashed(table.name)}", table.schema)
-        declared = ", ".join(f"{quote(one)} {type_}" for one, type_ in types.items())
-        self.execute(f"CREATE TABLE {self.quoted(made)} ({declared})")
+        self.execute(f"CREATE TABLE {self.quoted(made)} ({_declared(types)})")
         rowid = _row_number(types)
         copied = ", ".join([rowid, *(quote(one) for one in types if one != name)])
         self.execute(f"INSERT INTO {self.quoted(made)} ({copied}) SELECT {copied} FROM {source}")
@@ -163,10 +163,8 @@ class SqliteTransaction(SqlRows):
     def copy(
         self, source: TableName, table: TableName, columns: Mapping[str, str], stamp: Stamp
     ) -> int:
-        sql, constants = copying(
-            self.quoted(source), self.quoted(table), columns, stamps(stamp, self.now)
-        )
-        return self._written(sql, constants)
+        own = stamps(stamp, self.now)
+        return self._written(*copying(self.quoted(source), self.quoted(table), columns, own))
 
     @override
     def merge(
@@ -184,19 +182,17 @@ class SqliteTransaction(SqlRows):
             self._made.discard(table)
             written = self.insert(table, rows, stamp)
             self._index(table, keys)
-            if unique:
-                return written
-            return written - self._written(
-                _without_repeated(target, keys, self.type_names(table)), ()
-            )
+            if not unique:
+                written -= self._written(_keep_last(target, keys, self.type_names(table)), ())
+            return written
         staged = TableName(STAGED, "temp")
-        # Not AS SELECT, which gives columns called true or false another name.
+        # CREATE ... AS SELECT would give columns called true or false another name.
         types = self.type_names(table)
-        declared = ", ".join(f"{quote(name)} {types[name]}" for name in names)
+        declared = _declared({name: types[name] for name in names})
         self.execute(f"CREATE TEMP TABLE {STAGED} ({declared})")
         self.insert(staged, rows, Stamp("", None, None))
         if not unique:
-            self.execute(_without_repeated(f"temp.{STAGED}", keys, names))
+            self.execute(_keep_last(f"temp.{STAGED}", keys, names))
         written = self._merge_staged(table, rows.schema, stamp, keys, update=update)
         self.execute(f"DROP TABLE temp.{STAGED}")
         return written
@@ -216,7 +212,8 @@ class SqliteTransaction(SqlRows):
         same = " AND ".join(f"t.{quote(key)} = s.{quote(key)} {_BY_LETTERS}" for key in keys)
         self._index(table, keys)
         written = 0
-        if update and (compared := [name for name in others if name not in stamp.about]):
+        compared = [name for name in others if name not in stamp.about]
+        if update and compared:
             # A row that came again as it was is left alone: it keeps its load id, and what is
             # downstream stays fresh.
             differs = " OR ".join(
@@ -225,12 +222,14 @@ class SqliteTransaction(SqlRows):
             settings = [f"{quote(name)} = s.{quote(name)}" for name in others]
             settings += [f"{quote(name)} = ?" for name, _ in own]
             written = self._written(
-                f"UPDATE {target} AS t SET {', '.join(settings)} FROM temp.{STAGED} AS s WHERE {same} AND ({differs})",
+                f"UPDATE {target} AS t SET {', '.join(settings)} FROM temp.{STAGED} AS s "
+                f"WHERE {same} AND ({differs})",
                 constants,
             )
+        into = column_list([*names, *(name for name, _ in own)])
         marks = "".join(", ?" for _ in own)
         return written + self._written(
-            f"INSERT INTO {target} ({column_list([*names, *(name for name, _ in own)])}) "
+            f"INSERT INTO {target} ({into}) "
             f"SELECT {column_list(names, 's.')}{marks} FROM temp.{STAGED} AS s "
             f"WHERE NOT EXISTS (SELECT 1 FROM {target} AS t WHERE {same})",
             constants,
@@ -242,10 +241,9 @@ class SqliteTransaction(SqlRows):
         differs = f"t.{column} IS NOT s.{column} {_BY_LETTERS}"
         if not pa.types.is_floating(type_):
             return differs
-        # No function of SQLite's tells -0.0 from 0.0.
-        self._connection.create_function(
-            "etl_assets_sign", 1, partial(copysign, 1.0), deterministic=True
-        )
+        # SQLite itself has no function that tells -0.0 from 0.0.
+        sign = partial(copysign, 1.0)
+        self._connection.create_function("etl_assets_sign", 1, sign, deterministic=True)
         signs = f"etl_assets_sign(t.{column}) <> etl_assets_sign(s.{column})"
         return f"{differs} OR (t.{column} = 0 AND s.{column} = 0 AND {signs})"
 
@@ -267,15 +265,14 @@ class SqliteTransaction(SqlRows):
         """
         name = quote(f"{KEY_INDEX}_{hashed(table.name, *keys)}")
         schema = f"{quote(table.schema)}." if table.schema else ""
-        self.execute(
-            f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {quote(table.name)} ({column_list(keys)})"
-        )
+        on = f"{quote(table.name)} ({column_list(keys)})"
+        self.execute(f"CREATE INDEX IF NOT EXISTS {schema}{name} ON {on}")
 
     def _put_in_place(self, table: TableName, new: TableName) -> None:
         catalog = f"{quote(table.schema or MAIN)}.sqlite_master"
         kept = self.execute(
-            f"SELECT sql FROM {catalog} WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL "
-            f"AND name NOT LIKE '{KEY_INDEX}%'",
+            f"SELECT sql FROM {catalog} WHERE tbl_name = ? AND type IN ('index', 'trigger') "
+            f"AND sql IS NOT NULL AND name NOT LIKE '{KEY_INDEX}%'",
             (table.name,),
         )
         self.drop_table(table)
@@ -284,19 +281,29 @@ class SqliteTransaction(SqlRows):
             self.execute(sql)
 
 
-def _without_repeated(target: str, keys: Sequence[str], columns: Iterable[str]) -> str:
-    """Return the statement that leaves only the last arrival of each key in a new table, whose row numbers grow."""
+def _declared(types: Mapping[str, str]) -> str:
+    """Return the columns of a table as a statement declares them."""
+    return ", ".join(f"{quote(name)} {type_}" for name, type_ in types.items())
+
+
+def _keep_last(target: str, keys: Sequence[str], columns: Iterable[str]) -> str:
+    """Return the statement that keeps only the last arrival of each key in a new table.
+
+    The row numbers of a new table grow as rows arrive.
+    """
     rowid = _row_number(columns)
-    return f"DELETE FROM {target} WHERE {rowid} NOT IN (SELECT max({rowid}) FROM {target} GROUP BY {column_list(keys)})"
+    last = f"SELECT max({rowid}) FROM {target} GROUP BY {column_list(keys)}"
+    return f"DELETE FROM {target} WHERE {rowid} NOT IN ({last})"
 
 
 def _row_number(columns: Iterable[str]) -> str:
-    """Return the name of SQLite's own number of a row, that of its three which is no column's, as `rowid` may be."""
+    """Return a name of SQLite's own number of a row: one of its three that is no column's."""
     taken = {name.lower() for name in columns}
     free = [name for name in ("_rowid_", "rowid", "oid") if name not in taken]
     if not free:
         raise DestinationError(
-            "A table with columns _rowid_, rowid and oid has no number of its rows left to tell them apart by.",
+            "A table with columns _rowid_, rowid and oid has no number of its rows left "
+            "to tell them apart by.",
             hint="Rename one of them, in the table or at the source.",
         )
     return free[0]
@@ -304,7 +311,7 @@ def _row_number(columns: Iterable[str]) -> str:
 
 @contextmanager
 def refused() -> Iterator[None]:
-    """Turn what SQLite says of a value into an error of the stream's."""
+    """Turn what SQLite says of a value into a `RefusedValueError`."""
     try:
         yield
     except (sqlite3.DataError, OverflowError) as error:

@@ -137,7 +137,7 @@ def bound(column: "pa.Array", name: str) -> Sequence[Any]:
 
 
 def _refuse_dates(column: "pa.Array", name: str) -> None:
-    """Refuse dates whose texts are not in their order, and are read by nobody."""
+    """Refuse dates whose texts would not sort as the dates do, and which SQLite cannot read."""
     beyond = number_beyond(column, *years(column.type, 1, LAST_YEAR))
     if beyond is not None:
         raise RefusedValueError(name, "SQLite has the years 1 to 9999 only.", shown(beyond))
@@ -145,7 +145,7 @@ def _refuse_dates(column: "pa.Array", name: str) -> None:
 
 @contextmanager
 def bytes_where_not_text(connection: sqlite3.Connection) -> Iterator[None]:
-    """Have the driver give bytes of a text that is not UTF-8: by itself it gives nothing of that row."""
+    """Have the driver return bytes for a text that is not UTF-8, and not fail to return the row."""
     before = connection.text_factory
     connection.text_factory = _text_or_bytes
     try:
