@@ -4,8 +4,8 @@
 EtlAssetsError
 ├── ConfigError             the user must change something: a name, an option, a secret
 │   ├── InputError              an argument of a call; a ValueError too
-│   │   ├── ArgumentTypeError       the call does not have it, or not of this type; a TypeError too
-│   │   └── NoStreamsSelectedError  there is nothing to read
+│   │   ├── ArgumentTypeError       one that the call does not have, or of another type; a TypeError
+too │   │   └── NoStreamsSelectedError  there is nothing to read
 │   ├── NameNormalizationError  a name from which no identifier can be made
 │   └── SecretNotFoundError     nobody has a secret of this name
 ├── ConnectError            the other side did not let us in
@@ -21,19 +21,18 @@ EtlAssetsError
 │   └── ConcurrentSyncError     another run has synced this stream meanwhile
 ├── DataError               one value cannot be stored as it is: names stream, field and value
 ├── BookmarkError           a bookmark would go back, or its values cannot be compared
+├── ConnectorError          a connector's process failed; retried
 ├── ProtocolError           a connector's line is not what the protocol says
 ├── StateError              stored state and the table beside it disagree
 ├── InternalError           a mistake of this library: report it
-└── ConnectorError          the process of a connector failed; retried
+└── ConnectorError          a connector that runs in a process of its own; each is one of those
+above, too
     ├── ConnectorNotRegisteredError, ConnectorNotFoundError, ConnectorInstallationError
     ├── ConnectorConfigMissingError, ConnectorConfigInvalidError, ConnectorCheckFailedError
     ├── ConnectorMissingSpecError, ConnectorMissingCatalogError
     ├── ConnectorReadError, ConnectorWriteError, ConnectorFailedError
     └── StreamNotFoundError, StateNotFoundError
 ```
-
-Each of the errors below `ConnectorError` is one of those above it, too: `ConnectorReadError` is a
-`SourceError`.
 
 Every error has a `message`, a `hint` (what to do), and says names: the stream, the field, the
 nearest valid name. Both are masked by the redactor when the error is made, and so is the error

@@ -214,7 +214,7 @@ class Screen:
             return array
         if mode is ContractMode.FREEZE and type_ is None:
             return convert(values)  # raises by name
-        pieces, bad = _parted(values, partial(_attempt, convert=convert, type_=type_))
+        slices, bad = _converted(values, partial(_attempt, convert=convert, type_=type_))
         if bad and mode is ContractMode.FREEZE:
             raise self._conflict(
                 name, _value(values, bad[0]), _slice(values, bad[0], bad[0] + 1), type_, convert
@@ -222,7 +222,7 @@ class Screen:
         if type_ is None:
             array, bad = _joined(values, bad, convert)
         else:
-            array = _concatenated(pieces, type_)
+            array = _concatenated(slices, type_)
         reason = NO_TYPE if type_ is None else f"does not fit {self._type_name(type_)}"
         found.add(bad, name, reason, whole=mode is ContractMode.DISCARD_ROW or name in self._keys)
         return array
@@ -439,37 +439,42 @@ def _checked(old: "pa.DataType", new: "pa.DataType") -> bool:
     )
 
 
-def _parted(
+def _converted(
     values: Any, attempt: _Convert
 ) -> "tuple[list[pa.Array | pa.ChunkedArray | None], list[int]]":
-    """Part a column into pieces that convert, and single values that do not (None, and their indexes)."""
-    pieces: list[Any] = []
+    """Convert a column, in slices around the values that do not convert.
+
+    Returns:
+        The slices as Arrow, with None for each value that does not convert, and the indexes of
+        these values.
+    """
+    slices: list[Any] = []
     bad: list[int] = []
     spans = [(0, len(values))]
     while spans:
         start, stop = spans.pop()
-        piece = attempt(_slice(values, start, stop))
-        if piece is None and stop - start > 1:
+        array = attempt(_slice(values, start, stop))
+        if array is None and stop - start > 1:
             middle = (start + stop) // 2
             spans += [(middle, stop), (start, middle)]
             continue
-        pieces.append(piece)
-        if piece is None:
+        slices.append(array)
+        if array is None:
             bad.append(start)
-    return pieces, bad
+    return slices, bad
 
 
 def _concatenated(
-    pieces: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: "pa.DataType"
+    slices: "Sequence[pa.Array | pa.ChunkedArray | None]", type_: "pa.DataType"
 ) -> "pa.ChunkedArray":
     import pyarrow as pa
 
     chunks: list[pa.Array] = []
-    for piece in pieces:
-        if piece is None:
+    for array in slices:
+        if array is None:
             chunks.append(pa.nulls(1, type_))
         else:
-            chunks += piece.chunks if isinstance(piece, pa.ChunkedArray) else [piece]
+            chunks += array.chunks if isinstance(array, pa.ChunkedArray) else [array]
     return pa.chunked_array(chunks, type_)
 
 

@@ -72,11 +72,11 @@ class Staging:
 
         A missing field is NULL.
         """
-        for part in self.parts():
-            for table in tables_of(part):
+        for batch in self.batches():
+            for table in tables_of(batch):
                 yield table if schema is None else conform(table, schema)
 
-    def parts(self) -> "Iterator[pa.Table | Encoded]":
+    def batches(self) -> "Iterator[pa.Table | Encoded]":
         """Yield what is staged in the order and the form it came."""
         import pyarrow as pa
 
@@ -86,8 +86,8 @@ class Staging:
                 yield stored
                 continue
             with pa.memory_map(str(stored)) as source:
-                batches = pa.ipc.open_file(source).num_record_batches
-            for index in range(batches):
+                count = pa.ipc.open_file(source).num_record_batches
+            for index in range(count):
                 # Each batch has a map of its own: what was read counts as memory of this process
                 # until it is unmapped.
                 with pa.memory_map(str(stored)) as source, pa.ipc.open_file(source) as reader:
@@ -96,7 +96,7 @@ class Staging:
 
     def has_nulls(self, field: str) -> bool:
         """Return whether a record has no value in a field."""
-        return any(_lacks(part, field) for part in self.parts())
+        return any(_lacks(batch, field) for batch in self.batches())
 
     def reader(self, schema: "pa.Schema") -> "pa.RecordBatchReader":
         """Return what is staged as a stream of one schema."""
@@ -172,9 +172,9 @@ class Staging:
         try:
             if self._folder is None:
                 self._folder = StagingFolder.made_in(self._roots)
-            for parts in _file_by_file(self._behind):
+            for batches in _file_by_file(self._behind):
                 path = self._folder.path / f"{len(self._files):06d}"
-                self._files.append(_written(parts, path))
+                self._files.append(_written(batches, path))
         except OSError as error:
             raise DestinationError(
                 f"The staging directory {self._roots[0]} cannot be written: "
@@ -183,25 +183,25 @@ class Staging:
                 "of it, which need not be empty: only folders that are made there are removed "
                 "again.",
             ) from error
-        self._held -= sum(int(part.nbytes) for part in self._behind)
+        self._held -= sum(int(batch.nbytes) for batch in self._behind)
         self._behind = []
 
 
-def tables_of(part: "pa.Table | Encoded") -> "Iterable[pa.Table]":
+def tables_of(batch: "pa.Table | Encoded") -> "Iterable[pa.Table]":
     """Return what is staged as tables, decoded where it came encoded."""
-    return part.tables() if isinstance(part, Encoded) else (part,)
+    return batch.tables() if isinstance(batch, Encoded) else (batch,)
 
 
 def _file_by_file(
-    parts: "Iterable[pa.Table | Encoded]",
+    batches: "Iterable[pa.Table | Encoded]",
 ) -> "Iterator[list[pa.Table | Encoded]]":
     """Yield what goes into one file: tables of one schema, or rows that came encoded together."""
     together: list[pa.Table | Encoded] = []
-    for part in parts:
-        if together and not _share_a_file(together[0], part):
+    for batch in batches:
+        if together and not _share_a_file(together[0], batch):
             yield together
             together = []
-        together.append(part)
+        together.append(batch)
     if together:
         yield together
 
@@ -212,26 +212,26 @@ def _share_a_file(first: "pa.Table | Encoded", second: "pa.Table | Encoded") -> 
     return bool(first.schema.equals(second.schema))
 
 
-def _written(parts: "Sequence[pa.Table | Encoded]", path: Path) -> "Path | Encoded":
+def _written(batches: "Sequence[pa.Table | Encoded]", path: Path) -> "Path | Encoded":
     """Write what goes into one file, and return where it is now."""
     import pyarrow as pa
 
-    first = parts[0]
+    first = batches[0]
     if isinstance(first, Encoded):
         return first.moved_to(path)
     path = path.with_suffix(".arrow")
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, first.schema) as writer:
-        for table in parts:
+        for table in batches:
             writer.write_table(table)
     return path
 
 
-def _lacks(part: "pa.Table | Encoded", field: str) -> bool:
-    if field not in part.schema.names:
+def _lacks(batch: "pa.Table | Encoded", field: str) -> bool:
+    if field not in batch.schema.names:
         return True
-    if isinstance(part, Encoded):
-        return part.has_nulls(field)
-    return bool(part.column(field).null_count)
+    if isinstance(batch, Encoded):
+        return batch.has_nulls(field)
+    return bool(batch.column(field).null_count)
 
 
 def _with_columns_of(schema: "pa.Schema", empty: "pa.Schema") -> "pa.Schema":

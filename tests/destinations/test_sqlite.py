@@ -153,7 +153,7 @@ def test_a_widened_column_keeps_every_digit_and_the_other_columns(give: Give, as
 def test_a_column_is_widened_some_rows_at_a_time(
     give: Give, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_transaction, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(sqlite_transaction, "ROWS_AT_ONCE", 3)
     rows = [{"id": number, "x": None if number % 4 == 0 else number / 2} for number in range(10)]
     give("things", rows)
     give("things", [{"id": 10, "x": "text"}])

@@ -16,8 +16,8 @@ from etl_assets.model.values.times import LAST_WRITTEN_YEAR, number_beyond, show
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_ROWS = 16_384
-CHUNK_BYTES = 4 * 1024 * 1024
+SLICE_ROWS = 16_384
+SLICE_BYTES = 4 * 1024 * 1024
 LEAST_BLOCK = 1024 * 1024
 """Bytes of CSV that Arrow parses at once; a row has to fit into them."""
 
@@ -30,20 +30,20 @@ def encoded(batches: "Iterable[pa.RecordBatch]") -> Iterator[tuple[bytes, int]]:
     """
     import pyarrow.csv as pc
 
-    options = pc.WriteOptions(include_header=False, batch_size=CHUNK_ROWS)
+    options = pc.WriteOptions(include_header=False, batch_size=SLICE_ROWS)
     for batch in batches:
         if not batch.num_rows:
             continue
         per_row = max(1, batch.nbytes // batch.num_rows)
-        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
+        step = max(1, min(SLICE_ROWS, SLICE_BYTES // per_row))
         for start in range(0, batch.num_rows, step):
-            chunk = _printable(batch.slice(start, step))
+            some = _printable(batch.slice(start, step))
             out = io.BytesIO()
-            pc.write_csv(chunk, out, options)
+            pc.write_csv(some, out, options)
             text = out.getvalue()
             if b"\0" in text:
-                _refuse_nul(chunk)
-            yield text, chunk.num_rows
+                _refuse_nul(some)
+            yield text, some.num_rows
 
 
 def parsed(chunks: Iterable[bytes], schema: "pa.Schema") -> "pa.Table":

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Native:
+class EncodedBatch:
     """Rows that are still encoded and have a value for each column that is written.
 
     Args:
@@ -35,16 +35,16 @@ class Native:
 
 
 @dataclass(frozen=True)
-class Parts:
+class MixedBatches:
     """Rows in the order they came: some as Arrow, others still encoded. They can be read once.
 
     Args:
         schema: The table's names and types.
-        parts: The rows.
+        mixed: The rows.
     """
 
     schema: "pa.Schema"
-    parts: "Iterator[pa.RecordBatch | Native]"
+    mixed: "Iterator[pa.RecordBatch | EncodedBatch]"
 
-    def __iter__(self) -> "Iterator[pa.RecordBatch | Native]":
-        return self.parts
+    def __iter__(self) -> "Iterator[pa.RecordBatch | EncodedBatch]":
+        return self.mixed

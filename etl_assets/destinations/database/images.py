@@ -16,7 +16,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
 from etl_assets.engine.casting import conform, merge_schemas
-from etl_assets.engine.staging import Staging
+from etl_assets.engine.staging import Staging, tables_of
 from etl_assets.model.bookmarks.keys import ArrowKeys, Key, orders_like_python
 from etl_assets.model.encoded import Encoded
 from etl_assets.model.load import Load
@@ -64,21 +64,21 @@ class Images:
         self._stale: npt.NDArray[np.bool_] | None = None
         self._is_known = False
 
-    def follow(self, part: "pa.Table | Encoded") -> None:
+    def follow(self, batch: "pa.Table | Encoded") -> None:
         """Look at the order of rows that are staged."""
         self._is_known = False
-        if not self._comparable or not part.num_rows or not self._by:
+        if not self._comparable or not batch.num_rows or not self._by:
             return
         try:
-            self._follow(part)
+            self._follow(batch)
         except (TypeError, ValueError, ArithmeticError):
             # Texts after numbers, or a NaN: they have no order.
             self._comparable = self._in_order = self._is_above = False
 
-    def _follow(self, part: "pa.Table | Encoded") -> None:
-        if not set(self._by) <= set(part.schema.names):
+    def _follow(self, batch: "pa.Table | Encoded") -> None:
+        if not set(self._by) <= set(batch.schema.names):
             return  # Without a replication key the last image of a key is the newest.
-        columns = [_chunked(part.column(name)) for name in self._by]
+        columns = [_chunked(batch.column(name)) for name in self._by]
         if not all(orders_like_python(column.type) for column in columns):
             self._comparable = self._in_order = self._is_above = False
             return
@@ -166,8 +166,8 @@ class Images:
 
     def _tables(self, staging: Staging) -> "Iterator[pa.Table]":
         """Yield the keys of what is staged, and what they are compared by."""
-        for part in staging.parts():
-            for table in part.tables() if isinstance(part, Encoded) else (part,):
+        for batch in staging.batches():
+            for table in tables_of(batch):
                 yield table.select([name for name in table.column_names if name in self._fields])
 
     def _hashes(

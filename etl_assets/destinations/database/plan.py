@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from etl_assets.destinations.database.encoded_rows import Native, Parts
+from etl_assets.destinations.database.encoded_rows import EncodedBatch, MixedBatches
 from etl_assets.destinations.database.record_columns import staged_as
 from etl_assets.destinations.database.transaction import Stamp
 from etl_assets.engine.casting import RefusedValueError, conform
@@ -71,10 +71,10 @@ class Plan:
             target, self._batches(self._staged(), source, target.names)
         )
 
-    def parts(self, types: "Mapping[str, pa.DataType]") -> Parts:
+    def mixed_batches(self, types: "Mapping[str, pa.DataType]") -> MixedBatches:
         """Return the staged rows for an engine that can take them in the bytes they came in."""
         source, target = self._schemas(types)
-        return Parts(target, self._parts(source, target.names))
+        return MixedBatches(target, self._mixed(source, target.names))
 
     def _schemas(self, types: "Mapping[str, pa.DataType]") -> "tuple[pa.Schema, pa.Schema]":
         import pyarrow as pa
@@ -84,12 +84,14 @@ class Plan:
         source = pa.schema([(name, types[columns[name]]) for name in fields])
         return source, pa.schema([(columns[name], types[columns[name]]) for name in fields])
 
-    def _parts(self, source: "pa.Schema", names: list[str]) -> "Iterator[pa.RecordBatch | Native]":
+    def _mixed(
+        self, source: "pa.Schema", names: list[str]
+    ) -> "Iterator[pa.RecordBatch | EncodedBatch]":
         wanted = {f.name: f.type for f in source}
-        for part in self._staged():
-            batches = partial(self._batches, [part], source, names)
-            if isinstance(part, Encoded) and {f.name: f.type for f in part.schema} == wanted:
-                yield Native([self.physical[name] for name in part.names], part, batches)
+        for staged in self._staged():
+            batches = partial(self._batches, [staged], source, names)
+            if isinstance(staged, Encoded) and {f.name: f.type for f in staged.schema} == wanted:
+                yield EncodedBatch([self.physical[name] for name in staged.names], staged, batches)
             else:
                 yield from batches()
 
@@ -98,7 +100,7 @@ class Plan:
         import pyarrow as pa
 
         if self.stale is None:
-            yield from self.staging.parts()
+            yield from self.staging.batches()
             return
         kept, begin = ~self.stale, 0
         for table in self.staging.tables():
@@ -106,11 +108,11 @@ class Plan:
             begin += table.num_rows
 
     def _batches(
-        self, parts: "Iterable[pa.Table | Encoded]", source: "pa.Schema", names: list[str]
+        self, staged: "Iterable[pa.Table | Encoded]", source: "pa.Schema", names: list[str]
     ) -> "Iterator[pa.RecordBatch]":
         try:
-            for part in parts:
-                for table in tables_of(part):
+            for one in staged:
+                for table in tables_of(one):
                     for batch in conform(table, source).to_batches():
                         yield batch.rename_columns(names) if names else batch
         except RefusedValueError as error:

@@ -16,7 +16,7 @@ from etl_assets.model.stored import TableName
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_BYTES = 2 * 1024 * 1024
+SLICE_BYTES = 2 * 1024 * 1024
 """How many bytes of Arrow are Python's values at once, which take many times the memory."""
 Row = tuple[Any, ...]
 
@@ -92,7 +92,7 @@ class RowMerge:
 
     def run(self, rows: "pa.RecordBatchReader") -> int:
         """Merge rows, and return how many were inserted or changed."""
-        return sum(self._merge(batch) for batch in in_chunks(rows, self._rows.keys_at_once))
+        return sum(self._merge(batch) for batch in in_slices(rows, self._rows.keys_at_once))
 
     def _merge(self, batch: "pa.RecordBatch") -> int:
         self._refuse_nan_keys(batch)
@@ -146,11 +146,11 @@ class RowMerge:
                 )
 
 
-def in_chunks(rows: "pa.RecordBatchReader", most: int) -> "Iterator[pa.RecordBatch]":
+def in_slices(rows: "pa.RecordBatchReader", most: int) -> "Iterator[pa.RecordBatch]":
     """Yield rows, at most so many at a time, and few enough bytes to be made Python's values."""
     for batch in rows:
         bytes_per_row = max(1, batch.nbytes // max(1, batch.num_rows))
-        step = max(1, min(most, CHUNK_BYTES // bytes_per_row))
+        step = max(1, min(most, SLICE_BYTES // bytes_per_row))
         for start in range(0, batch.num_rows, step):
             yield batch.slice(start, step)
 

@@ -157,23 +157,23 @@ class SplitSession(DatabaseSession):
     def _publish(
         self, tx: Transaction, ledger: Ledger, load: Load, bookmark: Bookmark | None
     ) -> Committed:
-        parts = _planned(ledger, load.source, load.stream, load.load_id)[1]
-        expected = sum(_counted(tx, load, part) for part in parts)
+        states = _planned(ledger, load.source, load.stream, load.load_id)[1]
+        expected = sum(_counted(tx, load, state) for state in states)
         # Where no row came, none has told of columns.
-        filled = [part for part in parts if part.rows_in_table]
+        filled = [state for state in states if state.rows_in_table]
         columns = filled[0].columns if filled else ()
         staged = self._staged[load.load_id].rows
-        alike = bool(filled) and all(part.columns == columns for part in filled)
+        alike = bool(filled) and all(state.columns == columns for state in filled)
         if alike:
             about = set(tx.type_names(filled[0].table)) & set(self._database.record_columns)
             by_field = known_columns(filled[0]) | {staged_as(name): name for name in about}
-            self._copied = ([part.table for part in filled], by_field)
+            self._copied = ([state.table for state in filled], by_field)
             staged.add(_empty(tx, filled[0]))
         else:
             # One range has met other types than another, so their rows are merged as batches are.
-            for part in filled:
-                for table in tx.scan(part.table, "", SCAN_ROWS):
-                    staged.add(_by_field(table, part))
+            for state in filled:
+                for table in tx.scan(state.table, "", SCAN_ROWS):
+                    staged.add(_by_field(table, state))
         committed = super()._publish(tx, ledger, load, bookmark)
         if not committed.rows_loaded == committed.rows_in_table == expected:
             raise DestinationError(
@@ -200,13 +200,13 @@ def _types_of(columns: Sequence[Column]) -> set[tuple[str, str]]:
     return {(column.name, column.type) for column in columns}
 
 
-def _empty(tx: Transaction, part: StreamState) -> "pa.Table":
-    schema = tx.schema(part.table)
+def _empty(tx: Transaction, state: StreamState) -> "pa.Table":
+    schema = tx.schema(state.table)
     assert schema is not None  # noqa: S101 - it was counted
-    return _by_field(schema.empty_table(), part, keep_types=True)
+    return _by_field(schema.empty_table(), state, keep_types=True)
 
 
-def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False) -> "pa.Table":
+def _by_field(table: "pa.Table", state: StreamState, *, keep_types: bool = False) -> "pa.Table":
     """Return a staging table's rows by the names of the fields, without our own columns.
 
     A column that is NULL throughout gets the type null, because no value has told its type; unless
@@ -214,7 +214,7 @@ def _by_field(table: "pa.Table", part: StreamState, *, keep_types: bool = False)
     """
     import pyarrow as pa
 
-    columns = {column.name: table.column(column.physical) for column in part.columns}
+    columns = {column.name: table.column(column.physical) for column in state.columns}
     columns |= {staged_as(name): table.column(name) for name in NAMES if name in table.column_names}
     if keep_types:
         return pa.table(columns)
@@ -254,28 +254,28 @@ def _planned(
             stream=stream.name,
         )
     ranges = found.bookmark["ranges"]
-    parts = [rows[f"{SPLIT}{load_id}/{number}"] for number in range(len(ranges))]
+    states = [rows[f"{SPLIT}{load_id}/{number}"] for number in range(len(ranges))]
     plan = SplitPlan(
         load_id=load_id,
         ranges=ranges,
         bookmark=found.bookmark["bookmark"],
         begins_from=found.bookmark["begins_from"],
         planned_at=found.committed_at,
-        tables=[part.table for part in parts],
+        tables=[state.table for state in states],
     )
-    return plan, parts
+    return plan, states
 
 
-def _counted(tx: Transaction, load: Load, part: StreamState) -> int:
+def _counted(tx: Transaction, load: Load, state: StreamState) -> int:
     """Count the rows of a range's staging table, which have to be those that were loaded."""
-    number = part.partition.rpartition("/")[2]
-    if part.load_id == load.load_id or not tx.exists(part.table):
+    number = state.partition.rpartition("/")[2]
+    if state.load_id == load.load_id or not tx.exists(state.table):
         problem = "is not loaded"
     else:
-        rows, loaded = tx.count(part.table), part.rows_in_table
+        rows, loaded = tx.count(state.table), state.rows_in_table
         if rows == loaded:
             return rows
-        problem = f"has {rows} rows in {tx.quoted(part.table)}, though {loaded} were loaded"
+        problem = f"has {rows} rows in {tx.quoted(state.table)}, though {loaded} were loaded"
     raise DestinationError(
         f"stream {load.stream.name!r}: range {number} {problem}; nothing was published.",
         hint="Materialize it once more.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from etl_assets.destinations.database.row_merge import Row, RowMerge, in_chunks
+from etl_assets.destinations.database.row_merge import Row, RowMerge, in_slices
 from etl_assets.destinations.database.sql_transaction import (
     FETCHED_ROWS,
     NEW,
@@ -168,7 +168,7 @@ class SqlRows(SqlTransaction):
     @override
     def insert(self, table: TableName, rows: "pa.RecordBatchReader", stamp: Stamp) -> int:
         written = 0
-        for batch in in_chunks(rows, self.rows_at_once):
+        for batch in in_slices(rows, self.rows_at_once):
             self.insert_rows(table, batch.schema.names, self.bound_rows(batch), stamp)
             written += batch.num_rows
         return written

@@ -61,11 +61,11 @@ class StagedLoad:
         assert self.rejects is not None  # noqa: S101 - only a screen rejects anything
         return settled(batch, self.rejects.add)
 
-    def add(self, part: "pa.Table | Encoded") -> int:
+    def add(self, batch: "pa.Table | Encoded") -> int:
         """Stage rows, and return their size in bytes."""
-        size = self.rows.add(part)
+        size = self.rows.add(batch)
         if self.images is not None:
-            self.images.follow(part)
+            self.images.follow(batch)
         return size
 
     def without_undeclared(self, table: "pa.Table", stream: Stream) -> "pa.Table":

@@ -30,7 +30,7 @@ from etl_assets.naming import quote
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from etl_assets.destinations.database.encoded_rows import Parts
+    from etl_assets.destinations.database.encoded_rows import MixedBatches
 
 
 READ_ROWS = 100_000
@@ -205,7 +205,7 @@ class Transaction(Reading, Protocol):
 
     ledger_types: LedgerTypes
     takes_encoded: bool = False
-    """Whether `insert` and `merge` take rows as `Parts`, in the bytes that the source gave them."""
+    """Whether `insert` and `merge` take rows as `MixedBatches`: some in their source's bytes."""
     decimals_are_texts: bool = False
     """Whether decimals are kept as texts, which `ORDER BY` does not sort as numbers."""
     signs_zeros: bool = True
@@ -321,12 +321,15 @@ class Transaction(Reading, Protocol):
         """
         del table, keys
 
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
+    def insert(
+        self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
+    ) -> int:
         """Insert rows, and return how many.
 
         Args:
             table: The table.
-            rows: The rows, with the table's names and types; as `Parts` where `takes_encoded`.
+            rows: The rows, with the table's names and types; they are `MixedBatches` where
+                `takes_encoded`.
             stamp: What our own columns get.
         """
         ...
@@ -350,7 +353,7 @@ class Transaction(Reading, Protocol):
     def merge(
         self,
         table: TableName,
-        rows: "pa.RecordBatchReader | Parts",
+        rows: "pa.RecordBatchReader | MixedBatches",
         stamp: Stamp,
         keys: Sequence[str],
         *,
@@ -364,7 +367,8 @@ class Transaction(Reading, Protocol):
 
         Args:
             table: The table.
-            rows: The rows, with the table's names and types; as `Parts` where `takes_encoded`.
+            rows: The rows, with the table's names and types; they are `MixedBatches` where
+                `takes_encoded`.
             stamp: What our own columns get in rows that are inserted or updated.
             keys: The columns that tell one row from another.
             update: Whether rows that are there are updated.

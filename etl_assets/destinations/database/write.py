@@ -123,7 +123,7 @@ def _types_about(tx: Transaction, plan: Plan) -> "dict[str, pa.DataType]":
 def _load(tx: Transaction, plan: Plan, table: TableName, types: "Mapping[str, pa.DataType]") -> int:
     if plan.tables:
         return sum(tx.copy(one, table, plan.copied, plan.stamp) for one in plan.tables)
-    rows = plan.parts(types) if tx.takes_encoded else plan.reader(types)
+    rows = plan.mixed_batches(types) if tx.takes_encoded else plan.reader(types)
     if plan.load.strategy is not WriteStrategy.MERGE:
         if plan.load.strategy is WriteStrategy.APPEND:
             keyed = plan.load.stream.unique_constraints or plan.load.stream.primary_key

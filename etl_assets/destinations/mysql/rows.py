@@ -16,8 +16,8 @@ from etl_assets.naming import quote
 if TYPE_CHECKING:
     import pyarrow as pa
 
-CHUNK_ROWS = 32_768
-CHUNK_BYTES = 8 * 1024 * 1024
+SLICE_ROWS = 32_768
+SLICE_BYTES = 8 * 1024 * 1024
 INSERT_ROWS = 500
 NOT_ALLOWED = frozenset({1148, 3948, 3950, 4166})
 """What servers say to LOAD DATA LOCAL where it is switched off."""
@@ -53,7 +53,7 @@ class Loader:
 
         binary = {f.name for f in rows.schema if pa.types.is_binary(f.type)}
         count = 0
-        for columns, length in _chunks(rows):
+        for columns, length in _slices(rows):
             if self._local_infile and columns:
                 self._infile(target, rows.schema.names, binary, columns, constants)
             if not self._local_infile or not columns:
@@ -149,15 +149,15 @@ class Loader:
                 cursor.execute(sql, bound)
 
 
-def _chunks(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int]]":
+def _slices(rows: "pa.RecordBatchReader") -> "Iterator[tuple[list[pa.Array], int]]":
     for batch in rows:
         per_row = max(1, batch.nbytes // max(1, batch.num_rows))
-        step = max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
+        step = max(1, min(SLICE_ROWS, SLICE_BYTES // per_row))
         for start in range(0, batch.num_rows, step):
-            part = batch.slice(start, step)
+            some = batch.slice(start, step)
             yield (
-                [texts(part.column(at), name) for at, name in enumerate(part.schema.names)],
-                part.num_rows,
+                [texts(some.column(at), name) for at, name in enumerate(some.schema.names)],
+                some.num_rows,
             )
 
 

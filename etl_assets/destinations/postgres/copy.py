@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from etl_assets.destinations.database.csv_rows import encoded
-from etl_assets.destinations.database.encoded_rows import Native
+from etl_assets.destinations.database.encoded_rows import EncodedBatch
 from etl_assets.destinations.database.errors import without_values
 from etl_assets.destinations.database.sql_transaction import column_list
 from etl_assets.engine.casting import RefusedValueError
@@ -44,24 +44,24 @@ class CopyIn:
     binary: bool
     own: Sequence[tuple[str, Any]] = ()
 
-    def write(self, parts: "Iterable[pa.RecordBatch | Native]") -> int:
+    def write(self, batches: "Iterable[pa.RecordBatch | EncodedBatch]") -> int:
         """Copy rows in the order they come, and return how many.
 
         Raises:
             RefusedValueError: PostgreSQL has no such value.
         """
 
-        def form(part: "pa.RecordBatch | Native") -> tuple[str, ...]:
-            return tuple(part.names) if self.binary and isinstance(part, Native) else ()
+        def binary_columns(batch: "pa.RecordBatch | EncodedBatch") -> tuple[str, ...]:
+            """Return the columns of a batch that is copied in its own bytes; none for CSV."""
+            return tuple(batch.names) if self.binary and isinstance(batch, EncodedBatch) else ()
 
         count = 0
-        for names, run in groupby(parts, form):
+        for names, some in groupby(batches, binary_columns):
             if names:
-                count += self._copy([*names, *self._own_names], "binary", self._tuples(run))
+                count += self._copy([*names, *self._own_names], "binary", self._tuples(some))
             else:
-                count += self._copy(
-                    [*self.names, *self._own_names], "csv", encoded(self._batches(run))
-                )
+                columns = [*self.names, *self._own_names]
+                count += self._copy(columns, "csv", encoded(self._decoded(some)))
         return count
 
     @property
@@ -80,29 +80,30 @@ class CopyIn:
                 raise AssertionError(f"COPY took {cursor.rowcount} rows of {count}")
         return count
 
-    def _tuples(self, run: "Iterable[Any]") -> Iterator[tuple[Any, int]]:
-        fields = b"".join(map(_field, (value for _, value in self.own)))
+    def _tuples(self, batches: "Iterable[Any]") -> Iterator[tuple[Any, int]]:
+        """Yield the bytes of encoded batches with our own columns, and how many rows they are."""
+        fields = b"".join(_field(value) for _, value in self.own)
         yield HEADER, 0
-        for part in run:
-            for chunk in part.chunks():
+        for batch in batches:
+            count = len(batch.names) + len(self.own)
+            for chunk in batch.chunks():
+                data = memoryview(chunk.data)[: chunk.end]
                 if self.own:
-                    yield (
-                        with_fields(chunk, len(part.names) + len(self.own), fields),
-                        len(chunk.begin),
-                    )
-                else:
-                    yield memoryview(chunk.data)[: chunk.end], len(chunk.begin)
+                    data = with_fields(chunk, count, fields)
+                yield data, len(chunk.begin)
         yield END, 0
 
-    def _batches(self, run: "Iterable[Any]") -> "Iterator[pa.RecordBatch]":
+    def _decoded(
+        self, batches: "Iterable[pa.RecordBatch | EncodedBatch]"
+    ) -> "Iterator[pa.RecordBatch]":
+        """Yield batches as Arrow, with our own columns."""
         import pyarrow as pa
 
         names = [*self.names, *self._own_names]
-        for part in run:
-            for batch in part.batches() if isinstance(part, Native) else (part,):
-                constants = [
-                    pa.repeat(pa.scalar(str(value)), batch.num_rows) for _, value in self.own
-                ]
+        own = [pa.scalar(str(value)) for _, value in self.own]
+        for given in batches:
+            for batch in given.batches() if isinstance(given, EncodedBatch) else (given,):
+                constants = [pa.repeat(value, batch.num_rows) for value in own]
                 yield pa.RecordBatch.from_arrays([*batch.columns, *constants], names=names)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from etl_assets.destinations.database.csv_rows import parsed, selected
-from etl_assets.destinations.database.encoded_rows import Parts
+from etl_assets.destinations.database.encoded_rows import MixedBatches
 from etl_assets.destinations.database.sql_transaction import (
     NEW,
     STAGED,
@@ -166,7 +166,9 @@ class PostgresTransaction(SqlTransaction):
         )
 
     @override
-    def insert(self, table: TableName, rows: "pa.RecordBatchReader | Parts", stamp: Stamp) -> int:
+    def insert(
+        self, table: TableName, rows: "pa.RecordBatchReader | MixedBatches", stamp: Stamp
+    ) -> int:
         own = stamps(stamp, self.now)
         if not rows.schema.names:
             return self._insert_empty(table, sum(batch.num_rows for batch in rows), own)
@@ -196,7 +198,7 @@ class PostgresTransaction(SqlTransaction):
     def merge(
         self,
         table: TableName,
-        rows: "pa.RecordBatchReader | Parts",
+        rows: "pa.RecordBatchReader | MixedBatches",
         stamp: Stamp,
         keys: Sequence[str],
         *,

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY_INDEX = "_etl_assets_key"
-CHUNK_ROWS = 8_192
+ROWS_AT_ONCE = 8_192
 """How many rows are Python's values at once, which take many times the memory of Arrow's."""
 MAIN = "main"
 _BY_LETTERS = "COLLATE BINARY"
@@ -49,7 +49,7 @@ class SqliteTransaction(SqlRows):
 
     own_types = ("TEXT", "TIMESTAMPTZ")
     insertion_order = "rowid"
-    rows_at_once = CHUNK_ROWS
+    rows_at_once = ROWS_AT_ONCE
     decimals_are_texts = True
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -135,10 +135,10 @@ class SqliteTransaction(SqlRows):
         found = self._connection.execute(
             f"SELECT {rowid}, {column} FROM {source} WHERE {column} IS NOT NULL"
         )
-        while rows := found.fetchmany(CHUNK_ROWS):
+        while rows := found.fetchmany(ROWS_AT_ONCE):
             values = cast(pa.chunked_array([array([value for _, value in rows], old)]), new)
-            chunk = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-            pairs = zip(bound(chunk, name), (number for number, _ in rows), strict=True)
+            whole = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+            pairs = zip(bound(whole, name), (number for number, _ in rows), strict=True)
             self._connection.executemany(
                 f"UPDATE {self.quoted(made)} SET {column} = ? WHERE {rowid} = ?", pairs
             )

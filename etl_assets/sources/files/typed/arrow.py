@@ -27,7 +27,7 @@ _CONTINUES = b"\xff\xff\xff\xff"
 _DICTIONARIES, _ROWS = 2, 3
 """The kinds of messages that have buffers."""
 _NOT_PACKED = -1
-_PIECE = MEBIBYTE
+_CHUNK_BYTES = MEBIBYTE
 
 
 def arrow_tables(reading: Reading) -> Tables:
@@ -45,7 +45,7 @@ def arrow_tables(reading: Reading) -> Tables:
         try:
             for batch in _opened(messages, reading):
                 validate(batch)
-                for part in _parts(batch, before, reading):
+                for part in _slices(batch, before, reading):
                     yield pa.Table.from_batches([part]), range(before + 1, before + 1 + len(part))
                     before += len(part)
         except (pa.ArrowException, OSError, MemoryError, ValueError, struct.error) as error:
@@ -125,8 +125,8 @@ class _Messages(io.RawIOBase):
             DataError: The end of the file is missing.
         """
         last = b""
-        while piece := self._binary.read(_PIECE):
-            last = (last + piece)[-len(FILE) :]
+        while chunk := self._binary.read(_CHUNK_BYTES):
+            last = (last + chunk)[-len(FILE) :]
         if not self._is_over or (self._is_file and last != FILE):
             raise self._cut()
 
@@ -164,16 +164,16 @@ class _Messages(io.RawIOBase):
             )
 
     def _exactly(self, size: int) -> bytes:
-        pieces, left = [], size
+        chunks, left = [], size
         while left > 0:
-            piece = self._binary.read(min(left, _PIECE))
-            if not piece:
+            chunk = self._binary.read(min(left, _CHUNK_BYTES))
+            if not chunk:
                 raise self._cut()
-            pieces.append(piece)
-            left -= len(piece)
+            chunks.append(chunk)
+            left -= len(chunk)
         if size < 0:
             raise self._reading.error("is no whole Arrow file: a length below zero.")
-        return b"".join(pieces)
+        return b"".join(chunks)
 
     def _cut(self) -> Exception:
         return self._reading.error(
@@ -226,8 +226,8 @@ def _field(buffer: bytes, table: int, number: int) -> int:
     return table + int(offset) if offset else 0
 
 
-def _parts(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["pa.RecordBatch"]:
-    """Cut a batch into parts of bounded size.
+def _slices(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["pa.RecordBatch"]:
+    """Cut a batch into slices of bounded size.
 
     A value that several rows refer to counts in each of them.
     """
@@ -238,9 +238,9 @@ def _parts(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["
         [number for number, name in enumerate(batch.schema.names) if reading.reads(name)]
     )
     for start in range(0, len(chosen), options.batch_rows):
-        piece = chosen.slice(start, options.batch_rows)
+        rows = chosen.slice(start, options.batch_rows)
         sizes = np.sum(
-            [_sizes(column) for column in piece.columns] or [np.ones(len(piece))],
+            [_sizes(column) for column in rows.columns] or [np.ones(len(rows))],
             axis=0,
             dtype=np.int64,
         )
@@ -253,10 +253,10 @@ def _parts(batch: "pa.RecordBatch", before: int, reading: Reading) -> Iterator["
             )
         ends = np.cumsum(sizes)
         at = 0
-        while at < len(piece):
+        while at < len(rows):
             base = int(ends[at - 1]) if at else 0
             end = max(at + 1, int(np.searchsorted(ends, base + options.batch_bytes, side="right")))
-            yield _without_views(piece.slice(at, end - at))
+            yield _without_views(rows.slice(at, end - at))
             at = end
 
 

@@ -10,7 +10,7 @@ from io import BufferedReader
 MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
 CRC_BYTES = 4
-_PIECE = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 _LONG_BYTES = 10
 MAX_METADATA = 64 * 1024 * 1024
 DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, MemoryError)
@@ -105,14 +105,14 @@ class Container:
         raise ValueError("an integer that does not end")
 
     def _exactly(self, size: int) -> bytes:
-        pieces, left = [], size
+        chunks, left = [], size
         while left > 0:
-            piece = self._binary.read(min(left, _PIECE))
-            if not piece:
+            chunk = self._binary.read(min(left, _CHUNK_BYTES))
+            if not chunk:
                 raise EOFError("it ends within a block: was it cut?")
-            pieces.append(piece)
-            left -= len(piece)
-        return b"".join(pieces)
+            chunks.append(chunk)
+            left -= len(chunk)
+        return b"".join(chunks)
 
 
 def _plain(packed: bytes, limit: int) -> bytes:
@@ -140,12 +140,12 @@ def _xz(packed: bytes, limit: int) -> bytes:
 def _zstandard(packed: bytes, limit: int) -> bytes:
     import pyarrow as pa
 
-    pieces, size = [], 0
+    chunks, size = [], 0
     with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as stream:
-        while size <= limit and (piece := stream.read(_PIECE)):
-            pieces.append(piece)
-            size += len(piece)
-    return _whole(b"".join(pieces), limit, ends=True)
+        while size <= limit and (chunk := stream.read(_CHUNK_BYTES)):
+            chunks.append(chunk)
+            size += len(chunk)
+    return _whole(b"".join(chunks), limit, ends=True)
 
 
 def _snappy(packed: bytes, limit: int) -> bytes:
