@@ -67,3 +67,5 @@ def test_names_may_come_from_a_generator() -> None:
 def test_a_path_is_a_text_or_a_path() -> None:
     with pytest.raises(ConfigError, match=r"path: .*it is a text or a Path"):
         ea.DuckDBDestination(5)
+    with pytest.raises(ConfigError, match=r"path: .*it is a text or a Path"):
+        ea.SQLiteDestination(5)

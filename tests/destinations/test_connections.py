@@ -183,9 +183,10 @@ def test_a_mysql_user_that_may_make_nothing_is_told() -> None:
         "postgresql://u:p#canary/w@127.0.0.1:5432/d",
         "postgresql://u:canary@ry@127.0.0.1/d",
         "postgresql://h:x/d",
+        "mariadb://u:canary@127.0.0.1/d",
     ],
 )
-def test_a_url_that_a_password_cuts_is_told_without_it(url: str) -> None:
+def test_a_url_that_is_none_of_postgresql_is_told_without_it(url: str) -> None:
     with pytest.raises(ConfigError, match="percent-encoded") as caught:
         PostgresDestination(url).test_connection()
     assert "canary" not in str(caught.value)

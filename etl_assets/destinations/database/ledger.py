@@ -60,45 +60,9 @@ class Ledger(History, NamedStates):
             self._tx.lock("etl_assets ledger")
         if self._state_table.schema:
             self._tx.create_schema(self._state_table.schema)
-        self._create_loads(self._tx.ledger_types)
-        self._create_state(self._tx.ledger_types)
-
-    def _create_loads(self, types: LedgerTypes) -> None:
-        varchar, key, text, big = types.varchar, types.key, types.text, types.big
-        columns = (
-            f'"load_id" {varchar}(64) NOT NULL',
-            f'"run_id" {varchar}(255)',
-            *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
-            f'"table_schema" {key}',
-            f'"table_name" {key}',
-            f'"strategy" {varchar}(16)',
-            f'"bookmark_before" {text}',
-            f'"bookmark_after" {text}',
-            f'"rows_in" {big}',
-            f'"rows_in_table" {big}',
-            f'"committed_at" {varchar}(40) NOT NULL',
-            '"format" INTEGER NOT NULL',
-            f"{quote(NUMBER)} {big}",
-        )
-        self._create(self._loads, columns, types)
-
-    def _create_state(self, types: LedgerTypes) -> None:
-        varchar, key, text, big = types.varchar, types.key, types.text, types.big
-        columns = (
-            *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
-            f'"load_id" {varchar}(64) NOT NULL',
-            f'"run_id" {varchar}(255)',
-            f'"bookmark" {text}',
-            f'"committed_at" {varchar}(40) NOT NULL',
-            '"format" INTEGER NOT NULL',
-            f'"table_schema" {key}',
-            f'"table_name" {key}',
-            f'"columns" {text}',
-            f'"rows_in_table" {big}',
-            f'"changed_by" {varchar}(64)',
-            types.unique,
-        )
-        self._create(self._state, columns, types)
+        types = self._tx.ledger_types
+        self._create(self._loads, _loads_columns(types), types)
+        self._create(self._state, _state_columns(types), types)
 
     def _create(self, table: str, columns: Sequence[str], types: LedgerTypes) -> None:
         options = f" {types.options}" if types.options else ""
@@ -414,4 +378,43 @@ def _not_undone(state: StreamState, load: Past, why: str) -> StateError:
         hint="Use `etl-assets state set` and accept that rows are read again, "
         "or do a full refresh.",
         stream=state.stream,
+    )
+
+
+def _loads_columns(types: LedgerTypes) -> Sequence[str]:
+    """Return how the columns of the ledger are defined."""
+    varchar, key, text, big = types.varchar, types.key, types.text, types.big
+    return (
+        f'"load_id" {varchar}(64) NOT NULL',
+        f'"run_id" {varchar}(255)',
+        *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
+        f'"table_schema" {key}',
+        f'"table_name" {key}',
+        f'"strategy" {varchar}(16)',
+        f'"bookmark_before" {text}',
+        f'"bookmark_after" {text}',
+        f'"rows_in" {big}',
+        f'"rows_in_table" {big}',
+        f'"committed_at" {varchar}(40) NOT NULL',
+        '"format" INTEGER NOT NULL',
+        f"{quote(NUMBER)} {big}",
+    )
+
+
+def _state_columns(types: LedgerTypes) -> Sequence[str]:
+    """Return how the columns of the state table are defined."""
+    varchar, key, text, big = types.varchar, types.key, types.text, types.big
+    return (
+        *(f"{quote(name)} {key} NOT NULL" for name in STATE_KEY),
+        f'"load_id" {varchar}(64) NOT NULL',
+        f'"run_id" {varchar}(255)',
+        f'"bookmark" {text}',
+        f'"committed_at" {varchar}(40) NOT NULL',
+        '"format" INTEGER NOT NULL',
+        f'"table_schema" {key}',
+        f'"table_name" {key}',
+        f'"columns" {text}',
+        f'"rows_in_table" {big}',
+        f'"changed_by" {varchar}(64)',
+        types.unique,
     )
